@@ -1,0 +1,89 @@
+//! What [`crate::export_plugin!`] expands to: the entry symbol, and the manifest as data in the file.
+
+use std::sync::Once;
+
+pub use abi_stable::library::{__call_root_module_loader as call_root_module_loader, LibHeader, RootModuleResult};
+
+use super::guard::note_panics_instead_of_printing;
+use super::serve::raw_module_of;
+use super::traits::RawModule_Ref;
+use super::visit::Host;
+use crate::log_bridge;
+use crate::provider::Provider;
+
+/// The section that holds the sealed manifest, where the file format limits names to 16 characters or allows more.
+#[cfg(feature = "loader")]
+pub const MANIFEST_SECTIONS: [&str; 2] = [".plugin_manifest", "__plugin_mf"];
+
+/// What runs when the library is asked for its root: this copy of the code is alone in its file, so it may own the
+/// process-wide state of its own copies of `std` and `tracing`.
+pub fn root_of<P: Provider>() -> RawModule_Ref {
+    LOADED.call_once(|| {});
+    note_panics_instead_of_printing();
+    raw_module_of::<P>()
+}
+
+static LOADED: Once = Once::new();
+
+/// Sends this copy's `tracing` events to `host`. A plugin that is linked into the host shares the host's `tracing`
+/// and needs no bridge.
+pub(super) fn bridge_logs(host: &Host) {
+    if LOADED.is_completed() {
+        log_bridge::install(host.clone());
+    }
+}
+
+/// Makes a library loadable as a plugin: `export_plugin!(TheProvider);`, once, in a crate of type `cdylib`.
+///
+/// It exports one symbol and one section with the manifest, which hosts read before they load anything. A crate that
+/// is also linked statically into a program should put the line behind a cargo feature, because a program can hold the
+/// symbol only once.
+#[macro_export]
+macro_rules! export_plugin {
+    ($Provider:ty) => {
+        #[cfg(panic = "abort")]
+        ::core::compile_error!(
+            "a plugin cannot be built with `panic = \"abort\"`: a panic in it would end the host. \
+             Remove `panic = \"abort\"` from the profile in Cargo.toml."
+        );
+
+        #[allow(unsafe_code)]
+        const _: () = {
+            extern "C" fn entry() -> $crate::abi::export::RootModuleResult {
+                $crate::abi::export::call_root_module_loader($crate::abi::export::root_of::<$Provider>)
+            }
+
+            // SAFETY: `entry` answers with the module type that the header is made for.
+            #[unsafe(export_name = "_1as_0lib_1header_0root_bmodule_bloader")]
+            pub static ENTRY: $crate::abi::export::LibHeader = unsafe { $crate::abi::export::header(entry) };
+
+            #[used]
+            #[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = ".plugin_manifest"))]
+            #[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__plugin_mf"))]
+            static MANIFEST: [u8; $crate::manifest::sealed_len::<$Provider>()] =
+                $crate::manifest::sealed_bytes::<$Provider, { $crate::manifest::sealed_len::<$Provider>() }>();
+        };
+    };
+}
+
+/// The header of a plugin library.
+///
+/// # Safety
+///
+/// `entry` must answer with the root module of this crate.
+pub const unsafe fn header(entry: extern "C" fn() -> RootModuleResult) -> LibHeader {
+    use abi_stable::library::CheckTypeLayout;
+    // SAFETY: promised by the caller.
+    unsafe { LibHeader::from_constructor::<RawModule_Ref>(entry, CheckTypeLayout::Yes) }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_entry_symbol_is_the_one_that_the_loader_asks_for() {
+        assert_eq!(
+            abi_stable::library::ROOT_MODULE_LOADER_NAME,
+            "_1as_0lib_1header_0root_bmodule_bloader"
+        );
+    }
+}

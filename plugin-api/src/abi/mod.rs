@@ -1,0 +1,37 @@
+//! The frozen boundary: the only place that knows how host and plugin are laid out in memory.
+//!
+//! Everything here is plumbing. It is built on `abi_stable` and `async-ffi`, which are named nowhere else, so that
+//! replacing them is a change of this folder. The rest of the crate, authors and hosts see ordinary Rust types.
+//!
+//! Two rules hold in every file: no panic passes from one side to the other ([`guard`]), and nothing by value
+//! changes its shape within a major version (`layout.txt` beside the crate's manifest; its test says what may grow).
+
+#![expect(
+    unsafe_code,
+    reason = "loading code and handing memory across a binary boundary cannot be expressed safely"
+)]
+
+mod guard;
+#[cfg(feature = "loader")]
+mod library;
+mod serve;
+mod traits;
+mod types;
+mod visit;
+
+pub mod export;
+
+pub use self::serve::module_of;
+pub use self::types::{ErrorKind, Payload, RawEvent, RawEventKind, Text};
+pub use self::visit::{Host, Incoming, Instance, Module};
+
+#[cfg(feature = "loader")]
+pub use self::library::{Library, LibraryRefusal};
+
+#[cfg(test)]
+mod layout;
+
+#[doc(hidden)]
+pub use abi_stable;
+#[doc(hidden)]
+pub use async_ffi;

@@ -1,0 +1,236 @@
+//! The side that answers: turns an author's [`Provider`] into the functions that cross, and a host's services
+//! likewise.
+
+use std::ops::Deref;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use abi_stable::std_types::{RResult, RStr, RVec};
+use abi_stable::{prefix_type::WithMetadata, sabi_trait::TD_Opaque};
+use async_ffi::{FfiContext, FfiFuture, FfiPoll, FutureExt};
+use futures_core::Stream;
+
+use super::guard::{Guarded, Side, caught, caught_drop};
+use super::traits::{
+    RawHost, RawHost_TO, RawHostBox, RawModule, RawModule_Ref, RawPlugin, RawPlugin_TO, RawPluginBox, RawStream,
+    RawStream_TO, RawStreamBox,
+};
+use super::types::{ErrorKind, Payload, RawError, RawEvent};
+use super::visit::{Host, Module};
+use crate::chat::EventStream;
+use crate::error::Error;
+use crate::manifest;
+use crate::provider::{self, Provider};
+use crate::services::{HostServices, Level};
+
+/// The module of a plugin that is linked into this program.
+pub fn module_of<P: Provider>() -> Module {
+    Module::from_raw(raw_module_of::<P>(), false)
+}
+
+/// The root of a plugin library, for [`crate::export_plugin!`].
+pub fn raw_module_of<P: Provider>() -> RawModule_Ref {
+    struct Root<P>(P);
+    impl<P: Provider> Root<P> {
+        const MODULE: RawModule = RawModule {
+            manifest: manifest_of::<P>,
+            create: create::<P>,
+        };
+        const STATIC: &'static WithMetadata<RawModule> = &WithMetadata::new(Self::MODULE);
+    }
+    RawModule_Ref(Root::<P>::STATIC.static_as_prefix())
+}
+
+extern "C" fn manifest_of<P: Provider>() -> RStr<'static> {
+    RStr::from_str(manifest::sealed::<P>())
+}
+
+extern "C" fn create<P: Provider>(host: RawHostBox, config: RStr<'_>) -> RResult<RawPluginBox, RawError> {
+    let created = caught(Side::Plugin, "create", || {
+        let host = Host::from_raw(host);
+        super::export::bridge_logs(&host);
+        P::create(host, config.as_str())
+    });
+    match created {
+        Ok(Ok(provider)) => RResult::ROk(RawPlugin_TO::from_value(
+            PluginAdapter(Undropped::new(Arc::new(provider))),
+            TD_Opaque,
+        )),
+        Ok(Err(error)) | Err(error) => RResult::RErr(error.into()),
+    }
+}
+
+/// Drops its value inside a guard.
+struct Undropped<T>(Option<T>);
+
+impl<T> Undropped<T> {
+    fn new(value: T) -> Self {
+        Self(Some(value))
+    }
+}
+
+impl<T> Deref for Undropped<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.0.as_ref().expect("the value is taken by `drop` alone")
+    }
+}
+
+impl<T> Drop for Undropped<T> {
+    fn drop(&mut self) {
+        caught_drop(|| self.0 = None);
+    }
+}
+
+struct PluginAdapter<P>(Undropped<Arc<P>>);
+
+impl<P: Provider> RawPlugin for PluginAdapter<P> {
+    fn call(&self, method: RStr<'_>, payload: Payload) -> FfiFuture<RResult<Payload, RawError>> {
+        let provider = Undropped::new(Arc::clone(&self.0));
+        let method = method.as_str().to_owned();
+        let answer = async move { provider::dispatch_call(&**provider, &method, payload).await };
+        Guarded::new(Side::Plugin, "call", answer).into_ffi()
+    }
+
+    fn open(&self, method: RStr<'_>, payload: Payload) -> FfiFuture<RResult<RawStreamBox, RawError>> {
+        let provider = Undropped::new(Arc::clone(&self.0));
+        let method = method.as_str().to_owned();
+        let opened = async move {
+            let events = provider::dispatch_open(&**provider, &method, payload).await?;
+            let adapter = StreamAdapter {
+                events: Some(events),
+                failure: None,
+            };
+            Ok(RawStream_TO::from_value(adapter, TD_Opaque))
+        };
+        Guarded::new(Side::Plugin, "open", opened).into_ffi()
+    }
+
+    fn shutdown(&self, deadline_ms: u64) -> FfiFuture<RResult<(), RawError>> {
+        let provider = Undropped::new(Arc::clone(&self.0));
+        let done = async move {
+            provider.shutdown(Duration::from_millis(deadline_ms)).await;
+            Ok(())
+        };
+        Guarded::new(Side::Plugin, "shutdown", done).into_ffi()
+    }
+}
+
+struct StreamAdapter {
+    /// `None` after the end.
+    events: Option<EventStream>,
+    /// An error that came behind events of the same batch; it is told at the next poll.
+    failure: Option<Error>,
+}
+
+impl StreamAdapter {
+    fn fill(&mut self, context: &mut FfiContext<'_>, max: u32, out: &mut RVec<RawEvent>) -> Poll<Result<u32, Error>> {
+        if let Some(error) = self.failure.take() {
+            return Poll::Ready(Err(error));
+        }
+        let Some(events) = &mut self.events else {
+            return Poll::Ready(Ok(0));
+        };
+        let mut filled = 0;
+        let ended = context.with_context(|context| {
+            while filled < max {
+                match Pin::new(&mut *events).poll_next(context) {
+                    Poll::Pending => return None,
+                    Poll::Ready(None) => return Some(None),
+                    Poll::Ready(Some(Err(error))) => return Some(Some(error)),
+                    Poll::Ready(Some(Ok(event))) => {
+                        out.push(event.into());
+                        filled += 1;
+                    }
+                }
+            }
+            None
+        });
+        if let Some(failure) = ended {
+            self.events = None;
+            self.failure = failure;
+            if filled == 0 {
+                return Poll::Ready(self.failure.take().map_or(Ok(0), Err));
+            }
+        }
+        if filled == 0 {
+            Poll::Pending
+        } else {
+            Poll::Ready(Ok(filled))
+        }
+    }
+}
+
+impl RawStream for StreamAdapter {
+    fn poll_next(
+        &mut self,
+        context: &mut FfiContext<'_>,
+        max: u32,
+        out: &mut RVec<RawEvent>,
+    ) -> FfiPoll<RResult<u32, RawError>> {
+        match caught(Side::Plugin, "poll", || self.fill(context, max.max(1), out)) {
+            Ok(Poll::Pending) => FfiPoll::Pending,
+            Ok(Poll::Ready(Ok(filled))) => FfiPoll::Ready(RResult::ROk(filled)),
+            Ok(Poll::Ready(Err(error))) => FfiPoll::Ready(RResult::RErr(error.into())),
+            Err(panicked) => {
+                caught_drop(|| self.events = None);
+                FfiPoll::Ready(RResult::RErr(panicked.into()))
+            }
+        }
+    }
+}
+
+impl Drop for StreamAdapter {
+    fn drop(&mut self) {
+        caught_drop(|| self.events = None);
+    }
+}
+
+/// Gives a host's services the form that crosses.
+pub fn raw_host_of(services: Arc<dyn HostServices>) -> RawHostBox {
+    RawHost_TO::from_value(HostAdapter(Undropped::new(services)), TD_Opaque)
+}
+
+struct HostAdapter(Undropped<Arc<dyn HostServices>>);
+
+impl RawHost for HostAdapter {
+    fn log_enabled(&self, level: u32, target: RStr<'_>) -> bool {
+        caught(Side::Host, "log_enabled", || {
+            self.0.log_enabled(Level::from_number(level), target.as_str())
+        })
+        .unwrap_or(false)
+    }
+
+    fn log(&self, level: u32, target: RStr<'_>, message: RStr<'_>, fields_json: RStr<'_>) {
+        caught_drop(|| {
+            self.0.log(
+                Level::from_number(level),
+                target.as_str(),
+                message.as_str(),
+                fields_json.as_str(),
+            );
+        });
+    }
+
+    fn call(&self, method: RStr<'_>, payload: Payload) -> FfiFuture<RResult<Payload, RawError>> {
+        let services = Undropped::new(Arc::clone(&self.0));
+        let method = method.as_str().to_owned();
+        let answer = async move { services.call(&method, payload).await };
+        Guarded::new(Side::Host, "call", answer).into_ffi()
+    }
+}
+
+impl From<RawErrorPanic> for Error {
+    fn from(RawErrorPanic(what): RawErrorPanic) -> Self {
+        Error::new(
+            ErrorKind::INTERNAL,
+            format!("the other side ended `{what}` with a panic"),
+        )
+    }
+}
+
+/// A poll that reports a panic which the guard of the other side did not catch.
+pub struct RawErrorPanic(pub &'static str);

@@ -1,0 +1,321 @@
+//! The values that cross the boundary. Their layout is frozen for as long as the major version stands.
+//!
+//! Text and bytes keep the allocator of the side that made them and are read in place by the other: turning them
+//! into a `String` or a `Vec` would copy, so the types offer slices.
+
+use std::fmt;
+use std::ops::Deref;
+
+use abi_stable::StableAbi;
+use abi_stable::std_types::{ROption, RString, RVec};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::error::{Details, Error};
+
+/// Text that may have been allocated by the other side; reads as a `&str`, without a copy.
+#[repr(transparent)]
+#[derive(StableAbi, Clone, PartialEq, Eq, Default)]
+pub struct Text(RString);
+
+impl Text {
+    /// The text, in place.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl Deref for Text {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Self(RString::from(text))
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        Self(RString::from(text))
+    }
+}
+
+impl PartialEq<str> for Text {
+    fn eq(&self, other: &str) -> bool {
+        self.as_str() == other
+    }
+}
+
+impl PartialEq<&str> for Text {
+    fn eq(&self, other: &&str) -> bool {
+        self.as_str() == *other
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl Serialize for Text {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::from)
+    }
+}
+
+/// A request or an answer: JSON, and the bytes that it refers to as `{"$blob": INDEX}`.
+///
+/// Blobs carry images and audio without base64 and without a copy.
+#[repr(C)]
+#[derive(StableAbi, Clone, Default)]
+pub struct Payload {
+    json: RString,
+    blobs: RVec<RVec<u8>>,
+}
+
+impl Payload {
+    /// A payload of JSON alone.
+    pub fn from_json(json: String) -> Self {
+        Self {
+            json: RString::from(json),
+            blobs: RVec::new(),
+        }
+    }
+
+    /// A payload that holds `value` as JSON.
+    ///
+    /// - Errors: `internal` if the value cannot be written as JSON (a map whose keys are not text).
+    pub fn of(value: &impl Serialize) -> Result<Self, Error> {
+        match serde_json::to_string(value) {
+            Ok(json) => Ok(Self::from_json(json)),
+            Err(cause) => Err(Error::new(
+                ErrorKind::INTERNAL,
+                format!("could not write a message as JSON: {}", cause.classify_in_words()),
+            )),
+        }
+    }
+
+    /// Adds a blob; the first one added is `{"$blob": 0}`.
+    pub fn with_blob(mut self, bytes: Vec<u8>) -> Self {
+        self.blobs.push(RVec::from(bytes));
+        self
+    }
+
+    /// The JSON text, in place.
+    pub fn json(&self) -> &str {
+        self.json.as_str()
+    }
+
+    /// The blobs, in place and in order.
+    pub fn blobs(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        self.blobs.iter().map(RVec::as_slice)
+    }
+
+    /// Reads the JSON as a `T`, borrowing from this payload.
+    ///
+    /// - Errors: `invalid_request` with the place in the JSON; the offending value is never quoted.
+    pub fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Error> {
+        serde_json::from_str(self.json.as_str()).map_err(|cause| {
+            Error::new(
+                ErrorKind::INVALID_REQUEST,
+                format!(
+                    "the message is not what this method expects: {} at line {}, column {}",
+                    cause.classify_in_words(),
+                    cause.line(),
+                    cause.column()
+                ),
+            )
+        })
+    }
+}
+
+impl fmt::Debug for Payload {
+    /// Sizes only: what travels here is somebody's prompt.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Payload")
+            .field("json_bytes", &self.json.len())
+            .field("blobs", &self.blobs.len())
+            .finish()
+    }
+}
+
+/// What kind of JSON mistake it was, without quoting the input as serde's own message does.
+pub(crate) trait ClassifyInWords {
+    /// A short phrase in lower case.
+    fn classify_in_words(&self) -> &'static str;
+}
+
+impl ClassifyInWords for serde_json::Error {
+    fn classify_in_words(&self) -> &'static str {
+        match self.classify() {
+            serde_json::error::Category::Io => "the text could not be read",
+            serde_json::error::Category::Syntax => "the text is not JSON",
+            serde_json::error::Category::Data => "a field is missing, unknown or of another type",
+            serde_json::error::Category::Eof => "the text ends too early",
+        }
+    }
+}
+
+macro_rules! kinds {
+    ($(#[$attribute:meta])* $Type:ident { $($(#[$doc:meta])* $NAME:ident = $number:literal $word:literal,)* }) => {
+        $(#[$attribute])*
+        #[repr(transparent)]
+        #[derive(StableAbi, Clone, Copy, PartialEq, Eq, Hash)]
+        pub struct $Type(u32);
+
+        impl $Type {
+            $($(#[$doc])* pub const $NAME: Self = Self($number);)*
+
+            /// Every kind that this version knows, with its stable code.
+            pub const KNOWN: &'static [(Self, &'static str)] = &[$((Self($number), $word),)*];
+
+            /// The number that crosses the boundary.
+            pub const fn number(self) -> u32 {
+                self.0
+            }
+
+            /// The kind with this number, known or not.
+            pub const fn from_number(number: u32) -> Self {
+                Self(number)
+            }
+
+            /// The stable code, such as it stands in logs and JSON; `"other"` for a kind of a later version.
+            pub fn code(self) -> &'static str {
+                Self::KNOWN.iter().find(|(kind, _)| *kind == self).map_or("other", |(_, code)| code)
+            }
+        }
+
+        impl fmt::Display for $Type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.code())
+            }
+        }
+
+        impl fmt::Debug for $Type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({})", self.code(), self.0)
+            }
+        }
+    };
+}
+
+kinds! {
+    /// What went wrong, as a number that later versions may add to.
+    ErrorKind {
+        /// A panic, or something that should be impossible: a fault of the plugin or of this crate.
+        INTERNAL = 1 "internal",
+        /// The plugin has no such method.
+        UNSUPPORTED = 2 "unsupported",
+        /// The request cannot be served as it is: the caller's fault.
+        INVALID_REQUEST = 3 "invalid_request",
+        /// The plugin's options are wrong, or something that they need is missing.
+        CONFIG = 4 "config",
+        /// The key is missing, malformed, refused or expired.
+        AUTH = 5 "auth",
+        /// The account or the key has no credit left for this request.
+        PAYMENT = 6 "payment",
+        /// The service refuses this content, region or use.
+        FORBIDDEN = 7 "forbidden",
+        /// No such model, route or object, or no provider that meets the preferences.
+        NOT_FOUND = 8 "not_found",
+        /// Too many requests; `retry_after_ms` says how long to wait where the service said so.
+        RATE_LIMIT = 9 "rate_limit",
+        /// The service or the provider behind it cannot serve now.
+        UNAVAILABLE = 10 "unavailable",
+        /// One of the time limits passed.
+        TIMEOUT = 11 "timeout",
+        /// No connection to the service could be made.
+        CONNECT = 12 "connect",
+        /// The answer breaks the protocol.
+        PROTOCOL = 13 "protocol",
+        /// The answer broke off after a part of it had arrived; `details.partial_text` has that part.
+        INTERRUPTED = 14 "interrupted",
+        /// The plugin was shut down.
+        SHUT_DOWN = 15 "shut_down",
+        /// Something is larger than its limit.
+        TOO_LARGE = 16 "too_large",
+    }
+}
+
+kinds! {
+    /// What an event of a stream is, as a number that later versions may add to.
+    RawEventKind {
+        /// A piece of the answer: `text`.
+        TEXT = 1 "text",
+        /// A piece of the model's reasoning: `text`.
+        REASONING = 2 "reasoning",
+        /// A whole tool call: `json`.
+        TOOL_CALL = 3 "tool_call",
+        /// A sign of life without content: `text` may say what the service said.
+        KEEP_ALIVE = 4 "keep_alive",
+        /// Something that the caller should know: `json`.
+        NOTICE = 5 "notice",
+        /// The end of a complete answer: `json`.
+        DONE = 6 "done",
+    }
+}
+
+/// One event of a stream as it crosses. The hot ones, text and reasoning, carry no JSON.
+#[repr(C)]
+#[derive(StableAbi, Clone, Debug)]
+pub struct RawEvent {
+    pub(crate) kind: RawEventKind,
+    pub(crate) index: u32,
+    pub(crate) text: Text,
+    pub(crate) json: Text,
+}
+
+/// An error as it crosses; [`Error`] is what both sides work with.
+#[repr(C)]
+#[derive(StableAbi)]
+pub struct RawError {
+    kind: ErrorKind,
+    retry_after_ms: ROption<u64>,
+    message: RString,
+    details: RString,
+}
+
+impl From<Error> for RawError {
+    fn from(error: Error) -> Self {
+        let details = if *error.details == Details::default() {
+            String::new()
+        } else {
+            serde_json::to_string(&error.details).unwrap_or_default()
+        };
+        Self {
+            kind: error.kind,
+            retry_after_ms: error.retry_after_ms.into(),
+            message: error.message.into(),
+            details: details.into(),
+        }
+    }
+}
+
+impl From<RawError> for Error {
+    fn from(raw: RawError) -> Self {
+        Self {
+            kind: raw.kind,
+            message: raw.message.into(),
+            retry_after_ms: raw.retry_after_ms.into(),
+            // Details are advice: an error with unreadable details is still that error.
+            details: Box::new(serde_json::from_str(raw.details.as_str()).unwrap_or_default()),
+        }
+    }
+}

@@ -1,0 +1,397 @@
+//! The vocabulary of chat, shared by hosts and plugins: a request, the events of an answer, a whole answer.
+//!
+//! These types cross the boundary as JSON, except for the pieces of text. Fields are only ever added; a reader skips
+//! what it does not know.
+
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use crate::abi::{RawEvent, RawEventKind, Text};
+use crate::error::{Error, ErrorKind};
+
+/// One chat request.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct ChatRequest {
+    /// The tier whose model is asked for, such as `TEXT_LARGE`. Absent with `model` absent: the plugin's default tier.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<String>,
+    /// A model by id; wins over the tier's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// The conversation, oldest first: an array of [`Message`]s, passed on as it is written.
+    #[schemars(with = "Vec<Message>")]
+    pub messages: Box<RawValue>,
+    /// Further fields of the service's request body, by their names on the wire, passed on as they are. They win over
+    /// the profile's.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, Value>")]
+    pub parameters: BTreeMap<String, Box<RawValue>>,
+    /// Who is asking, where it differs from what the profile says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attribution: Option<Attribution>,
+}
+
+/// Who is asking, for services that show it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Attribution {
+    /// The address of the site or of the project.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub site_url: Option<String>,
+    /// The name of the application.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub app_name: Option<String>,
+    /// What kind of application it is, in the service's words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub categories: Vec<String>,
+}
+
+/// One message of a conversation, in the form of OpenAI's protocol.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Message {
+    /// `system`, `developer`, `user`, `assistant` or `tool`.
+    pub role: String,
+    /// Text, or an array of parts.
+    #[serde(default)]
+    pub content: Value,
+    /// Whatever else the message has, such as `tool_calls`.
+    #[serde(flatten)]
+    pub others: Map<String, Value>,
+}
+
+impl Message {
+    /// A message of text.
+    pub fn text(role: &str, text: impl Into<String>) -> Self {
+        Self {
+            role: role.to_owned(),
+            content: Value::String(text.into()),
+            others: Map::new(),
+        }
+    }
+
+    /// Text from the user.
+    pub fn user(text: impl Into<String>) -> Self {
+        Self::text("user", text)
+    }
+}
+
+impl ChatRequest {
+    /// A request with these messages, for the plugin's default tier.
+    ///
+    /// - Errors: `internal` if a message cannot be written as JSON.
+    pub fn new(messages: &[Message]) -> Result<Self, Error> {
+        let messages = serde_json::value::to_raw_value(messages)
+            .map_err(|_| Error::new(ErrorKind::INTERNAL, "could not write the messages as JSON"))?;
+        Ok(Self {
+            tier: None,
+            model: None,
+            messages,
+            parameters: BTreeMap::new(),
+            attribution: None,
+        })
+    }
+
+    /// The messages, read. A plugin that only passes them on has no need to.
+    ///
+    /// - Errors: `invalid_request`; the messages are not quoted.
+    pub fn read_messages(&self) -> Result<Vec<Message>, Error> {
+        serde_json::from_str(self.messages.get()).map_err(|_| {
+            Error::new(
+                ErrorKind::INVALID_REQUEST,
+                "expected `messages` to be an array of objects, each with a `role`",
+            )
+        })
+    }
+}
+
+/// One event of an answer.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum ChatEvent {
+    /// A piece of the answer.
+    Text(Text),
+    /// A piece of the model's reasoning.
+    Reasoning(Text),
+    /// A tool call, whole.
+    ToolCall(ToolCall),
+    /// A sign of life without content; the service's words, if it had any.
+    KeepAlive(Text),
+    /// Something that the caller should know, such as that another model than the one asked for answers.
+    Notice(Notice),
+    /// The answer is complete. It is the last event; a stream that ends without it ends with an error.
+    Done(Box<Done>),
+    /// A kind of event that this version does not know.
+    Other {
+        /// Its number.
+        kind: u32,
+        /// Its text.
+        text: Text,
+        /// Its JSON.
+        json: Text,
+    },
+}
+
+/// A call of a tool that the model asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ToolCall {
+    /// The call's id, to be repeated with the tool's answer.
+    pub id: String,
+    /// The function's name.
+    pub name: String,
+    /// Its arguments: a text of JSON, whole.
+    pub arguments: String,
+}
+
+/// Something that the caller should know about a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Notice {
+    /// A stable word for what happened.
+    pub code: String,
+    /// One sentence for people.
+    pub message: String,
+}
+
+/// How an answer ended, and what is known about it. Absent means unknown, never zero.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Done {
+    /// Why the model stopped: `stop`, `length`, `tool_calls`, `content_filter`, or a word of the service.
+    pub finish_reason: String,
+    /// The same in the provider's own words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub native_finish_reason: Option<String>,
+    /// The model that was asked for, by the id that went to the service.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requested_model: Option<String>,
+    /// The model that served.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// The provider that served.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// The service's id of this generation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generation_id: Option<String>,
+    /// What was used and billed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+    /// From the start of the call to the first piece of text, reasoning or tool call, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_to_first_token_ms: Option<u64>,
+    /// From the start of the call to its end, in milliseconds.
+    pub duration_ms: u64,
+}
+
+/// Tokens used and dollars billed, as the service counted them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Usage {
+    /// Tokens of the request.
+    pub prompt_tokens: u64,
+    /// Tokens of the answer, reasoning included.
+    pub completion_tokens: u64,
+    /// Both.
+    pub total_tokens: u64,
+    /// Of the prompt's tokens, those read from a cache.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cached_tokens: Option<u64>,
+    /// Of the prompt's tokens, those written to a cache.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_write_tokens: Option<u64>,
+    /// Of the answer's tokens, those spent on reasoning.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reasoning_tokens: Option<u64>,
+    /// What was billed, in US dollars, as a decimal text without an exponent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost_usd: Option<String>,
+}
+
+/// A whole answer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct ChatReply {
+    /// The answer's text.
+    pub text: String,
+    /// The model's reasoning, where it was given.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub reasoning: String,
+    /// The tools that the model wants called.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tool_calls: Vec<ToolCall>,
+    /// What the caller should know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<Notice>,
+    /// How the answer ended.
+    #[serde(flatten)]
+    pub done: Done,
+}
+
+impl ChatReply {
+    /// Takes the next event of a stream into this reply.
+    pub fn add(&mut self, event: ChatEvent) {
+        match event {
+            ChatEvent::Text(text) => self.text.push_str(&text),
+            ChatEvent::Reasoning(text) => self.reasoning.push_str(&text),
+            ChatEvent::ToolCall(call) => self.tool_calls.push(call),
+            ChatEvent::Notice(notice) => self.notices.push(notice),
+            ChatEvent::Done(done) => self.done = *done,
+            ChatEvent::KeepAlive(_) | ChatEvent::Other { .. } => {}
+        }
+    }
+}
+
+impl ChatEvent {
+    /// A piece of the answer.
+    pub fn text(text: impl Into<Text>) -> Self {
+        Self::Text(text.into())
+    }
+
+    /// The end of an answer of which only the reason is known.
+    pub fn done(finish_reason: &str) -> Self {
+        Self::Done(Box::new(Done {
+            finish_reason: finish_reason.to_owned(),
+            ..Done::default()
+        }))
+    }
+}
+
+impl From<ChatEvent> for RawEvent {
+    fn from(event: ChatEvent) -> Self {
+        fn json(kind: RawEventKind, value: &impl Serialize) -> RawEvent {
+            // These types have no maps with odd keys: writing them cannot fail.
+            raw(
+                kind,
+                Text::default(),
+                serde_json::to_string(value).unwrap_or_default().into(),
+            )
+        }
+        fn raw(kind: RawEventKind, text: Text, json: Text) -> RawEvent {
+            RawEvent {
+                kind,
+                index: 0,
+                text,
+                json,
+            }
+        }
+        match event {
+            ChatEvent::Text(text) => raw(RawEventKind::TEXT, text, Text::default()),
+            ChatEvent::Reasoning(text) => raw(RawEventKind::REASONING, text, Text::default()),
+            ChatEvent::KeepAlive(text) => raw(RawEventKind::KEEP_ALIVE, text, Text::default()),
+            ChatEvent::ToolCall(call) => json(RawEventKind::TOOL_CALL, &call),
+            ChatEvent::Notice(notice) => json(RawEventKind::NOTICE, &notice),
+            ChatEvent::Done(done) => json(RawEventKind::DONE, &done),
+            ChatEvent::Other { kind, text, json } => raw(RawEventKind::from_number(kind), text, json),
+        }
+    }
+}
+
+impl TryFrom<RawEvent> for ChatEvent {
+    type Error = Error;
+
+    fn try_from(raw: RawEvent) -> Result<Self, Error> {
+        fn read<'a, T: Deserialize<'a>>(kind: RawEventKind, json: &'a Text) -> Result<T, Error> {
+            serde_json::from_str(json).map_err(|_| {
+                Error::new(
+                    ErrorKind::PROTOCOL,
+                    format!("the plugin sent a `{kind}` event that is not readable"),
+                )
+            })
+        }
+        Ok(match raw.kind {
+            RawEventKind::TEXT => Self::Text(raw.text),
+            RawEventKind::REASONING => Self::Reasoning(raw.text),
+            RawEventKind::KEEP_ALIVE => Self::KeepAlive(raw.text),
+            RawEventKind::TOOL_CALL => Self::ToolCall(read(raw.kind, &raw.json)?),
+            RawEventKind::NOTICE => Self::Notice(read(raw.kind, &raw.json)?),
+            RawEventKind::DONE => Self::Done(read(raw.kind, &raw.json)?),
+            other => Self::Other {
+                kind: other.number(),
+                text: raw.text,
+                json: raw.json,
+            },
+        })
+    }
+}
+
+/// The events of an answer, as they arrive. Dropping it cancels the call.
+pub struct EventStream {
+    inner: Pin<Box<dyn Stream<Item = Result<ChatEvent, Error>> + Send>>,
+}
+
+impl EventStream {
+    /// Makes any stream of events an event stream.
+    pub fn new(events: impl Stream<Item = Result<ChatEvent, Error>> + Send + 'static) -> Self {
+        Self {
+            inner: Box::pin(events),
+        }
+    }
+
+    /// The next event; `None` after the end.
+    pub async fn next(&mut self) -> Option<Result<ChatEvent, Error>> {
+        poll_fn(|context| self.inner.as_mut().poll_next(context)).await
+    }
+
+    /// Reads to the end and returns the whole answer.
+    ///
+    /// - Errors: the stream's, with the text that had arrived in `details.partial_text`; `protocol` if the stream ends
+    ///   without [`ChatEvent::Done`].
+    pub async fn collect(mut self) -> Result<ChatReply, Error> {
+        let mut reply = ChatReply::default();
+        let mut done = false;
+        while let Some(event) = self.next().await {
+            match event {
+                Ok(event) => {
+                    done |= matches!(event, ChatEvent::Done(_));
+                    reply.add(event);
+                }
+                Err(error) => return Err(with_partial_text(error, reply.text)),
+            }
+        }
+        if done {
+            return Ok(reply);
+        }
+        let error = Error::new(
+            ErrorKind::PROTOCOL,
+            "the stream ended without saying that the answer is complete",
+        );
+        Err(with_partial_text(error, reply.text))
+    }
+}
+
+fn with_partial_text(mut error: Error, text: String) -> Error {
+    if error.details.partial_text.is_none() && !text.is_empty() {
+        error.details.partial_text = Some(text);
+    }
+    error
+}
+
+impl FromIterator<ChatEvent> for EventStream {
+    /// A stream of events that are all there already.
+    fn from_iter<I: IntoIterator<Item = ChatEvent>>(events: I) -> Self {
+        struct Ready(std::vec::IntoIter<ChatEvent>);
+        impl Stream for Ready {
+            type Item = Result<ChatEvent, Error>;
+
+            fn poll_next(mut self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+                Poll::Ready(self.0.next().map(Ok))
+            }
+        }
+        Self::new(Ready(events.into_iter().collect::<Vec<_>>().into_iter()))
+    }
+}
+
+impl Stream for EventStream {
+    type Item = Result<ChatEvent, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.inner.as_mut().poll_next(context)
+    }
+}

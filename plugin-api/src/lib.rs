@@ -1,0 +1,58 @@
+//! The boundary between an agent host and its plugins: a stable ABI, an SDK for plugin authors, a loader for hosts.
+//!
+//! A plugin is one shared library. Its author implements [`Provider`], a plain async trait, and never sees a
+//! foreign-function type; the host gets a [`Plugin`] with the same methods, as ordinary futures and streams, and
+//! lives on whatever the plugin does. Host and plugin may be built by different compilers, and with different minor
+//! versions of this crate: its major version is the version of the ABI.
+//!
+//! # A complete plugin
+//!
+//! In a crate of type `cdylib` whose only dependency is `plugin-api`:
+//!
+//! ```
+#![doc = include_str!("../examples/echo.rs")]
+//! ```
+//!
+//! # A host
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use plugin_api::{ChatRequest, Config, LogOnly, Message, loader};
+//!
+//! # async fn host() -> Result<(), Box<dyn std::error::Error>> {
+//! for candidate in loader::scan("plugins".as_ref())? {
+//!     let module = loader::load(&candidate)?;
+//!     let plugin = module.create(Arc::new(LogOnly::new(&*module.manifest().id)), &Config::default())?;
+//!     let reply = plugin.chat(&ChatRequest::new(&[Message::user("Hello?")])?).await?;
+//!     println!("{}", reply.text);
+//! }
+//! # Ok(()) }
+//! ```
+
+#![warn(missing_docs)]
+
+// In the order in which data travels: from what a plugin says of itself, over the words of a call, to the boundary.
+pub mod manifest;
+mod services;
+mod chat;
+mod error;
+mod provider;
+mod plugin;
+#[doc(hidden)]
+pub mod abi;
+mod log_bridge;
+#[cfg(feature = "loader")]
+pub mod loader;
+#[cfg(feature = "runtime")]
+pub mod runtime;
+
+pub use abi::{Host, Payload, Text};
+pub use chat::{Attribution, ChatEvent, ChatReply, ChatRequest, Done, EventStream, Message, Notice, ToolCall, Usage};
+pub use error::{Details, Error, ErrorKind, Problem};
+pub use manifest::{Manifest, Role, Variable};
+pub use plugin::{Plugin, PluginModule};
+pub use provider::{Config, Provider, TierModel, method};
+pub use services::{BoxFuture, HostServices, Level, LogOnly};
+
+/// The version of this crate; its major version is the version of the ABI.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

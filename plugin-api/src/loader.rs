@@ -1,0 +1,268 @@
+//! Finds plugins in a folder, looks at their files as data, and loads the ones that fit.
+//!
+//! The order is the point. Loading a library runs its constructors before anything can be checked, and loading a
+//! damaged one can end the process, so all that can be learnt from the bytes is learnt first: that it is a whole library
+//! for this machine, that it is a plugin, which plugin-api it was built with. Only then is it loaded, and the code must
+//! tell the same as the file did.
+//!
+//! A refusal is one line: the file, the reason, who must move.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use object::read::{File, FileKind};
+use object::{Architecture, Object, ObjectSection, ObjectSegment};
+
+use crate::VERSION;
+use crate::abi::{Library, LibraryRefusal, export::MANIFEST_SECTIONS};
+use crate::manifest::Manifest;
+use crate::plugin::PluginModule;
+
+/// The largest file that is looked at, in bytes.
+const MAX_FILE_BYTES: u64 = 256 << 20;
+
+/// Why a file is not used as a plugin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The file.
+    pub file: PathBuf,
+    /// The stable word for the reason.
+    pub code: &'static str,
+    /// One sentence: expected, then found.
+    pub reason: String,
+    /// Who must do what.
+    pub hint: Option<String>,
+}
+
+impl Refusal {
+    fn new(file: &Path, code: &'static str, reason: impl Into<String>) -> Self {
+        Self {
+            file: file.to_owned(),
+            code,
+            reason: reason.into(),
+            hint: None,
+        }
+    }
+
+    fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.file.file_name().unwrap_or(self.file.as_os_str());
+        write!(f, "plugin `{}` was refused: {}", name.to_string_lossy(), self.reason)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// The files of `folder` that are named like libraries, in the order of their names. A folder that does not exist holds
+/// none.
+pub fn scan(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(cause) => return Err(cause),
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == std::env::consts::DLL_EXTENSION)
+        {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Reads a plugin's manifest from its file, as data: none of its code runs.
+pub fn inspect(file: &Path) -> Result<Manifest, Refusal> {
+    Image::read(file)?.manifest()
+}
+
+/// Checks the file and loads it, for the rest of the process.
+pub fn load(file: &Path) -> Result<PluginModule, Refusal> {
+    let image = Image::read(file)?;
+    let promised = image.manifest()?;
+    let module = Library::load(image.code_path()).map_err(|cause| image.refusal_from(cause, &promised))?;
+    let module = PluginModule::from_module(module).map_err(|reason| Refusal::new(file, "manifest", reason))?;
+    if *module.manifest() != promised {
+        return Err(
+            Refusal::new(file, "manifest", "its code tells another manifest than its file does")
+                .with_hint("get the plugin again from its author: the file was altered, or two files were mixed up"),
+        );
+    }
+    Ok(module)
+}
+
+/// A library file as bytes, checked step by step. What is hashed, pinned against a lock file and copied to where nobody
+/// can change it is an image; today the code is loaded from the file itself.
+struct Image {
+    file: PathBuf,
+    bytes: Vec<u8>,
+}
+
+impl Image {
+    fn read(file: &Path) -> Result<Self, Refusal> {
+        let unreadable = |cause: io::Error| Refusal::new(file, "unreadable", format!("it cannot be read: {cause}"));
+        let metadata = fs::metadata(file).map_err(unreadable)?;
+        // Opening a pipe would wait for a writer, for ever.
+        if !metadata.is_file() {
+            return Err(Refusal::new(file, "not_a_file", "expected a regular file"));
+        }
+        if metadata.len() > MAX_FILE_BYTES {
+            return Err(Refusal::new(
+                file,
+                "too_large",
+                format!(
+                    "expected at most {} MiB, found {} MiB",
+                    MAX_FILE_BYTES >> 20,
+                    metadata.len() >> 20
+                ),
+            ));
+        }
+        let bytes = fs::read(file).map_err(unreadable)?;
+        Ok(Self {
+            file: file.to_owned(),
+            bytes,
+        })
+    }
+
+    /// The manifest, once the file is known to be a whole plugin for this machine and this major version.
+    fn manifest(&self) -> Result<Manifest, Refusal> {
+        let library = self.library()?;
+        let Some(section) = MANIFEST_SECTIONS.iter().find_map(|name| library.section_by_name(name)) else {
+            return Err(Refusal::new(
+                &self.file,
+                "not_a_plugin",
+                "it is a library, but not a plugin: it has no manifest",
+            )
+            .with_hint("the plugin's crate needs `plugin_api::export_plugin!(TheType);`"));
+        };
+        let damaged = |_| Refusal::new(&self.file, "manifest", "its manifest is damaged");
+        let sealed = section.data().map_err(damaged)?;
+        let sealed = std::str::from_utf8(sealed)
+            .map_err(|_| Refusal::new(&self.file, "manifest", "its manifest is not UTF-8"))?;
+        let manifest = Manifest::parse(sealed).map_err(|reason| Refusal::new(&self.file, "manifest", reason))?;
+        self.check_version(&manifest.plugin_api)?;
+        Ok(manifest)
+    }
+
+    /// The file as a library of this machine's kind, with all of its segments inside the file. The dynamic linker does
+    /// not check that: it maps what the headers promise, and the process dies on the first page that is not there.
+    fn library(&self) -> Result<File<'_>, Refusal> {
+        let refused = |code, reason: String| Refusal::new(&self.file, code, reason);
+        let kind = FileKind::parse(&*self.bytes)
+            .map_err(|_| refused("not_a_library", "it is not a shared library".to_owned()))?;
+        if kind != native_kind() {
+            return Err(refused(
+                "wrong_format",
+                format!("expected a library in the format {:?}, found {kind:?}", native_kind()),
+            ));
+        }
+        let damaged = || {
+            refused(
+                "damaged",
+                "it is not whole: parts that its headers promise are missing".to_owned(),
+            )
+            .with_hint("copy it again; was it still being written?")
+        };
+        let library = File::parse(&*self.bytes).map_err(|_| damaged())?;
+        if library.architecture() != native_architecture() {
+            return Err(refused(
+                "wrong_machine",
+                format!(
+                    "built for {:?}, this host runs on {:?}",
+                    library.architecture(),
+                    native_architecture()
+                ),
+            ));
+        }
+        let length = self.bytes.len() as u64;
+        let whole = library.segments().all(|segment| {
+            let (offset, size) = segment.file_range();
+            offset.checked_add(size).is_some_and(|end| end <= length)
+        });
+        if whole { Ok(library) } else { Err(damaged()) }
+    }
+
+    fn check_version(&self, theirs: &str) -> Result<(), Refusal> {
+        let (our_major, their_major) = (major(VERSION), major(theirs));
+        if our_major == their_major {
+            return Ok(());
+        }
+        let reason = format!("built for plugin-api {theirs}, this host speaks {VERSION}");
+        let hint = if their_major > our_major {
+            format!(
+                "use a newer host, or a build of the plugin for plugin-api {}",
+                our_major.unwrap_or(0)
+            )
+        } else {
+            format!("rebuild the plugin with plugin-api {}", our_major.unwrap_or(0))
+        };
+        Err(Refusal::new(&self.file, "version", reason).with_hint(hint))
+    }
+
+    /// Where the code is loaded from: an absolute path, because a bare name would be searched for elsewhere.
+    fn code_path(&self) -> &Path {
+        &self.file
+    }
+
+    fn refusal_from(&self, cause: LibraryRefusal, manifest: &Manifest) -> Refusal {
+        let refused = |code, reason: String| Refusal::new(&self.file, code, reason);
+        match cause {
+            LibraryRefusal::Open(reason) => refused("open", format!("the dynamic linker says: {reason}")),
+            LibraryRefusal::NoEntry => refused("not_a_plugin", "it has a manifest but no entry point".to_owned()),
+            LibraryRefusal::Foundation(reason) => {
+                refused("foundation", reason).with_hint(format!("rebuild the plugin with plugin-api {VERSION}"))
+            }
+            LibraryRefusal::Layout => refused(
+                "layout",
+                format!(
+                    "built for plugin-api {}, but its types at the boundary differ from this host's {VERSION}",
+                    manifest.plugin_api
+                ),
+            )
+            .with_hint("build host and plugin from releases of plugin-api, not from altered copies"),
+            LibraryRefusal::Entry(reason) => refused("entry", format!("its entry point failed: {reason}")),
+        }
+    }
+}
+
+fn major(version: &str) -> Option<u64> {
+    version.split('.').next()?.parse().ok()
+}
+
+fn native_kind() -> FileKind {
+    match (
+        cfg!(target_vendor = "apple"),
+        cfg!(windows),
+        cfg!(target_pointer_width = "64"),
+    ) {
+        (true, _, _) => FileKind::MachO64,
+        (_, true, _) => FileKind::Pe64,
+        (_, _, true) => FileKind::Elf64,
+        (_, _, false) => FileKind::Elf32,
+    }
+}
+
+fn native_architecture() -> Architecture {
+    match std::env::consts::ARCH {
+        "x86_64" => Architecture::X86_64,
+        "aarch64" => Architecture::Aarch64,
+        "riscv64" => Architecture::Riscv64,
+        "powerpc64" => Architecture::PowerPc64,
+        "s390x" => Architecture::S390x,
+        "x86" => Architecture::I386,
+        "arm" => Architecture::Arm,
+        _ => Architecture::Unknown,
+    }
+}

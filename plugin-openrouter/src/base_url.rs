@@ -1,0 +1,225 @@
+//! Which addresses the key may be sent to.
+
+use std::net::Ipv4Addr;
+
+use plugin_api::Problem;
+
+/// Says what is wrong with an address of the API, or `None` if it may be used.
+///
+/// Reads strictly by hand and refuses whatever is not plainly `https://host[:port][/path]` or
+/// `http://` at a literal address of 127.0.0.0/8 or `[::1]`: the key goes to this address, and a
+/// host name, even `localhost`, is whatever a resolver says. Two programs that read a clever
+/// address differently would send the key to two places.
+///
+/// - Out: a problem at `/baseUrl`. Its message never repeats what might be a password or a key.
+pub fn base_url_problem(base_url: &str) -> Option<Problem> {
+    let (message, hint) = refusal(base_url)?;
+    let error = Problem::error("/baseUrl", message);
+    Some(match hint {
+        Some(hint) => error.with_hint(hint),
+        None => error,
+    })
+}
+
+fn refusal(base_url: &str) -> Option<(String, Option<String>)> {
+    let because = |message: &str| Some((message.to_owned(), None));
+    if !base_url.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') {
+        return because("the address holds a blank, a backslash or a character beyond ASCII");
+    }
+    let (is_https, rest) = match base_url.split_once("://") {
+        Some(("https", rest)) => (true, rest),
+        Some(("http", rest)) => (false, rest),
+        _ => return because("expected an address that begins with `https://`"),
+    };
+    if rest.contains('@') {
+        return because("the address holds a user name or password");
+    }
+    if rest.contains(['?', '#']) {
+        return because("the address holds a query or a fragment");
+    }
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let is_path_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let segments = path.strip_prefix('/').unwrap_or(path);
+    let segments = segments.strip_suffix('/').unwrap_or(segments);
+    let is_plain_path = segments.is_empty()
+        || segments
+            .split('/')
+            .all(|segment| !matches!(segment, "" | "." | "..") && segment.bytes().all(is_path_byte));
+    if !is_plain_path {
+        return because("expected a path of letters, digits and `-._~`, such as `/api/v1`");
+    }
+    let host_end = match authority.find(']') {
+        Some(bracket) => bracket + 1,
+        None => authority.find(':').unwrap_or(authority.len()),
+    };
+    let (host, port) = authority.split_at(host_end);
+    let is_plain_port = port.is_empty()
+        || port.strip_prefix(':').is_some_and(|digits| {
+            digits.bytes().all(|byte| byte.is_ascii_digit())
+                && !digits.starts_with('0')
+                && digits.parse::<u16>().is_ok()
+        });
+    if !is_plain_port {
+        return because("expected a port from 1 to 65535");
+    }
+
+    let host_kind = host_kind(host);
+    if is_https || host_kind == HostKind::Loopback {
+        return (host_kind == HostKind::Odd).then(|| ("expected a plain host name or address".to_owned(), None));
+    }
+    let hint = if host.eq_ignore_ascii_case("localhost") {
+        "write `127.0.0.1` instead of `localhost`, which a resolver may send elsewhere"
+    } else {
+        "write `https://`; `http://` is for `127.0.0.1` and `[::1]` only"
+    };
+    Some((
+        "`http://` would send the key unencrypted to a host that is not a literal loopback address".to_owned(),
+        Some(hint.to_owned()),
+    ))
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum HostKind {
+    /// A literal address of 127.0.0.0/8 or `[::1]`.
+    Loopback,
+    /// A plain DNS name, or a literal IPv4 address that an API can have.
+    Remote,
+    /// Anything that some reader might take for another host.
+    Odd,
+}
+
+fn host_kind(host: &str) -> HostKind {
+    if host == "[::1]" {
+        return HostKind::Loopback;
+    }
+    // The standard parser accepts four decimal numbers without leading zeros and nothing else.
+    if let Ok(address) = host.parse::<Ipv4Addr>() {
+        let is_none = address.is_link_local() || address.octets()[0] == 0;
+        return match address {
+            _ if address.is_loopback() => HostKind::Loopback,
+            _ if is_none || address.octets()[0] >= 224 => HostKind::Odd,
+            _ => HostKind::Remote,
+        };
+    }
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    // URL parsers read a host whose last label is a number as an address: `127.1`, `0x7f000001`.
+    // Source: WHATWG URL, "ends in a number checker".
+    let last = host.rsplit('.').next().unwrap_or(host).to_ascii_lowercase();
+    let ends_in_a_number = last.bytes().all(|byte| byte.is_ascii_digit())
+        || last
+            .strip_prefix("0x")
+            .is_some_and(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()));
+    if host.len() <= 253 && host.split('.').all(is_label) && !ends_in_a_number {
+        HostKind::Remote
+    } else {
+        HostKind::Odd
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_addresses_are_accepted() {
+        for base_url in [
+            "https://openrouter.ai/api/v1",
+            "https://openrouter.ai/api/v1/",
+            "https://eu.openrouter.ai",
+            "https://gateway:8443/a-b_c.d~e",
+            "https://10.1.2.3:443/api",
+            "https://localhost:8443/",
+            "http://127.0.0.1",
+            "http://127.0.0.1:8080/api/v1",
+            "http://127.255.254.253:1/",
+            "http://[::1]:65535/api/v1",
+            "https://[::1]",
+        ] {
+            assert_eq!(base_url_problem(base_url), None, "{base_url}");
+        }
+    }
+
+    #[test]
+    fn every_other_address_is_refused() {
+        let without_blanks = r"
+            https:// https:///api openrouter.ai //openrouter.ai https:openrouter.ai
+            HTTPS://openrouter.ai file:///etc/passwd ftp://a javascript://a http://evil
+            http://evil/api http://localhost http://localhost:8080 http://LOCALHOST
+            http://localhost. http://127.0.0.1.evil.com http://127.1 http://127.0.1
+            http://127.0.0.01 http://0127.0.0.1 http://127.0.0.1. http://127.0.0.256
+            http://2130706433 http://0x7f000001 http://0x7f.0.0.1 http://0.0.0.0
+            http://169.254.169.254 http://10.0.0.1 http://[::ffff:127.0.0.1]
+            http://[::ffff:7f00:1] http://[::] http://[0:0:0:0:0:0:0:1] http://[::1 http://::1
+            http://[::1]evil.com http://[::1%25lo] http://user@127.0.0.1 http://127.0.0.1@evil.com
+            http://127.0.0.1:80@evil.com https://user:secret@openrouter.ai
+            https://openrouter.ai/@evil https://openrouter.ai?key=secret
+            https://openrouter.ai/api?x https://openrouter.ai/#x https://openrouter.ai\@evil
+            http://127.0.0.1\.evil.com http://127.0.0.1:80:90 http://127.0.0.1: http://127.0.0.1:0
+            http://127.0.0.1:080 http://127.0.0.1:65536 http://127.0.0.1:+80
+            https://openrouter.ai/../x https://openrouter.ai/./x https://openrouter.ai//x
+            https://openrouter.ai/%2e%2e https://-a.b https://a-.b https://a..b https://a.b.
+            https://a_b https://grüße.example https://openrouter。ai https://127.1
+            https://2130706433 https://1.2.3.0x7f https://0x https://169.254.169.254
+            https://0.0.0.0 https://255.255.255.255 https://[::ffff:127.0.0.1] https://[fe80::1]
+            https://*.openrouter.ai https://a%2eb";
+        let with_blanks = [
+            "",
+            " https://openrouter.ai",
+            "https://openrouter.ai ",
+            "https://openrouter.ai/a b",
+            "https://openrouter.ai/a\n",
+            "https://openrouter.ai\t",
+        ];
+        for base_url in without_blanks.split_whitespace().chain(with_blanks) {
+            let problem = base_url_problem(base_url).map(|problem| problem.pointer);
+            assert_eq!(problem.as_deref(), Some("/baseUrl"), "{base_url}");
+        }
+    }
+
+    #[test]
+    fn a_refused_address_says_why_and_never_repeats_a_secret() {
+        let why = |base_url: &str| {
+            let problem = base_url_problem(base_url).expect("this address is refused");
+            assert!(!format!("{problem:?}").contains("secret"), "{problem:?}");
+            (problem.message, problem.hint)
+        };
+        let only = |message: &str| (message.to_owned(), None);
+        let unencrypted = "`http://` would send the key unencrypted to a host that is not a literal loopback address";
+        assert_eq!(
+            why("http://localhost:80/secret"),
+            (
+                unencrypted.to_owned(),
+                Some("write `127.0.0.1` instead of `localhost`, which a resolver may send elsewhere".to_owned()),
+            ),
+        );
+        assert_eq!(
+            why("http://secret.example"),
+            (
+                unencrypted.to_owned(),
+                Some("write `https://`; `http://` is for `127.0.0.1` and `[::1]` only".to_owned()),
+            ),
+        );
+        for (base_url, message) in [
+            ("https://u:secret@a.b", "the address holds a user name or password"),
+            ("https://a.b/?k=secret", "the address holds a query or a fragment"),
+            ("secret://a.b", "expected an address that begins with `https://`"),
+            ("https://a.b:secret", "expected a port from 1 to 65535"),
+            ("https://secret_.b", "expected a plain host name or address"),
+            (
+                "https://a.b/secret/%",
+                "expected a path of letters, digits and `-._~`, such as `/api/v1`",
+            ),
+            (
+                "https://a.b/ secret",
+                "the address holds a blank, a backslash or a character beyond ASCII",
+            ),
+        ] {
+            assert_eq!(why(base_url), only(message), "{base_url}");
+        }
+    }
+}

@@ -1,0 +1,512 @@
+//! Turns OpenRouter's data frames into [`ChatEvent`]s, and whole replies into [`ChatReply`]s.
+//!
+//! In: the JSON of frames from [`crate::sse`], or of a whole body. Out: events for the host. Pure: no I/O, no clock.
+//! Tool calls arrive in pieces and leave whole. An answer without a finish reason is an error here, so that nobody
+//! further on has to remember to check.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, VecDeque};
+
+use plugin_api::{ChatEvent, ChatReply, Done, Error, ErrorKind, ToolCall};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::failure;
+use crate::usage::{self, RawUsage};
+
+/// Tool calls that one answer may hold; more are refused.
+const MAX_TOOL_CALLS: usize = 128;
+
+/// The longest arguments of one tool call, in bytes.
+const MAX_ARGUMENT_BYTES: usize = 1 << 20;
+
+/// Text that borrows from the frame unless it has escapes. `Option<Cow<str>>` by itself would always copy.
+#[derive(Deserialize)]
+struct Str<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// The fields of a chunk that matter here; everything else is skipped without being built.
+#[derive(Deserialize)]
+struct Chunk<'a> {
+    #[serde(borrow, default)]
+    id: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    model: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    provider: Option<Str<'a>>,
+    #[serde(borrow, default = "Vec::new")]
+    choices: Vec<Choice<'a>>,
+    #[serde(borrow, default)]
+    usage: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Choice<'a> {
+    #[serde(borrow, default, alias = "message")]
+    delta: Option<Delta<'a>>,
+    #[serde(borrow, default)]
+    finish_reason: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    native_finish_reason: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Delta<'a> {
+    #[serde(borrow, default)]
+    content: Option<Str<'a>>,
+    #[serde(borrow, default, alias = "reasoning_content")]
+    reasoning: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    tool_calls: Option<Vec<ToolPiece<'a>>>,
+}
+
+#[derive(Deserialize)]
+struct ToolPiece<'a> {
+    #[serde(default)]
+    index: Option<u32>,
+    #[serde(borrow, default)]
+    id: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    function: Option<FunctionPiece<'a>>,
+}
+
+#[derive(Deserialize)]
+struct FunctionPiece<'a> {
+    #[serde(borrow, default)]
+    name: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    arguments: Option<&'a RawValue>,
+}
+
+/// Reads one answer, frame by frame.
+#[derive(Default)]
+pub struct ReplyReader {
+    done: Done,
+    text: String,
+    tools: BTreeMap<u32, ToolCall>,
+    /// A key that no message may repeat.
+    secret: String,
+}
+
+impl ReplyReader {
+    /// A reader for an answer to a request for `requested_model`.
+    pub fn new(requested_model: String, generation_id: Option<String>, secret: String) -> Self {
+        Self {
+            done: Done {
+                requested_model: Some(requested_model),
+                generation_id,
+                ..Done::default()
+            },
+            secret,
+            ..Self::default()
+        }
+    }
+
+    /// Reads the data of one frame; what it says goes to `events`.
+    ///
+    /// - Errors: the service's, where the frame reports one, with the text so far; `protocol` for a frame that is not
+    ///   JSON.
+    pub fn frame(&mut self, data: &[u8], events: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
+        match serde_json::from_slice::<Chunk<'_>>(data) {
+            Ok(chunk) => self.chunk(chunk, events),
+            Err(_) => self.odd_frame(data, events),
+        }
+    }
+
+    /// The whole text that arrived, for an error that ends the answer.
+    pub fn attach_partial(&self, mut error: Error) -> Error {
+        if !self.text.is_empty() {
+            error.details.partial_text = Some(self.text.clone());
+        }
+        error.details.model = error.details.model.or_else(|| self.done.model.clone());
+        error.details.provider = error.details.provider.or_else(|| self.done.provider.clone());
+        error.details.generation_id = error.details.generation_id.or_else(|| self.done.generation_id.clone());
+        error
+    }
+
+    /// Ends the answer: the tool calls go to `events`, then what is known about the whole.
+    ///
+    /// - Errors: `interrupted` if no finish reason was seen, or if a tool call is not whole.
+    pub fn finish(&mut self, events: &mut VecDeque<ChatEvent>) -> Result<Done, Error> {
+        if self.done.finish_reason.is_empty() {
+            let message = if self.text.is_empty() && self.tools.is_empty() {
+                "the answer ended before anything had arrived"
+            } else {
+                "the answer broke off: it ended without a finish reason"
+            };
+            return Err(self.attach_partial(Error::new(ErrorKind::INTERRUPTED, message).with_hint("try again")));
+        }
+        for (_, mut call) in std::mem::take(&mut self.tools) {
+            if call.arguments.trim().is_empty() {
+                // Some providers send nothing for a function without parameters.
+                call.arguments = "{}".to_owned();
+            }
+            if serde_json::from_str::<IgnoredAny>(&call.arguments).is_err() {
+                let message = format!(
+                    "the answer broke off inside the arguments of the tool call `{}`",
+                    call.name
+                );
+                return Err(self.attach_partial(Error::new(ErrorKind::INTERRUPTED, message)));
+            }
+            events.push_back(ChatEvent::ToolCall(call));
+        }
+        Ok(std::mem::take(&mut self.done))
+    }
+
+    fn chunk(&mut self, chunk: Chunk<'_>, events: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
+        note(&mut self.done.generation_id, chunk.id);
+        note(&mut self.done.model, chunk.model);
+        note(&mut self.done.provider, chunk.provider);
+        let mut failure = chunk.error;
+        for choice in chunk.choices {
+            failure = failure.or(choice.error);
+            if let Some(delta) = choice.delta {
+                self.delta(delta, events)?;
+            }
+            if let Some(Str(reason)) = choice.finish_reason
+                && !reason.is_empty()
+            {
+                self.done.finish_reason = reason.into_owned();
+            }
+            if let Some(Str(reason)) = choice.native_finish_reason {
+                self.done.native_finish_reason = Some(reason.into_owned());
+            }
+        }
+        if let Some(usage) = chunk.usage {
+            self.usage(usage);
+        }
+        match failure {
+            Some(object) => Err(self.reported(object)),
+            None if self.done.finish_reason == "error" => {
+                let error = Error::new(ErrorKind::UNAVAILABLE, "the service ended the answer with an error");
+                Err(self.attach_partial(error))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn delta(&mut self, delta: Delta<'_>, events: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
+        if let Some(Str(reasoning)) = delta.reasoning
+            && !reasoning.is_empty()
+        {
+            events.push_back(ChatEvent::Reasoning(owned(reasoning)));
+        }
+        if let Some(Str(content)) = delta.content
+            && !content.is_empty()
+        {
+            self.text.push_str(&content);
+            events.push_back(ChatEvent::Text(owned(content)));
+        }
+        for (position, piece) in delta.tool_calls.into_iter().flatten().enumerate() {
+            self.tool_piece(position, piece)?;
+        }
+        Ok(())
+    }
+
+    fn tool_piece(&mut self, position: usize, piece: ToolPiece<'_>) -> Result<(), Error> {
+        let index = piece.index.unwrap_or(u32::try_from(position).unwrap_or(u32::MAX));
+        if self.tools.len() >= MAX_TOOL_CALLS && !self.tools.contains_key(&index) {
+            let message = format!("expected at most {MAX_TOOL_CALLS} tool calls in one answer, found more");
+            return Err(self.attach_partial(Error::new(ErrorKind::TOO_LARGE, message)));
+        }
+        let call = self.tools.entry(index).or_default();
+        if let Some(Str(id)) = piece.id
+            && call.id.is_empty()
+        {
+            call.id = id.into_owned();
+        }
+        let Some(function) = piece.function else {
+            return Ok(());
+        };
+        if let Some(Str(name)) = function.name
+            && call.name.is_empty()
+        {
+            call.name = name.into_owned();
+        }
+        match function.arguments.map(RawValue::get) {
+            None | Some("null") => {}
+            Some(text) => match serde_json::from_str::<String>(text) {
+                Ok(piece) => call.arguments.push_str(&piece),
+                // Some providers send the object itself instead of its text.
+                Err(_) => call.arguments.push_str(text),
+            },
+        }
+        if call.arguments.len() > MAX_ARGUMENT_BYTES {
+            let message = format!("expected at most {MAX_ARGUMENT_BYTES} bytes of arguments for one tool call");
+            return Err(self.attach_partial(Error::new(ErrorKind::TOO_LARGE, message)));
+        }
+        Ok(())
+    }
+
+    fn usage(&mut self, usage: &RawValue) {
+        // A usage that is not readable is unknown; it must not spoil an answer that is.
+        if let Ok(Some(raw)) = serde_json::from_str::<Option<RawUsage<'_>>>(usage.get())
+            && let Some(usage) = usage::from_raw(raw)
+        {
+            self.done.usage = Some(usage);
+        }
+    }
+
+    fn reported(&self, object: &RawValue) -> Error {
+        let object: Value = serde_json::from_str(object.get()).unwrap_or_default();
+        self.attach_partial(failure::from_error_object(&object, &self.secret))
+    }
+
+    /// A frame that the typed view cannot read: what can be found in it is kept all the same.
+    fn odd_frame(&mut self, data: &[u8], events: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
+        let text = String::from_utf8_lossy(data);
+        let Ok(value) = serde_json::from_str::<Value>(&text) else {
+            let message = format!("the service sent a frame of {} bytes that is not JSON", data.len());
+            return Err(self.attach_partial(Error::new(ErrorKind::PROTOCOL, message)));
+        };
+        if let Some(object) = failure::error_object(&value) {
+            return Err(self.attach_partial(failure::from_error_object(object, &self.secret)));
+        }
+        for (field, slot) in [
+            ("id", &mut self.done.generation_id),
+            ("model", &mut self.done.model),
+            ("provider", &mut self.done.provider),
+        ] {
+            if let Some(text) = value[field].as_str() {
+                *slot = Some(text.to_owned());
+            }
+        }
+        for choice in value["choices"].as_array().into_iter().flatten() {
+            let delta = choice.get("delta").unwrap_or(&choice["message"]);
+            for piece in loose_text(&delta["reasoning"]) {
+                events.push_back(ChatEvent::Reasoning(piece.into()));
+            }
+            for piece in loose_text(&delta["content"]) {
+                self.text.push_str(piece);
+                events.push_back(ChatEvent::text(piece));
+            }
+            if let Some(reason) = choice["finish_reason"].as_str().filter(|reason| !reason.is_empty()) {
+                self.done.finish_reason = reason.to_owned();
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The texts in a content that may be a text, or an array of parts.
+fn loose_text(content: &Value) -> Vec<&str> {
+    match content {
+        Value::String(text) if !text.is_empty() => vec![text],
+        Value::Array(parts) => parts.iter().filter_map(|part| part["text"].as_str()).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn owned(text: Cow<'_, str>) -> plugin_api::Text {
+    match text {
+        Cow::Borrowed(text) => text.into(),
+        Cow::Owned(text) => text.into(),
+    }
+}
+
+/// Keeps what is told the first time; chunks repeat it.
+fn note(slot: &mut Option<String>, told: Option<Str<'_>>) {
+    if let Some(Str(told)) = told
+        && slot.as_deref() != Some(&*told)
+        && !told.is_empty()
+    {
+        *slot = Some(told.into_owned());
+    }
+}
+
+/// Reads a whole reply.
+///
+/// - Errors: the service's, where the body holds one; `interrupted` for a reply without a finish reason.
+pub fn whole(mut reader: ReplyReader, body: &[u8]) -> Result<ChatReply, Error> {
+    let mut events = VecDeque::new();
+    reader.frame(body, &mut events)?;
+    let done = reader.finish(&mut events)?;
+    let mut reply = ChatReply::default();
+    for event in events {
+        reply.add(event);
+    }
+    reply.done = done;
+    Ok(reply)
+}
+
+#[cfg(test)]
+mod tests {
+    use plugin_api::Usage;
+    use serde_json::json;
+
+    use super::*;
+
+    fn reader() -> ReplyReader {
+        ReplyReader::new("acme/large".to_owned(), None, "sk-or-v1-secret".to_owned())
+    }
+
+    /// Reads all frames and ends the answer.
+    fn read(frames: &[Value]) -> Result<ChatReply, Error> {
+        let mut reader = reader();
+        let mut events = VecDeque::new();
+        for frame in frames {
+            reader.frame(frame.to_string().as_bytes(), &mut events)?;
+        }
+        let done = reader.finish(&mut events)?;
+        let mut reply = ChatReply::default();
+        events.into_iter().for_each(|event| reply.add(event));
+        reply.done = done;
+        Ok(reply)
+    }
+
+    fn piece(delta: Value) -> Value {
+        json!({"id": "gen-1", "model": "acme/large-2", "provider": "Acme", "choices": [{"index": 0, "delta": delta}]})
+    }
+
+    fn finish(reason: &str) -> Value {
+        json!({"choices": [{"index": 0, "delta": {}, "finish_reason": reason, "native_finish_reason": "END"}]})
+    }
+
+    #[test]
+    fn an_answer_tells_who_served_it_and_what_it_cost() {
+        let usage = json!({"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5,
+            "cost": 1.5e-5, "prompt_tokens_details": {"cached_tokens": 1},
+            "completion_tokens_details": {"reasoning_tokens": 1}}});
+        let reply = read(&[
+            piece(json!({"role": "assistant", "content": "", "reasoning": "Hm."})),
+            piece(json!({"content": "Good "})),
+            piece(json!({"content": "day\u{e9}\n"})),
+            finish("stop"),
+            usage,
+        ])
+        .expect("a whole answer");
+        assert_eq!((reply.text.as_str(), reply.reasoning.as_str()), ("Good dayé\n", "Hm."));
+        assert_eq!(
+            reply.done,
+            Done {
+                finish_reason: "stop".to_owned(),
+                native_finish_reason: Some("END".to_owned()),
+                requested_model: Some("acme/large".to_owned()),
+                model: Some("acme/large-2".to_owned()),
+                provider: Some("Acme".to_owned()),
+                generation_id: Some("gen-1".to_owned()),
+                usage: Some(Usage {
+                    prompt_tokens: 3,
+                    completion_tokens: 2,
+                    total_tokens: 5,
+                    cached_tokens: Some(1),
+                    reasoning_tokens: Some(1),
+                    cost_usd: Some("0.000015".to_owned()),
+                    ..Usage::default()
+                }),
+                ..Done::default()
+            }
+        );
+    }
+
+    #[test]
+    fn an_answer_without_a_finish_reason_is_an_error_with_the_text_so_far() {
+        let error = read(&[piece(json!({"content": "Half an ans"}))]).expect_err("no finish reason");
+        assert_eq!(error.kind, ErrorKind::INTERRUPTED);
+        assert_eq!(error.details.partial_text.as_deref(), Some("Half an ans"));
+        assert_eq!(error.details.generation_id.as_deref(), Some("gen-1"));
+        assert_eq!(
+            read(&[]).expect_err("nothing").message,
+            "the answer ended before anything had arrived"
+        );
+    }
+
+    #[test]
+    fn an_error_in_the_middle_carries_the_text_so_far() {
+        let broken = json!({"error": {"code": "server_error", "message": "Provider disconnected"},
+            "choices": [{"index": 0, "delta": {"content": ""}, "finish_reason": "error"}]});
+        let error = read(&[piece(json!({"content": "So far"})), broken]).expect_err("an error chunk");
+        assert_eq!(error.message, "the service reported an error: Provider disconnected");
+        assert_eq!(error.details.partial_text.as_deref(), Some("So far"));
+        assert_eq!(error.details.provider.as_deref(), Some("Acme"));
+    }
+
+    #[test]
+    fn an_error_of_a_choice_and_a_bare_finish_reason_error_are_errors_too() {
+        let of_choice = json!({"choices": [{"delta": {}, "error": {"code": 502, "message": "upstream"}}]});
+        assert_eq!(read(&[of_choice]).expect_err("an error").details.status, Some(502));
+        assert_eq!(
+            read(&[finish("error")]).expect_err("an error").kind,
+            ErrorKind::UNAVAILABLE
+        );
+    }
+
+    #[test]
+    fn tool_calls_arrive_in_pieces_and_leave_whole() {
+        let reply = read(&[
+            piece(json!({"tool_calls": [{"index": 0, "id": "c0", "function": {"name": "weather", "arguments": ""}}]})),
+            piece(json!({"tool_calls": [{"index": 1, "id": "c1", "function": {"name": "time", "arguments": {}}}]})),
+            piece(json!({"tool_calls": [{"index": 0, "function": {"name": "weather", "arguments": "{\"city\":"}}]})),
+            piece(json!({"tool_calls": [{"index": 0, "function": {"arguments": "\"Par\u{ed}s\"}"}}]})),
+            finish("tool_calls"),
+            finish("tool_calls"),
+        ])
+        .expect("two calls");
+        let call = |id: &str, name: &str, arguments: &str| ToolCall {
+            id: id.to_owned(),
+            name: name.to_owned(),
+            arguments: arguments.to_owned(),
+        };
+        assert_eq!(
+            reply.tool_calls,
+            [call("c0", "weather", "{\"city\":\"París\"}"), call("c1", "time", "{}")]
+        );
+    }
+
+    #[test]
+    fn a_tool_call_that_is_not_whole_is_an_error() {
+        let half =
+            piece(json!({"tool_calls": [{"index": 0, "id": "c", "function": {"name": "f", "arguments": "{\"a"}}]}));
+        let error = read(&[half, finish("tool_calls")]).expect_err("half a call");
+        assert_eq!(
+            error.message,
+            "the answer broke off inside the arguments of the tool call `f`"
+        );
+    }
+
+    #[test]
+    fn odd_frames_lose_nothing() {
+        let reply = read(&[
+            json!({"choices": [{"delta": {"content": [{"type": "text", "text": "in parts"}]}}]}),
+            json!({"choices": [{"delta": {"content": ", and more"}}], "usage": {}}),
+            json!({"choices": [{"delta": {"content": null, "reasoning_details": []}}], "usage": null}),
+            json!({"choices": []}),
+            json!({"unheard_of": true}),
+            finish("stop"),
+        ])
+        .expect("a whole answer");
+        assert_eq!(reply.text, "in parts, and more");
+        assert_eq!(reply.done.usage, None);
+    }
+
+    #[test]
+    fn a_frame_with_a_bad_byte_keeps_its_text() {
+        let mut events = VecDeque::new();
+        let frame = b"{\"choices\":[{\"delta\":{\"content\":\"a\xFFb\"}}]}";
+        reader().frame(frame, &mut events).expect("the text around the byte");
+        assert_eq!(Vec::from(events), [ChatEvent::text("a\u{fffd}b")]);
+    }
+
+    #[test]
+    fn a_frame_that_is_not_json_is_an_error_that_does_not_quote_it() {
+        let error = reader().frame(b"{private", &mut VecDeque::new()).expect_err("not JSON");
+        assert_eq!(error.message, "the service sent a frame of 8 bytes that is not JSON");
+    }
+
+    #[test]
+    fn a_whole_reply_reads_like_a_stream() {
+        let body = json!({"id": "gen-2", "model": "acme/large", "choices": [{"index": 0, "finish_reason": "stop",
+            "message": {"role": "assistant", "content": "All at once"}}], "usage": {"prompt_tokens": 1,
+            "completion_tokens": 3, "total_tokens": 4, "cost": 0}});
+        let reply = whole(reader(), body.to_string().as_bytes()).expect("a reply");
+        assert_eq!(reply.text, "All at once");
+        assert_eq!(reply.done.usage.and_then(|usage| usage.cost_usd).as_deref(), Some("0"));
+        let error = whole(reader(), br#"{"error": {"code": 402, "message": "pay"}}"#).expect_err("an error in a 200");
+        assert_eq!(error.kind, ErrorKind::PAYMENT);
+    }
+}

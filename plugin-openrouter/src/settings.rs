@@ -1,0 +1,284 @@
+//! One immutable set of options, environment and connection, checked as a whole.
+//!
+//! In: the host's [`Config`]. Out: [`Settings`], of which every call takes one and keeps it to its end, so that a
+//! profile can be swapped while calls are in flight. Nothing here talks to a network.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use plugin_api::{Config, Error, ErrorKind, Problem};
+use reqwest::header::HeaderValue;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::base_url::base_url_problem;
+use crate::http;
+use crate::options::Options;
+
+/// The variables that may hold the key, in order.
+const KEY_VARIABLES: [&str; 2] = ["OPENROUTER_API_KEY", "OPENROUTER_KEY"];
+
+/// Where the service is unless somebody says otherwise.
+const DEFAULT_BASE_URL: &str = "https://openrouter.ai/api/v1";
+
+/// Everything that a call needs beside its request.
+pub struct Settings {
+    pub options: Options,
+    pub environment: BTreeMap<String, String>,
+    /// Without one the plugin still says what it would do; see [`Settings::key`].
+    key: Option<Key>,
+    /// Without a slash at its end.
+    pub base_url: String,
+    pub client: reqwest::Client,
+}
+
+/// The key, in the two forms that it is needed in. It has no `Debug`.
+pub struct Key {
+    /// To look for it in texts that must not hold it.
+    pub secret: String,
+    /// `Bearer …`, marked as sensitive.
+    pub header: HeaderValue,
+}
+
+impl Settings {
+    /// Reads and checks a configuration. A connection pool of `former` is kept where it still fits.
+    ///
+    /// - Errors: `config` with every problem; `auth` for a key that cannot be one.
+    pub fn from_config(config: &Config, former: Option<&Self>) -> Result<Arc<Self>, Error> {
+        let options = read_options(&config.options)?;
+        let key = read_key(&config.environment, options.allow_any_key)?;
+        let base_url = read_base_url(&options, &config.environment)?;
+        let connect_ms = options.timeouts.connect_ms;
+        let client = match former {
+            Some(former) if former.base_url == base_url && former.options.timeouts.connect_ms == connect_ms => {
+                former.client.clone()
+            }
+            _ => http::client(&base_url, connect_ms)?,
+        };
+        Ok(Arc::new(Self {
+            options,
+            environment: config.environment.clone(),
+            key,
+            base_url,
+            client,
+        }))
+    }
+
+    /// The key.
+    ///
+    /// - Errors: `auth` if there is none.
+    pub fn key(&self) -> Result<&Key, Error> {
+        self.key.as_ref().ok_or_else(|| {
+            let variable = KEY_VARIABLES[0];
+            Error::new(
+                ErrorKind::AUTH,
+                format!("no key: the environment variable `{variable}` is not set"),
+            )
+            .with_hint("make a key at https://openrouter.ai/settings/keys and set the variable to it")
+        })
+    }
+}
+
+/// Reads the options.
+///
+/// - Errors: `config` with every problem that is not a warning.
+fn read_options(value: &Value) -> Result<Options, Error> {
+    let problems = problems_of(value);
+    let failures: Vec<Problem> = problems.into_iter().filter(|problem| !problem.warning).collect();
+    if !failures.is_empty() {
+        let count = failures.len();
+        let noun = if count == 1 { "problem" } else { "problems" };
+        let first = format!("at {}: {}", failures[0].pointer, failures[0].message);
+        let mut error = Error::new(
+            ErrorKind::CONFIG,
+            format!("the options have {count} {noun}, the first {first}"),
+        );
+        error.details.problems = failures;
+        return Err(error);
+    }
+    Ok(parse(value).unwrap_or_default())
+}
+
+fn parse(value: &Value) -> Result<Options, serde_json::Error> {
+    match value {
+        Value::Null => Ok(Options::default()),
+        value => Options::deserialize(value),
+    }
+}
+
+/// Everything that is wrong with `options`, and what is merely doubtful.
+pub fn problems_of(value: &Value) -> Vec<Problem> {
+    match parse(value) {
+        Ok(options) => options.problems(),
+        Err(cause) => vec![
+            Problem::error("", cause.to_string())
+                .with_hint("check the options against the schema in the plugin's manifest"),
+        ],
+    }
+}
+
+fn read_key(environment: &BTreeMap<String, String>, any_form: bool) -> Result<Option<Key>, Error> {
+    let found = KEY_VARIABLES.iter().find_map(|name| {
+        let value = environment.get(*name)?;
+        (!value.trim().is_empty()).then_some((*name, value))
+    });
+    let Some((variable, value)) = found else {
+        return Ok(None);
+    };
+    let refused = |expected: &str, hint: &str| {
+        Err(Error::new(
+            ErrorKind::AUTH,
+            format!("the key in `{variable}` cannot be one: {expected}"),
+        )
+        .with_hint(hint))
+    };
+    let trimmed = value.trim().trim_matches(['"', '\'']).trim();
+    if trimmed.len() != value.len() {
+        tracing::warn!(
+            variable,
+            "the key had blanks, quotes or line breaks around it; they were taken off"
+        );
+    }
+    if trimmed.starts_with("Bearer ") {
+        return refused("it begins with `Bearer`", "give the key alone");
+    }
+    if trimmed.contains(char::is_whitespace) {
+        return refused("it has blanks or line breaks inside", "copy it again, in one piece");
+    }
+    if !trimmed.is_ascii() || trimmed.contains(|letter: char| letter.is_ascii_control()) {
+        return refused(
+            "it has characters that no key has",
+            "copy it again; was it copied from a formatted text?",
+        );
+    }
+    if !any_form && !trimmed.starts_with("sk-or-") {
+        return refused(
+            "expected it to begin with `sk-or-`",
+            "is it the key of another service? If it is right as it is, set `allowAnyKey` in the profile",
+        );
+    }
+    let Ok(mut header) = HeaderValue::from_str(&format!("Bearer {trimmed}")) else {
+        return refused("it cannot be sent in a header", "copy it again");
+    };
+    header.set_sensitive(true);
+    Ok(Some(Key {
+        secret: trimmed.to_owned(),
+        header,
+    }))
+}
+
+fn read_base_url(options: &Options, environment: &BTreeMap<String, String>) -> Result<String, Error> {
+    let from_environment = || {
+        environment
+            .get("OPENROUTER_BASE_URL")
+            .filter(|url| !url.trim().is_empty())
+    };
+    let url = options
+        .base_url
+        .as_ref()
+        .or_else(from_environment)
+        .map_or(DEFAULT_BASE_URL, |url| url.trim());
+    match base_url_problem(url) {
+        None => Ok(url.trim_end_matches('/').to_owned()),
+        // The options were checked before, so this one came from the environment.
+        Some(problem) => {
+            let mut error = Error::new(ErrorKind::CONFIG, format!("`OPENROUTER_BASE_URL`: {}", problem.message));
+            error.details.hint = problem.hint;
+            Err(error)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn settings(options: Value, environment: &[(&str, &str)]) -> Result<Arc<Settings>, Error> {
+        let environment = environment
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        Settings::from_config(&Config { options, environment }, None)
+    }
+
+    fn refusal(options: Value, environment: &[(&str, &str)]) -> Error {
+        settings(options, environment).err().expect("a refusal")
+    }
+
+    #[test]
+    fn a_missing_key_names_its_variable() {
+        for environment in [&[][..], &[("OPENROUTER_API_KEY", "  ")]] {
+            let settings = settings(json!({}), environment).expect("a key is not needed to be created");
+            let error = settings.key().err().expect("a call needs one");
+            assert_eq!(error.kind, ErrorKind::AUTH);
+            assert_eq!(
+                error.message,
+                "no key: the environment variable `OPENROUTER_API_KEY` is not set"
+            );
+        }
+    }
+
+    #[test]
+    fn blanks_around_a_key_are_taken_off() {
+        let settings = settings(json!({}), &[("OPENROUTER_API_KEY", " \"sk-or-v1-abc\"\r\n")]).expect("a good key");
+        let key = settings.key().expect("a key");
+        assert_eq!(
+            (key.secret.as_str(), format!("{:?}", key.header).as_str()),
+            ("sk-or-v1-abc", "Sensitive")
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_a_key_is_refused_without_being_quoted() {
+        for value in ["Bearer sk-or-v1-abc", "sk-or-v1 abc", "sk-or-v1-äbc", "sk-proj-abc"] {
+            let error = refusal(json!({}), &[("OPENROUTER_API_KEY", value)]);
+            assert!(
+                error
+                    .message
+                    .starts_with("the key in `OPENROUTER_API_KEY` cannot be one: "),
+                "{error}"
+            );
+            assert!(!format!("{error:?}").contains("bc"), "{error:?}");
+        }
+        assert!(settings(json!({"allowAnyKey": true}), &[("OPENROUTER_API_KEY", "my-proxy-key")]).is_ok());
+    }
+
+    #[test]
+    fn the_profile_moves_the_service_before_the_environment_does() {
+        let environment = [
+            ("OPENROUTER_KEY", "sk-or-v1-abc"),
+            ("OPENROUTER_BASE_URL", "http://127.0.0.1:1/v1/"),
+        ];
+        let url = |options| settings(options, &environment).expect("good settings").base_url.clone();
+        assert_eq!(url(json!({})), "http://127.0.0.1:1/v1");
+        assert_eq!(
+            url(json!({"baseUrl": "https://eu.openrouter.ai/api/v1"})),
+            "https://eu.openrouter.ai/api/v1"
+        );
+    }
+
+    #[test]
+    fn a_service_that_would_see_the_key_in_the_clear_is_refused() {
+        let error = refusal(
+            json!({}),
+            &[
+                ("OPENROUTER_API_KEY", "sk-or-v1-abc"),
+                ("OPENROUTER_BASE_URL", "http://example.com"),
+            ],
+        );
+        assert!(error.message.starts_with("`OPENROUTER_BASE_URL`: "), "{error}");
+    }
+
+    #[test]
+    fn every_problem_of_the_options_is_told() {
+        let options = json!({"model": "two words", "baseUrl": "ftp://example.com"});
+        let error = refusal(options, &[("OPENROUTER_API_KEY", "sk-or-v1-abc")]);
+        assert_eq!(
+            (error.kind, error.details.problems.len()),
+            (ErrorKind::CONFIG, 2),
+            "{error:?}"
+        );
+    }
+}

@@ -1,0 +1,671 @@
+//! Model tiers: the names an agent asks by, and which model each one means.
+//!
+//! An agent asks for `TEXT_SMALL`; [`resolve`] says that this is `anthropic/claude-haiku-4.5` and
+//! where that was decided. In: the profile's [`Options`] and the environment. Out: a [`Choice`]
+//! that shows both the id as configured and the id as sent. Pure: reads no environment itself.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+use crate::options::Options;
+
+/// A kind of work that a model is chosen for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Tier {
+    /// Trivial text: routing, yes or no. Uses the small model unless it has its own.
+    TextNano,
+    /// Quick and cheap text.
+    TextSmall,
+    /// Between small and large. Uses the small model unless it has its own.
+    TextMedium,
+    /// The main model.
+    TextLarge,
+    /// The best text at any price. Uses the large model unless it has its own.
+    TextMega,
+    /// Long reasoning.
+    TextReasoningLarge,
+    /// Deciding whether and how to answer. Uses the nano model unless it has its own.
+    ResponseHandler,
+    /// Planning actions. Uses the medium model unless it has its own.
+    ActionPlanner,
+    /// Vectors for text.
+    TextEmbedding,
+    /// Text about an image. Uses the large model unless it has its own.
+    ImageDescription,
+    /// Images from text.
+    Image,
+}
+
+const ALL: [Tier; 11] = [
+    Tier::TextNano,
+    Tier::TextSmall,
+    Tier::TextMedium,
+    Tier::TextLarge,
+    Tier::TextMega,
+    Tier::TextReasoningLarge,
+    Tier::ResponseHandler,
+    Tier::ActionPlanner,
+    Tier::TextEmbedding,
+    Tier::ImageDescription,
+    Tier::Image,
+];
+
+const ALIASES: [(&str, Tier); 7] = [
+    ("REASONING_LARGE", Tier::TextReasoningLarge),
+    ("nano", Tier::TextNano),
+    ("small", Tier::TextSmall),
+    ("medium", Tier::TextMedium),
+    ("large", Tier::TextLarge),
+    ("mega", Tier::TextMega),
+    ("reasoning", Tier::TextReasoningLarge),
+];
+
+/// Ids that documentation names and OpenRouter does not serve, beside the ids it serves.
+///
+/// OpenRouter writes the versions of these models with a dot, and has no Haiku 4.0.
+const SERVED_AS: [(&str, &str); 6] = [
+    ("anthropic/claude-haiku-4", "anthropic/claude-haiku-4.5"),
+    ("anthropic/claude-haiku-4-5", "anthropic/claude-haiku-4.5"),
+    ("anthropic/claude-sonnet-4-5", "anthropic/claude-sonnet-4.5"),
+    ("anthropic/claude-opus-4-1", "anthropic/claude-opus-4.1"),
+    ("anthropic/claude-opus-4-5", "anthropic/claude-opus-4.5"),
+    ("auto", "openrouter/auto"),
+];
+
+/// Every tier: text by size, then the special ones.
+pub fn all() -> &'static [Tier] {
+    &ALL
+}
+
+/// Every name by which a profile may call a tier: the canonical names, then the aliases.
+pub fn accepted_names() -> Vec<&'static str> {
+    let aliases = ALIASES.iter().map(|(alias, _)| *alias);
+    ALL.iter().map(|tier| tier.name()).chain(aliases).collect()
+}
+
+impl Tier {
+    /// Reads a tier's name or alias in any case: `TEXT_SMALL`, `text_small`, `small`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let by_name = ALL.into_iter().find(|tier| tier.name().eq_ignore_ascii_case(text));
+        by_name.or_else(|| {
+            let alias = ALIASES.iter().find(|(alias, _)| alias.eq_ignore_ascii_case(text));
+            alias.map(|(_, tier)| *tier)
+        })
+    }
+
+    /// The canonical name, such as `TEXT_SMALL`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::TextNano => "TEXT_NANO",
+            Self::TextSmall => "TEXT_SMALL",
+            Self::TextMedium => "TEXT_MEDIUM",
+            Self::TextLarge => "TEXT_LARGE",
+            Self::TextMega => "TEXT_MEGA",
+            Self::TextReasoningLarge => "TEXT_REASONING_LARGE",
+            Self::ResponseHandler => "RESPONSE_HANDLER",
+            Self::ActionPlanner => "ACTION_PLANNER",
+            Self::TextEmbedding => "TEXT_EMBEDDING",
+            Self::ImageDescription => "IMAGE_DESCRIPTION",
+            Self::Image => "IMAGE",
+        }
+    }
+
+    /// The tier whose model stands in where this one has none.
+    pub fn parent(self) -> Option<Self> {
+        match self {
+            Self::TextNano | Self::TextMedium => Some(Self::TextSmall),
+            Self::TextMega | Self::ImageDescription => Some(Self::TextLarge),
+            Self::ResponseHandler => Some(Self::TextNano),
+            Self::ActionPlanner => Some(Self::TextMedium),
+            Self::TextSmall | Self::TextLarge | Self::TextReasoningLarge | Self::TextEmbedding | Self::Image => None,
+        }
+    }
+
+    /// The environment variables that may name this tier's model; the first that is set wins.
+    pub fn variables(self) -> &'static [&'static str] {
+        match self {
+            Self::TextNano => &["OPENROUTER_NANO_MODEL", "NANO_MODEL"],
+            Self::TextSmall => &["OPENROUTER_SMALL_MODEL", "SMALL_MODEL"],
+            Self::TextMedium => &["OPENROUTER_MEDIUM_MODEL", "MEDIUM_MODEL"],
+            Self::TextLarge => &["OPENROUTER_LARGE_MODEL", "LARGE_MODEL"],
+            Self::TextMega => &["OPENROUTER_MEGA_MODEL", "MEGA_MODEL"],
+            Self::TextReasoningLarge => &["OPENROUTER_REASONING_LARGE_MODEL", "REASONING_LARGE_MODEL"],
+            Self::ResponseHandler => &["OPENROUTER_RESPONSE_HANDLER_MODEL", "RESPONSE_HANDLER_MODEL"],
+            Self::ActionPlanner => &["OPENROUTER_ACTION_PLANNER_MODEL", "ACTION_PLANNER_MODEL"],
+            Self::TextEmbedding => &["OPENROUTER_EMBEDDING_MODEL", "EMBEDDING_MODEL"],
+            Self::ImageDescription => &["OPENROUTER_IMAGE_MODEL", "IMAGE_MODEL"],
+            Self::Image => &["OPENROUTER_IMAGE_GENERATION_MODEL", "IMAGE_GENERATION_MODEL"],
+        }
+    }
+
+    /// The model if nobody chose one; `None` for a tier that uses its parent's.
+    pub fn default_model(self) -> Option<&'static str> {
+        match self {
+            Self::TextSmall => Some("anthropic/claude-haiku-4"),
+            Self::TextLarge => Some("anthropic/claude-sonnet-4-5"),
+            Self::TextReasoningLarge => Some("anthropic/claude-opus-4"),
+            Self::TextEmbedding => Some("openai/text-embedding-3-small"),
+            Self::Image => Some("google/gemini-2.5-flash-image"),
+            Self::TextNano
+            | Self::TextMedium
+            | Self::TextMega
+            | Self::ResponseHandler
+            | Self::ActionPlanner
+            | Self::ImageDescription => None,
+        }
+    }
+}
+
+impl fmt::Display for Tier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Serialize for Tier {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+/// Where a model was chosen.
+///
+/// - Out: as JSON `{"source": "environment", "at": "SMALL_MODEL", "via": "TEXT_SMALL"}`, without
+///   the keys that do not apply; for people, by `Display`, "environment `SMALL_MODEL` through
+///   TEXT_SMALL". `via` is the tier that the model was inherited from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "source", rename_all = "kebab-case")]
+pub enum Origin {
+    /// The call itself names a model.
+    Call,
+    /// The profile's entry for the tier.
+    ProfileTier {
+        /// JSON pointer into the options, such as `/tiers/TEXT_SMALL`.
+        at: String,
+        /// The tier that the model was inherited from.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        via: Option<Tier>,
+    },
+    /// The profile's default model, which stands for `TEXT_LARGE`.
+    ProfileModel {
+        /// JSON pointer into the options: `/model`.
+        at: String,
+        /// The tier that the model was inherited from.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        via: Option<Tier>,
+    },
+    /// An environment variable.
+    Environment {
+        /// The variable's name.
+        at: String,
+        /// The tier that the model was inherited from.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        via: Option<Tier>,
+    },
+    /// Nobody chose: the plugin's own default.
+    Default {
+        /// The tier that the model was inherited from.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        via: Option<Tier>,
+    },
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let via = match self {
+            Self::Call => return f.write_str("the call"),
+            Self::ProfileTier { at, via } | Self::ProfileModel { at, via } => {
+                let path = at.trim_start_matches('/').replace('/', ".");
+                write!(f, "profile `{path}`")?;
+                via
+            }
+            Self::Environment { at, via } => {
+                write!(f, "environment `{at}`")?;
+                via
+            }
+            Self::Default { via } => {
+                f.write_str("built-in default")?;
+                via
+            }
+        };
+        match via {
+            Some(tier) => write!(f, " through {tier}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The model of a tier, as configured and as sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Choice {
+    /// The tier that was asked for.
+    pub tier: Tier,
+    /// The id as somebody wrote it, without blanks around it.
+    pub configured: String,
+    /// The id that goes into the request.
+    pub wire: String,
+    /// Where it was chosen.
+    pub origin: Origin,
+    /// Why `wire` differs from `configured`, as a sentence for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+impl Choice {
+    /// The choice of a call that names its model itself.
+    pub fn by_call(tier: Tier, model: &str) -> Self {
+        Self::new(tier, model, Origin::Call)
+    }
+
+    fn new(tier: Tier, model: &str, origin: Origin) -> Self {
+        let configured = model.trim();
+        let (wire, note) = wire_id(configured);
+        Self {
+            tier,
+            configured: configured.to_owned(),
+            wire: wire.into_owned(),
+            origin,
+            note,
+        }
+    }
+}
+
+/// Says which model a tier means.
+///
+/// The first of these that is set and not blank: the profile's entry for the tier, the profile's
+/// `model` (for `TEXT_LARGE` only), the tier's environment variables, the same for the tier's
+/// parent and its parent, the built-in default.
+pub fn resolve(tier: Tier, options: &Options, env: &BTreeMap<String, String>) -> Choice {
+    let mut current = tier;
+    loop {
+        let via = (current != tier).then_some(current);
+        if let Some((model, origin)) = configured_model(current, via, options, env) {
+            return Choice::new(tier, model, origin);
+        }
+        if let Some(model) = current.default_model() {
+            return Choice::new(tier, model, Origin::Default { via });
+        }
+        current = current.parent().expect("a tier without a default has a parent");
+    }
+}
+
+fn configured_model<'a>(
+    tier: Tier,
+    via: Option<Tier>,
+    options: &'a Options,
+    env: &'a BTreeMap<String, String>,
+) -> Option<(&'a str, Origin)> {
+    if let Some((key, entry)) = options.tier_entry(tier)
+        && let Some(model) = entry.model().filter(|model| !model.trim().is_empty())
+    {
+        return Some((
+            model,
+            Origin::ProfileTier {
+                at: format!("/tiers/{key}"),
+                via,
+            },
+        ));
+    }
+    if tier == Tier::TextLarge
+        && let Some(model) = options.model.as_deref().filter(|model| !model.trim().is_empty())
+    {
+        return Some((
+            model,
+            Origin::ProfileModel {
+                at: "/model".to_owned(),
+                via,
+            },
+        ));
+    }
+    tier.variables().iter().find_map(|variable| {
+        let model = env.get(*variable).filter(|model| !model.trim().is_empty())?;
+        Some((
+            model.as_str(),
+            Origin::Environment {
+                at: (*variable).to_owned(),
+                via,
+            },
+        ))
+    })
+}
+
+/// Turns a model id as people write it into the id that OpenRouter serves.
+///
+/// - In: any id with any variant suffix, such as `openrouter/anthropic/claude-sonnet-4-5:nitro`.
+/// - Out: the id for the request, and a sentence if it is another one. Ids that are not in the
+///   table pass untouched, because a new model must not need a new plugin.
+pub fn wire_id(configured: &str) -> (Cow<'_, str>, Option<String>) {
+    let trimmed = configured.trim();
+    let unprefixed = without_host_prefix(trimmed);
+    let (base, variant) = match unprefixed.find(':') {
+        Some(at) => unprefixed.split_at(at),
+        None => (unprefixed, ""),
+    };
+    if let Some((_, served)) = SERVED_AS.iter().find(|(documented, _)| *documented == base) {
+        let wire = format!("{served}{variant}");
+        let note = format!("OpenRouter does not serve `{base}`; `{wire}` is sent instead");
+        return (Cow::Owned(wire), Some(note));
+    }
+    let note = (unprefixed.len() != trimmed.len())
+        .then(|| format!("OpenRouter's own ids have no `openrouter/`; `{unprefixed}` is sent"));
+    (Cow::Borrowed(unprefixed), note)
+}
+
+/// Whether a model id means OpenRouter's auto router, which chooses models and fallbacks itself.
+pub fn is_auto_router(model: &str) -> bool {
+    let (wire, _) = wire_id(model);
+    let name = wire.split([':', '@']).next().unwrap_or_default();
+    matches!(name, "openrouter/auto" | "openrouter/auto-beta")
+}
+
+/// Removes the `openrouter/` that programs with many hosts put before `author/model`, but not the
+/// one of OpenRouter's own routers: `openrouter/auto`, also as `openrouter/auto@preset/x`.
+fn without_host_prefix(id: &str) -> &str {
+    let Some(rest) = id.strip_prefix("openrouter/") else {
+        return id;
+    };
+    let name = rest.split(['@', ':']).next().unwrap_or(rest);
+    if name.contains('/') { rest } else { id }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn options(value: serde_json::Value) -> Options {
+        serde_json::from_value(value).expect("these options are valid")
+    }
+
+    fn env(variables: &[(&str, &str)]) -> BTreeMap<String, String> {
+        variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
+    }
+
+    /// The configured id and the origin in words.
+    fn chosen(tier: Tier, profile: serde_json::Value, variables: &[(&str, &str)]) -> (String, String) {
+        let choice = resolve(tier, &options(profile), &env(variables));
+        (choice.configured, choice.origin.to_string())
+    }
+
+    fn pair(model: &str, origin: &str) -> (String, String) {
+        (model.to_owned(), origin.to_owned())
+    }
+
+    #[test]
+    fn every_tier_is_found_by_its_name_in_any_case() {
+        assert_eq!(all().len(), 11);
+        for tier in all() {
+            assert_eq!(Tier::parse(tier.name()), Some(*tier));
+            assert_eq!(Tier::parse(&tier.name().to_lowercase()), Some(*tier));
+        }
+        for name in accepted_names() {
+            assert!(Tier::parse(name).is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn short_names_and_aliases_mean_text_tiers() {
+        let short = [
+            "nano",
+            "small",
+            "medium",
+            "large",
+            "mega",
+            "reasoning",
+            "Reasoning_Large",
+        ];
+        let names: Vec<_> = short.map(|name| Tier::parse(name).map(Tier::name)).to_vec();
+        assert_eq!(
+            names,
+            [
+                Some("TEXT_NANO"),
+                Some("TEXT_SMALL"),
+                Some("TEXT_MEDIUM"),
+                Some("TEXT_LARGE"),
+                Some("TEXT_MEGA"),
+                Some("TEXT_REASONING_LARGE"),
+                Some("TEXT_REASONING_LARGE"),
+            ],
+        );
+        for unknown in ["", "smart", "TEXT_HUGE", "TEXT_SMALL ", "embedding"] {
+            assert_eq!(Tier::parse(unknown), None, "{unknown:?}");
+        }
+    }
+
+    #[test]
+    fn every_tier_ends_at_a_default() {
+        let models: Vec<_> = all()
+            .iter()
+            .map(|tier| {
+                let choice = resolve(*tier, &Options::default(), &env(&[]));
+                (tier.name(), choice.wire, choice.origin.to_string())
+            })
+            .collect();
+        let expect = |tier, wire: &str, origin: &str| (tier, wire.to_owned(), origin.to_owned());
+        let haiku = "anthropic/claude-haiku-4.5";
+        let sonnet = "anthropic/claude-sonnet-4.5";
+        let through_small = "built-in default through TEXT_SMALL";
+        let through_large = "built-in default through TEXT_LARGE";
+        assert_eq!(
+            models,
+            [
+                expect("TEXT_NANO", haiku, through_small),
+                expect("TEXT_SMALL", haiku, "built-in default"),
+                expect("TEXT_MEDIUM", haiku, through_small),
+                expect("TEXT_LARGE", sonnet, "built-in default"),
+                expect("TEXT_MEGA", sonnet, through_large),
+                expect("TEXT_REASONING_LARGE", "anthropic/claude-opus-4", "built-in default"),
+                expect("RESPONSE_HANDLER", haiku, through_small),
+                expect("ACTION_PLANNER", haiku, through_small),
+                expect("TEXT_EMBEDDING", "openai/text-embedding-3-small", "built-in default"),
+                expect("IMAGE_DESCRIPTION", sonnet, through_large),
+                expect("IMAGE", "google/gemini-2.5-flash-image", "built-in default"),
+            ],
+        );
+    }
+
+    #[test]
+    fn the_documented_defaults_are_shown_beside_what_is_sent() {
+        let choice = resolve(Tier::TextSmall, &Options::default(), &env(&[]));
+        assert_eq!(
+            serde_json::to_value(choice).expect("a choice is plain JSON"),
+            json!({
+                "tier": "TEXT_SMALL",
+                "configured": "anthropic/claude-haiku-4",
+                "wire": "anthropic/claude-haiku-4.5",
+                "origin": {"source": "default"},
+                "note": "OpenRouter does not serve `anthropic/claude-haiku-4`; \
+                         `anthropic/claude-haiku-4.5` is sent instead",
+            }),
+        );
+    }
+
+    #[test]
+    fn the_profile_wins_over_the_environment_and_that_over_the_default() {
+        let variables = [("OPENROUTER_SMALL_MODEL", "a/env"), ("SMALL_MODEL", "a/plain")];
+        let profile = json!({"tiers": {"TEXT_SMALL": "a/profile"}});
+        assert_eq!(
+            chosen(Tier::TextSmall, profile, &variables),
+            pair("a/profile", "profile `tiers.TEXT_SMALL`"),
+        );
+        assert_eq!(
+            chosen(Tier::TextSmall, json!({}), &variables),
+            pair("a/env", "environment `OPENROUTER_SMALL_MODEL`"),
+        );
+        assert_eq!(
+            chosen(Tier::TextSmall, json!({}), &variables[1..]),
+            pair("a/plain", "environment `SMALL_MODEL`"),
+        );
+    }
+
+    #[test]
+    fn blank_values_count_as_absent() {
+        let variables = [("OPENROUTER_SMALL_MODEL", " \t"), ("SMALL_MODEL", " a/b ")];
+        let profile = json!({"tiers": {"TEXT_SMALL": " ", "TEXT_LARGE": null}, "model": ""});
+        assert_eq!(
+            chosen(Tier::TextSmall, profile.clone(), &variables),
+            pair("a/b", "environment `SMALL_MODEL`"),
+        );
+        assert_eq!(
+            chosen(Tier::TextLarge, profile, &variables),
+            pair("anthropic/claude-sonnet-4-5", "built-in default"),
+        );
+    }
+
+    #[test]
+    fn the_profiles_model_stands_for_the_large_tier_only_where_that_has_none() {
+        let profile = json!({"model": "a/model"});
+        let from_model = pair("a/model", "profile `model`");
+        assert_eq!(
+            chosen(Tier::TextLarge, profile.clone(), &[("LARGE_MODEL", "a/env")]),
+            from_model
+        );
+        assert_eq!(
+            chosen(Tier::TextMega, profile.clone(), &[]),
+            pair("a/model", "profile `model` through TEXT_LARGE"),
+        );
+        assert_eq!(
+            chosen(Tier::TextSmall, profile, &[]),
+            pair("anthropic/claude-haiku-4", "built-in default"),
+        );
+        assert_eq!(
+            chosen(
+                Tier::TextLarge,
+                json!({"model": "a/model", "tiers": {"large": "a/tier"}}),
+                &[]
+            ),
+            pair("a/tier", "profile `tiers.large`"),
+        );
+        let only_parameters = json!({
+            "model": "a/model",
+            "tiers": {"TEXT_LARGE": {"parameters": {"temperature": 0}}},
+        });
+        assert_eq!(chosen(Tier::TextLarge, only_parameters, &[]), from_model);
+    }
+
+    #[test]
+    fn a_tier_without_a_model_takes_its_nearest_ancestors() {
+        let nano = json!({"tiers": {"TEXT_NANO": {"model": "a/nano"}, "TEXT_SMALL": "a/small"}});
+        assert_eq!(
+            chosen(Tier::ResponseHandler, nano, &[]),
+            pair("a/nano", "profile `tiers.TEXT_NANO` through TEXT_NANO"),
+        );
+        assert_eq!(
+            chosen(Tier::ActionPlanner, json!({}), &[("SMALL_MODEL", "a/small")]),
+            pair("a/small", "environment `SMALL_MODEL` through TEXT_SMALL"),
+        );
+        assert_eq!(
+            chosen(Tier::ActionPlanner, json!({}), &[("ACTION_PLANNER_MODEL", "a/planner")]),
+            pair("a/planner", "environment `ACTION_PLANNER_MODEL`"),
+        );
+    }
+
+    #[test]
+    fn origins_are_written_with_source_place_and_detour() {
+        let origin = |tier, profile, variables: &[_]| {
+            let choice = resolve(tier, &options(profile), &env(variables));
+            serde_json::to_value(choice.origin).expect("an origin is plain JSON")
+        };
+        let tiers = json!({"tiers": {"TEXT_SMALL": "a/b"}});
+        assert_eq!(
+            origin(Tier::TextSmall, tiers.clone(), &[]),
+            json!({"source": "profile-tier", "at": "/tiers/TEXT_SMALL"}),
+        );
+        assert_eq!(
+            origin(Tier::TextNano, tiers, &[]),
+            json!({"source": "profile-tier", "at": "/tiers/TEXT_SMALL", "via": "TEXT_SMALL"}),
+        );
+        assert_eq!(
+            origin(Tier::TextLarge, json!({"model": "a/b"}), &[]),
+            json!({"source": "profile-model", "at": "/model"}),
+        );
+        assert_eq!(
+            origin(Tier::ImageDescription, json!({}), &[("IMAGE_MODEL", "a/b")]),
+            json!({"source": "environment", "at": "IMAGE_MODEL"}),
+        );
+        assert_eq!(
+            origin(Tier::TextMega, json!({}), &[]),
+            json!({"source": "default", "via": "TEXT_LARGE"}),
+        );
+        let by_call = Choice::by_call(Tier::TextLarge, " openrouter/a/b ");
+        assert_eq!(
+            (by_call.configured.as_str(), by_call.wire.as_str()),
+            ("openrouter/a/b", "a/b")
+        );
+        assert_eq!(by_call.origin.to_string(), "the call");
+        assert_eq!(
+            serde_json::to_value(by_call.origin).expect("an origin is plain JSON"),
+            json!({"source": "call"}),
+        );
+    }
+
+    #[test]
+    fn documented_ids_that_are_not_served_are_replaced_with_their_variant() {
+        let sent = |id| wire_id(id).0.into_owned();
+        assert_eq!(sent("anthropic/claude-haiku-4"), "anthropic/claude-haiku-4.5");
+        assert_eq!(sent("anthropic/claude-haiku-4-5"), "anthropic/claude-haiku-4.5");
+        assert_eq!(
+            sent("anthropic/claude-sonnet-4-5:nitro"),
+            "anthropic/claude-sonnet-4.5:nitro"
+        );
+        assert_eq!(sent("anthropic/claude-opus-4-1"), "anthropic/claude-opus-4.1");
+        assert_eq!(sent("anthropic/claude-opus-4-5:free"), "anthropic/claude-opus-4.5:free");
+        assert_eq!(
+            sent("openrouter/anthropic/claude-haiku-4"),
+            "anthropic/claude-haiku-4.5"
+        );
+        assert_eq!(sent(" auto "), "openrouter/auto");
+    }
+
+    #[test]
+    fn the_prefix_of_other_hosts_is_removed_and_routers_keep_theirs() {
+        let (wire, note) = wire_id("openrouter/meta-llama/llama-4:free");
+        assert_eq!(wire, "meta-llama/llama-4:free");
+        assert_eq!(
+            note.as_deref(),
+            Some("OpenRouter's own ids have no `openrouter/`; `meta-llama/llama-4:free` is sent"),
+        );
+        for router in ["openrouter/auto", "openrouter/fusion:nitro", "openrouter/auto@preset/x"] {
+            assert_eq!(wire_id(router), (Cow::Borrowed(router), None));
+        }
+    }
+
+    #[test]
+    fn the_auto_router_is_known_in_every_spelling() {
+        for id in [
+            "auto",
+            "openrouter/auto",
+            "openrouter/auto-beta",
+            "openrouter/auto:nitro",
+        ] {
+            assert!(is_auto_router(id), "{id}");
+        }
+        for id in ["openrouter/free", "openrouter/a/auto", "a/auto", "openrouter/automatic"] {
+            assert!(!is_auto_router(id), "{id}");
+        }
+    }
+
+    #[test]
+    fn every_other_id_passes_untouched() {
+        for id in [
+            "anthropic/claude-opus-4",
+            "anthropic/claude-haiku-4.5:thinking",
+            "anthropic/claude-sonnet-4-5-preview",
+            "deepseek/deepseek-r1:free",
+            "~anthropic/claude-sonnet-latest",
+            "@preset/my-preset",
+            "openai/gpt-4o@preset/x",
+            "made-up/model:batch:online",
+            "gpt-4o",
+        ] {
+            assert_eq!(wire_id(id), (Cow::Borrowed(id), None));
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Runs the sandbox on its own, until it is interrupted.
+//!
+//! stdout gets one line with where it listens; stderr gets the help for people, and one line for each request.
+
+use std::{
+    collections::BTreeMap,
+    error::Error,
+    fs::{self, File, OpenOptions},
+    io::Write,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Mutex,
+};
+
+use clap::Parser;
+use sandbox::{DEFAULT_KEY, Outcome, Recorded, Sandbox, Script, built_in_models};
+
+/// Records kept in memory; nobody reads them here.
+const KEPT_RECORDS: usize = 16;
+
+/// A local stand-in for the OpenRouter service. It listens on 127.0.0.1 only, and every reply says what it is.
+#[derive(Parser)]
+#[command(name = "sandbox", version)]
+struct Arguments {
+    /// Port of 127.0.0.1; 0 takes any free one.
+    #[arg(long, default_value_t = 4010)]
+    port: u16,
+    /// A JSON file with an object: model id to script.
+    #[arg(long, value_name = "FILE")]
+    script: Option<PathBuf>,
+    /// A key to accept; may be given several times.
+    #[arg(long, value_name = "KEY", default_value = DEFAULT_KEY, hide_default_value = true)]
+    key: Vec<String>,
+    /// Treats the keys as management keys: they read the credits and cannot chat.
+    #[arg(long)]
+    management_key: bool,
+    /// Appends a JSON line for each request, with all that was received and sent.
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+    /// Threads that serve.
+    #[arg(long, default_value_t = 1)]
+    threads: usize,
+    /// Prints the base URL alone, and nothing for people.
+    #[arg(long)]
+    print_base_url: bool,
+    /// Lists the built-in models and ends.
+    #[arg(long)]
+    list_models: bool,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprint!("error: {error}");
+            let mut cause = error.source();
+            while let Some(error) = cause {
+                eprint!(": {error}");
+                cause = error.source();
+            }
+            eprintln!();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    if arguments.list_models {
+        for (id, does) in built_in_models() {
+            println!("{id:<36} {does}");
+        }
+        return Ok(());
+    }
+    let mut builder = Sandbox::builder()
+        .port(arguments.port)
+        .threads(arguments.threads)
+        .keep_last(KEPT_RECORDS);
+    for key in &arguments.key {
+        builder = builder.key(key);
+    }
+    if arguments.management_key {
+        builder = builder.management_key();
+    }
+    if let Some(path) = &arguments.script {
+        for (id, script) in scripts_from(path)? {
+            builder = builder.script(id, script);
+        }
+    }
+    let record = arguments.record.as_deref().map(opened).transpose()?.map(Mutex::new);
+    let quiet = arguments.print_base_url;
+    let sandbox = builder.on_finished(move |recorded| {
+        if !quiet {
+            eprintln!("{}", line_from(recorded));
+        }
+        if let Some(Err(error)) = record.as_ref().map(|file| append(file, recorded)) {
+            eprintln!("warning: cannot write the record: {error}");
+        }
+    });
+    let sandbox = sandbox.start()?;
+
+    let (base_url, key) = (sandbox.base_url(), sandbox.key());
+    if arguments.print_base_url {
+        println!("{base_url}");
+    } else {
+        println!("OPENROUTER_BASE_URL={base_url} OPENROUTER_API_KEY={key}");
+        eprintln!("This is a local stand-in, not openrouter.ai. Put the line above before the command of a host.");
+        eprintln!("Models: `sandbox --list-models`, and some ids of the real catalogue. Ctrl-C ends it.");
+    }
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(tokio::signal::ctrl_c())?;
+    Ok(())
+}
+
+fn scripts_from(path: &Path) -> Result<BTreeMap<String, Script>, String> {
+    let text = fs::read_to_string(path).map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
+    serde_json::from_str(&text).map_err(|error| format!("scripts `{}`: {error}", path.display()))
+}
+
+fn opened(path: &Path) -> Result<File, String> {
+    let file = OpenOptions::new().create(true).append(true).open(path);
+    file.map_err(|error| format!("cannot write `{}`: {error}", path.display()))
+}
+
+fn append(file: &Mutex<File>, recorded: &Recorded) -> Result<(), Box<dyn Error>> {
+    let mut line = serde_json::to_vec(recorded)?;
+    line.push(b'\n');
+    file.lock().map_err(|_| "an earlier write panicked")?.write_all(&line)?;
+    Ok(())
+}
+
+/// One request in a line; never its body.
+fn line_from(recorded: &Recorded) -> String {
+    let Recorded {
+        number,
+        status,
+        method,
+        path,
+        ..
+    } = recorded;
+    let model = recorded
+        .body
+        .get("model")
+        .and_then(|model| model.as_str())
+        .unwrap_or("-");
+    let outcome = match recorded.outcome {
+        Outcome::InFlight => "in flight".to_owned(),
+        Outcome::Completed => "completed".to_owned(),
+        Outcome::ClientLeft { after_chunks } => format!("the client left after {after_chunks} chunks"),
+    };
+    format!("{number:>5} {status} {method} {path} {model} {outcome}")
+}

@@ -1,0 +1,117 @@
+//! The `provider` object: the one place of a request where unknown members are refused.
+
+use crate::{
+    request::{Preferences, Sort},
+    rules::fields::{Fields, listed},
+};
+
+const MEMBERS: [&str; 14] = [
+    "order",
+    "only",
+    "ignore",
+    "allow_fallbacks",
+    "require_parameters",
+    "data_collection",
+    "zdr",
+    "enforce_distillable_text",
+    "quantizations",
+    "sort",
+    "preferred_min_throughput",
+    "preferred_max_latency",
+    "max_price",
+    // Newer than the description of 2026-08-22, found in an official client of 2026-10-27.
+    "options",
+];
+const QUANTIZATIONS: [&str; 12] = [
+    "int4", "int8", "fp4", "mxfp4", "nvfp4", "fp6", "fp8", "mxfp8", "fp16", "bf16", "fp32", "unknown",
+];
+const SORTS: [&str; 4] = ["price", "throughput", "latency", "exacto"];
+
+pub(super) fn preferences(top: &mut Fields<'_>) -> Preferences {
+    let mut found = Preferences::default();
+    let Some(mut provider) = top.object("provider") else {
+        return found;
+    };
+
+    for name in provider.names() {
+        if !MEMBERS.contains(&name.as_str()) {
+            provider.say("", &format!("unrecognized key `{name}`"));
+        }
+    }
+    found.order = provider.texts("order").unwrap_or_default();
+    found.only = provider.texts("only").filter(|slugs| !slugs.is_empty());
+    found.ignore = provider.texts("ignore").unwrap_or_default();
+    found.no_fallbacks = provider.flag("allow_fallbacks") == Some(false);
+    found.require_parameters = provider.flag("require_parameters") == Some(true);
+    let denies = provider.one_of("data_collection", &["allow", "deny"]) == Some("deny");
+    found.zero_retention = provider.flag("zdr") == Some(true) || denies;
+    provider.flag("enforce_distillable_text");
+    found.quantizations = provider.texts("quantizations").unwrap_or_default();
+    for quantization in &found.quantizations {
+        if !QUANTIZATIONS.contains(&quantization.as_str()) {
+            provider.say(
+                "quantizations",
+                &format!("expected items of {}", listed(&QUANTIZATIONS)),
+            );
+        }
+    }
+    found.sort = sort(&mut provider);
+    for name in ["preferred_min_throughput", "preferred_max_latency"] {
+        cutoffs(&mut provider, name);
+    }
+    provider.object("options");
+    max_price(&mut provider, &mut found);
+    found
+}
+
+fn sort(provider: &mut Fields<'_>) -> Option<Sort> {
+    let word = match provider.value("sort") {
+        Some(value) if value.is_object() => {
+            let mut sort = provider.object("sort")?;
+            sort.one_of("partition", &["model", "none"]);
+            sort.one_of("by", &SORTS).map(str::to_owned)
+        }
+        _ => provider.one_of("sort", &SORTS).map(str::to_owned),
+    };
+    match word?.as_str() {
+        "price" => Some(Sort::Price),
+        "throughput" => Some(Sort::Throughput),
+        "latency" => Some(Sort::Latency),
+        _ => Some(Sort::Exacto),
+    }
+}
+
+fn cutoffs(provider: &mut Fields<'_>, name: &str) {
+    if provider.value(name).is_some_and(serde_json::Value::is_object) {
+        if let Some(mut percentiles) = provider.object(name) {
+            for percentile in ["p50", "p75", "p90", "p99"] {
+                percentiles.number(percentile, 0.0, f64::MAX);
+            }
+        }
+        return;
+    }
+    provider.number(name, 0.0, f64::MAX);
+}
+
+fn max_price(provider: &mut Fields<'_>, found: &mut Preferences) {
+    if provider.is_null("max_price") {
+        provider.say("max_price", "expected an object, found null");
+    }
+    let Some(mut price) = provider.object("max_price") else {
+        return;
+    };
+    // The description wants text here although the prose of the documentation shows numbers.
+    let mut read = |name: &str| {
+        let text = price.text(name)?;
+        let usd = text.parse::<f64>().ok().filter(|usd| *usd >= 0.0);
+        if usd.is_none() {
+            price.say(name, "expected a decimal number as text");
+        }
+        usd
+    };
+    found.max_prompt_usd_per_million = read("prompt");
+    found.max_completion_usd_per_million = read("completion");
+    for name in ["request", "image", "audio"] {
+        read(name);
+    }
+}
