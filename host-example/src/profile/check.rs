@@ -1,0 +1,318 @@
+//! Finds everything that is wrong in a profile file, not only the first thing.
+//!
+//! In: a [`Document`] and what the plugins said of their options. Out: [`Problem`]s in the order of
+//! their places. Sections other than `auth`, and keys beside `profiles` in it, belong to other
+//! programs and are left alone. Pure: reads no variable, no file and no key.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jsonschema::{Draft, Validator};
+use serde_json::{Map, Value};
+
+use super::document::{Document, StringPlace, join, segments};
+use super::normalise::{Normalised, normalised};
+use super::problem::{Problem, shortened};
+use super::words::{Finding, closest, findings, listed};
+use super::{PROFILES, ProviderSchema, schema, secret};
+
+/// More problems than this are counted and not shown.
+const MAX_PROBLEMS: usize = 100;
+/// Longest quotation of what was found, in characters.
+const MAX_FOUND_CHARS: usize = 60;
+const KEY_FORMS: &str = "write `{ \"env\": \"VARIABLE\" }`, `{ \"file\": \"PATH\" }` or `{ \"command\": [\"PROGRAM\"] }`, \
+     so that the key itself stays elsewhere";
+
+/// Checks every profile of the document.
+///
+/// - In: `providers`, one for each plugin that is installed.
+/// - Out: the problems by line and column, at most 100 and then a count of the others. No message
+///   quotes a key.
+pub fn check(document: &Document, providers: &[ProviderSchema]) -> Vec<Problem> {
+    let mut checker = Checker {
+        document,
+        providers,
+        prefixes: secret::prefixes(providers),
+        validators: BTreeMap::new(),
+        literal_keys: BTreeSet::new(),
+        problems: Vec::new(),
+    };
+    checker.find_literal_keys();
+    checker.envelope();
+    checker.duplicates();
+    let mut problems = checker.problems;
+    problems.sort_by_key(|problem| problem.range.start);
+    problems.dedup_by(|second, first| second.pointer == first.pointer && second.message == first.message);
+    let left_out = problems.len().saturating_sub(MAX_PROBLEMS);
+    if left_out > 0 {
+        problems.truncate(MAX_PROBLEMS);
+        problems.push(document.problem("", false, format!("{left_out} more problems are not shown"), None));
+    }
+    problems
+}
+
+struct Checker<'a> {
+    document: &'a Document,
+    providers: &'a [ProviderSchema],
+    prefixes: Vec<&'a str>,
+    validators: BTreeMap<&'a str, Result<(Value, Validator), String>>,
+    /// Pointers of values that are a key; they are reported once, as that.
+    literal_keys: BTreeSet<String>,
+    problems: Vec<Problem>,
+}
+
+impl<'a> Checker<'a> {
+    fn find_literal_keys(&mut self) {
+        let mut found = Vec::new();
+        self.document.strings(&mut |place: &StringPlace<'_>| {
+            let is_ours = place.path.first().is_some_and(|section| section == "auth");
+            if is_ours && !place.is_key && secret::looks_like_key(place.text, &self.prefixes) {
+                found.push(
+                    place
+                        .path
+                        .iter()
+                        .fold(String::new(), |pointer, segment| join(&pointer, segment)),
+                );
+            }
+        });
+        for pointer in found {
+            self.literal_key(pointer);
+        }
+    }
+
+    fn literal_key(&mut self, pointer: String) {
+        if self.literal_keys.insert(pointer.clone()) {
+            let message = "expected where the key comes from, found the key itself".to_owned();
+            self.push(&pointer, false, message, Some(KEY_FORMS.to_owned()));
+        }
+    }
+
+    fn envelope(&mut self) {
+        let mut here = String::new();
+        let mut value = self.document.value();
+        for (section, what) in [
+            ("auth", "which holds the profiles"),
+            ("profiles", "which holds the profiles by name"),
+        ] {
+            let Some(object) = value.as_object() else {
+                return self.mismatch(&here, "an object");
+            };
+            let Some(inner) = object.get(section) else {
+                let typo = closest(section, object.keys().map(String::as_str));
+                let hint = typo.map(|typo| format!("did you mean `{section}` where `{typo}` stands?"));
+                let place = typo.map_or(here.clone(), |typo| join(&here, typo));
+                let message = format!("missing section `{section}`, {what}");
+                return self.push(&place, true, message, hint);
+            };
+            (here, value) = (join(&here, section), inner);
+        }
+        let Some(profiles) = value.as_object() else {
+            return self.mismatch(PROFILES, "an object with the profiles by name");
+        };
+        for (name, entry) in profiles {
+            self.entry(&join(PROFILES, name), entry);
+        }
+    }
+
+    fn entry(&mut self, base: &str, entry: &Value) {
+        let Some(object) = entry.as_object() else {
+            return self.mismatch(base, "an object with `provider` and its options");
+        };
+        let provider = self.provider_of(base, object);
+        let name = provider.map_or("", |provider| provider.provider.as_str());
+        let compiled = self.validators.remove(name).unwrap_or_else(|| compiled(provider));
+        match &compiled {
+            Ok((schema, validator)) => self.options(base, entry, schema, validator),
+            Err(reason) => {
+                let message = format!("plugin `{name}` describes its options in a way that cannot be used: {reason}");
+                self.push(&join(base, "provider"), false, message, None);
+            }
+        }
+        self.validators.insert(name, compiled);
+    }
+
+    fn provider_of(&mut self, base: &str, entry: &Map<String, Value>) -> Option<&'a ProviderSchema> {
+        let known = || self.providers.iter().map(|provider| provider.provider.as_str());
+        let Some(value) = entry.get("provider") else {
+            let typo = closest("provider", entry.keys().map(String::as_str));
+            let hint = match typo {
+                Some(typo) => Some(format!("did you mean `provider` where `{typo}` stands?")),
+                None if self.providers.is_empty() => None,
+                None => Some(format!("known here: {}", listed(known(), "and"))),
+            };
+            self.push(base, true, "missing option `provider`".to_owned(), hint);
+            return None;
+        };
+        let pointer = join(base, "provider");
+        let Some(name) = value.as_str() else {
+            self.mismatch(&pointer, "the id of a provider");
+            return None;
+        };
+        let provider = self.providers.iter().find(|provider| provider.provider == name);
+        if provider.is_none() && !self.literal_keys.contains(&pointer) {
+            let hint = match closest(name, known()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None if self.providers.is_empty() => "no plugin is installed".to_owned(),
+                None => format!(
+                    "no installed plugin provides it; known here: {}",
+                    listed(known(), "and")
+                ),
+            };
+            self.mismatch_with(&pointer, "the id of an installed provider", Some(hint));
+        }
+        provider
+    }
+
+    fn options(&mut self, base: &str, entry: &Value, schema: &Value, validator: &Validator) {
+        let mut normal = normalised(entry, schema);
+        for conflict in std::mem::take(&mut normal.conflicts) {
+            let message = "expected one spelling of the option, found two".to_owned();
+            self.push(
+                &format!("{base}{conflict}"),
+                true,
+                message,
+                Some("remove this one".to_owned()),
+            );
+        }
+        self.key_source(base, &mut normal);
+        if let Some(object) = normal.value.as_object_mut()
+            && schema.get("additionalProperties").is_none()
+        {
+            // Only the host's keys are known: `provider` has been reported already.
+            object.retain(|key, _| key == "apiKey");
+        }
+        let mut all = Vec::new();
+        for error in validator.iter_errors(&normal.value) {
+            for finding in findings(&error, schema) {
+                if !all.contains(&finding) {
+                    all.push(finding);
+                }
+            }
+        }
+        for finding in all {
+            self.finding(base, &normal, finding);
+        }
+    }
+
+    /// Checks the form of `apiKey`; what is wrong as a whole is taken out, so that the schema, which
+    /// knows less about it, says nothing.
+    fn key_source(&mut self, base: &str, normal: &mut Normalised) {
+        let Some(source) = normal.value.get("apiKey") else {
+            return;
+        };
+        let pointer = format!("{base}{}", normal.in_file("/apiKey"));
+        let is_one_form = source.as_object().is_some_and(|source| {
+            let forms = ["env", "file", "command"]
+                .into_iter()
+                .filter(|form| source.contains_key(*form));
+            forms.count() == 1
+        });
+        if is_one_form {
+            return;
+        }
+        if source.is_string() {
+            self.literal_key(pointer);
+        } else {
+            let message = "expected an object with exactly one of `env`, `file` and `command`".to_owned();
+            self.push(&pointer, true, message, Some(KEY_FORMS.to_owned()));
+        }
+        if let Some(object) = normal.value.as_object_mut() {
+            object.shift_remove("apiKey");
+        }
+    }
+
+    fn finding(&mut self, base: &str, normal: &Normalised, finding: Finding) {
+        let pointer = format!("{base}{}", normal.in_file(&finding.pointer));
+        // `provider` was compared with all that are known, which says more than its schema.
+        if pointer == join(base, "provider") || self.literal_keys.contains(&pointer) {
+            return;
+        }
+        if !finding.shows_found {
+            return self.push(&pointer, finding.at_key, finding.message, finding.hint);
+        }
+        let hint = finding.hint.filter(|_| !self.is_hidden(&pointer));
+        let message = format!("{}, found {}", finding.message, self.found(&pointer));
+        self.push(&pointer, finding.at_key, message, hint);
+    }
+
+    fn duplicates(&mut self) {
+        for duplicate in self.document.duplicates() {
+            let pointer = duplicate.pointer.as_str();
+            let is_ours = pointer == "/auth" || pointer == PROFILES || pointer.starts_with("/auth/profiles/");
+            if is_ours {
+                let (line, column) = self.document.line_column(duplicate.first);
+                let message = format!("this key stands twice, the first time at line {line}, column {column}");
+                let mut problem = self.problem(pointer, true, message, Some("remove one of the two".to_owned()));
+                (problem.line, problem.column) = self.document.line_column(duplicate.range.start);
+                problem.range = duplicate.range.clone();
+                self.problems.push(problem);
+            }
+        }
+    }
+
+    fn mismatch(&mut self, pointer: &str, expected: &str) {
+        self.mismatch_with(pointer, expected, None);
+    }
+
+    fn mismatch_with(&mut self, pointer: &str, expected: &str, hint: Option<String>) {
+        if self.literal_keys.contains(pointer) {
+            return;
+        }
+        let message = format!("expected {expected}, found {}", self.found(pointer));
+        self.push(pointer, false, message, hint);
+    }
+
+    fn push(&mut self, pointer: &str, at_key: bool, message: String, hint: Option<String>) {
+        let problem = self.problem(pointer, at_key, message, hint);
+        self.problems.push(problem);
+    }
+
+    fn problem(&self, pointer: &str, at_key: bool, message: String, hint: Option<String>) -> Problem {
+        let mut problem = self.document.problem(pointer, at_key, message, hint);
+        // Somebody may have written the key where the name of an option stands.
+        if segments(pointer).any(|segment| secret::looks_like_key(&segment, &self.prefixes)) {
+            let shown = segments(pointer).map(|segment| {
+                let is_key = secret::looks_like_key(&segment, &self.prefixes);
+                if is_key { "(a key)".to_owned() } else { segment }
+            });
+            problem.pointer = shown.fold(String::new(), |pointer, segment| join(&pointer, &segment));
+        }
+        problem
+    }
+
+    /// What stands at the pointer, as the file has it; shortened, and never a key.
+    fn found(&self, pointer: &str) -> String {
+        match self.document.value().pointer(pointer) {
+            None => "nothing".to_owned(),
+            Some(Value::Object(_)) => "an object".to_owned(),
+            Some(Value::Array(_)) => "an array".to_owned(),
+            Some(_) if self.is_hidden(pointer) => "something else, which is not shown".to_owned(),
+            Some(_) => {
+                let range = self.document.value_range(pointer).unwrap_or(0..0);
+                let text = shortened(&self.document.text()[range]);
+                match text.char_indices().nth(MAX_FOUND_CHARS) {
+                    Some((end, _)) => format!("`{}…`", &text[..end]),
+                    None => format!("`{text}`"),
+                }
+            }
+        }
+    }
+
+    fn is_hidden(&self, pointer: &str) -> bool {
+        let text = self
+            .document
+            .value()
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        segments(pointer).any(|segment| secret::names_a_secret(&segment))
+            || secret::looks_like_key(text, &self.prefixes)
+    }
+}
+
+fn compiled(provider: Option<&ProviderSchema>) -> Result<(Value, Validator), String> {
+    let schema = provider.map_or_else(schema::host_schema, schema::entry_schema);
+    let validator = jsonschema::options().with_draft(Draft::Draft202012).build(&schema);
+    validator
+        .map(|validator| (schema, validator))
+        .map_err(|error| error.masked().to_string())
+}

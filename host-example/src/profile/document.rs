@@ -1,0 +1,230 @@
+//! A profile file as text, as a value, and as places in the text.
+//!
+//! In: the file. Out: a [`Document`], which finds the place of every JSON pointer again, so that
+//! the check can say line and column. Comments and trailing commas are allowed.
+//! Nothing here knows what a profile is, except that only the places of `auth` are ours.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+
+use serde_json::Value;
+
+use super::parse::tree_of;
+use super::problem::{Problem, Report, Severity};
+use super::{ProviderSchema, secret};
+
+/// The parsed text of a profile file, with the place of each value.
+pub struct Document {
+    name: String,
+    text: String,
+    value: Value,
+    root: Node,
+    duplicates: Vec<Duplicate>,
+}
+
+/// A key that stands twice in one object.
+pub(super) struct Duplicate {
+    pub pointer: String,
+    pub range: Range<usize>,
+    pub first: usize,
+}
+
+/// A string literal of the text, key or value, given to the visitor of [`Document::strings`].
+pub(super) struct StringPlace<'a> {
+    /// Keys and indices that lead to it; of a key, its own name last.
+    pub path: &'a [String],
+    pub range: Range<usize>,
+    pub text: &'a str,
+    pub is_key: bool,
+}
+
+/// A value and its place.
+pub(super) struct Node {
+    pub range: Range<usize>,
+    pub inner: Inner,
+}
+
+pub(super) enum Inner {
+    Text(String),
+    Other,
+    Object(BTreeMap<String, Member>),
+    Array(Vec<Node>),
+}
+
+pub(super) struct Member {
+    pub key_range: Range<usize>,
+    pub node: Node,
+}
+
+impl fmt::Debug for Document {
+    // The text may hold a key that somebody pasted.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Document")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Document {
+    /// Parses `text`, which may have comments, trailing commas, a byte order mark and CRLF.
+    ///
+    /// - In: at most 1 MiB, at most 64 levels deep. `name` is how reports call the file.
+    /// - Errors: a report with one problem, the first place that is not JSON. A key that stands
+    ///   twice is no error yet: the check reports all of them.
+    pub fn parse(name: &str, text: String) -> Result<Document, Report> {
+        // Columns are counted without the mark, as editors do.
+        let text = match text.strip_prefix('\u{feff}') {
+            Some(rest) => rest.to_owned(),
+            None => text,
+        };
+        match tree_of(&text) {
+            Ok((root, value, duplicates)) => Ok(Document {
+                name: name.to_owned(),
+                text,
+                value,
+                root,
+                duplicates,
+            }),
+            Err(broken) => {
+                let problem = problem_at(&text, "", broken.range, broken.message, broken.hint);
+                let masked = secret::masked_text(&text, &[], &[]);
+                Err(Report::new(name, masked, vec![problem]))
+            }
+        }
+    }
+
+    /// The whole document without comments. Of a key that stands twice, the last value.
+    pub fn value(&self) -> &Value {
+        &self.value
+    }
+
+    /// Where the value at `pointer` stands, in bytes of the text.
+    pub fn value_range(&self, pointer: &str) -> Option<Range<usize>> {
+        self.member(pointer).map(|(_, node)| node.range.clone())
+    }
+
+    /// Where the key of the value at `pointer` stands, with its quotes; none for array elements.
+    pub fn key_range(&self, pointer: &str) -> Option<Range<usize>> {
+        self.member(pointer).and_then(|(key_range, _)| key_range)
+    }
+
+    /// Line and column of a byte of the text, both counted from 1, columns in characters.
+    pub fn line_column(&self, offset: usize) -> (usize, usize) {
+        line_column(&self.text, offset)
+    }
+
+    /// Puts problems and the text together; keys in the text are hidden.
+    pub fn report(&self, providers: &[ProviderSchema], problems: Vec<Problem>) -> Report {
+        Report::new(&self.name, secret::masked(self, &secret::prefixes(providers)), problems)
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub(super) fn duplicates(&self) -> &[Duplicate] {
+        &self.duplicates
+    }
+
+    /// A problem of the value at `pointer`, or of its key if `at_key`.
+    pub(super) fn problem(&self, pointer: &str, at_key: bool, message: String, hint: Option<String>) -> Problem {
+        let key_range = if at_key { self.key_range(pointer) } else { None };
+        let range = key_range.or_else(|| self.value_range(pointer)).unwrap_or(0..0);
+        problem_at(&self.text, pointer, range, message, hint)
+    }
+
+    /// Shows every string of the text to `visit`, keys included, in no particular order.
+    pub(super) fn strings(&self, visit: &mut dyn FnMut(&StringPlace<'_>)) {
+        self.root.strings(&mut Vec::new(), visit);
+    }
+
+    fn member(&self, pointer: &str) -> Option<(Option<Range<usize>>, &Node)> {
+        let mut place = (None, &self.root);
+        for segment in segments(pointer) {
+            place = match &place.1.inner {
+                Inner::Object(members) => {
+                    let member = members.get(&segment)?;
+                    (Some(member.key_range.clone()), &member.node)
+                }
+                Inner::Array(nodes) => (None, nodes.get(segment.parse::<usize>().ok()?)?),
+                Inner::Text(_) | Inner::Other => return None,
+            };
+        }
+        Some(place)
+    }
+}
+
+impl Node {
+    fn strings(&self, path: &mut Vec<String>, visit: &mut dyn FnMut(&StringPlace<'_>)) {
+        match &self.inner {
+            Inner::Text(text) => {
+                visit(&StringPlace {
+                    path,
+                    range: self.range.clone(),
+                    text,
+                    is_key: false,
+                });
+            }
+            Inner::Other => {}
+            Inner::Object(members) => {
+                for (key, member) in members {
+                    path.push(key.clone());
+                    let range = member.key_range.clone();
+                    visit(&StringPlace {
+                        path,
+                        range,
+                        text: key,
+                        is_key: true,
+                    });
+                    member.node.strings(path, visit);
+                    path.pop();
+                }
+            }
+            Inner::Array(nodes) => {
+                for (index, node) in nodes.iter().enumerate() {
+                    path.push(index.to_string());
+                    node.strings(path, visit);
+                    path.pop();
+                }
+            }
+        }
+    }
+}
+
+/// `pointer` with one more segment.
+pub(super) fn join(pointer: &str, segment: &str) -> String {
+    format!("{pointer}/{}", segment.replace('~', "~0").replace('/', "~1"))
+}
+
+/// The segments of a JSON pointer, in plain text.
+pub(super) fn segments(pointer: &str) -> impl Iterator<Item = String> {
+    pointer
+        .split('/')
+        .skip(1)
+        .map(|segment| segment.replace("~1", "/").replace("~0", "~"))
+}
+
+fn line_column(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    let line = before.bytes().filter(|&byte| byte == b'\n').count() + 1;
+    (line, before[line_start..].chars().count() + 1)
+}
+
+fn problem_at(text: &str, pointer: &str, range: Range<usize>, message: String, hint: Option<String>) -> Problem {
+    let (line, column) = line_column(text, range.start);
+    Problem {
+        pointer: pointer.to_owned(),
+        range,
+        line,
+        column,
+        message,
+        hint,
+        severity: Severity::Error,
+    }
+}

@@ -1,0 +1,78 @@
+//! Keeps keys out of messages and pictures.
+//!
+//! A profile never holds a key, but the file that says so wrongly is the one that gets reported.
+//! Hidden are: strings that begin like a key of a provider, strings under a key such as `apiKey`,
+//! and, where the meaning of the text is not known (other sections, comments, broken files), every
+//! long run of letters and digits.
+
+use std::ops::Range;
+
+use super::ProviderSchema;
+use super::document::{Document, StringPlace};
+
+/// Shortest run of letters and digits that may be a key; model names have dashes but also slashes.
+const SHORTEST_KEY: usize = 20;
+
+/// The beginnings of keys that any provider knows.
+pub(super) fn prefixes(providers: &[ProviderSchema]) -> Vec<&str> {
+    let all = providers.iter().flat_map(|provider| &provider.key_prefixes);
+    all.map(String::as_str).filter(|prefix| !prefix.is_empty()).collect()
+}
+
+/// Whether `text` begins like a key, also with blanks or `Bearer` before it.
+pub(super) fn looks_like_key(text: &str, prefixes: &[&str]) -> bool {
+    let text = text.trim_start();
+    let text = match text.get(..7) {
+        Some(start) if start.eq_ignore_ascii_case("bearer ") => text[7..].trim_start(),
+        _ => text,
+    };
+    prefixes.iter().any(|prefix| text.starts_with(prefix))
+}
+
+/// Whether a value under a key of this name is never shown.
+pub(super) fn names_a_secret(key: &str) -> bool {
+    let key = key.to_lowercase();
+    ["key", "secret", "token", "password", "authorization"]
+        .iter()
+        .any(|word| key.ends_with(word))
+}
+
+/// The text of the document with keys hidden, byte for byte as long as before.
+pub(super) fn masked(document: &Document, prefixes: &[&str]) -> String {
+    let (mut shown, mut hidden) = (Vec::new(), Vec::new());
+    document.strings(&mut |place: &StringPlace<'_>| {
+        let inside = place.range.start + 1..place.range.end - 1;
+        let secret_above = !place.is_key && place.path.iter().any(|key| names_a_secret(key));
+        if secret_above || looks_like_key(place.text, prefixes) {
+            hidden.push(inside);
+        } else if matches!(place.path, [auth, profiles, ..] if auth == "auth" && profiles == "profiles") {
+            shown.push(inside);
+        }
+    });
+    masked_text(document.text(), &shown, &hidden)
+}
+
+/// `text` with `hidden` places and everything else that could be a key replaced by asterisks,
+/// except the places in `shown`.
+pub(super) fn masked_text(text: &str, shown: &[Range<usize>], hidden: &[Range<usize>]) -> String {
+    let mut bytes = text.as_bytes().to_vec();
+    let mut kept = shown.to_vec();
+    kept.sort_by_key(|range| range.start);
+    let mut start = 0;
+    for run in text.split(|character: char| !character.is_ascii_alphanumeric() && !"-_".contains(character)) {
+        let range = start..start + run.len();
+        start = range.end;
+        start += text[start..].chars().next().map_or(0, char::len_utf8);
+        let may_be_key = run.starts_with("sk-")
+            || run.len() >= SHORTEST_KEY && run.contains(|character: char| character.is_ascii_digit());
+        let next = kept.partition_point(|place| place.start <= range.start);
+        let is_kept = next > 0 && range.end <= kept[next - 1].end;
+        if may_be_key && !is_kept {
+            bytes[range].fill(b'*');
+        }
+    }
+    for range in hidden {
+        bytes[range.clone()].fill(b'*');
+    }
+    String::from_utf8(bytes).unwrap_or_default()
+}

@@ -1,0 +1,36 @@
+//! The text of a new profile file, for people who have none.
+
+use serde_json::Value;
+
+/// A commented profile for `provider`, which is valid as it stands.
+///
+/// - In: `schema_ref`, the path or address of the schema for editors, if there is one.
+pub fn starter(provider: &str, schema_ref: Option<&str>) -> String {
+    let quoted = |text: &str| Value::from(text).to_string();
+    let schema = schema_ref.map_or(String::new(), |schema| format!("  \"$schema\": {},\n", quoted(schema)));
+    let provider = quoted(provider);
+    format!(
+        r#"// Profiles of agent-host. Comments and trailing commas are allowed.
+{{
+{schema}  "auth": {{
+    "profiles": {{
+      // Used when no other profile is named.
+      "default": {{
+        // The plugin that gives the models.
+        "provider": {provider},
+
+        // Where the key comes from, never the key itself. Without this line: the environment
+        // variable that the plugin names.
+        // "apiKey": {{ "env": "VARIABLE" }},
+        // "apiKey": {{ "file": "~/.config/agent-host/key" }},
+        // "apiKey": {{ "command": ["PROGRAM", "ARGUMENT"] }},
+
+        // All other keys are options of the plugin, such as a model:
+        // "model": "AUTHOR/MODEL",
+      }},
+    }},
+  }},
+}}
+"#
+    )
+}

@@ -1,0 +1,57 @@
+//! Real files: those that are profiles and those that cannot be.
+
+use std::fs;
+
+use serde_json::json;
+
+use super::super::*;
+use super::acme::acme;
+
+#[test]
+fn a_file_that_cannot_be_a_profile_is_refused_without_waiting() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = |name: &str| folder.path().join(name);
+    let told = |name: &str| read(&path(name)).expect_err("it is refused").to_string();
+    assert!(matches!(read(&path("none")), Err(LoadError::NotFound { .. })));
+    fs::create_dir(path("folder")).expect("a folder");
+    assert!(told("folder").ends_with(": expected a regular file, found a folder"));
+    fs::write(path("large"), vec![b' '; 1024 * 1024 + 1]).expect("a file");
+    assert!(told("large").ends_with(": expected at most 1048576 bytes, found 1048577"));
+    fs::write(path("latin1"), b"{ \"a\": \"\xfc\" }").expect("a file");
+    assert!(
+        told("latin1")
+            .contains(": expected UTF-8 text, found another encoding at byte 8\nhint: save the file as UTF-8")
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_is_followed_and_a_pipe_or_device_is_refused() {
+    use std::os::unix::fs::symlink;
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = |name: &str| folder.path().join(name);
+    let told = |name: &str| read(&path(name)).expect_err("it is refused").to_string();
+    fs::write(path("target"), "{}").expect("a file");
+    symlink("target", path("link")).expect("a link");
+    assert_eq!(read(&path("link")).expect("a link to a file is fine"), "{}");
+    symlink("nowhere", path("dangling")).expect("a link");
+    assert!(matches!(read(&path("dangling")), Err(LoadError::NotFound { .. })));
+    symlink("loop", path("loop")).expect("a link");
+    assert!(told("loop").contains(": cannot read the file: "));
+    symlink("/dev/zero", path("device")).expect("a link");
+    assert!(told("device").ends_with(": expected a regular file, found a device"));
+    let made = std::process::Command::new("mkfifo").arg(path("pipe")).status();
+    if made.is_ok_and(|status| status.success()) {
+        assert!(told("pipe").ends_with(": expected a regular file, found a named pipe"));
+    }
+}
+
+#[test]
+fn the_file_is_loaded_by_name() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("agent.json");
+    fs::write(&path, starter("acme", Some("schema.json"))).expect("a file");
+    let profile = load(&path, "default", &[acme()]).expect("the starter is good");
+    assert_eq!((profile.provider.as_str(), profile.options), ("acme", json!({})));
+    assert!(profile.warnings.is_empty());
+}

@@ -1,0 +1,124 @@
+//! The way from a document to a profile.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::super::*;
+use super::acme::acme;
+use super::entry;
+
+#[test]
+fn the_documented_profile_is_good() {
+    let text = r#"{ "auth": { "profiles": { "default": {
+    "provider": "openrouter",
+    "model": "anthropic/claude-sonnet-4-5",
+    "providerPreferences": { "order": ["Anthropic", "AWS Bedrock"], "allowFallbacks": true } } } } }"#;
+    let provider = ProviderSchema {
+        provider: "openrouter".to_owned(),
+        ..acme()
+    };
+    let document = Document::parse("milady.json", text.to_owned()).expect("it is JSON");
+    let profile = profile_from(&document, "default", &[provider]).expect("it is a good profile");
+    assert_eq!(
+        (profile.name.as_str(), profile.provider.as_str(), profile.api_key),
+        ("default", "openrouter", None)
+    );
+    assert_eq!(
+        profile.options,
+        json!({ "model": "anthropic/claude-sonnet-4-5",
+                "providerPreferences": { "order": ["Anthropic", "AWS Bedrock"], "allowFallbacks": true } })
+    );
+}
+
+#[test]
+fn snake_case_becomes_camel_case_except_in_names_that_the_author_chose() {
+    let text = entry(
+        "\"provider\": \"acme\", \"api_key\": { \"file\": \"~/key\" }, \"tiers\": { \"text_small\": { \"model\": \"a/b\",
+         \"parameters\": { \"max_tokens\": 5 } } }, \"provider_preferences\": { \"max_price\": { \"prompt\": \"1\" } }",
+    );
+    let document = Document::parse("agent.json", text).expect("it is JSON");
+    let profile = profile_from(&document, "default", &[acme()]).expect("it is a good profile");
+    assert_eq!(
+        profile.options,
+        json!({ "tiers": { "text_small": { "model": "a/b", "parameters": { "maxTokens": 5 } } },
+                "providerPreferences": { "maxPrice": { "prompt": "1" } } })
+    );
+    let Some(KeySource::File(path)) = profile.api_key else {
+        panic!("the key is in a file")
+    };
+    assert!(path.ends_with("key") && !path.starts_with("~"), "{}", path.display());
+}
+
+#[test]
+fn the_three_sources_of_a_key_are_read() {
+    let source = |form: &str| {
+        let text = entry(&format!("\"provider\": \"acme\", \"apiKey\": {form}"));
+        let document = Document::parse("agent.json", text).expect("it is JSON");
+        profile_from(&document, "default", &[acme()])
+            .expect("it is a good profile")
+            .api_key
+    };
+    assert_eq!(
+        source(r#"{ "env": "MY_KEY" }"#),
+        Some(KeySource::Env("MY_KEY".to_owned()))
+    );
+    assert_eq!(
+        source(r#"{ "file": "/run/key" }"#),
+        Some(KeySource::File(PathBuf::from("/run/key")))
+    );
+    let command = ["pass", "show", "key"].map(str::to_owned).to_vec();
+    assert_eq!(
+        source(r#"{ "command": ["pass", "show", "key"] }"#),
+        Some(KeySource::Command(command))
+    );
+}
+
+#[test]
+fn what_a_plugin_finds_is_placed_in_the_spelling_of_the_file() {
+    let text = entry("\"provider\": \"acme\",\n\"provider_preferences\": { \"order\": [\"A\", \"B\"] }");
+    let document = Document::parse("agent.json", text).expect("it is JSON");
+    let place = |pointer: &str| {
+        let problem = map_plugin_problem(&document, "default", pointer, "unknown slug".to_owned(), None);
+        (problem.line, problem.column, problem.pointer)
+    };
+    let base = "/auth/profiles/default";
+    assert_eq!(
+        place("/providerPreferences/order/1"),
+        (2, 42, format!("{base}/provider_preferences/order/1"))
+    );
+    assert_eq!(
+        place("/providerPreferences/sort/by"),
+        (2, 25, format!("{base}/provider_preferences"))
+    );
+    assert_eq!(place("/tiers/fast"), (1, 27, base.to_owned()));
+    assert_eq!(place(""), (1, 27, base.to_owned()));
+}
+
+#[test]
+fn a_profile_that_is_not_there_is_told_with_those_that_are() {
+    let document = Document::parse("agent.json", entry("\"provider\": \"acme\"")).expect("it is JSON");
+    let error = profile_from(&document, "defualt", &[acme()]).expect_err("there is no such profile");
+    assert_eq!(
+        error.to_string(),
+        "profile file `agent.json` has no profile `defualt`\nhint: did you mean `default`?"
+    );
+    let error = profile_from(&document, "work", &[acme()]).expect_err("there is no such profile");
+    assert_eq!(
+        error.to_string(),
+        "profile file `agent.json` has no profile `work`\nhint: it has `default`"
+    );
+}
+
+#[test]
+fn another_profile_may_name_a_provider_that_is_not_installed() {
+    let text = "{ \"auth\": { \"profiles\": { \"default\": { \"provider\": \"acme\" }, \"b\": { \"provider\": \"other\" } } } }";
+    let document = Document::parse("agent.json", text.to_owned()).expect("it is JSON");
+    let profile = profile_from(&document, "default", &[acme()]).expect("the chosen profile is good");
+    assert_eq!(
+        profile.warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["1:81: warning: at /auth/profiles/b/provider: expected the id of an installed provider, found `\"other\"`"]
+    );
+    let error = profile_from(&document, "b", &[acme()]).expect_err("the chosen profile has no plugin");
+    assert!(matches!(error, LoadError::Report(report) if report.has_errors()));
+}

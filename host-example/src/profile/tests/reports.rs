@@ -1,0 +1,97 @@
+//! What people and programs are told, and what they never are.
+
+use serde_json::json;
+
+use super::super::*;
+use super::acme::acme;
+use super::{entry, problems_of};
+
+#[test]
+fn a_key_appears_in_no_message_and_no_picture() {
+    const SECRET: &str = "sk-acme-0123456789abcdef";
+    let texts = [
+        entry(&format!(
+            "\"provider\": \"acme\", \"apiKey\": \"{SECRET}\", \"modle\": 5"
+        )),
+        entry(&format!("\"provider\": \"{SECRET}\"")),
+        entry(&format!(
+            "\"provider\": \"acme\", \"{SECRET}\": 5, \"model\": \"\\u0073{}\"",
+            &SECRET[1..]
+        )),
+        entry(&format!(
+            "\"provider\": \"acme\", \"apiKey\": {{ \"env\": \"{SECRET}\" \"file\": 1 }}"
+        )),
+        entry(&format!("\"provider\": \"acme\", \"modle\": 1, // {SECRET}\n")),
+        format!("{{ \"env\": {{ \"ACME_KEY\": \"{SECRET}\" }}, \"auth\": 5 }}"),
+        format!("{{ \"env\": {{ \"ACME\": \"{SECRET}\" }}, \"auth\": "),
+        format!("{{ \"auth\": {{ \"profiles\": {{ \"{SECRET}\": 5 }} }} }}"),
+        format!("{{ \"auth\": \"{SECRET}\" }}"),
+        entry(&format!("\"provider\": \"acme\", \"{SECRET}\": 1, \"{SECRET}\": 2")),
+    ];
+    for text in texts {
+        let report = match Document::parse("agent.json", text) {
+            Ok(document) => document.report(&[acme()], check(&document, &[acme()])),
+            Err(report) => report,
+        };
+        assert!(!report.problems.is_empty());
+        for told in [
+            report.render(true),
+            report.to_string(),
+            report.to_json().to_string(),
+            format!("{report:?}"),
+        ] {
+            assert!(!told.contains("0123456789abcdef"), "{told}");
+        }
+    }
+}
+
+#[test]
+fn a_report_shows_the_place_and_the_remedy() {
+    let text = "{ \"auth\": { \"profiles\": { \"default\": {\n  \"provider\": \"acme\",\n  \"modle\": \"a/b\",\n  \"timeouts\": { \"connectMs\": \"30s\" },\n} } } }";
+    let document = Document::parse("agent.json", text.to_owned()).expect("it is JSON");
+    let report = document.report(&[acme()], check(&document, &[acme()]));
+    let expected = "error: profile `agent.json` has 2 problems
+agent.json:3:3: at /auth/profiles/default/modle: unknown option
+  |
+3 |   \"modle\": \"a/b\",
+  |   ^^^^^^^
+hint: did you mean `model`?
+agent.json:4:30: at /auth/profiles/default/timeouts/connectMs: expected a whole number from 1000 to 3600000, found `\"30s\"`
+  |
+4 |   \"timeouts\": { \"connectMs\": \"30s\" },
+  |                              ^^^^^";
+    assert_eq!(report.to_string(), expected);
+    assert!(report.render(true).contains("\u{1b}["));
+    assert_eq!(
+        report.to_json(),
+        json!({ "file": "agent.json", "problems": [
+            { "pointer": "/auth/profiles/default/modle", "line": 3, "column": 3, "length": 7,
+              "message": "unknown option", "hint": "did you mean `model`?", "severity": "error" },
+            { "pointer": "/auth/profiles/default/timeouts/connectMs", "line": 4, "column": 30, "length": 5,
+              "message": "expected a whole number from 1000 to 3600000, found `\"30s\"`", "hint": null,
+              "severity": "error" } ] })
+    );
+}
+
+#[test]
+fn a_minified_file_is_pictured_only_around_the_place() {
+    let other = "\"x\",".repeat(5_000);
+    let text = format!(
+        "{{\"other\":[{other}],{}",
+        &entry("\"provider\":\"acme\",\"modle\":1")[1..]
+    );
+    let document = Document::parse("agent.json", text).expect("it is JSON");
+    let told = document.report(&[acme()], check(&document, &[acme()])).to_string();
+    assert!(told.contains("\"modle\"") && told.len() < 1_000, "{told}");
+}
+
+#[test]
+fn more_than_a_hundred_problems_are_counted() {
+    let keys = (0..150)
+        .map(|number| format!("\"unknown{number}\": 1"))
+        .collect::<Vec<_>>()
+        .join(",");
+    let problems = problems_of(&entry(&format!("\"provider\": \"acme\", {keys}")));
+    assert_eq!(problems.len(), 101);
+    assert_eq!(problems[100].message, "50 more problems are not shown");
+}

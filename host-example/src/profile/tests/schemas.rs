@@ -1,0 +1,83 @@
+//! The schemas that the host writes, and the starter that fits them.
+
+use serde_json::{Value, json};
+
+use super::super::*;
+use super::acme::acme;
+use super::{entry, problems_of};
+
+#[test]
+fn a_schema_that_cannot_be_used_is_the_plugins_fault() {
+    let broken = ProviderSchema {
+        options_schema: json!({ "properties": { "a": { "pattern": "(" } } }),
+        ..acme()
+    };
+    let document = Document::parse("agent.json", entry("\"provider\": \"acme\"")).expect("it is JSON");
+    let problems = check(&document, &[broken]);
+    assert!(
+        problems[0]
+            .message
+            .starts_with("plugin `acme` describes its options in a way that cannot be used")
+    );
+}
+
+#[test]
+fn a_starter_is_good_as_it_stands_and_with_its_lines_enabled() {
+    let text = starter("acme", None);
+    assert_eq!(problems_of(&text), []);
+    let enabled = text
+        .replace("// \"apiKey\": { \"env\"", "\"apiKey\": { \"env\"")
+        .replace("// \"model\"", "\"model\"");
+    assert_eq!(problems_of(&enabled), []);
+}
+
+#[test]
+fn an_entry_schema_has_the_keys_of_both_and_no_others() {
+    let schema = entry_schema(&acme());
+    let keys = schema["properties"]
+        .as_object()
+        .expect("an object")
+        .keys()
+        .cloned()
+        .collect::<Vec<_>>();
+    assert_eq!(keys[..3], ["provider", "apiKey", "model"]);
+    assert_eq!(schema["properties"]["provider"]["const"], "acme");
+    assert_eq!(schema["additionalProperties"], false);
+    assert_eq!(schema["required"], json!(["provider"]));
+    assert_eq!(schema["properties"]["apiKey"].get("default"), None);
+}
+
+#[test]
+fn the_schema_for_editors_is_draft_07_and_agrees_with_the_check() {
+    let second = ProviderSchema {
+        provider: "other".to_owned(),
+        options_schema: json!({ "type": "object", "properties": { "model": { "$ref": "#/$defs/ModelId" } },
+            "$defs": { "ModelId": { "type": "integer" } } }),
+        key_prefixes: Vec::new(),
+    };
+    let schema = document_schema(&[acme(), second]);
+    assert_eq!(schema["$schema"], "http://json-schema.org/draft-07/schema#");
+    assert_eq!(schema["title"], "Profiles of agent-host");
+    let text = schema.to_string();
+    assert!(!text.contains("$defs") && !text.contains("2020-12"), "{text}");
+    jsonschema::draft7::meta::validate(&schema).expect("it is a schema of draft-07");
+    let validator = jsonschema::draft7::new(&schema).expect("its references lead somewhere");
+    let file = |entry: Value| json!({ "$schema": "x", "other": 1, "auth": { "profiles": { "default": entry } } });
+    for good in [
+        json!({ "provider": "acme", "model": "a/b", "tiers": { "X": { "model": "a/b" } } }),
+        json!({ "provider": "other", "model": 5, "apiKey": { "env": "A" } }),
+    ] {
+        assert!(validator.is_valid(&file(good.clone())), "{good}");
+    }
+    for bad in [
+        json!({ "provider": "acme", "model": 5 }),
+        json!({ "provider": "other", "model": "a/b" }),
+        json!({ "provider": "acme", "modle": "a/b" }),
+        json!({ "provider": "acme", "tiers": { "X": { "model": 5 } } }),
+        json!({ "provider": "acme", "apiKey": "sk-acme-1" }),
+        json!({ "provider": "third" }),
+        json!({ "model": "a/b" }),
+    ] {
+        assert!(!validator.is_valid(&file(bad.clone())), "{bad}");
+    }
+}

@@ -1,0 +1,309 @@
+//! Tells when the text of the profile file has really changed.
+//!
+//! Editors replace files, so the folder is watched and not the file. Events only say "look": the
+//! file is read once they are quiet, and nobody is told unless its bytes differ. Whether the new
+//! text is any good is not asked here.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use notify::event::{AccessKind, AccessMode, EventKind};
+use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
+
+use super::read::{ReadError, read_bytes};
+
+/// Silence after which a change counts as finished.
+const QUIET: Duration = Duration::from_millis(50);
+/// Longest wait for that silence.
+const MAX_UNREST: Duration = Duration::from_secs(1);
+
+/// A running watch; dropping it ends it.
+#[derive(Debug)]
+pub struct ProfileWatch {
+    signals: Sender<Signal>,
+    thread: Option<JoinHandle<()>>,
+}
+
+enum Signal {
+    /// Something happened to a path in a watched folder; none: it is not known to what.
+    Touched(Option<OsString>),
+    Stop,
+}
+
+/// Watches the folder of the file, and that of its target if it is a link.
+///
+/// - Out: `on_change` is called on a thread of the watch, about 50 ms after the last of a series of
+///   changes. A file that vanishes is no change; one that comes back is.
+/// - Errors: the folder does not exist or cannot be watched.
+pub fn watch(path: &Path, on_change: impl Fn() + Send + 'static) -> Result<ProfileWatch, notify::Error> {
+    let (signals, inbox) = channel();
+    let from_watcher = signals.clone();
+    let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+        for signal in signals_from(event) {
+            // The thread is gone only when the watch is.
+            let _ = from_watcher.send(signal);
+        }
+    })?;
+    let mut place = Place {
+        path: path.to_owned(),
+        watcher,
+        target_folder: None,
+    };
+    place.watcher.watch(folder_of(path), RecursiveMode::NonRecursive)?;
+    place.follow_link();
+    let seen = read_bytes(path);
+    let thread = thread::Builder::new()
+        .name("profile-watch".to_owned())
+        .spawn(move || run(&mut place, &inbox, seen, &on_change))
+        .map_err(notify::Error::io)?;
+    Ok(ProfileWatch {
+        signals,
+        thread: Some(thread),
+    })
+}
+
+impl Drop for ProfileWatch {
+    fn drop(&mut self) {
+        let _ = self.signals.send(Signal::Stop);
+        if let Some(thread) = self.thread.take()
+            && thread.thread().id() != thread::current().id()
+        {
+            // A panic in the callback has been printed already.
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Place {
+    path: PathBuf,
+    watcher: RecommendedWatcher,
+    target_folder: Option<PathBuf>,
+}
+
+impl Place {
+    fn concerns(&self, name: Option<&OsString>) -> bool {
+        // Of a link, the names on the way to the target are not known.
+        name.is_none_or(|name| self.target_folder.is_some() || self.path.file_name() == Some(name))
+    }
+
+    /// Watches the folder of the file that the path really leads to, if it is another one.
+    fn follow_link(&mut self) {
+        let is_link = fs::symlink_metadata(&self.path).is_ok_and(|metadata| metadata.is_symlink());
+        let target = fs::canonicalize(&self.path).ok();
+        let folder = target
+            .filter(|_| is_link)
+            .and_then(|target| target.parent().map(Path::to_owned));
+        if folder.is_none() || folder == self.target_folder {
+            return;
+        }
+        let own_folder = fs::canonicalize(folder_of(&self.path)).ok();
+        if let Some(old) = self.target_folder.take().filter(|old| Some(old) != own_folder.as_ref()) {
+            // It may be gone, and then it is not watched either.
+            let _ = self.watcher.unwatch(&old);
+        }
+        if let Some(new) = folder.as_ref().filter(|new| Some(*new) != own_folder.as_ref()) {
+            // Without it, changes through the link itself are still noticed.
+            let _ = self.watcher.watch(new, RecursiveMode::NonRecursive);
+        }
+        self.target_folder = folder;
+    }
+}
+
+fn run(place: &mut Place, inbox: &Receiver<Signal>, mut seen: Result<Vec<u8>, ReadError>, on_change: &impl Fn()) {
+    while let Ok(signal) = inbox.recv() {
+        let Signal::Touched(name) = signal else { return };
+        if !place.concerns(name.as_ref()) {
+            continue;
+        }
+        if stopped_before_quiet(inbox) {
+            return;
+        }
+        place.follow_link();
+        let now = read_bytes(&place.path);
+        let changed = now != seen && now != Err(ReadError::Missing);
+        seen = now;
+        if changed {
+            on_change();
+        }
+    }
+}
+
+/// Waits until nothing happens any more; true if the watch has ended.
+fn stopped_before_quiet(inbox: &Receiver<Signal>) -> bool {
+    let end = Instant::now() + MAX_UNREST;
+    while Instant::now() < end {
+        match inbox.recv_timeout(QUIET) {
+            Ok(Signal::Touched(_)) => {}
+            Ok(Signal::Stop) | Err(RecvTimeoutError::Disconnected) => return true,
+            Err(RecvTimeoutError::Timeout) => return false,
+        }
+    }
+    false
+}
+
+fn signals_from(event: notify::Result<Event>) -> Vec<Signal> {
+    let Ok(event) = event else {
+        return vec![Signal::Touched(None)];
+    };
+    // Reading the file makes events too, and looking at them would never end.
+    let only_read = matches!(event.kind, EventKind::Access(kind) if kind != AccessKind::Close(AccessMode::Write));
+    if event.need_rescan() || event.paths.is_empty() {
+        return vec![Signal::Touched(None)];
+    }
+    if only_read {
+        return Vec::new();
+    }
+    let names = event.paths.iter().map(|path| path.file_name().map(OsString::from));
+    names.map(Signal::Touched).collect()
+}
+
+/// The folder that holds the file; a bare name stands in the current one.
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Longest wait for an event; a machine under load is slow.
+    const LIMIT: Duration = Duration::from_secs(20);
+
+    struct Bench {
+        folder: tempfile::TempDir,
+        changes: Receiver<()>,
+        watch: Option<ProfileWatch>,
+    }
+
+    impl Bench {
+        fn with_file(text: &str) -> Bench {
+            let folder = tempfile::tempdir().expect("a temporary folder");
+            fs::write(folder.path().join("agent.json"), text).expect("a file");
+            Bench::watching(folder, "agent.json")
+        }
+
+        fn watching(folder: tempfile::TempDir, name: &str) -> Bench {
+            let (sender, changes) = channel();
+            let told = move || sender.send(()).expect("the test waits for it");
+            let watch = watch(&folder.path().join(name), told).expect("the folder can be watched");
+            Bench {
+                folder,
+                changes,
+                watch: Some(watch),
+            }
+        }
+
+        fn write(&self, name: &str, text: &str) {
+            fs::write(self.folder.path().join(name), text).expect("a file");
+        }
+
+        /// Replaces the file in one step, so that nothing half-written can be seen.
+        fn replace(&self, name: &str, text: &str) {
+            self.write("replacement", text);
+            self.rename("replacement", name);
+        }
+
+        fn rename(&self, from: &str, to: &str) {
+            fs::rename(self.folder.path().join(from), self.folder.path().join(to)).expect("a rename");
+        }
+
+        fn change(&self) {
+            self.changes.recv_timeout(LIMIT).expect("the change is noticed");
+        }
+
+        /// Ends the watch; after it nothing more can come.
+        fn ends_without_another(mut self) {
+            self.watch = None;
+            assert!(self.changes.try_recv().is_err(), "a change was told that was none");
+        }
+    }
+
+    #[test]
+    fn a_file_written_in_place_is_noticed() {
+        let bench = Bench::with_file("{}");
+        bench.write("agent.json", "{ }");
+        bench.change();
+        bench.write("agent.json", "{  }");
+        bench.change();
+    }
+
+    #[test]
+    fn a_file_renamed_over_the_old_one_is_noticed() {
+        let bench = Bench::with_file("{}");
+        bench.rename("agent.json", "agent.json~");
+        bench.write(".agent.json.swp", "{ }");
+        bench.rename(".agent.json.swp", "agent.json");
+        bench.change();
+        bench.ends_without_another();
+    }
+
+    #[test]
+    fn a_file_deleted_and_made_again_is_noticed() {
+        let bench = Bench::with_file("{}");
+        fs::remove_file(bench.folder.path().join("agent.json")).expect("a file is removed");
+        bench.replace("agent.json", "{ }");
+        bench.change();
+        bench.ends_without_another();
+    }
+
+    #[test]
+    fn a_file_that_was_missing_at_first_is_noticed() {
+        let bench = Bench::watching(tempfile::tempdir().expect("a temporary folder"), "agent.json");
+        bench.replace("agent.json", "{}");
+        bench.change();
+        bench.ends_without_another();
+    }
+
+    #[test]
+    fn the_same_text_and_other_files_are_no_change() {
+        let bench = Bench::with_file("{}");
+        bench.replace("agent.json", "{}");
+        bench.write("other.json", "{ }");
+        bench.replace("agent.json", "{ }");
+        bench.change();
+        bench.ends_without_another();
+    }
+
+    #[test]
+    fn a_file_that_becomes_unreadable_is_a_change_so_that_it_is_reported() {
+        let bench = Bench::with_file("{}");
+        bench.replace("agent.json", &" ".repeat(1024 * 1024 + 1));
+        bench.change();
+        bench.ends_without_another();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_target_of_a_link_is_watched_also_after_the_link_moved() {
+        use std::os::unix::fs::symlink;
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        for name in ["first", "second"] {
+            fs::create_dir(folder.path().join(name)).expect("a folder");
+            fs::write(folder.path().join(name).join("real.json"), name).expect("a file");
+        }
+        symlink("first/real.json", folder.path().join("agent.json")).expect("a link");
+        let bench = Bench::watching(folder, "agent.json");
+        bench.replace("first/real.json", "{ }");
+        bench.change();
+        symlink("second/real.json", bench.folder.path().join("new")).expect("a link");
+        bench.rename("new", "agent.json");
+        bench.change();
+        bench.replace("second/real.json", "{  }");
+        bench.change();
+        bench.ends_without_another();
+    }
+
+    #[test]
+    fn a_watch_of_a_folder_that_does_not_exist_is_an_error() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        assert!(watch(&folder.path().join("none/agent.json"), || {}).is_err());
+    }
+}

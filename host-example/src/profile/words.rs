@@ -1,0 +1,287 @@
+//! Turns the errors of a schema into findings in plain words.
+//!
+//! In: the errors of the validator and the schema they came from. Out: [`Finding`]s, which name a
+//! place and what was expected there. Never quotes a value: what was found is added by
+//! the check, which knows what must stay hidden.
+
+use jsonschema::ValidationError;
+use jsonschema::error::ValidationErrorKind as Kind;
+use serde_json::Value;
+
+use super::document::join;
+use super::expectation::{expectation, phrase};
+use super::normalise::{parts_of, referenced};
+
+/// Most names that a hint lists.
+const MAX_LISTED: usize = 14;
+/// How far a schema is followed through references and unions.
+const MAX_DEPTH: usize = 8;
+
+/// Something that does not fit the schema.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Finding {
+    /// The place in the value that was validated.
+    pub pointer: String,
+    /// Whether the key is wrong and not the value.
+    pub at_key: bool,
+    pub message: String,
+    /// Whether the message goes on with the value that was found.
+    pub shows_found: bool,
+    pub hint: Option<String>,
+}
+
+/// The findings of one error; several if it comes from a branch of a union.
+pub(super) fn findings(error: &ValidationError<'_>, root: &Value) -> Vec<Finding> {
+    let pointer = error.instance_path().as_str().to_owned();
+    let schema = schema_around(error, root);
+    let value = error.instance().as_ref();
+    let found = |expected: String| {
+        vec![Finding {
+            pointer: pointer.clone(),
+            at_key: false,
+            message: format!("expected {expected}"),
+            shows_found: true,
+            hint: None,
+        }]
+    };
+    let plain = |message: String| {
+        vec![Finding {
+            pointer: pointer.clone(),
+            at_key: true,
+            message,
+            shows_found: false,
+            hint: None,
+        }]
+    };
+    match error.kind() {
+        Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
+            let known = names_in(schema, root);
+            unexpected
+                .iter()
+                .map(|key| unknown_key(&pointer, key, &known))
+                .collect()
+        }
+        Kind::Required { property } => {
+            let name = property.as_str().unwrap_or_default();
+            let mut missing = plain(format!("missing option `{name}`"));
+            let keys = value.as_object().into_iter().flat_map(|object| object.keys());
+            let known = names_in(schema, root);
+            let unknown = keys.filter(|key| !known.contains(&key.as_str()));
+            let typo = closest(name, unknown.map(String::as_str));
+            missing[0].hint = typo.map(|typo| format!("did you mean `{name}` where `{typo}` stands?"));
+            missing
+        }
+        Kind::AnyOf { context } => union(&pointer, schema, value, context, root, "anyOf"),
+        Kind::OneOfNotValid { context } => union(&pointer, schema, value, context, root, "oneOf"),
+        Kind::OneOfMultipleValid { .. } => plain("expected exactly one of its forms, found a mixture".to_owned()),
+        Kind::PropertyNames { error: name_error } => {
+            let name = name_error.instance().as_str().unwrap_or_default();
+            let expected = expectation(schema.get("propertyNames").unwrap_or(schema), root);
+            vec![Finding {
+                pointer: join(&pointer, name),
+                at_key: true,
+                message: format!("expected {expected} as the key"),
+                shows_found: false,
+                hint: None,
+            }]
+        }
+        Kind::FalseSchema => plain("not allowed here".to_owned()),
+        Kind::UniqueItems => plain("expected no item twice".to_owned()),
+        Kind::MinItems { limit } => plain(format!("expected at least {}", counted(*limit, "item"))),
+        Kind::MaxItems { limit } => plain(format!("expected at most {}", counted(*limit, "item"))),
+        Kind::AdditionalItems { limit } => plain(format!("expected at most {}", counted(*limit as u64, "item"))),
+        Kind::MinProperties { limit } => plain(format!("expected at least {}", counted(*limit, "key"))),
+        Kind::MaxProperties { limit } => plain(format!("expected at most {}", counted(*limit, "key"))),
+        Kind::Type { .. }
+        | Kind::Enum { .. }
+        | Kind::Constant { .. }
+        | Kind::Pattern { .. }
+        | Kind::Format { .. }
+        | Kind::Minimum { .. }
+        | Kind::Maximum { .. }
+        | Kind::ExclusiveMinimum { .. }
+        | Kind::ExclusiveMaximum { .. }
+        | Kind::MultipleOf { .. }
+        | Kind::MinLength { .. }
+        | Kind::MaxLength { .. } => {
+            let mut findings = found(expectation(schema, root));
+            findings[0].hint = closest_choice(schema, value, root);
+            findings
+        }
+        other => match schema.get("description").and_then(Value::as_str).and_then(phrase) {
+            Some(phrase) => found(phrase),
+            None => plain(format!("does not fit the rule `{}` of its schema", other.keyword())),
+        },
+    }
+}
+
+/// The name among `known` that a person who wrote `name` most likely meant.
+pub(super) fn closest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    const LONGEST: usize = 64;
+    let folded = fold(name);
+    if folded.is_empty() || name.len() > LONGEST {
+        return None;
+    }
+    let distance = |candidate: &&str| {
+        let candidate = fold(candidate);
+        let longest = folded.chars().count().max(candidate.chars().count());
+        let edits = strsim::osa_distance(&folded, &candidate);
+        let abbreviates = folded.len() >= 4 && candidate.starts_with(&folded);
+        (edits <= longest.div_ceil(4) || abbreviates).then_some(edits)
+    };
+    let near = known.filter(|candidate| candidate.len() <= LONGEST);
+    near.filter_map(|candidate| Some((distance(&candidate)?, candidate)))
+        .min_by_key(|(edits, _)| *edits)
+        .map(|(_, candidate)| candidate)
+}
+
+/// `a`, `b` and `c`, each in backticks, with the given last word between.
+pub(super) fn listed<'a>(names: impl IntoIterator<Item = &'a str>, last: &str) -> String {
+    joined(names.into_iter().map(|name| format!("`{name}`")).collect(), last)
+}
+
+pub(super) fn joined(mut parts: Vec<String>, last: &str) -> String {
+    match parts.pop() {
+        None => String::new(),
+        Some(only) if parts.is_empty() => only,
+        Some(end) => format!("{} {last} {end}", parts.join(", ")),
+    }
+}
+
+fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// The spelling-free form of a name: `max_tokens`, `maxTokens` and `Max-Tokens` are the same.
+fn fold(name: &str) -> String {
+    name.chars()
+        .filter(|character| !"_- ".contains(*character))
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
+/// The schema object that holds the keyword which failed.
+fn schema_around<'a>(error: &ValidationError<'_>, root: &'a Value) -> &'a Value {
+    let keyword = error.schema_path().as_str();
+    let parent = keyword.rfind('/').map_or("", |slash| &keyword[..slash]);
+    root.pointer(parent).unwrap_or(&Value::Null)
+}
+
+fn names_in<'a>(schema: &'a Value, root: &'a Value) -> Vec<&'a str> {
+    let parts = parts_of(schema, root).into_iter();
+    let properties = parts.filter_map(|part| part.get("properties")?.as_object());
+    properties.flat_map(|all| all.keys().map(String::as_str)).collect()
+}
+
+fn unknown_key(pointer: &str, key: &str, known: &[&str]) -> Finding {
+    let hint = match closest(key, known.iter().copied()) {
+        Some(name) => Some(format!("did you mean `{name}`?")),
+        None if (1..=MAX_LISTED).contains(&known.len()) => {
+            Some(format!("known here: {}", listed(known.iter().copied(), "and")))
+        }
+        None => None,
+    };
+    Finding {
+        pointer: join(pointer, key),
+        at_key: true,
+        message: "unknown option".to_owned(),
+        shows_found: false,
+        hint,
+    }
+}
+
+/// Descends into the branch that the author meant, so that the inner problem is told.
+fn union(
+    pointer: &str,
+    schema: &Value,
+    value: &Value,
+    context: &[Vec<ValidationError<'static>>],
+    root: &Value,
+    keyword: &str,
+) -> Vec<Finding> {
+    let general = || Finding {
+        pointer: pointer.to_owned(),
+        at_key: false,
+        message: format!("expected {}", expectation(schema, root)),
+        shows_found: true,
+        hint: closest_choice(schema, value, root),
+    };
+    if !value.is_object() && !value.is_array() {
+        return vec![general()];
+    }
+    let branches = schema.get(keyword).and_then(Value::as_array).into_iter().flatten();
+    let fitting = context
+        .iter()
+        .zip(branches)
+        .filter(|(errors, branch)| takes(branch, value, root, MAX_DEPTH) && !errors.is_empty());
+    let fitting = fitting.map(|(errors, _)| errors).collect::<Vec<_>>();
+    // A branch whose tag (`"type": "x"`) has another value is not the one that was meant.
+    let has_other_tag = |errors: &[ValidationError<'static>]| {
+        errors
+            .iter()
+            .any(|error| matches!(error.kind(), Kind::Constant { .. } | Kind::Enum { .. }))
+    };
+    let tagged = fitting
+        .iter()
+        .copied()
+        .filter(|errors| !has_other_tag(errors))
+        .collect::<Vec<_>>();
+    let meant = if tagged.is_empty() { &fitting } else { &tagged };
+    let told = |errors: &Vec<ValidationError<'static>>| {
+        errors
+            .iter()
+            .flat_map(|error| findings(error, root))
+            .collect::<Vec<_>>()
+    };
+    let fewest = meant.iter().map(|errors| told(errors)).min_by_key(Vec::len);
+    fewest.unwrap_or_else(|| vec![general()])
+}
+
+/// Whether values of this kind are what the schema is about, whatever else it asks.
+fn takes(schema: &Value, value: &Value, root: &Value, left: usize) -> bool {
+    if left == 0 {
+        return true;
+    }
+    if let Some(target) = referenced(schema, root)
+        && !takes(target, value, root, left - 1)
+    {
+        return false;
+    }
+    let is_kind = |kind: &Value| match kind.as_str() {
+        Some("object") => value.is_object(),
+        Some("array") => value.is_array(),
+        Some("string") => value.is_string(),
+        Some("number" | "integer") => value.is_number(),
+        Some("boolean") => value.is_boolean(),
+        _ => value.is_null(),
+    };
+    let same_kind = |other: &Value| std::mem::discriminant(other) == std::mem::discriminant(value);
+    let any_branch = |keyword| match schema.get(keyword).and_then(Value::as_array) {
+        Some(branches) => branches.iter().any(|branch| takes(branch, value, root, left - 1)),
+        None => true,
+    };
+    let by_type = match schema.get("type") {
+        Some(Value::Array(kinds)) => kinds.iter().any(is_kind),
+        Some(kind) => is_kind(kind),
+        None => true,
+    };
+    by_type
+        && schema.get("const").is_none_or(same_kind)
+        && schema
+            .get("enum")
+            .and_then(Value::as_array)
+            .is_none_or(|all| all.iter().any(same_kind))
+        && any_branch("anyOf")
+        && any_branch("oneOf")
+}
+
+fn closest_choice(schema: &Value, value: &Value, root: &Value) -> Option<String> {
+    let written = value.as_str()?;
+    let mut choices = Vec::new();
+    for part in parts_of(schema, root) {
+        choices.extend(part.get("const").and_then(Value::as_str));
+        let options = part.get("enum").and_then(Value::as_array);
+        choices.extend(options.into_iter().flatten().filter_map(Value::as_str));
+    }
+    closest(written, choices.into_iter()).map(|choice| format!("did you mean `\"{choice}\"`?"))
+}
