@@ -30,7 +30,7 @@ pub struct Error {
 }
 
 /// What is known about a failure beyond its kind and message. Absent fields are unknown.
-#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default)]
 pub struct Details {
     /// What to do about it.
@@ -63,7 +63,7 @@ pub struct Details {
 }
 
 /// One problem of a document.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Problem {
     /// Where, as a JSON pointer into the plugin's options; empty for the whole.
     pub pointer: String,

@@ -56,3 +56,34 @@ pub use services::{BoxFuture, HostServices, Level, LogOnly};
 
 /// The version of this crate; its major version is the version of the ABI.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+#[cfg(test)]
+mod schemas {
+    //! Holds the committed JSON Schemas of what crosses the boundary against the types.
+
+    use schemars::{JsonSchema, schema_for};
+
+    fn is_published<T: JsonSchema>(name: &str) {
+        let file = format!("{}/../schemas/{name}.schema.json", env!("CARGO_MANIFEST_DIR"));
+        let expected = serde_json::to_string_pretty(&schema_for!(T)).expect("a schema is JSON") + "\n";
+        if std::env::var_os("UPDATE_EXPECTED").is_some() {
+            std::fs::write(&file, &expected).expect("the schema file is writable");
+        }
+        let found = std::fs::read_to_string(&file).unwrap_or_default();
+        assert_eq!(
+            found, expected,
+            "to rewrite it: UPDATE_EXPECTED=1 cargo test -p plugin-api schemas"
+        );
+    }
+
+    #[test]
+    fn the_published_schemas_are_those_of_the_types() {
+        is_published::<crate::Manifest>("manifest");
+        is_published::<crate::ChatRequest>("chat-request");
+        is_published::<crate::ChatReply>("chat-reply");
+        is_published::<crate::ToolCall>("tool-call-event");
+        is_published::<crate::Notice>("notice-event");
+        is_published::<crate::Done>("done-event");
+        is_published::<crate::Details>("error-details");
+    }
+}

@@ -165,22 +165,25 @@ fn kind_of_error_type(word: &str) -> Option<ErrorKind> {
     })
 }
 
-/// The error of a request that got no answer.
-pub fn from_transport(cause: &reqwest::Error) -> Error {
+/// The error of a request that got no answer from the service at `base_url`.
+pub fn from_transport(cause: &reqwest::Error, base_url: &str) -> Error {
+    let host = host_of(base_url);
     // The error's own text holds the whole URL; the causes below it do not.
     let reason = deepest_cause(cause);
     if cause.is_connect() {
-        let message = format!("no connection to the service: {reason}");
-        return Error::new(ErrorKind::CONNECT, message)
+        return Error::new(ErrorKind::CONNECT, format!("no connection to {host}: {reason}"))
             .with_hint("check the network, the proxy and the base URL of the service");
     }
     if cause.is_timeout() {
-        return Error::new(ErrorKind::TIMEOUT, "the service did not answer in time");
+        return Error::new(ErrorKind::TIMEOUT, format!("{host} did not answer in time"));
     }
-    Error::new(
-        ErrorKind::CONNECT,
-        format!("the connection to the service failed: {reason}"),
-    )
+    Error::new(ErrorKind::CONNECT, format!("the connection to {host} failed: {reason}"))
+}
+
+/// The host and port of an address that was checked before: without a path, which might say more than a log should.
+fn host_of(base_url: &str) -> &str {
+    let rest = base_url.split_once("://").map_or(base_url, |(_, rest)| rest);
+    rest.split('/').next().unwrap_or(rest)
 }
 
 /// The error of a body that broke off.

@@ -77,7 +77,7 @@ pub async fn send(settings: &Settings, request: Prepared, begun: Instant) -> Res
     let sent = within(limit, begun, sending).await;
     let response = sent
         .ok_or_else(|| failure::timed_out("the service did not begin to answer", limit, "firstTokenMs"))?
-        .map_err(|cause| failure::from_transport(&cause))?;
+        .map_err(|cause| failure::from_transport(&cause, &settings.base_url))?;
     let status = response.status().as_u16();
     if status == 200 {
         return Ok(response);

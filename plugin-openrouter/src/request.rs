@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::options::{Options, Privacy};
 use crate::settings::Settings;
-use crate::tiers::{self, Choice, Tier};
+use crate::tiers::{self, Choice, Origin, Tier};
 
 /// A request that is ready to be sent.
 pub struct Prepared {
@@ -54,7 +54,12 @@ pub fn prepare(settings: &Settings, request: &ChatRequest, stream: bool) -> Resu
     // A model that the call names is not the tier's, so the tier's own options do not come with it unless it is named.
     let tier = tier.or(request.model.is_none().then_some(Tier::TextLarge));
     let mut notices = Vec::new();
-    if let Some(note) = &choice.note {
+    // Nobody needs to be told of each answer that the built-in defaults have other names on the wire.
+    if let Some(note) = choice
+        .note
+        .as_ref()
+        .filter(|_| !matches!(choice.origin, Origin::Default { .. }))
+    {
         notices.push(Notice {
             code: "model_id_translated".to_owned(),
             message: note.clone(),

@@ -119,7 +119,7 @@ impl Document {
         Report::new(&self.name, secret::masked(self, &secret::prefixes(providers)), problems)
     }
 
-    pub(super) fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         &self.name
     }
 

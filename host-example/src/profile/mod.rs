@@ -24,7 +24,7 @@ mod tests;
 use std::env;
 use std::error::Error;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::Value;
 
@@ -120,18 +120,9 @@ impl fmt::Display for LoadError {
 
 impl Error for LoadError {}
 
-/// Reads the file, checks all of its profiles, and gives the one of this name.
-///
-/// - Errors: see [`LoadError`]; a mistake in any profile is a problem of the file.
-pub fn load(path: &Path, name: &str, providers: &[ProviderSchema]) -> Result<Profile, LoadError> {
-    let text = read(path)?;
-    let document = Document::parse(&path.display().to_string(), text).map_err(LoadError::Report)?;
-    profile_from(&document, name, providers)
-}
-
 /// Gives one profile of a parsed document, after all of them were checked.
 ///
-/// - Errors: as [`load`]. That another profile names a provider which is not installed is only a
+/// - Errors: see [`LoadError`]; a mistake in any profile is a problem of the file. That another profile names a provider which is not installed is only a
 ///   warning: files are shared between machines and programs.
 pub fn profile_from(document: &Document, name: &str, providers: &[ProviderSchema]) -> Result<Profile, LoadError> {
     let base = join(PROFILES, name);
@@ -163,6 +154,31 @@ pub fn profile_from(document: &Document, name: &str, providers: &[ProviderSchema
         options,
         warnings: problems,
     })
+}
+
+/// The options of an entry without the values that have problems, so that the plugin can be asked about the rest.
+///
+/// - In: the entry as it stands in the file; `problems` of the whole file.
+pub fn without_problems(entry: &Value, name: &str, problems: &[Problem]) -> Value {
+    let mut options = entry.clone();
+    let base = join(PROFILES, name);
+    let host_keys = [join("", "provider"), join("", "apiKey"), join("", "api_key")];
+    let inside = problems
+        .iter()
+        .filter_map(|problem| problem.pointer.strip_prefix(&base).map(str::to_owned));
+    for pointer in inside.chain(host_keys) {
+        let Some((parent, key)) = pointer.rsplit_once('/') else {
+            return Value::Null;
+        };
+        let key = key.replace("~1", "/").replace("~0", "~");
+        match options.pointer_mut(parent) {
+            Some(Value::Object(members)) => drop(members.shift_remove(&key)),
+            // Taking an element out would move those behind it, so the list goes as a whole.
+            Some(list @ Value::Array(_)) => *list = Value::Null,
+            _ => {}
+        }
+    }
+    options
 }
 
 /// Places what the plugin says of its options in the file.

@@ -51,7 +51,9 @@ fn the_file_is_loaded_by_name() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("agent.json");
     fs::write(&path, starter("acme", Some("schema.json"))).expect("a file");
-    let profile = load(&path, "default", &[acme()]).expect("the starter is good");
+    let text = read(&path).expect("a readable file");
+    let document = Document::parse("agent.json", text).expect("the starter is JSON");
+    let profile = profile_from(&document, "default", &[acme()]).expect("the starter is good");
     assert_eq!((profile.provider.as_str(), profile.options), ("acme", json!({})));
     assert!(profile.warnings.is_empty());
 }

@@ -1,5 +1,7 @@
 //! The schemas that the host writes, and the starter that fits them.
 
+use std::fs;
+
 use serde_json::{Value, json};
 
 use super::super::*;
@@ -80,4 +82,25 @@ fn the_schema_for_editors_is_draft_07_and_agrees_with_the_check() {
     ] {
         assert!(!validator.is_valid(&file(bad.clone())), "{bad}");
     }
+}
+
+#[test]
+fn the_published_schema_is_the_one_of_the_types() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../schemas");
+    let options = fs::read_to_string(format!("{folder}/openrouter-options.schema.json")).expect("the plugin's schema");
+    let openrouter = ProviderSchema {
+        provider: "openrouter".to_owned(),
+        options_schema: serde_json::from_str(&options).expect("a schema is JSON"),
+        key_prefixes: vec!["sk-or-".to_owned()],
+    };
+    let schema = serde_json::to_string_pretty(&document_schema(&[openrouter])).expect("a schema is JSON") + "\n";
+    let file = format!("{folder}/profile.schema.json");
+    if env::var_os("UPDATE_EXPECTED").is_some() {
+        fs::write(&file, &schema).expect("the schema file is writable");
+    }
+    assert_eq!(
+        fs::read_to_string(&file).unwrap_or_default(),
+        schema,
+        "to rewrite it: UPDATE_EXPECTED=1 cargo test -p host-example the_published_schema"
+    );
 }

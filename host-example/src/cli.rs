@@ -1,0 +1,173 @@
+//! The command line: what can be asked of `agent-host`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueHint};
+use clap_complete::Shell;
+
+use crate::exit;
+
+/// Chat with models through plugins, from a terminal.
+///
+/// A plugin is a shared library in the plugin folder. It switches itself on when its key is there; which model
+/// answers is chosen by tier, and the profile file says which model a tier stands for.
+#[derive(Parser)]
+#[command(name = "agent-host", version, after_help = examples(), after_long_help = after_long_help(), max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command accepts.
+#[derive(Args, Clone)]
+pub struct Global {
+    /// The profile file [default: ~/.config/agent-host/profile.json]
+    #[arg(long, global = true, env = "AGENT_HOST_CONFIG", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+    /// The plugin folder [default: ~/.local/share/agent-host/plugins]
+    #[arg(long, global = true, env = "AGENT_HOST_PLUGINS", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub plugins: Option<PathBuf>,
+    /// The profile in the file
+    #[arg(
+        long,
+        global = true,
+        env = "AGENT_HOST_PROFILE",
+        value_name = "NAME",
+        default_value = "default"
+    )]
+    pub profile: String,
+    /// A file of variables, read after `.env` of this folder; the environment wins over both
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub env_file: Option<PathBuf>,
+    /// Accept a key that does not look like one of the service's
+    #[arg(long, global = true)]
+    pub allow_any_key: bool,
+    /// Print what happens inside: -v for information, -vv for debugging, -vvv for everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Ask a model; without a prompt on a terminal, hold a conversation
+    Chat(Chat),
+    /// List, install, enable and disable plugins
+    #[command(subcommand)]
+    Plugins(Plugins),
+    /// Show which model each tier stands for, and why
+    Tiers(Output),
+    /// Check, show, describe and make profile files
+    #[command(subcommand)]
+    Profile(Profile),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+#[derive(Args)]
+pub struct Chat {
+    /// What to ask; what comes on standard input is put behind it
+    pub prompt: Vec<String>,
+    /// The tier: small, large or reasoning, or any name that `agent-host tiers` shows
+    #[arg(short, long, value_name = "TIER")]
+    pub tier: Option<String>,
+    /// A model by its id, instead of a tier's
+    #[arg(short, long, value_name = "MODEL")]
+    pub model: Option<String>,
+    /// What the model is told before the conversation
+    #[arg(short, long, value_name = "TEXT")]
+    pub system: Option<String>,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+    /// Wait for the whole answer instead of printing it as it comes
+    #[arg(long)]
+    pub no_stream: bool,
+    /// Leave out the line about model, time and cost
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Do not follow changes of the profile file during a conversation
+    #[arg(long)]
+    pub no_watch: bool,
+}
+
+#[derive(Subcommand)]
+pub enum Plugins {
+    /// Show every plugin, whether it is on, and why
+    List(Output),
+    /// Copy a plugin into the plugin folder, after a look at it
+    Install {
+        /// The shared library
+        #[arg(value_hint = ValueHint::FilePath)]
+        path: PathBuf,
+    },
+    /// Take back `disable`
+    Enable {
+        /// The plugin's id
+        id: String,
+    },
+    /// Keep a plugin off, whatever key is there
+    Disable {
+        /// The plugin's id
+        id: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub enum Profile {
+    /// Report every problem of a profile file
+    Check {
+        /// The file, instead of the usual one
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: Option<PathBuf>,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Print the profile
+    Show {
+        /// With everything that holds, and where each value comes from
+        #[arg(long)]
+        resolved: bool,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Print the JSON Schema of profile files, for editors
+    Schema,
+    /// Write a commented profile file to start from, with its schema beside it
+    Init {
+        /// The plugin that the profile is for
+        #[arg(long, value_name = "ID")]
+        provider: Option<String>,
+        /// Replace a file that is there
+        #[arg(long)]
+        force: bool,
+    },
+}
+
+#[derive(Args)]
+pub struct Output {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn examples() -> &'static str {
+    "\
+Examples:
+  agent-host plugins install ./libplugin_openrouter.so
+  agent-host chat \"What is a stable ABI?\"
+  git diff | agent-host chat -t small \"Write a commit message for this\"
+  agent-host chat                 a conversation; /help in it"
+}
+
+fn after_long_help() -> String {
+    let mut text = format!("{}\n\nExit codes:\n", examples());
+    for (code, meaning) in exit::TABLE {
+        text.push_str(&format!("{:>5}  {meaning}\n", *code as u8));
+    }
+    text
+}

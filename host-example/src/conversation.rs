@@ -1,0 +1,278 @@
+//! A conversation on a terminal: input lines, answers that remember what was said, and a profile that may change in
+//! between.
+//!
+//! Lines are read on a thread of their own, because reading blocks; everything else happens on one task, which waits for
+//! the next line and for edits of the profile at once.
+
+use std::fs;
+use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
+
+use plugin_api::Message;
+use rustyline::error::ReadlineError;
+use rustyline::history::FileHistory;
+use rustyline::{Config, Editor, ExternalPrinter};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use crate::chat;
+use crate::cli::{Chat, Global};
+use crate::exit::{Exit, Failure};
+use crate::places::Places;
+use crate::profile::{self, ProfileWatch};
+use crate::setup::{self, Active};
+use crate::terminal::{self, BAD, FAINT, GOOD};
+
+const HELP: &str = "\
+/tier NAME     answer with the model of a tier: small, large, reasoning, …
+/model ID      answer with this model; /model alone goes back to the tier
+/tiers         show which model each tier stands for
+/clear         forget what was said
+/help          this
+/quit          leave; so does Ctrl-D
+Ctrl-C stops an answer, not the conversation.";
+
+/// What the thread that reads lines has to tell.
+enum Input {
+    Line(String),
+    /// Ctrl-C at the prompt.
+    Interrupted,
+    End,
+    Failed(String),
+}
+
+struct Conversation {
+    active: Active,
+    messages: Vec<Message>,
+    tier: Option<String>,
+    model: Option<String>,
+}
+
+pub async fn run(active: Active, global: &Global, args: &Chat) -> Result<Exit, Failure> {
+    let places = Places::from(global)?;
+    let (_watch, mut edits) = if args.no_watch {
+        (None, unbounded_channel().1)
+    } else {
+        watch(&places.config)
+    };
+    let mut reader = Reader::start(&places.history)?;
+    let mut conversation = Conversation {
+        active,
+        messages: system_message(args),
+        tier: args.tier.clone(),
+        model: args.model.clone(),
+    };
+    conversation.greet(&places.config);
+    loop {
+        reader.ask(&conversation.prompt());
+        let input = loop {
+            tokio::select! {
+                input = reader.input.recv() => break input.unwrap_or(Input::End),
+                Some(()) = edits.recv() => {
+                    let line = followed(&mut conversation.active, global).await;
+                    reader.print_above(&line);
+                }
+            }
+        };
+        let line = match input {
+            Input::Line(line) => line,
+            Input::Interrupted => {
+                terminal::say("Ctrl-D or /quit leaves");
+                continue;
+            }
+            Input::End => break,
+            Input::Failed(reason) => return Err(Failure::new(Exit::Internal, format!("cannot read a line: {reason}"))),
+        };
+        match line.trim() {
+            "" => {}
+            "/quit" | "/exit" => break,
+            "/help" => terminal::say(HELP),
+            "/clear" => {
+                conversation.messages = system_message(args);
+                terminal::say("forgotten");
+            }
+            "/tiers" => terminal::say(terminal::table(&crate::tiers::rows(&conversation.active.tiers)).trim_end()),
+            "/model" => conversation.model = None,
+            command if command.starts_with("/tier ") => conversation.choose_tier(command[6..].trim()),
+            command if command.starts_with("/model ") => conversation.model = Some(command[7..].trim().to_owned()),
+            command if command.starts_with('/') && !command.contains(char::is_whitespace) => {
+                terminal::say(&format!("there is no command `{command}`; /help shows them"));
+            }
+            text => conversation.say(text, args).await,
+        }
+        // An edit that came while the model was answering holds from the next message on.
+        while edits.try_recv().is_ok() {
+            terminal::say(&followed(&mut conversation.active, global).await);
+        }
+    }
+    conversation.active.shut_down().await;
+    Ok(Exit::Ok)
+}
+
+fn system_message(args: &Chat) -> Vec<Message> {
+    args.system
+        .iter()
+        .map(|text| Message::text("system", text.as_str()))
+        .collect()
+}
+
+impl Conversation {
+    fn greet(&self, config: &Path) {
+        let manifest = self.active.plugin.manifest();
+        let source = match self.active.profile_file() {
+            Some(file) => format!("profile {file}"),
+            None => format!(
+                "no profile file; `agent-host profile init` would write {}",
+                config.display()
+            ),
+        };
+        terminal::say_styled(
+            FAINT,
+            &format!("{} {} · {source} · /help", manifest.name, manifest.version),
+        );
+    }
+
+    /// The prompt says who will answer.
+    fn prompt(&self) -> String {
+        match (&self.model, &self.tier) {
+            (Some(model), _) => format!("{model}> "),
+            (None, Some(tier)) => format!("{tier}> "),
+            (None, None) => "> ".to_owned(),
+        }
+    }
+
+    fn choose_tier(&mut self, name: &str) {
+        let wanted = name.to_ascii_uppercase();
+        let known = |tier: &str| {
+            tier == wanted
+                || tier
+                    .strip_prefix("TEXT_")
+                    .is_some_and(|short| short == wanted || (wanted == "REASONING" && short == "REASONING_LARGE"))
+        };
+        match self.active.tiers.iter().find(|model| known(&model.tier)) {
+            Some(model) => {
+                terminal::say(&format!("{} is {}", model.tier, model.wire));
+                self.tier = Some(model.tier.clone());
+                self.model = None;
+            }
+            None => terminal::say(&format!("there is no tier `{name}`; /tiers shows them")),
+        }
+    }
+
+    /// Sends what was said with all that was said before. What broke off or was stopped stays in the conversation as far
+    /// as it came, because it is on the screen; what failed before its first word is taken back.
+    async fn say(&mut self, text: &str, args: &Chat) {
+        self.messages.push(Message::user(text));
+        let request = match chat::request(self.tier.as_deref(), self.model.as_deref(), &self.messages) {
+            Ok(request) => request,
+            Err(error) => return terminal::say(&Failure::from(error).to_string()),
+        };
+        match chat::interruptible(chat::answer(&self.active, &request, args)).await {
+            Some(Ok(reply)) => self.messages.push(Message::text("assistant", reply.text)),
+            Some(Err(error)) => {
+                match error.details.partial_text.clone() {
+                    Some(partial) => self.messages.push(Message::text("assistant", partial)),
+                    None => drop(self.messages.pop()),
+                }
+                terminal::say_styled(BAD, &chat::report(error, args).to_string());
+            }
+            None => {
+                self.messages.pop();
+                terminal::say("\nstopped; the question is taken back");
+            }
+        }
+    }
+}
+
+async fn followed(active: &mut Active, global: &Global) -> String {
+    match setup::follow(active, global).await {
+        Ok(Some(line)) => format!("{GOOD}↻{GOOD:#} {line}"),
+        Ok(None) => String::new(),
+        Err(failure) => format!("{BAD}✗{BAD:#} the edit was not taken, the former profile still holds\n{failure}"),
+    }
+}
+
+/// Edits of the profile file as they happen.
+fn watch(config: &Path) -> (Option<ProfileWatch>, UnboundedReceiver<()>) {
+    let (sender, edits) = unbounded_channel();
+    let watch = profile::watch(config, move || {
+        // The conversation has ended when nobody listens.
+        let _ = sender.send(());
+    });
+    match watch {
+        Ok(watch) => (Some(watch), edits),
+        Err(cause) => {
+            tracing::warn!("edits of `{}` will not be noticed: {cause}", config.display());
+            (None, edits)
+        }
+    }
+}
+
+/// Reads lines on a thread of its own.
+struct Reader {
+    prompts: mpsc::Sender<String>,
+    input: UnboundedReceiver<Input>,
+    printer: Option<Box<dyn ExternalPrinter + Send>>,
+}
+
+impl Reader {
+    fn start(history: &Path) -> Result<Self, Failure> {
+        let failed =
+            |cause: ReadlineError| Failure::new(Exit::Internal, format!("the terminal cannot be used: {cause}"));
+        let config = Config::builder()
+            .auto_add_history(true)
+            .history_ignore_space(true)
+            .build();
+        let mut editor: Editor<(), FileHistory> = Editor::with_config(config).map_err(failed)?;
+        let printer = editor
+            .create_external_printer()
+            .ok()
+            .map(|printer| Box::new(printer) as Box<_>);
+        // A history that cannot be read or kept is a pity and no reason to stop.
+        if let Some(folder) = history.parent() {
+            let _ = fs::create_dir_all(folder);
+        }
+        let _ = editor.load_history(history);
+        let history = history.to_owned();
+        let (prompts, asked) = mpsc::channel::<String>();
+        let (sender, input) = unbounded_channel();
+        thread::Builder::new()
+            .name("input".to_owned())
+            .spawn(move || {
+                for prompt in asked {
+                    let input = match editor.readline(&prompt) {
+                        Ok(line) => Input::Line(line),
+                        Err(ReadlineError::Interrupted) => Input::Interrupted,
+                        Err(ReadlineError::Eof) => Input::End,
+                        Err(cause) => Input::Failed(cause.to_string()),
+                    };
+                    let _ = editor.save_history(&history);
+                    if sender.send(input).is_err() {
+                        break;
+                    }
+                }
+            })
+            .map_err(|cause| Failure::new(Exit::Internal, format!("no thread for the input: {cause}")))?;
+        Ok(Self {
+            prompts,
+            input,
+            printer,
+        })
+    }
+
+    fn ask(&mut self, prompt: &str) {
+        // If the thread is gone, the next wait for input says so.
+        let _ = self.prompts.send(prompt.to_owned());
+    }
+
+    /// Prints above the line that is being written.
+    fn print_above(&mut self, text: &str) {
+        let printed = self
+            .printer
+            .as_mut()
+            .is_some_and(|printer| printer.print(format!("{text}\n")).is_ok());
+        if !printed {
+            terminal::say(text);
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! The variables that plugins are given, and where keys come from.
+//!
+//! In order: the key source that the profile names, the environment, `.env` of the current folder, the file given with
+//! `--env-file`, and for keys the file that `NAME_FILE` points to. A blank variable is an absent one. A plugin sees the
+//! variables that its manifest asks for and no others.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use plugin_api::{Manifest, Role};
+
+use crate::exit::{Exit, Failure};
+use crate::profile::KeySource;
+
+/// The largest file that can be a key, in bytes.
+const MAX_KEY_BYTES: u64 = 64 << 10;
+
+/// All variables, with their places.
+pub struct Environment {
+    process: BTreeMap<String, String>,
+    /// Files of variables, the first one first.
+    files: Vec<(PathBuf, BTreeMap<String, String>)>,
+}
+
+/// A variable's value and where it was found, for people.
+pub struct Found {
+    pub value: String,
+    pub origin: String,
+    from_file: Option<PathBuf>,
+}
+
+/// What a plugin is given.
+pub struct Given {
+    pub variables: BTreeMap<String, String>,
+    /// Which key was found and where, for people: ``environment `NAME` ``.
+    pub key_origin: Option<String>,
+    /// What people should know: a key file that others can read, a variable that was left out.
+    pub warnings: Vec<String>,
+}
+
+impl Environment {
+    /// Reads the environment and the files.
+    pub fn read(env_file: Option<&Path>) -> Result<Self, Failure> {
+        let mut files = Vec::new();
+        let here = Path::new(".env");
+        if here.exists() {
+            files.push((here.to_owned(), read_file(here)?));
+        }
+        if let Some(path) = env_file {
+            files.push((path.to_owned(), read_file(path)?));
+        }
+        let process =
+            env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        Ok(Self {
+            process: process.collect(),
+            files,
+        })
+    }
+
+    /// The variable's value, unless it is blank.
+    pub fn variable(&self, name: &str) -> Option<Found> {
+        if let Some(value) = self.process.get(name).filter(|value| !value.trim().is_empty()) {
+            return Some(Found {
+                value: value.clone(),
+                origin: format!("environment `{name}`"),
+                from_file: None,
+            });
+        }
+        self.files.iter().find_map(|(path, variables)| {
+            let value = variables.get(name).filter(|value| !value.trim().is_empty())?;
+            Some(Found {
+                value: value.trim().to_owned(),
+                origin: format!("`{name}` of the file `{}`", path.display()),
+                from_file: Some(path.clone()),
+            })
+        })
+    }
+
+    /// Collects what `manifest` asks for.
+    ///
+    /// - Errors: a key source that the profile names and that gives no key; a file of variables that is not one.
+    pub fn give(&self, manifest: &Manifest, source: Option<&KeySource>, profile: &str) -> Result<Given, Failure> {
+        let mut given = Given {
+            variables: BTreeMap::new(),
+            key_origin: None,
+            warnings: Vec::new(),
+        };
+        let mut key_file = None;
+        if let Some(source) = source {
+            let (key, warning) = self.key_from(source)?;
+            given.warnings.extend(warning);
+            given.key_origin = Some(format!("profile `{profile}`, its `apiKey`"));
+            if let Some(variable) = manifest.keys().next() {
+                given.variables.insert(variable.name.clone(), key);
+            }
+        }
+        for variable in manifest.keys() {
+            if given.key_origin.is_some() {
+                break;
+            }
+            if let Some(found) = self.variable(&variable.name) {
+                given.key_origin = Some(found.origin);
+                key_file = found.from_file;
+                given.variables.insert(variable.name.clone(), found.value);
+            } else if let Some(path) = self.variable(&format!("{}_FILE", variable.name)) {
+                let (key, warning) = read_key_file(Path::new(&path.value))?;
+                given.warnings.extend(warning);
+                given.key_origin = Some(format!("`{}_FILE`", variable.name));
+                given.variables.insert(variable.name.clone(), key);
+            }
+        }
+        for variable in manifest
+            .environment
+            .iter()
+            .filter(|variable| variable.role != Role::Key)
+        {
+            let Some(found) = self.variable(&variable.name) else {
+                continue;
+            };
+            // Whoever leaves an `.env` in a folder must not be able to have somebody else's key sent elsewhere.
+            if variable.role == Role::Endpoint && found.from_file.is_some() && found.from_file != key_file {
+                let warning = format!(
+                    "{} was left out: a file may move the service only if the key comes from the same file",
+                    found.origin
+                );
+                given.warnings.push(warning);
+                continue;
+            }
+            given.variables.insert(variable.name.clone(), found.value);
+        }
+        Ok(given)
+    }
+
+    fn key_from(&self, source: &KeySource) -> Result<(String, Option<String>), Failure> {
+        match source {
+            KeySource::Env(name) => {
+                let found = self.variable(name).ok_or_else(|| {
+                    Failure::new(
+                        Exit::Usage,
+                        format!("no key: the profile takes it from `{name}`, which is not set"),
+                    )
+                    .with_hint(format!("set `{name}`, or change `apiKey` in the profile"))
+                })?;
+                Ok((found.value, None))
+            }
+            KeySource::File(path) => read_key_file(path),
+            KeySource::Command(words) => Ok((key_of_command(words)?, None)),
+        }
+    }
+}
+
+fn read_file(path: &Path) -> Result<BTreeMap<String, String>, Failure> {
+    let failed = |cause: String| {
+        Failure::new(
+            Exit::Usage,
+            format!("the file of variables `{}`: {cause}", path.display()),
+        )
+    };
+    if !path.is_file() {
+        return Err(failed("expected a regular file".to_owned()));
+    }
+    let text = fs::read_to_string(path).map_err(|cause| failed(cause.to_string()))?;
+    let mut variables = BTreeMap::new();
+    for (index, line) in dotenvy::from_read_iter(text.as_bytes()).enumerate() {
+        // The library's own message quotes the line, which may hold a key.
+        let (name, value) = line.map_err(|_| {
+            failed(format!(
+                "expected lines such as `NAME=value`, found something else after {index} of them"
+            ))
+        })?;
+        variables.insert(name, value);
+    }
+    Ok(variables)
+}
+
+fn read_key_file(path: &Path) -> Result<(String, Option<String>), Failure> {
+    let failed = |cause: String| {
+        Failure::new(
+            Exit::Usage,
+            format!("no key: the key file `{}` {cause}", path.display()),
+        )
+        .with_hint("write the key alone into the file, and let nobody else read it: chmod 600")
+    };
+    let metadata = fs::metadata(path).map_err(|cause| match cause.kind() {
+        ErrorKind::NotFound => failed("does not exist".to_owned()),
+        _ => failed(format!("cannot be read: {cause}")),
+    })?;
+    if !metadata.is_file() || metadata.len() > MAX_KEY_BYTES {
+        return Err(failed("is not a small regular file".to_owned()));
+    }
+    let key = fs::read_to_string(path).map_err(|cause| failed(format!("cannot be read: {cause}")))?;
+    if key.trim().is_empty() {
+        return Err(failed("is empty".to_owned()));
+    }
+    Ok((key.trim().to_owned(), readable_by_others(path, &metadata)))
+}
+
+#[cfg(unix)]
+fn readable_by_others(path: &Path, metadata: &fs::Metadata) -> Option<String> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = metadata.permissions().mode() & 0o777;
+    let shown = path.display();
+    (mode & 0o077 != 0)
+        .then(|| format!("the key file `{shown}` can be read by others (mode {mode:03o}): chmod 600 {shown}"))
+}
+
+#[cfg(not(unix))]
+fn readable_by_others(_path: &Path, _metadata: &fs::Metadata) -> Option<String> {
+    None
+}
+
+fn key_of_command(words: &[String]) -> Result<String, Failure> {
+    let shown = words.first().map_or("", String::as_str);
+    let failed = |cause: String| {
+        Failure::new(Exit::Usage, format!("no key: the command `{shown}` {cause}"))
+            .with_hint("the command of `apiKey` must print the key alone and end with success; try it in a shell")
+    };
+    let output = Command::new(shown)
+        .args(words.get(1..).unwrap_or_default())
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|cause| failed(format!("cannot be run: {cause}")))?;
+    if !output.status.success() {
+        return Err(failed(format!("failed: {}", output.status)));
+    }
+    let key = String::from_utf8(output.stdout).map_err(|_| failed("printed something that is not text".to_owned()))?;
+    if key.trim().is_empty() {
+        return Err(failed("printed nothing".to_owned()));
+    }
+    Ok(key.trim().to_owned())
+}

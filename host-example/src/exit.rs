@@ -1,0 +1,170 @@
+//! How the program ends: one table of exit codes, and the failure that carries one.
+
+use std::fmt;
+
+use plugin_api::loader::Refusal;
+use plugin_api::{Error, ErrorKind};
+use serde_json::{Value, json};
+
+use crate::profile::LoadError;
+
+/// What the program tells its caller. The numbers are part of the interface; [`TABLE`] explains them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    Ok = 0,
+    Internal = 1,
+    Usage = 2,
+    Profile = 3,
+    Auth = 4,
+    Payment = 5,
+    Transient = 6,
+    Refused = 7,
+    Plugin = 9,
+    Interrupted = 130,
+}
+
+/// The exit codes, for `--help` and the manual.
+pub const TABLE: &[(Exit, &str)] = &[
+    (Exit::Ok, "all went well"),
+    (Exit::Internal, "a fault of this program or of a plugin"),
+    (
+        Exit::Usage,
+        "the command line is wrong, or something it needs is not set up: no plugin, no key",
+    ),
+    (Exit::Profile, "the profile file is missing or has problems"),
+    (Exit::Auth, "the key was refused"),
+    (Exit::Payment, "no credit is left for this request"),
+    (
+        Exit::Transient,
+        "the service cannot answer now, or the answer broke off: trying again may help",
+    ),
+    (
+        Exit::Refused,
+        "the service refuses this request: unknown model, content, size",
+    ),
+    (Exit::Plugin, "the plugin's file cannot be used"),
+    (Exit::Interrupted, "stopped by Ctrl-C"),
+];
+
+/// Why the program ends without having done what it was asked.
+#[derive(Debug)]
+pub struct Failure {
+    /// How it ends.
+    pub exit: Exit,
+    /// Lower case, no full stop; may have several lines where it reports a document.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
+    /// The same for programs.
+    pub details: Value,
+}
+
+impl Failure {
+    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+        let message = message.into();
+        let details = json!({"message": message});
+        Self {
+            exit,
+            message,
+            hint: None,
+            details,
+        }
+    }
+
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        let hint = hint.into();
+        self.details["hint"] = Value::from(hint.as_str());
+        self.hint = Some(hint);
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Reports of documents bring their own first line and hints.
+        let prefix = if self.message.starts_with("error: ") {
+            ""
+        } else {
+            "error: "
+        };
+        write!(f, "{prefix}{}", self.message.trim_end())?;
+        match &self.hint {
+            Some(hint) => write!(f, "\nhint: {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let exit = match error.kind {
+            // A key that is not there is a matter of setting up; a key that was refused is not.
+            ErrorKind::AUTH if error.details.status.is_none() => Exit::Usage,
+            ErrorKind::AUTH => Exit::Auth,
+            ErrorKind::PAYMENT => Exit::Payment,
+            ErrorKind::CONFIG => Exit::Profile,
+            ErrorKind::RATE_LIMIT
+            | ErrorKind::UNAVAILABLE
+            | ErrorKind::TIMEOUT
+            | ErrorKind::CONNECT
+            | ErrorKind::PROTOCOL
+            | ErrorKind::INTERRUPTED => Exit::Transient,
+            ErrorKind::INVALID_REQUEST | ErrorKind::NOT_FOUND | ErrorKind::FORBIDDEN | ErrorKind::TOO_LARGE => {
+                Exit::Refused
+            }
+            _ => Exit::Internal,
+        };
+        let mut details = serde_json::to_value(&*error.details).unwrap_or_else(|_| json!({}));
+        details["code"] = Value::from(error.kind.code());
+        details["message"] = Value::from(error.message.as_str());
+        if let Some(wait_ms) = error.retry_after_ms {
+            details["retry_after_ms"] = Value::from(wait_ms);
+        }
+        let mut message = error.message.clone();
+        if let Some(wait_ms) = error.retry_after_ms {
+            message.push_str(&format!(" (the service asks to wait {} s)", wait_ms.div_ceil(1000)));
+        }
+        Self {
+            exit,
+            message,
+            hint: error.hint().map(str::to_owned),
+            details,
+        }
+    }
+}
+
+impl From<LoadError> for Failure {
+    fn from(error: LoadError) -> Self {
+        let colour = crate::terminal::stderr_has_colour();
+        match error {
+            LoadError::Report(report) => {
+                let mut failure = Self::new(Exit::Profile, report.render(colour));
+                failure.details = report.to_json();
+                failure
+            }
+            LoadError::NotFound { .. } => {
+                Self::new(Exit::Profile, error.to_string()).with_hint("write one with `agent-host profile init`")
+            }
+            LoadError::NoSuchProfile { .. } => {
+                let text = error.to_string();
+                let (message, hint) = text.split_once("\nhint: ").unwrap_or((&text, ""));
+                let failure = Self::new(Exit::Profile, message);
+                if hint.is_empty() {
+                    failure
+                } else {
+                    failure.with_hint(hint)
+                }
+            }
+        }
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        let failure = Self::new(Exit::Plugin, refusal.to_string());
+        match refusal.hint {
+            Some(hint) => failure.with_hint(hint),
+            None => failure,
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! `agent-host plugins`: list, install, enable, disable.
+
+use serde_json::json;
+
+use crate::cli::{Global, Plugins};
+use crate::exit::{Exit, Failure};
+use crate::plugins::{self, Verdict};
+use crate::setup::Setup;
+use crate::terminal::{self, BAD, DOUBTFUL, FAINT, GOOD};
+
+pub async fn run(global: &Global, command: &Plugins) -> Result<Exit, Failure> {
+    let mut setup = Setup::read(global)?;
+    match command {
+        Plugins::List(output) => list(&setup, output.json).await,
+        Plugins::Install { path } => {
+            let (manifest, to) = setup.folder.install(path)?;
+            println!("installed {} {} as {}", manifest.id, manifest.version, to.display());
+            let setup = Setup::read(global)?;
+            let entry = setup.folder.find(&manifest.id)?.0;
+            let verdict = setup.verdict(entry, None);
+            println!("it is {}: {}", verdict.word(), verdict.reason());
+            Ok(Exit::Ok)
+        }
+        Plugins::Enable { id } => {
+            setup.folder.find(id)?;
+            setup.folder.set_disabled(id, false)?;
+            let verdict = setup.verdict(setup.folder.find(id)?.0, None);
+            println!("{id} is {}: {}", verdict.word(), verdict.reason());
+            Ok(Exit::Ok)
+        }
+        Plugins::Disable { id } => {
+            setup.folder.find(id)?;
+            setup.folder.set_disabled(id, true)?;
+            println!("{id} is disabled; `agent-host plugins enable {id}` takes that back");
+            Ok(Exit::Ok)
+        }
+    }
+}
+
+async fn list(setup: &Setup, as_json: bool) -> Result<Exit, Failure> {
+    // A profile with mistakes must not hide the plugins.
+    let (chosen, trouble) = match setup.profile().await {
+        Ok(chosen) => (chosen, None),
+        Err(failure) => (None, Some(failure)),
+    };
+    let mut rows = vec![
+        ["PLUGIN", "VERSION", "API", "VERDICT", "REASON"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    let mut listed = Vec::new();
+    for entry in &setup.folder.entries {
+        let mut verdict = setup.verdict(entry, chosen.as_ref());
+        let manifest = entry.manifest.as_ref().ok();
+        if let (Verdict::Enabled(_), Some(manifest)) = (&verdict, manifest) {
+            // Whether a plugin that is on can really work is known when it has been loaded.
+            let own = chosen.as_ref().filter(|chosen| chosen.profile.provider == manifest.id);
+            let created = setup
+                .config(manifest, own)
+                .and_then(|config| plugins::create(&entry.file, manifest, &config));
+            match created {
+                Ok(_) => {}
+                Err(failure) if failure.exit == Exit::Plugin => verdict = Verdict::Refused(failure.message),
+                Err(failure) => verdict = Verdict::Failed(failure.message),
+            }
+        }
+        let version = manifest.map_or("-", |manifest| manifest.version.as_str());
+        let api = manifest.map_or("-", |manifest| manifest.plugin_api.as_str());
+        rows.push(vec![
+            entry.id(),
+            version.to_owned(),
+            api.to_owned(),
+            verdict.word().to_owned(),
+            verdict.reason().to_owned(),
+        ]);
+        let mut row = serde_json::to_value(&verdict).unwrap_or_default();
+        row["id"] = json!(manifest.map(|manifest| manifest.id.as_str()));
+        row["file"] = json!(entry.file);
+        row["version"] = json!(manifest.map(|manifest| manifest.version.as_str()));
+        row["plugin_api"] = json!(manifest.map(|manifest| manifest.plugin_api.as_str()));
+        listed.push(row);
+    }
+    if as_json {
+        println!("{}", serde_json::to_string_pretty(&listed).unwrap_or_default());
+    } else if listed.is_empty() {
+        println!("no plugins in {}", setup.folder.path.display());
+        terminal::say("hint: copy one there with `agent-host plugins install PATH`");
+    } else {
+        use std::io::Write;
+        let mut table = terminal::table(&rows);
+        for (word, style) in [
+            ("enabled", GOOD),
+            ("idle", DOUBTFUL),
+            ("disabled", FAINT),
+            ("refused", BAD),
+            ("failed", BAD),
+        ] {
+            table = table.replace(&format!("  {word}  "), &format!("  {style}{word}{style:#}  "));
+        }
+        let _ = anstream::stdout().write_all(table.as_bytes());
+    }
+    if let Some(failure) = trouble {
+        terminal::say(&format!("{failure}\nnote: the verdicts above are without the profile"));
+    }
+    Ok(Exit::Ok)
+}

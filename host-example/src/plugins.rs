@@ -1,0 +1,269 @@
+//! The plugin folder: what is in it, and a verdict with its reason for every file.
+//!
+//! Verdicts come from the files as data wherever that is enough; code is loaded for plugins that are on, and only then.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use plugin_api::loader::{self, Refusal};
+use plugin_api::{Config, LogOnly, Manifest, Plugin};
+use serde::{Deserialize, Serialize};
+
+use crate::exit::{Exit, Failure};
+use crate::profile::ProviderSchema;
+
+/// The file in the plugin folder that remembers what was switched off.
+const SWITCHES: &str = "plugins.json";
+
+/// One library of the plugin folder.
+pub struct Entry {
+    pub file: PathBuf,
+    pub manifest: Result<Manifest, Refusal>,
+}
+
+impl Entry {
+    /// The plugin's id, or the file's name where there is none.
+    pub fn id(&self) -> String {
+        match &self.manifest {
+            Ok(manifest) => manifest.id.clone(),
+            Err(_) => self.file.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        }
+    }
+}
+
+/// Whether a plugin is on, and why.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "lowercase", tag = "verdict", content = "reason")]
+pub enum Verdict {
+    Enabled(String),
+    Idle(String),
+    Disabled(String),
+    Refused(String),
+    Failed(String),
+}
+
+impl Verdict {
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Enabled(_) => "enabled",
+            Self::Idle(_) => "idle",
+            Self::Disabled(_) => "disabled",
+            Self::Refused(_) => "refused",
+            Self::Failed(_) => "failed",
+        }
+    }
+
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Enabled(reason)
+            | Self::Idle(reason)
+            | Self::Disabled(reason)
+            | Self::Refused(reason)
+            | Self::Failed(reason) => reason,
+        }
+    }
+}
+
+/// The plugin folder as it is now.
+pub struct Folder {
+    pub path: PathBuf,
+    pub entries: Vec<Entry>,
+    switches: Switches,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct Switches {
+    /// By plugin id.
+    #[serde(default)]
+    plugins: BTreeMap<String, Switch>,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct Switch {
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    disabled: bool,
+}
+
+impl Folder {
+    /// Looks at every library in the folder. Two files with the same plugin are both refused: neither may shadow the
+    /// other.
+    pub fn read(path: &Path) -> Result<Self, Failure> {
+        let files = loader::scan(path).map_err(|cause| {
+            Failure::new(
+                Exit::Plugin,
+                format!("the plugin folder `{}` cannot be read: {cause}", path.display()),
+            )
+        })?;
+        let mut entries: Vec<Entry> = files
+            .into_iter()
+            .map(|file| Entry {
+                manifest: loader::inspect(&file),
+                file,
+            })
+            .collect();
+        refuse_twins(&mut entries);
+        Ok(Self {
+            path: path.to_owned(),
+            entries,
+            switches: read_switches(path)?,
+        })
+    }
+
+    /// Every plugin that could be used, as profiles are checked against it.
+    pub fn schemas(&self) -> Vec<ProviderSchema> {
+        let manifests = self.entries.iter().filter_map(|entry| entry.manifest.as_ref().ok());
+        manifests
+            .map(|manifest| ProviderSchema {
+                provider: manifest.id.clone(),
+                options_schema: manifest
+                    .options_schema
+                    .clone()
+                    .unwrap_or_else(|| serde_json::json!({"type": "object", "additionalProperties": false})),
+                key_prefixes: manifest.keys().filter_map(|variable| variable.prefix.clone()).collect(),
+            })
+            .collect()
+    }
+
+    /// The plugin with this id.
+    ///
+    /// - Errors: none has it; what was found instead is named.
+    pub fn find(&self, id: &str) -> Result<(&Entry, &Manifest), Failure> {
+        for entry in &self.entries {
+            if let Ok(manifest) = &entry.manifest
+                && manifest.id == id
+            {
+                return Ok((entry, manifest));
+            }
+        }
+        let refused: Vec<String> = self
+            .entries
+            .iter()
+            .filter_map(|entry| Some(entry.manifest.as_ref().err()?.to_string()))
+            .collect();
+        let failure = Failure::new(
+            Exit::Usage,
+            format!("there is no plugin `{id}` in `{}`", self.path.display()),
+        );
+        Err(match refused.first() {
+            Some(reason) => failure.with_hint(format!("{reason}; see `agent-host plugins list`")),
+            None => failure.with_hint("copy one there with `agent-host plugins install PATH`"),
+        })
+    }
+
+    pub fn is_disabled(&self, id: &str) -> bool {
+        self.switches.plugins.get(id).is_some_and(|switch| switch.disabled)
+    }
+
+    /// Switches a plugin off, or takes that back.
+    pub fn set_disabled(&mut self, id: &str, disabled: bool) -> Result<(), Failure> {
+        self.switches.plugins.entry(id.to_owned()).or_default().disabled = disabled;
+        let text = serde_json::to_string_pretty(&self.switches).unwrap_or_default();
+        write_atomically(&self.path.join(SWITCHES), (text + "\n").as_bytes())
+    }
+
+    /// Copies a plugin into the folder. The copy appears whole or not at all, and replaces a former one under its name.
+    ///
+    /// - Errors: the file is not a plugin; its plugin is in the folder already under another name.
+    pub fn install(&self, from: &Path) -> Result<(Manifest, PathBuf), Failure> {
+        let manifest = loader::inspect(from)?;
+        let name = from
+            .file_name()
+            .ok_or_else(|| Failure::new(Exit::Usage, "expected the path of a file"))?;
+        let to = self.path.join(name);
+        let twin = self
+            .entries
+            .iter()
+            .find(|entry| entry.file != to && entry.manifest.as_ref().is_ok_and(|other| other.id == manifest.id));
+        if let Some(twin) = twin {
+            let shown = twin.file.display();
+            return Err(Failure::new(
+                Exit::Plugin,
+                format!("the plugin `{}` is there already: `{shown}`", manifest.id),
+            )
+            .with_hint(format!("remove that file first: rm {shown}")));
+        }
+        let unreadable = |cause| Failure::new(Exit::Plugin, format!("`{}` cannot be read: {cause}", from.display()));
+        let bytes = fs::read(from).map_err(unreadable)?;
+        fs::create_dir_all(&self.path).map_err(|cause| {
+            Failure::new(
+                Exit::Plugin,
+                format!("the folder `{}` cannot be made: {cause}", self.path.display()),
+            )
+        })?;
+        write_atomically(&to, &bytes)?;
+        Ok((manifest, to))
+    }
+}
+
+/// Loads a plugin's code and makes an instance of it.
+pub fn create(file: &Path, manifest: &Manifest, config: &Config) -> Result<Plugin, Failure> {
+    // An absolute path, because the dynamic linker searches for bare names elsewhere.
+    let file = fs::canonicalize(file)
+        .map_err(|cause| Failure::new(Exit::Plugin, format!("`{}` cannot be read: {cause}", file.display())))?;
+    let module = loader::load(&file)?;
+    Ok(module.create(Arc::new(LogOnly::new(manifest.id.as_str())), config)?)
+}
+
+fn refuse_twins(entries: &mut [Entry]) {
+    let mut files: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for entry in entries.iter() {
+        if let Ok(manifest) = &entry.manifest {
+            let name = entry
+                .file
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            files.entry(manifest.id.clone()).or_default().push(name);
+        }
+    }
+    for entry in entries {
+        let Ok(manifest) = &entry.manifest else { continue };
+        let twins = &files[&manifest.id];
+        if twins.len() > 1 {
+            entry.manifest = Err(Refusal {
+                file: entry.file.clone(),
+                code: "twins",
+                reason: format!("{} hold the same plugin `{}`", twins.join(" and "), manifest.id),
+                hint: Some("remove all but one of them".to_owned()),
+            });
+        }
+    }
+}
+
+fn read_switches(folder: &Path) -> Result<Switches, Failure> {
+    let path = folder.join(SWITCHES);
+    let Ok(text) = fs::read_to_string(&path) else {
+        return Ok(Switches::default());
+    };
+    serde_json::from_str(&text).map_err(|cause| {
+        Failure::new(Exit::Plugin, format!("`{}` is damaged: {cause}", path.display()))
+            .with_hint("mend or remove it; it only remembers which plugins were disabled")
+    })
+}
+
+/// Writes a file that appears whole or not at all.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let failed = |cause: std::io::Error| {
+        Failure::new(
+            Exit::Internal,
+            format!("`{}` cannot be written: {cause}", path.display()),
+        )
+    };
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map_err(failed)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    file.write_all(bytes).map_err(failed)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        file.as_file()
+            .set_permissions(fs::Permissions::from_mode(0o644))
+            .map_err(failed)?;
+    }
+    file.persist(path).map_err(|error| failed(error.error))?;
+    Ok(())
+}

@@ -1,0 +1,251 @@
+//! `agent-host profile`: check, show, schema, init.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value, json};
+
+use crate::cli::{Global, Profile as Command};
+use crate::exit::{Exit, Failure};
+use crate::plugins;
+use crate::profile::{self, LoadError, Report};
+use crate::setup::{self, Chosen, Setup};
+use crate::terminal;
+
+pub async fn run(global: &Global, command: &Command) -> Result<Exit, Failure> {
+    let setup = Setup::read(global)?;
+    match command {
+        Command::Check { file, output } => check(&setup, file.as_deref(), output.json).await,
+        Command::Show {
+            resolved: false,
+            output: _,
+        } => show(&setup).await,
+        Command::Show { resolved: true, output } => show_resolved(&setup, output.json).await,
+        Command::Schema => {
+            println!("{}", pretty(&profile::document_schema(&setup.schemas())));
+            Ok(Exit::Ok)
+        }
+        Command::Init { provider, force } => init(&setup, provider.as_deref(), *force),
+    }
+}
+
+async fn check(setup: &Setup, file: Option<&Path>, as_json: bool) -> Result<Exit, Failure> {
+    let path = file.unwrap_or(&setup.places.config);
+    let document = match setup.document(path) {
+        Ok(document) => document,
+        Err(LoadError::Report(report)) => return Ok(print_report(&report, as_json)),
+        Err(error) => return Err(error.into()),
+    };
+    let report = setup.report(&document).await?;
+    if !report.problems.is_empty() {
+        return Ok(print_report(&report, as_json));
+    }
+    let count = document
+        .value()
+        .pointer("/auth/profiles")
+        .and_then(Value::as_object)
+        .map_or(0, Map::len);
+    let noun = if count == 1 { "profile" } else { "profiles" };
+    if as_json {
+        println!("{}", report.to_json());
+    } else {
+        println!("{} is valid: {count} {noun}", document.name());
+    }
+    Ok(Exit::Ok)
+}
+
+/// Warnings alone leave the profile usable.
+fn print_report(report: &Report, as_json: bool) -> Exit {
+    if as_json {
+        println!("{}", report.to_json());
+    } else {
+        terminal::say(report.render(terminal::stderr_has_colour()).trim_end());
+    }
+    if report.has_errors() { Exit::Profile } else { Exit::Ok }
+}
+
+fn needed(chosen: Option<Chosen>, setup: &Setup) -> Result<Chosen, Failure> {
+    chosen.ok_or_else(|| {
+        LoadError::NotFound {
+            path: setup.places.config.clone(),
+        }
+        .into()
+    })
+}
+
+async fn show(setup: &Setup) -> Result<Exit, Failure> {
+    let chosen = needed(setup.profile().await?, setup)?;
+    let pointer = format!(
+        "/auth/profiles/{}",
+        chosen.profile.name.replace('~', "~0").replace('/', "~1")
+    );
+    println!(
+        "{}",
+        pretty(chosen.document.value().pointer(&pointer).unwrap_or(&Value::Null))
+    );
+    Ok(Exit::Ok)
+}
+
+/// One value that holds, and where it comes from.
+struct Held {
+    name: String,
+    value: Value,
+    origin: String,
+}
+
+async fn show_resolved(setup: &Setup, as_json: bool) -> Result<Exit, Failure> {
+    let mut active = setup.activate(false).await?;
+    active.read_tiers().await?;
+    let manifest = active.plugin.manifest().clone();
+    let mut held = vec![Held {
+        name: "provider".to_owned(),
+        value: Value::from(manifest.id.as_str()),
+        origin: match &active.chosen {
+            Some(chosen) => origin_in(chosen, "/provider"),
+            None => "the only plugin that is on".to_owned(),
+        },
+    }];
+    let given = setup.give(&manifest, active.chosen.as_ref())?;
+    held.push(Held {
+        name: "key".to_owned(),
+        value: if given.key_origin.is_some() {
+            Value::from("(set)")
+        } else {
+            Value::Null
+        },
+        origin: given.key_origin.clone().unwrap_or_else(|| "nowhere".to_owned()),
+    });
+    let mut leaves = BTreeMap::new();
+    let empty = json!({});
+    let options = active.chosen.as_ref().map_or(&empty, |chosen| &chosen.profile.options);
+    leaves_of("", options, &mut leaves);
+    for (pointer, value) in &leaves {
+        let origin = active
+            .chosen
+            .as_ref()
+            .map_or_else(String::new, |chosen| origin_in(chosen, pointer));
+        held.push(Held {
+            name: dotted(pointer),
+            value: value.clone(),
+            origin,
+        });
+    }
+    for (pointer, value) in defaults_of(manifest.options_schema.as_ref().unwrap_or(&empty)) {
+        if !leaves.contains_key(&pointer) {
+            held.push(Held {
+                name: dotted(&pointer),
+                value,
+                origin: "built-in default".to_owned(),
+            });
+        }
+    }
+    for variable in &manifest.environment {
+        let is_key = manifest.keys().any(|key| key.name == variable.name);
+        if let (false, Some(value)) = (is_key, given.variables.get(&variable.name)) {
+            let found = setup.environment.variable(&variable.name).map(|found| found.origin);
+            held.push(Held {
+                name: variable.name.clone(),
+                value: Value::from(value.as_str()),
+                origin: found.unwrap_or_else(|| "environment".to_owned()),
+            });
+        }
+    }
+    for tier in &active.tiers {
+        held.push(Held {
+            name: tier.tier.clone(),
+            value: Value::from(tier.wire.as_str()),
+            origin: tier.origin.clone(),
+        });
+    }
+    if as_json {
+        let object: Map<String, Value> = held
+            .into_iter()
+            .map(|held| (held.name, json!({"value": held.value, "origin": held.origin})))
+            .collect();
+        println!("{}", pretty(&Value::Object(object)));
+    } else {
+        let head = ["NAME", "VALUE", "FROM"].map(str::to_owned).to_vec();
+        let rows = held
+            .into_iter()
+            .map(|held| vec![held.name, held.value.to_string(), held.origin]);
+        print!(
+            "{}",
+            terminal::table(&std::iter::once(head).chain(rows).collect::<Vec<_>>())
+        );
+    }
+    Ok(Exit::Ok)
+}
+
+/// Where in the profile file a value of the options stands.
+fn origin_in(chosen: &Chosen, pointer: &str) -> String {
+    let place = profile::map_plugin_problem(&chosen.document, &chosen.profile.name, pointer, String::new(), None);
+    format!("{}:{}:{}", chosen.document.name(), place.line, place.column)
+}
+
+/// Every value that is not an object, by its pointer. Lists count as one value.
+fn leaves_of(pointer: &str, value: &Value, leaves: &mut BTreeMap<String, Value>) {
+    match value {
+        Value::Object(members) if !members.is_empty() => {
+            for (name, member) in members {
+                leaves_of(
+                    &format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1")),
+                    member,
+                    leaves,
+                );
+            }
+        }
+        Value::Object(_) => {}
+        value => {
+            leaves.insert(pointer.to_owned(), value.clone());
+        }
+    }
+}
+
+fn dotted(pointer: &str) -> String {
+    pointer
+        .trim_start_matches('/')
+        .replace('/', ".")
+        .replace("~1", "/")
+        .replace("~0", "~")
+}
+
+/// The defaults that the schema of the options tells, by their pointers.
+fn defaults_of(schema: &Value) -> BTreeMap<String, Value> {
+    let mut defaults = BTreeMap::new();
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        let pointer = format!("/{name}");
+        match &property["default"] {
+            Value::Null => {}
+            default => leaves_of(&pointer, default, &mut defaults),
+        }
+    }
+    defaults.retain(|_, value| !matches!(value, Value::Array(items) if items.is_empty()));
+    defaults
+}
+
+fn init(setup: &Setup, provider: Option<&str>, force: bool) -> Result<Exit, Failure> {
+    let path = &setup.places.config;
+    if setup::exists(path) && !force {
+        return Err(
+            Failure::new(Exit::Usage, format!("`{}` is there already", path.display()))
+                .with_hint("`--force` replaces it; `agent-host profile check` looks at it"),
+        );
+    }
+    let provider = match provider {
+        Some(id) => setup.folder.find(id)?.1.id.clone(),
+        None => setup.choose(None)?.1.id.clone(),
+    };
+    let schema_name = "profile.schema.json";
+    let schema_path: PathBuf = path.with_file_name(schema_name);
+    let schema = pretty(&profile::document_schema(&setup.schemas())) + "\n";
+    plugins::write_atomically(&schema_path, schema.as_bytes())?;
+    let text = profile::starter(&provider, Some(&format!("./{schema_name}")));
+    plugins::write_atomically(path, text.as_bytes())?;
+    println!("wrote {} and {}", path.display(), schema_path.display());
+    println!("try: agent-host profile check; agent-host tiers");
+    Ok(Exit::Ok)
+}
+
+fn pretty(value: &Value) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_default()
+}

@@ -1,0 +1,368 @@
+//! Puts profile, environment and plugin together: from what lies on disk to a plugin that answers.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use plugin_api::{Config, Error, ErrorKind, Manifest, Plugin, TierModel};
+use serde_json::{Value, json};
+
+use crate::cli::Global;
+use crate::environment::{Environment, Given};
+use crate::exit::{Exit, Failure};
+use crate::places::Places;
+use crate::plugins::{self, Entry, Folder, Verdict};
+use crate::profile::{self, Document, LoadError, Problem, Profile, ProviderSchema, Report};
+
+/// How long a plugin may take to end its work when the program ends.
+const SHUTDOWN: Duration = Duration::from_secs(2);
+
+/// What lies on disk and in the environment.
+pub struct Setup {
+    pub places: Places,
+    pub environment: Environment,
+    pub folder: Folder,
+    profile_name: String,
+    allow_any_key: bool,
+}
+
+/// A profile, and the text that it stands in.
+pub struct Chosen {
+    pub document: Document,
+    pub profile: Profile,
+}
+
+/// A plugin at work, with the profile that it works by.
+pub struct Active {
+    pub plugin: Plugin,
+    /// `None`: there is no profile file, and the plugin's defaults hold.
+    pub chosen: Option<Chosen>,
+    pub tiers: Vec<TierModel>,
+}
+
+impl Setup {
+    pub fn read(global: &Global) -> Result<Self, Failure> {
+        let places = Places::from(global)?;
+        Ok(Self {
+            environment: Environment::read(global.env_file.as_deref())?,
+            folder: Folder::read(&places.plugins)?,
+            places,
+            profile_name: global.profile.clone(),
+            allow_any_key: global.allow_any_key,
+        })
+    }
+
+    /// The profile that was asked for; `None` where there is no file and nobody named one.
+    ///
+    /// - Errors: every problem of the file.
+    pub async fn profile(&self) -> Result<Option<Chosen>, Failure> {
+        let document = match self.document(&self.places.config) {
+            Err(LoadError::NotFound { .. }) if !self.places.config_was_named && self.profile_name == "default" => {
+                return Ok(None);
+            }
+            document => document?,
+        };
+        let profile = match profile::profile_from(&document, &self.profile_name, &self.folder.schemas()) {
+            Ok(profile) => profile,
+            Err(LoadError::Report(_)) => {
+                let report = self.report(&document).await?;
+                return Err(self.explain(LoadError::Report(report)));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        for warning in &profile.warnings {
+            tracing::warn!("{}:{warning}", document.name());
+        }
+        Ok(Some(Chosen { document, profile }))
+    }
+
+    pub fn document(&self, path: &Path) -> Result<Document, LoadError> {
+        let text = profile::read(path)?;
+        Document::parse(&path.display().to_string(), text).map_err(LoadError::Report)
+    }
+
+    /// A profile for a plugin that is not installed is the first thing a newcomer meets, so it is said plainly.
+    fn explain(&self, error: LoadError) -> Failure {
+        let failure = Failure::from(error);
+        if self.folder.entries.is_empty() && failure.hint.is_none() {
+            let folder = self.folder.path.display();
+            return failure.with_hint(format!(
+                "the plugin folder `{folder}` is empty; fill it with `agent-host plugins install PATH`"
+            ));
+        }
+        failure
+    }
+
+    /// Every problem of a profile file: what its schema says, and what the plugins find beyond it.
+    pub async fn report(&self, document: &Document) -> Result<Report, Failure> {
+        let schemas = self.folder.schemas();
+        let mut problems = profile::check(document, &schemas);
+        let profiles = document.value().pointer("/auth/profiles").and_then(Value::as_object);
+        for (name, entry) in profiles.into_iter().flatten() {
+            let provider = entry["provider"].as_str().unwrap_or_default();
+            let Ok((file, manifest)) = self.folder.find(provider) else {
+                continue;
+            };
+            let options = profile::without_problems(entry, name, &problems);
+            let config = Config {
+                options: json!({}),
+                ..Config::default()
+            };
+            let found = plugins::create(&file.file, manifest, &config)?.check(&options).await?;
+            problems.extend(placed(document, name, found));
+        }
+        problems.sort_by_key(|problem| problem.range.start);
+        Ok(document.report(&schemas, problems))
+    }
+
+    /// What `manifest` is given under `chosen`.
+    pub fn give(&self, manifest: &Manifest, chosen: Option<&Chosen>) -> Result<Given, Failure> {
+        let profile = chosen
+            .map(|chosen| &chosen.profile)
+            .filter(|profile| profile.provider == manifest.id);
+        let source = profile.and_then(|profile| profile.api_key.as_ref());
+        self.environment.give(manifest, source, &self.profile_name)
+    }
+
+    /// Whether the plugin is on, and why; from its file and the environment alone.
+    pub fn verdict(&self, entry: &Entry, chosen: Option<&Chosen>) -> Verdict {
+        let manifest = match &entry.manifest {
+            Ok(manifest) => manifest,
+            Err(refusal) => return Verdict::Refused(refusal.reason.clone()),
+        };
+        if self.folder.is_disabled(&manifest.id) {
+            let id = &manifest.id;
+            return Verdict::Disabled(format!("by `agent-host plugins disable {id}`"));
+        }
+        let keys: Vec<String> = manifest.keys().map(|variable| format!("`{}`", variable.name)).collect();
+        match self.give(manifest, chosen) {
+            Err(failure) => Verdict::Failed(failure.message),
+            Ok(Given {
+                key_origin: Some(origin),
+                ..
+            }) => Verdict::Enabled(format!("by {origin}")),
+            Ok(_) if keys.is_empty() => Verdict::Enabled("it needs no key".to_owned()),
+            Ok(_) => Verdict::Idle(format!("{} is not set", keys[0])),
+        }
+    }
+
+    /// The options for the plugin: the profile's, and what the command line adds.
+    fn options(&self, manifest: &Manifest, profile: Option<&Profile>) -> Value {
+        let mut options = profile.map_or_else(|| json!({}), |profile| profile.options.clone());
+        let knows = |option: &str| {
+            manifest
+                .options_schema
+                .as_ref()
+                .is_some_and(|schema| schema["properties"].get(option).is_some())
+        };
+        if self.allow_any_key && knows("allowAnyKey") {
+            options["allowAnyKey"] = Value::from(true);
+        }
+        options
+    }
+
+    /// The plugin that the profile names, or without a profile the one that is on.
+    pub fn choose(&self, chosen: Option<&Chosen>) -> Result<(&Entry, &Manifest), Failure> {
+        if let Some(chosen) = chosen {
+            return self.folder.find(&chosen.profile.provider);
+        }
+        let usable = || {
+            self.folder
+                .entries
+                .iter()
+                .filter_map(|entry| Some((entry, entry.manifest.as_ref().ok()?)))
+        };
+        let enabled: Vec<_> = usable()
+            .filter(|(entry, _)| matches!(self.verdict(entry, None), Verdict::Enabled(_)))
+            .collect();
+        let folder = self.folder.path.display();
+        match (enabled.as_slice(), usable().next()) {
+            ([only], _) => Ok(*only),
+            ([], Some(first)) => Ok(first),
+            ([], None) if self.folder.entries.is_empty() => {
+                Err(Failure::new(Exit::Usage, format!("there is no plugin in `{folder}`"))
+                    .with_hint("copy one there with `agent-host plugins install PATH`"))
+            }
+            ([], None) => Err(
+                Failure::new(Exit::Plugin, format!("no plugin in `{folder}` can be used"))
+                    .with_hint("see why with `agent-host plugins list`"),
+            ),
+            (several, _) => {
+                let ids: Vec<String> = several
+                    .iter()
+                    .map(|(_, manifest)| format!("`{}`", manifest.id))
+                    .collect();
+                Err(
+                    Failure::new(Exit::Usage, format!("several plugins are on: {}", ids.join(", ")))
+                        .with_hint("name one as `provider` in a profile: agent-host profile init --provider ID"),
+                )
+            }
+        }
+    }
+
+    /// Brings the plugin to work.
+    ///
+    /// - Errors: there is none; it is disabled; a key is missing although one is `needed`; its code or its options are
+    ///   refused.
+    pub async fn activate(&self, key_needed: bool) -> Result<Active, Failure> {
+        let chosen = self.profile().await?;
+        let (entry, manifest) = self.choose(chosen.as_ref())?;
+        let verdict = self.verdict(entry, chosen.as_ref());
+        match &verdict {
+            Verdict::Disabled(_) => {
+                let id = &manifest.id;
+                return Err(Failure::new(Exit::Usage, format!("the plugin `{id}` is disabled"))
+                    .with_hint(format!("switch it on with `agent-host plugins enable {id}`")));
+            }
+            Verdict::Idle(reason) if key_needed => {
+                return Err(Failure::new(
+                    Exit::Usage,
+                    format!("no key for the plugin `{}`: {reason}", manifest.id),
+                )
+                .with_hint(key_hint(manifest)));
+            }
+            _ => {}
+        }
+        let config = self.config(manifest, chosen.as_ref())?;
+        let plugin =
+            plugins::create(&entry.file, manifest, &config).map_err(|failure| self.place(failure, chosen.as_ref()))?;
+        Ok(Active {
+            plugin,
+            chosen,
+            tiers: Vec::new(),
+        })
+    }
+
+    /// What the plugin is configured with.
+    pub fn config(&self, manifest: &Manifest, chosen: Option<&Chosen>) -> Result<Config, Failure> {
+        let given = self.give(manifest, chosen)?;
+        for warning in &given.warnings {
+            tracing::warn!("{warning}");
+        }
+        Ok(Config {
+            options: self.options(manifest, chosen.map(|chosen| &chosen.profile)),
+            environment: given.variables,
+        })
+    }
+
+    /// Turns the plugin's findings about its options into places of the profile file.
+    pub fn place(&self, failure: Failure, chosen: Option<&Chosen>) -> Failure {
+        let problems: Vec<plugin_api::Problem> =
+            serde_json::from_value(failure.details["problems"].clone()).unwrap_or_default();
+        match chosen {
+            Some(chosen) if !problems.is_empty() => {
+                let placed = placed(&chosen.document, &chosen.profile.name, problems);
+                LoadError::Report(chosen.document.report(&self.folder.schemas(), placed)).into()
+            }
+            _ => failure,
+        }
+    }
+
+    pub fn schemas(&self) -> Vec<ProviderSchema> {
+        self.folder.schemas()
+    }
+}
+
+/// The plugin's findings at their places in the file.
+fn placed(document: &Document, profile: &str, problems: Vec<plugin_api::Problem>) -> Vec<Problem> {
+    problems
+        .into_iter()
+        .map(|problem| {
+            let warning = problem.warning;
+            let mut placed =
+                profile::map_plugin_problem(document, profile, &problem.pointer, problem.message, problem.hint);
+            if warning {
+                placed.severity = profile::Severity::Warning;
+            }
+            placed
+        })
+        .collect()
+}
+
+fn key_hint(manifest: &Manifest) -> String {
+    let Some(key) = manifest.keys().next() else {
+        return "the plugin does not say how it is enabled".to_owned();
+    };
+    let value = key
+        .prefix
+        .as_deref()
+        .map_or("…".to_owned(), |prefix| format!("{prefix}…"));
+    format!(
+        "set it: export {name}={value} — or put it into a file `.env` here, or name a file or a command as `apiKey` in the profile",
+        name = key.name
+    )
+}
+
+impl Active {
+    /// Asks the plugin again which models its tiers stand for.
+    pub async fn read_tiers(&mut self) -> Result<(), Error> {
+        self.tiers = match self.plugin.tiers().await {
+            Err(error) if error.kind == ErrorKind::UNSUPPORTED => Vec::new(),
+            tiers => tiers?,
+        };
+        Ok(())
+    }
+
+    /// Ends the plugin's work.
+    pub async fn shut_down(&self) {
+        if let Err(error) = self.plugin.shutdown(SHUTDOWN).await {
+            tracing::warn!("the plugin did not end well: {error}");
+        }
+    }
+
+    /// The name of the profile file, for people.
+    pub fn profile_file(&self) -> Option<&str> {
+        Some(self.chosen.as_ref()?.document.name())
+    }
+}
+
+/// Follows an edit of the profile: reads the file again and gives it to the plugin. On any error the former profile
+/// stays.
+///
+/// - Out: one line for people, or `None` where nothing changed that matters.
+pub async fn follow(active: &mut Active, global: &Global) -> Result<Option<String>, Failure> {
+    let setup = Setup::read(global)?;
+    let Some(chosen) = setup.profile().await? else {
+        return Err(Failure::new(
+            Exit::Profile,
+            "the profile file is gone; the last profile still holds",
+        ));
+    };
+    let provider = active.plugin.manifest().id.clone();
+    if chosen.profile.provider != provider {
+        let next = setup.activate(true).await?;
+        let former = std::mem::replace(active, next);
+        former.shut_down().await;
+        active.read_tiers().await?;
+        return Ok(Some(format!(
+            "profile reloaded: {} instead of {provider}, from the next message on",
+            chosen.profile.provider
+        )));
+    }
+    let config = setup.config(active.plugin.manifest(), Some(&chosen))?;
+    if let Err(error) = active.plugin.configure(&config).await {
+        return Err(setup.place(error.into(), Some(&chosen)));
+    }
+    let before = std::mem::take(&mut active.tiers);
+    active.chosen = Some(chosen);
+    active.read_tiers().await?;
+    let changes: Vec<String> = active
+        .tiers
+        .iter()
+        .filter_map(|now| {
+            let then = before.iter().find(|then| then.tier == now.tier)?;
+            (then.wire != now.wire).then(|| format!("{} {} → {}", now.tier, then.wire, now.wire))
+        })
+        .collect();
+    let what = if changes.is_empty() {
+        "the tiers are as before".to_owned()
+    } else {
+        changes.join(", ")
+    };
+    Ok(Some(format!("profile reloaded: {what} (from the next message on)")))
+}
+
+/// Whether the file exists; for `profile init`.
+pub fn exists(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
+}
