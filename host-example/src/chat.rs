@@ -18,10 +18,11 @@ const MAX_INPUT_BYTES: u64 = 16 << 20;
 /// Runs `agent-host chat`.
 pub async fn run(global: &Global, args: &Chat) -> Result<Exit, Failure> {
     let prompt = prompt(&args.prompt)?;
+    let mut interrupts = Interrupts::listen()?;
     let mut active = Setup::read(global)?.activate(true).await?;
     let Some(prompt) = prompt else {
         active.read_tiers().await?;
-        return conversation::run(active, global, args).await;
+        return conversation::run(active, interrupts, global, args).await;
     };
     let mut messages: Vec<Message> = args
         .system
@@ -30,7 +31,7 @@ pub async fn run(global: &Global, args: &Chat) -> Result<Exit, Failure> {
         .collect();
     messages.push(Message::user(prompt));
     let request = request(args.tier.as_deref(), args.model.as_deref(), &messages)?;
-    let outcome = interruptible(answer(&active, &request, args)).await;
+    let outcome = interrupts.or(answer(&active, &request, args)).await;
     active.shut_down().await;
     match outcome {
         Some(Ok(_)) => Ok(Exit::Ok),
@@ -91,11 +92,32 @@ pub fn request(tier: Option<&str>, model: Option<&str>, messages: &[Message]) ->
     Ok(request)
 }
 
-/// Runs `work` until it ends or Ctrl-C is pressed; `None` then.
-pub async fn interruptible<T>(work: impl Future<Output = T>) -> Option<T> {
-    tokio::select! {
-        outcome = work => Some(outcome),
-        _ = tokio::signal::ctrl_c() => None,
+/// Ctrl-C, as an event. It is listened to from the beginning: until then it would end the program.
+pub struct Interrupts {
+    #[cfg(unix)]
+    signal: tokio::signal::unix::Signal,
+    #[cfg(windows)]
+    signal: tokio::signal::windows::CtrlC,
+}
+
+impl Interrupts {
+    pub fn listen() -> Result<Self, Failure> {
+        #[cfg(unix)]
+        let signal = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt());
+        #[cfg(windows)]
+        let signal = tokio::signal::windows::ctrl_c();
+        let failed = |cause| Failure::new(Exit::Internal, format!("Ctrl-C cannot be listened to: {cause}"));
+        Ok(Self {
+            signal: signal.map_err(failed)?,
+        })
+    }
+
+    /// Runs `work` until it ends or Ctrl-C is pressed; `None` then.
+    pub async fn or<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            outcome = work => Some(outcome),
+            _ = self.signal.recv() => None,
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use rustyline::history::FileHistory;
 use rustyline::{Config, Editor, ExternalPrinter};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use crate::chat;
+use crate::chat::{self, Interrupts};
 use crate::cli::{Chat, Global};
 use crate::exit::{Exit, Failure};
 use crate::places::Places;
@@ -43,12 +43,13 @@ enum Input {
 
 struct Conversation {
     active: Active,
+    interrupts: Interrupts,
     messages: Vec<Message>,
     tier: Option<String>,
     model: Option<String>,
 }
 
-pub async fn run(active: Active, global: &Global, args: &Chat) -> Result<Exit, Failure> {
+pub async fn run(active: Active, interrupts: Interrupts, global: &Global, args: &Chat) -> Result<Exit, Failure> {
     let places = Places::from(global)?;
     let (_watch, mut edits) = if args.no_watch {
         (None, unbounded_channel().1)
@@ -58,6 +59,7 @@ pub async fn run(active: Active, global: &Global, args: &Chat) -> Result<Exit, F
     let mut reader = Reader::start(&places.history)?;
     let mut conversation = Conversation {
         active,
+        interrupts,
         messages: system_message(args),
         tier: args.tier.clone(),
         model: args.model.clone(),
@@ -167,7 +169,7 @@ impl Conversation {
             Ok(request) => request,
             Err(error) => return terminal::say(&Failure::from(error).to_string()),
         };
-        match chat::interruptible(chat::answer(&self.active, &request, args)).await {
+        match self.interrupts.or(chat::answer(&self.active, &request, args)).await {
             Some(Ok(reply)) => self.messages.push(Message::text("assistant", reply.text)),
             Some(Err(error)) => {
                 match error.details.partial_text.clone() {

@@ -56,13 +56,13 @@ pub struct Failure {
     /// What to do.
     pub hint: Option<String>,
     /// The same for programs.
-    pub details: Value,
+    pub details: Box<Value>,
 }
 
 impl Failure {
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
         let message = message.into();
-        let details = json!({"message": message});
+        let details = Box::new(json!({"message": message}));
         Self {
             exit,
             message,
@@ -128,7 +128,7 @@ impl From<Error> for Failure {
             exit,
             message,
             hint: error.hint().map(str::to_owned),
-            details,
+            details: Box::new(details),
         }
     }
 }
@@ -139,7 +139,7 @@ impl From<LoadError> for Failure {
         match error {
             LoadError::Report(report) => {
                 let mut failure = Self::new(Exit::Profile, report.render(colour));
-                failure.details = report.to_json();
+                failure.details = Box::new(report.to_json());
                 failure
             }
             LoadError::NotFound { .. } => {

@@ -346,9 +346,11 @@ pub async fn follow(active: &mut Active, global: &Global) -> Result<Option<Strin
     let before = std::mem::take(&mut active.tiers);
     active.chosen = Some(chosen);
     active.read_tiers().await?;
+    // Tiers that follow another change with it and need no words of their own.
     let changes: Vec<String> = active
         .tiers
         .iter()
+        .filter(|now| now.follows.is_none())
         .filter_map(|now| {
             let then = before.iter().find(|then| then.tier == now.tier)?;
             (then.wire != now.wire).then(|| format!("{} {} → {}", now.tier, then.wire, now.wire))

@@ -23,6 +23,10 @@ use crate::plugin::PluginModule;
 /// The largest file that is looked at, in bytes.
 const MAX_FILE_BYTES: u64 = 256 << 20;
 
+/// What to do about a file that nobody can have meant to be loaded.
+const REMOVE_OR_REPLACE: &str =
+    "get the plugin again from its author; a file that is no plugin does not belong into the folder";
+
 /// Why a file is not used as a plugin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -112,11 +116,14 @@ struct Image {
 
 impl Image {
     fn read(file: &Path) -> Result<Self, Refusal> {
-        let unreadable = |cause: io::Error| Refusal::new(file, "unreadable", format!("it cannot be read: {cause}"));
+        let unreadable = |cause: io::Error| {
+            Refusal::new(file, "unreadable", format!("it cannot be read: {cause}"))
+                .with_hint("the host needs to be able to read the file")
+        };
         let metadata = fs::metadata(file).map_err(unreadable)?;
         // Opening a pipe would wait for a writer, for ever.
         if !metadata.is_file() {
-            return Err(Refusal::new(file, "not_a_file", "expected a regular file"));
+            return Err(Refusal::new(file, "not_a_file", "expected a regular file").with_hint(REMOVE_OR_REPLACE));
         }
         if metadata.len() > MAX_FILE_BYTES {
             return Err(Refusal::new(
@@ -127,7 +134,8 @@ impl Image {
                     MAX_FILE_BYTES >> 20,
                     metadata.len() >> 20
                 ),
-            ));
+            )
+            .with_hint(REMOVE_OR_REPLACE));
         }
         let bytes = fs::read(file).map_err(unreadable)?;
         Ok(Self {
@@ -147,11 +155,10 @@ impl Image {
             )
             .with_hint("the plugin's crate needs `plugin_api::export_plugin!(TheType);`"));
         };
-        let damaged = |_| Refusal::new(&self.file, "manifest", "its manifest is damaged");
-        let sealed = section.data().map_err(damaged)?;
-        let sealed = std::str::from_utf8(sealed)
-            .map_err(|_| Refusal::new(&self.file, "manifest", "its manifest is not UTF-8"))?;
-        let manifest = Manifest::parse(sealed).map_err(|reason| Refusal::new(&self.file, "manifest", reason))?;
+        let refused = |reason: &str| Refusal::new(&self.file, "manifest", reason).with_hint(REMOVE_OR_REPLACE);
+        let sealed = section.data().map_err(|_| refused("its manifest is damaged"))?;
+        let sealed = std::str::from_utf8(sealed).map_err(|_| refused("its manifest is not UTF-8"))?;
+        let manifest = Manifest::parse(sealed).map_err(|reason| refused(&reason))?;
         self.check_version(&manifest.plugin_api)?;
         Ok(manifest)
     }
@@ -160,13 +167,15 @@ impl Image {
     /// not check that: it maps what the headers promise, and the process dies on the first page that is not there.
     fn library(&self) -> Result<File<'_>, Refusal> {
         let refused = |code, reason: String| Refusal::new(&self.file, code, reason);
-        let kind = FileKind::parse(&*self.bytes)
-            .map_err(|_| refused("not_a_library", "it is not a shared library".to_owned()))?;
+        let kind = FileKind::parse(&*self.bytes).map_err(|_| {
+            refused("not_a_library", "it is not a shared library".to_owned()).with_hint(REMOVE_OR_REPLACE)
+        })?;
         if kind != native_kind() {
             return Err(refused(
                 "wrong_format",
                 format!("expected a library in the format {:?}, found {kind:?}", native_kind()),
-            ));
+            )
+            .with_hint("get the build of the plugin for this system"));
         }
         let damaged = || {
             refused(
@@ -184,7 +193,8 @@ impl Image {
                     library.architecture(),
                     native_architecture()
                 ),
-            ));
+            )
+            .with_hint("get the build of the plugin for this machine"));
         }
         let length = self.bytes.len() as u64;
         let whole = library.segments().all(|segment| {

@@ -106,7 +106,7 @@ impl std::fmt::Debug for Config {
 }
 
 /// Which model a tier stands for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct TierModel {
     /// The tier's name, such as `TEXT_LARGE`.
     pub tier: String,
@@ -116,6 +116,9 @@ pub struct TierModel {
     pub wire: String,
     /// Where the configured id comes from, for people.
     pub origin: String,
+    /// The tier that this one follows, where nobody configured it itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follows: Option<String>,
     /// Why `wire` differs from `configured`, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,

@@ -1,45 +1,79 @@
 //! A tokio runtime that a plugin owns.
 //!
-//! A plugin carries its own copy of tokio, so the host's runtime cannot drive the plugin's sockets. The plugin's futures
-//! are polled on the host's thread with this runtime *entered*: sockets and timers belong to the runtime's worker,
-//! while the work itself needs no hop to another thread.
+//! A plugin carries its own copy of tokio, so the host's runtime cannot drive the plugin's sockets. This one has a thread
+//! of its own. Work can be done in two places, and each has its price. [`Runtime::spawn`] does it on the runtime's
+//! thread: going there and back wakes two threads, and everything in between wakes none, which suits a request and the
+//! wait for its answer. [`Runtime::enter`] does it on the thread that polls, with the runtime's sockets and timers at
+//! hand, which suits reading what has already arrived.
 
 use std::future::Future;
+use std::panic;
 use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::thread;
 use std::time::Duration;
 
 use futures_core::Stream;
 use tokio::runtime::{Builder, Handle};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use crate::error::{Error, ErrorKind};
 
-/// A runtime with one worker that lives as long as the plugin.
+/// A runtime with a thread of its own that lives as long as the plugin.
 pub struct Runtime {
     handle: Handle,
-    owned: Mutex<Option<tokio::runtime::Runtime>>,
+    /// `None` after [`Runtime::shutdown`].
+    owned: Mutex<Option<Owned>>,
+}
+
+/// What ends the runtime.
+struct Owned {
+    /// Takes the longest time that the end may take.
+    end: oneshot::Sender<Duration>,
+    /// Is closed when the runtime has ended.
+    ended: oneshot::Receiver<()>,
 }
 
 impl Runtime {
-    /// Starts a runtime whose threads carry `name`.
+    /// Starts a runtime whose thread carries `name`.
     ///
     /// - Errors: `internal` if the system gives no thread or no event queue.
     pub fn start(name: &str) -> Result<Self, Error> {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(1)
+        let failed = |cause| {
+            Error::new(
+                ErrorKind::INTERNAL,
+                format!("the plugin's runtime could not start: {cause}"),
+            )
+        };
+        // One thread is enough for sockets and timers, and a runtime of one thread has the cheapest wake-ups.
+        let runtime = Builder::new_current_thread()
             .thread_name(name)
             .enable_all()
             .build()
-            .map_err(|cause| {
-                Error::new(
-                    ErrorKind::INTERNAL,
-                    format!("the plugin's runtime could not start: {cause}"),
-                )
-            })?;
+            .map_err(failed)?;
+        let handle = runtime.handle().clone();
+        let (end, asked_to_end) = oneshot::channel();
+        let (alive, ended) = oneshot::channel();
+        let serve = move || {
+            let limit = runtime.block_on(async {
+                match asked_to_end.await {
+                    Ok(limit) => limit,
+                    // The plugin was dropped without a shutdown.
+                    Err(_) => Duration::ZERO,
+                }
+            });
+            runtime.shutdown_timeout(limit);
+            drop(alive);
+        };
+        thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(serve)
+            .map_err(failed)?;
         Ok(Self {
-            handle: runtime.handle().clone(),
-            owned: Mutex::new(Some(runtime)),
+            handle,
+            owned: Mutex::new(Some(Owned { end, ended })),
         })
     }
 
@@ -51,6 +85,19 @@ impl Runtime {
         }
     }
 
+    /// Does `work` on the runtime's thread. Dropping the task ends the work.
+    ///
+    /// - Errors: those of the work; `shut_down` if the runtime ends before it.
+    pub fn spawn<T, F>(&self, work: F) -> Task<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Error>> + Send + 'static,
+    {
+        Task {
+            handle: self.handle.spawn(work),
+        }
+    }
+
     /// Whether [`Runtime::shutdown`] was called.
     pub fn is_shut_down(&self) -> bool {
         self.owned.lock().unwrap_or_else(PoisonError::into_inner).is_none()
@@ -58,27 +105,12 @@ impl Runtime {
 
     /// Ends all tasks, and waits for blocking ones until `deadline` at most.
     pub async fn shutdown(&self, deadline: Duration) {
-        let runtime = self.owned.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(runtime) = runtime else { return };
-        let (done, ended) = tokio::sync::oneshot::channel::<()>();
-        // The wait blocks, so it has a thread of its own. If none is to be had, the runtime is left to end by itself.
-        let waiting = std::thread::Builder::new()
-            .name("plugin-shutdown".to_owned())
-            .spawn(move || {
-                runtime.shutdown_timeout(deadline);
-                drop(done);
-            });
-        if waiting.is_ok() {
-            let _ = ended.await;
-        }
-    }
-}
-
-impl Drop for Runtime {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.owned.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
-            // Never blocks: the host may drop the plugin on a thread that must not wait.
-            runtime.shutdown_background();
+        let owned = self.owned.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(owned) = owned
+            && owned.end.send(deadline).is_ok()
+        {
+            // Nothing is sent: the channel is closed when the runtime has ended.
+            let _ = owned.ended.await;
         }
     }
 }
@@ -122,5 +154,31 @@ impl<S: Stream> Stream for Entered<S> {
         let (handle, inner) = self.parts();
         let _entered = handle.enter();
         inner.poll_next(context)
+    }
+}
+
+/// Work on a [`Runtime`]'s thread.
+pub struct Task<T> {
+    handle: JoinHandle<Result<T, Error>>,
+}
+
+impl<T> Future for Task<T> {
+    type Output = Result<T, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match ready!(Pin::new(&mut self.handle).poll(context)) {
+            Ok(result) => Poll::Ready(result),
+            Err(ended) => match ended.try_into_panic() {
+                // It goes on here, where the boundary turns it into an error of this call.
+                Ok(panic) => panic::resume_unwind(panic),
+                Err(_) => Poll::Ready(Err(Error::new(ErrorKind::SHUT_DOWN, "the plugin was shut down"))),
+            },
+        }
+    }
+}
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        self.handle.abort();
     }
 }

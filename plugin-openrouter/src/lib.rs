@@ -1,8 +1,8 @@
 //! OpenRouter's models for any agent host that speaks plugin-api.
 //!
-//! A request is read top to bottom: the profile's options become [`settings`], a chat request becomes a body
-//! ([`request`]), goes out ([`http`]), and what comes back is cut into frames ([`sse`]), understood ([`reply`]) and
-//! handed on as events ([`call`]). What decides is pure; what waits is in `http` and `call`.
+//! A request is read top to bottom: the profile's options become `settings`, a chat request becomes a body
+//! (`request`), goes out (`http`), and what comes back is cut into frames (`sse`), understood (`reply`) and
+//! handed on as events (`call`). What decides is pure; what waits is in `http` and `call`.
 
 // In the order in which data travels.
 mod manifest;
@@ -61,12 +61,12 @@ impl Provider for OpenRouter {
 
     async fn chat(&self, request: ChatRequest) -> Result<ChatReply, Error> {
         let settings = self.settings()?;
-        self.runtime.enter(call::chat(settings, request)).await
+        self.runtime.spawn(call::chat(settings, request)).await
     }
 
     async fn stream(&self, request: ChatRequest) -> Result<EventStream, Error> {
         let settings = self.settings()?;
-        let answer = self.runtime.enter(call::stream(settings, request)).await?;
+        let answer = self.runtime.spawn(call::stream(settings, request)).await?;
         Ok(EventStream::new(self.runtime.enter(answer)))
     }
 
@@ -79,6 +79,7 @@ impl Provider for OpenRouter {
                 configured: choice.configured,
                 wire: choice.wire,
                 origin: choice.origin.to_string(),
+                follows: choice.origin.via().map(|tier| tier.name().to_owned()),
                 note: choice.note,
             }
         });

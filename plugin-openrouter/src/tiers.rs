@@ -213,25 +213,31 @@ pub enum Origin {
     },
 }
 
+impl Origin {
+    /// The tier that the model was inherited from.
+    pub fn via(&self) -> Option<Tier> {
+        match self {
+            Self::Call => None,
+            Self::ProfileTier { via, .. }
+            | Self::ProfileModel { via, .. }
+            | Self::Environment { via, .. }
+            | Self::Default { via } => *via,
+        }
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let via = match self {
-            Self::Call => return f.write_str("the call"),
-            Self::ProfileTier { at, via } | Self::ProfileModel { at, via } => {
+        match self {
+            Self::Call => f.write_str("the call")?,
+            Self::ProfileTier { at, .. } | Self::ProfileModel { at, .. } => {
                 let path = at.trim_start_matches('/').replace('/', ".");
                 write!(f, "profile `{path}`")?;
-                via
             }
-            Self::Environment { at, via } => {
-                write!(f, "environment `{at}`")?;
-                via
-            }
-            Self::Default { via } => {
-                f.write_str("built-in default")?;
-                via
-            }
-        };
-        match via {
+            Self::Environment { at, .. } => write!(f, "environment `{at}`")?,
+            Self::Default { .. } => f.write_str("built-in default")?,
+        }
+        match self.via() {
             Some(tier) => write!(f, " through {tier}"),
             None => Ok(()),
         }

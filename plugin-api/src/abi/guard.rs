@@ -26,8 +26,10 @@ pub enum Side {
 /// Runs `work`; a panic becomes an `internal` error that names `what` was being done.
 pub fn caught<T>(side: Side, what: &str, work: impl FnOnce() -> T) -> Result<T, Error> {
     panic::catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+        // Before the payload is dropped, which may panic elsewhere.
+        let place = take_place();
         dispose(panic);
-        panicked(side, what)
+        panicked(side, what, place)
     })
 }
 
@@ -42,16 +44,21 @@ pub fn caught_drop(work: impl FnOnce()) {
 fn dispose(panic: Box<dyn Any + Send>) {
     if let Err(second) = panic::catch_unwind(AssertUnwindSafe(|| drop(panic))) {
         std::mem::forget(second);
+        take_place();
     }
 }
 
-fn panicked(side: Side, what: &str) -> Error {
+/// Where the last panic of this thread happened, if it was noted.
+fn take_place() -> Option<String> {
+    PANIC_PLACE.try_with(|place| place.borrow_mut().take()).ok().flatten()
+}
+
+fn panicked(side: Side, what: &str, place: Option<String>) -> Error {
     let who = match side {
         Side::Plugin => "the plugin",
         Side::Host => "the host",
     };
     // The panic's own message is left out: it may quote a prompt (slicing a str quotes the str).
-    let place = PANIC_PLACE.try_with(|place| place.borrow_mut().take()).ok().flatten();
     match place {
         Some(place) => Error::new(ErrorKind::INTERNAL, format!("{who} panicked in `{what}` at {place}")),
         None => Error::new(ErrorKind::INTERNAL, format!("{who} panicked in `{what}`")),

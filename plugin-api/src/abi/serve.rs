@@ -103,6 +103,7 @@ impl<P: Provider> RawPlugin for PluginAdapter<P> {
             let adapter = StreamAdapter {
                 events: Some(events),
                 failure: None,
+                _provider: provider,
             };
             Ok(RawStream_TO::from_value(adapter, TD_Opaque))
         };
@@ -119,14 +120,16 @@ impl<P: Provider> RawPlugin for PluginAdapter<P> {
     }
 }
 
-struct StreamAdapter {
+struct StreamAdapter<P> {
     /// `None` after the end.
     events: Option<EventStream>,
     /// An error that came behind events of the same batch; it is told at the next poll.
     failure: Option<Error>,
+    /// The events may come from what the plugin owns, such as its runtime, so they keep it.
+    _provider: Undropped<Arc<P>>,
 }
 
-impl StreamAdapter {
+impl<P> StreamAdapter<P> {
     fn fill(&mut self, context: &mut FfiContext<'_>, max: u32, out: &mut RVec<RawEvent>) -> Poll<Result<u32, Error>> {
         if let Some(error) = self.failure.take() {
             return Poll::Ready(Err(error));
@@ -164,7 +167,7 @@ impl StreamAdapter {
     }
 }
 
-impl RawStream for StreamAdapter {
+impl<P: Provider> RawStream for StreamAdapter<P> {
     fn poll_next(
         &mut self,
         context: &mut FfiContext<'_>,
@@ -177,13 +180,20 @@ impl RawStream for StreamAdapter {
             Ok(Poll::Ready(Err(error))) => FfiPoll::Ready(RResult::RErr(error.into())),
             Err(panicked) => {
                 caught_drop(|| self.events = None);
-                FfiPoll::Ready(RResult::RErr(panicked.into()))
+                // What came before the panic in this batch arrives before its error.
+                match u32::try_from(out.len()) {
+                    Ok(filled @ 1..) => {
+                        self.failure = Some(panicked);
+                        FfiPoll::Ready(RResult::ROk(filled))
+                    }
+                    _ => FfiPoll::Ready(RResult::RErr(panicked.into())),
+                }
             }
         }
     }
 }
 
-impl Drop for StreamAdapter {
+impl<P> Drop for StreamAdapter<P> {
     fn drop(&mut self) {
         caught_drop(|| self.events = None);
     }

@@ -136,10 +136,12 @@ impl Incoming {
             FfiPoll::Ready(RResult::RErr(error)) => Err(error.into()),
             FfiPoll::Panicked => Err(RawErrorPanic("poll").into()),
         };
-        if !matches!(fetched, Ok(1..)) {
+        if matches!(fetched, Ok(1..)) {
+            self.fetched = events.into_iter();
+        } else {
+            // After an error there is nothing, whatever stands in the buffer.
             self.raw = None;
         }
-        self.fetched = events.into_iter();
         Poll::Ready(fetched)
     }
 }

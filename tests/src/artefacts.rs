@@ -1,0 +1,154 @@
+//! Builds what the tests load and run, once, and says where it is.
+//!
+//! The builds select the same packages as `cargo test --workspace` does, whatever target they ask for, because the
+//! features of shared dependencies follow from the selection: another selection would compile them once more. For the
+//! same reason each of them asks for an example: that is what makes cargo count the features of dev-dependencies.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use crate::run::run;
+
+/// Longest build: everything, from nothing, on a small machine.
+const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
+
+/// The OpenRouter plugin.
+pub fn openrouter_plugin() -> PathBuf {
+    libraries().join(library_name("plugin_openrouter"))
+}
+
+/// Parrot, the plugin that misbehaves on demand.
+pub fn second_plugin() -> PathBuf {
+    libraries().join(library_name("second_plugin"))
+}
+
+/// The plugin of plugin-api's front page.
+pub fn echo_plugin() -> PathBuf {
+    libraries().join("examples").join(library_name("echo"))
+}
+
+/// The binary `agent-host`.
+pub fn agent_host() -> PathBuf {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    binary("agent-host", &BUILT)
+}
+
+/// The binary `sandbox`, the stand-in for the service.
+pub fn sandbox_binary() -> PathBuf {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    binary("sandbox", &BUILT)
+}
+
+fn binary(name: &str, built: &OnceLock<()>) -> PathBuf {
+    built.get_or_init(|| build(&["--bin", name, "--example", "echo"]));
+    profile_folder().join(format!("{name}{}", env::consts::EXE_SUFFIX))
+}
+
+/// The folder of the built libraries, `libplugin_api.rlib` among them.
+fn libraries() -> &'static Path {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    BUILT.get_or_init(|| build(&["--lib", "--example", "echo"]));
+    profile_folder()
+}
+
+fn library_name(name: &str) -> String {
+    format!("{}{name}{}", env::consts::DLL_PREFIX, env::consts::DLL_SUFFIX)
+}
+
+/// Where the workspace stands.
+pub fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the tests' package is a folder of the workspace")
+}
+
+/// Cargo's target folder.
+pub fn target_folder() -> &'static Path {
+    let above = profile_folder()
+        .parent()
+        .expect("a profile's folder is in the target folder");
+    // With `--target`, a folder named after the triple stands between.
+    if above.join("CACHEDIR.TAG").exists() {
+        return above;
+    }
+    above.parent().expect("a triple's folder is in the target folder")
+}
+
+/// The folder that the running test was built into: `target/debug` and the like.
+fn profile_folder() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let program = env::current_exe().expect("a program knows where it is");
+        let folder = program.parent().expect("a program is in a folder");
+        // Binaries stand in the folder itself, tests and examples in a folder of theirs.
+        let is_below = folder.ends_with("deps") || folder.ends_with("examples");
+        let folder = if is_below { folder.parent() } else { Some(folder) };
+        folder.expect("cargo puts tests into PROFILE/deps").to_owned()
+    })
+}
+
+fn build(what: &[&str]) {
+    let profile = match profile_folder().file_name().and_then(|name| name.to_str()) {
+        Some("debug") | None => "dev",
+        Some(name) => name,
+    };
+    let mut command = cargo();
+    command
+        .args(["build", "--workspace", "--locked", "--profile", profile])
+        .args(what);
+    if profile_folder().parent() != Some(target_folder()) {
+        let triple = profile_folder().parent().and_then(Path::file_name);
+        command
+            .arg("--target")
+            .arg(triple.expect("the folder above is named after the triple"));
+    }
+    command.env("CARGO_TARGET_DIR", target_folder());
+    run(command, None, BUILD_LIMIT).expect_success();
+}
+
+/// A cargo that runs in the workspace as if it had been started from a shell.
+pub fn cargo() -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(workspace()).args(["--quiet", "--color", "never"]);
+    // What cargo tells a test about the test's own package would be taken by some build scripts for a change, and
+    // their crates be built again, every time.
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        let own = [
+            "CARGO_PKG_",
+            "CARGO_MANIFEST_",
+            "CARGO_CRATE_",
+            "CARGO_BIN_",
+            "CARGO_PRIMARY_",
+        ];
+        if own.iter().any(|prefix| text.starts_with(prefix)) {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
+/// A rustc that compiles one file against the plugin-api of the running test.
+///
+/// - In: flags and the file are for the caller to add.
+pub fn rustc() -> Command {
+    let libraries = libraries();
+    let dependencies = libraries.join("deps");
+    let mut command = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    command
+        .current_dir(workspace())
+        .args(["--edition", "2024", "--color", "never"])
+        .arg(format!(
+            "--extern=plugin_api={}",
+            libraries.join("libplugin_api.rlib").display()
+        ))
+        .arg(format!("-Ldependency={}", dependencies.display()));
+    if !cfg!(debug_assertions) {
+        // The profile links with LTO, so its libraries hold nothing that could be linked without.
+        command.args(["-Copt-level=3", "-Clto=thin"]);
+    }
+    command
+}

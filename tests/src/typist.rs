@@ -1,0 +1,103 @@
+//! Somebody at a terminal: types lines into a program and waits for what appears.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::process::Command;
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::Instant;
+
+use ptyprocess::{PtyProcess, WaitStatus};
+
+use crate::wait::LIMIT;
+
+/// A program on a terminal of its own, and the one who uses it.
+pub struct Typist {
+    process: PtyProcess,
+    keyboard: File,
+    arriving: Receiver<Vec<u8>>,
+    raw: Vec<u8>,
+    /// How much of the text was looked at.
+    seen: usize,
+}
+
+impl Typist {
+    /// Starts `command` on a new terminal of 100 columns.
+    pub fn at(mut command: Command) -> Self {
+        command.env("TERM", "xterm");
+        let mut process = PtyProcess::spawn(command).expect("the program starts on a terminal");
+        process.set_window_size(100, 40).expect("the terminal is ours");
+        // A key arrives once: the program says itself what it shows of it.
+        let keyboard = process.get_raw_handle().expect("the terminal can be written to");
+        let mut screen = process.get_raw_handle().expect("the terminal can be read");
+        let (sender, arriving) = mpsc::channel();
+        thread::spawn(move || {
+            let mut piece = [0; 4096];
+            // Reading from a terminal that nobody writes to any more is an error on Linux.
+            while let Ok(length @ 1..) = screen.read(&mut piece) {
+                if sender.send(piece[..length].to_vec()).is_err() {
+                    break;
+                }
+            }
+        });
+        Self {
+            process,
+            keyboard,
+            arriving,
+            raw: Vec::new(),
+            seen: 0,
+        }
+    }
+
+    /// Types a line and the return key.
+    pub fn types(&mut self, line: &str) {
+        self.presses(format!("{line}\r").as_bytes());
+    }
+
+    /// Presses keys: `b"\x03"` is Ctrl-C, `b"\x04"` Ctrl-D.
+    pub fn presses(&mut self, keys: &[u8]) {
+        self.keyboard.write_all(keys).expect("the program still reads");
+    }
+
+    /// Waits until `text` appears behind what was seen before, and returns what stood before it.
+    ///
+    /// - Panics: with all that is on the screen, if it does not appear.
+    #[track_caller]
+    pub fn sees(&mut self, text: &str) -> String {
+        let begun = Instant::now();
+        loop {
+            let screen = self.screen();
+            if let Some(at) = screen[self.seen..].find(text) {
+                let before = screen[self.seen..self.seen + at].to_owned();
+                self.seen += at + text.len();
+                return before;
+            }
+            let left = LIMIT.saturating_sub(begun.elapsed());
+            match self.arriving.recv_timeout(left) {
+                Ok(piece) => self.raw.extend_from_slice(&piece),
+                Err(_) => panic!(
+                    "`{text}` did not appear; the screen:\n{screen}\nseen up to byte {}",
+                    self.seen
+                ),
+            }
+        }
+    }
+
+    /// Everything that appeared so far, without escape sequences.
+    pub fn screen(&self) -> String {
+        anstream::adapter::strip_str(&String::from_utf8_lossy(&self.raw))
+            .to_string()
+            .replace('\r', "")
+    }
+
+    /// Waits for the end of the program, and says its exit code.
+    pub fn leaves(mut self) -> Option<i32> {
+        while let Ok(piece) = self.arriving.recv_timeout(LIMIT) {
+            self.raw.extend_from_slice(&piece);
+        }
+        match self.process.wait() {
+            Ok(WaitStatus::Exited(_, code)) => Some(code),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! A call that is given up stops, a plugin that is shut down ends, and whoever polls it needs no runtime.
+
+use std::fs;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use plugin_api::{ChatEvent, Config, ErrorKind, EventStream, Plugin, loader};
+use sandbox::{Sandbox, Script};
+use serde_json::json;
+use tests::{
+    LIMIT, Service, block_on, in_a_process_of_its_own, openrouter_config, openrouter_plugin, poll_once, request,
+    service,
+};
+use tokio::task::JoinSet;
+
+use crate::loading::created;
+use crate::service::RawService;
+
+/// Much longer than closing a connection takes, much shorter than any time limit of a call.
+const SOON: Duration = Duration::from_secs(5);
+
+fn openrouter(sandbox: &Sandbox) -> Plugin {
+    let module = loader::load(&openrouter_plugin()).expect("it fits");
+    created(&module, &openrouter_config(sandbox, json!({})))
+}
+
+/// A stand-in whose model `acme/silent` falls silent after `n_pieces`.
+fn falling_silent(n_pieces: usize) -> Service {
+    let sandbox = service();
+    let script = Script {
+        stall_after_chunks: Some(n_pieces),
+        ..Script::words(50)
+    };
+    sandbox.script("acme/silent", script);
+    sandbox
+}
+
+#[track_caller]
+fn assert_closes_soon(what: &str, closes: impl FnOnce()) {
+    let given_up = Instant::now();
+    closes();
+    let took = given_up.elapsed();
+    println!("{what}: the connection was closed {took:?} after it was given up");
+    assert!(took < SOON, "{took:?}");
+}
+
+#[test]
+fn a_call_given_up_before_its_answer_began_closes_its_connection() {
+    let sandbox = falling_silent(0);
+    let plugin = openrouter(&sandbox);
+    let mut call = Box::pin(plugin.chat(&request("acme/silent", "hello")));
+    assert!(poll_once(call.as_mut()).is_pending());
+    // The plugin's own thread connects, but the request is written by whoever polls next.
+    block_on(async {
+        let asked = pin!(async {
+            while sandbox.requests().is_empty() {
+                tokio::task::yield_now().await;
+            }
+        });
+        tokio::select! {
+            _ = &mut call => panic!("the model is silent"),
+            () = asked => {}
+        }
+    });
+    assert_closes_soon("no answer yet", || {
+        drop(call);
+        sandbox
+            .wait_for_open_connections(0, LIMIT)
+            .expect("the connection is closed");
+    });
+}
+
+#[test]
+fn a_call_given_up_while_its_answer_arrives_in_one_piece_closes_its_connection() {
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{\"id\":";
+    let service = RawService::answering(head.to_owned());
+    let module = loader::load(&openrouter_plugin()).expect("it fits");
+    let plugin = created(&module, &config_for(&service.base_url()));
+    let got_nothing = block_on(async {
+        let call = plugin.chat(&request("acme/any", "hello"));
+        // Long enough for the head to arrive on most machines; on a slower one the call is given up before.
+        tokio::time::timeout(Duration::from_millis(100), call).await.is_err()
+    });
+    assert!(got_nothing);
+    assert_closes_soon("half an answer", || service.wait_until_closed());
+}
+
+#[test]
+fn a_stream_given_up_in_the_middle_closes_its_connection() {
+    let sandbox = falling_silent(3);
+    let plugin = openrouter(&sandbox);
+    let events = block_on(async {
+        let mut events = plugin.stream(&request("acme/silent", "hello")).await.expect("it opens");
+        texts(&mut events, 3).await;
+        events
+    });
+    assert_eq!(sandbox.open_connections(), 1);
+    assert_closes_soon("half a stream", || {
+        drop(events);
+        sandbox
+            .wait_for_open_connections(0, LIMIT)
+            .expect("the connection is closed");
+    });
+}
+
+#[test]
+fn a_stream_given_up_leaves_the_other_streams_of_the_plugin_alone() {
+    let sandbox = falling_silent(3);
+    sandbox.script("acme/model-a", Script::text("one two three"));
+    let plugin = openrouter(&sandbox);
+    let text = block_on(async {
+        let mut given_up = plugin.stream(&request("acme/silent", "hello")).await.expect("it opens");
+        let other = plugin
+            .stream(&request("acme/model-a", "hello"))
+            .await
+            .expect("it opens");
+        texts(&mut given_up, 1).await;
+        drop(given_up);
+        other.collect().await.expect("an answer").text
+    });
+    assert_eq!(text, "one two three");
+}
+
+async fn texts(events: &mut EventStream, n: usize) {
+    let mut seen = 0;
+    while seen < n {
+        let event = events.next().await.expect("an event").expect("no error");
+        seen += usize::from(matches!(event, ChatEvent::Text(_)));
+    }
+}
+
+fn config_for(base_url: &str) -> Config {
+    let environment = [
+        ("OPENROUTER_API_KEY", "sk-or-v1-abc"),
+        ("OPENROUTER_BASE_URL", base_url),
+    ];
+    Config {
+        options: json!({}),
+        environment: environment
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
+    }
+}
+
+#[test]
+fn a_plugin_that_is_shut_down_ends_its_threads_and_answers_that_it_was() {
+    // In a process of its own, because the plugins of other tests have threads of the same name.
+    in_a_process_of_its_own(
+        "isolation::a_plugin_that_is_shut_down_ends_its_threads_and_answers_that_it_was",
+        || {
+            let sandbox = falling_silent(3);
+            let plugin = openrouter(&sandbox);
+            let mut call = Box::pin(plugin.chat(&request("acme/silent", "hello")));
+            let mut events = block_on(async {
+                let mut events = plugin.stream(&request("acme/silent", "hello")).await.expect("it opens");
+                texts(&mut events, 3).await;
+                assert!(poll_once(call.as_mut()).is_pending());
+                events
+            });
+            assert!(threads_named("openrouter") > 0);
+
+            let begun = Instant::now();
+            block_on(plugin.shutdown(Duration::from_secs(30))).expect("it ends");
+            assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+            // A thread that has been joined stands in the kernel's list for a moment longer.
+            while threads_named("openrouter") > 0 {
+                assert!(begun.elapsed() < LIMIT, "its threads are still there");
+                thread::yield_now();
+            }
+
+            let later = block_on(plugin.chat(&request("acme/silent", "hello"))).expect_err("it was shut down");
+            assert_eq!(
+                (later.kind, later.message.as_str()),
+                (ErrorKind::SHUT_DOWN, "the plugin was shut down")
+            );
+            let later = block_on(plugin.stream(&request("acme/silent", "hello")))
+                .err()
+                .expect("it was shut down");
+            assert_eq!(later.kind, ErrorKind::SHUT_DOWN);
+            // What was under way ends too, and says why it did not end well.
+            let called = block_on(call).expect_err("its connection is gone");
+            let streamed = block_on(async {
+                loop {
+                    if let Err(error) = events.next().await.expect("an error comes before the end") {
+                        return error;
+                    }
+                }
+            });
+            println!("under way: {called:?}, {streamed:?}");
+            for error in [called, streamed] {
+                assert!(
+                    [ErrorKind::SHUT_DOWN, ErrorKind::CONNECT, ErrorKind::INTERRUPTED].contains(&error.kind),
+                    "{error:?}"
+                );
+            }
+            drop(events);
+            sandbox
+                .wait_for_open_connections(0, LIMIT)
+                .expect("its connections are closed");
+            block_on(plugin.shutdown(Duration::from_secs(1))).expect("a second time changes nothing");
+        },
+    );
+}
+
+fn threads_named(name: &str) -> usize {
+    let tasks = fs::read_dir("/proc/self/task").expect("Linux lists the threads");
+    let names = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("comm")).ok());
+    names.filter(|found| found.trim() == name).count()
+}
+
+#[test]
+fn a_plugin_that_is_dropped_leaves_its_streams_alive() {
+    let sandbox = service();
+    let script = Script {
+        chunk_delay_ms: 1,
+        ..Script::text("one two three")
+    };
+    sandbox.script("acme/model-a", script);
+    let plugin = openrouter(&sandbox);
+    let text = block_on(async {
+        let events = plugin
+            .stream(&request("acme/model-a", "hello"))
+            .await
+            .expect("it opens");
+        drop(plugin);
+        events.collect().await.map(|reply| reply.text)
+    });
+    assert_eq!(text, Ok("one two three".to_owned()));
+}
+
+#[test]
+fn many_calls_at_once_all_get_their_own_answer() {
+    let sandbox = service();
+    let script = Script {
+        echo: true,
+        ..Script::text("")
+    };
+    sandbox.script("acme/echo", script);
+    let plugin = openrouter(&sandbox);
+    block_on(async {
+        let mut calls = JoinSet::new();
+        for number in 0..64 {
+            let asked = request("acme/echo", &format!("number <{number}>"));
+            let (plugin, streamed) = (plugin.clone(), number % 2 == 0);
+            calls.spawn(async move {
+                let reply = match streamed {
+                    true => plugin.stream(&asked).await?.collect().await?,
+                    false => plugin.chat(&asked).await?,
+                };
+                Ok::<_, plugin_api::Error>((number, reply.text))
+            });
+        }
+        for answer in calls.join_all().await {
+            let (number, text) = answer.expect("an answer");
+            assert!(text.contains(&format!("<{number}>")), "number {number} got `{text}`");
+        }
+    });
+    assert_eq!(sandbox.requests().len(), 64);
+}
+
+#[test]
+fn a_thread_without_any_runtime_can_call_a_plugin() {
+    let sandbox = service();
+    sandbox.script("acme/model-a", Script::text("one two three"));
+    let plugin = openrouter(&sandbox);
+    let whole = wait_for(plugin.chat(&request("acme/model-a", "hello"))).expect("an answer");
+    let opening = async { plugin.stream(&request("acme/model-a", "hello")).await?.collect().await };
+    let streamed = wait_for(opening).expect("an answer");
+    assert_eq!(
+        (whole.text, streamed.text),
+        ("one two three".to_owned(), "one two three".to_owned())
+    );
+}
+
+/// The least executor that there is: one future, on this thread.
+fn wait_for<T>(work: impl Future<Output = T>) -> T {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut work = pin!(work);
+    let late = Instant::now() + LIMIT;
+    loop {
+        match work.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(result) => return result,
+            Poll::Pending => thread::park_timeout(late.saturating_duration_since(Instant::now())),
+        }
+        assert!(Instant::now() < late, "not done within {LIMIT:?}");
+    }
+}
+
+#[test]
+fn a_task_of_another_runtime_can_call_a_plugin_and_move_between_its_threads() {
+    let sandbox = service();
+    let script = Script {
+        chunk_delay_ms: 1,
+        ..Script::text("one two three")
+    };
+    sandbox.script("acme/model-a", script);
+    let plugin = openrouter(&sandbox);
+    let hosts = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .build()
+        .expect("threads are to be had");
+    let (told, answer) = tokio::sync::oneshot::channel();
+    hosts.spawn(async move {
+        let mut events = plugin
+            .stream(&request("acme/model-a", "hello"))
+            .await
+            .expect("it opens");
+        let mut text = String::new();
+        // Each event is waited for by a task of its own, so the stream is polled on more than one thread.
+        loop {
+            let next = tokio::spawn(async move { (events.next().await, events) });
+            let (event, rest) = next.await.expect("it does not panic");
+            events = rest;
+            match event {
+                Some(Ok(ChatEvent::Text(piece))) => text.push_str(&piece),
+                Some(event) => drop(event.expect("no error")),
+                None => break,
+            }
+        }
+        told.send(text)
+    });
+    assert_eq!(block_on(answer).expect("an answer"), "one two three");
+}

@@ -1,0 +1,13 @@
+//! The boundary between host and plugins: what crosses, what must not, and that everything stays alive.
+
+// From loading over calling to ending; then the same with plugins that were built otherwise.
+mod loading;
+mod refusals;
+mod crossing;
+mod logs;
+mod panics;
+mod isolation;
+mod limits;
+mod service;
+mod layout;
+mod evolution;
