@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_core::Stream;
-use http_body::Body as _;
 use plugin_api::{ChatEvent, ChatReply, ChatRequest, Error, ErrorKind};
 use tokio::time::Sleep;
 
 use crate::failure;
 use crate::http;
+use crate::intake::{Arrived, Intake};
 use crate::options::Timeouts;
 use crate::reply::{self, ReplyReader};
 use crate::request;
@@ -106,7 +106,7 @@ fn is_event_stream(response: &reqwest::Response) -> bool {
 /// The events of one answer.
 pub struct Answer {
     /// `None` once the answer has ended, well or not.
-    body: Option<Pin<Box<reqwest::Body>>>,
+    body: Option<Intake>,
     frames: sse::Reader,
     reader: ReplyReader,
     ready: VecDeque<ChatEvent>,
@@ -124,7 +124,7 @@ impl Answer {
         begun: Instant,
     ) -> Self {
         Self {
-            body: Some(Box::pin(reqwest::Body::from(response))),
+            body: Some(Intake::begin(response)),
             frames: sse::Reader::new(sse::Limits::DEFAULT),
             reader,
             ready: notices.into_iter().map(ChatEvent::Notice).collect(),
@@ -248,15 +248,18 @@ impl Stream for Answer {
             let Some(body) = &mut this.body else {
                 return Poll::Ready(None);
             };
-            match body.as_mut().poll_frame(context) {
-                Poll::Ready(Some(Ok(frame))) => {
+            match body.poll(context) {
+                Poll::Ready(Arrived::Pieces(pieces)) => {
                     this.limits.heard();
-                    if let Ok(piece) = frame.into_data() {
-                        this.read(&piece);
+                    for piece in pieces {
+                        // An answer that has ended is not read beyond its end.
+                        if this.body.is_some() {
+                            this.read(&piece);
+                        }
                     }
                 }
-                Poll::Ready(None) => this.read_end(),
-                Poll::Ready(Some(Err(cause))) => {
+                Poll::Ready(Arrived::End) => this.read_end(),
+                Poll::Ready(Arrived::Broken(cause)) => {
                     let error = this.reader.attach_partial(failure::from_body(&cause));
                     this.fail(error);
                 }

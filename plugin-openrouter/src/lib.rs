@@ -15,6 +15,7 @@ mod check;
 mod settings;
 mod request;
 mod http;
+mod intake;
 mod sse;
 mod usage;
 mod reply;

@@ -89,6 +89,8 @@ enum Way {
     Parse(reqwest::Client),
     /// (c) the plugin, loaded from its file.
     Plugin(Plugin),
+    /// (d) as (b), in a runtime of its own behind a channel: the floor for whoever owns a runtime.
+    Apart(reqwest::Client, tokio::runtime::Handle),
 }
 
 fn main() {
@@ -97,21 +99,21 @@ fn main() {
         .enable_all()
         .build()
         .expect("a runtime");
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .tls_backend_preconfigured(no_tls())
-        .build()
-        .expect("a client");
+    let client = new_client();
+    // A pool belongs to the runtime that made its connections.
+    let apart = new_client();
     let ways = [
         ("(a) reqwest, discarded", Way::Discard(client.clone())),
         ("(b) reqwest, parsed here", Way::Parse(client)),
         ("(c) through the plugin", Way::Plugin(plugin(&service.base_url))),
+        ("(d) second runtime", Way::Apart(apart, second_runtime())),
     ];
     println!("CPU microseconds (user + system) of this process, median of {ROUNDS} interleaved rounds");
-    println!(
-        "{:<32} {:>8} {:>24} {:>26} {:>24} {:>8}",
-        "load", "at once", ways[0].0, ways[1].0, ways[2].0, "c / b"
-    );
+    print!("{:<30} {:>7} {:>8}", "load", "at once", "per");
+    for (name, _) in &ways {
+        print!(" {name:>24}");
+    }
+    println!(" {:>6} {:>6}", "c / b", "c / d");
     // One argument runs the loads whose name contains it, for a profiler.
     let only = std::env::args()
         .skip(1)
@@ -129,23 +131,12 @@ fn main() {
             }
         }
         let medians: Vec<f64> = costs.into_iter().map(median).collect();
-        println!(
-            "{:<32} {:>8} {:>15.2} us/{:<5} {:>17.2} us/{:<5} {:>15.2} us/{:<5} {:>8.2}",
-            load.name,
-            load.at_a_time,
-            medians[0],
-            short(load.unit),
-            medians[1],
-            short(load.unit),
-            medians[2],
-            short(load.unit),
-            medians[2] / medians[1]
-        );
+        print!("{:<30} {:>7} {:>8}", load.name, load.at_a_time, load.unit);
+        for median in &medians {
+            print!(" {median:>24.2}");
+        }
+        println!(" {:>6.2} {:>6.2}", medians[2] / medians[1], medians[2] / medians[3]);
     }
-}
-
-fn short(unit: &str) -> &str {
-    &unit[..unit.len().min(5)]
 }
 
 fn median(mut costs: Vec<f64>) -> f64 {
@@ -186,20 +177,32 @@ async fn call(way: &Way, url: &str, model: &str, stream: bool) {
             }
         }
         Way::Parse(client) => {
-            let mut response = post(client, url, model, stream).await;
             let mut text_bytes = 0;
-            if stream {
-                let mut rest = Vec::new();
-                while let Some(piece) = response.chunk().await.expect("the body arrives") {
-                    rest.extend_from_slice(&piece);
-                    text_bytes += take_texts(&mut rest);
-                }
-            } else {
-                let mut body = Vec::new();
-                while let Some(piece) = response.chunk().await.expect("the body arrives") {
-                    body.extend_from_slice(&piece);
-                }
-                text_bytes += text_in(&body);
+            parse(client, url, model, stream, |text| text_bytes += text.len()).await;
+            assert!(text_bytes > 0, "the answer has text");
+        }
+        Way::Apart(client, runtime) => {
+            let (sender, mut receiver) = tokio::sync::mpsc::channel(64);
+            let (client, url, model) = (client.clone(), url.to_owned(), model.to_owned());
+            runtime.spawn(async move {
+                let (texts, mut batches) = tokio::sync::mpsc::unbounded_channel();
+                let reading = async move {
+                    parse(&client, &url, &model, stream, |text| {
+                        let _ = texts.send(text);
+                    })
+                    .await;
+                };
+                let sending = async move {
+                    let mut batch = Vec::new();
+                    while batches.recv_many(&mut batch, 64).await > 0 {
+                        let _ = sender.send(std::mem::take(&mut batch)).await;
+                    }
+                };
+                tokio::join!(reading, sending);
+            });
+            let mut text_bytes = 0;
+            while let Some(batch) = receiver.recv().await {
+                text_bytes += batch.iter().map(String::len).sum::<usize>();
             }
             assert!(text_bytes > 0, "the answer has text");
         }
@@ -219,6 +222,21 @@ async fn call(way: &Way, url: &str, model: &str, stream: bool) {
             }
             assert!(text_bytes > 0, "the answer has text");
         }
+    }
+}
+
+/// Reads an answer and hands on its texts.
+async fn parse(client: &reqwest::Client, url: &str, model: &str, stream: bool, mut hand_on: impl FnMut(String)) {
+    let mut response = post(client, url, model, stream).await;
+    let mut rest = Vec::new();
+    while let Some(piece) = response.chunk().await.expect("the body arrives") {
+        rest.extend_from_slice(&piece);
+        if stream {
+            take_texts(&mut rest, &mut hand_on);
+        }
+    }
+    if !stream {
+        texts_in(&rest, &mut hand_on);
     }
 }
 
@@ -251,31 +269,26 @@ struct Delta<'a> {
     content: Option<&'a str>,
 }
 
-/// Reads the whole lines of `rest` and takes them out: how many bytes of text they hold.
-fn take_texts(rest: &mut Vec<u8>) -> usize {
-    let (mut from, mut text_bytes) = (0, 0);
+/// Reads the whole lines of `rest`, takes them out, and hands on the texts that they hold.
+fn take_texts(rest: &mut Vec<u8>, hand_on: &mut impl FnMut(String)) {
+    let mut from = 0;
     while let Some(length) = memchr(b'\n', &rest[from..]) {
         let line = &rest[from..from + length];
         from += length + 1;
         if let Some(data) = line.strip_prefix(b"data: ")
             && data != b"[DONE]"
         {
-            text_bytes += text_in(data);
+            texts_in(data, hand_on);
         }
     }
     rest.drain(..from);
-    text_bytes
 }
 
-fn text_in(data: &[u8]) -> usize {
+fn texts_in(data: &[u8], hand_on: &mut impl FnMut(String)) {
     let chunk: Chunk<'_> = serde_json::from_slice(data).expect("the benchmark's texts have no escapes");
-    // The text is handed on as a host would have it.
-    let texts = chunk
-        .choices
-        .iter()
-        .filter_map(|choice| choice.delta.content)
-        .map(str::to_owned);
-    texts.map(|text| std::hint::black_box(text).len()).sum()
+    for text in chunk.choices.iter().filter_map(|choice| choice.delta.content) {
+        hand_on(text.to_owned());
+    }
 }
 
 fn plugin(base_url: &str) -> Plugin {
@@ -290,6 +303,24 @@ fn plugin(base_url: &str) -> Plugin {
     module
         .create(Arc::new(LogOnly::new("openrouter")), &config)
         .expect("the plugin starts")
+}
+
+fn new_client() -> reqwest::Client {
+    let builder = reqwest::Client::builder()
+        .no_proxy()
+        .tls_backend_preconfigured(no_tls());
+    builder.build().expect("a client")
+}
+
+/// A runtime on a thread of its own, for the rest of the process.
+fn second_runtime() -> tokio::runtime::Handle {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let handle = runtime.handle().clone();
+    std::thread::spawn(move || runtime.block_on(std::future::pending::<()>()));
+    handle
 }
 
 /// The service is on loopback, so no certificates are read.
