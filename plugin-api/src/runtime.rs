@@ -1,10 +1,9 @@
 //! A tokio runtime that a plugin owns.
 //!
 //! A plugin carries its own copy of tokio, so the host's runtime cannot drive the plugin's sockets. This one has a thread
-//! of its own. Work can be done in two places, and each has its price. [`Runtime::spawn`] does it on the runtime's
-//! thread: going there and back wakes two threads, and everything in between wakes none, which suits a request and the
-//! wait for its answer. [`Runtime::enter`] does it on the thread that polls, with the runtime's sockets and timers at
-//! hand, which suits reading what has already arrived.
+//! of its own, on which sockets, timers and the work around them live. Going there and back wakes two threads, so a
+//! plugin goes there once for a request and its answer's head, and hands over what arrives afterwards in as few
+//! pieces as it can; what has arrived is best read on the thread that polls.
 
 use std::future::Future;
 use std::panic;
@@ -14,7 +13,6 @@ use std::task::{Context, Poll, ready};
 use std::thread;
 use std::time::Duration;
 
-use futures_core::Stream;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -77,14 +75,6 @@ impl Runtime {
         })
     }
 
-    /// Wraps a future or a stream so that it is polled and dropped with this runtime entered.
-    pub fn enter<T>(&self, inner: T) -> Entered<T> {
-        Entered {
-            handle: self.handle.clone(),
-            inner: Some(Box::pin(inner)),
-        }
-    }
-
     /// Does `work` on the runtime's thread. Dropping the task ends the work.
     ///
     /// - Errors: those of the work; `shut_down` if the runtime ends before it.
@@ -112,48 +102,6 @@ impl Runtime {
             // Nothing is sent: the channel is closed when the runtime has ended.
             let _ = owned.ended.await;
         }
-    }
-}
-
-/// A future or stream that runs with a [`Runtime`] entered.
-pub struct Entered<T> {
-    handle: Handle,
-    /// `None` while it is being dropped.
-    inner: Option<Pin<Box<T>>>,
-}
-
-impl<T> Entered<T> {
-    fn parts(&mut self) -> (&Handle, Pin<&mut T>) {
-        let inner = self.inner.as_mut().expect("taken by `drop` alone");
-        (&self.handle, inner.as_mut())
-    }
-}
-
-impl<T> Drop for Entered<T> {
-    fn drop(&mut self) {
-        // What the future holds may want to tell its runtime that it is gone.
-        let _entered = self.handle.enter();
-        self.inner = None;
-    }
-}
-
-impl<F: Future> Future for Entered<F> {
-    type Output = F::Output;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        let (handle, inner) = self.parts();
-        let _entered = handle.enter();
-        inner.poll(context)
-    }
-}
-
-impl<S: Stream> Stream for Entered<S> {
-    type Item = S::Item;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<S::Item>> {
-        let (handle, inner) = self.parts();
-        let _entered = handle.enter();
-        inner.poll_next(context)
     }
 }
 

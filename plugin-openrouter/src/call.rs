@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_core::Stream;
 use plugin_api::{ChatEvent, ChatReply, ChatRequest, Error, ErrorKind};
+use tokio::runtime::Handle;
 use tokio::time::Sleep;
 
 use crate::failure;
@@ -259,6 +260,14 @@ impl Stream for Answer {
                     }
                 }
                 Poll::Ready(Arrived::End) => this.read_end(),
+                Poll::Ready(Arrived::ShutDown) => {
+                    let error = Error::new(
+                        ErrorKind::SHUT_DOWN,
+                        "the plugin was shut down while the answer arrived",
+                    );
+                    let error = this.reader.attach_partial(error);
+                    this.fail(error);
+                }
                 Poll::Ready(Arrived::Broken(cause)) => {
                     let error = this.reader.attach_partial(failure::from_body(&cause));
                     this.fail(error);
@@ -285,9 +294,12 @@ struct Limits {
     /// Since when the host has been waiting for the next piece.
     waiting_since: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
+    /// The plugin's runtime.
+    runtime: Handle,
 }
 
 impl Limits {
+    /// Must be called on the runtime's thread.
     fn new(timeouts: Timeouts, begun: Instant) -> Self {
         Self {
             timeouts,
@@ -295,6 +307,7 @@ impl Limits {
             first_token: None,
             waiting_since: None,
             timer: None,
+            runtime: Handle::current(),
         }
     }
 
@@ -346,9 +359,11 @@ impl Limits {
         let now = Instant::now();
         let waiting_since = *self.waiting_since.get_or_insert(now);
         let (due, what, limit_ms, option) = self.due(waiting_since);
-        let timer = self
-            .timer
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due.into())));
+        let timer = self.timer.get_or_insert_with(|| {
+            // The host polls on a thread of its own, where a timer has to be told whose it is. Once made, it knows.
+            let _entered = self.runtime.enter();
+            Box::pin(tokio::time::sleep_until(due.into()))
+        });
         while timer.as_mut().poll(context).is_ready() {
             if Instant::now() >= due {
                 return Poll::Ready(failure::timed_out(what, Duration::from_millis(limit_ms), option));

@@ -26,7 +26,9 @@ struct Shared {
     pieces: Vec<Bytes>,
     waiting_bytes: usize,
     /// Set once: how the body ended.
-    end: Option<Result<(), reqwest::Error>>,
+    end: Option<Arrived>,
+    /// Stays when the reader has taken the end.
+    has_ended: bool,
     /// Who waits for more.
     reader: Option<Waker>,
     /// The task, while too much is waiting.
@@ -41,13 +43,15 @@ pub enum Arrived {
     End,
     /// The connection broke; everything that came before was read.
     Broken(reqwest::Error),
+    /// The runtime has ended under the answer.
+    ShutDown,
 }
 
 impl Intake {
     /// Begins to read. Must be called on the runtime's thread.
     pub fn begin(response: reqwest::Response) -> Self {
         let shared = Arc::new(Mutex::new(Shared::default()));
-        let task = tokio::spawn(take_in(reqwest::Body::from(response), Arc::clone(&shared)));
+        let task = tokio::spawn(take_in(reqwest::Body::from(response), Writer(Arc::clone(&shared))));
         Self {
             shared,
             task: task.abort_handle(),
@@ -68,10 +72,7 @@ impl Intake {
             return Poll::Ready(Arrived::Pieces(pieces));
         }
         if let Some(end) = shared.end.take() {
-            return Poll::Ready(match end {
-                Ok(()) => Arrived::End,
-                Err(cause) => Arrived::Broken(cause),
-            });
+            return Poll::Ready(end);
         }
         match &mut shared.reader {
             Some(reader) => reader.clone_from(context.waker()),
@@ -87,34 +88,58 @@ impl Drop for Intake {
     }
 }
 
-async fn take_in(body: reqwest::Body, shared: Arc<Mutex<Shared>>) {
-    let mut body = Box::pin(body);
-    loop {
-        let frame = poll_fn(|context| body.as_mut().poll_frame(context)).await;
-        let (reader, ended, full) = {
-            let mut shared = lock(&shared);
-            match frame {
-                Some(Ok(frame)) => {
-                    let Ok(piece) = frame.into_data() else { continue };
-                    shared.waiting_bytes += piece.len();
-                    shared.pieces.push(piece);
-                }
-                Some(Err(cause)) => shared.end = Some(Err(cause)),
-                None => shared.end = Some(Ok(())),
+/// The writing end. However it goes, the reader learns of an end.
+struct Writer(Arc<Mutex<Shared>>);
+
+impl Writer {
+    /// Hands over a piece or the end; says whether there is room for more.
+    fn hand_over(&self, arrived: Result<Bytes, Arrived>) -> bool {
+        let mut shared = lock(&self.0);
+        match arrived {
+            Ok(piece) => {
+                shared.waiting_bytes += piece.len();
+                shared.pieces.push(piece);
             }
-            let full = shared.waiting_bytes >= MAX_WAITING_BYTES;
-            (shared.reader.take(), shared.end.is_some(), full)
-        };
+            Err(end) => {
+                shared.end = Some(end);
+                shared.has_ended = true;
+            }
+        }
+        let has_room = shared.waiting_bytes < MAX_WAITING_BYTES;
+        let reader = shared.reader.take();
+        drop(shared);
         if let Some(reader) = reader {
             reader.wake();
         }
-        if ended {
-            return;
-        }
-        if full {
-            poll_fn(|context| room(&shared, context)).await;
+        has_room
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        let ended = lock(&self.0).has_ended;
+        if !ended {
+            self.hand_over(Err(Arrived::ShutDown));
         }
     }
+}
+
+async fn take_in(body: reqwest::Body, writer: Writer) {
+    let mut body = Box::pin(body);
+    let end = loop {
+        match poll_fn(|context| body.as_mut().poll_frame(context)).await {
+            Some(Ok(frame)) => {
+                if let Ok(piece) = frame.into_data()
+                    && !writer.hand_over(Ok(piece))
+                {
+                    poll_fn(|context| room(&writer.0, context)).await;
+                }
+            }
+            Some(Err(cause)) => break Arrived::Broken(cause),
+            None => break Arrived::End,
+        }
+    };
+    writer.hand_over(Err(end));
 }
 
 /// Waits until there is room for more.

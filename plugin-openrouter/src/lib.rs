@@ -68,7 +68,7 @@ impl Provider for OpenRouter {
     async fn stream(&self, request: ChatRequest) -> Result<EventStream, Error> {
         let settings = self.settings()?;
         let answer = self.runtime.spawn(call::stream(settings, request)).await?;
-        Ok(EventStream::new(self.runtime.enter(answer)))
+        Ok(EventStream::new(answer))
     }
 
     fn tiers(&self) -> Result<Vec<TierModel>, Error> {

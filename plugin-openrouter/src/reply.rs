@@ -112,9 +112,13 @@ impl ReplyReader {
     /// - Errors: the service's, where the frame reports one, with the text so far; `protocol` for a frame that is not
     ///   JSON.
     pub fn frame(&mut self, data: &[u8], events: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
-        match serde_json::from_slice::<Chunk<'_>>(data) {
-            Ok(chunk) => self.chunk(chunk, events),
-            Err(_) => self.odd_frame(data, events),
+        // The whole frame is checked to be UTF-8 at once, which costs less than checking each of its texts.
+        let chunk = std::str::from_utf8(data)
+            .ok()
+            .and_then(|text| serde_json::from_str::<Chunk<'_>>(text).ok());
+        match chunk {
+            Some(chunk) => self.chunk(chunk, events),
+            None => self.odd_frame(data, events),
         }
     }
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use abi_stable::std_types::vec::IntoIter;
 use abi_stable::std_types::{RResult, RStr, RVec};
 use async_ffi::{ContextExt, FfiFuture, FfiPoll};
 use futures_core::Stream;
@@ -113,14 +112,15 @@ impl Instance {
 pub struct Incoming {
     /// `None` after the end.
     raw: Option<RawStreamBox>,
-    fetched: IntoIter<RawEvent>,
+    /// What was fetched and not yet asked for, the next one last. It keeps its memory from one batch to the next.
+    fetched: RVec<RawEvent>,
 }
 
 impl Incoming {
     fn from_raw(raw: RawStreamBox) -> Self {
         Self {
             raw: Some(raw),
-            fetched: RVec::new().into_iter(),
+            fetched: RVec::new(),
         }
     }
 
@@ -128,21 +128,22 @@ impl Incoming {
         let Some(raw) = &mut self.raw else {
             return Poll::Ready(Ok(0));
         };
-        let mut events = RVec::new();
-        let polled = context.with_ffi_context(|context| raw.poll_next(context, BATCH, &mut events));
-        let fetched = match polled {
+        let fetched = &mut self.fetched;
+        let polled = context.with_ffi_context(|context| raw.poll_next(context, BATCH, fetched));
+        let count = match polled {
             FfiPoll::Pending => return Poll::Pending,
-            FfiPoll::Ready(RResult::ROk(fetched)) => Ok(fetched),
+            FfiPoll::Ready(RResult::ROk(count)) => Ok(count),
             FfiPoll::Ready(RResult::RErr(error)) => Err(error.into()),
             FfiPoll::Panicked => Err(RawErrorPanic("poll").into()),
         };
-        if matches!(fetched, Ok(1..)) {
-            self.fetched = events.into_iter();
+        if matches!(count, Ok(1..)) {
+            self.fetched.reverse();
         } else {
             // After an error there is nothing, whatever stands in the buffer.
+            self.fetched.clear();
             self.raw = None;
         }
-        Poll::Ready(fetched)
+        Poll::Ready(count)
     }
 }
 
@@ -154,7 +155,7 @@ impl Stream for Incoming {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
-            if let Some(event) = self.fetched.next() {
+            if let Some(event) = self.fetched.pop() {
                 return Poll::Ready(Some(ChatEvent::try_from(event)));
             }
             match ready!(self.poll_fetch(context)) {
