@@ -4,7 +4,7 @@ use std::future::Future;
 use std::io::{self, IsTerminal, Read};
 
 use plugin_api::{ChatEvent, ChatReply, ChatRequest, Error, Message};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cli::{Chat, Global};
 use crate::conversation;
@@ -141,13 +141,23 @@ pub async fn answer(active: &Active, request: &ChatRequest, args: &Chat) -> Resu
         terminal::say_styled(FAINT, &format!("note: {}", terminal::clean(&notice.message)));
     }
     if args.json {
-        let json = serde_json::to_string(&reply).unwrap_or_default();
-        screen.raw(&format!("{json}\n"));
+        screen.raw(&format!("{}\n", flat(&reply)));
     }
     if !args.quiet {
         terminal::say_styled(FAINT, &terminal::footer(&reply.done));
     }
     Ok(reply)
+}
+
+/// A reply as one flat object, for programs.
+fn flat(reply: &ChatReply) -> Value {
+    let mut object = serde_json::to_value(reply).unwrap_or_default();
+    if let Some(members) = object.as_object_mut()
+        && let Some(Value::Object(done)) = members.shift_remove("done")
+    {
+        members.extend(done);
+    }
+    object
 }
 
 async fn streamed(active: &Active, request: &ChatRequest, screen: &mut Screen) -> Result<ChatReply, Error> {

@@ -230,7 +230,6 @@ pub struct ChatReply {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notices: Vec<Notice>,
     /// How the answer ended.
-    #[serde(flatten)]
     pub done: Done,
 }
 

@@ -69,14 +69,19 @@ pub async fn send(settings: &Settings, request: Prepared, begun: Instant) -> Res
     );
     let sending = settings
         .client
-        .post(format!("{}/chat/completions", settings.base_url))
+        .post(settings.chat_url.clone())
         .headers(headers)
         .body(request.body)
         .send();
-    let limit = Duration::from_millis(timeouts.first_token_ms.min(timeouts.total_ms));
-    let sent = within(limit, begun, sending).await;
-    let response = sent
-        .ok_or_else(|| failure::timed_out("the service did not begin to answer", limit, "firstTokenMs"))?
+    let (limit_ms, option) = if timeouts.total_ms < timeouts.first_token_ms {
+        (timeouts.total_ms, "totalMs")
+    } else {
+        (timeouts.first_token_ms, "firstTokenMs")
+    };
+    let limit = Duration::from_millis(limit_ms);
+    let response = within(limit, begun, sending)
+        .await
+        .ok_or_else(|| failure::timed_out("the service did not begin to answer", limit, option))?
         .map_err(|cause| failure::from_transport(&cause, &settings.base_url))?;
     let status = response.status().as_u16();
     if status == 200 {

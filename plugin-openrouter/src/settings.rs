@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use plugin_api::{Config, Error, ErrorKind, Problem};
+use reqwest::Url;
 use reqwest::header::HeaderValue;
 use serde::Deserialize;
 use serde_json::Value;
@@ -29,6 +30,8 @@ pub struct Settings {
     key: Option<Key>,
     /// Without a slash at its end.
     pub base_url: String,
+    /// Where chat requests go: parsed once.
+    pub chat_url: Url,
     pub client: reqwest::Client,
 }
 
@@ -55,7 +58,10 @@ impl Settings {
             }
             _ => http::client(&base_url, connect_ms)?,
         };
+        let chat_url = Url::parse(&format!("{base_url}/chat/completions"))
+            .map_err(|_| Error::new(ErrorKind::CONFIG, "the address of the service is not one"))?;
         Ok(Arc::new(Self {
+            chat_url,
             options,
             environment: config.environment.clone(),
             key,
