@@ -1,16 +1,15 @@
-//! One answer: the request, its events on the way to the terminal, and what is said below it.
+//! `agent-host chat`: what is asked, and whether it is one question or a conversation.
 
-use std::future::Future;
 use std::io::{self, IsTerminal, Read};
 
-use plugin_api::{ChatEvent, ChatReply, ChatRequest, Error, Message};
-use serde_json::{Value, json};
+use plugin_api::Message;
 
+use crate::answer::{Interrupts, answer, report, request};
 use crate::cli::{Chat, Global};
 use crate::conversation;
 use crate::exit::{Exit, Failure};
-use crate::setup::{Active, Setup};
-use crate::terminal::{self, Cleaner, FAINT};
+use crate::setup::Setup;
+use crate::terminal;
 
 /// The most that standard input may add to a prompt, in bytes.
 const MAX_INPUT_BYTES: u64 = 16 << 20;
@@ -82,186 +81,4 @@ fn prompt(words: &[String]) -> Result<Option<String>, Failure> {
         }
     }
     Ok((!parts.is_empty()).then(|| parts.join("\n\n")))
-}
-
-/// A request for these messages.
-pub fn request(tier: Option<&str>, model: Option<&str>, messages: &[Message]) -> Result<ChatRequest, Error> {
-    let mut request = ChatRequest::new(messages)?;
-    request.tier = tier.map(str::to_owned);
-    request.model = model.map(str::to_owned);
-    Ok(request)
-}
-
-/// Ctrl-C, as an event. It is listened to from the beginning: until then it would end the program.
-pub struct Interrupts {
-    #[cfg(unix)]
-    signal: tokio::signal::unix::Signal,
-    #[cfg(windows)]
-    signal: tokio::signal::windows::CtrlC,
-}
-
-impl Interrupts {
-    pub fn listen() -> Result<Self, Failure> {
-        #[cfg(unix)]
-        let signal = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt());
-        #[cfg(windows)]
-        let signal = tokio::signal::windows::ctrl_c();
-        let failed = |cause| Failure::new(Exit::Internal, format!("Ctrl-C cannot be listened to: {cause}"));
-        Ok(Self {
-            signal: signal.map_err(failed)?,
-        })
-    }
-
-    /// Runs `work` until it ends or Ctrl-C is pressed; `None` then.
-    pub async fn or<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
-        tokio::select! {
-            outcome = work => Some(outcome),
-            _ = self.signal.recv() => None,
-        }
-    }
-}
-
-/// Gets one answer and prints it the way `args` asks for.
-///
-/// - Errors: the plugin's. What had arrived is on the screen by then.
-pub async fn answer(active: &Active, request: &ChatRequest, args: &Chat) -> Result<ChatReply, Error> {
-    let mut screen = Screen::new(args);
-    let shown = if args.no_stream {
-        let reply = active.plugin.chat(request).await;
-        if let Ok(reply) = &reply {
-            screen.text(&reply.text);
-        }
-        reply
-    } else {
-        streamed(active, request, &mut screen).await
-    };
-    screen.end_line();
-    let reply = shown?;
-    for notice in &reply.notices {
-        terminal::say_styled(FAINT, &format!("note: {}", terminal::clean(&notice.message)));
-    }
-    if args.json {
-        screen.raw(&format!("{}\n", flat(&reply)));
-    }
-    if !args.quiet {
-        terminal::say_styled(FAINT, &terminal::footer(&reply.done));
-    }
-    Ok(reply)
-}
-
-/// A reply as one flat object, for programs.
-fn flat(reply: &ChatReply) -> Value {
-    let mut object = serde_json::to_value(reply).unwrap_or_default();
-    if let Some(members) = object.as_object_mut()
-        && let Some(Value::Object(done)) = members.shift_remove("done")
-    {
-        members.extend(done);
-    }
-    object
-}
-
-async fn streamed(active: &Active, request: &ChatRequest, screen: &mut Screen) -> Result<ChatReply, Error> {
-    let mut events = active.plugin.stream(request).await?;
-    let mut reply = ChatReply::default();
-    while let Some(event) = events.next().await {
-        let event = match event {
-            Ok(event) => event,
-            Err(mut error) => {
-                if error.details.partial_text.is_none() && !reply.text.is_empty() {
-                    error.details.partial_text = Some(reply.text);
-                }
-                return Err(error);
-            }
-        };
-        match &event {
-            ChatEvent::Text(text) => screen.text(text),
-            ChatEvent::Reasoning(text) => screen.reasoning(text),
-            _ => {}
-        }
-        reply.add(event);
-        if screen.is_gone {
-            break;
-        }
-    }
-    Ok(reply)
-}
-
-/// Where an answer appears: the text on stdout, the reasoning on a terminal's stderr.
-struct Screen {
-    text: Cleaner,
-    thoughts: Cleaner,
-    shows_text: bool,
-    shows_thoughts: bool,
-    /// The last thing written did not end a line.
-    line_open: bool,
-    thinking: bool,
-    /// Nobody reads stdout any more.
-    is_gone: bool,
-}
-
-impl Screen {
-    fn new(args: &Chat) -> Self {
-        Self {
-            text: Cleaner::default(),
-            thoughts: Cleaner::default(),
-            shows_text: !args.json,
-            shows_thoughts: !args.json && !args.quiet && terminal::stderr_is_terminal(),
-            line_open: false,
-            thinking: false,
-            is_gone: false,
-        }
-    }
-
-    fn text(&mut self, text: &str) {
-        if !self.shows_text {
-            return;
-        }
-        if self.thinking {
-            self.thinking = false;
-            terminal::say("");
-        }
-        let clean = self.text.clean(text);
-        if let Some(last) = clean.chars().last() {
-            self.line_open = last != '\n';
-            self.raw(&clean);
-        }
-    }
-
-    fn reasoning(&mut self, text: &str) {
-        if self.shows_thoughts {
-            self.thinking = true;
-            let clean = self.thoughts.clean(text);
-            // Without a line end: the next piece goes on where this one ended.
-            let _ = io::Write::write_fmt(&mut anstream::stderr(), format_args!("{FAINT}{clean}{FAINT:#}"));
-        }
-    }
-
-    fn raw(&mut self, text: &str) {
-        // A reader that went away, as `head` does, ends the answer and is no error.
-        self.is_gone |= terminal::print_answer(text).is_err();
-    }
-
-    fn end_line(&mut self) {
-        if self.thinking {
-            self.thinking = false;
-            terminal::say("");
-        }
-        if self.line_open {
-            self.line_open = false;
-            self.raw("\n");
-        }
-    }
-}
-
-/// What a failed call leaves: the error, and for programs the same as JSON.
-pub fn report(error: Error, args: &Chat) -> Failure {
-    let has_partial_text = error.details.partial_text.is_some();
-    let failure = Failure::from(error);
-    if args.json {
-        let json = json!({"error": failure.details});
-        let _ = terminal::print_answer(&format!("{json}\n"));
-    } else if has_partial_text {
-        terminal::say("the answer above is not complete");
-    }
-    failure
 }

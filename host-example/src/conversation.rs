@@ -15,7 +15,7 @@ use rustyline::history::FileHistory;
 use rustyline::{Config, Editor, ExternalPrinter};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use crate::chat::{self, Interrupts};
+use crate::answer::{self, Interrupts};
 use crate::cli::{Chat, Global};
 use crate::exit::{Exit, Failure};
 use crate::places::Places;
@@ -165,18 +165,18 @@ impl Conversation {
     /// as it came, because it is on the screen; what failed before its first word is taken back.
     async fn say(&mut self, text: &str, args: &Chat) {
         self.messages.push(Message::user(text));
-        let request = match chat::request(self.tier.as_deref(), self.model.as_deref(), &self.messages) {
+        let request = match answer::request(self.tier.as_deref(), self.model.as_deref(), &self.messages) {
             Ok(request) => request,
             Err(error) => return terminal::say(&Failure::from(error).to_string()),
         };
-        match self.interrupts.or(chat::answer(&self.active, &request, args)).await {
+        match self.interrupts.or(answer::answer(&self.active, &request, args)).await {
             Some(Ok(reply)) => self.messages.push(Message::text("assistant", reply.text)),
             Some(Err(error)) => {
                 match error.details.partial_text.clone() {
                     Some(partial) => self.messages.push(Message::text("assistant", partial)),
                     None => drop(self.messages.pop()),
                 }
-                terminal::say_styled(BAD, &chat::report(error, args).to_string());
+                terminal::say_styled(BAD, &answer::report(error, args).to_string());
             }
             None => {
                 self.messages.pop();

@@ -1,8 +1,8 @@
 //! `agent-host`: a command-line host for plugin-api plugins, to use and to copy.
 //!
 //! A command ([`cli`]) finds its files ([`places`]), its variables and keys ([`environment`]), its [`profile`] and its
-//! [`plugins`]; [`setup`] puts them together to a plugin that answers. [`chat`] gets one answer, [`conversation`] many;
-//! [`terminal`] prints. No code here knows a provider: what differs between providers, their plugins tell.
+//! [`plugins`]; [`setup`] puts them together to a plugin that answers. [`chat`] asks once, [`conversation`] again and
+//! again, [`answer`] gets each answer to the screen, [`terminal`] prints. No code here knows a provider: what differs between providers, their plugins tell.
 
 // In the order in which data travels.
 mod cli;
@@ -13,6 +13,7 @@ mod plugins;
 mod setup;
 mod chat;
 mod conversation;
+mod answer;
 mod tiers;
 mod plugin_command;
 mod profile_command;

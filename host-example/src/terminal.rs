@@ -86,6 +86,11 @@ pub fn stderr_is_terminal() -> bool {
     io::stderr().is_terminal()
 }
 
+/// Whether a line on stderr can be taken back.
+pub fn stderr_has_cursor() -> bool {
+    stderr_is_terminal() && std::env::var_os("TERM").is_none_or(|name| name != "dumb")
+}
+
 /// The line below an answer: model, provider, times, tokens, cost. What is unknown is said to be unknown.
 pub fn footer(done: &Done) -> String {
     let mut parts = Vec::new();

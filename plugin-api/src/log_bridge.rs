@@ -4,6 +4,7 @@
 //! asks the host before it formats anything: a disabled level costs one call.
 
 use std::fmt::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Map, Value};
 use tracing_core::field::{Field, Visit};
@@ -13,12 +14,21 @@ use tracing_core::{Dispatch, Event, Interest, Metadata, Subscriber, dispatcher};
 use crate::abi::Host;
 use crate::services::Level;
 
-/// Makes `host` the listener of this copy of `tracing`. The first host stays: all instances of a plugin live in one
-/// process and so with one log.
-pub fn install(host: Host) {
-    if !dispatcher::has_been_set() {
+/// Whether this copy of `tracing` belongs to a plugin alone, as it does in a library of its own. A plugin that is linked
+/// into its host shares the host's, and needs no bridge.
+static IS_OURS: AtomicBool = AtomicBool::new(false);
+
+/// Says that this copy of `tracing` belongs to a plugin alone.
+pub fn allow() {
+    IS_OURS.store(true, Ordering::Relaxed);
+}
+
+/// Makes `host` the listener of this copy of `tracing`, where that is allowed. The first host stays: all instances of a
+/// plugin live in one process and so with one log.
+pub fn install(host: &Host) {
+    if IS_OURS.load(Ordering::Relaxed) && !dispatcher::has_been_set() {
         // Losing a race against another instance is the same as coming second.
-        let _ = dispatcher::set_global_default(Dispatch::new(Bridge { host }));
+        let _ = dispatcher::set_global_default(Dispatch::new(Bridge { host: host.clone() }));
     }
 }
 

@@ -12,6 +12,7 @@ mod options;
 mod tiers;
 mod base_url;
 mod check;
+mod client;
 mod settings;
 mod request;
 mod http;

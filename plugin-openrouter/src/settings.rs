@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::base_url::base_url_problem;
-use crate::http;
+use crate::client::client;
 use crate::options::Options;
 
 /// The variables that may hold the key, in order.
@@ -56,7 +56,7 @@ impl Settings {
             Some(former) if former.base_url == base_url && former.options.timeouts.connect_ms == connect_ms => {
                 former.client.clone()
             }
-            _ => http::client(&base_url, connect_ms)?,
+            _ => client(&base_url, connect_ms)?,
         };
         let chat_url = Url::parse(&format!("{base_url}/chat/completions"))
             .map_err(|_| Error::new(ErrorKind::CONFIG, "the address of the service is not one"))?;
@@ -157,7 +157,11 @@ fn read_key(environment: &BTreeMap<String, String>, any_form: bool) -> Result<Op
             "copy it again; was it copied from a formatted text?",
         );
     }
-    if !any_form && !trimmed.starts_with("sk-or-") {
+    let has_usual_form = trimmed.starts_with("sk-or-");
+    if any_form && !has_usual_form {
+        tracing::warn!(variable, "the key does not begin with `sk-or-`; it is sent as it is");
+    }
+    if !any_form && !has_usual_form {
         return refused(
             "expected it to begin with `sk-or-`",
             "is it the key of another service? If it is right as it is, set `allowAnyKey` in the profile",

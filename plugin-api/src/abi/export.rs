@@ -1,13 +1,10 @@
 //! What [`crate::export_plugin!`] expands to: the entry symbol, and the manifest as data in the file.
 
-use std::sync::Once;
-
 pub use abi_stable::library::{__call_root_module_loader as call_root_module_loader, LibHeader, RootModuleResult};
 
 use super::guard::note_panics_instead_of_printing;
 use super::serve::raw_module_of;
 use super::traits::RawModule_Ref;
-use super::visit::Host;
 use crate::log_bridge;
 use crate::provider::Provider;
 
@@ -18,19 +15,9 @@ pub const MANIFEST_SECTIONS: [&str; 2] = [".plugin_manifest", "__plugin_mf"];
 /// What runs when the library is asked for its root: this copy of the code is alone in its file, so it may own the
 /// process-wide state of its own copies of `std` and `tracing`.
 pub fn root_of<P: Provider>() -> RawModule_Ref {
-    LOADED.call_once(|| {});
+    log_bridge::allow();
     note_panics_instead_of_printing();
     raw_module_of::<P>()
-}
-
-static LOADED: Once = Once::new();
-
-/// Sends this copy's `tracing` events to `host`. A plugin that is linked into the host shares the host's `tracing`
-/// and needs no bridge.
-pub(super) fn bridge_logs(host: &Host) {
-    if LOADED.is_completed() {
-        log_bridge::install(host.clone());
-    }
 }
 
 /// Makes a library loadable as a plugin: `export_plugin!(TheProvider);`, once, in a crate of type `cdylib`.

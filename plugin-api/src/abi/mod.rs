@@ -3,7 +3,7 @@
 //! Everything here is plumbing. It is built on `abi_stable` and `async-ffi`, which are named nowhere else, so that
 //! replacing them is a change of this folder. The rest of the crate, authors and hosts see ordinary Rust types.
 //!
-//! Two rules hold in every file: no panic passes from one side to the other ([`guard`]), and nothing by value
+//! Two rules hold in every file: no panic passes from one side to the other (`guard`), and nothing by value
 //! changes its shape within a major version (`layout.txt` beside the crate's manifest; its test says what may grow).
 
 #![expect(

@@ -17,10 +17,11 @@ use super::traits::{
     RawHost, RawHost_TO, RawHostBox, RawModule, RawModule_Ref, RawPlugin, RawPlugin_TO, RawPluginBox, RawStream,
     RawStream_TO, RawStreamBox,
 };
-use super::types::{ErrorKind, Payload, RawError, RawEvent};
+use super::types::{Payload, RawError, RawEvent};
 use super::visit::{Host, Module};
 use crate::chat::EventStream;
 use crate::error::Error;
+use crate::log_bridge;
 use crate::manifest;
 use crate::provider::{self, Provider};
 use crate::services::{HostServices, Level};
@@ -50,7 +51,7 @@ extern "C" fn manifest_of<P: Provider>() -> RStr<'static> {
 extern "C" fn create<P: Provider>(host: RawHostBox, config: RStr<'_>) -> RResult<RawPluginBox, RawError> {
     let created = caught(Side::Plugin, "create", || {
         let host = Host::from_raw(host);
-        super::export::bridge_logs(&host);
+        log_bridge::install(&host);
         P::create(host, config.as_str())
     });
     match created {
@@ -232,15 +233,3 @@ impl RawHost for HostAdapter {
         Guarded::new(Side::Host, "call", answer).into_ffi()
     }
 }
-
-impl From<RawErrorPanic> for Error {
-    fn from(RawErrorPanic(what): RawErrorPanic) -> Self {
-        Error::new(
-            ErrorKind::INTERNAL,
-            format!("the other side ended `{what}` with a panic"),
-        )
-    }
-}
-
-/// A poll that reports a panic which the guard of the other side did not catch.
-pub struct RawErrorPanic(pub &'static str);

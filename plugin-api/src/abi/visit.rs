@@ -11,9 +11,9 @@ use async_ffi::{ContextExt, FfiFuture, FfiPoll};
 use futures_core::Stream;
 
 use super::guard::{Side, caught};
-use super::serve::{RawErrorPanic, raw_host_of};
+use super::serve::raw_host_of;
 use super::traits::{RawHostBox, RawModule_Ref, RawPluginBox, RawStreamBox};
-use super::types::{Payload, RawError, RawEvent};
+use super::types::{ErrorKind, Payload, RawError, RawEvent};
 use crate::chat::ChatEvent;
 use crate::error::Error;
 use crate::services::{HostServices, Level};
@@ -134,7 +134,8 @@ impl Incoming {
             FfiPoll::Pending => return Poll::Pending,
             FfiPoll::Ready(RResult::ROk(count)) => Ok(count),
             FfiPoll::Ready(RResult::RErr(error)) => Err(error.into()),
-            FfiPoll::Panicked => Err(RawErrorPanic("poll").into()),
+            // Only a peer whose own guards are missing answers so.
+            FfiPoll::Panicked => Err(Error::new(ErrorKind::INTERNAL, "the plugin panicked in `poll`")),
         };
         if matches!(count, Ok(1..)) {
             self.fetched.reverse();

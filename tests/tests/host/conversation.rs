@@ -154,3 +154,18 @@ fn a_tier_is_chosen_by_name() {
     typist.types("/nonsense");
     typist.sees("there is no command `/nonsense`; /help shows them");
 }
+
+#[test]
+fn a_long_wait_is_told_and_taken_back() {
+    let bench = Bench::with_profile(&profile(r#""model": "acme/slow""#));
+    let slow = Script {
+        start_delay_ms: 900,
+        ..Script::text("At last.")
+    };
+    bench.service.script("acme/slow", slow);
+    let mut typist = conversation(&bench);
+    typist.types("Hello");
+    typist.sees("… waiting for the model");
+    typist.sees("At last.");
+    typist.sees("acme/slow via Sandbox");
+}
