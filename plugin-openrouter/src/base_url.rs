@@ -78,6 +78,16 @@ fn refusal(base_url: &str) -> Option<(String, Option<String>)> {
     ))
 }
 
+/// Whether an address that has no problem is on this machine.
+pub fn is_loopback(base_url: &str) -> bool {
+    let rest = base_url.split_once("://").map_or(base_url, |(_, rest)| rest);
+    let authority = rest.split('/').next().unwrap_or(rest);
+    let host_end = authority
+        .find(']')
+        .map_or_else(|| authority.find(':').unwrap_or(authority.len()), |at| at + 1);
+    host_kind(&authority[..host_end]) == HostKind::Loopback
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum HostKind {
     /// A literal address of 127.0.0.0/8 or `[::1]`.
@@ -141,6 +151,21 @@ mod tests {
             "https://[::1]",
         ] {
             assert_eq!(base_url_problem(base_url), None, "{base_url}");
+        }
+    }
+
+    #[test]
+    fn loopback_is_told_by_the_literal_address() {
+        for base_url in ["http://127.0.0.1", "https://127.1.2.3:8443/api", "http://[::1]:80/v1"] {
+            assert!(is_loopback(base_url), "{base_url}");
+        }
+        for base_url in [
+            "https://openrouter.ai/api/v1",
+            "https://localhost:1",
+            "https://10.0.0.1/",
+            "https://[::1",
+        ] {
+            assert!(!is_loopback(base_url), "{base_url}");
         }
     }
 

@@ -24,6 +24,9 @@ use crate::request;
 use crate::settings::Settings;
 use crate::sse::{self, Frame};
 
+/// Reads without an event after which the thread is given back.
+const MAX_FRUITLESS_READS: u32 = 32;
+
 /// Sends a request and returns the answer in one piece.
 pub async fn chat(settings: Arc<Settings>, request: ChatRequest) -> Result<ChatReply, Error> {
     let (head, begun) = begin(&settings, &request, false).await?;
@@ -149,9 +152,8 @@ impl Answer {
             failure: None,
             limits: Limits::new(timeouts, begun),
         };
-        let before = answer.ready.len();
         let read = answer.reader.frame(body, &mut answer.ready);
-        answer.note_first_token(before);
+        answer.note_first_token();
         match read {
             Ok(()) => answer.finish(),
             Err(error) => answer.fail(error),
@@ -162,7 +164,6 @@ impl Answer {
     /// Reads what a piece of the body holds.
     fn read(&mut self, piece: &Bytes) {
         self.frames.push(piece);
-        let before = self.ready.len();
         while let Some(frame) = self.frames.next_frame() {
             match frame {
                 Ok(Frame::Comment(text)) => {
@@ -170,13 +171,13 @@ impl Answer {
                         .push_back(ChatEvent::KeepAlive(sse::text(text).trim().into()));
                 }
                 Ok(Frame::Event { data: b"[DONE]", .. }) => {
-                    self.note_first_token(before);
+                    self.note_first_token();
                     return self.finish();
                 }
                 Ok(Frame::Event { data: b"", .. }) => {}
                 Ok(Frame::Event { data, .. }) => {
                     if let Err(error) = self.reader.frame(data, &mut self.ready) {
-                        self.note_first_token(before);
+                        self.note_first_token();
                         return self.fail(error);
                     }
                 }
@@ -186,7 +187,7 @@ impl Answer {
                 }
             }
         }
-        self.note_first_token(before);
+        self.note_first_token();
     }
 
     /// The body has ended without `[DONE]`. An answer whose finish reason was seen is whole all the same.
@@ -209,15 +210,16 @@ impl Answer {
         self.finish();
     }
 
-    fn note_first_token(&mut self, before: usize) {
-        let is_token = |event: &ChatEvent| matches!(event, ChatEvent::Text(_) | ChatEvent::Reasoning(_));
-        if self.limits.first_token.is_none() && self.ready.iter().skip(before).any(is_token) {
+    fn note_first_token(&mut self) {
+        if self.limits.first_token.is_none() && self.reader.has_begun() {
             self.limits.first_token();
         }
     }
 
     fn finish(&mut self) {
-        self.body = None;
+        if let Some(body) = self.body.take() {
+            body.drain(&self.limits.runtime);
+        }
         match self.reader.finish(&mut self.ready) {
             Ok(mut done) => {
                 done.duration_ms = milliseconds(self.limits.begun.elapsed());
@@ -239,6 +241,7 @@ impl Stream for Answer {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
+        let mut fruitless_reads = 0;
         loop {
             if let Some(event) = this.ready.pop_front() {
                 return Poll::Ready(Some(Ok(event)));
@@ -257,6 +260,18 @@ impl Stream for Answer {
                         if this.body.is_some() {
                             this.read(&piece);
                         }
+                    }
+                    if this.body.is_some()
+                        && let Some(error) = this.limits.total_passed()
+                    {
+                        let error = this.reader.attach_partial(error);
+                        this.fail(error);
+                    }
+                    fruitless_reads += 1;
+                    if fruitless_reads > MAX_FRUITLESS_READS && this.ready.is_empty() && this.failure.is_none() {
+                        // A flood without events must not keep the host's thread from everything else.
+                        context.waker().wake_by_ref();
+                        return Poll::Pending;
                     }
                 }
                 Poll::Ready(Arrived::End) => this.read_end(),
@@ -283,6 +298,9 @@ impl Stream for Answer {
         }
     }
 }
+
+/// What is said when the total time has passed.
+const INCOMPLETE: &str = "the answer was not complete";
 
 /// The time limits of one answer. Silence is counted while somebody waits, so a host that is slow to poll is never taken
 /// for a service that is silent.
@@ -326,12 +344,7 @@ impl Limits {
     fn due(&self, waiting_since: Instant) -> (Instant, &'static str, u64, &'static str) {
         let milliseconds = |limit_ms: u64| Duration::from_millis(limit_ms);
         let total_ms = self.timeouts.total_ms;
-        let total = (
-            self.begun + milliseconds(total_ms),
-            "the answer was not complete",
-            total_ms,
-            "totalMs",
-        );
+        let total = (self.begun + milliseconds(total_ms), INCOMPLETE, total_ms, "totalMs");
         let idle_ms = self.timeouts.idle_ms;
         let idle = (
             waiting_since + milliseconds(idle_ms),
@@ -353,6 +366,12 @@ impl Limits {
             }
         };
         if total.0 < silent.0 { total } else { silent }
+    }
+
+    /// The error of the total time, once it has passed: it holds also while there is always something to read.
+    fn total_passed(&self) -> Option<Error> {
+        let limit = Duration::from_millis(self.timeouts.total_ms);
+        (self.begun.elapsed() >= limit).then(|| failure::timed_out(INCOMPLETE, limit, "totalMs"))
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Error> {

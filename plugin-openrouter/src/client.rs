@@ -9,6 +9,8 @@ use plugin_api::{Error, ErrorKind};
 use rustls::ClientConfig;
 use rustls_platform_verifier::BuilderVerifierExt;
 
+use crate::base_url::is_loopback;
+
 /// A client for the service at `base_url`.
 ///
 /// - Errors: `internal` if TLS cannot be set up.
@@ -19,8 +21,8 @@ pub fn client(base_url: &str, connect_ms: u64) -> Result<reqwest::Client, Error>
     let tls = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|_| failed("no protocol version in common"))?;
-    let loopback = base_url.starts_with("http://");
-    let tls = if loopback {
+    let in_the_clear = base_url.starts_with("http://");
+    let tls = if in_the_clear {
         // Reading the system's certificates takes ten milliseconds that nobody needs here.
         tls.with_root_certificates(rustls::RootCertStore::empty())
             .with_no_client_auth()
@@ -36,9 +38,13 @@ pub fn client(base_url: &str, connect_ms: u64) -> Result<reqwest::Client, Error>
         .redirect(reqwest::redirect::Policy::none())
         // Its cause is a connection that closed while idle, which this project's own policy must see.
         .retry(reqwest::retry::never())
-        .https_only(!loopback)
+        .https_only(!in_the_clear)
         .tcp_keepalive(Duration::from_secs(30))
         .referer(false);
-    let builder = if loopback { builder.no_proxy() } else { builder };
+    let builder = if is_loopback(base_url) {
+        builder.no_proxy()
+    } else {
+        builder
+    };
     builder.build().map_err(|_| failed("the client could not be made"))
 }

@@ -40,7 +40,8 @@ fn meaning_of(status: u16) -> Meaning {
         ),
         404 => (
             ErrorKind::NOT_FOUND,
-            "check the model id at https://openrouter.ai/models, and whether the provider preferences leave any provider",
+            "check the model id at https://openrouter.ai/models, whether the provider preferences leave any provider, \
+             and the base URL if it was changed",
         ),
         408 | 504 | 524 => (ErrorKind::TIMEOUT, "try again, or choose another model"),
         413 => (

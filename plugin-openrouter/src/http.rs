@@ -36,7 +36,8 @@ pub async fn send(settings: &Settings, request: Prepared, begun: Instant) -> Res
         .headers(headers)
         .body(request.body)
         .send();
-    let (limit_ms, option) = if timeouts.total_ms < timeouts.first_token_ms {
+    // An answer in one piece has no first token: its head comes when all of it is there.
+    let (limit_ms, option) = if !request.stream || timeouts.total_ms < timeouts.first_token_ms {
         (timeouts.total_ms, "totalMs")
     } else {
         (timeouts.first_token_ms, "firstTokenMs")

@@ -7,18 +7,24 @@
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::Body as _;
+use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
 /// Bytes that may wait to be read; beyond that, nothing more is taken off the network.
 const MAX_WAITING_BYTES: usize = 256 << 10;
 
+/// How long a connection is read on after its answer was complete, so that it can serve another.
+const DRAIN_LIMIT: Duration = Duration::from_millis(100);
+
 /// The reading end. Dropping it closes the connection.
 pub struct Intake {
     shared: Arc<Mutex<Shared>>,
     task: AbortHandle,
+    is_draining: bool,
 }
 
 #[derive(Default)]
@@ -33,6 +39,8 @@ struct Shared {
     reader: Option<Waker>,
     /// The task, while too much is waiting.
     writer: Option<Waker>,
+    /// Nobody reads any more; what still comes is thrown away.
+    is_draining: bool,
 }
 
 /// What a look at an [`Intake`] finds.
@@ -55,6 +63,7 @@ impl Intake {
         Self {
             shared,
             task: task.abort_handle(),
+            is_draining: false,
         }
     }
 
@@ -80,11 +89,33 @@ impl Intake {
         }
         Poll::Pending
     }
+
+    /// Ends the reading of an answer that is complete. What is left of the body, as a rule its closing mark, is read and
+    /// thrown away for a moment: a connection whose body was read to its end can be used again.
+    pub fn drain(mut self, runtime: &Handle) {
+        let mut shared = lock(&self.shared);
+        if shared.has_ended {
+            return;
+        }
+        shared.is_draining = true;
+        if let Some(writer) = shared.writer.take() {
+            writer.wake();
+        }
+        drop(shared);
+        self.is_draining = true;
+        let task = self.task.clone();
+        runtime.spawn(async move {
+            tokio::time::sleep(DRAIN_LIMIT).await;
+            task.abort();
+        });
+    }
 }
 
 impl Drop for Intake {
     fn drop(&mut self) {
-        self.task.abort();
+        if !self.is_draining {
+            self.task.abort();
+        }
     }
 }
 
@@ -96,6 +127,7 @@ impl Writer {
     fn hand_over(&self, arrived: Result<Bytes, Arrived>) -> bool {
         let mut shared = lock(&self.0);
         match arrived {
+            Ok(_) if shared.is_draining => {}
             Ok(piece) => {
                 shared.waiting_bytes += piece.len();
                 shared.pieces.push(piece);
@@ -145,7 +177,7 @@ async fn take_in(body: reqwest::Body, writer: Writer) {
 /// Waits until there is room for more.
 fn room(shared: &Mutex<Shared>, context: &mut Context<'_>) -> Poll<()> {
     let mut shared = lock(shared);
-    if shared.waiting_bytes < MAX_WAITING_BYTES {
+    if shared.waiting_bytes < MAX_WAITING_BYTES || shared.is_draining {
         return Poll::Ready(());
     }
     shared.writer = Some(context.waker().clone());

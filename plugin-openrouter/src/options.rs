@@ -240,8 +240,16 @@ impl Options {
         preferences
     }
 
+    /// The settings that hold for a tier: its own, or those of the tier that it follows. Whoever gets that tier's model
+    /// gets what was demanded of it, too.
     fn settings_of(&self, tier: Option<Tier>) -> Option<&TierOptions> {
-        self.tier_entry(tier?)?.1.settings()
+        let mut tier = tier?;
+        loop {
+            match self.tier_entry(tier) {
+                Some((_, entry)) => return entry.settings(),
+                None => tier = tier.parent()?,
+            }
+        }
     }
 }
 
@@ -491,5 +499,18 @@ mod tests {
                 "allow_fallbacks": true, "data_collection": "deny", "zdr": true,
             }),
         );
+    }
+
+    #[test]
+    fn a_tier_that_follows_another_follows_its_demands_too() {
+        let options = parsed(json!({
+            "tiers": {
+                "TEXT_LARGE": {"model": "a/b", "providerPreferences": {"zdr": true}},
+                "RESPONSE_HANDLER": "c/d",
+            },
+        }));
+        let zdr = |tier| options.preferences_for(Some(tier)).to_wire().get("zdr").cloned();
+        assert_eq!(zdr(Tier::TextMega), Some(json!(true)));
+        assert_eq!((zdr(Tier::ResponseHandler), zdr(Tier::TextSmall)), (None, None));
     }
 }

@@ -45,8 +45,11 @@ struct Chunk<'a> {
 
 #[derive(Deserialize)]
 struct Choice<'a> {
-    #[serde(borrow, default, alias = "message")]
+    #[serde(borrow, default)]
     delta: Option<Delta<'a>>,
+    /// What a whole reply has instead of a delta.
+    #[serde(borrow, default)]
+    message: Option<Delta<'a>>,
     #[serde(borrow, default)]
     finish_reason: Option<Str<'a>>,
     #[serde(borrow, default)]
@@ -59,8 +62,11 @@ struct Choice<'a> {
 struct Delta<'a> {
     #[serde(borrow, default)]
     content: Option<Str<'a>>,
-    #[serde(borrow, default, alias = "reasoning_content")]
+    #[serde(borrow, default)]
     reasoning: Option<Str<'a>>,
+    /// The same under its name with other services; some providers send both.
+    #[serde(borrow, default)]
+    reasoning_content: Option<Str<'a>>,
     #[serde(borrow, default)]
     tool_calls: Option<Vec<ToolPiece<'a>>>,
 }
@@ -89,6 +95,8 @@ pub struct ReplyReader {
     done: Done,
     text: String,
     tools: BTreeMap<u32, ToolCall>,
+    /// Whether a piece of text, reasoning or a tool call has come.
+    has_begun: bool,
     /// A key that no message may repeat.
     secret: String,
 }
@@ -120,6 +128,11 @@ impl ReplyReader {
             Some(chunk) => self.chunk(chunk, events),
             None => self.odd_frame(data, events),
         }
+    }
+
+    /// Whether a piece of text, reasoning or a tool call has come.
+    pub fn has_begun(&self) -> bool {
+        self.has_begun
     }
 
     /// The whole text that arrived, for an error that ends the answer.
@@ -169,7 +182,7 @@ impl ReplyReader {
         let mut failure = chunk.error;
         for choice in chunk.choices {
             failure = failure.or(choice.error);
-            if let Some(delta) = choice.delta {
+            if let Some(delta) = choice.delta.or(choice.message) {
                 self.delta(delta, events)?;
             }
             if let Some(Str(reason)) = choice.finish_reason
@@ -186,27 +199,30 @@ impl ReplyReader {
         }
         match failure {
             Some(object) => Err(self.reported(object)),
-            None if self.done.finish_reason == "error" => {
-                let error = Error::new(ErrorKind::UNAVAILABLE, "the service ended the answer with an error");
-                Err(self.attach_partial(error))
-            }
-            None => Ok(()),
+            None => self.check_finish_reason(),
         }
     }
 
     fn delta(&mut self, delta: Delta<'_>, events: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
-        if let Some(Str(reasoning)) = delta.reasoning
+        if let Some(Str(reasoning)) = delta.reasoning.or(delta.reasoning_content)
             && !reasoning.is_empty()
         {
+            self.has_begun = true;
             events.push_back(ChatEvent::Reasoning(owned(reasoning)));
         }
         if let Some(Str(content)) = delta.content
             && !content.is_empty()
         {
+            self.has_begun = true;
             self.text.push_str(&content);
             events.push_back(ChatEvent::Text(owned(content)));
         }
-        for (position, piece) in delta.tool_calls.into_iter().flatten().enumerate() {
+        self.tool_pieces(delta.tool_calls.unwrap_or_default())
+    }
+
+    fn tool_pieces(&mut self, pieces: Vec<ToolPiece<'_>>) -> Result<(), Error> {
+        self.has_begun |= !pieces.is_empty();
+        for (position, piece) in pieces.into_iter().enumerate() {
             self.tool_piece(position, piece)?;
         }
         Ok(())
@@ -247,6 +263,15 @@ impl ReplyReader {
         Ok(())
     }
 
+    /// An error may be told by the finish reason alone.
+    fn check_finish_reason(&self) -> Result<(), Error> {
+        if self.done.finish_reason != "error" {
+            return Ok(());
+        }
+        let error = Error::new(ErrorKind::UNAVAILABLE, "the service ended the answer with an error");
+        Err(self.attach_partial(error))
+    }
+
     fn usage(&mut self, usage: &RawValue) {
         // A usage that is not readable is unknown; it must not spoil an answer that is.
         if let Ok(Some(raw)) = serde_json::from_str::<Option<RawUsage<'_>>>(usage.get())
@@ -264,13 +289,15 @@ impl ReplyReader {
     /// A frame that the typed view cannot read: what can be found in it is kept all the same.
     fn odd_frame(&mut self, data: &[u8], events: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
         let text = String::from_utf8_lossy(data);
+        let text = whole_characters(&text);
+        // A mended frame may be readable after all.
+        if let Ok(chunk) = serde_json::from_str::<Chunk<'_>>(&text) {
+            return self.chunk(chunk, events);
+        }
         let Ok(value) = serde_json::from_str::<Value>(&text) else {
             let message = format!("the service sent a frame of {} bytes that is not JSON", data.len());
             return Err(self.attach_partial(Error::new(ErrorKind::PROTOCOL, message)));
         };
-        if let Some(object) = failure::error_object(&value) {
-            return Err(self.attach_partial(failure::from_error_object(object, &self.secret)));
-        }
         for (field, slot) in [
             ("id", &mut self.done.generation_id),
             ("model", &mut self.done.model),
@@ -280,21 +307,75 @@ impl ReplyReader {
                 *slot = Some(text.to_owned());
             }
         }
+        let mut failure = failure::error_object(&value);
         for choice in value["choices"].as_array().into_iter().flatten() {
+            failure = failure.or_else(|| failure::error_object(choice));
             let delta = choice.get("delta").unwrap_or(&choice["message"]);
             for piece in loose_text(&delta["reasoning"]) {
+                self.has_begun = true;
                 events.push_back(ChatEvent::Reasoning(piece.into()));
             }
             for piece in loose_text(&delta["content"]) {
+                self.has_begun = true;
                 self.text.push_str(piece);
                 events.push_back(ChatEvent::text(piece));
+            }
+            for (position, piece) in delta["tool_calls"].as_array().into_iter().flatten().enumerate() {
+                if let Ok(piece) = serde_json::from_str(&piece.to_string()) {
+                    self.has_begun = true;
+                    self.tool_piece(position, piece)?;
+                }
             }
             if let Some(reason) = choice["finish_reason"].as_str().filter(|reason| !reason.is_empty()) {
                 self.done.finish_reason = reason.to_owned();
             }
+            if let Some(reason) = choice["native_finish_reason"].as_str() {
+                self.done.native_finish_reason = Some(reason.to_owned());
+            }
         }
-        Ok(())
+        if let Ok(raw) = serde_json::from_str::<RawUsage<'_>>(&value["usage"].to_string())
+            && let Some(usage) = usage::from_raw(raw)
+        {
+            self.done.usage = Some(usage);
+        }
+        match failure {
+            Some(object) => Err(self.attach_partial(failure::from_error_object(object, &self.secret))),
+            None => self.check_finish_reason(),
+        }
     }
+}
+
+/// The text with `\ud83d` and the like, where the other half of the character is missing, replaced by `\ufffd`: JSON
+/// allows them, Rust's texts do not, and one is no reason to lose an answer.
+fn whole_characters(json: &str) -> Cow<'_, str> {
+    let half_at = |at: usize| {
+        let digits = json.get(at..at + 6)?.strip_prefix(r"\u")?;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    let mut mended = String::new();
+    let (mut kept, mut at) = (0, 0);
+    while let Some(found) = memchr::memchr(b'\\', &json.as_bytes()[at..]) {
+        at += found;
+        match half_at(at) {
+            Some(0xD800..=0xDBFF) if matches!(half_at(at + 6), Some(0xDC00..=0xDFFF)) => at += 12,
+            Some(0xD800..=0xDFFF) => {
+                mended.push_str(&json[kept..at]);
+                mended.push_str(r"\ufffd");
+                at += 6;
+                kept = at;
+            }
+            // Any other escape: the character behind the backslash belongs to it.
+            _ => at += 2,
+        }
+        if at >= json.len() {
+            break;
+        }
+    }
+    if kept == 0 {
+        return Cow::Borrowed(json);
+    }
+    mended.push_str(&json[kept..]);
+    Cow::Owned(mended)
 }
 
 /// The texts in a content that may be a text, or an array of parts.
@@ -313,7 +394,7 @@ fn owned(text: Cow<'_, str>) -> plugin_api::Text {
     }
 }
 
-/// Keeps what is told the first time; chunks repeat it.
+/// Keeps what is told last; chunks repeat it, mostly unchanged.
 fn note(slot: &mut Option<String>, told: Option<Str<'_>>) {
     if let Some(Str(told)) = told
         && slot.as_deref() != Some(&*told)
@@ -486,6 +567,73 @@ mod tests {
         .expect("a whole answer");
         assert_eq!(reply.text, "in parts, and more");
         assert_eq!(reply.done.usage, None);
+    }
+
+    #[test]
+    fn odd_frames_hide_no_error_and_lose_no_tool_call() {
+        let failing = |extra: Value| {
+            let mut choice = json!({"delta": {"content": []}, "finish_reason": "error"});
+            choice
+                .as_object_mut()
+                .expect("an object")
+                .extend(extra.as_object().cloned().unwrap_or_default());
+            read(&[json!({"choices": [choice]})]).expect_err("an error")
+        };
+        assert_eq!(
+            failing(json!({"error": {"code": 502, "message": "gone"}}))
+                .details
+                .status,
+            Some(502)
+        );
+        assert_eq!(failing(json!({})).kind, ErrorKind::UNAVAILABLE);
+        let call = json!([{"index": 0, "id": "c", "function": {"name": "f", "arguments": "{}"}}]);
+        let reply = read(&[
+            piece(json!({"content": [], "tool_calls": call})),
+            json!({"choices": [{"delta": {"content": [{"text": "."}]}, "finish_reason": "stop"}],
+                "usage": {"prompt_tokens": 1, "completion_tokens": 2}}),
+        ])
+        .expect("a whole answer");
+        assert_eq!((reply.text.as_str(), reply.tool_calls.len()), (".", 1));
+        assert_eq!(reply.done.usage.map(|usage| usage.total_tokens), Some(3));
+    }
+
+    #[test]
+    fn reasoning_under_both_of_its_names_is_told_once() {
+        let both = piece(json!({"reasoning": "Hm.", "reasoning_content": "Hm.", "content": "Yes."}));
+        let reply = read(&[both, finish("stop")]).expect("a whole answer");
+        assert_eq!((reply.reasoning.as_str(), reply.text.as_str()), ("Hm.", "Yes."));
+        let other = read(&[piece(json!({"reasoning_content": "Hm."})), finish("stop")]).expect("a whole answer");
+        assert_eq!(other.reasoning, "Hm.");
+    }
+
+    #[test]
+    fn half_a_character_does_not_cost_the_answer() {
+        let rows = [
+            (r"a\ud83db", "a\u{fffd}b"),
+            (r"\ud83d", "\u{fffd}"),
+            (r"\ude00x", "\u{fffd}x"),
+            (r"\ud83d\ude00", "\u{1f600}"),
+            (r"\\ud83d", r"\ud83d"),
+            (r"\ud83d\n", "\u{fffd}\n"),
+            (r"\ud83d\ud83d\ude00", "\u{fffd}\u{1f600}"),
+        ];
+        for (json, text) in rows {
+            let mut events = VecDeque::new();
+            let frame = format!(r#"{{"choices":[{{"delta":{{"content":"{json}"}}}}]}}"#);
+            reader().frame(frame.as_bytes(), &mut events).expect("a readable frame");
+            assert_eq!(Vec::from(events), [ChatEvent::text(text)], "{json}");
+        }
+    }
+
+    #[test]
+    fn a_tool_call_is_a_beginning() {
+        let mut reader = reader();
+        let call = piece(json!({"tool_calls": [{"index": 0, "id": "c", "function": {"name": "f"}}]}));
+        assert!(!reader.has_begun());
+        reader
+            .frame(call.to_string().as_bytes(), &mut VecDeque::new())
+            .expect("a readable frame");
+        assert!(reader.has_begun());
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub struct Prepared {
     pub headers: HeaderMap,
     /// The model that is asked for, by its id on the wire.
     pub model: String,
+    /// Whether the answer is to be streamed.
+    pub stream: bool,
     /// What the caller should know about the request.
     pub notices: Vec<Notice>,
 }
@@ -47,12 +49,18 @@ pub fn prepare(settings: &Settings, request: &ChatRequest, stream: bool) -> Resu
         Some(name) => Some(Tier::parse(name).ok_or_else(|| unknown_tier(name))?),
         None => None,
     };
-    let choice = match &request.model {
-        Some(model) if !model.trim().is_empty() => Choice::by_call(tier.unwrap_or(Tier::TextLarge), model),
-        _ => tiers::resolve(tier.unwrap_or(Tier::TextLarge), options, &settings.environment),
+    // A blank id is none.
+    let called = request
+        .model
+        .as_deref()
+        .map(str::trim)
+        .filter(|model| !model.is_empty());
+    let choice = match called {
+        Some(model) => Choice::by_call(tier.unwrap_or(Tier::TextLarge), model),
+        None => tiers::resolve(tier.unwrap_or(Tier::TextLarge), options, &settings.environment),
     };
     // A model that the call names is not the tier's, so the tier's own options do not come with it unless it is named.
-    let tier = tier.or(request.model.is_none().then_some(Tier::TextLarge));
+    let tier = tier.or(called.is_none().then_some(Tier::TextLarge));
     let mut notices = Vec::new();
     // Nobody needs to be told of each answer that the built-in defaults have other names on the wire.
     if let Some(note) = choice
@@ -65,11 +73,12 @@ pub fn prepare(settings: &Settings, request: &ChatRequest, stream: bool) -> Resu
             message: note.clone(),
         });
     }
-    let fallbacks = fallback_models(options, tier, request, &choice.wire, &mut notices);
+    let fallbacks = fallback_models(options, tier, called, &choice.wire, &mut notices);
     Ok(Prepared {
         body: body(options, tier, request, &choice.wire, &fallbacks, stream),
         headers: headers(settings, request)?,
         model: choice.wire,
+        stream,
         notices,
     })
 }
@@ -84,12 +93,12 @@ fn unknown_tier(name: &str) -> Error {
 fn fallback_models(
     options: &Options,
     tier: Option<Tier>,
-    request: &ChatRequest,
+    called: Option<&str>,
     model: &str,
     notices: &mut Vec<Notice>,
 ) -> Vec<String> {
     let configured = options.fallbacks_for(tier);
-    if configured.is_empty() || request.model.is_some() {
+    if configured.is_empty() || called.is_some() {
         return Vec::new();
     }
     if tiers::is_auto_router(model) {

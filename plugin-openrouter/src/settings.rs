@@ -116,8 +116,9 @@ fn parse(value: &Value) -> Result<Options, serde_json::Error> {
 pub fn problems_of(value: &Value) -> Vec<Problem> {
     match parse(value) {
         Ok(options) => options.problems(),
-        Err(cause) => vec![
-            Problem::error("", cause.to_string())
+        // The parser's own words would quote the value, which may be anything.
+        Err(_) => vec![
+            Problem::error("", "an option is unknown, or of another type than its schema says")
                 .with_hint("check the options against the schema in the plugin's manifest"),
         ],
     }
@@ -145,7 +146,10 @@ fn read_key(environment: &BTreeMap<String, String>, any_form: bool) -> Result<Op
             "the key had blanks, quotes or line breaks around it; they were taken off"
         );
     }
-    if trimmed.starts_with("Bearer ") {
+    if trimmed
+        .get(..7)
+        .is_some_and(|start| start.eq_ignore_ascii_case("bearer "))
+    {
         return refused("it begins with `Bearer`", "give the key alone");
     }
     if trimmed.contains(char::is_whitespace) {
@@ -164,7 +168,7 @@ fn read_key(environment: &BTreeMap<String, String>, any_form: bool) -> Result<Op
     if !any_form && !has_usual_form {
         return refused(
             "expected it to begin with `sk-or-`",
-            "is it the key of another service? If it is right as it is, set `allowAnyKey` in the profile",
+            "is it the key of another service? If it is right as it is: `allowAnyKey` in the profile allows it",
         );
     }
     let Ok(mut header) = HeaderValue::from_str(&format!("Bearer {trimmed}")) else {

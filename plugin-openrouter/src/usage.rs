@@ -40,7 +40,9 @@ pub fn from_raw(raw: RawUsage<'_>) -> Option<Usage> {
     Some(Usage {
         prompt_tokens,
         completion_tokens,
-        total_tokens: raw.total_tokens.unwrap_or(prompt_tokens + completion_tokens),
+        total_tokens: raw
+            .total_tokens
+            .unwrap_or_else(|| prompt_tokens.saturating_add(completion_tokens)),
         cached_tokens: raw
             .prompt_tokens_details
             .as_ref()

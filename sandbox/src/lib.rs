@@ -165,6 +165,11 @@ impl Sandbox {
         self.ledger.wait_until_idle(limit)
     }
 
+    /// All TCP connections that were ever accepted.
+    pub fn accepted_connections(&self) -> usize {
+        self.ledger.accepted_connections()
+    }
+
     /// Accepted TCP connections that are still open.
     #[must_use]
     pub fn open_connections(&self) -> usize {

@@ -93,6 +93,7 @@ struct State {
     n_received: u64,
     n_in_flight: usize,
     n_connections: usize,
+    n_accepted: usize,
     /// Most entries kept; the oldest go first.
     keep: usize,
     entries: VecDeque<Entry>,
@@ -120,6 +121,7 @@ impl Ledger {
             n_received: 0,
             n_in_flight: 0,
             n_connections: 0,
+            n_accepted: 0,
             keep,
             entries: VecDeque::new(),
         };
@@ -156,7 +158,10 @@ impl Ledger {
 
     /// Counts a connection for as long as the guard lives.
     pub(crate) fn connect(self: &Arc<Self>) -> Connection {
-        self.lock().n_connections += 1;
+        let mut state = self.lock();
+        state.n_connections += 1;
+        state.n_accepted += 1;
+        drop(state);
         self.changed.notify_all();
         Connection {
             ledger: Arc::clone(self),
@@ -165,6 +170,10 @@ impl Ledger {
 
     pub(crate) fn requests(&self) -> Vec<Recorded> {
         self.lock().entries.iter().map(Entry::recorded).collect()
+    }
+
+    pub(crate) fn accepted_connections(&self) -> usize {
+        self.lock().n_accepted
     }
 
     pub(crate) fn open_connections(&self) -> usize {

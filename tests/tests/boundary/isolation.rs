@@ -331,3 +331,17 @@ fn a_task_of_another_runtime_can_call_a_plugin_and_move_between_its_threads() {
     });
     assert_eq!(block_on(answer).expect("an answer"), "one two three");
 }
+
+#[test]
+fn answers_one_after_another_share_a_connection() {
+    let sandbox = service();
+    let plugin = openrouter(&sandbox);
+    for _ in 0..20 {
+        let asked = request("sandbox/hello", "hello");
+        block_on(async { plugin.stream(&asked).await?.collect().await }).expect("an answer");
+    }
+    // The connection goes back to where the next call takes it from a moment after an answer's last event; a call that is
+    // quicker than that makes another.
+    let accepted = sandbox.accepted_connections();
+    assert!(accepted <= 3, "{accepted} connections for 20 answers");
+}
