@@ -7,9 +7,11 @@ use std::collections::BTreeSet;
 use plugin_api::Problem;
 
 use crate::base_url::base_url_problem;
+use crate::model_id;
 use crate::options::{Attribution, Options, Privacy, TierOption};
 use crate::parameters::Parameters;
-use crate::preferences::{DataCollection, ProviderPreferences, provider_slug};
+use crate::preferences::{DataCollection, ProviderPreferences};
+use crate::slug::provider_slug;
 use crate::tiers::{self, Tier};
 
 impl Options {
@@ -125,7 +127,7 @@ fn add_fallback_problems(
     for (index, fallback) in own.unwrap_or_default().iter().enumerate() {
         problems.extend(model_problem(&format!("{parent}/fallbackModels/{index}"), fallback));
     }
-    if model.is_some_and(tiers::is_auto_router) && !effective.is_empty() {
+    if model.is_some_and(model_id::is_auto_router) && !effective.is_empty() {
         let place = if own.is_some() { parent } else { "" };
         let message = "the fallback models are not used with `openrouter/auto`, which has its own";
         let warning = Problem::warning(format!("{place}/fallbackModels"), message);

@@ -6,9 +6,12 @@
 
 // In the order in which data travels.
 mod manifest;
+mod wire;
+mod slug;
 mod parameters;
 mod preferences;
 mod options;
+mod model_id;
 mod tiers;
 mod base_url;
 mod check;

@@ -12,8 +12,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::parameters::Parameters;
-use crate::preferences::{DataCollection, ProviderPreferences, accept_snake_case};
+use crate::preferences::{DataCollection, ProviderPreferences};
 use crate::tiers::{self, Tier};
+use crate::wire::accept_snake_case;
 
 /// Options of the OpenRouter plugin. All of them are optional.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

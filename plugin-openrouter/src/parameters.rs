@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::preferences::{accept_snake_case, add_extra, number, set};
+use crate::wire::{accept_snake_case, add_extra, number, set};
 
 /// How the model samples and how much it writes. What is not set is not sent.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -13,6 +13,9 @@ use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::slug::provider_slug;
+use crate::wire::{accept_snake_case, add_extra, number, set};
+
 /// Which providers OpenRouter may use for a model, and which it should prefer. What is not set is
 /// not sent, and OpenRouter then balances by price and uptime.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -363,126 +366,9 @@ impl JsonSchema for Price {
     }
 }
 
-/// Display names whose slugs do not follow from the rule.
-const SLUGS: [(&str, &str); 33] = [
-    ("AionLabs", "aion-labs"),
-    ("AtlasCloud", "atlas-cloud"),
-    ("AWS", "amazon-bedrock"),
-    ("AWS Bedrock", "amazon-bedrock"),
-    ("Azure OpenAI", "azure"),
-    ("Bedrock", "amazon-bedrock"),
-    ("Claude Platform on AWS", "claude-on-aws"),
-    ("Cloudflare Workers AI", "cloudflare"),
-    ("FakeProvider", "fake-provider"),
-    ("Fireworks AI", "fireworks"),
-    ("Google", "google-vertex"),
-    ("Google Vertex AI", "google-vertex"),
-    ("Inference.net", "inference-net"),
-    ("InferenceNet", "inference-net"),
-    ("Io.net", "io-net"),
-    ("Mancer 2", "mancer"),
-    ("Microsoft Azure", "azure"),
-    ("Mistral AI", "mistral"),
-    ("Moonshot", "moonshotai"),
-    ("Moonshot AI", "moonshotai"),
-    ("Novita AI", "novita"),
-    ("NovitaAI", "novita"),
-    ("OpenInference", "open-inference"),
-    ("Thinking Machines", "thinkingmachines"),
-    ("Together AI", "together"),
-    ("Vertex", "google-vertex"),
-    ("Vertex AI", "google-vertex"),
-    ("Voyage AI", "voyageai"),
-    ("VoyageAI by MongoDB", "voyageai"),
-    ("Weights & Biases", "wandb"),
-    ("x.AI", "xai"),
-    ("Z AI", "z-ai"),
-    ("Z.AI", "z-ai"),
-];
-
-/// Turns a provider's name into the slug that OpenRouter routes by.
-///
-/// - In: a slug, which passes unchanged, or a display name, with or without `/variant`.
-/// - Out: `amazon-bedrock` for `AWS Bedrock`; for a name that is in no table, the name in lower
-///   case with `-` for blanks, so that tomorrow's providers work.
-/// - Source: the API's description, `ProviderName` and the slugs of `/byok`, August 2026.
-pub fn provider_slug(name: &str) -> Cow<'_, str> {
-    let name = name.trim();
-    let is_slug_byte = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-/.".contains(&byte);
-    if name.bytes().all(is_slug_byte) {
-        return Cow::Borrowed(name);
-    }
-    let (base, variant) = match name.find('/') {
-        Some(at) => name.split_at(at),
-        None => (name, ""),
-    };
-    let known = SLUGS.iter().find(|(display, _)| display.eq_ignore_ascii_case(base));
-    let slug = match known {
-        Some((_, slug)) => (*slug).to_owned(),
-        None => base.to_lowercase().split_whitespace().collect::<Vec<_>>().join("-"),
-    };
-    Cow::Owned(slug + variant)
-}
-
 fn slugs(names: Option<&[String]>) -> Option<Vec<Cow<'_, str>>> {
     let names = names.filter(|names| !names.is_empty())?;
     Some(names.iter().map(|name| provider_slug(name)).collect())
-}
-
-/// Puts `value` at `key` if there is one.
-pub fn set(wire: &mut Map<String, Value>, key: &str, value: Option<impl Serialize>) {
-    // Only strings, numbers, lists and maps with string keys get here; those always serialise.
-    if let Some(value) = value
-        && let Ok(value) = serde_json::to_value(value)
-    {
-        wire.insert(key.to_owned(), value);
-    }
-}
-
-/// Adds further fields behind the typed ones without replacing any.
-pub fn add_extra(wire: &mut Map<String, Value>, extra: Option<&Map<String, Value>>) {
-    for (key, value) in extra.into_iter().flatten() {
-        wire.entry(key.as_str()).or_insert_with(|| value.clone());
-    }
-}
-
-/// A number as JSON, whole numbers without `.0`: a `1` of the profile stays a `1` on the wire.
-pub fn number(value: f64) -> Value {
-    // Up to 2^53 every whole f64 is exactly one integer.
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    if value.fract() == 0.0 && value.abs() <= EXACT {
-        return Value::from(value as i64);
-    }
-    Value::from(value)
-}
-
-/// Lets the schema of a struct accept snake_case beside each camelCase key, as the struct does.
-///
-/// The second spelling goes to `patternProperties`, where editors do not offer it for completion.
-pub fn accept_snake_case(schema: &mut Schema) {
-    let Some(properties) = schema.get("properties").and_then(Value::as_object) else {
-        return;
-    };
-    let mut patterns = Map::new();
-    for (key, property) in properties {
-        if key.contains(|letter: char| letter.is_ascii_uppercase()) {
-            patterns.insert(format!("^{}$", snake_case(key)), property.clone());
-        }
-    }
-    if !patterns.is_empty() {
-        schema.insert("patternProperties".to_owned(), Value::Object(patterns));
-    }
-}
-
-fn snake_case(key: &str) -> String {
-    let mut snake = String::with_capacity(key.len() + 4);
-    for letter in key.chars() {
-        if letter.is_ascii_uppercase() {
-            snake.push('_');
-        }
-        snake.push(letter.to_ascii_lowercase());
-    }
-    snake
 }
 
 #[cfg(test)]
@@ -634,83 +520,6 @@ mod tests {
     }
 
     #[test]
-    fn a_slug_passes_unchanged() {
-        for slug in [
-            "openai",
-            "novita/fp8",
-            "google-vertex/us-east5",
-            "deepinfra/turbo",
-            "z.ai",
-        ] {
-            assert!(
-                matches!(provider_slug(slug), Cow::Borrowed(same) if same == slug),
-                "{slug}"
-            );
-        }
-        assert_eq!(provider_slug(" openai "), "openai");
-    }
-
-    #[test]
-    fn every_display_name_of_the_api_has_its_slug() {
-        // Name and slug, from the API's description.
-        let table = "
-            Modal=modal; AkashML=akashml; AI21=ai21; AionLabs=aion-labs; Alibaba=alibaba;
-            Ambient=ambient; Baidu=baidu; Amazon Bedrock=amazon-bedrock; Amazon Nova=amazon-nova;
-            Anthropic=anthropic; Arcee AI=arcee-ai; AtlasCloud=atlas-cloud; Avian=avian;
-            Azure=azure; BaseTen=baseten; BytePlus=byteplus; Black Forest Labs=black-forest-labs;
-            Cerebras=cerebras; Chutes=chutes; Cirrascale=cirrascale;
-            Claude Platform on AWS=claude-on-aws; Clarifai=clarifai; Cloudflare=cloudflare;
-            Cohere=cohere; CoreWeave=coreweave; Crucible=crucible; Crusoe=crusoe;
-            Darkbloom=darkbloom; Databricks=databricks; Decart=decart; Deepgram=deepgram;
-            DeepInfra=deepinfra; DeepSeek=deepseek; DekaLLM=dekallm; DigitalOcean=digitalocean;
-            Featherless=featherless; Fireworks=fireworks; Fish Audio=fish-audio;
-            Friendli=friendli; GMICloud=gmicloud; Google=google-vertex;
-            Google AI Studio=google-ai-studio; Groq=groq; HeyGen=heygen; Inception=inception;
-            Inceptron=inceptron; InferenceNet=inference-net; Ionstream=ionstream;
-            Infermatic=infermatic; Io Net=io-net; Inferact vLLM=inferact-vllm;
-            Inflection=inflection; Liquid=liquid; Makora=makora; Mara=mara; Mancer 2=mancer;
-            Meta=meta; Minimax=minimax; ModelRun=modelrun; Mistral=mistral; Modular=modular;
-            Moonshot AI=moonshotai; Morph=morph; VoyageAI by MongoDB=voyageai; NCompass=ncompass;
-            Nebius=nebius; Nex AGI=nex-agi; NextBit=nextbit; Novita=novita; Nvidia=nvidia;
-            OpenAI=openai; OpenInference=open-inference; Parasail=parasail; Poolside=poolside;
-            Perceptron=perceptron; Perplexity=perplexity; Phala=phala; Recraft=recraft; Reka=reka;
-            Relace=relace; Sail Research=sail-research; Sakana AI=sakana-ai; SambaNova=sambanova;
-            Seed=seed; SiliconFlow=siliconflow; Sourceful=sourceful; StepFun=stepfun;
-            Stealth=stealth; StreamLake=streamlake; Switchpoint=switchpoint; Tencent=tencent;
-            Tenstorrent=tenstorrent; Thinking Machines=thinkingmachines; Together=together;
-            Upstage=upstage; Venice=venice; Wafer=wafer; WandB=wandb; Quiver=quiver; Krea=krea;
-            Runway=runway; Xiaomi=xiaomi; xAI=xai; Z.AI=z-ai; FakeProvider=fake-provider";
-        let pairs: Vec<_> = table
-            .split(';')
-            .map(|pair| pair.trim().split_once('=').expect("each entry is name=slug"))
-            .collect();
-        assert_eq!(pairs.len(), 105);
-        for (name, slug) in pairs {
-            assert_eq!(provider_slug(name), slug, "{name}");
-            assert_eq!(provider_slug(slug), slug);
-        }
-    }
-
-    #[test]
-    fn other_names_follow_the_table_or_the_rule_and_keep_their_variant() {
-        for (name, slug) in [
-            ("AWS Bedrock", "amazon-bedrock"),
-            ("Bedrock", "amazon-bedrock"),
-            ("aws bedrock", "amazon-bedrock"),
-            ("TOGETHER AI", "together"),
-            ("Google/us-east5", "google-vertex/us-east5"),
-            ("Novita/fp8", "novita/fp8"),
-            ("Moonshot", "moonshotai"),
-            ("MoonshotAI", "moonshotai"),
-            ("Brand  New Cloud", "brand-new-cloud"),
-            ("Grüße", "grüße"),
-            ("", ""),
-        ] {
-            assert_eq!(provider_slug(name), slug, "{name}");
-        }
-    }
-
-    #[test]
     fn preferences_of_a_tier_lie_over_those_of_the_profile() {
         let base = parsed(json!({
             "order": ["openai"], "zdr": true, "sort": "price", "extra": {"a": 1, "b": 1},
@@ -721,14 +530,5 @@ mod tests {
             json!({"zdr": false, "sort": "price", "a": 1, "b": 2}),
         );
         assert_eq!(ProviderPreferences::default().over(&base), base);
-    }
-
-    #[test]
-    fn whole_numbers_stay_whole() {
-        let text = |value| number(value).to_string();
-        assert_eq!(
-            [text(1.0), text(0.7), text(-2.0), text(1e-7)],
-            ["1", "0.7", "-2", "1e-7"].map(str::to_owned),
-        );
     }
 }

@@ -10,6 +10,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use crate::model_id;
 use crate::options::{Options, Privacy};
 use crate::settings::Settings;
 use crate::tiers::{self, Choice, Origin, Tier};
@@ -101,14 +102,17 @@ fn fallback_models(
     if configured.is_empty() || called.is_some() {
         return Vec::new();
     }
-    if tiers::is_auto_router(model) {
+    if model_id::is_auto_router(model) {
         notices.push(Notice {
             code: "fallbacks_left_out".to_owned(),
             message: "the auto router chooses its own fallbacks, so those of the profile were left out".to_owned(),
         });
         return Vec::new();
     }
-    configured.iter().map(|id| tiers::wire_id(id).0.into_owned()).collect()
+    configured
+        .iter()
+        .map(|id| model_id::wire_id(id).0.into_owned())
+        .collect()
 }
 
 fn body(

@@ -4,12 +4,12 @@
 //! where that was decided. In: the profile's [`Options`] and the environment. Out: a [`Choice`]
 //! that shows both the id as configured and the id as sent. Pure: reads no environment itself.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Serialize, Serializer};
 
+use crate::model_id::wire_id;
 use crate::options::Options;
 
 /// A kind of work that a model is chosen for.
@@ -61,18 +61,6 @@ const ALIASES: [(&str, Tier); 7] = [
     ("large", Tier::TextLarge),
     ("mega", Tier::TextMega),
     ("reasoning", Tier::TextReasoningLarge),
-];
-
-/// Ids that documentation names and OpenRouter does not serve, beside the ids it serves.
-///
-/// OpenRouter writes the versions of these models with a dot, and has no Haiku 4.0.
-const SERVED_AS: [(&str, &str); 6] = [
-    ("anthropic/claude-haiku-4", "anthropic/claude-haiku-4.5"),
-    ("anthropic/claude-haiku-4-5", "anthropic/claude-haiku-4.5"),
-    ("anthropic/claude-sonnet-4-5", "anthropic/claude-sonnet-4.5"),
-    ("anthropic/claude-opus-4-1", "anthropic/claude-opus-4.1"),
-    ("anthropic/claude-opus-4-5", "anthropic/claude-opus-4.5"),
-    ("auto", "openrouter/auto"),
 ];
 
 /// Every tier: text by size, then the special ones.
@@ -338,45 +326,6 @@ fn configured_model<'a>(
     })
 }
 
-/// Turns a model id as people write it into the id that OpenRouter serves.
-///
-/// - In: any id with any variant suffix, such as `openrouter/anthropic/claude-sonnet-4-5:nitro`.
-/// - Out: the id for the request, and a sentence if it is another one. Ids that are not in the
-///   table pass untouched, because a new model must not need a new plugin.
-pub fn wire_id(configured: &str) -> (Cow<'_, str>, Option<String>) {
-    let trimmed = configured.trim();
-    let unprefixed = without_host_prefix(trimmed);
-    let (base, variant) = match unprefixed.find(':') {
-        Some(at) => unprefixed.split_at(at),
-        None => (unprefixed, ""),
-    };
-    if let Some((_, served)) = SERVED_AS.iter().find(|(documented, _)| *documented == base) {
-        let wire = format!("{served}{variant}");
-        let note = format!("OpenRouter does not serve `{base}`; `{wire}` is sent instead");
-        return (Cow::Owned(wire), Some(note));
-    }
-    let note = (unprefixed.len() != trimmed.len())
-        .then(|| format!("OpenRouter's own ids have no `openrouter/`; `{unprefixed}` is sent"));
-    (Cow::Borrowed(unprefixed), note)
-}
-
-/// Whether a model id means OpenRouter's auto router, which chooses models and fallbacks itself.
-pub fn is_auto_router(model: &str) -> bool {
-    let (wire, _) = wire_id(model);
-    let name = wire.split([':', '@']).next().unwrap_or_default();
-    matches!(name, "openrouter/auto" | "openrouter/auto-beta")
-}
-
-/// Removes the `openrouter/` that programs with many hosts put before `author/model`, but not the
-/// one of OpenRouter's own routers: `openrouter/auto`, also as `openrouter/auto@preset/x`.
-fn without_host_prefix(id: &str) -> &str {
-    let Some(rest) = id.strip_prefix("openrouter/") else {
-        return id;
-    };
-    let name = rest.split(['@', ':']).next().unwrap_or(rest);
-    if name.contains('/') { rest } else { id }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -610,68 +559,5 @@ mod tests {
             serde_json::to_value(by_call.origin).expect("an origin is plain JSON"),
             json!({"source": "call"}),
         );
-    }
-
-    #[test]
-    fn documented_ids_that_are_not_served_are_replaced_with_their_variant() {
-        let sent = |id| wire_id(id).0.into_owned();
-        assert_eq!(sent("anthropic/claude-haiku-4"), "anthropic/claude-haiku-4.5");
-        assert_eq!(sent("anthropic/claude-haiku-4-5"), "anthropic/claude-haiku-4.5");
-        assert_eq!(
-            sent("anthropic/claude-sonnet-4-5:nitro"),
-            "anthropic/claude-sonnet-4.5:nitro"
-        );
-        assert_eq!(sent("anthropic/claude-opus-4-1"), "anthropic/claude-opus-4.1");
-        assert_eq!(sent("anthropic/claude-opus-4-5:free"), "anthropic/claude-opus-4.5:free");
-        assert_eq!(
-            sent("openrouter/anthropic/claude-haiku-4"),
-            "anthropic/claude-haiku-4.5"
-        );
-        assert_eq!(sent(" auto "), "openrouter/auto");
-    }
-
-    #[test]
-    fn the_prefix_of_other_hosts_is_removed_and_routers_keep_theirs() {
-        let (wire, note) = wire_id("openrouter/meta-llama/llama-4:free");
-        assert_eq!(wire, "meta-llama/llama-4:free");
-        assert_eq!(
-            note.as_deref(),
-            Some("OpenRouter's own ids have no `openrouter/`; `meta-llama/llama-4:free` is sent"),
-        );
-        for router in ["openrouter/auto", "openrouter/fusion:nitro", "openrouter/auto@preset/x"] {
-            assert_eq!(wire_id(router), (Cow::Borrowed(router), None));
-        }
-    }
-
-    #[test]
-    fn the_auto_router_is_known_in_every_spelling() {
-        for id in [
-            "auto",
-            "openrouter/auto",
-            "openrouter/auto-beta",
-            "openrouter/auto:nitro",
-        ] {
-            assert!(is_auto_router(id), "{id}");
-        }
-        for id in ["openrouter/free", "openrouter/a/auto", "a/auto", "openrouter/automatic"] {
-            assert!(!is_auto_router(id), "{id}");
-        }
-    }
-
-    #[test]
-    fn every_other_id_passes_untouched() {
-        for id in [
-            "anthropic/claude-opus-4",
-            "anthropic/claude-haiku-4.5:thinking",
-            "anthropic/claude-sonnet-4-5-preview",
-            "deepseek/deepseek-r1:free",
-            "~anthropic/claude-sonnet-latest",
-            "@preset/my-preset",
-            "openai/gpt-4o@preset/x",
-            "made-up/model:batch:online",
-            "gpt-4o",
-        ] {
-            assert_eq!(wire_id(id), (Cow::Borrowed(id), None));
-        }
     }
 }
