@@ -3,12 +3,11 @@
 //! These types cross the boundary as JSON, except for the pieces of text. Fields are only ever added; a reader skips
 //! what it does not know.
 
-use std::collections::BTreeMap;
-use std::future::poll_fn;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+mod printed;
+mod stream;
 
-use futures_core::Stream;
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -17,8 +16,10 @@ use serde_json::{Map, Value};
 use crate::abi::{RawEvent, RawEventKind, Text};
 use crate::error::{Error, ErrorKind};
 
+pub use self::stream::EventStream;
+
 /// One chat request.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ChatRequest {
     /// The tier whose model is asked for, such as `TEXT_LARGE`. Absent with `model` absent: the plugin's default tier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -55,7 +56,7 @@ pub struct Attribution {
 }
 
 /// One message of a conversation, in the form of OpenAI's protocol.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Message {
     /// `system`, `developer`, `user`, `assistant` or `tool`.
     pub role: String,
@@ -140,7 +141,7 @@ pub enum ChatEvent {
 }
 
 /// A call of a tool that the model asks for.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ToolCall {
     /// The call's id, to be repeated with the tool's answer.
     pub id: String,
@@ -215,7 +216,7 @@ pub struct Usage {
 }
 
 /// A whole answer.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ChatReply {
     /// The answer's text.
@@ -317,80 +318,5 @@ impl TryFrom<RawEvent> for ChatEvent {
                 json: raw.json,
             },
         })
-    }
-}
-
-/// The events of an answer, as they arrive. Dropping it cancels the call.
-pub struct EventStream {
-    inner: Pin<Box<dyn Stream<Item = Result<ChatEvent, Error>> + Send>>,
-}
-
-impl EventStream {
-    /// Makes any stream of events an event stream.
-    pub fn new(events: impl Stream<Item = Result<ChatEvent, Error>> + Send + 'static) -> Self {
-        Self {
-            inner: Box::pin(events),
-        }
-    }
-
-    /// The next event; `None` after the end.
-    pub async fn next(&mut self) -> Option<Result<ChatEvent, Error>> {
-        poll_fn(|context| self.inner.as_mut().poll_next(context)).await
-    }
-
-    /// Reads to the end and returns the whole answer.
-    ///
-    /// - Errors: the stream's, with the text that had arrived in `details.partial_text`; `protocol` if the stream ends
-    ///   without [`ChatEvent::Done`].
-    pub async fn collect(mut self) -> Result<ChatReply, Error> {
-        let mut reply = ChatReply::default();
-        let mut done = false;
-        while let Some(event) = self.next().await {
-            match event {
-                Ok(event) => {
-                    done |= matches!(event, ChatEvent::Done(_));
-                    reply.add(event);
-                }
-                Err(error) => return Err(with_partial_text(error, reply.text)),
-            }
-        }
-        if done {
-            return Ok(reply);
-        }
-        let error = Error::new(
-            ErrorKind::PROTOCOL,
-            "the stream ended without saying that the answer is complete",
-        );
-        Err(with_partial_text(error, reply.text))
-    }
-}
-
-fn with_partial_text(mut error: Error, text: String) -> Error {
-    if error.details.partial_text.is_none() && !text.is_empty() {
-        error.details.partial_text = Some(text);
-    }
-    error
-}
-
-impl FromIterator<ChatEvent> for EventStream {
-    /// A stream of events that are all there already.
-    fn from_iter<I: IntoIterator<Item = ChatEvent>>(events: I) -> Self {
-        struct Ready(std::vec::IntoIter<ChatEvent>);
-        impl Stream for Ready {
-            type Item = Result<ChatEvent, Error>;
-
-            fn poll_next(mut self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-                Poll::Ready(self.0.next().map(Ok))
-            }
-        }
-        Self::new(Ready(events.into_iter().collect::<Vec<_>>().into_iter()))
-    }
-}
-
-impl Stream for EventStream {
-    type Item = Result<ChatEvent, Error>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.inner.as_mut().poll_next(context)
     }
 }

@@ -110,7 +110,10 @@ pub fn load(file: &Path) -> Result<PluginModule, Refusal> {
 /// A library file as bytes, checked step by step. What is hashed, pinned against a lock file and copied to where nobody
 /// can change it is an image; today the code is loaded from the file itself.
 struct Image {
+    /// The file as the caller calls it, for refusals.
     file: PathBuf,
+    /// The same file by its absolute path.
+    code: PathBuf,
     bytes: Vec<u8>,
 }
 
@@ -137,9 +140,11 @@ impl Image {
             )
             .with_hint(REMOVE_OR_REPLACE));
         }
-        let bytes = fs::read(file).map_err(unreadable)?;
+        let code = fs::canonicalize(file).map_err(unreadable)?;
+        let bytes = fs::read(&code).map_err(unreadable)?;
         Ok(Self {
             file: file.to_owned(),
+            code,
             bytes,
         })
     }
@@ -158,9 +163,15 @@ impl Image {
         let refused = |reason: &str| Refusal::new(&self.file, "manifest", reason).with_hint(REMOVE_OR_REPLACE);
         let sealed = section.data().map_err(|_| refused("its manifest is damaged"))?;
         let sealed = std::str::from_utf8(sealed).map_err(|_| refused("its manifest is not UTF-8"))?;
-        let manifest = Manifest::parse(sealed).map_err(|reason| refused(&reason))?;
-        self.check_version(&manifest.plugin_api)?;
-        Ok(manifest)
+        self.manifest_from(sealed)
+    }
+
+    /// The manifest in this text. The version comes first: of another major version, nothing else is known.
+    fn manifest_from(&self, sealed: &str) -> Result<Manifest, Refusal> {
+        let refused = |reason: String| Refusal::new(&self.file, "manifest", reason).with_hint(REMOVE_OR_REPLACE);
+        let plugin_api = Manifest::parse_plugin_api(sealed).map_err(refused)?;
+        self.check_version(&plugin_api)?;
+        Manifest::parse(sealed).map_err(refused)
     }
 
     /// The file as a library of this machine's kind, with all of its segments inside the file. The dynamic linker does
@@ -223,7 +234,7 @@ impl Image {
 
     /// Where the code is loaded from: an absolute path, because a bare name would be searched for elsewhere.
     fn code_path(&self) -> &Path {
-        &self.file
+        &self.code
     }
 
     fn refusal_from(&self, cause: LibraryRefusal, manifest: &Manifest) -> Refusal {
@@ -274,5 +285,43 @@ fn native_architecture() -> Architecture {
         "x86" => Architecture::I386,
         "arm" => Architecture::Arm,
         _ => Architecture::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(sealed: &str) -> Result<Manifest, Refusal> {
+        let image = Image {
+            file: "plugins/libnew.so".into(),
+            code: "/plugins/libnew.so".into(),
+            bytes: Vec::new(),
+        };
+        image.manifest_from(sealed)
+    }
+
+    #[test]
+    fn a_manifest_of_a_later_major_version_is_refused_for_its_version_whatever_its_shape() {
+        for rest in ["\"manifest\": 7", "\"manifest\": {\"ids\": []}", "\"plugin\": {}"] {
+            let refusal =
+                read(&format!("{{\"plugin_api\": \"2.0.0\", {rest}}}")).expect_err("it is of another version");
+            assert_eq!(
+                refusal.to_string(),
+                format!("plugin `libnew.so` was refused: built for plugin-api 2.0.0, this host speaks {VERSION}")
+            );
+            assert_eq!(refusal.code, "version");
+        }
+    }
+
+    #[test]
+    fn a_manifest_of_this_major_version_that_has_another_shape_is_refused_as_unreadable() {
+        let refusal =
+            read(&format!("{{\"plugin_api\": \"{VERSION}\", \"manifest\": 7}}")).expect_err("it has no shape");
+        assert_eq!(refusal.code, "manifest");
+        assert!(
+            refusal.reason.starts_with("its manifest is not readable: "),
+            "{refusal}"
+        );
     }
 }

@@ -3,7 +3,9 @@
 //! The author writes the manifest as JSON text; [`crate::export_plugin!`] seals it together with the version of this
 //! crate that the plugin was built with, and puts it in the library as data.
 
-use serde::{Deserialize, Serialize};
+use serde::de::IntoDeserializer;
+use serde::de::value::Error as RoleError;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::provider::Provider;
 
@@ -44,6 +46,7 @@ pub struct Variable {
     /// Its name.
     pub name: String,
     /// What it is for.
+    #[serde(deserialize_with = "known_role_or_setting")]
     pub role: Role,
     /// How a value of it begins, for keys; profiles are searched for such text. Absent: unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -65,22 +68,56 @@ pub enum Role {
     Setting,
 }
 
+/// A role that a later minor version added is something else than a key and an endpoint, and so a setting.
+fn known_role_or_setting<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Role, D::Error> {
+    let word = String::deserialize(deserializer)?;
+    let known: Result<Role, RoleError> = Role::deserialize(word.as_str().into_deserializer());
+    Ok(known.unwrap_or(Role::Setting))
+}
+
 impl Manifest {
     /// Reads a sealed manifest.
     ///
     /// - Errors: one line that says what is wrong with it.
     pub fn parse(sealed: &str) -> Result<Self, String> {
-        let sealed: Sealed =
-            serde_json::from_str(sealed).map_err(|cause| format!("its manifest is not readable: {cause}"))?;
+        let sealed: Sealed = read(sealed)?;
         let mut manifest = sealed.manifest;
         manifest.plugin_api = sealed.plugin_api;
+        if !fits_as_id(&manifest.id) {
+            return Err(format!(
+                "its manifest is not usable: expected `id` to match `^[a-z0-9][a-z0-9-]*$`, found `{}`",
+                manifest.id.escape_debug()
+            ));
+        }
         Ok(manifest)
+    }
+
+    /// The version of plugin-api in a sealed manifest, whatever shape the rest has in that version.
+    ///
+    /// - Errors: one line that says what is wrong with it.
+    #[cfg(feature = "loader")]
+    pub(crate) fn parse_plugin_api(sealed: &str) -> Result<String, String> {
+        #[derive(Deserialize)]
+        struct Version {
+            plugin_api: String,
+        }
+        read(sealed).map(|version: Version| version.plugin_api)
     }
 
     /// The variables that hold keys, in order.
     pub fn keys(&self) -> impl Iterator<Item = &Variable> {
         self.environment.iter().filter(|variable| variable.role == Role::Key)
     }
+}
+
+fn read<'a, T: Deserialize<'a>>(sealed: &'a str) -> Result<T, String> {
+    serde_json::from_str(sealed).map_err(|cause| format!("its manifest is not readable: {cause}"))
+}
+
+/// Whether the id is one that profiles and file names can hold; the pattern stands at [`Manifest::id`].
+fn fits_as_id(id: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    !id.is_empty() && !id.starts_with('-') && id.bytes().all(is_allowed)
 }
 
 #[derive(Deserialize)]
@@ -121,4 +158,50 @@ pub(crate) fn sealed<P: Provider>() -> &'static str {
     // A plugin is created a handful of times in a process, so the text is small change; a generic static is not to be
     // had in Rust.
     String::leak([OPEN, P::MANIFEST, CLOSE].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn parsed(manifest: serde_json::Value) -> Result<Manifest, String> {
+        Manifest::parse(&json!({"plugin_api": "1.7.0", "manifest": manifest}).to_string())
+    }
+
+    #[test]
+    fn a_role_of_a_later_minor_version_is_a_setting() {
+        let roles = ["key", "endpoint", "setting", "certificate"];
+        let environment: Vec<_> = roles.map(|role| json!({"name": "A", "role": role})).into();
+        let manifest = json!({"id": "a", "name": "A", "version": "1", "environment": environment});
+        let read: Vec<_> = parsed(manifest)
+            .expect("it is readable")
+            .environment
+            .iter()
+            .map(|variable| variable.role)
+            .collect();
+        assert_eq!(read, [Role::Key, Role::Endpoint, Role::Setting, Role::Setting]);
+    }
+
+    #[test]
+    fn an_id_that_profiles_cannot_name_is_refused() {
+        let with_id = |id: &str| parsed(json!({"id": id, "name": "A", "version": "1"}));
+        for id in ["a", "openrouter", "a-1", "0-", "7"] {
+            assert_eq!(with_id(id).map(|manifest| manifest.id), Ok(id.to_owned()));
+        }
+        for (id, shown) in [
+            ("", ""),
+            ("-a", "-a"),
+            ("A", "A"),
+            ("a_b", "a_b"),
+            ("../a", "../a"),
+            ("\u{e9}", "\u{e9}"),
+            ("a\n", "a\\n"),
+        ] {
+            let expected =
+                format!("its manifest is not usable: expected `id` to match `^[a-z0-9][a-z0-9-]*$`, found `{shown}`");
+            assert_eq!(with_id(id), Err(expected));
+        }
+    }
 }

@@ -77,10 +77,12 @@ impl Plugin {
 
     /// Sends a chat request and returns the answer's events as they arrive. Dropping the stream cancels the call.
     ///
-    /// - Errors: what fails before the first event comes from the future, what fails later from the stream.
+    /// - Out: any number of events, the last of which is [`ChatEvent::Done`](crate::ChatEvent::Done).
+    /// - Errors: what fails before the first event comes from the future, what fails later from the stream; `protocol`
+    ///   from the stream if it ends without `Done`.
     pub fn stream(&self, request: &ChatRequest) -> impl Future<Output = Result<EventStream, Error>> + Send + use<> {
         let opening = Payload::of(request).map(|payload| self.instance.open(method::STREAM, payload));
-        async move { Ok(EventStream::new(opening?.await?)) }
+        async move { Ok(EventStream::new(opening?.await?).until_done()) }
     }
 
     /// Which model each tier stands for under the present options, and why.
@@ -111,7 +113,7 @@ impl Plugin {
         self.instance.call(method, payload)
     }
 
-    /// Calls any method by name that answers with a stream.
+    /// Calls any method by name that answers with a stream. What its end means is between the plugin and the caller.
     pub fn open(
         &self,
         method: &str,

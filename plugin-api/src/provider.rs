@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::abi::{Host, Payload};
 use crate::chat::{ChatReply, ChatRequest, EventStream};
-use crate::error::{Error, Problem};
+use crate::error::{Error, ErrorKind, Problem};
 
 /// The names of the methods of this version, as they cross the boundary.
 pub mod method {
@@ -127,11 +127,14 @@ pub struct TierModel {
 /// Finds the method of `provider` that a raw call means.
 pub(crate) async fn dispatch_call<P: Provider>(provider: &P, method: &str, payload: Payload) -> Result<Payload, Error> {
     match method {
-        method::CHAT => Payload::of(&provider.chat(payload.read()?).await?),
-        method::TIERS => Payload::of(&provider.tiers()?),
-        method::CHECK => Payload::of(&P::check(&payload.read()?)),
+        method::CHAT => Payload::of(&provider.chat(json_alone(method, &payload)?.read()?).await?),
+        method::TIERS => {
+            json_alone(method, &payload)?;
+            Payload::of(&provider.tiers()?)
+        }
+        method::CHECK => Payload::of(&P::check(&json_alone(method, &payload)?.read()?)),
         method::CONFIGURE => {
-            provider.configure(payload.json())?;
+            provider.configure(json_alone(method, &payload)?.json())?;
             Ok(Payload::from_json("null".to_owned()))
         }
         other => provider.call(other, payload).await,
@@ -145,7 +148,18 @@ pub(crate) async fn dispatch_open<P: Provider>(
     payload: Payload,
 ) -> Result<EventStream, Error> {
     match method {
-        method::STREAM => provider.stream(payload.read()?).await,
+        method::STREAM => provider.stream(json_alone(method, &payload)?.read()?).await,
         other => provider.open(other, payload).await,
     }
+}
+
+/// The payload, once it is known to have no blobs: these methods would lose them without a word.
+fn json_alone<'a>(method: &str, payload: &'a Payload) -> Result<&'a Payload, Error> {
+    if payload.blobs().len() == 0 {
+        return Ok(payload);
+    }
+    Err(Error::new(
+        ErrorKind::INVALID_REQUEST,
+        format!("`{method}` takes no blobs in this version"),
+    ))
 }

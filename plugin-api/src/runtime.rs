@@ -6,8 +6,8 @@
 //! pieces as it can; what has arrived is best read on the thread that polls.
 
 use std::future::Future;
-use std::panic;
 use std::pin::Pin;
+use std::sync::mpsc;
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::thread;
@@ -17,6 +17,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::abi::{Caught, Side};
 use crate::error::{Error, ErrorKind};
 
 /// A runtime with a thread of its own that lives as long as the plugin.
@@ -31,7 +32,7 @@ struct Owned {
     /// Takes the longest time that the end may take.
     end: oneshot::Sender<Duration>,
     /// Is closed when the runtime has ended.
-    ended: oneshot::Receiver<()>,
+    ended: mpsc::Receiver<()>,
 }
 
 impl Runtime {
@@ -53,7 +54,7 @@ impl Runtime {
             .map_err(failed)?;
         let handle = runtime.handle().clone();
         let (end, asked_to_end) = oneshot::channel();
-        let (alive, ended) = oneshot::channel();
+        let (alive, ended) = mpsc::channel::<()>();
         let serve = move || {
             let limit = runtime.block_on(async {
                 match asked_to_end.await {
@@ -77,14 +78,15 @@ impl Runtime {
 
     /// Does `work` on the runtime's thread. Dropping the task ends the work.
     ///
-    /// - Errors: those of the work; `shut_down` if the runtime ends before it.
+    /// - Errors: those of the work; `internal` with the place if it panics; `shut_down` if the runtime ends before it.
     pub fn spawn<T, F>(&self, work: F) -> Task<T>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, Error>> + Send + 'static,
     {
         Task {
-            handle: self.handle.spawn(work),
+            // Guarded on the thread where it runs: only there is the place of a panic known.
+            handle: self.handle.spawn(Caught::new(Side::Plugin, "task", work)),
         }
     }
 
@@ -93,14 +95,26 @@ impl Runtime {
         self.owned.lock().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 
-    /// Ends all tasks, and waits for blocking ones until `deadline` at most.
+    /// Ends all tasks, and waits until `deadline` at most for those that block a thread, be it the runtime's own.
     pub async fn shutdown(&self, deadline: Duration) {
         let owned = self.owned.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(owned) = owned
-            && owned.end.send(deadline).is_ok()
-        {
+        let Some(Owned { end, ended }) = owned else {
+            return;
+        };
+        if end.send(deadline).is_err() {
+            return;
+        }
+        // A task that blocks the runtime's thread stops its clock, and no other clock is at hand on every executor that
+        // may poll this, so a thread of its own keeps the time.
+        let (over, waited) = oneshot::channel::<()>();
+        let watch = move || {
             // Nothing is sent: the channel is closed when the runtime has ended.
-            let _ = owned.ended.await;
+            let _ = ended.recv_timeout(deadline);
+            drop(over);
+        };
+        // Without a thread there is nobody to keep the time, and so no wait.
+        if thread::Builder::new().name("shutdown".to_owned()).spawn(watch).is_ok() {
+            let _ = waited.await;
         }
     }
 }
@@ -116,11 +130,8 @@ impl<T> Future for Task<T> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match ready!(Pin::new(&mut self.handle).poll(context)) {
             Ok(result) => Poll::Ready(result),
-            Err(ended) => match ended.try_into_panic() {
-                // It goes on here, where the boundary turns it into an error of this call.
-                Ok(panic) => panic::resume_unwind(panic),
-                Err(_) => Poll::Ready(Err(Error::new(ErrorKind::SHUT_DOWN, "the plugin was shut down"))),
-            },
+            // The work's own panics are caught inside of it, so what is left is the end of the runtime.
+            Err(_) => Poll::Ready(Err(Error::new(ErrorKind::SHUT_DOWN, "the plugin was shut down"))),
         }
     }
 }
@@ -128,5 +139,71 @@ impl<T> Future for Task<T> {
 impl<T> Drop for Task<T> {
     fn drop(&mut self) {
         self.handle.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::abi::note_panics_in_tests;
+
+    fn block_on<T>(work: impl Future<Output = T>) -> T {
+        let runtime = Builder::new_current_thread().build().expect("the machine has memory");
+        runtime.block_on(work)
+    }
+
+    fn started() -> Runtime {
+        Runtime::start("test").expect("the machine has threads")
+    }
+
+    #[test]
+    fn a_task_that_blocks_the_only_thread_does_not_hold_up_the_shutdown() {
+        let runtime = started();
+        let (begun, has_begun) = mpsc::channel();
+        let (release, blocked_until) = mpsc::channel::<()>();
+        let _task = runtime.spawn(async move {
+            begun.send(()).expect("the test waits");
+            // Ends when the test drops the other side.
+            let _ = blocked_until.recv();
+            Ok(())
+        });
+        has_begun.recv().expect("the task begins");
+        let since = Instant::now();
+        block_on(runtime.shutdown(Duration::from_millis(50)));
+        let took = since.elapsed();
+        assert!(
+            took >= Duration::from_millis(50) && took < Duration::from_secs(10),
+            "{took:?}"
+        );
+        drop(release);
+    }
+
+    #[test]
+    fn a_runtime_without_work_ends_before_the_deadline() {
+        let runtime = started();
+        let since = Instant::now();
+        block_on(runtime.shutdown(Duration::from_secs(3600)));
+        assert!(since.elapsed() < Duration::from_secs(10));
+        let error = block_on(runtime.spawn(async { Ok(()) })).expect_err("there is no runtime any more");
+        assert_eq!(error, Error::new(ErrorKind::SHUT_DOWN, "the plugin was shut down"));
+    }
+
+    #[test]
+    fn a_panic_in_a_task_is_an_error_that_names_its_place() {
+        note_panics_in_tests();
+        let runtime = started();
+        let work = async {
+            if true {
+                panic!("cannot go on");
+            }
+            Ok(())
+        };
+        let line = line!() - 4;
+        let error = block_on(runtime.spawn(work)).expect_err("it panics");
+        let expected = format!("the plugin panicked in `task` at {}:{line}", file!());
+        assert_eq!(error, Error::new(ErrorKind::INTERNAL, expected));
+        assert_eq!(block_on(runtime.spawn(async { Ok(7) })), Ok(7));
     }
 }

@@ -1,15 +1,16 @@
 //! Keeps panics on the side where they happen.
 //!
 //! A panic that unwinds into an `extern "C"` function ends the process, and so does one in the destructor of a
-//! cancelled future. Every function that crosses runs inside [`caught`], every future inside [`Guarded`].
+//! cancelled future. Every function that crosses runs inside [`caught`], every future inside [`Guarded`], and what a
+//! plugin does on threads of its own inside [`Caught`].
 
 use std::any::Any;
 use std::cell::RefCell;
 use std::future::Future;
-use std::panic::{self, AssertUnwindSafe};
+use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::pin::Pin;
 use std::sync::Once;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use abi_stable::std_types::RResult;
 
@@ -25,9 +26,10 @@ pub enum Side {
 
 /// Runs `work`; a panic becomes an `internal` error that names `what` was being done.
 pub fn caught<T>(side: Side, what: &str, work: impl FnOnce() -> T) -> Result<T, Error> {
+    let _outer = OuterPlace::put_aside();
     panic::catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
         // Before the payload is dropped, which may panic elsewhere.
-        let place = take_place();
+        let place = replace_place(None);
         dispose(panic);
         panicked(side, what, place)
     })
@@ -35,6 +37,7 @@ pub fn caught<T>(side: Side, what: &str, work: impl FnOnce() -> T) -> Result<T, 
 
 /// Runs `work` and swallows a panic: for destructors, which have nobody to report to.
 pub fn caught_drop(work: impl FnOnce()) {
+    let _outer = OuterPlace::put_aside();
     if let Err(panic) = panic::catch_unwind(AssertUnwindSafe(work)) {
         dispose(panic);
     }
@@ -44,13 +47,36 @@ pub fn caught_drop(work: impl FnOnce()) {
 fn dispose(panic: Box<dyn Any + Send>) {
     if let Err(second) = panic::catch_unwind(AssertUnwindSafe(|| drop(panic))) {
         std::mem::forget(second);
-        take_place();
     }
 }
 
-/// Where the last panic of this thread happened, if it was noted.
-fn take_place() -> Option<String> {
-    PANIC_PLACE.try_with(|place| place.borrow_mut().take()).ok().flatten()
+/// The place that was noted before a guard began. A guard inside of a destructor that runs because of a panic must
+/// leave that panic's place as it was, and no guard may leave behind a place of its own: a later panic that the hook
+/// does not see, such as a resumed one, would be reported with it.
+struct OuterPlace(Option<String>);
+
+impl OuterPlace {
+    fn put_aside() -> Self {
+        Self(replace_place(None))
+    }
+}
+
+impl Drop for OuterPlace {
+    fn drop(&mut self) {
+        replace_place(self.0.take());
+    }
+}
+
+/// Notes where the last panic of this thread happened, and returns what was noted before.
+fn replace_place(place: Option<String>) -> Option<String> {
+    PANIC_PLACE
+        .try_with(|cell| {
+            cell.try_borrow_mut()
+                .ok()
+                .and_then(|mut cell| std::mem::replace(&mut *cell, place))
+        })
+        .ok()
+        .flatten()
 }
 
 fn panicked(side: Side, what: &str, place: Option<String>) -> Error {
@@ -74,30 +100,91 @@ thread_local! {
 pub fn note_panics_instead_of_printing() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        panic::set_hook(Box::new(|info| {
-            let place = info.location().map(|at| format!("{}:{}", at.file(), at.line()));
-            if let Some(place) = &place {
-                tracing::error!(target: "plugin_api::panic", at = %place, "a thread of the plugin panicked");
-            }
-            let _ = PANIC_PLACE.try_with(|cell| *cell.borrow_mut() = place);
+        panic::set_hook(Box::new(note));
+    });
+}
+
+/// Says and notes where a panic happened.
+fn note(panic: &PanicHookInfo<'_>) {
+    let place = panic.location().map(|at| format!("{}:{}", at.file(), at.line()));
+    if let Some(place) = &place {
+        tracing::error!(target: "plugin_api::panic", at = %place, "a thread of the plugin panicked");
+    }
+    replace_place(place);
+}
+
+/// Like [`note_panics_instead_of_printing`], for tests, whose panics must be printed as well.
+#[cfg(test)]
+pub fn note_panics_in_tests() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let print = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            note(panic);
+            print(panic);
         }));
     });
 }
 
-/// A future whose poll and whose drop are guarded, with its result in the form that crosses.
-pub struct Guarded<F> {
+/// A future whose poll and whose drop are guarded; a panic is an error.
+pub struct Caught<F> {
     side: Side,
     what: &'static str,
     inner: Option<F>,
 }
 
-impl<F> Guarded<F> {
+impl<F> Caught<F> {
     pub fn new(side: Side, what: &'static str, inner: F) -> Self {
         Self {
             side,
             what,
             inner: Some(inner),
         }
+    }
+}
+
+impl<F, T> Future for Caught<F>
+where
+    F: Future<Output = Result<T, Error>>,
+{
+    type Output = Result<T, Error>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        // SAFETY: `inner` is structurally pinned: it is never moved out of the option, only dropped in place by
+        // assigning `None`, here and in `drop`.
+        let this = unsafe { self.get_unchecked_mut() };
+        let Some(inner) = &mut this.inner else {
+            return Poll::Ready(Err(Error::new(
+                ErrorKind::INTERNAL,
+                format!("`{}` was polled after its end", this.what),
+            )));
+        };
+        // SAFETY: as above; `this.inner` stays where it is for as long as it lives.
+        let inner = unsafe { Pin::new_unchecked(inner) };
+        let result = match caught(this.side, this.what, || inner.poll(context)) {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(result)) => result,
+            Err(panicked) => Err(panicked),
+        };
+        caught_drop(|| this.inner = None);
+        Poll::Ready(result)
+    }
+}
+
+impl<F> Drop for Caught<F> {
+    fn drop(&mut self) {
+        // An assignment writes its new value even when the destructor of the old one unwinds, so the drop glue that
+        // follows finds `None`.
+        caught_drop(|| self.inner = None);
+    }
+}
+
+/// A [`Caught`] future with its result in the form that crosses.
+pub struct Guarded<F>(Caught<F>);
+
+impl<F> Guarded<F> {
+    pub fn new(side: Side, what: &'static str, inner: F) -> Self {
+        Self(Caught::new(side, what, inner))
     }
 }
 
@@ -108,33 +195,59 @@ where
     type Output = RResult<T, RawError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        // SAFETY: `inner` is structurally pinned: it is never moved out of the option, only dropped in place by
-        // assigning `None`, here and in `drop`.
-        let this = unsafe { self.get_unchecked_mut() };
-        let Some(inner) = &mut this.inner else {
-            return Poll::Ready(RResult::RErr(
-                Error::new(ErrorKind::INTERNAL, format!("`{}` was polled after its end", this.what)).into(),
-            ));
-        };
-        // SAFETY: as above; `this.inner` stays where it is for as long as it lives.
-        let inner = unsafe { Pin::new_unchecked(inner) };
-        let result = match caught(this.side, this.what, || inner.poll(context)) {
-            Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(result)) => result,
-            Err(panicked) => Err(panicked),
-        };
-        caught_drop(|| this.inner = None);
-        Poll::Ready(match result {
+        // SAFETY: the only field is structurally pinned: it is never moved, and there is no `Drop` beside its own.
+        let caught = unsafe { self.map_unchecked_mut(|guarded| &mut guarded.0) };
+        Poll::Ready(match ready!(caught.poll(context)) {
             Ok(value) => RResult::ROk(value),
             Err(error) => RResult::RErr(error.into()),
         })
     }
 }
 
-impl<F> Drop for Guarded<F> {
-    fn drop(&mut self) {
-        // An assignment writes its new value even when the destructor of the old one unwinds, so the drop glue that
-        // follows finds `None`.
-        caught_drop(|| self.inner = None);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(caught: Result<(), Error>) -> String {
+        caught.expect_err("it panics").message
+    }
+
+    #[test]
+    fn the_place_of_a_swallowed_panic_is_not_told_of_a_later_one() {
+        note_panics_in_tests();
+        caught_drop(|| panic!("swallowed"));
+        // The hook does not see a resumed panic, so its place is unknown.
+        let resumed = caught(Side::Plugin, "call", || panic::resume_unwind(Box::new("resumed")));
+        assert_eq!(message(resumed), "the plugin panicked in `call`");
+    }
+
+    #[test]
+    fn a_place_that_was_left_behind_is_not_told_of_a_later_panic() {
+        note_panics_in_tests();
+        let own = panic::catch_unwind(|| panic!("caught by the plugin itself"));
+        assert!(own.is_err());
+        let resumed = caught(Side::Plugin, "call", || panic::resume_unwind(Box::new("resumed")));
+        assert_eq!(message(resumed), "the plugin panicked in `call`");
+    }
+
+    #[test]
+    fn a_guard_in_a_destructor_keeps_the_place_of_the_panic_that_is_under_way() {
+        struct Sore;
+        impl Drop for Sore {
+            fn drop(&mut self) {
+                caught_drop(|| panic!("swallowed"));
+                assert!(caught(Side::Plugin, "poll", || ()).is_ok());
+            }
+        }
+        note_panics_in_tests();
+        let line = line!() + 3;
+        let first = caught(Side::Plugin, "call", || {
+            let _sore = Sore;
+            panic!("the first");
+        });
+        assert_eq!(
+            message(first),
+            format!("the plugin panicked in `call` at {}:{line}", file!())
+        );
     }
 }

@@ -1,79 +1,175 @@
 //! Holds the layout of everything that crosses against its committed description, `layout.txt`.
 //!
 //! Within a major version that file may only grow: a line that disappears or changes breaks every plugin that was ever
-//! built. New lines are methods and prefix fields appended behind the last ones.
+//! built, so not even `UPDATE_EXPECTED` writes over one. New lines are methods and prefix fields appended behind the
+//! last ones. What may grow so has no size in the file.
 
 use std::collections::{BTreeSet, HashSet};
 use std::fmt::Write;
 
 use abi_stable::StableAbi;
-use abi_stable::type_layout::TypeLayout;
+use abi_stable::type_layout::{TLField, TLFunction, TypeLayout};
 
 use super::traits::RawModule_Ref;
 
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/layout.txt");
 
-/// One line for each type that is ours or async-ffi's, and one for each of its fields, in order.
+/// A paragraph for each type that is ours or async-ffi's: a line for the type, and one for each of its fields, in order.
 fn described() -> String {
-    let mut text = String::new();
+    let mut types = BTreeSet::new();
     let mut seen = HashSet::new();
     let mut queue: Vec<&'static TypeLayout> = vec![<RawModule_Ref as StableAbi>::LAYOUT];
     while let Some(layout) = queue.pop() {
-        // The tables of all traits have one name; their modules tell them apart.
-        let name = format!("{}::{}", layout.mod_path(), layout.full_type());
         if !seen.insert(layout.get_utypeid()) {
             continue;
         }
-        let fields: Vec<_> = layout.get_fields().into_iter().flatten().collect();
+        let fields = fields_of(layout);
         if ["plugin-api", "async-ffi"].contains(&layout.package().as_str()) {
-            writeln!(
-                text,
-                "{name} size={} align={} repr={:?}",
-                layout.size(),
-                layout.alignment(),
-                layout.repr_attr()
-            )
-            .expect("a String takes everything");
-            for (index, field) in fields.iter().enumerate() {
-                writeln!(text, "  {index} {}: {}", field.name(), field.full_type()).expect("a String takes everything");
-            }
+            types.insert(paragraph(layout, &fields));
         }
         let phantom: Vec<_> = layout.phantom_fields().into_iter().collect();
         queue.extend(layout.shared_vars().type_layouts().iter().map(|layout| layout()));
         queue.extend(fields.iter().chain(&phantom).map(|field| field.layout()));
     }
-    let mut types: Vec<String> = split_types(&text);
-    types.sort();
-    types.dedup();
-    types.concat()
+    types.into_iter().collect()
 }
 
-fn split_types(text: &str) -> Vec<String> {
-    let mut types: Vec<String> = Vec::new();
-    for line in text.split_inclusive('\n') {
-        match types.last_mut() {
-            Some(last) if line.starts_with(' ') => last.push_str(line),
-            _ => types.push(line.to_owned()),
-        }
+fn paragraph(layout: &'static TypeLayout, fields: &[TLField]) -> String {
+    let size = match layout.is_prefix_kind() {
+        true => "growable".to_owned(),
+        false => format!("size={}", layout.size()),
+    };
+    // The tables of all traits have one name; their modules tell them apart.
+    let mut text = format!(
+        "{}::{} {size} align={} repr={:?}\n",
+        layout.mod_path(),
+        spelled(layout),
+        layout.alignment(),
+        layout.repr_attr()
+    );
+    for (index, field) in fields.iter().enumerate() {
+        let functions: Vec<_> = field.function_range().iter().map(|f| signature(&f)).collect();
+        let kind = match functions.is_empty() {
+            true => spelled(field.layout()),
+            false => functions.join(" and "),
+        };
+        writeln!(text, "  {index} {}: {kind}", field.name()).expect("a String takes everything");
     }
-    types
+    text
+}
+
+fn fields_of(layout: &'static TypeLayout) -> Vec<TLField> {
+    layout.get_fields().into_iter().flatten().collect()
+}
+
+/// A function's types. The names of parameters may change.
+fn signature(function: &TLFunction) -> String {
+    let parameters: Vec<_> = function
+        .param_type_layouts
+        .iter()
+        .map(|layout| spelled(layout()))
+        .collect();
+    format!(
+        "{}fn({}) -> {}",
+        if function.fn_qualifs.is_unsafe() { "unsafe " } else { "" },
+        parameters.join(", "),
+        function
+            .return_type_layout()
+            .map_or("()".to_owned(), |layout| spelled(layout()))
+    )
+}
+
+/// A type with its parameters, which abi_stable knows but does not print for most of its own types.
+fn spelled(layout: &'static TypeLayout) -> String {
+    let fields = fields_of(layout);
+    let field = |name| fields.iter().find(|field| field.name() == name);
+    let phantom = |of: &'static TypeLayout| of.phantom_fields().into_iter().map(|field| field.layout()).collect();
+    let parameters: Vec<&'static TypeLayout> = match layout.name() {
+        "RResult" | "ROption" | "FfiPoll" | "ManuallyDrop" => fields.iter().map(|field| field.layout()).collect(),
+        "RVec" | "RBox" => field("_marker").map_or_else(Vec::new, |marker| phantom(marker.layout())),
+        "&" | "&mut" | "*const" | "*mut" | "PhantomData" => phantom(layout),
+        "BorrowingFfiFuture" => {
+            // The local one inside of it, with a promise about threads.
+            return spelled(fields[0].layout()).replacen("Local", "", 1);
+        }
+        // A future is known by what its poll answers.
+        "LocalBorrowingFfiFuture" => field("poll_fn")
+            .and_then(|poll| poll.function_range().iter().next())
+            .and_then(|poll| poll.return_type_layout())
+            .map_or_else(Vec::new, |answer| {
+                fields_of(answer()).iter().map(|field| field.layout()).collect()
+            }),
+        _ => return layout.full_type().to_string(),
+    };
+    let parameters: Vec<_> = parameters.into_iter().map(spelled).collect();
+    format!("{}<{}>", layout.name(), parameters.join(", "))
+}
+
+/// The lines of `golden` that are not in `now`, each with the type that it belongs to.
+fn lost(golden: &str, now: &str) -> Vec<String> {
+    fn qualified(text: &str) -> Vec<String> {
+        let mut of = "";
+        text.lines()
+            .map(|line| match line.starts_with(' ') {
+                true => format!("{of}{line}"),
+                false => {
+                    of = line.rsplitn(4, ' ').last().unwrap_or(line);
+                    line.to_owned()
+                }
+            })
+            .collect()
+    }
+    let now: BTreeSet<_> = qualified(now).into_iter().collect();
+    let golden = qualified(golden);
+    golden.into_iter().filter(|line| !now.contains(line)).collect()
 }
 
 #[test]
 fn the_layout_only_grows() {
     let now = described();
-    if std::env::var_os("UPDATE_EXPECTED").is_some() {
-        std::fs::write(GOLDEN, &now).expect("layout.txt is writable");
-    }
     let golden = std::fs::read_to_string(GOLDEN).unwrap_or_default();
-    let lines_now: BTreeSet<_> = now.lines().collect();
-    let lost: Vec<_> = golden.lines().filter(|line| !lines_now.contains(line)).collect();
+    let lost = lost(&golden, &now);
     assert!(
         lost.is_empty(),
-        "the layout of the boundary changed; plugins in the field would break: {lost:#?}"
+        "the layout of the boundary changed, and plugins in the field would break: {lost:#?}\n\
+         hint: undo the change, or raise the major version of plugin-api and remove `layout.txt` to begin a new one"
     );
+    if std::env::var_os("UPDATE_EXPECTED").is_some() {
+        std::fs::write(GOLDEN, &now).expect("layout.txt is writable");
+        return;
+    }
     assert_eq!(
         now, golden,
         "the boundary has grown; if that is meant: UPDATE_EXPECTED=1 cargo test -p plugin-api the_layout_only_grows"
     );
+}
+
+#[test]
+fn what_is_appended_is_no_loss_and_what_changes_is_one() {
+    let golden = "\
+        a::Table growable align=8 repr=C\n  0 end: fn(u64) -> ()\n\
+        b::Table growable align=8 repr=C\n  0 end: fn(u64) -> ()\n\
+        b::Value size=8 align=8 repr=C\n  0 number: u64\n";
+    let with = |old: &str, new: &str| lost(golden, &golden.replacen(old, new, 1));
+    let appended = with("()\nb::Table", "()\n  1 more: fn() -> ()\nb::Table");
+    assert_eq!(appended, [""; 0]);
+    // The same line of another type does not stand in for the one that is gone.
+    assert_eq!(with("u64", "u32"), ["a::Table  0 end: fn(u64) -> ()"]);
+    assert_eq!(with("size=8", "size=16"), ["b::Value size=8 align=8 repr=C"]);
+    assert_eq!(
+        with("b::Value size=8 align=8 repr=C\n  0 number: u64\n", ""),
+        ["b::Value size=8 align=8 repr=C", "b::Value  0 number: u64"]
+    );
+}
+
+#[test]
+fn the_types_of_a_method_stand_in_the_description() {
+    let now = described();
+    for line in [
+        "shutdown: unsafe fn(RRef<'a>, u64) -> BorrowingFfiFuture<RResult<(), RawError>>",
+        "manifest: fn() -> RStr<'a>",
+        "retry_after_ms: ROption<u64>",
+    ] {
+        assert!(now.contains(line), "expected `{line}` in\n{now}");
+    }
 }

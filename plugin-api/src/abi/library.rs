@@ -42,7 +42,7 @@ impl Library {
         // SAFETY: the layouts were just found to agree. They are not checked once more inside, because that check is
         // one-way and refuses an older plugin in a newer host.
         let raw = unsafe { header.init_root_module_with_unchecked_layout::<RawModule_Ref>() }.map_err(refusal_from)?;
-        Ok(Module::from_raw(raw, true))
+        Ok(Module::from_raw(raw))
     }
 }
 

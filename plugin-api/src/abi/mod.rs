@@ -28,6 +28,11 @@ pub use self::visit::{Host, Incoming, Instance, Module};
 #[cfg(feature = "loader")]
 pub use self::library::{Library, LibraryRefusal};
 
+#[cfg(all(test, feature = "runtime"))]
+pub(crate) use self::guard::note_panics_in_tests;
+#[cfg(feature = "runtime")]
+pub(crate) use self::guard::{Caught, Side};
+
 #[cfg(test)]
 mod layout;
 

@@ -28,7 +28,7 @@ use crate::services::{HostServices, Level};
 
 /// The module of a plugin that is linked into this program.
 pub fn module_of<P: Provider>() -> Module {
-    Module::from_raw(raw_module_of::<P>(), false)
+    Module::from_raw(raw_module_of::<P>())
 }
 
 /// The root of a plugin library, for [`crate::export_plugin!`].

@@ -26,22 +26,16 @@ const BATCH: u32 = 64;
 #[derive(Clone, Copy)]
 pub struct Module {
     raw: RawModule_Ref,
-    loaded: bool,
 }
 
 impl Module {
-    pub(super) fn from_raw(raw: RawModule_Ref, loaded: bool) -> Self {
-        Self { raw, loaded }
+    pub(super) fn from_raw(raw: RawModule_Ref) -> Self {
+        Self { raw }
     }
 
     /// The manifest as the code tells it, in its sealed form (see [`crate::Manifest::parse`]).
     pub fn manifest_text(&self) -> &'static str {
         (self.raw.manifest())().as_str()
-    }
-
-    /// Whether the code came from a file of its own.
-    pub fn is_loaded(&self) -> bool {
-        self.loaded
     }
 
     /// Creates an instance of the plugin.

@@ -109,6 +109,57 @@ fn events_come_one_by_one_and_end_with_the_last_one() {
 }
 
 #[test]
+fn a_stream_that_ends_without_saying_so_is_an_error_in_its_place() {
+    let events = block_on(async {
+        let mut stream = parrot()
+            .stream(&request("never-done", "half a"))
+            .await
+            .expect("it opens");
+        let mut events = Vec::new();
+        while let Some(event) = stream.next().await {
+            events.push(event);
+        }
+        assert!(stream.next().await.is_none(), "after the error there is nothing");
+        events
+    });
+    let cut = Error::new(
+        ErrorKind::PROTOCOL,
+        "the stream ended without saying that the answer is complete",
+    );
+    assert_eq!(
+        events,
+        [Ok(ChatEvent::text("half ")), Ok(ChatEvent::text("a")), Err(cut)]
+    );
+}
+
+#[test]
+fn the_end_of_a_raw_stream_is_left_to_its_reader() {
+    let asked = Payload::of(&request("never-done", "half")).expect("a request can be written as JSON");
+    block_on(async {
+        let mut stream = parrot().open("stream", asked).await.expect("it opens");
+        assert_eq!(stream.next().await, Some(Ok(ChatEvent::text("half"))));
+        assert_eq!(stream.next().await, None);
+    });
+}
+
+#[test]
+fn methods_that_take_json_alone_refuse_blobs() {
+    let plugin = parrot();
+    let with_blob = || Payload::from_json("{}".to_owned()).with_blob(vec![1]);
+    for method in ["chat", "tiers", "check", "configure", "stream"] {
+        let expected = Error::new(
+            ErrorKind::INVALID_REQUEST,
+            format!("`{method}` takes no blobs in this version"),
+        );
+        let answer = match method {
+            "stream" => block_on(plugin.open(method, with_blob())).map(drop),
+            _ => block_on(plugin.call(method, with_blob())).map(drop),
+        };
+        assert_eq!(answer, Err(expected));
+    }
+}
+
+#[test]
 fn a_stream_that_ends_without_saying_so_is_an_error_with_what_had_come() {
     let error = block_on(async { parrot().stream(&request("never-done", "half a")).await?.collect().await })
         .expect_err("no end was told");

@@ -76,6 +76,9 @@ fn build(folder: &Path, more: u32) -> Built {
         .args(["build", "--offline"])
         .env("CARGO_TARGET_DIR", &target);
     run(command, None, BUILD_LIMIT).expect_success();
+    if more > 0 {
+        assert_growth_is_no_loss(&here, &target);
+    }
     let built = target.join("debug");
     Built {
         version,
@@ -83,6 +86,26 @@ fn build(folder: &Path, more: u32) -> Built {
         host: built.join(format!("pocket-host-ahead-{more}")),
         ahead: more,
     }
+}
+
+/// Asserts that the description of the layout, which refuses every loss, takes what was appended.
+fn assert_growth_is_no_loss(here: &Path, target: &Path) {
+    let mut command = cargo();
+    command
+        .current_dir(here)
+        .args([
+            "test",
+            "--offline",
+            "-p",
+            "plugin-api",
+            "--lib",
+            "the_layout_only_grows",
+        ])
+        .env("CARGO_TARGET_DIR", target)
+        .env("UPDATE_EXPECTED", "1");
+    run(command, None, BUILD_LIMIT).expect_success();
+    let [before, after] = [workspace(), here].map(|folder| read(&folder.join("plugin-api/layout.txt")));
+    assert!(after.contains("appended_1") && after.lines().count() > before.lines().count());
 }
 
 /// A workspace of plugin-api, Parrot and a host, taken from this one.

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use plugin_api::{Config, LogOnly, Plugin, PluginModule, loader};
 use sandbox::Script;
 use serde_json::json;
-use tests::{PluginFolder, ask, echo_plugin, openrouter_config, openrouter_plugin, second_plugin, service};
+use tests::{
+    PluginFolder, ask, echo_plugin, in_a_process_of_its_own, openrouter_config, openrouter_plugin, second_plugin,
+    service,
+};
 
 /// An instance with the services that a plain host has.
 pub fn created(module: &PluginModule, config: &Config) -> Plugin {
@@ -78,6 +81,24 @@ fn reading_a_manifest_runs_nothing_of_the_plugin() {
     loader::inspect(&file).expect("it is a plugin");
     let mapped = std::fs::read_to_string("/proc/self/maps").expect("Linux tells what is loaded");
     assert!(!mapped.contains(&*file.to_string_lossy()), "{mapped}");
+}
+
+#[test]
+fn a_plugin_is_loaded_by_a_path_relative_to_the_working_folder() {
+    in_a_process_of_its_own(
+        "loading::a_plugin_is_loaded_by_a_path_relative_to_the_working_folder",
+        || {
+            let folder = PluginFolder::with(&[echo_plugin()]);
+            std::env::set_current_dir(folder.path()).expect("the folder is there");
+            // The dynamic linker would look for a bare name in the folders of the system.
+            let name = echo_plugin().file_name().expect("a file").to_owned();
+            let module = loader::load(name.as_ref()).expect("it fits");
+            assert_eq!(module.manifest().name, "Echo");
+            let code = folder.path().canonicalize().expect("the folder is there").join(name);
+            let mapped = std::fs::read_to_string("/proc/self/maps").expect("Linux tells what is loaded");
+            assert!(mapped.contains(&*code.to_string_lossy()), "{mapped}");
+        },
+    );
 }
 
 #[test]
