@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use std::pin::pin;
 use std::time::Duration;
 
-use plugin_api::{ChatEvent, ChatReply, ChatRequest, Error, Message};
-use serde_json::{Value, json};
+use plugin_api::{ChatEvent, ChatReply, ChatRequest, Error, ErrorKind, Message};
+use serde_json::Value;
 
 use crate::cli::Chat;
 use crate::exit::{Exit, Failure};
@@ -60,8 +60,9 @@ pub async fn answer(active: &Active, request: &ChatRequest, args: &Chat) -> Resu
     let mut screen = Screen::new(args);
     let shown = if args.no_stream {
         let reply = active.plugin.chat(request).await;
-        if let Ok(reply) = &reply {
-            screen.text(&reply.text);
+        match &reply {
+            Ok(reply) => screen.text(&reply.text),
+            Err(error) => screen.text(error.details.partial_text.as_deref().unwrap_or_default()),
         }
         reply
     } else {
@@ -69,11 +70,21 @@ pub async fn answer(active: &Active, request: &ChatRequest, args: &Chat) -> Resu
     };
     screen.end_line();
     let reply = shown?;
+    if args.json && !screen.is_gone {
+        screen.raw(&format!("{}\n", terminal::safe_json(&flat(&reply).to_string())));
+    }
+    if let Some(cause) = screen.trouble {
+        return Err(Error::new(
+            ErrorKind::INTERNAL,
+            format!("the answer cannot be written to stdout: {cause}"),
+        ));
+    }
+    if screen.is_gone {
+        // Nobody reads the answer, so nothing is to be said about it.
+        return Ok(reply);
+    }
     for notice in &reply.notices {
         terminal::say_styled(FAINT, &format!("note: {}", terminal::clean(&notice.message)));
-    }
-    if args.json {
-        screen.raw(&format!("{}\n", flat(&reply)));
     }
     if !args.quiet {
         terminal::say_styled(FAINT, &terminal::footer(&reply.done));
@@ -132,6 +143,8 @@ struct Screen {
     thinking: bool,
     /// Nobody reads stdout any more.
     is_gone: bool,
+    /// Why, where it is not that the reader went away.
+    trouble: Option<io::Error>,
 }
 
 impl Screen {
@@ -145,6 +158,7 @@ impl Screen {
             line_open: false,
             thinking: false,
             is_gone: false,
+            trouble: None,
         }
     }
 
@@ -189,8 +203,12 @@ impl Screen {
     }
 
     fn raw(&mut self, text: &str) {
+        let Err(cause) = terminal::try_print(text) else { return };
         // A reader that went away, as `head` does, ends the answer and is no error.
-        self.is_gone |= terminal::print_answer(text).is_err();
+        self.is_gone = true;
+        if cause.kind() != io::ErrorKind::BrokenPipe {
+            self.trouble = Some(cause);
+        }
     }
 
     fn end_line(&mut self) {
@@ -205,15 +223,10 @@ impl Screen {
     }
 }
 
-/// What a failed call leaves: the error, and for programs the same as JSON.
+/// What a failed call leaves. That a part of an answer stands above is said at once.
 pub fn report(error: Error, args: &Chat) -> Failure {
-    let has_partial_text = error.details.partial_text.is_some();
-    let failure = Failure::from(error);
-    if args.json {
-        let json = json!({"error": failure.details});
-        let _ = terminal::print_answer(&format!("{json}\n"));
-    } else if has_partial_text {
+    if error.details.partial_text.is_some() && !args.json {
         terminal::say("the answer above is not complete");
     }
-    failure
+    Failure::from(error)
 }

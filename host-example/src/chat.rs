@@ -9,7 +9,6 @@ use crate::cli::{Chat, Global};
 use crate::conversation;
 use crate::exit::{Exit, Failure};
 use crate::setup::Setup;
-use crate::terminal;
 
 /// The most that standard input may add to a prompt, in bytes.
 const MAX_INPUT_BYTES: u64 = 16 << 20;
@@ -35,18 +34,21 @@ pub async fn run(global: &Global, args: &Chat) -> Result<Exit, Failure> {
     match outcome {
         Some(Ok(_)) => Ok(Exit::Ok),
         Some(Err(error)) => Err(report(error, args)),
-        None => {
-            terminal::say("stopped");
-            Ok(Exit::Interrupted)
-        }
+        None => Err(Failure::new(
+            Exit::Interrupted,
+            "stopped by Ctrl-C; what had arrived is not the whole answer",
+        )),
     }
 }
 
 /// The prompt of the command line with standard input behind it; `None` for a conversation.
 fn prompt(words: &[String]) -> Result<Option<String>, Failure> {
     let mut parts: Vec<String> = Vec::new();
-    if !words.is_empty() {
-        parts.push(words.join(" "));
+    let text = words.join(" ");
+    if !text.trim().is_empty() {
+        parts.push(text);
+    } else if !words.is_empty() {
+        return Err(nothing_to_ask());
     }
     let stdin = io::stdin();
     if !stdin.is_terminal() {
@@ -73,12 +75,22 @@ fn prompt(words: &[String]) -> Result<Option<String>, Failure> {
             parts.push(text.trim_end().to_owned());
         }
         if parts.is_empty() {
-            return Err(Failure::new(
-                Exit::Usage,
-                "there is nothing to ask: no prompt, and nothing on standard input",
-            )
-            .with_hint("agent-host chat \"your question\", or run it on a terminal for a conversation"));
+            return Err(nothing_to_ask());
         }
+    } else if parts.is_empty() && !io::stdout().is_terminal() {
+        return Err(Failure::new(
+            Exit::Usage,
+            "a conversation needs a terminal, and standard output is none",
+        )
+        .with_hint("name the question: agent-host chat \"your question\" > FILE"));
     }
     Ok((!parts.is_empty()).then(|| parts.join("\n\n")))
+}
+
+fn nothing_to_ask() -> Failure {
+    Failure::new(
+        Exit::Usage,
+        "there is nothing to ask: no prompt, and nothing on standard input",
+    )
+    .with_hint("agent-host chat \"your question\", or run it on a terminal for a conversation")
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
@@ -23,21 +24,15 @@ pub struct Cli {
 /// What every command accepts.
 #[derive(Args, Clone)]
 pub struct Global {
-    /// The profile file [default: ~/.config/agent-host/profile.json]
-    #[arg(long, global = true, env = "AGENT_HOST_CONFIG", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    /// The profile file [env: AGENT_HOST_CONFIG] [default: ~/.config/agent-host/profile.json]
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub config: Option<PathBuf>,
-    /// The plugin folder [default: ~/.local/share/agent-host/plugins]
-    #[arg(long, global = true, env = "AGENT_HOST_PLUGINS", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    /// The plugin folder [env: AGENT_HOST_PLUGINS] [default: ~/.local/share/agent-host/plugins]
+    #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub plugins: Option<PathBuf>,
-    /// The profile in the file
-    #[arg(
-        long,
-        global = true,
-        env = "AGENT_HOST_PROFILE",
-        value_name = "NAME",
-        default_value = "default"
-    )]
-    pub profile: String,
+    /// The profile in the file [env: AGENT_HOST_PROFILE] [default: default]
+    #[arg(long, global = true, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub profile: Option<String>,
     /// A file of variables, read after `.env` of this folder; the environment wins over both
     #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub env_file: Option<PathBuf>,
@@ -68,15 +63,27 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// Whether the caller asked for JSON.
+    pub fn wants_json(&self) -> bool {
+        match self {
+            Self::Chat(args) => args.json,
+            Self::Plugins(Plugins::List(output)) | Self::Tiers(output) => output.json,
+            Self::Profile(Profile::Check { output, .. } | Profile::Show { output, .. }) => output.json,
+            Self::Plugins(_) | Self::Profile(_) | Self::Completions { .. } => false,
+        }
+    }
+}
+
 #[derive(Args)]
 pub struct Chat {
     /// What to ask; what comes on standard input is put behind it
     pub prompt: Vec<String>,
     /// The tier: small, large or reasoning, or any name that `agent-host tiers` shows
-    #[arg(short, long, value_name = "TIER")]
+    #[arg(short, long, value_name = "TIER", value_parser = NonEmptyStringValueParser::new())]
     pub tier: Option<String>,
     /// A model by its id, instead of a tier's
-    #[arg(short, long, value_name = "MODEL")]
+    #[arg(short, long, value_name = "MODEL", value_parser = NonEmptyStringValueParser::new())]
     pub model: Option<String>,
     /// What the model is told before the conversation
     #[arg(short, long, value_name = "TEXT")]
@@ -93,6 +100,9 @@ pub struct Chat {
     /// Do not follow changes of the profile file during a conversation
     #[arg(long)]
     pub no_watch: bool,
+    /// Neither read nor keep the history of what was typed in conversations
+    #[arg(long)]
+    pub no_history: bool,
 }
 
 #[derive(Subcommand)]

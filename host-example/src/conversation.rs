@@ -25,7 +25,8 @@ use crate::terminal::{self, BAD, FAINT, GOOD};
 
 const HELP: &str = "\
 /tier NAME     answer with the model of a tier: small, large, reasoning, …
-/model ID      answer with this model; /model alone goes back to the tier
+/model ID      answer with this model
+/tier, /model  alone: go back to the usual tier
 /tiers         show which model each tier stands for
 /clear         forget what was said
 /help          this
@@ -54,17 +55,27 @@ pub async fn run(active: Active, interrupts: Interrupts, global: &Global, args: 
     let (_watch, mut edits) = if args.no_watch {
         (None, unbounded_channel().1)
     } else {
-        watch(&places.config)
+        watch(&places)
     };
-    let mut reader = Reader::start(&places.history)?;
+    let mut reader = Reader::start((!args.no_history).then_some(places.history.as_path()))?;
     let mut conversation = Conversation {
         active,
         interrupts,
         messages: system_message(args),
-        tier: args.tier.clone(),
+        tier: None,
         model: args.model.clone(),
     };
-    conversation.greet(&places.config);
+    if !args.quiet {
+        conversation.greet(&places.config);
+    }
+    if let Some(name) = &args.tier {
+        let model = conversation.model.take();
+        if !conversation.choose_tier(name) {
+            return Err(Failure::new(Exit::Usage, format!("there is no tier `{name}`"))
+                .with_hint("`agent-host tiers` shows them"));
+        }
+        conversation.model = model;
+    }
     loop {
         reader.ask(&conversation.prompt());
         let input = loop {
@@ -94,13 +105,13 @@ pub async fn run(active: Active, interrupts: Interrupts, global: &Global, args: 
                 terminal::say("forgotten");
             }
             "/tiers" => terminal::say(terminal::table(&crate::tiers::rows(&conversation.active.tiers)).trim_end()),
-            "/model" => conversation.model = None,
-            command if command.starts_with("/tier ") => conversation.choose_tier(command[6..].trim()),
-            command if command.starts_with("/model ") => conversation.model = Some(command[7..].trim().to_owned()),
-            command if command.starts_with('/') && !command.contains(char::is_whitespace) => {
-                terminal::say(&format!("there is no command `{command}`; /help shows them"));
-            }
-            text => conversation.say(text, args).await,
+            "/tier" | "/model" => conversation.choose_nothing(),
+            text => match command_of(text) {
+                Some(("/tier", name)) => drop(conversation.choose_tier(name)),
+                Some(("/model", id)) => conversation.choose_model(id),
+                Some((unknown, _)) => terminal::say(&format!("there is no command `{unknown}`; /help shows them")),
+                None => conversation.say(text, args).await,
+            },
         }
         // An edit that came while the model was answering holds from the next message on.
         while edits.try_recv().is_ok() {
@@ -118,6 +129,14 @@ fn system_message(args: &Chat) -> Vec<Message> {
         .collect()
 }
 
+/// The command that a line begins with, and what stands behind it. A path such as `/etc/hosts` is no command.
+fn command_of(line: &str) -> Option<(&str, &str)> {
+    let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+    let name = word.strip_prefix('/')?;
+    let is_command = !name.is_empty() && name.chars().all(|letter| letter.is_ascii_alphabetic());
+    is_command.then_some((word, rest.trim()))
+}
+
 impl Conversation {
     fn greet(&self, config: &Path) {
         let manifest = self.active.plugin.manifest();
@@ -130,20 +149,28 @@ impl Conversation {
         };
         terminal::say_styled(
             FAINT,
-            &format!("{} {} · {source} · /help", manifest.name, manifest.version),
+            &terminal::clean_line(&format!("{} {} · {source} · /help", manifest.name, manifest.version)),
         );
     }
 
     /// The prompt says who will answer.
     fn prompt(&self) -> String {
-        match (&self.model, &self.tier) {
-            (Some(model), _) => format!("{model}> "),
-            (None, Some(tier)) => format!("{tier}> "),
-            (None, None) => "> ".to_owned(),
-        }
+        let who = self.model.as_deref().or(self.tier.as_deref()).unwrap_or_default();
+        format!("{}> ", terminal::clean_line(who))
     }
 
-    fn choose_tier(&mut self, name: &str) {
+    fn choose_nothing(&mut self) {
+        (self.tier, self.model) = (None, None);
+        terminal::say("the usual tier answers");
+    }
+
+    fn choose_model(&mut self, id: &str) {
+        terminal::say(&terminal::clean_line(&format!("{id} answers")));
+        self.model = Some(id.to_owned());
+    }
+
+    /// Whether there is such a tier.
+    fn choose_tier(&mut self, name: &str) -> bool {
         let wanted = name.to_ascii_uppercase();
         let known = |tier: &str| {
             tier == wanted
@@ -153,21 +180,28 @@ impl Conversation {
         };
         match self.active.tiers.iter().find(|model| known(&model.tier)) {
             Some(model) => {
-                terminal::say(&format!("{} is {}", model.tier, model.wire));
+                terminal::say(&terminal::clean_line(&format!("{} is {}", model.tier, model.wire)));
                 self.tier = Some(model.tier.clone());
                 self.model = None;
+                true
             }
-            None => terminal::say(&format!("there is no tier `{name}`; /tiers shows them")),
+            None => {
+                terminal::say(&format!("there is no tier `{name}`; /tiers shows them"));
+                false
+            }
         }
     }
 
-    /// Sends what was said with all that was said before. What broke off or was stopped stays in the conversation as far
-    /// as it came, because it is on the screen; what failed before its first word is taken back.
+    /// Sends what was said with all that was said before. What broke off stays in the conversation as far as it came,
+    /// because it is on the screen. What failed before its first word, or was stopped, is taken back with its question.
     async fn say(&mut self, text: &str, args: &Chat) {
         self.messages.push(Message::user(text));
         let request = match answer::request(self.tier.as_deref(), self.model.as_deref(), &self.messages) {
             Ok(request) => request,
-            Err(error) => return terminal::say(&Failure::from(error).to_string()),
+            Err(error) => {
+                self.messages.pop();
+                return terminal::say(&Failure::from(error).to_string());
+            }
         };
         match self.interrupts.or(answer::answer(&self.active, &request, args)).await {
             Some(Ok(reply)) => self.messages.push(Message::text("assistant", reply.text)),
@@ -176,7 +210,7 @@ impl Conversation {
                     Some(partial) => self.messages.push(Message::text("assistant", partial)),
                     None => drop(self.messages.pop()),
                 }
-                terminal::say_styled(BAD, &answer::report(error, args).to_string());
+                answer::report(error, args).tell(args.json);
             }
             None => {
                 self.messages.pop();
@@ -188,14 +222,18 @@ impl Conversation {
 
 async fn followed(active: &mut Active, global: &Global) -> String {
     match setup::follow(active, global).await {
-        Ok(Some(line)) => format!("{GOOD}↻{GOOD:#} {line}"),
-        Ok(None) => String::new(),
+        Ok(line) => format!("{GOOD}↻{GOOD:#} {line}"),
         Err(failure) => format!("{BAD}✗{BAD:#} the edit was not taken, the former profile still holds\n{failure}"),
     }
 }
 
 /// Edits of the profile file as they happen.
-fn watch(config: &Path) -> (Option<ProfileWatch>, UnboundedReceiver<()>) {
+fn watch(places: &Places) -> (Option<ProfileWatch>, UnboundedReceiver<()>) {
+    let config = &places.config;
+    if let Some(folder) = config.parent().filter(|_| !places.config_was_named) {
+        // What does not exist cannot be watched. If it cannot be made, the watch says so.
+        let _ = fs::create_dir_all(folder);
+    }
     let (sender, edits) = unbounded_channel();
     let watch = profile::watch(config, move || {
         // The conversation has ended when nobody listens.
@@ -218,7 +256,8 @@ struct Reader {
 }
 
 impl Reader {
-    fn start(history: &Path) -> Result<Self, Failure> {
+    /// - In: the file of the history; without it, none is kept.
+    fn start(history: Option<&Path>) -> Result<Self, Failure> {
         let failed =
             |cause: ReadlineError| Failure::new(Exit::Internal, format!("the terminal cannot be used: {cause}"));
         let config = Config::builder()
@@ -231,11 +270,13 @@ impl Reader {
             .ok()
             .map(|printer| Box::new(printer) as Box<_>);
         // A history that cannot be read or kept is a pity and no reason to stop.
-        if let Some(folder) = history.parent() {
-            let _ = fs::create_dir_all(folder);
+        if let Some(history) = history {
+            if let Some(folder) = history.parent() {
+                let _ = fs::create_dir_all(folder);
+            }
+            let _ = editor.load_history(history);
         }
-        let _ = editor.load_history(history);
-        let history = history.to_owned();
+        let history = history.map(Path::to_owned);
         let (prompts, asked) = mpsc::channel::<String>();
         let (sender, input) = unbounded_channel();
         thread::Builder::new()
@@ -248,7 +289,9 @@ impl Reader {
                         Err(ReadlineError::Eof) => Input::End,
                         Err(cause) => Input::Failed(cause.to_string()),
                     };
-                    let _ = editor.save_history(&history);
+                    if let Some(history) = &history {
+                        let _ = editor.save_history(history);
+                    }
                     if sender.send(input).is_err() {
                         break;
                     }

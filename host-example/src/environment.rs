@@ -4,26 +4,36 @@
 //! `--env-file`, and for keys the file that `NAME_FILE` points to. A blank variable is an absent one. A plugin sees the
 //! variables that its manifest asks for and no others.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use plugin_api::{Manifest, Role};
 
+use crate::dotenv;
 use crate::exit::{Exit, Failure};
 use crate::profile::KeySource;
 
 /// The largest file that can be a key, in bytes.
 const MAX_KEY_BYTES: u64 = 64 << 10;
 
+/// The longest time that a key command may take; somebody may have to unlock something.
+const COMMAND_LIMIT: Duration = Duration::from_secs(60);
+
 /// All variables, with their places.
 pub struct Environment {
     process: BTreeMap<String, String>,
     /// Files of variables, the first one first.
     files: Vec<(PathBuf, BTreeMap<String, String>)>,
+    /// What the key commands said: each is run once, because it may ask a person to unlock something.
+    command_keys: RefCell<BTreeMap<Vec<String>, Result<String, Failure>>>,
 }
 
 /// A variable's value and where it was found, for people.
@@ -44,11 +54,16 @@ pub struct Given {
 
 impl Environment {
     /// Reads the environment and the files.
+    ///
+    /// - Errors: the file that was named cannot be read. An `.env` is not asked for, so it is only warned of.
     pub fn read(env_file: Option<&Path>) -> Result<Self, Failure> {
         let mut files = Vec::new();
         let here = Path::new(".env");
-        if here.exists() {
-            files.push((here.to_owned(), read_file(here)?));
+        if here.exists() && !here.is_dir() {
+            match read_file(here) {
+                Ok(variables) => files.push((here.to_owned(), variables)),
+                Err(failure) => tracing::warn!("{}; it is skipped", failure.message),
+            }
         }
         if let Some(path) = env_file {
             files.push((path.to_owned(), read_file(path)?));
@@ -58,6 +73,7 @@ impl Environment {
         Ok(Self {
             process: process.collect(),
             files,
+            command_keys: RefCell::default(),
         })
     }
 
@@ -78,6 +94,11 @@ impl Environment {
                 from_file: Some(path.clone()),
             })
         })
+    }
+
+    /// Whether the variable is there, with nothing in it.
+    pub fn is_blank(&self, name: &str) -> bool {
+        self.variable(name).is_none() && self.process.contains_key(name)
     }
 
     /// Collects what `manifest` asks for.
@@ -148,7 +169,11 @@ impl Environment {
                 Ok((found.value, None))
             }
             KeySource::File(path) => read_key_file(path),
-            KeySource::Command(words) => Ok((key_of_command(words)?, None)),
+            KeySource::Command(words) => {
+                let mut known = self.command_keys.borrow_mut();
+                let outcome = known.entry(words.clone()).or_insert_with(|| key_of_command(words));
+                Ok((outcome.clone()?, None))
+            }
         }
     }
 }
@@ -163,18 +188,13 @@ fn read_file(path: &Path) -> Result<BTreeMap<String, String>, Failure> {
     if !path.is_file() {
         return Err(failed("expected a regular file".to_owned()));
     }
-    let text = fs::read_to_string(path).map_err(|cause| failed(cause.to_string()))?;
-    let mut variables = BTreeMap::new();
-    for (index, line) in dotenvy::from_read_iter(text.as_bytes()).enumerate() {
-        // The library's own message quotes the line, which may hold a key.
-        let (name, value) = line.map_err(|_| {
-            failed(format!(
-                "expected lines such as `NAME=value`, found something else after {index} of them"
-            ))
-        })?;
-        variables.insert(name, value);
+    let text = fs::read_to_string(path).map_err(|cause| failed(format!("it cannot be read: {cause}")))?;
+    let variables = dotenv::parse(&text);
+    for line in variables.odd_lines {
+        let shown = path.display();
+        tracing::warn!("the file of variables `{shown}`, line {line}: expected `NAME=value`; the line is skipped");
     }
-    Ok(variables)
+    Ok(variables.values)
 }
 
 fn read_key_file(path: &Path) -> Result<(String, Option<String>), Failure> {
@@ -219,16 +239,33 @@ fn key_of_command(words: &[String]) -> Result<String, Failure> {
         Failure::new(Exit::Usage, format!("no key: the command `{shown}` {cause}"))
             .with_hint("the command of `apiKey` must print the key alone and end with success; try it in a shell")
     };
-    let output = Command::new(shown)
+    let mut child = Command::new(shown)
         .args(words.get(1..).unwrap_or_default())
         .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
+        .stdout(Stdio::piped())
+        .spawn()
         .map_err(|cause| failed(format!("cannot be run: {cause}")))?;
-    if !output.status.success() {
-        return Err(failed(format!("failed: {}", output.status)));
+    let stdout = child.stdout.take();
+    let (sender, printed) = mpsc::channel();
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let read = stdout.map(|pipe| pipe.take(MAX_KEY_BYTES).read_to_end(&mut bytes));
+        // Nobody listens any more when the wait was over before.
+        let _ = sender.send((read, bytes));
+    });
+    let Ok((_, printed)) = printed.recv_timeout(COMMAND_LIMIT) else {
+        // It may have ended by itself.
+        let _ = child.kill();
+        let _ = child.wait();
+        return Err(failed(format!("had not ended after {} s", COMMAND_LIMIT.as_secs())));
+    };
+    let status = child
+        .wait()
+        .map_err(|cause| failed(format!("cannot be waited for: {cause}")))?;
+    if !status.success() {
+        return Err(failed(format!("failed: {status}")));
     }
-    let key = String::from_utf8(output.stdout).map_err(|_| failed("printed something that is not text".to_owned()))?;
+    let key = String::from_utf8(printed).map_err(|_| failed("printed something that is not text".to_owned()))?;
     if key.trim().is_empty() {
         return Err(failed("printed nothing".to_owned()));
     }

@@ -7,6 +7,7 @@ use plugin_api::{Error, ErrorKind};
 use serde_json::{Value, json};
 
 use crate::profile::LoadError;
+use crate::terminal::{self, clean};
 
 /// What the program tells its caller. The numbers are part of the interface; [`TABLE`] explains them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +22,24 @@ pub enum Exit {
     Refused = 7,
     Plugin = 9,
     Interrupted = 130,
+}
+
+impl Exit {
+    /// The stable word for failures that are not the plugin's.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Internal => "internal",
+            Self::Usage => "usage",
+            Self::Profile => "profile",
+            Self::Auth => "auth",
+            Self::Payment => "payment",
+            Self::Transient => "unavailable",
+            Self::Refused => "refused",
+            Self::Plugin => "plugin",
+            Self::Interrupted => "stopped",
+        }
+    }
 }
 
 /// The exit codes, for `--help` and the manual.
@@ -42,51 +61,61 @@ pub const TABLE: &[(Exit, &str)] = &[
         Exit::Refused,
         "the service refuses this request: unknown model, content, size",
     ),
-    (Exit::Plugin, "the plugin's file cannot be used"),
+    (Exit::Plugin, "a plugin's file, or the plugin folder, cannot be used"),
     (Exit::Interrupted, "stopped by Ctrl-C"),
 ];
 
-/// Why the program ends without having done what it was asked.
-#[derive(Debug)]
+/// Why the program ends without having done what it was asked. It has no `Debug`, because the details may hold a part of an
+/// answer.
+#[derive(Clone)]
 pub struct Failure {
     /// How it ends.
     pub exit: Exit,
-    /// Lower case, no full stop; may have several lines where it reports a document.
+    /// Lower case, no full stop; may have several lines where it reports a document. Safe to print, as the hint is.
     pub message: String,
     /// What to do.
     pub hint: Option<String>,
     /// The same for programs.
     pub details: Box<Value>,
+    /// The message is a report with a first line of its own.
+    is_report: bool,
 }
 
 impl Failure {
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        let message = message.into();
-        let details = Box::new(json!({"message": message}));
+        let message = clean(&message.into());
+        let details = Box::new(json!({"code": exit.word(), "message": message}));
         Self {
             exit,
             message,
             hint: None,
             details,
+            is_report: false,
         }
     }
 
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
-        let hint = hint.into();
+        let hint = clean(&hint.into());
         self.details["hint"] = Value::from(hint.as_str());
         self.hint = Some(hint);
         self
     }
 }
 
+impl Failure {
+    /// Tells people on stderr, and programs that asked for JSON on stdout as well.
+    pub fn tell(&self, as_json: bool) {
+        if as_json {
+            let json = json!({"error": self.details});
+            terminal::print_line(&terminal::safe_json(&json.to_string()));
+        }
+        terminal::say(&self.to_string());
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Reports of documents bring their own first line and hints.
-        let prefix = if self.message.starts_with("error: ") {
-            ""
-        } else {
-            "error: "
-        };
+        let prefix = if self.is_report { "" } else { "error: " };
         write!(f, "{prefix}{}", self.message.trim_end())?;
         match &self.hint {
             Some(hint) => write!(f, "\nhint: {hint}"),
@@ -102,7 +131,11 @@ impl From<Error> for Failure {
             ErrorKind::AUTH if error.details.status.is_none() => Exit::Usage,
             ErrorKind::AUTH => Exit::Auth,
             ErrorKind::PAYMENT => Exit::Payment,
+            // Options come from the profile; what is wrong beside them was set elsewhere.
+            ErrorKind::CONFIG if error.details.problems.is_empty() => Exit::Usage,
             ErrorKind::CONFIG => Exit::Profile,
+            // The service was not asked.
+            ErrorKind::INVALID_REQUEST if error.details.status.is_none() => Exit::Usage,
             ErrorKind::RATE_LIMIT
             | ErrorKind::UNAVAILABLE
             | ErrorKind::TIMEOUT
@@ -120,26 +153,32 @@ impl From<Error> for Failure {
         if let Some(wait_ms) = error.retry_after_ms {
             details["retry_after_ms"] = Value::from(wait_ms);
         }
-        let mut message = error.message.clone();
+        let mut message = clean(&error.message);
         if let Some(wait_ms) = error.retry_after_ms {
             message.push_str(&format!(" (the service asks to wait {} s)", wait_ms.div_ceil(1000)));
         }
         Self {
             exit,
             message,
-            hint: error.hint().map(str::to_owned),
+            hint: error.hint().map(clean),
             details: Box::new(details),
+            is_report: false,
         }
     }
 }
 
 impl From<LoadError> for Failure {
     fn from(error: LoadError) -> Self {
-        let colour = crate::terminal::stderr_has_colour();
+        let colour = terminal::stderr_has_colour();
         match error {
             LoadError::Report(report) => {
-                let mut failure = Self::new(Exit::Profile, report.render(colour));
+                let mut failure = Self::new(Exit::Profile, "");
+                // The report's own colours stay.
+                failure.message = report.render(colour);
                 failure.details = Box::new(report.to_json());
+                failure.details["code"] = Value::from(failure.exit.word());
+                failure.details["message"] = Value::from("the profile file has problems");
+                failure.is_report = true;
                 failure
             }
             LoadError::NotFound { .. } => {

@@ -1,12 +1,13 @@
 //! `agent-host`: a command-line host for plugin-api plugins, to use and to copy.
 //!
-//! A command ([`cli`]) finds its files ([`places`]), its variables and keys ([`environment`]), its [`profile`] and its
+//! A command ([`cli`]) finds its files ([`places`]), its variables and keys ([`environment`], [`dotenv`]), its [`profile`] and its
 //! [`plugins`]; [`setup`] puts them together to a plugin that answers. [`chat`] asks once, [`conversation`] again and
 //! again, [`answer`] gets each answer to the screen, [`terminal`] prints. No code here knows a provider: what differs between providers, their plugins tell.
 
 // In the order in which data travels.
 mod cli;
 mod places;
+mod dotenv;
 mod environment;
 mod profile;
 mod plugins;
@@ -35,7 +36,7 @@ async fn main() -> ExitCode {
     match run(&cli).await {
         Ok(exit) => ExitCode::from(exit as u8),
         Err(failure) => {
-            terminal::say(&failure.to_string());
+            failure.tell(cli.command.wants_json());
             ExitCode::from(failure.exit as u8)
         }
     }
@@ -48,7 +49,10 @@ async fn run(cli: &Cli) -> Result<Exit, Failure> {
         Command::Tiers(output) => tiers::run(&cli.global, output).await,
         Command::Profile(command) => profile_command::run(&cli.global, command).await,
         Command::Completions { shell } => {
-            clap_complete::generate(*shell, &mut Cli::command(), "agent-host", &mut std::io::stdout());
+            // Written here first: the library panics when the reader of stdout is gone.
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "agent-host", &mut script);
+            terminal::print(&String::from_utf8_lossy(&script));
             Ok(Exit::Ok)
         }
     }

@@ -17,6 +17,8 @@ pub struct Places {
     pub config_was_named: bool,
     /// The plugin folder.
     pub plugins: PathBuf,
+    /// The name of the profile in the file.
+    pub profile: String,
     /// The history of the conversations' input lines.
     pub history: PathBuf,
 }
@@ -26,17 +28,28 @@ impl Places {
         let xdg = Xdg::new().map_err(|_| {
             Failure::new(Exit::Usage, "the home folder is not known: `HOME` is not set").with_hint("set `HOME`")
         })?;
+        // A blank variable is an absent one, here as everywhere.
+        let named =
+            |variable: &str| std::env::var_os(variable).filter(|value| !value.to_string_lossy().trim().is_empty());
+        let config = global
+            .config
+            .clone()
+            .or_else(|| named("AGENT_HOST_CONFIG").map(PathBuf::from));
+        let plugins = global
+            .plugins
+            .clone()
+            .or_else(|| named("AGENT_HOST_PLUGINS").map(PathBuf::from));
+        let profile = named("AGENT_HOST_PROFILE").map(|name| name.to_string_lossy().into_owned());
         let state = xdg.state_dir().unwrap_or_else(|| xdg.data_dir());
         Ok(Self {
-            config: global
-                .config
+            config_was_named: config.is_some(),
+            config: config.unwrap_or_else(|| xdg.config_dir().join("agent-host/profile.json")),
+            plugins: plugins.unwrap_or_else(|| xdg.data_dir().join("agent-host/plugins")),
+            profile: global
+                .profile
                 .clone()
-                .unwrap_or_else(|| xdg.config_dir().join("agent-host/profile.json")),
-            config_was_named: global.config.is_some(),
-            plugins: global
-                .plugins
-                .clone()
-                .unwrap_or_else(|| xdg.data_dir().join("agent-host/plugins")),
+                .or(profile)
+                .unwrap_or_else(|| "default".to_owned()),
             history: state.join("agent-host/history"),
         })
     }

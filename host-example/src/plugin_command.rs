@@ -4,9 +4,9 @@ use serde_json::json;
 
 use crate::cli::{Global, Plugins};
 use crate::exit::{Exit, Failure};
-use crate::plugins::{self, Verdict};
+use crate::plugins::{self, Folder, Verdict};
 use crate::setup::Setup;
-use crate::terminal::{self, BAD, DOUBTFUL, FAINT, GOOD};
+use crate::terminal::{self, BAD, DOUBTFUL, FAINT, GOOD, clean_line, print_line};
 
 pub async fn run(global: &Global, command: &Plugins) -> Result<Exit, Failure> {
     let mut setup = Setup::read(global)?;
@@ -14,24 +14,35 @@ pub async fn run(global: &Global, command: &Plugins) -> Result<Exit, Failure> {
         Plugins::List(output) => list(&setup, output.json).await,
         Plugins::Install { path } => {
             let (manifest, to) = setup.folder.install(path)?;
-            println!("installed {} {} as {}", manifest.id, manifest.version, to.display());
-            let setup = Setup::read(global)?;
+            print_line(&clean_line(&format!(
+                "installed {} {} as {}",
+                manifest.id,
+                manifest.version,
+                to.display()
+            )));
+            setup.folder = Folder::read(&setup.places.plugins)?;
             let entry = setup.folder.find(&manifest.id)?.0;
             let verdict = setup.verdict(entry, None);
-            println!("it is {}: {}", verdict.word(), verdict.reason());
+            print_line(&clean_line(&format!("it is {}: {}", verdict.word(), verdict.reason())));
             Ok(Exit::Ok)
         }
         Plugins::Enable { id } => {
             setup.folder.find(id)?;
             setup.folder.set_disabled(id, false)?;
             let verdict = setup.verdict(setup.folder.find(id)?.0, None);
-            println!("{id} is {}: {}", verdict.word(), verdict.reason());
+            print_line(&clean_line(&format!(
+                "{id} is {}: {}",
+                verdict.word(),
+                verdict.reason()
+            )));
             Ok(Exit::Ok)
         }
         Plugins::Disable { id } => {
             setup.folder.find(id)?;
             setup.folder.set_disabled(id, true)?;
-            println!("{id} is disabled; `agent-host plugins enable {id}` takes that back");
+            print_line(&clean_line(&format!(
+                "{id} is disabled; `agent-host plugins enable {id}` takes that back"
+            )));
             Ok(Exit::Ok)
         }
     }
@@ -81,23 +92,23 @@ async fn list(setup: &Setup, as_json: bool) -> Result<Exit, Failure> {
         listed.push(row);
     }
     if as_json {
-        println!("{}", serde_json::to_string_pretty(&listed).unwrap_or_default());
+        terminal::print_json(&listed);
     } else if listed.is_empty() {
-        println!("no plugins in {}", setup.folder.path.display());
+        print_line(&format!("no plugins in {}", setup.folder.path.display()));
         terminal::say("hint: copy one there with `agent-host plugins install PATH`");
     } else {
-        use std::io::Write;
         let mut table = terminal::table(&rows);
-        for (word, style) in [
+        let styles = [
             ("enabled", GOOD),
             ("idle", DOUBTFUL),
             ("disabled", FAINT),
             ("refused", BAD),
             ("failed", BAD),
-        ] {
+        ];
+        for (word, style) in styles.iter().filter(|_| terminal::stdout_has_colour()) {
             table = table.replace(&format!("  {word}  "), &format!("  {style}{word}{style:#}  "));
         }
-        let _ = anstream::stdout().write_all(table.as_bytes());
+        terminal::print(&table);
     }
     if let Some(failure) = trouble {
         terminal::say(&format!("{failure}\nnote: the verdicts above are without the profile"));

@@ -3,17 +3,20 @@
 //! Verdicts come from the files as data wherever that is enough; code is loaded for plugins that are on, and only then.
 
 use std::collections::BTreeMap;
+use std::env::consts::DLL_EXTENSION;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use plugin_api::loader::{self, Refusal};
-use plugin_api::{Config, LogOnly, Manifest, Plugin};
+use plugin_api::{Config, HostServices, Level, Manifest, Plugin};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::exit::{Exit, Failure};
 use crate::profile::ProviderSchema;
+use crate::terminal::clean_line;
 
 /// The file in the plugin folder that remembers what was switched off.
 const SWITCHES: &str = "plugins.json";
@@ -22,9 +25,19 @@ const SWITCHES: &str = "plugins.json";
 pub struct Entry {
     pub file: PathBuf,
     pub manifest: Result<Manifest, Refusal>,
+    /// The plugin's id, where it is refused because another file has the same.
+    pub twin_of: Option<String>,
 }
 
 impl Entry {
+    /// The id of the plugin in the file, whether it may be used or not.
+    fn plugin_id(&self) -> Option<&str> {
+        match &self.manifest {
+            Ok(manifest) => Some(&manifest.id),
+            Err(_) => self.twin_of.as_deref(),
+        }
+    }
+
     /// The plugin's id, or the file's name where there is none.
     pub fn id(&self) -> String {
         match &self.manifest {
@@ -102,6 +115,7 @@ impl Folder {
             .map(|file| Entry {
                 manifest: loader::inspect(&file),
                 file,
+                twin_of: None,
             })
             .collect();
         refuse_twins(&mut entries);
@@ -129,26 +143,23 @@ impl Folder {
 
     /// The plugin with this id.
     ///
-    /// - Errors: none has it; what was found instead is named.
+    /// - Errors: none has it; two files have it, which are named; what else was found is named.
     pub fn find(&self, id: &str) -> Result<(&Entry, &Manifest), Failure> {
+        let mut refused = None;
         for entry in &self.entries {
-            if let Ok(manifest) = &entry.manifest
-                && manifest.id == id
-            {
-                return Ok((entry, manifest));
+            match &entry.manifest {
+                Ok(manifest) if manifest.id == id => return Ok((entry, manifest)),
+                Ok(_) => {}
+                Err(refusal) if entry.twin_of.as_deref() == Some(id) => return Err(refusal.clone().into()),
+                Err(refusal) => refused = refused.or(Some(refusal)),
             }
         }
-        let refused: Vec<String> = self
-            .entries
-            .iter()
-            .filter_map(|entry| Some(entry.manifest.as_ref().err()?.to_string()))
-            .collect();
         let failure = Failure::new(
             Exit::Usage,
             format!("there is no plugin `{id}` in `{}`", self.path.display()),
         );
-        Err(match refused.first() {
-            Some(reason) => failure.with_hint(format!("{reason}; see `agent-host plugins list`")),
+        Err(match refused {
+            Some(refusal) => failure.with_hint(format!("{refusal}; see `agent-host plugins list`")),
             None => failure.with_hint("copy one there with `agent-host plugins install PATH`"),
         })
     }
@@ -166,17 +177,38 @@ impl Folder {
 
     /// Copies a plugin into the folder. The copy appears whole or not at all, and replaces a former one under its name.
     ///
-    /// - Errors: the file is not a plugin; its plugin is in the folder already under another name.
+    /// - Errors: the file is not a plugin, or is not named as one; its plugin is in the folder already under another
+    ///   name, or another plugin under its name.
     pub fn install(&self, from: &Path) -> Result<(Manifest, PathBuf), Failure> {
         let manifest = loader::inspect(from)?;
         let name = from
             .file_name()
             .ok_or_else(|| Failure::new(Exit::Usage, "expected the path of a file"))?;
+        if from.extension().is_none_or(|extension| extension != DLL_EXTENSION) {
+            let name = name.display();
+            return Err(Failure::new(
+                Exit::Plugin,
+                format!("expected a file whose name ends in `.{DLL_EXTENSION}`, found `{name}`: it would not be found in the plugin folder"),
+            )
+            .with_hint(format!("rename it: mv {name} {name}.{DLL_EXTENSION}")));
+        }
         let to = self.path.join(name);
+        if let Ok(held) = loader::inspect(&to)
+            && held.id != manifest.id
+        {
+            let shown = to.display();
+            return Err(Failure::new(
+                Exit::Plugin,
+                format!("`{shown}` holds another plugin, `{}`, which it would replace", held.id),
+            )
+            .with_hint(format!(
+                "rename one of the files, or remove the old one first: rm {shown}"
+            )));
+        }
         let twin = self
             .entries
             .iter()
-            .find(|entry| entry.file != to && entry.manifest.as_ref().is_ok_and(|other| other.id == manifest.id));
+            .find(|entry| entry.file != to && entry.plugin_id() == Some(manifest.id.as_str()));
         if let Some(twin) = twin {
             let shown = twin.file.display();
             return Err(Failure::new(
@@ -200,11 +232,43 @@ impl Folder {
 
 /// Loads a plugin's code and makes an instance of it.
 pub fn create(file: &Path, manifest: &Manifest, config: &Config) -> Result<Plugin, Failure> {
-    // An absolute path, because the dynamic linker searches for bare names elsewhere.
-    let file = fs::canonicalize(file)
-        .map_err(|cause| Failure::new(Exit::Plugin, format!("`{}` cannot be read: {cause}", file.display())))?;
-    let module = loader::load(&file)?;
-    Ok(module.create(Arc::new(LogOnly::new(manifest.id.as_str())), config)?)
+    let module = loader::load(file)?;
+    Ok(module.create(
+        Arc::new(Services {
+            plugin: manifest.id.clone(),
+        }),
+        config,
+    )?)
+}
+
+/// What this host offers to its plugins: its log, with lines for people.
+struct Services {
+    plugin: String,
+}
+
+impl HostServices for Services {
+    fn plugin(&self) -> &str {
+        &self.plugin
+    }
+
+    fn log(&self, level: Level, _target: &str, message: &str, fields_json: &str) {
+        let fields: Map<String, Value> = serde_json::from_str(fields_json).unwrap_or_default();
+        let fields: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let aside = if fields.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", fields.join(", "))
+        };
+        let line = clean_line(&format!("{message}{aside}"));
+        let plugin = self.plugin.as_str();
+        match level {
+            Level::Error => tracing::error!(target: "plugin", "{plugin}: {line}"),
+            Level::Warn => tracing::warn!(target: "plugin", "{plugin}: {line}"),
+            Level::Info => tracing::info!(target: "plugin", "{plugin}: {line}"),
+            Level::Debug => tracing::debug!(target: "plugin", "{plugin}: {line}"),
+            Level::Trace => tracing::trace!(target: "plugin", "{plugin}: {line}"),
+        }
+    }
 }
 
 fn refuse_twins(entries: &mut [Entry]) {
@@ -224,6 +288,7 @@ fn refuse_twins(entries: &mut [Entry]) {
         let Ok(manifest) = &entry.manifest else { continue };
         let twins = &files[&manifest.id];
         if twins.len() > 1 {
+            entry.twin_of = Some(manifest.id.clone());
             entry.manifest = Err(Refusal {
                 file: entry.file.clone(),
                 code: "twins",

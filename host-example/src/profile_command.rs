@@ -1,6 +1,7 @@
 //! `agent-host profile`: check, show, schema, init.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
@@ -8,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::cli::{Global, Profile as Command};
 use crate::exit::{Exit, Failure};
 use crate::plugins;
-use crate::profile::{self, LoadError, Report};
+use crate::profile::{self, LoadError, Report, dotted, leaves_of};
 use crate::setup::{self, Chosen, Setup};
 use crate::terminal;
 
@@ -22,7 +23,7 @@ pub async fn run(global: &Global, command: &Command) -> Result<Exit, Failure> {
         } => show(&setup).await,
         Command::Show { resolved: true, output } => show_resolved(&setup, output.json).await,
         Command::Schema => {
-            println!("{}", pretty(&profile::document_schema(&setup.schemas())));
+            terminal::print_json(&profile::document_schema(&setup.schemas()));
             Ok(Exit::Ok)
         }
         Command::Init { provider, force } => init(&setup, provider.as_deref(), *force),
@@ -40,16 +41,32 @@ async fn check(setup: &Setup, file: Option<&Path>, as_json: bool) -> Result<Exit
     if !report.problems.is_empty() {
         return Ok(print_report(&report, as_json));
     }
-    let count = document
-        .value()
-        .pointer("/auth/profiles")
-        .and_then(Value::as_object)
-        .map_or(0, Map::len);
-    let noun = if count == 1 { "profile" } else { "profiles" };
+    let profiles = document.value().pointer("/auth/profiles").and_then(Value::as_object);
+    let names: Vec<String> = profiles
+        .into_iter()
+        .flatten()
+        .map(|(name, _)| format!("`{name}`"))
+        .collect();
+    let noun = if names.len() == 1 { "profile" } else { "profiles" };
     if as_json {
-        println!("{}", report.to_json());
+        terminal::print_line(&terminal::safe_json(&report.to_json().to_string()));
     } else {
-        println!("{} is valid: {count} {noun}", document.name());
+        let listed = if names.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", names.join(", "))
+        };
+        terminal::print_line(&format!(
+            "{} is valid, with {} {noun}{listed}",
+            document.name(),
+            names.len()
+        ));
+        let wanted = &setup.places.profile;
+        if !names.contains(&format!("`{wanted}`")) {
+            terminal::say(&format!(
+                "note: it has no profile `{wanted}`, which is used unless `--profile` names another"
+            ));
+        }
     }
     Ok(Exit::Ok)
 }
@@ -57,7 +74,7 @@ async fn check(setup: &Setup, file: Option<&Path>, as_json: bool) -> Result<Exit
 /// Warnings alone leave the profile usable.
 fn print_report(report: &Report, as_json: bool) -> Exit {
     if as_json {
-        println!("{}", report.to_json());
+        terminal::print_line(&terminal::safe_json(&report.to_json().to_string()));
     } else {
         terminal::say(report.render(terminal::stderr_has_colour()).trim_end());
     }
@@ -79,10 +96,7 @@ async fn show(setup: &Setup) -> Result<Exit, Failure> {
         "/auth/profiles/{}",
         chosen.profile.name.replace('~', "~0").replace('/', "~1")
     );
-    println!(
-        "{}",
-        pretty(chosen.document.value().pointer(&pointer).unwrap_or(&Value::Null))
-    );
+    terminal::print_json(chosen.document.value().pointer(&pointer).unwrap_or(&Value::Null));
     Ok(Exit::Ok)
 }
 
@@ -102,7 +116,8 @@ async fn show_resolved(setup: &Setup, as_json: bool) -> Result<Exit, Failure> {
         value: Value::from(manifest.id.as_str()),
         origin: match &active.chosen {
             Some(chosen) => origin_in(chosen, "/provider"),
-            None => "the only plugin that is on".to_owned(),
+            None if setup.is_on(&manifest) => "no profile; the only plugin that is on".to_owned(),
+            None => "no profile; the plugin in the folder".to_owned(),
         },
     }];
     let given = setup.give(&manifest, active.chosen.as_ref())?;
@@ -115,10 +130,9 @@ async fn show_resolved(setup: &Setup, as_json: bool) -> Result<Exit, Failure> {
         },
         origin: given.key_origin.clone().unwrap_or_else(|| "nowhere".to_owned()),
     });
-    let mut leaves = BTreeMap::new();
     let empty = json!({});
     let options = active.chosen.as_ref().map_or(&empty, |chosen| &chosen.profile.options);
-    leaves_of("", options, &mut leaves);
+    let leaves = leaves_of("", options);
     for (pointer, value) in &leaves {
         let origin = active
             .chosen
@@ -162,16 +176,13 @@ async fn show_resolved(setup: &Setup, as_json: bool) -> Result<Exit, Failure> {
             .into_iter()
             .map(|held| (held.name, json!({"value": held.value, "origin": held.origin})))
             .collect();
-        println!("{}", pretty(&Value::Object(object)));
+        terminal::print_json(&object);
     } else {
         let head = ["NAME", "VALUE", "FROM"].map(str::to_owned).to_vec();
         let rows = held
             .into_iter()
             .map(|held| vec![held.name, held.value.to_string(), held.origin]);
-        print!(
-            "{}",
-            terminal::table(&std::iter::once(head).chain(rows).collect::<Vec<_>>())
-        );
+        terminal::print(&terminal::table(&std::iter::once(head).chain(rows).collect::<Vec<_>>()));
     }
     Ok(Exit::Ok)
 }
@@ -182,33 +193,6 @@ fn origin_in(chosen: &Chosen, pointer: &str) -> String {
     format!("{}:{}:{}", chosen.document.name(), place.line, place.column)
 }
 
-/// Every value that is not an object, by its pointer. Lists count as one value.
-fn leaves_of(pointer: &str, value: &Value, leaves: &mut BTreeMap<String, Value>) {
-    match value {
-        Value::Object(members) if !members.is_empty() => {
-            for (name, member) in members {
-                leaves_of(
-                    &format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1")),
-                    member,
-                    leaves,
-                );
-            }
-        }
-        Value::Object(_) => {}
-        value => {
-            leaves.insert(pointer.to_owned(), value.clone());
-        }
-    }
-}
-
-fn dotted(pointer: &str) -> String {
-    pointer
-        .trim_start_matches('/')
-        .replace('/', ".")
-        .replace("~1", "/")
-        .replace("~0", "~")
-}
-
 /// The defaults that the schema of the options tells, by their pointers.
 fn defaults_of(schema: &Value) -> BTreeMap<String, Value> {
     let mut defaults = BTreeMap::new();
@@ -216,7 +200,7 @@ fn defaults_of(schema: &Value) -> BTreeMap<String, Value> {
         let pointer = format!("/{name}");
         match &property["default"] {
             Value::Null => {}
-            default => leaves_of(&pointer, default, &mut defaults),
+            default => defaults.extend(leaves_of(&pointer, default)),
         }
     }
     defaults.retain(|_, value| !matches!(value, Value::Array(items) if items.is_empty()));
@@ -238,11 +222,18 @@ fn init(setup: &Setup, provider: Option<&str>, force: bool) -> Result<Exit, Fail
     let schema_name = "profile.schema.json";
     let schema_path: PathBuf = path.with_file_name(schema_name);
     let schema = pretty(&profile::document_schema(&setup.schemas())) + "\n";
+    if !force && fs::read(&schema_path).is_ok_and(|there| there != schema.as_bytes()) {
+        return Err(Failure::new(
+            Exit::Usage,
+            format!("`{}` is there already, and is another", schema_path.display()),
+        )
+        .with_hint("`--force` replaces it"));
+    }
     plugins::write_atomically(&schema_path, schema.as_bytes())?;
-    let text = profile::starter(&provider, Some(&format!("./{schema_name}")));
+    let text = profile::starter(&setup.places.profile, &provider, Some(&format!("./{schema_name}")));
     plugins::write_atomically(path, text.as_bytes())?;
-    println!("wrote {} and {}", path.display(), schema_path.display());
-    println!("try: agent-host profile check; agent-host tiers");
+    terminal::print_line(&format!("wrote {} and {}", path.display(), schema_path.display()));
+    terminal::print_line("try: agent-host profile check; agent-host tiers");
     Ok(Exit::Ok)
 }
 

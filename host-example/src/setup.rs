@@ -13,6 +13,7 @@ use crate::exit::{Exit, Failure};
 use crate::places::Places;
 use crate::plugins::{self, Entry, Folder, Verdict};
 use crate::profile::{self, Document, LoadError, Problem, Profile, ProviderSchema, Report};
+use crate::terminal;
 
 /// How long a plugin may take to end its work when the program ends.
 const SHUTDOWN: Duration = Duration::from_secs(2);
@@ -22,7 +23,6 @@ pub struct Setup {
     pub places: Places,
     pub environment: Environment,
     pub folder: Folder,
-    profile_name: String,
     allow_any_key: bool,
 }
 
@@ -47,7 +47,6 @@ impl Setup {
             environment: Environment::read(global.env_file.as_deref())?,
             folder: Folder::read(&places.plugins)?,
             places,
-            profile_name: global.profile.clone(),
             allow_any_key: global.allow_any_key,
         })
     }
@@ -57,12 +56,12 @@ impl Setup {
     /// - Errors: every problem of the file.
     pub async fn profile(&self) -> Result<Option<Chosen>, Failure> {
         let document = match self.document(&self.places.config) {
-            Err(LoadError::NotFound { .. }) if !self.places.config_was_named && self.profile_name == "default" => {
+            Err(LoadError::NotFound { .. }) if !self.places.config_was_named && self.places.profile == "default" => {
                 return Ok(None);
             }
             document => document?,
         };
-        let profile = match profile::profile_from(&document, &self.profile_name, &self.folder.schemas()) {
+        let profile = match profile::profile_from(&document, &self.places.profile, &self.folder.schemas()) {
             Ok(profile) => profile,
             Err(LoadError::Report(_)) => {
                 let report = self.report(&document).await?;
@@ -103,6 +102,10 @@ impl Setup {
             let Ok((file, manifest)) = self.folder.find(provider) else {
                 continue;
             };
+            if self.folder.is_disabled(&manifest.id) {
+                // What is switched off is not loaded, not even to be asked.
+                continue;
+            }
             let options = profile::without_problems(entry, name, &problems);
             let config = Config {
                 options: json!({}),
@@ -121,7 +124,7 @@ impl Setup {
             .map(|chosen| &chosen.profile)
             .filter(|profile| profile.provider == manifest.id);
         let source = profile.and_then(|profile| profile.api_key.as_ref());
-        self.environment.give(manifest, source, &self.profile_name)
+        self.environment.give(manifest, source, &self.places.profile)
     }
 
     /// Whether the plugin is on, and why; from its file and the environment alone.
@@ -142,8 +145,22 @@ impl Setup {
                 ..
             }) => Verdict::Enabled(format!("by {origin}")),
             Ok(_) if keys.is_empty() => Verdict::Enabled("it needs no key".to_owned()),
-            Ok(_) => Verdict::Idle(format!("{} is not set", keys[0])),
+            Ok(_) => {
+                let blank = manifest
+                    .keys()
+                    .find(|variable| self.environment.is_blank(&variable.name));
+                Verdict::Idle(match blank {
+                    Some(variable) => format!("`{}` is set, but blank", variable.name),
+                    None => format!("{} is not set", keys[0]),
+                })
+            }
         }
+    }
+
+    /// Whether the plugin is on without any profile.
+    pub fn is_on(&self, manifest: &Manifest) -> bool {
+        let found = self.folder.find(&manifest.id);
+        found.is_ok_and(|(entry, _)| matches!(self.verdict(entry, None), Verdict::Enabled(_)))
     }
 
     /// The options for the plugin: the profile's, and what the command line adds.
@@ -176,6 +193,11 @@ impl Setup {
             .filter(|(entry, _)| matches!(self.verdict(entry, None), Verdict::Enabled(_)))
             .collect();
         let folder = self.folder.path.display();
+        // A plugin that is there twice may be the one that is meant, so it is not passed over in silence.
+        let twin = self.folder.entries.iter().find(|entry| entry.twin_of.is_some());
+        if let (true, Some(Err(refusal))) = (enabled.is_empty(), twin.map(|entry| &entry.manifest)) {
+            return Err(refusal.clone().into());
+        }
         match (enabled.as_slice(), usable().next()) {
             ([only], _) => Ok(*only),
             ([], Some(first)) => Ok(first),
@@ -317,15 +339,17 @@ impl Active {
 }
 
 /// Follows an edit of the profile: reads the file again and gives it to the plugin. On any error the former profile
-/// stays.
+/// stays, as it does where the file is gone.
 ///
-/// - Out: one line for people, or `None` where nothing changed that matters.
-pub async fn follow(active: &mut Active, global: &Global) -> Result<Option<String>, Failure> {
+/// - Out: one line for people.
+pub async fn follow(active: &mut Active, global: &Global) -> Result<String, Failure> {
     let setup = Setup::read(global)?;
-    let Some(chosen) = setup.profile().await? else {
-        return Err(Failure::new(
-            Exit::Profile,
-            "the profile file is gone; the last profile still holds",
+    let file = &setup.places.config;
+    let chosen = if exists(file) { setup.profile().await? } else { None };
+    let Some(chosen) = chosen else {
+        let file = file.display();
+        return Ok(format!(
+            "the profile file `{file}` is gone; the former profile still holds"
         ));
     };
     let provider = active.plugin.manifest().id.clone();
@@ -334,37 +358,53 @@ pub async fn follow(active: &mut Active, global: &Global) -> Result<Option<Strin
         let former = std::mem::replace(active, next);
         former.shut_down().await;
         active.read_tiers().await?;
-        return Ok(Some(format!(
+        return Ok(format!(
             "profile reloaded: {} instead of {provider}, from the next message on",
             chosen.profile.provider
-        )));
+        ));
     }
     let config = setup.config(active.plugin.manifest(), Some(&chosen))?;
     if let Err(error) = active.plugin.configure(&config).await {
         return Err(setup.place(error.into(), Some(&chosen)));
     }
-    let before = std::mem::take(&mut active.tiers);
-    active.chosen = Some(chosen);
+    let tiers_before = std::mem::take(&mut active.tiers);
+    let former = active.chosen.replace(chosen);
     active.read_tiers().await?;
+    Ok(changes(active, &tiers_before, former.as_ref()))
+}
+
+/// What an edit changed, in one line: the tiers with their models, anything else by its name.
+fn changes(active: &Active, tiers_before: &[TierModel], former: Option<&Chosen>) -> String {
     // Tiers that follow another change with it and need no words of their own.
-    let changes: Vec<String> = active
+    let tiers = active
         .tiers
         .iter()
         .filter(|now| now.follows.is_none())
         .filter_map(|now| {
-            let then = before.iter().find(|then| then.tier == now.tier)?;
-            (then.wire != now.wire).then(|| format!("{} {} → {}", now.tier, then.wire, now.wire))
-        })
-        .collect();
-    let what = if changes.is_empty() {
-        "the tiers are as before".to_owned()
-    } else {
-        changes.join(", ")
+            let then = tiers_before.iter().find(|then| then.tier == now.tier)?;
+            (then.wire != now.wire).then(|| terminal::clean_line(&format!("{} {} → {}", now.tier, then.wire, now.wire)))
+        });
+    let mut changes: Vec<String> = tiers.collect();
+    let none = json!({});
+    let options = |chosen: Option<&Chosen>| chosen.map_or(none.clone(), |chosen| chosen.profile.options.clone());
+    let places = profile::differences(&options(former), &options(active.chosen.as_ref()));
+    // Models were named above, where they changed anything.
+    let is_model = |place: &String| {
+        place == "model" || place.starts_with("tiers.") && place.matches('.').count() == 1 || place.ends_with(".model")
     };
-    Ok(Some(format!("profile reloaded: {what} (from the next message on)")))
+    changes.extend(
+        places
+            .into_iter()
+            .filter(|place| !is_model(place))
+            .map(|place| terminal::clean_line(&place)),
+    );
+    if changes.is_empty() {
+        return "profile reloaded: nothing changed".to_owned();
+    }
+    format!("profile reloaded: {} (from the next message on)", changes.join(", "))
 }
 
-/// Whether the file exists; for `profile init`.
+/// Whether something stands at this path, be it a link that leads nowhere.
 pub fn exists(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
 }

@@ -1,11 +1,13 @@
 //! What people see: text that is safe to print, the line below an answer, tables.
 //!
-//! The answer goes to stdout and nothing else does; everything for people goes to stderr.
+//! The answer goes to stdout and nothing else does; everything for people goes to stderr. A reader of stdout that is
+//! gone is never a reason to panic, so that nothing is printed there but from here.
 
 use std::io::{self, IsTerminal, Write};
 
 use anstyle::{AnsiColor, Effects, Style};
 use plugin_api::{Done, Usage};
+use serde::Serialize;
 
 /// Faint text, for what accompanies an answer.
 pub const FAINT: Style = Style::new().effects(Effects::DIMMED);
@@ -17,6 +19,11 @@ pub const DOUBTFUL: Style = AnsiColor::Yellow.on_default();
 /// Whether people's colours may be used on stderr: it is a terminal, and neither `NO_COLOR` nor `TERM=dumb` is set.
 pub fn stderr_has_colour() -> bool {
     anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never
+}
+
+/// The same for stdout.
+pub fn stdout_has_colour() -> bool {
+    anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never
 }
 
 /// Takes out of a model's text what a terminal would obey: escape sequences and control characters, also where they are
@@ -61,13 +68,51 @@ pub fn clean(text: &str) -> String {
     Cleaner::default().clean(text)
 }
 
-/// Writes a piece of the answer to stdout at once.
+/// Cleans a text that is whole and has its place in one line.
+pub fn clean_line(text: &str) -> String {
+    clean(text).replace(['\n', '\t'], " ")
+}
+
+/// Writes to stdout at once.
 ///
-/// - Errors: the reader is gone; there is nothing left to do then.
-pub fn print_answer(text: &str) -> io::Result<()> {
+/// - Errors: the reader is gone, or there is no room left for the output.
+pub fn try_print(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
     out.flush()
+}
+
+/// Writes to stdout at once. A reader that is gone, as `head` is, has what it wanted; any other trouble is told.
+pub fn print(text: &str) {
+    if let Err(cause) = try_print(text)
+        && cause.kind() != io::ErrorKind::BrokenPipe
+    {
+        say(&format!("error: the output cannot be written: {cause}"));
+    }
+}
+
+/// Writes a line to stdout.
+pub fn print_line(line: &str) {
+    print(&format!("{line}\n"));
+}
+
+/// Writes a value as JSON in several lines to stdout.
+pub fn print_json(value: &impl Serialize) {
+    print_line(&safe_json(&serde_json::to_string_pretty(value).unwrap_or_default()));
+}
+
+/// The same JSON without a character that a terminal would obey: JSON itself escapes those below the blank, here follow
+/// U+007F to U+009F.
+pub fn safe_json(json: &str) -> String {
+    let mut safe = String::with_capacity(json.len());
+    for letter in json.chars() {
+        match letter {
+            // They can only stand within a text, where the escape means the same.
+            '\u{7f}'..='\u{9f}' => safe.push_str(&format!("\\u{:04x}", u32::from(letter))),
+            letter => safe.push(letter),
+        }
+    }
+    safe
 }
 
 /// Writes a line for people.
@@ -121,7 +166,7 @@ pub fn footer(done: &Done) -> String {
             parts.extend(speed(usage, done));
             parts.push(tokens(usage));
             parts.push(match &usage.cost_usd {
-                Some(cost) => format!("${cost}"),
+                Some(cost) => format!("${}", clean(cost)),
                 None => "cost unknown".to_owned(),
             });
         }
@@ -177,8 +222,12 @@ fn tokens(usage: &Usage) -> String {
     text
 }
 
-/// A table with columns as wide as their widest cell.
+/// A table with columns as wide as their widest cell. The cells are cleaned.
 pub fn table(rows: &[Vec<String>]) -> String {
+    let rows: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| row.iter().map(|cell| clean_line(cell)).collect())
+        .collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         rows.iter()
@@ -188,7 +237,7 @@ pub fn table(rows: &[Vec<String>]) -> String {
     };
     let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
     let mut text = String::new();
-    for row in rows {
+    for row in &rows {
         let mut line = String::new();
         for (cell, width) in row.iter().zip(&widths) {
             line.push_str(&format!("{cell:<width$}  "));
@@ -219,6 +268,24 @@ mod tests {
             let (first, second) = hostile.split_at(at);
             assert_eq!(cleaner.clean(first) + &cleaner.clean(second), whole, "split at {at}");
         }
+    }
+
+    #[test]
+    fn json_has_no_character_that_a_terminal_obeys_and_means_the_same() {
+        let hostile = serde_json::json!({"a\u{9b}31m": "\x1b]0;x\x07 \u{7f}\u{80}\u{9f}\u{a0}é"});
+        let safe = safe_json(&hostile.to_string());
+        assert!(!safe.contains(char::is_control), "{safe:?}");
+        assert!(
+            safe.contains("\\u007f\\u0080\\u009f\u{a0}é") && safe.contains("a\\u009b31m"),
+            "{safe}"
+        );
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&safe).ok(), Some(hostile));
+    }
+
+    #[test]
+    fn a_table_has_no_escape_sequences_and_one_line_for_each_row() {
+        let row = ["a\x1b[31m\nb", "\u{9b}c\x07"].map(str::to_owned).to_vec();
+        assert_eq!(table(&[row]), "a b  c\n");
     }
 
     #[test]

@@ -11,9 +11,9 @@ pub async fn run(global: &Global, output: &Output) -> Result<Exit, Failure> {
     let mut active = Setup::read(global)?.activate(false).await?;
     active.read_tiers().await?;
     if output.json {
-        println!("{}", serde_json::to_string_pretty(&active.tiers).unwrap_or_default());
+        terminal::print_json(&active.tiers);
     } else {
-        print!("{}", terminal::table(&rows(&active.tiers)));
+        terminal::print(&terminal::table(&rows(&active.tiers)));
     }
     Ok(Exit::Ok)
 }

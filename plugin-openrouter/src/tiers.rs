@@ -162,7 +162,7 @@ impl Serialize for Tier {
 /// Where a model was chosen.
 ///
 /// - Out: as JSON `{"source": "environment", "at": "SMALL_MODEL", "via": "TEXT_SMALL"}`, without
-///   the keys that do not apply; for people, by `Display`, "environment `SMALL_MODEL` through
+///   the keys that do not apply; for people, by `Display`, "variable `SMALL_MODEL` through
 ///   TEXT_SMALL". `via` is the tier that the model was inherited from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "source", rename_all = "kebab-case")]
@@ -222,7 +222,7 @@ impl fmt::Display for Origin {
                 let path = at.trim_start_matches('/').replace('/', ".");
                 write!(f, "profile `{path}`")?;
             }
-            Self::Environment { at, .. } => write!(f, "environment `{at}`")?,
+            Self::Environment { at, .. } => write!(f, "variable `{at}`")?,
             Self::Default { .. } => f.write_str("built-in default")?,
         }
         match self.via() {
@@ -452,11 +452,11 @@ mod tests {
         );
         assert_eq!(
             chosen(Tier::TextSmall, json!({}), &variables),
-            pair("a/env", "environment `OPENROUTER_SMALL_MODEL`"),
+            pair("a/env", "variable `OPENROUTER_SMALL_MODEL`"),
         );
         assert_eq!(
             chosen(Tier::TextSmall, json!({}), &variables[1..]),
-            pair("a/plain", "environment `SMALL_MODEL`"),
+            pair("a/plain", "variable `SMALL_MODEL`"),
         );
     }
 
@@ -466,7 +466,7 @@ mod tests {
         let profile = json!({"tiers": {"TEXT_SMALL": " ", "TEXT_LARGE": null}, "model": ""});
         assert_eq!(
             chosen(Tier::TextSmall, profile.clone(), &variables),
-            pair("a/b", "environment `SMALL_MODEL`"),
+            pair("a/b", "variable `SMALL_MODEL`"),
         );
         assert_eq!(
             chosen(Tier::TextLarge, profile, &variables),
@@ -514,11 +514,11 @@ mod tests {
         );
         assert_eq!(
             chosen(Tier::ActionPlanner, json!({}), &[("SMALL_MODEL", "a/small")]),
-            pair("a/small", "environment `SMALL_MODEL` through TEXT_SMALL"),
+            pair("a/small", "variable `SMALL_MODEL` through TEXT_SMALL"),
         );
         assert_eq!(
             chosen(Tier::ActionPlanner, json!({}), &[("ACTION_PLANNER_MODEL", "a/planner")]),
-            pair("a/planner", "environment `ACTION_PLANNER_MODEL`"),
+            pair("a/planner", "variable `ACTION_PLANNER_MODEL`"),
         );
     }
 

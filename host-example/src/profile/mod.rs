@@ -8,6 +8,7 @@
 mod check;
 mod document;
 mod expectation;
+mod leaves;
 mod normalise;
 mod parse;
 mod problem;
@@ -30,6 +31,7 @@ use serde_json::Value;
 
 pub use self::check::check;
 pub use self::document::Document;
+pub use self::leaves::{differences, dotted, leaves_of};
 pub use self::problem::{Problem, Report, Severity};
 pub use self::read::read;
 pub use self::schema::{KeySource, document_schema, entry_schema};

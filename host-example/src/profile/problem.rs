@@ -63,9 +63,9 @@ impl Problem {
             ""
         };
         if self.pointer.is_empty() {
-            return format!("{warning}{}", self.message);
+            return format!("{warning}{}", visible(&self.message));
         }
-        format!("{warning}at {}: {}", shortened(&self.pointer), self.message)
+        format!("{warning}at {}: {}", shortened(&self.pointer), visible(&self.message))
     }
 }
 
@@ -129,7 +129,7 @@ impl Report {
                 let _ = write!(out, "\n{}", self.picture(problem, colour));
             }
             if let Some(hint) = &problem.hint {
-                let _ = write!(out, "\n{bold}hint{bold:#}: {hint}");
+                let _ = write!(out, "\n{bold}hint{bold:#}: {}", visible(hint));
             }
         }
         out
@@ -171,9 +171,9 @@ impl Report {
             Severity::Warning => Level::WARNING,
         };
         let mark = AnnotationKind::Primary.span(at - start..marked_end - start);
-        let snippet = Snippet::source(&self.text[start..end])
-            .line_start(problem.line)
-            .annotation(mark);
+        // The library shows every other control character. The dot has as many bytes as these, so the place stays.
+        let source = self.text[start..end].replace(|letter| matches!(letter, '\u{80}'..='\u{9f}'), "·");
+        let snippet = Snippet::source(source).line_start(problem.line).annotation(mark);
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
         let groups = [Group::with_level(level).element(snippet)];
         renderer.decor_style(DecorStyle::Ascii).render(&groups)
@@ -197,6 +197,19 @@ pub(super) fn shortened(text: &str) -> String {
             break;
         }
         if is_invisible(character) {
+            out.extend(character.escape_unicode());
+        } else {
+            out.push(character);
+        }
+    }
+    out
+}
+
+/// A whole message without characters that would act on a terminal; some of its words are a plugin's.
+fn visible(text: &str) -> String {
+    let mut out = String::new();
+    for character in text.chars() {
+        if character != '\n' && is_invisible(character) {
             out.extend(character.escape_unicode());
         } else {
             out.push(character);

@@ -2,20 +2,20 @@
 
 use serde_json::Value;
 
-/// A commented profile for `provider`, which is valid as it stands.
+/// A commented profile `name` for `provider`, which is valid as it stands.
 ///
 /// - In: `schema_ref`, the path or address of the schema for editors, if there is one.
-pub fn starter(provider: &str, schema_ref: Option<&str>) -> String {
+pub fn starter(name: &str, provider: &str, schema_ref: Option<&str>) -> String {
     let quoted = |text: &str| Value::from(text).to_string();
     let schema = schema_ref.map_or(String::new(), |schema| format!("  \"$schema\": {},\n", quoted(schema)));
-    let provider = quoted(provider);
+    let (name, provider) = (quoted(name), quoted(provider));
     format!(
         r#"// Profiles of agent-host. Comments and trailing commas are allowed.
 {{
 {schema}  "auth": {{
     "profiles": {{
-      // Used when no other profile is named.
-      "default": {{
+      // `default` is used where no other profile is named.
+      {name}: {{
         // The plugin that gives the models.
         "provider": {provider},
 

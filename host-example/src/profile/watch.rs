@@ -19,6 +19,8 @@ use super::read::{ReadError, read_bytes};
 
 /// Silence after which a change counts as finished.
 const QUIET: Duration = Duration::from_millis(50);
+/// How long a file must stay away to be gone: some editors remove it before they write it anew.
+const AWAY: Duration = Duration::from_secs(1);
 /// Longest wait for that silence.
 const MAX_UNREST: Duration = Duration::from_secs(1);
 
@@ -38,7 +40,8 @@ enum Signal {
 /// Watches the folder of the file, and that of its target if it is a link.
 ///
 /// - Out: `on_change` is called on a thread of the watch, about 50 ms after the last of a series of
-///   changes. A file that vanishes is no change; one that comes back is.
+///   changes. A file that vanishes is told when it has stayed away for a second; one that comes back
+///   before is a change only if its text is another.
 /// - Errors: the folder does not exist or cannot be watched.
 pub fn watch(path: &Path, on_change: impl Fn() + Send + 'static) -> Result<ProfileWatch, notify::Error> {
     let (signals, inbox) = channel();
@@ -115,21 +118,37 @@ impl Place {
 }
 
 fn run(place: &mut Place, inbox: &Receiver<Signal>, mut seen: Result<Vec<u8>, ReadError>, on_change: &impl Fn()) {
-    while let Ok(signal) = inbox.recv() {
-        let Signal::Touched(name) = signal else { return };
-        if !place.concerns(name.as_ref()) {
-            continue;
-        }
-        if stopped_before_quiet(inbox) {
-            return;
+    // When a file that has vanished counts as gone.
+    let mut gone_at: Option<Instant> = None;
+    loop {
+        let signal = match gone_at {
+            Some(moment) => inbox.recv_timeout(moment.saturating_duration_since(Instant::now())),
+            None => inbox.recv().map_err(RecvTimeoutError::from),
+        };
+        match signal {
+            Ok(Signal::Touched(name)) if !place.concerns(name.as_ref()) => continue,
+            Ok(Signal::Touched(_)) if stopped_before_quiet(inbox) => return,
+            Ok(Signal::Touched(_)) => {}
+            Ok(Signal::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+            Err(RecvTimeoutError::Timeout) => {
+                gone_at = None;
+                seen = Err(ReadError::Missing);
+                on_change();
+                continue;
+            }
         }
         place.follow_link();
         let now = read_bytes(&place.path);
-        let changed = now != seen && now != Err(ReadError::Missing);
-        seen = now;
-        if changed {
-            on_change();
+        if now == Err(ReadError::Missing) && seen != now {
+            gone_at.get_or_insert_with(|| Instant::now() + AWAY);
+            continue;
         }
+        gone_at = None;
+        if now == seen {
+            continue;
+        }
+        seen = now;
+        on_change();
     }
 }
 
@@ -250,6 +269,16 @@ mod tests {
         let bench = Bench::with_file("{}");
         fs::remove_file(bench.folder.path().join("agent.json")).expect("a file is removed");
         bench.replace("agent.json", "{ }");
+        bench.change();
+        bench.ends_without_another();
+    }
+
+    #[test]
+    fn a_file_that_stays_away_is_told_and_so_is_its_return() {
+        let bench = Bench::with_file("{}");
+        fs::remove_file(bench.folder.path().join("agent.json")).expect("a file is removed");
+        bench.change();
+        bench.replace("agent.json", "{}");
         bench.change();
         bench.ends_without_another();
     }

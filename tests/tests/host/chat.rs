@@ -1,10 +1,12 @@
 //! One answer.
 
+use std::fs;
+use std::io;
 use std::process::Stdio;
 
 use sandbox::{Failure, Script};
 use serde_json::{Value, json};
-use tests::Home;
+use tests::{Home, second_plugin};
 
 use crate::{Bench, profile};
 
@@ -109,7 +111,7 @@ fn a_tier_is_asked_for_by_its_short_or_its_full_name() {
     let unknown = bench.host(&["chat", "-t", "huge", "Hello"]).run();
     assert_eq!(
         (unknown.code, unknown.stderr.lines().next()),
-        (Some(7), Some("error: there is no tier `huge`"))
+        (Some(2), Some("error: there is no tier `huge`"))
     );
 }
 
@@ -309,20 +311,107 @@ fn another_model_than_the_one_asked_for_is_named() {
 }
 
 #[test]
+fn escape_sequences_of_a_service_never_reach_the_terminal() {
+    let bench = Bench::new();
+    let failure = Failure {
+        message: Some("no \u{1b}]0;x\u{7}room\u{9b}31m left".to_owned()),
+        ..Failure::status(400)
+    };
+    bench.service.script("acme/hostile", Script::fail(failure));
+    let is_obeyed = |letter: char| letter.is_control() && letter != '\n';
+    let ran = bench.host(&["chat", "-m", "acme/hostile", "Hello"]).run();
+    assert!(ran.stderr.contains("no room31m left"), "{:?}", ran.stderr);
+    assert!(!ran.stderr.contains(is_obeyed), "{:?}", ran.stderr);
+    let json = bench.host(&["chat", "--json", "-m", "acme/hostile", "Hello"]).run();
+    assert!(!json.stdout.contains(is_obeyed), "{:?}", json.stdout);
+    assert!(!json.stderr.contains(is_obeyed), "{:?}", json.stderr);
+}
+
+#[test]
+fn json_has_no_escape_sequences_either() {
+    let bench = Bench::new();
+    let text = "safe \u{1b}]0;x\u{7} \u{7f}\u{9b}31m";
+    bench.service.script("acme/hostile", Script::text(text));
+    let ran = bench
+        .host(&["chat", "--json", "-m", "acme/hostile", "Hello"])
+        .run()
+        .expect_success();
+    assert!(
+        ran.stdout.contains(r"safe \u001b]0;x\u0007 \u007f\u009b31m"),
+        "{:?}",
+        ran.stdout
+    );
+    let reply: Value = serde_json::from_str(&ran.stdout).expect("one JSON object");
+    assert_eq!(reply["text"], text);
+}
+
+#[test]
 fn a_reader_that_goes_away_ends_the_answer_quietly() {
     let bench = Bench::new();
-    let mut command = bench.host(&["chat", "-m", "sandbox/pace-20ms", "Hello"]).into_command();
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = command.spawn().expect("the host starts");
-    drop(child.stdout.take());
-    let output = child.wait_with_output().expect("the host ends");
+    let commands: [&[&str]; 9] = [
+        &["chat", "-m", "sandbox/pace-20ms", "Hello"],
+        &["chat", "--no-stream", "Hello"],
+        &["chat", "--json", "Hello"],
+        &["plugins", "list"],
+        &["plugins", "list", "--json"],
+        &["tiers"],
+        &["profile", "schema"],
+        &["profile", "show", "--resolved"],
+        &["completions", "bash"],
+    ];
+    for command in commands {
+        let (reader, writer) = io::pipe().expect("a pipe");
+        drop(reader);
+        let mut host = bench.host(command).into_command();
+        host.stdin(Stdio::null()).stdout(writer);
+        let output = host.stderr(Stdio::piped()).output().expect("the host runs");
+        assert_eq!(
+            (output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()),
+            (Some(0), ""),
+            "{command:?}"
+        );
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_answer_that_cannot_be_written_is_no_success() {
+    let bench = Bench::new();
+    let full = fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .expect("Linux has one");
+    let mut host = bench.host(&["chat", "Hello"]).into_command();
+    host.stdin(Stdio::null()).stdout(full);
+    let output = host.stderr(Stdio::piped()).output().expect("the host runs");
+    assert_eq!(output.status.code(), Some(1));
+    let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(
-        !String::from_utf8_lossy(&output.stderr).contains("panicked"),
-        "{output:?}"
+        stderr.starts_with("error: the answer cannot be written to stdout: "),
+        "{stderr}"
     );
+}
+
+#[test]
+fn an_answer_that_never_says_it_is_complete_is_a_failure() {
+    let home = Home::new();
+    home.install(&second_plugin());
+    let host = |arguments: &[&str]| {
+        home.host(arguments)
+            .without("AGENT_HOST_CONFIG")
+            .env("PARROT_KEY", "parrot-1")
+            .run()
+    };
+    for flags in [&["--no-stream"][..], &[]] {
+        let ran = host(&[&["chat", "-m", "never-done", "Half an answer"], flags].concat());
+        assert_eq!(ran.code, Some(6), "{flags:?}: {}", ran.stderr);
+        assert_eq!(ran.stdout, "Half an answer\n");
+        assert!(
+            ran.stderr.starts_with("the answer above is not complete\nerror: "),
+            "{}",
+            ran.stderr
+        );
+    }
 }
 
 #[test]
@@ -355,4 +444,57 @@ fn help_names_the_exit_codes_and_completions_exist_for_every_shell() {
             "{shell}"
         );
     }
+}
+
+#[test]
+fn every_failure_is_json_where_json_was_asked_for() {
+    let bench = Bench::new();
+    let told = |run: tests::HostRun| {
+        let ran = run.run();
+        let error: Value = serde_json::from_str(&ran.stdout).expect("one JSON object");
+        let error = &error["error"];
+        assert!(error["message"].is_string(), "{error}");
+        (ran.code, error["code"].as_str().unwrap_or_default().to_owned())
+    };
+    let is = |code: i32, word: &str| (Some(code), word.to_owned());
+    assert_eq!(told(bench.without_key(&["chat", "--json", "Hello"])), is(2, "usage"));
+    assert_eq!(
+        told(bench.host(&["chat", "--json", "-t", "huge", "Hello"])),
+        is(2, "invalid_request")
+    );
+    assert_eq!(
+        told(bench.host(&["chat", "--json", "-m", "sandbox/status-402", "Hello"])),
+        is(5, "payment")
+    );
+    assert_eq!(
+        told(bench.host(&["--config", "/nowhere.json", "tiers", "--json"])),
+        is(3, "profile")
+    );
+    bench.home.write_profile(&profile(r#""modle": "a/b""#));
+    assert_eq!(told(bench.host(&["chat", "--json", "Hello"])), is(3, "profile"));
+}
+
+#[test]
+fn what_is_blank_is_not_asked() {
+    let bench = Bench::new();
+    for words in [&["chat", ""][..], &["chat", "  ", " "]] {
+        let ran = bench.host(words).run();
+        assert_eq!(ran.code, Some(2));
+        assert!(
+            ran.stderr.starts_with("error: there is nothing to ask"),
+            "{}",
+            ran.stderr
+        );
+    }
+    assert_eq!(bench.host(&["chat", "-m", "", "Hello"]).run().code, Some(2));
+    assert_eq!(
+        bench
+            .host(&["chat", "Hello"])
+            .env("AGENT_HOST_PROFILE", "")
+            .env("AGENT_HOST_CONFIG", " ")
+            .run()
+            .code,
+        Some(0)
+    );
+    assert_eq!(bench.service.requests().len(), 1);
 }

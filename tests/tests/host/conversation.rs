@@ -75,6 +75,47 @@ fn an_invalid_edit_is_reported_and_changes_nothing() {
 }
 
 #[test]
+fn a_profile_made_during_a_conversation_is_noticed_and_so_is_its_end() {
+    let bench = Bench::new();
+    let mut typist = conversation(&bench);
+    let file = bench.home.path().join(".config/agent-host/profile.json");
+    let new = file.with_file_name("new");
+    fs::write(&new, profile(r#""model": "sandbox/echo""#)).expect("the folder was made");
+    fs::rename(new, &file).expect("writable");
+    typist.sees("profile reloaded: ");
+    typist.types("one");
+    typist.sees("heard: one");
+    fs::remove_file(&file).expect("ours");
+    typist.sees("is gone; the former profile still holds");
+    typist.types("two");
+    typist.sees("heard: two");
+    typist.sees("\n> ");
+    typist.types("/quit");
+    let screen = typist.screen();
+    assert!(!screen.contains("will not be noticed"), "{screen}");
+    assert_eq!(typist.leaves(), Some(0));
+}
+
+#[test]
+fn what_was_typed_is_kept_unless_that_is_not_wanted() {
+    let bench = Bench::with_profile(&profile(r#""model": "sandbox/echo""#));
+    let history = bench.home.path().join(".local/state/agent-host/history");
+    for (flags, is_kept) in [(&["chat", "--no-history"][..], false), (&["chat"], true)] {
+        let mut typist = Typist::at(bench.host(flags).into_command());
+        typist.sees("/help");
+        typist.sees("> ");
+        typist.types("A private matter");
+        typist.sees("heard: A private matter");
+        typist.sees("\n> ");
+        typist.types("/quit");
+        assert_eq!(typist.leaves(), Some(0));
+        assert_eq!(history.exists(), is_kept);
+    }
+    let kept = fs::read_to_string(history).expect("text");
+    assert!(kept.contains("A private matter"), "{kept}");
+}
+
+#[test]
 fn an_answer_in_flight_keeps_the_profile_that_it_began_with() {
     let bench = Bench::with_profile(&profile(r#""model": "acme/slow""#));
     let slow = Script {
@@ -168,4 +209,37 @@ fn a_long_wait_is_told_and_taken_back() {
     typist.sees("… waiting for the model");
     typist.sees("At last.");
     typist.sees("acme/slow via Sandbox");
+}
+
+#[test]
+fn a_reload_names_everything_that_it_changed() {
+    let bench = Bench::with_profile(&profile(r#""model": "sandbox/echo""#));
+    let mut typist = conversation(&bench);
+    bench
+        .home
+        .write_profile(&profile(r#""model": "sandbox/hello", "timeouts": {"idleMs": 5000}"#));
+    typist
+        .sees("profile reloaded: TEXT_LARGE sandbox/echo → sandbox/hello, timeouts.idleMs (from the next message on)");
+    bench.home.write_profile(&profile(
+        r#""model": "sandbox/hello", /* new */ "timeouts": {"idleMs": 5000}"#,
+    ));
+    typist.sees("profile reloaded: nothing changed");
+    bench.home.write_profile(&profile(r#""modle": 1"#));
+    let before = typist.sees("has 1 problem");
+    assert!(!before.contains("error: error:"), "{before}");
+}
+
+#[test]
+fn commands_are_told_from_questions() {
+    let bench = Bench::with_profile(&profile(r#""model": "sandbox/echo""#));
+    let mut typist = conversation(&bench);
+    typist.types("/Model acme/x");
+    typist.sees("there is no command `/Model`");
+    typist.types("/model acme/x");
+    typist.sees("acme/x answers");
+    typist.types("/model");
+    typist.sees("the usual tier answers");
+    typist.types("/etc/hosts is what?");
+    typist.sees("heard: /etc/hosts is what?");
+    assert_eq!(bench.bodies().len(), 1);
 }

@@ -18,13 +18,15 @@ fn a_missing_key_is_a_matter_of_setting_up() {
         "{}",
         ran.stderr
     );
-    assert_eq!(
-        bench
-            .without_key(&["chat", "Hello"])
-            .env("OPENROUTER_API_KEY", "  ")
-            .run()
-            .code,
-        Some(2)
+    let blank = bench
+        .without_key(&["chat", "Hello"])
+        .env("OPENROUTER_API_KEY", "  ")
+        .run();
+    assert_eq!(blank.code, Some(2));
+    assert!(
+        blank.stderr.contains("`OPENROUTER_API_KEY` is set, but blank"),
+        "{}",
+        blank.stderr
     );
 }
 
@@ -80,6 +82,83 @@ fn a_file_of_variables_cannot_send_somebody_elses_key_elsewhere() {
         .run()
         .expect_success();
     assert_eq!(elsewhere.service.requests().len(), 1);
+}
+
+#[test]
+fn a_file_of_variables_cannot_take_a_key_out_of_the_environment() {
+    let bench = Bench::new();
+    let elsewhere = Bench::new();
+    let url = format!("OPENROUTER_BASE_URL={}\n", elsewhere.service.base_url());
+    for value in ["${MY_SECRET}", "\"$MY_SECRET\"", "'${MY_SECRET}'"] {
+        let text = format!("{url}OPENROUTER_API_KEY={value}\n");
+        fs::write(bench.home.path().join("work/.env"), text).expect("writable");
+        // The secret is the key of the other service, which answers whoever brings it.
+        let ran = bench
+            .without_key(&["chat", "--allow-any-key", "Hello"])
+            .without("OPENROUTER_BASE_URL")
+            .env("MY_SECRET", elsewhere.service.key())
+            .run();
+        assert_eq!(ran.code, Some(4), "{value}: {}", ran.stderr);
+    }
+    assert_eq!(elsewhere.service.requests().len(), 3);
+}
+
+#[test]
+fn odd_lines_and_odd_files_of_variables_are_skipped_unless_they_were_asked_for() {
+    let bench = Bench::new();
+    let here = bench.home.path().join("work/.env");
+    let key = bench.service.key();
+    fs::write(&here, format!("sk-or-v1-lost\nOPENROUTER_API_KEY={key} # mine\n")).expect("writable");
+    let ran = bench.without_key(&["chat", "-q", "Hello"]).run().expect_success();
+    assert!(
+        ran.stderr
+            .contains("the file of variables `.env`, line 1: expected `NAME=value`; the line is skipped"),
+        "{}",
+        ran.stderr
+    );
+    assert!(!ran.stderr.contains("lost"), "{}", ran.stderr);
+    fs::write(&here, b"\xff\xfe").expect("writable");
+    let unreadable = bench.host(&["chat", "-q", "Hello"]).run().expect_success();
+    assert!(
+        unreadable
+            .stderr
+            .contains("the file of variables `.env`: it cannot be read: "),
+        "{}",
+        unreadable.stderr
+    );
+    let named = bench.host(&["--env-file", ".env", "chat", "Hello"]).run();
+    assert_eq!(named.code, Some(2), "{}", named.stderr);
+    assert!(
+        named
+            .stderr
+            .contains("error: the file of variables `.env`: it cannot be read: "),
+        "{}",
+        named.stderr
+    );
+    fs::remove_file(&here).expect("ours");
+    fs::create_dir(&here).expect("writable");
+    let folder = bench.host(&["chat", "-q", "Hello"]).run().expect_success();
+    assert_eq!(folder.stderr, "");
+}
+
+#[test]
+fn the_command_of_a_key_is_run_once() {
+    let bench = Bench::new();
+    let runs = bench.home.path().join("runs");
+    let script = format!("echo run >> '{}'; echo {}", runs.display(), bench.service.key());
+    let source = json!({"command": ["sh", "-c", script]});
+    bench.home.write_profile(&profile(&format!(r#""apiKey": {source}"#)));
+    let commands: [&[&str]; 4] = [
+        &["chat", "Hello"],
+        &["plugins", "list"],
+        &["tiers"],
+        &["profile", "show", "--resolved"],
+    ];
+    for command in commands {
+        bench.without_key(command).run().expect_success();
+        assert_eq!(fs::read_to_string(&runs).expect("it ran"), "run\n", "{command:?}");
+        fs::remove_file(&runs).expect("ours");
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The plugin folder and its verdicts.
 
 use std::fs;
+use std::path::Path;
 
 use serde_json::{Value, json};
 use tests::{Home, second_plugin};
@@ -135,12 +136,58 @@ fn installing_copies_a_plugin_and_says_what_it_needs() {
 }
 
 #[test]
+fn a_file_that_would_not_be_found_or_would_replace_another_plugin_is_not_installed() {
+    let bench = Bench::new();
+    let from = bench.home.path().join("parrot.plugin");
+    fs::copy(second_plugin(), &from).expect("writable");
+    let install = |path: &Path| bench.host(&["plugins", "install", path.to_str().expect("text")]).run();
+    let odd_name = install(&from);
+    assert_eq!(odd_name.code, Some(9));
+    assert_eq!(
+        odd_name.stderr,
+        "error: expected a file whose name ends in `.so`, found `parrot.plugin`: it would not be found in the plugin \
+         folder\nhint: rename it: mv parrot.plugin parrot.plugin.so\n"
+    );
+    let same_name = bench.home.path().join("libplugin_openrouter.so");
+    fs::rename(from, &same_name).expect("ours");
+    let replacing = install(&same_name);
+    assert_eq!(replacing.code, Some(9));
+    let held = bench.home.plugins().join("libplugin_openrouter.so");
+    assert!(
+        replacing.stderr.starts_with(&format!(
+            "error: `{}` holds another plugin, `openrouter`, which it would replace\nhint: ",
+            held.display()
+        )),
+        "{}",
+        replacing.stderr
+    );
+    assert_eq!(verdict(&bench, true).0, "enabled");
+}
+
+#[test]
 fn two_files_with_one_plugin_are_both_refused() {
     let bench = Bench::new();
     fs::copy(tests::openrouter_plugin(), bench.home.plugins().join("libother.so")).expect("writable");
     let list = bench.host(&["plugins", "list"]).run().expect_success();
     let reason = "libother.so and libplugin_openrouter.so hold the same plugin `openrouter`";
     assert_eq!(list.stdout.matches(reason).count(), 2, "{}", list.stdout);
+    bench.home.install(&second_plugin());
+    let chat = bench.host(&["chat", "Hello"]).run();
+    assert_eq!(chat.code, Some(9));
+    assert!(
+        chat.stderr.contains(reason) && !chat.stderr.contains("parrot"),
+        "{}",
+        chat.stderr
+    );
+    let again = bench
+        .host(&["plugins", "install", tests::openrouter_plugin().to_str().expect("text")])
+        .run();
+    assert_eq!(again.code, Some(9));
+    assert!(
+        again.stderr.contains("the plugin `openrouter` is there already: "),
+        "{}",
+        again.stderr
+    );
 }
 
 #[test]
@@ -195,7 +242,7 @@ fn tiers_say_what_is_configured_what_is_sent_and_why() {
         (&reasoning["configured"], &reasoning["wire"]),
         (&json!("auto"), &json!("openrouter/auto"))
     );
-    assert_eq!(reasoning["origin"], "environment `OPENROUTER_REASONING_LARGE_MODEL`");
+    assert_eq!(reasoning["origin"], "variable `OPENROUTER_REASONING_LARGE_MODEL`");
     let table = Bench::new().without_key(&["tiers"]).run().expect_success().stdout;
     let small = table
         .lines()

@@ -3,6 +3,7 @@
 use std::fs;
 
 use serde_json::{Value, json};
+use tests::HostRun;
 
 use crate::{Bench, profile};
 
@@ -76,7 +77,10 @@ fn a_milady_file_with_other_sections_is_fine() {
     let ran = bench.host(&["profile", "check"]).run().expect_success();
     assert_eq!(
         ran.stdout,
-        format!("{} is valid: 1 profile\n", bench.home.profile().display())
+        format!(
+            "{} is valid, with 1 profile: `default`\n",
+            bench.home.profile().display()
+        )
     );
     bench.host(&["chat", "Hello"]).run().expect_success();
     assert_eq!(bench.bodies()[0]["models"], json!(["openai/gpt-4o"]));
@@ -169,11 +173,111 @@ fn everything_that_holds_is_shown_with_its_origin() {
     assert_eq!(of("timeouts.totalMs"), (json!(600_000), "built-in default".to_owned()));
     assert_eq!(
         of("TEXT_SMALL"),
-        (json!("acme/small"), "environment `SMALL_MODEL`".to_owned())
+        (json!("acme/small"), "variable `SMALL_MODEL`".to_owned())
     );
     assert_eq!(
         of("key"),
         (json!("(set)"), "environment `OPENROUTER_API_KEY`".to_owned())
     );
     assert_eq!(of("OPENROUTER_BASE_URL").1, "environment `OPENROUTER_BASE_URL`");
+}
+
+#[test]
+fn without_a_profile_the_provider_is_on_or_merely_there() {
+    let bench = Bench::new();
+    let shown = |run: HostRun| {
+        let held: Value = serde_json::from_str(&run.run().expect_success().stdout).expect("JSON");
+        held["provider"]["origin"].as_str().unwrap_or_default().to_owned()
+    };
+    let arguments = ["profile", "show", "--resolved", "--json"];
+    assert_eq!(shown(bench.host(&arguments)), "no profile; the only plugin that is on");
+    assert_eq!(
+        shown(bench.without_key(&arguments)),
+        "no profile; the plugin in the folder"
+    );
+}
+
+#[test]
+fn a_plugin_that_is_off_is_not_asked_about_a_profile() {
+    // Only the plugin itself knows what is wrong with this address.
+    let bench = Bench::with_profile(&profile(r#""baseUrl": "http://example.com""#));
+    let check = || bench.host(&["profile", "check"]).run();
+    assert_eq!(check().code, Some(3));
+    bench.host(&["plugins", "disable", "openrouter"]).run().expect_success();
+    let ran = check().expect_success();
+    assert!(
+        ran.stdout.ends_with(" is valid, with 1 profile: `default`\n"),
+        "{}",
+        ran.stdout
+    );
+}
+
+#[test]
+fn a_report_shows_no_escape_sequence_of_the_profile() {
+    let bench = Bench::with_profile(&profile(
+        "\"mo\u{9b}31mdle\": 1, \"privacy\": \"\\u001b]0;x\\u0007\u{9b}31m\", \"baseUrl\": \"http://\\u001b]0;x\\u0007\"",
+    ));
+    for arguments in [&["profile", "check"][..], &["profile", "check", "--json"]] {
+        let ran = bench.host(arguments).run();
+        assert_eq!(ran.code, Some(3));
+        let all = ran.stdout + &ran.stderr;
+        assert!(
+            !all.contains(|letter: char| letter.is_control() && letter != '\n'),
+            "{all:?}"
+        );
+    }
+}
+
+#[test]
+fn a_profile_is_begun_under_the_name_that_was_asked_for() {
+    let bench = Bench::new();
+    let file = bench.home.path().join("mine.json");
+    let file = file.to_str().expect("text");
+    bench
+        .host(&["--config", file, "--profile", "work", "profile", "init"])
+        .run()
+        .expect_success();
+    let check = bench.host(&["profile", "check", file]).run().expect_success();
+    assert_eq!(check.stdout, format!("{file} is valid, with 1 profile: `work`\n"));
+    assert_eq!(
+        check.stderr,
+        "note: it has no profile `default`, which is used unless `--profile` names another\n"
+    );
+}
+
+#[test]
+fn a_schema_of_somebody_else_is_not_replaced() {
+    let bench = Bench::new();
+    let schema = bench.home.path().join("profile.schema.json");
+    fs::write(&schema, "mine").expect("writable");
+    let file = bench.home.path().join("mine.json");
+    let ran = bench
+        .host(&["--config", file.to_str().expect("text"), "profile", "init"])
+        .run();
+    assert_eq!(ran.code, Some(2));
+    assert_eq!(fs::read_to_string(&schema).expect("still there"), "mine");
+    assert!(!file.exists());
+}
+
+#[test]
+fn the_profile_that_the_readme_shows_is_valid() {
+    let readme = fs::read_to_string(tests::workspace().join("README.md")).expect("the README");
+    let shown = readme
+        .split("```jsonc\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next())
+        .expect("a profile");
+    let bench = Bench::with_profile(shown);
+    bench.host(&["profile", "check"]).run().expect_success();
+}
+
+#[test]
+fn the_exit_codes_of_the_readme_are_those_of_the_help() {
+    let readme = fs::read_to_string(tests::workspace().join("README.md")).expect("the README");
+    let help = Bench::new().host(&["--help"]).run().expect_success().stdout;
+    let codes = help.split("Exit codes:\n").nth(1).expect("a table");
+    for line in codes.lines().filter(|line| !line.trim().is_empty()) {
+        let (code, meaning) = line.trim().split_once("  ").expect("a code and its meaning");
+        assert!(readme.contains(&format!("| {code} | {meaning} |")), "{line}");
+    }
 }

@@ -50,7 +50,7 @@ fn a_link_is_followed_and_a_pipe_or_device_is_refused() {
 fn the_file_is_loaded_by_name() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("agent.json");
-    fs::write(&path, starter("acme", Some("schema.json"))).expect("a file");
+    fs::write(&path, starter("default", "acme", Some("schema.json"))).expect("a file");
     let text = read(&path).expect("a readable file");
     let document = Document::parse("agent.json", text).expect("the starter is JSON");
     let profile = profile_from(&document, "default", &[acme()]).expect("the starter is good");

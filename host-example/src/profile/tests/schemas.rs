@@ -25,7 +25,7 @@ fn a_schema_that_cannot_be_used_is_the_plugins_fault() {
 
 #[test]
 fn a_starter_is_good_as_it_stands_and_with_its_lines_enabled() {
-    let text = starter("acme", None);
+    let text = starter("default", "acme", None);
     assert_eq!(problems_of(&text), []);
     let enabled = text
         .replace("// \"apiKey\": { \"env\"", "\"apiKey\": { \"env\"")
