@@ -6,10 +6,11 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 
 use plugin_api::{ChatEvent, ChatReply, Done, Error, ErrorKind, ToolCall};
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -35,12 +36,42 @@ struct Chunk<'a> {
     model: Option<Str<'a>>,
     #[serde(borrow, default)]
     provider: Option<Str<'a>>,
-    #[serde(borrow, default = "Vec::new")]
-    choices: Vec<Choice<'a>>,
+    #[serde(borrow, default)]
+    choices: Choices<'a>,
     #[serde(borrow, default)]
     usage: Option<&'a RawValue>,
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
+}
+
+/// The choices of a chunk. There is one, as a rule, and for one no memory is asked for.
+#[derive(Default)]
+struct Choices<'a> {
+    first: Option<Choice<'a>>,
+    others: Vec<Choice<'a>>,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Choices<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Elements;
+        impl<'de> Visitor<'de> for Elements {
+            type Value = Choices<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array of choices")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Choices<'de>, A::Error> {
+                let first = elements.next_element()?;
+                let mut others = Vec::new();
+                while let Some(choice) = elements.next_element()? {
+                    others.push(choice);
+                }
+                Ok(Choices { first, others })
+            }
+        }
+        deserializer.deserialize_seq(Elements)
+    }
 }
 
 #[derive(Deserialize)]
@@ -89,6 +120,26 @@ struct FunctionPiece<'a> {
     arguments: Option<&'a RawValue>,
 }
 
+/// How the chunks of an answer begin. `{"id":…,"model":…,"provider":…,` is the same in each of them and half of each, so it
+/// is read once: a chunk that begins with the very same bytes says nothing new there, and only what follows is read.
+#[derive(Default)]
+struct Head {
+    /// Up to the choices, with the comma before them.
+    text: String,
+    /// What follows in the present chunk, as an object of its own.
+    rest: String,
+}
+
+impl Head {
+    /// Takes the beginning of a chunk that was read. Should what looks like the choices stand deeper inside, what follows is
+    /// no object, and such chunks are read whole.
+    fn learn(&mut self, chunk: &str) {
+        let choices = memchr::memmem::find(chunk.as_bytes(), b"\"choices\":").filter(|at| chunk[..*at].ends_with(','));
+        self.text.clear();
+        self.text.push_str(&chunk[..choices.unwrap_or(0)]);
+    }
+}
+
 /// Reads one answer, frame by frame.
 #[derive(Default)]
 pub struct ReplyReader {
@@ -97,6 +148,7 @@ pub struct ReplyReader {
     tools: BTreeMap<u32, ToolCall>,
     /// Whether a piece of text, reasoning or a tool call has come.
     has_begun: bool,
+    head: Head,
     /// A key that no message may repeat.
     secret: String,
 }
@@ -121,13 +173,32 @@ impl ReplyReader {
     ///   JSON.
     pub fn frame(&mut self, data: &[u8], events: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
         // The whole frame is checked to be UTF-8 at once, which costs less than checking each of its texts.
-        let chunk = std::str::from_utf8(data)
-            .ok()
-            .and_then(|text| serde_json::from_str::<Chunk<'_>>(text).ok());
-        match chunk {
-            Some(chunk) => self.chunk(chunk, events),
-            None => self.odd_frame(data, events),
-        }
+        let Ok(text) = std::str::from_utf8(data) else {
+            return self.odd_frame(data, events);
+        };
+        let mut head = std::mem::take(&mut self.head);
+        let read = match text.strip_prefix(head.text.as_str()).filter(|_| !head.text.is_empty()) {
+            Some(rest) => {
+                head.rest.clear();
+                head.rest.push('{');
+                head.rest.push_str(rest);
+                let chunk = serde_json::from_str::<Chunk<'_>>(&head.rest).ok();
+                chunk.map(|chunk| self.chunk(chunk, events))
+            }
+            None => None,
+        };
+        let read = match read {
+            Some(read) => read,
+            None => match serde_json::from_str::<Chunk<'_>>(text) {
+                Ok(chunk) => {
+                    head.learn(text);
+                    self.chunk(chunk, events)
+                }
+                Err(_) => self.odd_frame(data, events),
+            },
+        };
+        self.head = head;
+        read
     }
 
     /// Whether a piece of text, reasoning or a tool call has come.
@@ -180,7 +251,7 @@ impl ReplyReader {
         note(&mut self.done.model, chunk.model);
         note(&mut self.done.provider, chunk.provider);
         let mut failure = chunk.error;
-        for choice in chunk.choices {
+        for choice in chunk.choices.first.into_iter().chain(chunk.choices.others) {
             failure = failure.or(choice.error);
             if let Some(delta) = choice.delta.or(choice.message) {
                 self.delta(delta, events)?;
@@ -623,6 +694,39 @@ mod tests {
             reader().frame(frame.as_bytes(), &mut events).expect("a readable frame");
             assert_eq!(Vec::from(events), [ChatEvent::text(text)], "{json}");
         }
+    }
+
+    #[test]
+    fn chunks_are_read_alike_whether_their_beginning_is_known_or_not() {
+        let frames = [
+            r#"{"id":"g","model":"a/b","provider":"P","choices":[{"delta":{"content":"one"}}]}"#,
+            r#"{"id":"g","model":"a/b","provider":"P","choices":[{"delta":{"content":" two"}}]}"#,
+            r#"{"id":"g","model":"a/c","provider":"Q","choices":[{"delta":{"content":" three"}}]}"#,
+            r#"{"id":"g","model":"a/c","provider":"Q","choices":[{"delta":{"content":[{"text":" four"}]}}]}"#,
+            r#"{"x":{"y":1,"choices":[]},"choices":[{"delta":{"content":" five"}}]}"#,
+            r#"{"x":{"y":1,"choices":[]},"choices":[{"delta":{"content":" six"}}]}"#,
+            r#"{"x":"\",\"choices\":","choices":[{"delta":{"content":" seven"}}]}"#,
+            r#"{"x":"\",\"choices\":","choices":[{"delta":{"content":" eight"}}]}"#,
+            r#"{"choices":[{"delta":{"content":" nine"}}],"id":"h"}"#,
+            r#"{"id":"h","choices":[{"delta":{},"finish_reason":"stop"}]}"#,
+        ];
+        let (mut one, mut events) = (reader(), VecDeque::new());
+        for frame in frames {
+            one.frame(frame.as_bytes(), &mut events).expect("a readable frame");
+        }
+        let mut fresh_events = VecDeque::new();
+        for frame in frames {
+            reader()
+                .frame(frame.as_bytes(), &mut fresh_events)
+                .expect("a readable frame");
+        }
+        assert_eq!(events, fresh_events);
+        let done = one.finish(&mut events).expect("a whole answer");
+        assert_eq!(
+            (done.generation_id.as_deref(), done.model.as_deref()),
+            (Some("h"), Some("a/c"))
+        );
+        assert_eq!(one.text, "one two three four five six seven eight nine");
     }
 
     #[test]
