@@ -20,8 +20,11 @@ use tokio::task::JoinSet;
 use crate::loading::created;
 use crate::service::RawService;
 
-/// Much longer than closing a connection takes, much shorter than any time limit of a call.
-const SOON: Duration = Duration::from_secs(5);
+/// The longest time that a connection may stay open after its call was given up.
+const SOON: Duration = Duration::from_millis(100);
+
+/// Tries to meet [`SOON`]: one of them must, since a loaded machine may be late by itself, but not always.
+const TRIES: usize = 10;
 
 fn openrouter(sandbox: &Sandbox) -> Plugin {
     let module = loader::load(&openrouter_plugin()).expect("it fits");
@@ -39,34 +42,34 @@ fn falling_silent(n_pieces: usize) -> Service {
     sandbox
 }
 
+/// Gives up a call that `begin` made, again and again, until the service saw the connection closed soon enough.
 #[track_caller]
-fn assert_closes_soon(what: &str, closes: impl FnOnce()) {
-    let given_up = Instant::now();
-    closes();
-    let took = given_up.elapsed();
-    println!("{what}: the connection was closed {took:?} after it was given up");
-    assert!(took < SOON, "{took:?}");
+fn assert_closes_soon<T>(begin: impl Fn() -> T, give_up_and_wait: impl Fn(T)) {
+    let took = (0..TRIES).map(|_| {
+        let begun = begin();
+        let given_up = Instant::now();
+        give_up_and_wait(begun);
+        given_up.elapsed()
+    });
+    let slow: Vec<Duration> = took.take_while(|took| *took > SOON).collect();
+    assert!(slow.len() < TRIES, "{slow:?}");
 }
 
 #[test]
 fn a_call_given_up_before_its_answer_began_closes_its_connection() {
     let sandbox = falling_silent(0);
     let plugin = openrouter(&sandbox);
-    let mut call = Box::pin(plugin.chat(&request("acme/silent", "hello")));
-    assert!(poll_once(call.as_mut()).is_pending());
-    // The plugin's own thread connects, but the request is written by whoever polls next.
-    block_on(async {
-        let asked = pin!(async {
-            while sandbox.requests().is_empty() {
-                tokio::task::yield_now().await;
-            }
-        });
-        tokio::select! {
-            _ = &mut call => panic!("the model is silent"),
-            () = asked => {}
-        }
-    });
-    assert_closes_soon("no answer yet", || {
+    let begin = || {
+        let asked_before = sandbox.requests().len();
+        let mut call = Box::pin(plugin.chat(&request("acme/silent", "hello")));
+        assert!(poll_once(call.as_mut()).is_pending());
+        // The plugin's own thread asks; nobody needs to poll for that.
+        sandbox
+            .wait_for_requests(asked_before + 1, LIMIT)
+            .expect("the service is asked");
+        call
+    };
+    assert_closes_soon(begin, |call| {
         drop(call);
         sandbox
             .wait_for_open_connections(0, LIMIT)
@@ -77,29 +80,35 @@ fn a_call_given_up_before_its_answer_began_closes_its_connection() {
 #[test]
 fn a_call_given_up_while_its_answer_arrives_in_one_piece_closes_its_connection() {
     let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{\"id\":";
-    let service = RawService::answering(head.to_owned());
     let module = loader::load(&openrouter_plugin()).expect("it fits");
-    let plugin = created(&module, &config_for(&service.base_url()));
-    let got_nothing = block_on(async {
-        let call = plugin.chat(&request("acme/any", "hello"));
-        // Long enough for the head to arrive on most machines; on a slower one the call is given up before.
-        tokio::time::timeout(Duration::from_millis(100), call).await.is_err()
+    let begin = || {
+        let service = RawService::answering(head.to_owned());
+        let plugin = created(&module, &config_for(&service.base_url()));
+        let mut call = Box::pin(plugin.chat(&request("acme/any", "hello")));
+        assert!(poll_once(call.as_mut()).is_pending());
+        service.wait_until_answered();
+        (service, call)
+    };
+    assert_closes_soon(begin, |(service, call)| {
+        drop(call);
+        service.wait_until_closed();
     });
-    assert!(got_nothing);
-    assert_closes_soon("half an answer", || service.wait_until_closed());
 }
 
 #[test]
 fn a_stream_given_up_in_the_middle_closes_its_connection() {
     let sandbox = falling_silent(3);
     let plugin = openrouter(&sandbox);
-    let events = block_on(async {
-        let mut events = plugin.stream(&request("acme/silent", "hello")).await.expect("it opens");
-        texts(&mut events, 3).await;
+    let begin = || {
+        let events = block_on(async {
+            let mut events = plugin.stream(&request("acme/silent", "hello")).await.expect("it opens");
+            texts(&mut events, 3).await;
+            events
+        });
+        assert_eq!(sandbox.open_connections(), 1);
         events
-    });
-    assert_eq!(sandbox.open_connections(), 1);
-    assert_closes_soon("half a stream", || {
+    };
+    assert_closes_soon(begin, |events| {
         drop(events);
         sandbox
             .wait_for_open_connections(0, LIMIT)
