@@ -185,6 +185,9 @@ fn read_file(path: &Path) -> Result<BTreeMap<String, String>, Failure> {
             format!("the file of variables `{}`: {cause}", path.display()),
         )
     };
+    if !path.exists() {
+        return Err(failed("it does not exist".to_owned()));
+    }
     if !path.is_file() {
         return Err(failed("expected a regular file".to_owned()));
     }

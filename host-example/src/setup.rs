@@ -246,13 +246,26 @@ impl Setup {
             _ => {}
         }
         let config = self.config(manifest, chosen.as_ref())?;
-        let plugin =
-            plugins::create(&entry.file, manifest, &config).map_err(|failure| self.place(failure, chosen.as_ref()))?;
+        let plugin = plugins::create(&entry.file, manifest, &config)
+            .map_err(|failure| self.with_key_origin(failure, manifest, chosen.as_ref()))
+            .map_err(|failure| self.place(failure, chosen.as_ref()))?;
         Ok(Active {
             plugin,
             chosen,
             tiers: Vec::new(),
         })
+    }
+
+    /// The plugin knows a key by its variable; where it really came from is known here.
+    fn with_key_origin(&self, mut failure: Failure, manifest: &Manifest, chosen: Option<&Chosen>) -> Failure {
+        let is_about_the_key = failure.details["code"] == ErrorKind::AUTH.code();
+        if is_about_the_key
+            && let Ok(given) = self.give(manifest, chosen)
+            && let Some(origin) = given.key_origin
+        {
+            failure.message.push_str(&format!(" (it came from {origin})"));
+        }
+        failure
     }
 
     /// What the plugin is configured with.

@@ -342,15 +342,16 @@ fn a_task_of_another_runtime_can_call_a_plugin_and_move_between_its_threads() {
 }
 
 #[test]
-fn answers_one_after_another_share_a_connection() {
+fn answers_one_after_another_share_connections() {
     let sandbox = service();
     let plugin = openrouter(&sandbox);
     for _ in 0..20 {
         let asked = request("sandbox/hello", "hello");
         block_on(async { plugin.stream(&asked).await?.collect().await }).expect("an answer");
+        sandbox.wait_until_idle(LIMIT).expect("the service has said everything");
     }
-    // The connection goes back to where the next call takes it from a moment after an answer's last event; a call that is
+    // A connection goes back to where the next call takes it from a moment after an answer's last event; a call that is
     // quicker than that makes another.
     let accepted = sandbox.accepted_connections();
-    assert!(accepted <= 3, "{accepted} connections for 20 answers");
+    assert!(accepted <= 10, "{accepted} connections for 20 answers");
 }

@@ -240,6 +240,16 @@ fn the_profile_says_where_the_key_comes_from_and_never_what_it_is() {
         assert_eq!(ran.code, Some(2), "{}", ran.stderr);
         assert!(ran.stderr.starts_with(&format!("error: {message}")), "{}", ran.stderr);
     }
+    bench
+        .home
+        .write_profile(&profile(r#""apiKey": {"command": ["echo", "hello"]}"#));
+    let odd = bench.without_key(&["chat", "Hello"]).run();
+    assert_eq!(odd.code, Some(2));
+    assert!(
+        odd.stderr.contains("(it came from profile `default`, its `apiKey`)"),
+        "{}",
+        odd.stderr
+    );
     bench.home.write_profile(&profile(&format!(r#""apiKey": "{key}""#)));
     let literal = bench.host(&["chat", "Hello"]).run();
     assert_eq!(literal.code, Some(3));
