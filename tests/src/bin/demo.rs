@@ -156,18 +156,18 @@ impl Demo {
             // What was seen is shown at once, also where nobody is at a terminal.
             let _ = std::io::stdout().flush();
         };
-        see(&mut typist, "small> ");
+        see(&mut typist, "TEXT_SMALL> ");
         typist.types("Hello! Which model are you?");
         see(&mut typist, " via ");
         see(&mut typist, " tokens");
-        see(&mut typist, "small> ");
+        see(&mut typist, "TEXT_SMALL> ");
         println!("\n   [the profile is edited: TEXT_SMALL becomes {SMALL_AFTERWARDS}]");
         self.write_tiers(SMALL_AFTERWARDS);
         see(&mut typist, "(from the next message on)");
         typist.types("And now?");
         see(&mut typist, " via ");
         see(&mut typist, " tokens");
-        see(&mut typist, "small> ");
+        see(&mut typist, "TEXT_SMALL> ");
         typist.types("/quit");
         println!();
         assert_eq!(typist.leaves(), Some(0));
