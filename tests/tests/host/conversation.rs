@@ -1,6 +1,7 @@
 //! A conversation on a terminal.
 
 use std::fs;
+use std::process::Command;
 
 use sandbox::Script;
 use serde_json::{Value, json};
@@ -242,4 +243,32 @@ fn commands_are_told_from_questions() {
     typist.types("/etc/hosts is what?");
     typist.sees("heard: /etc/hosts is what?");
     assert_eq!(bench.bodies().len(), 1);
+}
+
+#[test]
+fn the_demo_shows_what_it_promises() {
+    let demo = Command::new(env!("CARGO_BIN_EXE_demo"));
+    let ran = tests::run(demo, None, tests::LIMIT).expect_success();
+    for shown in [
+        "enabled  by environment `OPENROUTER_API_KEY`",
+        "anthropic/claude-sonnet-4.5 via Sandbox",
+        "profile reloaded: TEXT_SMALL anthropic/claude-haiku-4.5 → google/gemini-2.5-flash",
+        "5 requests went to the stand-in on this machine.",
+    ] {
+        assert!((ran.stdout.clone() + &ran.stderr).contains(shown), "{shown}: {ran:?}");
+    }
+    let live = Command::new(env!("CARGO_BIN_EXE_demo"));
+    let live = tests::run(without_key(live), None, tests::LIMIT);
+    assert_eq!(live.code, Some(2));
+    assert!(
+        live.stderr.starts_with("error: `--live` needs a key"),
+        "{}",
+        live.stderr
+    );
+}
+
+/// The demo, told to go to the real service, with nothing to pay it with.
+fn without_key(mut demo: Command) -> Command {
+    demo.arg("--live").env_remove("OPENROUTER_API_KEY");
+    demo
 }
