@@ -247,6 +247,9 @@ fn commands_are_told_from_questions() {
 
 #[test]
 fn the_demo_shows_what_it_promises() {
+    // What it builds is built here, so that the limit is for what it shows.
+    tests::openrouter_plugin();
+    tests::agent_host();
     let demo = Command::new(env!("CARGO_BIN_EXE_demo"));
     let ran = tests::run(demo, None, tests::LIMIT).expect_success();
     for shown in [
