@@ -77,18 +77,24 @@ async fn list(setup: &Setup, as_json: bool) -> Result<Exit, Failure> {
         }
         let version = manifest.map_or("-", |manifest| manifest.version.as_str());
         let api = manifest.map_or("-", |manifest| manifest.plugin_api.as_str());
+        let replaced = entry.replaced_version();
+        let aside = match &replaced {
+            Some(installed) => format!("; replaced since {installed} was installed"),
+            None => String::new(),
+        };
         rows.push(vec![
             entry.id(),
             version.to_owned(),
             api.to_owned(),
             verdict.word().to_owned(),
-            verdict.reason().to_owned(),
+            format!("{}{aside}", verdict.reason()),
         ]);
         let mut row = serde_json::to_value(&verdict).unwrap_or_default();
         row["id"] = json!(manifest.map(|manifest| manifest.id.as_str()));
         row["file"] = json!(entry.file);
         row["version"] = json!(manifest.map(|manifest| manifest.version.as_str()));
         row["plugin_api"] = json!(manifest.map(|manifest| manifest.plugin_api.as_str()));
+        row["installed_version"] = json!(replaced);
         listed.push(row);
     }
     if as_json {

@@ -30,6 +30,14 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// The version that was installed, where the file now holds another: somebody replaced it by hand.
+    pub fn replaced_version(&self) -> Option<String> {
+        let text = fs::read_to_string(manifest_path(&self.file)).ok()?;
+        let installed: Manifest = serde_json::from_str(&text).ok()?;
+        let now = self.manifest.as_ref().ok()?;
+        (installed.version != now.version).then_some(installed.version)
+    }
+
     /// The id of the plugin in the file, whether it may be used or not.
     fn plugin_id(&self) -> Option<&str> {
         match &self.manifest {
@@ -226,6 +234,8 @@ impl Folder {
             )
         })?;
         write_atomically(&to, &bytes)?;
+        let text = serde_json::to_string_pretty(&manifest).unwrap_or_default() + "\n";
+        write_atomically(&manifest_path(&to), text.as_bytes())?;
         Ok((manifest, to))
     }
 }
@@ -269,6 +279,11 @@ impl HostServices for Services {
             Level::Trace => tracing::trace!(target: "plugin", "{plugin}: {line}"),
         }
     }
+}
+
+/// Where the manifest of an installed plugin is kept, for people and for [`Entry::replaced_version`].
+fn manifest_path(plugin: &Path) -> PathBuf {
+    plugin.with_extension("manifest.json")
 }
 
 fn refuse_twins(entries: &mut [Entry]) {

@@ -112,7 +112,25 @@ fn installing_copies_a_plugin_and_says_what_it_needs() {
             to.display()
         )
     );
-    assert_eq!(fs::read(to).expect("the copy"), fs::read(&from).expect("the original"));
+    assert_eq!(fs::read(&to).expect("the copy"), fs::read(&from).expect("the original"));
+    let manifest = to.with_extension("manifest.json");
+    let text = fs::read_to_string(&manifest).expect("the manifest");
+    assert!(text.contains("\"plugin_api\": \"1.0.0\""), "{text}");
+    fs::write(
+        &manifest,
+        text.replacen("\"version\": \"1.0.0\"", "\"version\": \"0.9.0\"", 1),
+    )
+    .expect("writable");
+    let list = home
+        .host(&["plugins", "list"])
+        .without("AGENT_HOST_CONFIG")
+        .run()
+        .expect_success();
+    assert!(
+        list.stdout.contains("; replaced since 0.9.0 was installed"),
+        "{}",
+        list.stdout
+    );
     let other_name = home.path().join("libother.so");
     fs::copy(&from, &other_name).expect("writable");
     let twin = home
