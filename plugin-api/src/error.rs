@@ -36,7 +36,7 @@ pub struct Details {
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
-    /// The HTTP status of the service's answer.
+    /// The HTTP status of the service's answer, or the code of an error that came inside one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
     /// The service's own word for the error.

@@ -1,7 +1,7 @@
-//! One call, from request to events: the only place in this plugin that waits for an answer.
+//! One call, from request to events.
 //!
-//! The answer is read, cut and understood on the thread that polls it: what one read of the socket yields leaves at
-//! once. One timer serves all limits of a stream; it is set again when it fires too early, not with every event.
+//! The request is sent on the runtime's thread. The answer, which [`crate::intake`] takes off the network, is cut and
+//! understood on the thread that polls it: what has arrived leaves at once. One timer serves all limits of a stream; it is set again when it fires too early, not with every event.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -17,7 +17,7 @@ use tokio::time::Sleep;
 
 use crate::failure;
 use crate::http;
-use crate::intake::{Arrived, Intake};
+use crate::intake::{Arrived, End, Intake};
 use crate::options::Timeouts;
 use crate::reply::{self, ReplyReader};
 use crate::request;
@@ -274,8 +274,8 @@ impl Stream for Answer {
                         return Poll::Pending;
                     }
                 }
-                Poll::Ready(Arrived::End) => this.read_end(),
-                Poll::Ready(Arrived::ShutDown) => {
+                Poll::Ready(Arrived::Ended(End::Whole)) => this.read_end(),
+                Poll::Ready(Arrived::Ended(End::ShutDown)) => {
                     let error = Error::new(
                         ErrorKind::SHUT_DOWN,
                         "the plugin was shut down while the answer arrived",
@@ -283,7 +283,7 @@ impl Stream for Answer {
                     let error = this.reader.attach_partial(error);
                     this.fail(error);
                 }
-                Poll::Ready(Arrived::Broken(cause)) => {
+                Poll::Ready(Arrived::Ended(End::Broken(cause))) => {
                     let error = this.reader.attach_partial(failure::from_body(&cause));
                     this.fail(error);
                 }

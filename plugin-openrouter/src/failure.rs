@@ -102,6 +102,8 @@ fn from_object(object: &Value, status: Option<u16>, secret: &str) -> Error {
     // Source: OpenRouter's API description has a number in `code`, its page on streaming a string, its page on
     // availability neither but `http_status`.
     let code = number(&object["code"]).or_else(|| number(&object["http_status"]));
+    // What came inside an answer was no status, and is not told as one.
+    let verb = if status.is_some() { "answered" } else { "reported error" };
     let status = status.or(code);
     let message = object["message"].as_str().or(object.as_str()).unwrap_or_default();
     let message = scrub(message, secret);
@@ -111,7 +113,7 @@ fn from_object(object: &Value, status: Option<u16>, secret: &str) -> Error {
         message
     };
     let mut error = match status {
-        Some(status) => with_status(status, &format!("the service answered {status}: {said}")),
+        Some(status) => with_status(status, &format!("the service {verb} {status}: {said}")),
         None => {
             let kind = kind_of_word(object["code"].as_str().unwrap_or_default());
             Error::new(kind, format!("the service reported an error: {said}"))

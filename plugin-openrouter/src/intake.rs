@@ -32,7 +32,7 @@ struct Shared {
     pieces: Vec<Bytes>,
     waiting_bytes: usize,
     /// Set once: how the body ended.
-    end: Option<Arrived>,
+    end: Option<End>,
     /// Stays when the reader has taken the end.
     has_ended: bool,
     /// Who waits for more.
@@ -47,9 +47,15 @@ struct Shared {
 pub enum Arrived {
     /// Pieces in order, at least one.
     Pieces(Vec<Bytes>),
-    /// The body has ended; everything was read.
-    End,
-    /// The connection broke; everything that came before was read.
+    /// Everything was read, and nothing more comes.
+    Ended(End),
+}
+
+/// How a body ended.
+pub enum End {
+    /// As it should.
+    Whole,
+    /// The connection broke.
     Broken(reqwest::Error),
     /// The runtime has ended under the answer.
     ShutDown,
@@ -81,7 +87,7 @@ impl Intake {
             return Poll::Ready(Arrived::Pieces(pieces));
         }
         if let Some(end) = shared.end.take() {
-            return Poll::Ready(end);
+            return Poll::Ready(Arrived::Ended(end));
         }
         match &mut shared.reader {
             Some(reader) => reader.clone_from(context.waker()),
@@ -124,7 +130,7 @@ struct Writer(Arc<Mutex<Shared>>);
 
 impl Writer {
     /// Hands over a piece or the end; says whether there is room for more.
-    fn hand_over(&self, arrived: Result<Bytes, Arrived>) -> bool {
+    fn hand_over(&self, arrived: Result<Bytes, End>) -> bool {
         let mut shared = lock(&self.0);
         match arrived {
             Ok(_) if shared.is_draining => {}
@@ -151,7 +157,7 @@ impl Drop for Writer {
     fn drop(&mut self) {
         let ended = lock(&self.0).has_ended;
         if !ended {
-            self.hand_over(Err(Arrived::ShutDown));
+            self.hand_over(Err(End::ShutDown));
         }
     }
 }
@@ -167,8 +173,8 @@ async fn take_in(body: reqwest::Body, writer: Writer) {
                     poll_fn(|context| room(&writer.0, context)).await;
                 }
             }
-            Some(Err(cause)) => break Arrived::Broken(cause),
-            None => break Arrived::End,
+            Some(Err(cause)) => break End::Broken(cause),
+            None => break End::Whole,
         }
     };
     writer.hand_over(Err(end));

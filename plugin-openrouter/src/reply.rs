@@ -123,14 +123,14 @@ struct FunctionPiece<'a> {
 /// How the chunks of an answer begin. `{"id":…,"model":…,"provider":…,` is the same in each of them and half of each, so it
 /// is read once: a chunk that begins with the very same bytes says nothing new there, and only what follows is read.
 #[derive(Default)]
-struct Head {
+struct Beginning {
     /// Up to the choices, with the comma before them.
     text: String,
     /// What follows in the present chunk, as an object of its own.
     rest: String,
 }
 
-impl Head {
+impl Beginning {
     /// Takes the beginning of a chunk that was read. Should what looks like the choices stand deeper inside, what follows is
     /// no object, and such chunks are read whole.
     fn learn(&mut self, chunk: &str) {
@@ -148,7 +148,7 @@ pub struct ReplyReader {
     tools: BTreeMap<u32, ToolCall>,
     /// Whether a piece of text, reasoning or a tool call has come.
     has_begun: bool,
-    head: Head,
+    beginning: Beginning,
     /// A key that no message may repeat.
     secret: String,
 }
@@ -176,13 +176,16 @@ impl ReplyReader {
         let Ok(text) = std::str::from_utf8(data) else {
             return self.odd_frame(data, events);
         };
-        let mut head = std::mem::take(&mut self.head);
-        let read = match text.strip_prefix(head.text.as_str()).filter(|_| !head.text.is_empty()) {
+        let mut beginning = std::mem::take(&mut self.beginning);
+        let read = match text
+            .strip_prefix(beginning.text.as_str())
+            .filter(|_| !beginning.text.is_empty())
+        {
             Some(rest) => {
-                head.rest.clear();
-                head.rest.push('{');
-                head.rest.push_str(rest);
-                let chunk = serde_json::from_str::<Chunk<'_>>(&head.rest).ok();
+                beginning.rest.clear();
+                beginning.rest.push('{');
+                beginning.rest.push_str(rest);
+                let chunk = serde_json::from_str::<Chunk<'_>>(&beginning.rest).ok();
                 chunk.map(|chunk| self.chunk(chunk, events))
             }
             None => None,
@@ -191,13 +194,13 @@ impl ReplyReader {
             Some(read) => read,
             None => match serde_json::from_str::<Chunk<'_>>(text) {
                 Ok(chunk) => {
-                    head.learn(text);
+                    beginning.learn(text);
                     self.chunk(chunk, events)
                 }
                 Err(_) => self.odd_frame(data, events),
             },
         };
-        self.head = head;
+        self.beginning = beginning;
         read
     }
 
@@ -585,7 +588,9 @@ mod tests {
     #[test]
     fn an_error_of_a_choice_and_a_bare_finish_reason_error_are_errors_too() {
         let of_choice = json!({"choices": [{"delta": {}, "error": {"code": 502, "message": "upstream"}}]});
-        assert_eq!(read(&[of_choice]).expect_err("an error").details.status, Some(502));
+        let error = read(&[of_choice]).expect_err("an error");
+        assert_eq!(error.message, "the service reported error 502: upstream");
+        assert_eq!(error.details.status, Some(502));
         assert_eq!(
             read(&[finish("error")]).expect_err("an error").kind,
             ErrorKind::UNAVAILABLE

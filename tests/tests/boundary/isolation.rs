@@ -42,6 +42,17 @@ fn falling_silent(n_pieces: usize) -> Service {
     sandbox
 }
 
+/// A stand-in whose model `acme/model-a` says `one two three`, piece by piece.
+fn speaking_slowly() -> Service {
+    let sandbox = service();
+    let script = Script {
+        chunk_delay_ms: 1,
+        ..Script::text("one two three")
+    };
+    sandbox.script("acme/model-a", script);
+    sandbox
+}
+
 /// Gives up a call that `begin` made, again and again, until the service saw the connection closed soon enough.
 #[track_caller]
 fn assert_closes_soon<T>(begin: impl Fn() -> T, give_up_and_wait: impl Fn(T)) {
@@ -223,12 +234,7 @@ fn threads_named(name: &str) -> usize {
 
 #[test]
 fn a_plugin_that_is_dropped_leaves_its_streams_alive() {
-    let sandbox = service();
-    let script = Script {
-        chunk_delay_ms: 1,
-        ..Script::text("one two three")
-    };
-    sandbox.script("acme/model-a", script);
+    let sandbox = speaking_slowly();
     let plugin = openrouter(&sandbox);
     let text = block_on(async {
         let events = plugin
@@ -307,12 +313,7 @@ fn wait_for<T>(work: impl Future<Output = T>) -> T {
 
 #[test]
 fn a_task_of_another_runtime_can_call_a_plugin_and_move_between_its_threads() {
-    let sandbox = service();
-    let script = Script {
-        chunk_delay_ms: 1,
-        ..Script::text("one two three")
-    };
-    sandbox.script("acme/model-a", script);
+    let sandbox = speaking_slowly();
     let plugin = openrouter(&sandbox);
     let hosts = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
