@@ -152,12 +152,49 @@ pub struct ToolCall {
 }
 
 /// Something that the caller should know about a call.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Notice {
-    /// A stable word for what happened.
+    /// A stable word for what happened: `retry`, `fallback`, or a word of the plugin.
     pub code: String,
     /// One sentence for people.
     pub message: String,
+    /// The attempt that led to it, where it tells of a retry or a fallback.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<Attempt>,
+    /// How long the call now waits before it goes on, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait_ms: Option<u64>,
+}
+
+impl Notice {
+    /// A notice with this code and sentence.
+    pub fn new(code: &str, message: impl Into<String>) -> Self {
+        Self {
+            code: code.to_owned(),
+            message: message.into(),
+            ..Self::default()
+        }
+    }
+}
+
+/// One attempt to get an answer: a model that was asked, and what came of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Attempt {
+    /// The model that was asked.
+    pub model: String,
+    /// The provider that was asked, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// The HTTP status of its answer; absent where there was none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// The code of the error that it ended with; absent for the attempt that served.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// Why it failed, in one sentence for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// How an answer ended, and what is known about it. Absent means unknown, never zero.
@@ -181,6 +218,10 @@ pub struct Done {
     /// The service's id of this generation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generation_id: Option<String>,
+    /// Every attempt of the call, oldest first; the last one served. Empty where the first attempt served and the service told
+    /// nothing of how it came about.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<Attempt>,
     /// What was used and billed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,

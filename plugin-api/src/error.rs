@@ -7,12 +7,21 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::chat::Attempt;
+
 pub use crate::abi::ErrorKind;
 
 impl ErrorKind {
     /// Whether the same request may succeed later without anybody changing anything.
     pub fn is_retryable(self) -> bool {
-        [Self::RATE_LIMIT, Self::UNAVAILABLE, Self::TIMEOUT, Self::CONNECT].contains(&self)
+        [
+            Self::RATE_LIMIT,
+            Self::UNAVAILABLE,
+            Self::TIMEOUT,
+            Self::CONNECT,
+            Self::OVERLOADED,
+        ]
+        .contains(&self)
     }
 }
 
@@ -57,6 +66,9 @@ pub struct Details {
     /// The answer's text up to the point where it broke off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partial_text: Option<String>,
+    /// Every attempt that the call made, oldest first; empty where the first was the only one and had no answer to tell of.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<Attempt>,
     /// Every problem of a document, for errors of configuration.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Problem>,
@@ -171,6 +183,7 @@ impl fmt::Debug for Details {
             .field("provider", &self.provider)
             .field("generation_id", &self.generation_id)
             .field("partial_text_bytes", &self.partial_text.as_ref().map(String::len))
+            .field("attempts", &self.attempts)
             .field("problems", &self.problems)
             .finish()
     }

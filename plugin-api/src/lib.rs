@@ -36,6 +36,7 @@ pub mod manifest;
 mod services;
 mod chat;
 mod error;
+mod explain;
 mod provider;
 mod plugin;
 #[doc(hidden)]
@@ -47,11 +48,14 @@ pub mod loader;
 pub mod runtime;
 
 pub use abi::{Host, Payload, Text};
-pub use chat::{Attribution, ChatEvent, ChatReply, ChatRequest, Done, EventStream, Message, Notice, ToolCall, Usage};
+pub use chat::{
+    Attempt, Attribution, ChatEvent, ChatReply, ChatRequest, Done, EventStream, Message, Notice, ToolCall, Usage,
+};
 pub use error::{Details, Error, ErrorKind, Problem};
-pub use manifest::{Manifest, Role, Variable};
+pub use explain::{Explanation, Fault};
+pub use manifest::{Manifest, Role, ServiceError, Variable};
 pub use plugin::{Plugin, PluginModule};
-pub use provider::{Config, Provider, TierModel, method};
+pub use provider::{Account, Config, DiagnoseRequest, Finding, FindingStatus, Provider, TierModel, method};
 pub use services::{BoxFuture, HostServices, Level, LogOnly};
 
 /// The version of this crate; its major version is the version of the ABI.
@@ -84,6 +88,8 @@ mod schemas {
         is_published::<crate::ToolCall>("tool-call-event");
         is_published::<crate::Notice>("notice-event");
         is_published::<crate::Done>("done-event");
+        is_published::<crate::Finding>("finding");
+        is_published::<crate::Account>("account");
         is_published::<crate::Details>("error-details");
     }
 }

@@ -38,6 +38,22 @@ pub struct Manifest {
     /// The JSON Schema of the plugin's options in a profile. Absent: it has none.
     #[serde(default)]
     pub options_schema: Option<serde_json::Value>,
+    /// The words and statuses with which the service itself names errors, and what each means.
+    #[serde(default)]
+    pub errors: Vec<ServiceError>,
+}
+
+/// A word or a status with which a service names an error.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct ServiceError {
+    /// As the service writes it, such as `context_length_exceeded` or `402`.
+    pub code: String,
+    /// The code of the [`crate::ErrorKind`] that it becomes.
+    pub kind: String,
+    /// What it means, in one sentence.
+    pub meaning: String,
+    /// What to do about it, in one sentence.
+    pub remedy: String,
 }
 
 /// An environment variable that a plugin reads.
@@ -64,6 +80,8 @@ pub enum Role {
     Key,
     /// Where the service is: whoever sets it decides where the key is sent.
     Endpoint,
+    /// A secret that does not enable the plugin.
+    Secret,
     /// Anything else.
     Setting,
 }

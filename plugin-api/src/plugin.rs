@@ -10,7 +10,7 @@ use crate::abi::{Instance, Module, Payload, module_of};
 use crate::chat::{ChatReply, ChatRequest, EventStream};
 use crate::error::{Error, ErrorKind, Problem};
 use crate::manifest::Manifest;
-use crate::provider::{Config, Provider, TierModel, method};
+use crate::provider::{Account, Config, DiagnoseRequest, Finding, Provider, TierModel, method};
 use crate::services::HostServices;
 
 /// A plugin's code and what it says of itself. It makes [`Plugin`]s.
@@ -106,6 +106,22 @@ impl Plugin {
             .call(method::CONFIGURE, Payload::of(config)?)
             .await
             .map(drop)
+    }
+
+    /// Lets the plugin check everything that a call depends on.
+    pub async fn diagnose(&self, request: DiagnoseRequest) -> Result<Vec<Finding>, Error> {
+        self.instance
+            .call(method::DIAGNOSE, Payload::of(&request)?)
+            .await?
+            .read()
+    }
+
+    /// What the service says about the key and its credit.
+    pub async fn account(&self) -> Result<Account, Error> {
+        self.instance
+            .call(method::ACCOUNT, Payload::from_json("null".to_owned()))
+            .await?
+            .read()
     }
 
     /// Calls any method by name.

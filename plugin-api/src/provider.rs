@@ -22,6 +22,10 @@ pub mod method {
     pub const CHECK: &str = "check";
     /// [`super::Provider::configure`].
     pub const CONFIGURE: &str = "configure";
+    /// [`super::Provider::diagnose`].
+    pub const DIAGNOSE: &str = "diagnose";
+    /// [`super::Provider::account`].
+    pub const ACCOUNT: &str = "account";
 }
 
 /// A plugin. Implement it and write `export_plugin!(TheType);`.
@@ -68,6 +72,19 @@ pub trait Provider: Send + Sync + Sized + 'static {
     /// - Errors: `config` with every problem in `details.problems`; the former options then stay.
     fn configure(&self, _config: &str) -> Result<(), Error> {
         Err(Error::unsupported(method::CONFIGURE))
+    }
+
+    /// Checks everything that a call depends on, as far as the plugin can see it: key, account, service, models, settings. It never
+    /// fails as a whole: what cannot be checked is a finding that says so.
+    fn diagnose(&self, _request: DiagnoseRequest) -> impl Future<Output = Result<Vec<Finding>, Error>> + Send {
+        future::ready(Err(Error::unsupported(method::DIAGNOSE)))
+    }
+
+    /// Asks the service about the key and its credit.
+    ///
+    /// - Errors: `auth` if the key is refused.
+    fn account(&self) -> impl Future<Output = Result<Account, Error>> + Send {
+        future::ready(Err(Error::unsupported(method::ACCOUNT)))
     }
 
     /// Answers any other method.
@@ -122,6 +139,85 @@ pub struct TierModel {
     /// Why `wire` differs from `configured`, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// The models that stand behind it, in order, by their ids on the wire.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallbacks: Vec<String>,
+}
+
+/// What a diagnosis may do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default)]
+pub struct DiagnoseRequest {
+    /// Whether it may send a small request that is billed, to see an answer stream. Without it, that check is skipped.
+    pub may_cost: bool,
+}
+
+/// One thing that a diagnosis looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Finding {
+    /// A stable word, such as `key_valid`.
+    pub id: String,
+    /// The heading that it stands under, such as `Key`.
+    pub group: String,
+    /// How it is.
+    pub status: FindingStatus,
+    /// What was found, in one line.
+    pub summary: String,
+    /// What to do about it, in one line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
+    /// How long the look took, in milliseconds.
+    #[serde(default)]
+    pub duration_ms: u64,
+}
+
+/// How a thing is that was looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FindingStatus {
+    /// As it should be.
+    Ok,
+    /// It works, but not as well as it could.
+    Warning,
+    /// It does not work.
+    Failed,
+    /// It was not looked at. Also what a later version's status reads as.
+    #[default]
+    #[serde(other)]
+    Skipped,
+}
+
+/// What a service says about a key and its credit. Absent means unknown, never zero. Amounts are US dollars, as decimal texts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default)]
+pub struct Account {
+    /// The key's name at the service; the service may shorten the key itself for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// What the key may spend in all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit_usd: Option<String>,
+    /// What is left of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remaining_usd: Option<String>,
+    /// When the limit begins anew, in the service's word: `daily`, `weekly`, `monthly`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit_reset: Option<String>,
+    /// What the key has spent since it was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage_usd: Option<String>,
+    /// What the key has spent today.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage_today_usd: Option<String>,
+    /// What the account has left, where the key may ask.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub balance_usd: Option<String>,
+    /// Whether nothing was ever paid for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub is_free_tier: Option<bool>,
+    /// When the key ends, as the service writes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<String>,
 }
 
 /// Finds the method of `provider` that a raw call means.
@@ -136,6 +232,11 @@ pub(crate) async fn dispatch_call<P: Provider>(provider: &P, method: &str, paylo
         method::CONFIGURE => {
             provider.configure(json_alone(method, &payload)?.json())?;
             Ok(Payload::from_json("null".to_owned()))
+        }
+        method::DIAGNOSE => Payload::of(&provider.diagnose(json_alone(method, &payload)?.read()?).await?),
+        method::ACCOUNT => {
+            json_alone(method, &payload)?;
+            Payload::of(&provider.account().await?)
         }
         other => provider.call(other, payload).await,
     }

@@ -10,6 +10,7 @@ mod wire;
 mod slug;
 mod parameters;
 mod preferences;
+mod policy;
 mod options;
 mod model_id;
 mod tiers;
@@ -17,6 +18,12 @@ mod base_url;
 mod check;
 mod client;
 mod settings;
+mod fetch;
+mod catalogue;
+mod ledger;
+mod spend;
+mod account;
+mod diagnose;
 mod request;
 mod http;
 mod intake;
@@ -86,6 +93,7 @@ impl Provider for OpenRouter {
                 origin: choice.origin.to_string(),
                 follows: choice.origin.via().map(|tier| tier.name().to_owned()),
                 note: choice.note,
+                fallbacks: Vec::new(),
             }
         });
         Ok(models.collect())

@@ -12,9 +12,13 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::parameters::Parameters;
+use crate::policy::{Budget, Caches, Limits, Retry, Secondary};
 use crate::preferences::{DataCollection, ProviderPreferences};
 use crate::tiers::{self, Tier};
 use crate::wire::accept_snake_case;
+
+/// The most fallback models that a profile or a tier may name.
+pub const MAX_FALLBACKS: usize = 10;
 
 /// Options of the OpenRouter plugin. All of them are optional.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -29,13 +33,13 @@ pub struct Options {
     #[serde(deserialize_with = "without_nulls", skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(with = "Option<BTreeMap<String, Option<TierOption>>>", transform = only_known_tiers)]
     pub tiers: BTreeMap<String, TierOption>,
-    /// Models that OpenRouter tries in this order when the first one fails; at most three.
+    /// Models that are tried in this order when the first one fails; at most ten.
     #[serde(
         alias = "fallback_models",
         deserialize_with = "null_as_default",
         skip_serializing_if = "Vec::is_empty"
     )]
-    #[schemars(with = "Option<Vec<String>>", length(max = 3), inner(length(min = 1)))]
+    #[schemars(with = "Option<Vec<String>>", length(max = MAX_FALLBACKS), inner(length(min = 1)))]
     pub fallback_models: Vec<String>,
     /// Sampling and output parameters of every request.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -59,6 +63,24 @@ pub struct Options {
     #[serde(deserialize_with = "null_as_default")]
     #[schemars(with = "Option<Timeouts>")]
     pub timeouts: Timeouts,
+    /// How often and how long a call is tried again.
+    #[serde(deserialize_with = "null_as_default")]
+    #[schemars(with = "Option<Retry>")]
+    pub retry: Retry,
+    /// How much may go on at once.
+    #[serde(deserialize_with = "null_as_default")]
+    #[schemars(with = "Option<Limits>")]
+    pub limits: Limits,
+    /// What may be spent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
+    /// A second service, for when the first one cannot be reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secondary: Option<Secondary>,
+    /// How long lists that the service gives are kept.
+    #[serde(deserialize_with = "null_as_default")]
+    #[schemars(with = "Option<Caches>")]
+    pub caches: Caches,
     /// Address of the API; OpenRouter's own if absent. `https://`, or `http://` at a literal
     /// loopback address such as `http://127.0.0.1:8080/api/v1`.
     #[serde(alias = "base_url", skip_serializing_if = "Option::is_none")]
@@ -108,7 +130,7 @@ pub struct TierOptions {
     pub model: Option<String>,
     /// Replaces the profile's fallback models; an empty list means none.
     #[serde(alias = "fallback_models", skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 3), inner(length(min = 1)))]
+    #[schemars(length(max = MAX_FALLBACKS), inner(length(min = 1)))]
     pub fallback_models: Option<Vec<String>>,
     /// Laid over the profile's parameters, field by field.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -173,10 +195,15 @@ pub struct Timeouts {
     #[serde(alias = "first_token_ms", deserialize_with = "null_as::<_, 120_000>")]
     #[schemars(with = "Option<u64>", range(min = 1, max = LONGEST_TIMEOUT_MS))]
     pub first_token_ms: u64,
-    /// Longest silence between two pieces of the answer, in milliseconds; default 60000.
+    /// Longest silence during an answer, in milliseconds: any byte ends it, also one that only says that the
+    /// service is alive; default 60000.
     #[serde(alias = "idle_ms", deserialize_with = "null_as::<_, 60_000>")]
     #[schemars(with = "Option<u64>", range(min = 1, max = LONGEST_TIMEOUT_MS))]
     pub idle_ms: u64,
+    /// Longest wait between two pieces of the answer, in milliseconds, signs of life or not; default 300000.
+    #[serde(alias = "progress_ms", deserialize_with = "null_as::<_, 300_000>")]
+    #[schemars(with = "Option<u64>", range(min = 1, max = LONGEST_TIMEOUT_MS))]
+    pub progress_ms: u64,
     /// Longest time for the whole call with all its attempts, in milliseconds; default 600000.
     #[serde(alias = "total_ms", deserialize_with = "null_as::<_, 600_000>")]
     #[schemars(with = "Option<u64>", range(min = 1, max = LONGEST_TIMEOUT_MS))]
@@ -189,6 +216,7 @@ impl Default for Timeouts {
             connect_ms: 5_000,
             first_token_ms: 120_000,
             idle_ms: 60_000,
+            progress_ms: 300_000,
             total_ms: 600_000,
         }
     }
@@ -258,7 +286,7 @@ fn only_known_tiers(schema: &mut Schema) {
     schema.insert("propertyNames".to_owned(), json!({"enum": tiers::accepted_names()}));
 }
 
-fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+pub fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
     T: Default + Deserialize<'de>,
@@ -266,7 +294,7 @@ where
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-fn null_as<'de, D: Deserializer<'de>, const DEFAULT: u64>(deserializer: D) -> Result<u64, D::Error> {
+pub fn null_as<'de, D: Deserializer<'de>, const DEFAULT: u64>(deserializer: D) -> Result<u64, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or(DEFAULT))
 }
 
@@ -309,8 +337,16 @@ mod tests {
                 "siteUrl": "https://example.org", "appName": "Example", "categories": ["cli-agent"],
             },
             "timeouts": {
-                "connectMs": 1000, "firstTokenMs": 30000, "idleMs": 20000, "totalMs": 90000,
+                "connectMs": 1000, "firstTokenMs": 30000, "idleMs": 20000, "progressMs": 40000, "totalMs": 90000,
             },
+            "retry": {"attempts": 2, "maxWaitMs": 1000, "ambiguous": true, "reduceTokens": true},
+            "limits": {"requestsPerMinute": 20, "concurrency": 8, "queue": 100},
+            "budget": {
+                "perRequestUsd": "0.5", "perSessionUsd": 2, "perDayUsd": 10.5, "onExceed": {"stepDownTo": "TEXT_SMALL"},
+                "ledger": "/tmp/ledger",
+            },
+            "secondary": {"baseUrl": "https://api.example.com/v1", "models": {"a/b": "b"}},
+            "caches": {"modelsMs": 1000, "creditsMs": 1000},
             "baseUrl": "http://127.0.0.1:8080/api/v1",
             "allowAnyKey": true,
         })
@@ -337,6 +373,7 @@ mod tests {
                 connect_ms: 5_000,
                 first_token_ms: 120_000,
                 idle_ms: 60_000,
+                progress_ms: 300_000,
                 total_ms: 600_000
             },
         );
@@ -355,12 +392,18 @@ mod tests {
         let inner = json!({
             "tiers": {"TEXT_SMALL": null, "TEXT_LARGE": {"model": null, "plugins": null}},
             "attribution": {"siteUrl": null, "appName": null, "categories": null},
-            "timeouts": {"connectMs": null, "firstTokenMs": null, "idleMs": null, "totalMs": null},
+            "timeouts": {"connectMs": null, "firstTokenMs": null, "idleMs": null, "progressMs": null, "totalMs": null},
+            "retry": {"attempts": null, "maxWaitMs": null, "ambiguous": null, "reduceTokens": null},
+            "limits": {"requestsPerMinute": null, "concurrency": null, "queue": null},
+            "budget": {"perRequestUsd": null, "perSessionUsd": null, "perDayUsd": null, "onExceed": null, "ledger": null},
+            "caches": {"modelsMs": null, "creditsMs": null},
         });
         let options = parsed(inner);
         assert_eq!(options.tiers.len(), 1);
         assert_eq!(options.attribution, Attribution::default());
         assert_eq!(options.timeouts, Timeouts::default());
+        assert_eq!((options.retry, options.limits, options.caches), Default::default());
+        assert_eq!(options.budget, Some(Budget::default()));
     }
 
     /// The same JSON with the struct keys in snake_case; names of tiers stay.
@@ -418,6 +461,14 @@ mod tests {
                     "TierOptions" => serde_json::from_value::<TierOptions>(value).map(drop),
                     "Attribution" => serde_json::from_value::<Attribution>(value).map(drop),
                     "Timeouts" => serde_json::from_value::<Timeouts>(value).map(drop),
+                    "Retry" => serde_json::from_value::<Retry>(value).map(drop),
+                    "Limits" => serde_json::from_value::<Limits>(value).map(drop),
+                    "Budget" => serde_json::from_value::<Budget>(value).map(drop),
+                    "Caches" => serde_json::from_value::<Caches>(value).map(drop),
+                    "Secondary" => {
+                        let value = json!({snake.as_str(): "https://api.example.com"});
+                        serde_json::from_value::<Secondary>(value).map(drop)
+                    }
                     "Parameters" => serde_json::from_value::<Parameters>(value).map(drop),
                     "Reasoning" => serde_json::from_value::<crate::parameters::Reasoning>(value).map(drop),
                     "ProviderPreferences" => serde_json::from_value::<ProviderPreferences>(value).map(drop),
@@ -427,7 +478,7 @@ mod tests {
                 n_pairs += 1;
             }
         }
-        assert_eq!(n_pairs, 34);
+        assert_eq!(n_pairs, 45);
     }
 
     #[test]
@@ -436,7 +487,7 @@ mod tests {
         let fallbacks = &schema["properties"]["fallbackModels"];
         assert_eq!(
             (&fallbacks["maxItems"], &fallbacks["items"]["minLength"]),
-            (&json!(3), &json!(1))
+            (&json!(10), &json!(1))
         );
         let names = &schema["properties"]["tiers"]["propertyNames"]["enum"];
         assert_eq!(names, &json!(tiers::accepted_names()));

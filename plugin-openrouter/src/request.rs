@@ -69,10 +69,7 @@ pub fn prepare(settings: &Settings, request: &ChatRequest, stream: bool) -> Resu
         .as_ref()
         .filter(|_| !matches!(choice.origin, Origin::Default { .. }))
     {
-        notices.push(Notice {
-            code: "model_id_translated".to_owned(),
-            message: note.clone(),
-        });
+        notices.push(Notice::new("model_id_translated", note));
     }
     let fallbacks = fallback_models(options, tier, called, &choice.wire, &mut notices);
     Ok(Prepared {
@@ -103,10 +100,10 @@ fn fallback_models(
         return Vec::new();
     }
     if model_id::is_auto_router(model) {
-        notices.push(Notice {
-            code: "fallbacks_left_out".to_owned(),
-            message: "the auto router chooses its own fallbacks, so those of the profile were left out".to_owned(),
-        });
+        notices.push(Notice::new(
+            "fallbacks_left_out",
+            "the auto router chooses its own fallbacks, so those of the profile were left out",
+        ));
         return Vec::new();
     }
     configured

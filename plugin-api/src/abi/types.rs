@@ -252,6 +252,12 @@ kinds! {
         SHUT_DOWN = 15 "shut_down",
         /// Something is larger than its limit.
         TOO_LARGE = 16 "too_large",
+        /// A limit on spending that the profile sets would be passed. The service was not asked.
+        SPEND_LIMIT = 17 "spend_limit",
+        /// More calls at once than the profile allows. The service was not asked.
+        OVERLOADED = 18 "overloaded",
+        /// The process was forked after the plugin had started; in the child its threads do not exist.
+        FORKED = 19 "forked",
     }
 }
 

@@ -1,0 +1,178 @@
+//! What each kind of error means: one table for people, programs and documents.
+//!
+//! In: an [`ErrorKind`]. Out: what happened, whose fault it is, whether waiting helps, what to do. A host prints it, the
+//! project's documents quote it, and a test holds all of them together. Pure.
+
+use crate::error::ErrorKind;
+
+/// Who can do something about an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Whoever wrote the request.
+    Caller,
+    /// Whoever set up the host: key, profile, credit.
+    Operator,
+    /// The service, or a provider behind it.
+    Service,
+    /// The network between.
+    Network,
+    /// The plugin or this crate.
+    Plugin,
+}
+
+impl Fault {
+    /// In a word, for people.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Caller => "the request",
+            Self::Operator => "the set-up",
+            Self::Service => "the service",
+            Self::Network => "the network",
+            Self::Plugin => "the plugin",
+        }
+    }
+}
+
+/// What a kind of error means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    /// The stable code.
+    pub code: &'static str,
+    /// What happened, in one sentence.
+    pub meaning: &'static str,
+    /// Where its cause lies.
+    pub fault: Fault,
+    /// Whether the same request may succeed later without anybody changing anything.
+    pub is_retryable: bool,
+    /// What to do, in one or two sentences.
+    pub remedy: &'static str,
+}
+
+impl ErrorKind {
+    /// What this kind means; `None` for a kind of a later version.
+    pub fn explanation(self) -> Option<Explanation> {
+        use Fault::{Caller, Network, Operator, Plugin, Service};
+        let (meaning, fault, remedy) = match self {
+            Self::INTERNAL => (
+                "The plugin panicked, or came into a state that should be impossible. The host lives on.",
+                Plugin,
+                "Report it with the message, which names the place in the plugin's code.",
+            ),
+            Self::UNSUPPORTED => (
+                "The plugin does not have this method.",
+                Caller,
+                "See what it offers in `methods` of its manifest, or use a newer plugin.",
+            ),
+            Self::INVALID_REQUEST => (
+                "The request cannot be served as it is: a parameter, a message or a model id is not accepted.",
+                Caller,
+                "Change what the message names. The same request will fail again.",
+            ),
+            Self::CONFIG => (
+                "The plugin's options are wrong, or something that they need is missing.",
+                Operator,
+                "Run `agent-host profile check`, which shows every problem with its place.",
+            ),
+            Self::AUTH => (
+                "The key is missing, malformed, refused or expired.",
+                Operator,
+                "Run `agent-host doctor`; make or renew the key where the service keeps its keys.",
+            ),
+            Self::PAYMENT => (
+                "The account or the key has not enough credit for this request.",
+                Operator,
+                "Add credit, raise the key's limit, or ask for fewer tokens with `maxTokens`.",
+            ),
+            Self::FORBIDDEN => (
+                "The service refuses this content, this region or this use of the key.",
+                Caller,
+                "Read the service's reason in the message; change the request or the account's settings.",
+            ),
+            Self::NOT_FOUND => (
+                "There is no such model, or no provider is left that meets the preferences.",
+                Caller,
+                "Check the model id, then the provider preferences, of which `only`, `maxPrice`, `zdr` and `requireParameters` exclude providers.",
+            ),
+            Self::RATE_LIMIT => (
+                "Too many requests for this key, this model or this provider.",
+                Service,
+                "Wait as long as `retry_after_ms` says, ask less often, or name fallback models.",
+            ),
+            Self::UNAVAILABLE => (
+                "The service or the provider behind it cannot answer now.",
+                Service,
+                "Try again later, or name fallback models in the profile.",
+            ),
+            Self::TIMEOUT => (
+                "One of the time limits passed before the answer was complete.",
+                Service,
+                "Try again, choose a faster model, or raise the limit that the message names, under `timeouts` in the profile.",
+            ),
+            Self::CONNECT => (
+                "No connection to the service could be made, or it broke before an answer began.",
+                Network,
+                "Check the network, the proxy, the base URL and, for TLS, the clock and the certificates: `agent-host doctor`.",
+            ),
+            Self::PROTOCOL => (
+                "What arrived is not what the protocol promises.",
+                Service,
+                "Check the base URL, and whether a proxy on the way rewrites answers. If it persists, report it to the service with the generation id.",
+            ),
+            Self::INTERRUPTED => (
+                "The answer broke off after it had begun. The part that arrived is kept in `partial_text`, and is not the whole answer.",
+                Service,
+                "Ask again, or go on from the part that is there. It was not tried again by itself, because that part was delivered and may be billed.",
+            ),
+            Self::SHUT_DOWN => (
+                "The plugin was shut down, or is being shut down.",
+                Caller,
+                "Ask before shutting down, or create the plugin anew.",
+            ),
+            Self::TOO_LARGE => (
+                "Something is larger than its limit: the conversation, an answer, or a piece of one.",
+                Caller,
+                "Send less, or choose a model with a larger context.",
+            ),
+            Self::SPEND_LIMIT => (
+                "The request might cost more than the profile's `budget` leaves. The service was not asked, and nothing was billed.",
+                Operator,
+                "Raise the limit under `budget`, ask for fewer tokens with `maxTokens`, or choose a cheaper tier.",
+            ),
+            Self::OVERLOADED => (
+                "More calls wait than the profile's `limits` allow. The service was not asked.",
+                Caller,
+                "Ask for less at once, or raise `limits.concurrency` and `limits.queue` in the profile.",
+            ),
+            Self::FORKED => (
+                "The process was forked after the plugin had started; the plugin's threads do not exist in the child.",
+                Caller,
+                "Create the plugin in the child, after the fork.",
+            ),
+            _ => return None,
+        };
+        Some(Explanation {
+            code: self.code(),
+            meaning,
+            fault,
+            is_retryable: self.is_retryable(),
+            remedy,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_explained() {
+        for (kind, code) in ErrorKind::KNOWN {
+            let explanation = kind.explanation().unwrap_or_else(|| panic!("{code} is not explained"));
+            assert_eq!(explanation.code, *code);
+            for text in [explanation.meaning, explanation.remedy] {
+                assert!(text.ends_with('.'), "{code}: {text}");
+            }
+        }
+        assert_eq!(ErrorKind::from_number(4711).explanation(), None);
+    }
+}

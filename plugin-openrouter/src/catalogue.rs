@@ -1,0 +1,1 @@
+//! The models that the service has, with their prices and abilities.

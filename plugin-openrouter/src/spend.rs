@@ -1,0 +1,1 @@
+//! Keeps what calls cost within the budget of the profile.
