@@ -7,6 +7,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::process;
 use std::sync::mpsc;
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -23,6 +24,8 @@ use crate::error::{Error, ErrorKind};
 /// A runtime with a thread of its own that lives as long as the plugin.
 pub struct Runtime {
     handle: Handle,
+    /// The process whose thread it is: a fork has a copy of this struct and no thread.
+    process_id: u32,
     /// `None` after [`Runtime::shutdown`].
     owned: Mutex<Option<Owned>>,
 }
@@ -72,27 +75,46 @@ impl Runtime {
             .map_err(failed)?;
         Ok(Self {
             handle,
+            process_id: process::id(),
             owned: Mutex::new(Some(Owned { end, ended })),
         })
     }
 
     /// Does `work` on the runtime's thread. Dropping the task ends the work.
     ///
-    /// - Errors: those of the work; `internal` with the place if it panics; `shut_down` if the runtime ends before it.
+    /// - Errors: those of the work; `internal` with the place if it panics; `shut_down` if the runtime ends before it; `forked`
+    ///   at once in a process that was forked from the one where the runtime was started.
     pub fn spawn<T, F>(&self, work: F) -> Task<T>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, Error>> + Send + 'static,
     {
+        if process::id() != self.process_id {
+            return Task { handle: None };
+        }
         Task {
             // Guarded on the thread where it runs: only there is the place of a panic known.
-            handle: self.handle.spawn(Caught::new(Side::Plugin, "task", work)),
+            handle: Some(self.handle.spawn(Caught::new(Side::Plugin, "task", work))),
         }
     }
 
-    /// Whether [`Runtime::shutdown`] was called.
-    pub fn is_shut_down(&self) -> bool {
-        self.owned.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+    /// What the runtime's sockets and timers belong to, for those that are made on other threads.
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Asks whether work can begin.
+    ///
+    /// - Errors: `forked` in a process that was forked from the one where the runtime was started; `shut_down` after
+    ///   [`Runtime::shutdown`].
+    pub fn ready(&self) -> Result<(), Error> {
+        if process::id() != self.process_id {
+            return Err(forked());
+        }
+        match &*self.owned.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(_) => Ok(()),
+            None => Err(Error::new(ErrorKind::SHUT_DOWN, "the plugin was shut down")),
+        }
     }
 
     /// Ends all tasks, and waits until `deadline` at most for those that block a thread, be it the runtime's own.
@@ -121,14 +143,25 @@ impl Runtime {
 
 /// Work on a [`Runtime`]'s thread.
 pub struct Task<T> {
-    handle: JoinHandle<Result<T, Error>>,
+    /// `None`: it could not begin, because this process is a fork, or it goes on by itself.
+    handle: Option<JoinHandle<Result<T, Error>>>,
+}
+
+impl<T> Task<T> {
+    /// Lets the work go on to its end although nobody waits for it.
+    pub fn detach(mut self) {
+        self.handle = None;
+    }
 }
 
 impl<T> Future for Task<T> {
     type Output = Result<T, Error>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match ready!(Pin::new(&mut self.handle).poll(context)) {
+        let Some(handle) = &mut self.handle else {
+            return Poll::Ready(Err(forked()));
+        };
+        match ready!(Pin::new(handle).poll(context)) {
             Ok(result) => Poll::Ready(result),
             // The work's own panics are caught inside of it, so what is left is the end of the runtime.
             Err(_) => Poll::Ready(Err(Error::new(ErrorKind::SHUT_DOWN, "the plugin was shut down"))),
@@ -138,8 +171,18 @@ impl<T> Future for Task<T> {
 
 impl<T> Drop for Task<T> {
     fn drop(&mut self) {
-        self.handle.abort();
+        if let Some(handle) = &self.handle {
+            handle.abort();
+        }
     }
+}
+
+fn forked() -> Error {
+    Error::new(
+        ErrorKind::FORKED,
+        "the process was forked after the plugin had started, and the plugin's thread does not exist in it",
+    )
+    .with_hint("create the plugin in the forked process")
 }
 
 #[cfg(test)]

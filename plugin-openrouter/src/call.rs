@@ -1,103 +1,733 @@
-//! One call, from request to events.
+//! One call: its attempts, from the request to an answer that has begun.
 //!
-//! The request is sent on the runtime's thread. The answer, which [`crate::intake`] takes off the network, is cut and
-//! understood on the thread that polls it: what has arrived leaves at once. One timer serves all limits of a stream; it is set again when it fires too early, not with every event.
+//! Everything here runs on the runtime's thread. A call waits for its turn, asks the models of its chain in windows, and
+//! after each failure lets [`crate::retry`] decide what follows. Once a piece of an answer is there, nothing is tried again.
 
-use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use futures_core::Stream;
-use plugin_api::{ChatEvent, ChatReply, ChatRequest, Error, ErrorKind};
-use tokio::runtime::Handle;
-use tokio::time::Sleep;
+use plugin_api::runtime::Runtime;
+use plugin_api::{Attempt, ChatEvent, ChatReply, ChatRequest, Done, Error, ErrorKind, Notice};
+use tokio::sync::OwnedSemaphorePermit;
 
+use crate::answer::{Answer, Begun, Limits};
+use crate::catalogue;
+use crate::decode::Decoder;
+use crate::dice;
 use crate::failure;
-use crate::http;
-use crate::intake::{Arrived, End, Intake};
-use crate::options::Timeouts;
-use crate::reply::{self, ReplyReader};
-use crate::request;
-use crate::settings::Settings;
-use crate::sse::{self, Frame};
+use crate::gate::{Gate, Pass};
+use crate::http::{self, Clock, Sending};
+use crate::intake::{Intake, Writer};
+use crate::reply::ReplyReader;
+use crate::request::{self, Changes, Plan};
+use crate::retry::{self, Class, Failed, Next, Situation, Tries};
+use crate::settings::{Service, Settings};
+use crate::spend;
+use crate::tiers::Tier;
 
-/// Reads without an event after which the thread is given back.
-const MAX_FRUITLESS_READS: u32 = 32;
+/// What all calls of a plugin share, whatever its settings are.
+#[derive(Default)]
+pub struct Common {
+    pub catalogue: catalogue::Store,
+    pub guard: spend::Guard,
+}
 
 /// Sends a request and returns the answer in one piece.
-pub async fn chat(settings: Arc<Settings>, request: ChatRequest) -> Result<ChatReply, Error> {
-    let (head, begun) = begin(&settings, &request, false).await?;
-    let Head {
-        response,
-        reader,
-        notices,
-    } = head;
-    if is_event_stream(&response) {
-        let events = Answer::new(response, reader, notices, settings.options.timeouts, begun);
-        return plugin_api::EventStream::new(events).collect().await;
-    }
-    let body = http::whole_body(&settings, response, begun).await?;
-    let mut reply = reply::whole(reader, &body)?;
-    reply.done.duration_ms = milliseconds(begun.elapsed());
+pub async fn chat(settings: Arc<Settings>, common: Arc<Common>, request: ChatRequest) -> Result<ChatReply, Error> {
+    let mut call = Call::begin(settings, &common, request, false).await?;
+    let mut notices = std::mem::take(&mut call.plan.notices);
+    let mut tell = |notice: Notice| {
+        // Nobody sees the answer's notices before the answer.
+        tracing::warn!(wait_ms = notice.wait_ms.unwrap_or(0), "{}", notice.message);
+        notices.push(notice);
+    };
+    let mut reply = loop {
+        call.pass(&mut tell).await?;
+        match call.ask_whole().await {
+            Ok(reply) => break reply,
+            Err(failed) => call.after(failed, &mut tell).await?,
+        }
+    };
+    notices.extend(call.fallback_notice(reply.done.model.as_deref()));
+    notices.append(&mut reply.notices);
     reply.notices = notices;
+    let limits = Limits::new(call.clock());
+    let done = std::mem::take(&mut reply.done);
+    reply.done = call.closing().close(Ok(done), &limits)?;
+    // It came in one piece, so there was no first token.
+    reply.done.time_to_first_token_ms = None;
     Ok(reply)
 }
 
 /// Sends a request and returns the answer as it arrives.
 ///
-/// - Errors: what the service says before it begins to answer.
-pub async fn stream(settings: Arc<Settings>, request: ChatRequest) -> Result<Answer, Error> {
-    let (head, begun) = begin(&settings, &request, true).await?;
-    let Head {
-        response,
-        reader,
-        notices,
-    } = head;
-    let timeouts = settings.options.timeouts;
-    if is_event_stream(&response) {
-        return Ok(Answer::new(response, reader, notices, timeouts, begun));
+/// - Errors: what the service says before it begins to answer, and before anything else is to be told.
+pub async fn stream(
+    runtime: &Runtime,
+    settings: Arc<Settings>,
+    common: Arc<Common>,
+    request: ChatRequest,
+) -> Result<Answer, Error> {
+    let mut intake = Intake::begin(runtime, |writer| open(settings, common, request, writer));
+    intake.opened().await?;
+    Ok(Answer::new(intake, runtime.handle().clone()))
+}
+
+/// Opens an answer, hands it over and reads it to its end.
+async fn open(settings: Arc<Settings>, common: Arc<Common>, request: ChatRequest, writer: Writer<Box<Begun>>) {
+    // In a box that is gone once the answer has begun: a stream may live long, and need not carry its request with it.
+    let opening = Box::pin(begin_answer(settings, common, request, &writer));
+    match opening.await {
+        Ok(Some(body)) => writer.read(body).await,
+        Ok(None) => writer.whole(),
+        Err(error) => writer.failed(error),
     }
-    // Some providers ignore `stream`; their one piece is as good as many.
-    let body = http::whole_body(&settings, response, begun).await?;
-    Ok(Answer::of_one_piece(reader, &body, notices, timeouts, begun))
 }
 
-struct Head {
-    response: reqwest::Response,
-    reader: ReplyReader,
-    notices: Vec<plugin_api::Notice>,
+type Body = Pin<Box<reqwest::Body>>;
+
+/// Tries until an answer begins, and hands its beginning over.
+///
+/// - Out: the rest of the body, if there is one.
+async fn begin_answer(
+    settings: Arc<Settings>,
+    common: Arc<Common>,
+    request: ChatRequest,
+    writer: &Writer<Box<Begun>>,
+) -> Result<Option<Body>, Error> {
+    let mut call = Call::begin(settings, &common, request, true).await?;
+    let mut tell = |notice: Notice| writer.event(ChatEvent::Notice(notice));
+    std::mem::take(&mut call.plan.notices).into_iter().for_each(&mut tell);
+    let (mut decoder, body) = loop {
+        call.pass(&mut tell).await?;
+        match call.ask_stream(writer).await {
+            Ok(begun) => break begun,
+            Err(failed) => call.after(failed, &mut tell).await?,
+        }
+    };
+    if let Some(notice) = call.fallback_notice(decoder.reader.model()) {
+        decoder.ready.push_front(ChatEvent::Notice(notice));
+    }
+    let begun = Begun {
+        decoder,
+        limits: Limits::new(call.clock()),
+        closing: call.closing(),
+    };
+    writer.begun(Box::new(begun));
+    Ok(body)
 }
 
-async fn begin(settings: &Settings, request: &ChatRequest, stream: bool) -> Result<(Head, Instant), Error> {
-    let begun = Instant::now();
-    let mut prepared = request::prepare(settings, request, stream)?;
-    let notices = std::mem::take(&mut prepared.notices);
-    let model = prepared.model.clone();
-    tracing::debug!(model = model.as_str(), bytes = prepared.body.len(), stream, "request");
-    let response = http::send(settings, prepared, begun).await.map_err(|mut error| {
-        error.details.model.get_or_insert_with(|| model.clone());
+/// A call that has not been answered yet.
+struct Call {
+    settings: Arc<Settings>,
+    request: ChatRequest,
+    stream: bool,
+    plan: Plan,
+    changes: Changes,
+    begun: Instant,
+    /// When the present attempt began.
+    attempt_begun: Instant,
+    /// Which of the plan's windows is asked.
+    window: usize,
+    is_at_secondary: bool,
+    tries: Tries,
+    /// The attempts that failed.
+    attempts: Vec<Attempt>,
+    /// What its retries took from the budget of retries.
+    paid: u32,
+    bill: Bill,
+    permit: OwnedSemaphorePermit,
+}
+
+/// What a call may cost, until it is known what it did cost.
+struct Bill {
+    reservation: Option<spend::Reservation>,
+    /// Whether something may have been billed that nobody has told of.
+    is_open: bool,
+}
+
+impl Drop for Bill {
+    fn drop(&mut self) {
+        if let Some(reservation) = self.reservation.take() {
+            if self.is_open {
+                reservation.settle(None);
+            } else {
+                reservation.release();
+            }
+        }
+    }
+}
+
+impl Call {
+    /// Plans a call and waits for its turn.
+    ///
+    /// - Errors: `invalid_request`, `auth` without a key, `spend_limit`, `overloaded`, `timeout`.
+    async fn begin(
+        settings: Arc<Settings>,
+        common: &Common,
+        request: ChatRequest,
+        stream: bool,
+    ) -> Result<Self, Error> {
+        let begun = Instant::now();
+        settings.key()?;
+        let mut plan = request::plan(&settings, &request, None)?;
+        let permit = permit(&settings, begun).await?;
+        let mut reservation = None;
+        if settings.options.budget.is_some() {
+            (plan, reservation) = within_budget(&settings, common, &request, plan).await?;
+        }
+        Ok(Self {
+            settings,
+            request,
+            stream,
+            plan,
+            changes: Changes::default(),
+            begun,
+            attempt_begun: begun,
+            window: 0,
+            is_at_secondary: false,
+            tries: Tries::default(),
+            attempts: Vec::new(),
+            paid: 0,
+            bill: Bill {
+                reservation,
+                is_open: false,
+            },
+            permit,
+        })
+    }
+
+    fn clock(&self) -> Clock {
+        Clock {
+            timeouts: self.settings.options.timeouts,
+            begun: self.begun,
+            attempt: self.attempt_begun,
+        }
+    }
+
+    fn service(&self) -> &Service {
+        match &self.settings.secondary {
+            Some(secondary) if self.is_at_secondary => secondary,
+            _ => &self.settings.service,
+        }
+    }
+
+    fn gate(&self) -> &Gate {
+        &self.service().gate
+    }
+
+    /// The models that are asked now.
+    fn models(&self) -> &[String] {
+        let window = self.plan.window(self.window);
+        // Only this service understands a list.
+        if self.is_at_secondary {
+            &window[..window.len().min(1)]
+        } else {
+            window
+        }
+    }
+
+    /// Waits until an attempt may begin.
+    ///
+    /// - Errors: the wait is longer than may be waited; the service is being left alone.
+    async fn pass(&mut self, tell: &mut (impl FnMut(Notice) + Send)) -> Result<(), Error> {
+        loop {
+            let limits = self.settings.options.limits;
+            let wait = match self
+                .gate()
+                .pass(Instant::now(), self.models(), limits.requests_per_minute)
+            {
+                Pass::Go => {
+                    self.attempt_begun = Instant::now();
+                    return Ok(());
+                }
+                Pass::Wait(wait) => wait,
+                Pass::Resting(rest) if self.go_to_secondary(tell) => {
+                    tracing::debug!(rest_ms = milliseconds(rest), "the second service is asked");
+                    continue;
+                }
+                Pass::Resting(rest) => {
+                    let host = self.service().host();
+                    let mut error = Error::new(
+                        ErrorKind::UNAVAILABLE,
+                        format!(
+                            "{host} failed again and again, and is asked no more for {}",
+                            seconds(rest)
+                        ),
+                    )
+                    .with_hint("wait, or name a second service as `secondary` in the profile");
+                    error.retry_after_ms = Some(milliseconds(rest));
+                    return Err(self.give_up(error));
+                }
+            };
+            let longest = Duration::from_millis(self.settings.options.retry.max_wait_ms);
+            if wait > longest || wait >= self.clock().left() {
+                let mut error = Error::new(
+                    ErrorKind::RATE_LIMIT,
+                    format!("this key may not be used for another {}", seconds(wait)),
+                )
+                .with_hint("wait, or ask less often: the service, or `limits.requestsPerMinute`, asks for it");
+                error.retry_after_ms = Some(milliseconds(wait));
+                return Err(self.give_up(error));
+            }
+            // A little more, so that the calls of a process do not all come back in the same moment.
+            let spread = wait.mul_f64(0.1 * dice::throw()).min(Duration::from_secs(1));
+            tokio::time::sleep(wait + spread).await;
+        }
+    }
+
+    /// Asks the second service from now on, if there is one.
+    fn go_to_secondary(&mut self, tell: &mut impl FnMut(Notice)) -> bool {
+        let Some(secondary) = self.settings.secondary.as_ref().filter(|_| !self.is_at_secondary) else {
+            return false;
+        };
+        let message = format!(
+            "{} cannot be reached, so {} is asked",
+            self.settings.service.host(),
+            secondary.host()
+        );
+        self.is_at_secondary = true;
+        self.tries = Tries::default();
+        tell(Notice::new("secondary_used", message));
+        true
+    }
+
+    /// What the present attempt sends.
+    fn sending(&self) -> Sending {
+        let (options, models) = (&self.settings.options, self.models());
+        let mut headers = self.plan.headers.clone();
+        let body = match &self.settings.secondary {
+            Some(secondary) if self.is_at_secondary => {
+                let model = models.first().map_or("", String::as_str);
+                let model = secondary_model(&self.settings, model);
+                tracing::debug!(host = secondary.host(), model, "request");
+                self.plan
+                    .plain_body(options, &self.request, model, self.changes, self.stream)
+            }
+            _ => {
+                // How the answer came about: which models and providers were tried.
+                headers.insert(
+                    "x-openrouter-metadata",
+                    reqwest::header::HeaderValue::from_static("enabled"),
+                );
+                self.plan
+                    .body(options, &self.request, models, self.changes, self.stream)
+            }
+        };
+        let model = models.first().map_or("", String::as_str);
+        tracing::debug!(
+            model,
+            bytes = body.len(),
+            stream = self.stream,
+            attempt = self.attempts.len() + 1,
+            "request"
+        );
+        Sending {
+            body,
+            headers,
+            stream: self.stream,
+        }
+    }
+
+    async fn send(&mut self) -> Result<(reqwest::Response, ReplyReader), Failed> {
+        let was_open = std::mem::replace(&mut self.bill.is_open, true);
+        let response = http::send(self.service(), self.sending(), self.clock()).await;
+        let response =
+            response.inspect_err(|failed| self.bill.is_open = was_open || failed.class == Class::Ambiguous)?;
+        self.gate().answered();
+        let generation_id = response
+            .headers()
+            .get("x-generation-id")
+            .and_then(|id| id.to_str().ok())
+            .map(str::to_owned);
+        let model = self.models().first().cloned().unwrap_or_default();
+        let reader = ReplyReader::new(model, generation_id, self.service().secret());
+        Ok((response, reader))
+    }
+
+    /// One attempt for an answer in one piece.
+    async fn ask_whole(&mut self) -> Result<ChatReply, Failed> {
+        let (response, reader) = self.send().await?;
+        let is_stream = is_event_stream(&response);
+        let body = http::whole_body(response, self.clock()).await?;
+        let mut decoder = Decoder::new(reader);
+        if is_stream {
+            // Not asked for, but as good.
+            decoder.push(&body);
+            decoder.read_end();
+        } else {
+            decoder.read_document(&body);
+        }
+        drop(body);
+        let mut decoder = self.settled(decoder)?;
+        let done = match decoder.end.take() {
+            Some(Ok(done)) => done,
+            Some(Err(error)) => return Err(Failed::new(Class::Final, error)),
+            None => return Err(Failed::new(Class::Empty, nothing_came())),
+        };
+        let mut reply = ChatReply::default();
+        for event in decoder.ready {
+            reply.add(event);
+        }
+        reply.done = done;
+        Ok(reply)
+    }
+
+    /// One attempt for an answer as a stream, to its first piece.
+    async fn ask_stream(&mut self, writer: &Writer<Box<Begun>>) -> Result<(Decoder, Option<Body>), Failed> {
+        let (response, reader) = self.send().await?;
+        writer.head();
+        let clock = self.clock();
+        let mut decoder = Decoder::new(reader);
+        if !is_event_stream(&response) {
+            // Some providers ignore `stream`; their one piece is as good as many.
+            let body = http::whole_body(response, clock).await?;
+            decoder.read_document(&body);
+            return self.settled(decoder).map(|decoder| (decoder, None));
+        }
+        let mut body = Box::pin(reqwest::Body::from(response));
+        loop {
+            let due = clock
+                .idle(Instant::now())
+                .or(clock.first_token("no first token came"))
+                .or(clock.total());
+            let frame = std::future::poll_fn(|context| http_body::Body::poll_frame(body.as_mut(), context));
+            match due.wait(frame).await {
+                Ok(Some(Ok(frame))) => {
+                    let Ok(piece) = frame.into_data() else { continue };
+                    decoder.push(&piece);
+                    decoder.read_until_begun();
+                }
+                Ok(Some(Err(cause))) => return Err(Failed::new(Class::Ambiguous, failure::from_body(&cause))),
+                Ok(None) => decoder.read_end(),
+                Err(late) => return Err(Failed::new(Class::Ambiguous, late)),
+            }
+            if decoder.reader.has_begun() {
+                return Ok((decoder, Some(body)));
+            }
+            if decoder.end.is_some() {
+                return self.settled(decoder).map(|decoder| (decoder, Some(body)));
+            }
+            decoder.ready.drain(..).for_each(|event| writer.event(event));
+        }
+    }
+
+    /// Whether an answer that has ended, or came in one piece, is one to hand on.
+    fn settled(&self, mut decoder: Decoder) -> Result<Decoder, Failed> {
+        if decoder.reader.has_begun() {
+            // What came is handed on, with the error that ended it if there is one.
+            return Ok(decoder);
+        }
+        match decoder.end {
+            Some(Err(error)) if error.kind == ErrorKind::INTERRUPTED => Err(Failed::new(Class::Empty, error)),
+            Some(Err(error)) => Err(Failed::reported(error)),
+            Some(Ok(_)) if decoder.is_empty => {
+                if self.tries.empty == 0 && self.settings.options.retry.attempts > 1 {
+                    return Err(Failed::new(Class::Empty, nothing_came()));
+                }
+                let notice = Notice::new("empty_answer", "the model answered with nothing");
+                decoder.ready.push_back(ChatEvent::Notice(notice));
+                Ok(decoder)
+            }
+            _ => Ok(decoder),
+        }
+    }
+
+    /// Notes an attempt that failed, and waits for what follows.
+    ///
+    /// - Errors: nothing follows; the failure is the outcome.
+    async fn after(&mut self, failed: Failed, tell: &mut (impl FnMut(Notice) + Send)) -> Result<(), Error> {
+        self.note(&failed);
+        let situation = Situation {
+            retry: &self.settings.options.retry,
+            stream: self.stream,
+            has_more_models: !self.is_at_secondary && !self.plan.window(self.window + 1).is_empty(),
+            left: self.clock().left(),
+            dice: dice::throw(),
+        };
+        let next = retry::next(&failed, &mut self.tries, &situation);
+        let affordable = retry::affordable_tokens(&failed.error)
+            .filter(|_| self.settings.options.retry.reduce_tokens && self.changes.max_tokens.is_none());
+        let error = failed.error;
+        if let Some(tokens) = affordable {
+            self.changes.max_tokens = Some(tokens);
+            let message = format!("the credit suffices for {tokens} tokens only, so no more are asked for");
+            tell(self.notice("tokens_reduced", message, None));
+            return Ok(());
+        }
+        if next == Next::GiveUp {
+            let is_away = matches!(
+                failed.class,
+                Class::NeverProcessed | Class::Refused | Class::ServerFault
+            ) && !failure::is_the_services_own(&error);
+            if is_away && self.go_to_secondary(tell) {
+                return Ok(());
+            }
+            return Err(self.give_up(error));
+        }
+        let Some(cost) = self.gate().pay(error.kind == ErrorKind::RATE_LIMIT) else {
+            tracing::warn!("no retry: too many calls have failed lately");
+            return Err(self.give_up(error));
+        };
+        self.paid += cost;
+        match next {
+            Next::MoveOn => {
+                let former = self.models().first().cloned().unwrap_or_default();
+                self.window += 1;
+                self.tries = Tries::default();
+                let model = self.models().first().map_or("", String::as_str);
+                let message = format!("`{former}`: {}; `{model}` is asked next", error.message);
+                tell(self.notice("fallback", message, None));
+            }
+            Next::Repeat(wait) => {
+                let model = self.models().first().map_or("", String::as_str);
+                let message = format!("`{model}`: {}; trying again", error.message);
+                tell(self.notice("retry", message, Some(milliseconds(wait))));
+                tokio::time::sleep(wait).await;
+            }
+            Next::GiveUp => {}
+        }
+        Ok(())
+    }
+
+    /// Remembers an attempt that failed, for the caller and for other calls.
+    fn note(&mut self, failed: &Failed) {
+        let error = &failed.error;
         tracing::debug!(
             kind = error.kind.code(),
             status = error.details.status.unwrap_or(0),
             "refused"
         );
+        if error.details.attempts.is_empty() {
+            let model = error.details.model.clone();
+            self.attempts.push(Attempt {
+                model: model.or_else(|| self.models().first().cloned()).unwrap_or_default(),
+                provider: error.details.provider.clone(),
+                status: error.details.status,
+                code: Some(error.kind.code().to_owned()),
+                reason: Some(error.message.clone()),
+            });
+        } else {
+            self.attempts.extend(error.details.attempts.iter().cloned());
+        }
+        let now = Instant::now();
+        if let Some(wait) = error
+            .retry_after_ms
+            .filter(|_| matches!(failed.class, Class::Refused | Class::ServerFault))
+        {
+            let model = self.models().first().filter(|_| !retry::concerns_the_key(error));
+            self.gate()
+                .hold(now, model.map(String::as_str), Duration::from_millis(wait));
+        }
+        match failed.class {
+            Class::NeverProcessed | Class::Ambiguous => self.circuit_failed(now),
+            _ if failure::is_the_services_own(error) => self.gate().answered(),
+            Class::Refused | Class::ServerFault => self.circuit_failed(now),
+            Class::Empty | Class::Final => {}
+        }
+    }
+
+    fn circuit_failed(&self, now: Instant) {
+        if let Some(rest) = self.gate().failed(now) {
+            let host = self.service().host();
+            tracing::warn!(
+                "{host} failed again and again, and is asked no more for {}",
+                seconds(rest)
+            );
+        }
+    }
+
+    fn notice(&self, code: &str, message: String, wait_ms: Option<u64>) -> Notice {
+        Notice {
+            attempt: self.attempts.last().cloned(),
+            wait_ms,
+            ..Notice::new(code, message)
+        }
+    }
+
+    /// Says that another model answers than the one that was asked for, where the service chose it.
+    fn fallback_notice(&self, served: Option<&str>) -> Option<Notice> {
+        let served = served?;
+        let (asked, others) = self.models().split_first()?;
+        // The service may add a date to an id, and leaves out a variant.
+        let is = |id: &str| served.starts_with(id.split(':').next().unwrap_or(id));
+        if is(asked) || !others.iter().any(|other| is(other)) {
+            return None;
+        }
+        Some(Notice::new(
+            "fallback",
+            format!("`{asked}` could not answer, so `{served}` does"),
+        ))
+    }
+
+    /// The outcome of a call that got no answer.
+    fn give_up(&mut self, mut error: Error) -> Error {
+        error.details.model = error.details.model.or_else(|| self.models().first().cloned());
+        error.details.attempts = std::mem::take(&mut self.attempts);
+        if error.details.attempts.len() == 1 {
+            // It tells no more than the error itself.
+            error.details.attempts.clear();
+        }
         error
+    }
+
+    /// What remains to be done once the answer has ended.
+    fn closing(self) -> Closing {
+        Closing {
+            settings: self.settings,
+            is_at_secondary: self.is_at_secondary,
+            attempts: self.attempts,
+            paid: self.paid,
+            bill: self.bill,
+            _permit: self.permit,
+        }
+    }
+}
+
+/// What remains to be done when an answer ends.
+pub struct Closing {
+    settings: Arc<Settings>,
+    is_at_secondary: bool,
+    attempts: Vec<Attempt>,
+    paid: u32,
+    bill: Bill,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Closing {
+    /// Completes what is told at the end, books the bill, and gives back what the retries took.
+    pub fn close(mut self, end: Result<Done, Error>, limits: &Limits) -> Result<Done, Error> {
+        let billed = end
+            .as_ref()
+            .ok()
+            .and_then(|done| done.usage.as_ref()?.cost_usd.as_deref());
+        if let Some(reservation) = self.bill.reservation.take() {
+            reservation.settle(billed);
+        }
+        let mut done = match end {
+            Ok(done) => done,
+            Err(mut error) => {
+                if !self.attempts.is_empty() {
+                    error.details.attempts = self.attempts;
+                }
+                return Err(error);
+            }
+        };
+        let service = match &self.settings.secondary {
+            Some(secondary) if self.is_at_secondary => secondary,
+            _ => &self.settings.service,
+        };
+        service.gate.refund(self.paid);
+        let served = if done.attempts.is_empty() && !self.attempts.is_empty() {
+            let model = done.model.clone().or_else(|| done.requested_model.clone());
+            vec![Attempt {
+                model: model.unwrap_or_default(),
+                provider: done.provider.clone(),
+                status: Some(200),
+                ..Attempt::default()
+            }]
+        } else {
+            std::mem::take(&mut done.attempts)
+        };
+        done.attempts = self.attempts;
+        done.attempts.extend(served);
+        done.duration_ms = milliseconds(limits.elapsed());
+        done.time_to_first_token_ms = Some(milliseconds(limits.first_token));
+        Ok(done)
+    }
+}
+
+/// Waits for a permit, in the order in which calls came.
+async fn permit(settings: &Settings, begun: Instant) -> Result<OwnedSemaphorePermit, Error> {
+    let permits = &settings.permits;
+    if let Ok(permit) = Arc::clone(permits).try_acquire_owned() {
+        return Ok(permit);
+    }
+    let limits = settings.options.limits;
+    let _place = Place::take(&settings.n_waiting, limits.queue).ok_or_else(|| {
+        Error::new(
+            ErrorKind::OVERLOADED,
+            format!(
+                "{} calls are being answered and {} wait, which is as many as may",
+                limits.concurrency, limits.queue
+            ),
+        )
+        .with_hint("ask for less at once, or raise `limits.concurrency` or `limits.queue` in the profile")
     })?;
-    let generation_id = response
-        .headers()
-        .get("x-generation-id")
-        .and_then(|id| id.to_str().ok())
-        .map(str::to_owned);
-    let reader = ReplyReader::new(model, generation_id, settings.key()?.secret.clone());
-    let head = Head {
-        response,
-        reader,
-        notices,
+    let clock = Clock {
+        timeouts: settings.options.timeouts,
+        begun,
+        attempt: begun,
     };
-    Ok((head, begun))
+    let due = http::Due {
+        what: "the call did not get its turn",
+        ..clock.total()
+    };
+    let permit = due.wait(Arc::clone(permits).acquire_owned()).await?;
+    permit.map_err(|_| Error::new(ErrorKind::SHUT_DOWN, "the plugin was shut down"))
+}
+
+/// A place among the calls that wait.
+struct Place<'a>(&'a AtomicU64);
+
+impl<'a> Place<'a> {
+    fn take(n_waiting: &'a AtomicU64, most: u64) -> Option<Self> {
+        let place = Self(n_waiting);
+        // Dropping it gives the place back, also where there was none.
+        (n_waiting.fetch_add(1, Ordering::Relaxed) < most).then_some(place)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Sees to it that a call stays within the budget, with another tier where the profile says so.
+async fn within_budget(
+    settings: &Settings,
+    common: &Common,
+    request: &ChatRequest,
+    mut plan: Plan,
+) -> Result<(Plan, Option<spend::Reservation>), Error> {
+    let tools = request.parameters.get("tools");
+    let mut stepped_down = false;
+    loop {
+        let ask = spend::Ask {
+            models: &plan.models,
+            message_bytes: request.messages.get().len() + tools.map_or(0, |tools| tools.get().len()),
+            max_tokens: plan.max_tokens,
+            stepped_down,
+        };
+        let admission = common.guard.admit(settings, &common.catalogue, ask).await?;
+        plan.notices.extend(admission.notice);
+        let Some(tier) = admission.step_down.filter(|_| !stepped_down) else {
+            return Ok((plan, admission.reservation));
+        };
+        let tier = Tier::parse(&tier).ok_or_else(|| {
+            Error::new(
+                ErrorKind::CONFIG,
+                format!("`budget.onExceed.stepDownTo`: there is no tier `{tier}`"),
+            )
+        })?;
+        let notices = std::mem::take(&mut plan.notices);
+        plan = request::plan(settings, request, Some(tier))?;
+        plan.notices.splice(0..0, notices);
+        stepped_down = true;
+    }
+}
+
+/// What a model is called at the second service.
+fn secondary_model<'a>(settings: &'a Settings, model: &'a str) -> &'a str {
+    let names = settings.options.secondary.as_ref().map(|secondary| &secondary.models);
+    names.and_then(|names| names.get(model)).map_or(model, String::as_str)
+}
+
+fn nothing_came() -> Error {
+    Error::new(ErrorKind::INTERRUPTED, "the answer ended before anything had arrived").with_hint("try again")
 }
 
 fn is_event_stream(response: &reqwest::Response) -> bool {
@@ -107,292 +737,14 @@ fn is_event_stream(response: &reqwest::Response) -> bool {
         .is_some_and(|kind| kind.as_bytes().to_ascii_lowercase().starts_with(b"text/event-stream"))
 }
 
-/// The events of one answer.
-pub struct Answer {
-    /// `None` once the answer has ended, well or not.
-    body: Option<Intake>,
-    frames: sse::Reader,
-    reader: ReplyReader,
-    ready: VecDeque<ChatEvent>,
-    /// Told when the events before it are gone.
-    failure: Option<Error>,
-    limits: Limits,
-}
-
-impl Answer {
-    fn new(
-        response: reqwest::Response,
-        reader: ReplyReader,
-        notices: Vec<plugin_api::Notice>,
-        timeouts: Timeouts,
-        begun: Instant,
-    ) -> Self {
-        Self {
-            body: Some(Intake::begin(response)),
-            frames: sse::Reader::new(sse::Limits::DEFAULT),
-            reader,
-            ready: notices.into_iter().map(ChatEvent::Notice).collect(),
-            failure: None,
-            limits: Limits::new(timeouts, begun),
-        }
-    }
-
-    fn of_one_piece(
-        reader: ReplyReader,
-        body: &[u8],
-        notices: Vec<plugin_api::Notice>,
-        timeouts: Timeouts,
-        begun: Instant,
-    ) -> Self {
-        let mut answer = Self {
-            body: None,
-            frames: sse::Reader::new(sse::Limits::DEFAULT),
-            reader,
-            ready: notices.into_iter().map(ChatEvent::Notice).collect(),
-            failure: None,
-            limits: Limits::new(timeouts, begun),
-        };
-        let read = answer.reader.frame(body, &mut answer.ready);
-        answer.note_first_token();
-        match read {
-            Ok(()) => answer.finish(),
-            Err(error) => answer.fail(error),
-        }
-        answer
-    }
-
-    /// Reads what a piece of the body holds.
-    fn read(&mut self, piece: &Bytes) {
-        self.frames.push(piece);
-        while let Some(frame) = self.frames.next_frame() {
-            match frame {
-                Ok(Frame::Comment(text)) => {
-                    self.ready
-                        .push_back(ChatEvent::KeepAlive(sse::text(text).trim().into()));
-                }
-                Ok(Frame::Event { data: b"[DONE]", .. }) => {
-                    self.note_first_token();
-                    return self.finish();
-                }
-                Ok(Frame::Event { data: b"", .. }) => {}
-                Ok(Frame::Event { data, .. }) => {
-                    if let Err(error) = self.reader.frame(data, &mut self.ready) {
-                        self.note_first_token();
-                        return self.fail(error);
-                    }
-                }
-                Err(overflow) => {
-                    let error = Error::new(ErrorKind::TOO_LARGE, overflow.to_string());
-                    return self.fail(self.reader.attach_partial(error));
-                }
-            }
-        }
-        self.note_first_token();
-    }
-
-    /// The body has ended without `[DONE]`. An answer whose finish reason was seen is whole all the same.
-    fn read_end(&mut self) {
-        let left_over = match self.frames.finish() {
-            Some(Ok(rest)) => rest.data.map(<[u8]>::to_vec),
-            Some(Err(_)) | None => None,
-        };
-        if let Some(data) = left_over
-            && data != b"[DONE]"
-        {
-            let mut events = VecDeque::new();
-            match self.reader.frame(&data, &mut events) {
-                Ok(()) => self.ready.append(&mut events),
-                Err(error) if error.kind != ErrorKind::PROTOCOL => return self.fail(error),
-                // Half a frame is no frame; what counts is whether a finish reason was seen before it.
-                Err(_) => {}
-            }
-        }
-        self.finish();
-    }
-
-    fn note_first_token(&mut self) {
-        if self.limits.first_token.is_none() && self.reader.has_begun() {
-            self.limits.first_token();
-        }
-    }
-
-    fn finish(&mut self) {
-        if let Some(body) = self.body.take() {
-            body.drain(&self.limits.runtime);
-        }
-        match self.reader.finish(&mut self.ready) {
-            Ok(mut done) => {
-                done.duration_ms = milliseconds(self.limits.begun.elapsed());
-                done.time_to_first_token_ms = self.limits.first_token.map(milliseconds);
-                self.ready.push_back(ChatEvent::Done(Box::new(done)));
-            }
-            Err(error) => self.failure = Some(error),
-        }
-    }
-
-    fn fail(&mut self, error: Error) {
-        self.body = None;
-        self.failure = Some(error);
-    }
-}
-
-impl Stream for Answer {
-    type Item = Result<ChatEvent, Error>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = &mut *self;
-        let mut fruitless_reads = 0;
-        loop {
-            if let Some(event) = this.ready.pop_front() {
-                return Poll::Ready(Some(Ok(event)));
-            }
-            if let Some(error) = this.failure.take() {
-                return Poll::Ready(Some(Err(error)));
-            }
-            let Some(body) = &mut this.body else {
-                return Poll::Ready(None);
-            };
-            match body.poll(context) {
-                Poll::Ready(Arrived::Pieces(pieces)) => {
-                    this.limits.heard();
-                    for piece in pieces {
-                        // An answer that has ended is not read beyond its end.
-                        if this.body.is_some() {
-                            this.read(&piece);
-                        }
-                    }
-                    if this.body.is_some()
-                        && let Some(error) = this.limits.total_passed()
-                    {
-                        let error = this.reader.attach_partial(error);
-                        this.fail(error);
-                    }
-                    fruitless_reads += 1;
-                    if fruitless_reads > MAX_FRUITLESS_READS && this.ready.is_empty() && this.failure.is_none() {
-                        // A flood without events must not keep the host's thread from everything else.
-                        context.waker().wake_by_ref();
-                        return Poll::Pending;
-                    }
-                }
-                Poll::Ready(Arrived::Ended(End::Whole)) => this.read_end(),
-                Poll::Ready(Arrived::Ended(End::ShutDown)) => {
-                    let error = Error::new(
-                        ErrorKind::SHUT_DOWN,
-                        "the plugin was shut down while the answer arrived",
-                    );
-                    let error = this.reader.attach_partial(error);
-                    this.fail(error);
-                }
-                Poll::Ready(Arrived::Ended(End::Broken(cause))) => {
-                    let error = this.reader.attach_partial(failure::from_body(&cause));
-                    this.fail(error);
-                }
-                Poll::Pending => match this.limits.poll(context) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(error) => {
-                        let error = this.reader.attach_partial(error);
-                        this.fail(error);
-                    }
-                },
-            }
-        }
-    }
-}
-
-/// What is said when the total time has passed.
-const INCOMPLETE: &str = "the answer was not complete";
-
-/// The time limits of one answer. Silence is counted while somebody waits, so a host that is slow to poll is never taken
-/// for a service that is silent.
-struct Limits {
-    timeouts: Timeouts,
-    begun: Instant,
-    /// From the beginning of the call to the first token.
-    first_token: Option<Duration>,
-    /// Since when the host has been waiting for the next piece.
-    waiting_since: Option<Instant>,
-    timer: Option<Pin<Box<Sleep>>>,
-    /// The plugin's runtime.
-    runtime: Handle,
-}
-
-impl Limits {
-    /// Must be called on the runtime's thread.
-    fn new(timeouts: Timeouts, begun: Instant) -> Self {
-        Self {
-            timeouts,
-            begun,
-            first_token: None,
-            waiting_since: None,
-            timer: None,
-            runtime: Handle::current(),
-        }
-    }
-
-    /// A piece has arrived.
-    fn heard(&mut self) {
-        self.waiting_since = None;
-    }
-
-    fn first_token(&mut self) {
-        self.first_token = Some(self.begun.elapsed());
-        // The limit that holds from now on may be the shorter one.
-        self.timer = None;
-    }
-
-    /// The next moment at which the answer is late, and what is to be said then.
-    fn due(&self, waiting_since: Instant) -> (Instant, &'static str, u64, &'static str) {
-        let milliseconds = |limit_ms: u64| Duration::from_millis(limit_ms);
-        let total_ms = self.timeouts.total_ms;
-        let total = (self.begun + milliseconds(total_ms), INCOMPLETE, total_ms, "totalMs");
-        let idle_ms = self.timeouts.idle_ms;
-        let idle = (
-            waiting_since + milliseconds(idle_ms),
-            "the service sent nothing",
-            idle_ms,
-            "idleMs",
-        );
-        let silent = match self.first_token {
-            Some(_) => idle,
-            None => {
-                let limit_ms = self.timeouts.first_token_ms;
-                let first = (
-                    self.begun + milliseconds(limit_ms),
-                    "no first token came",
-                    limit_ms,
-                    "firstTokenMs",
-                );
-                if first.0 < idle.0 { first } else { idle }
-            }
-        };
-        if total.0 < silent.0 { total } else { silent }
-    }
-
-    /// The error of the total time, once it has passed: it holds also while there is always something to read.
-    fn total_passed(&self) -> Option<Error> {
-        let limit = Duration::from_millis(self.timeouts.total_ms);
-        (self.begun.elapsed() >= limit).then(|| failure::timed_out(INCOMPLETE, limit, "totalMs"))
-    }
-
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Error> {
-        let now = Instant::now();
-        let waiting_since = *self.waiting_since.get_or_insert(now);
-        let (due, what, limit_ms, option) = self.due(waiting_since);
-        let timer = self.timer.get_or_insert_with(|| {
-            // The host polls on a thread of its own, where a timer has to be told whose it is. Once made, it knows.
-            let _entered = self.runtime.enter();
-            Box::pin(tokio::time::sleep_until(due.into()))
-        });
-        while timer.as_mut().poll(context).is_ready() {
-            if Instant::now() >= due {
-                return Poll::Ready(failure::timed_out(what, Duration::from_millis(limit_ms), option));
-            }
-            timer.as_mut().reset(due.into());
-        }
-        Poll::Pending
-    }
-}
-
 fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A time for people, such as `0.4 s`.
+fn seconds(duration: Duration) -> String {
+    if duration < Duration::from_secs(10) {
+        return format!("{:.1} s", duration.as_secs_f64());
+    }
+    format!("{} s", duration.as_secs_f64().ceil())
 }

@@ -10,6 +10,7 @@ use crate::base_url::base_url_problem;
 use crate::model_id;
 use crate::options::{Attribution, Options, Privacy, TierOption};
 use crate::parameters::Parameters;
+use crate::policy::OnExceed;
 use crate::preferences::{DataCollection, ProviderPreferences};
 use crate::slug::provider_slug;
 use crate::tiers::{self, Tier};
@@ -28,7 +29,46 @@ impl Options {
         add_parameter_problems(&mut problems, "", self.parameters.as_ref());
         add_attribution_problems(&mut problems, &self.attribution);
         problems.extend(self.base_url.as_deref().and_then(base_url_problem));
+        self.add_policy_problems(&mut problems);
         problems
+    }
+
+    fn add_policy_problems(&self, problems: &mut Vec<Problem>) {
+        if let Some(secondary) = &self.secondary
+            && let Some(problem) = base_url_problem(&secondary.base_url)
+        {
+            problems.push(Problem {
+                pointer: "/secondary/baseUrl".to_owned(),
+                ..problem
+            });
+        }
+        if let Some(OnExceed::StepDownTo(name)) = self.budget.as_ref().map(|budget| &budget.on_exceed)
+            && Tier::parse(name).is_none()
+        {
+            let problem = Problem::error("/budget/onExceed/stepDownTo", format!("unknown tier `{name}`"));
+            let known = tiers::all().iter().map(|tier| tier.name()).collect::<Vec<_>>();
+            problems.push(problem.with_hint(format!("the tiers are {}", known.join(", "))));
+        }
+        for (pointer, number, least, most) in [
+            ("/limits/concurrency", self.limits.concurrency, 1, 100_000),
+            (
+                "/limits/requestsPerMinute",
+                self.limits.requests_per_minute.unwrap_or(1),
+                1,
+                1_000_000,
+            ),
+            ("/retry/attempts", self.retry.attempts, 1, 10),
+        ] {
+            if !(least..=most).contains(&number) {
+                let message = format!("expected a whole number from {least} to {most}, found {number}");
+                problems.push(Problem::error(pointer, message));
+            }
+        }
+        let times = &self.timeouts;
+        if times.idle_ms > times.progress_ms {
+            let message = "`idleMs` is longer than `progressMs`, which holds first";
+            problems.push(Problem::warning("/timeouts/idleMs", message).with_hint("make it the shorter one"));
+        }
     }
 
     fn add_tier_problems(&self, problems: &mut Vec<Problem>) {

@@ -1,69 +1,30 @@
 //! Turns everything that can go wrong with a call into one typed [`Error`].
 //!
 //! In: HTTP statuses, bodies and headers, error objects from inside a stream, transport errors. Out: the kind, the
-//! service's own message, what to do. Pure. What leaves this module never holds the key, a URL's query or a prompt.
+//! service's own message, what to do, and for an attempt that failed whether another one is safe. Pure. What leaves this module never holds the key, a URL's query or a prompt.
 
-use std::error::Error as _;
-use std::time::Duration;
+use std::error::Error as StdError;
+use std::io;
+use std::time::{Duration, SystemTime};
 
-use plugin_api::{Error, ErrorKind};
+use plugin_api::{Attempt, Error, ErrorKind};
 use reqwest::header::HeaderMap;
 use serde_json::Value;
+
+use crate::errors;
+use crate::retry::{Class, Failed};
 
 /// The longest message of the service that is passed on, in bytes.
 const MAX_MESSAGE_BYTES: usize = 2048;
 
-/// What a status means, and what to do about it.
-struct Meaning {
-    kind: ErrorKind,
-    hint: &'static str,
-}
-
-/// Every status that the service documents, and those of the network in front of it.
-fn meaning_of(status: u16) -> Meaning {
-    let (kind, hint) = match status {
-        400 | 422 => (
-            ErrorKind::INVALID_REQUEST,
-            "check the model id, the parameters and the provider preferences",
-        ),
-        401 => (
-            ErrorKind::AUTH,
-            "the key was refused: check it at https://openrouter.ai/settings/keys, it may be disabled or expired",
-        ),
-        402 => (
-            ErrorKind::PAYMENT,
-            "add credit at https://openrouter.ai/settings/credits, or ask for fewer tokens with `maxTokens`",
-        ),
-        403 => (
-            ErrorKind::FORBIDDEN,
-            "the service refuses this content, this region or this use of the key",
-        ),
-        404 => (
-            ErrorKind::NOT_FOUND,
-            "check the model id at https://openrouter.ai/models, whether the provider preferences leave any provider, \
-             and the base URL if it was changed",
-        ),
-        408 | 504 | 524 => (ErrorKind::TIMEOUT, "try again, or choose another model"),
-        413 => (
-            ErrorKind::TOO_LARGE,
-            "send a shorter conversation or smaller attachments",
-        ),
-        429 => (ErrorKind::RATE_LIMIT, "wait and try again, or choose another model"),
-        500 | 502 | 503 | 520..=523 | 529 => (ErrorKind::UNAVAILABLE, "try again, or choose another model"),
-        300..=399 => (
-            ErrorKind::PROTOCOL,
-            "redirects are not followed, because the key would travel with them: check the base URL",
-        ),
-        400..=499 => (ErrorKind::INVALID_REQUEST, "the service does not accept this request"),
-        _ => (ErrorKind::UNAVAILABLE, "try again later"),
-    };
-    Meaning { kind, hint }
-}
+/// The longest wait that is believed, in milliseconds: a day. What is longer is told as a day.
+const MAX_WAIT_MS: u64 = 86_400_000;
 
 /// The error of an answer whose status is not 200.
 ///
-/// - In: at most the first 64 KiB of the body; anything from JSON in several shapes to a web page.
-pub fn from_response(status: u16, headers: &HeaderMap, body: &[u8], secret: &str) -> Error {
+/// - In: at most the first 64 KiB of the body, anything from JSON in several shapes to a web page; `now`, for a service that
+///   says when to come back but not what time it has.
+pub fn from_response(status: u16, headers: &HeaderMap, body: &[u8], secret: &str, now: SystemTime) -> Error {
     let parsed: Option<Value> = serde_json::from_slice(body).ok();
     let mut error = match parsed.as_ref().and_then(error_object) {
         Some(object) => from_object(object, Some(status), secret),
@@ -73,12 +34,58 @@ pub fn from_response(status: u16, headers: &HeaderMap, body: &[u8], secret: &str
                 None if body.is_empty() => "no explanation".to_owned(),
                 None => "an answer that is not JSON".to_owned(),
             };
-            with_status(status, &format!("the service answered {status} with {found}"))
+            // With it, the network in front of the service finds the request in its own log.
+            let ray =
+                text_header(headers, "cf-ray").map_or(String::new(), |ray| format!(" (ray {})", scrub(&ray, secret)));
+            with_status(status, &format!("the service answered {status} with {found}{ray}"))
         }
     };
-    error.retry_after_ms = retry_after_ms(headers).or(error.retry_after_ms);
-    error.details.generation_id = text_header(headers, "x-generation-id");
+    error.retry_after_ms = retry_after_ms(status, headers, now).or(error.retry_after_ms);
+    error.details.generation_id = text_header(headers, "x-generation-id").map(|id| scrub(&id, secret));
+    if let Some(document) = &parsed {
+        error.details.attempts = router_attempts(&document["openrouter_metadata"], secret);
+        error.details.attempts.extend(previous_errors(document, secret));
+    }
     error
+}
+
+/// The attempts that the service itself made for one request, as its metadata tells them.
+pub fn router_attempts(metadata: &Value, secret: &str) -> Vec<Attempt> {
+    let told = metadata["attempts"].as_array().into_iter().flatten();
+    told.map(|told| attempt(told, "status", secret)).collect()
+}
+
+/// The same for a request that failed, where the error lists what failed before.
+fn previous_errors(document: &Value, secret: &str) -> Vec<Attempt> {
+    let told = document["error"]["metadata"]["previous_errors"].as_array();
+    let told = told.into_iter().flatten();
+    told.map(|told| {
+        let key = if told["status"].is_null() { "code" } else { "status" };
+        attempt(told, key, secret)
+    })
+    .collect()
+}
+
+fn attempt(told: &Value, status_key: &str, secret: &str) -> Attempt {
+    let text = |key: &str| told[key].as_str().map(|text| scrub(text, secret));
+    let status = number(&told[status_key]);
+    Attempt {
+        model: text("model").unwrap_or_default(),
+        provider: text("provider").or_else(|| text("provider_name")),
+        status,
+        code: status
+            .filter(|status| *status != 200)
+            .map(|status| errors::meaning_of_status(status).0.code().to_owned()),
+        reason: text("message"),
+    }
+}
+
+/// Whether an error came from the service's own code, as opposed to something in front of it that could not reach it.
+pub fn is_the_services_own(error: &Error) -> bool {
+    error.details.error_type.is_some()
+        || error.details.provider.is_some()
+        || !error.details.attempts.is_empty()
+        || error.details.status.is_some_and(|status| status < 500)
 }
 
 /// The error of an object `{code, message, metadata}` that came with status 200: in place of an answer, or in the
@@ -107,29 +114,32 @@ fn from_object(object: &Value, status: Option<u16>, secret: &str) -> Error {
     let status = status.or(code);
     let message = object["message"].as_str().or(object.as_str()).unwrap_or_default();
     let message = scrub(message, secret);
-    let said = if message.is_empty() {
-        "it gave no reason".to_owned()
-    } else {
-        message
+    let said = match status.and_then(errors::sentence_of_status) {
+        _ if !message.is_empty() => message,
+        Some(sentence) => sentence.to_owned(),
+        None => "it gave no reason".to_owned(),
     };
     let mut error = match status {
         Some(status) => with_status(status, &format!("the service {verb} {status}: {said}")),
-        None => {
-            let kind = kind_of_word(object["code"].as_str().unwrap_or_default());
-            Error::new(kind, format!("the service reported an error: {said}"))
-        }
+        None => Error::new(ErrorKind::UNAVAILABLE, format!("the service reported an error: {said}")),
     };
-    let error_type = [
+    // The most telling one first.
+    let words = [
+        &availability["code"],
         &metadata["error_type"],
         &object["error_type"],
-        &availability["code"],
         &object["type"],
-    ]
-    .into_iter()
-    .find_map(Value::as_str);
-    error.details.error_type = error_type.map(|word| scrub(word, secret));
-    if let Some(kind) = error_type.and_then(kind_of_error_type) {
-        error.kind = kind;
+        &object["code"],
+    ];
+    let words: Vec<&str> = words.into_iter().filter_map(Value::as_str).collect();
+    let known = words.iter().find_map(|word| errors::meaning_of_word(word));
+    let said = known.map(|row| row.code).or(words.first().copied());
+    error.details.error_type = said
+        .filter(|word| number(&Value::from(*word)).is_none())
+        .map(|word| scrub(word, secret));
+    if let Some(row) = known {
+        error.kind = row.kind;
+        error.details.hint = Some(row.remedy.to_owned());
     }
     error.details.provider = metadata["provider_name"].as_str().map(|name| scrub(name, secret));
     error.details.retryable = availability["retryable"].as_bool();
@@ -138,8 +148,8 @@ fn from_object(object: &Value, status: Option<u16>, secret: &str) -> Error {
 }
 
 fn with_status(status: u16, message: &str) -> Error {
-    let meaning = meaning_of(status);
-    let mut error = Error::new(meaning.kind, message).with_hint(meaning.hint);
+    let (kind, hint) = errors::meaning_of_status(status);
+    let mut error = Error::new(kind, message).with_hint(hint);
     error.details.status = Some(status);
     error
 }
@@ -149,44 +159,63 @@ fn number(value: &Value) -> Option<u16> {
     u16::try_from(number).ok().filter(|status| (100..1000).contains(status))
 }
 
-fn kind_of_word(code: &str) -> ErrorKind {
-    kind_of_error_type(code).unwrap_or(ErrorKind::UNAVAILABLE)
-}
-
-/// What the service's own words mean where they say more than the status.
-fn kind_of_error_type(word: &str) -> Option<ErrorKind> {
-    Some(match word {
-        "context_length_exceeded" | "payload_too_large" | "token_limit_exceeded" => ErrorKind::TOO_LARGE,
-        "content_policy_violation" | "refusal" | "permission_denied" => ErrorKind::FORBIDDEN,
-        "authentication" => ErrorKind::AUTH,
-        "payment_required" => ErrorKind::PAYMENT,
-        "not_found" | "model_not_found" => ErrorKind::NOT_FOUND,
-        "rate_limit_exceeded" => ErrorKind::RATE_LIMIT,
-        "provider_unavailable" | "provider_overloaded" | "server" | "server_error" => ErrorKind::UNAVAILABLE,
-        "timeout" => ErrorKind::TIMEOUT,
-        _ => return None,
-    })
-}
-
-/// The error of a request that got no answer from the service at `base_url`.
-pub fn from_transport(cause: &reqwest::Error, base_url: &str) -> Error {
-    let host = host_of(base_url);
+/// The failure of a request that got no answer from the service at `host`.
+pub fn from_transport(cause: &reqwest::Error, host: &str) -> Failed {
     // The error's own text holds the whole URL; the causes below it do not.
     let reason = deepest_cause(cause);
+    if let Some(refused) = cause_of::<rustls::Error>(cause).filter(|cause| is_about_the_certificate(cause)) {
+        let message = format!("no trust in {host}: {refused}");
+        let error = Error::new(ErrorKind::CONNECT, message).with_hint(
+            "check the base URL, this machine's clock and its certificates, and whether a proxy reads along",
+        );
+        return Failed::new(Class::Final, error);
+    }
     if cause.is_connect() {
-        return Error::new(ErrorKind::CONNECT, format!("no connection to {host}: {reason}"))
+        let error = Error::new(ErrorKind::CONNECT, format!("no connection to {host}: {reason}"))
             .with_hint("check the network, the proxy and the base URL of the service");
+        return Failed::new(Class::NeverProcessed, error);
     }
-    if cause.is_timeout() {
-        return Error::new(ErrorKind::TIMEOUT, format!("{host} did not answer in time"));
+    if cause.is_builder() {
+        return Failed::new(
+            Class::Final,
+            Error::new(
+                ErrorKind::INVALID_REQUEST,
+                format!("the request cannot be sent: {reason}"),
+            ),
+        );
     }
-    Error::new(ErrorKind::CONNECT, format!("the connection to {host} failed: {reason}"))
+    let http = cause_of::<hyper::Error>(cause);
+    if http.is_some_and(hyper::Error::is_parse) {
+        let error = Error::new(
+            ErrorKind::PROTOCOL,
+            format!("what {host} answers is not HTTP as it should be: {reason}"),
+        )
+        .with_hint("check the base URL, and whether a proxy on the way changes answers");
+        return Failed::new(Class::Final, error);
+    }
+    let error = Error::new(ErrorKind::CONNECT, format!("the connection to {host} failed: {reason}"))
+        .with_hint("try again; if it stays, check the network and the proxy");
+    let refused = cause_of::<h2::Error>(cause).is_some_and(|cause| {
+        let reason = cause.reason();
+        reason == Some(h2::Reason::REFUSED_STREAM) || cause.is_go_away() && reason == Some(h2::Reason::NO_ERROR)
+    });
+    // A connection that was closed while it waited for work, before anything was written.
+    let was_not_sent = refused || http.is_some_and(hyper::Error::is_canceled);
+    let class = if was_not_sent {
+        Class::NeverProcessed
+    } else {
+        Class::Ambiguous
+    };
+    Failed::new(class, error)
 }
 
-/// The host and port of an address that was checked before: without a path, which might say more than a log should.
-fn host_of(base_url: &str) -> &str {
-    let rest = base_url.split_once("://").map_or(base_url, |(_, rest)| rest);
-    rest.split('/').next().unwrap_or(rest)
+fn is_about_the_certificate(cause: &rustls::Error) -> bool {
+    matches!(
+        cause,
+        rustls::Error::InvalidCertificate(_)
+            | rustls::Error::NoCertificatesPresented
+            | rustls::Error::UnsupportedNameType
+    )
 }
 
 /// The error of a body that broke off.
@@ -198,6 +227,24 @@ pub fn from_body(cause: &reqwest::Error) -> Error {
             deepest_cause(cause)
         ),
     )
+    .with_hint("try again")
+}
+
+/// The first cause of type `T`.
+fn cause_of<T: StdError + 'static>(error: &reqwest::Error) -> Option<&T> {
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        if let Some(found) = inner.downcast_ref() {
+            return Some(found);
+        }
+        // An I/O error keeps what it wraps to itself.
+        let wrapped = inner.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        if let Some(found) = wrapped.and_then(|wrapped| wrapped.downcast_ref()) {
+            return Some(found);
+        }
+        cause = inner.source();
+    }
+    None
 }
 
 fn deepest_cause(error: &reqwest::Error) -> String {
@@ -218,20 +265,46 @@ pub fn timed_out(what: &str, limit: Duration, option: &str) -> Error {
     ))
 }
 
-/// The wait that the service asks for, in milliseconds.
-fn retry_after_ms(headers: &HeaderMap) -> Option<u64> {
-    if let Some(milliseconds) = text_header(headers, "retry-after-ms").and_then(|text| text.parse::<f64>().ok()) {
-        return self::milliseconds(milliseconds / 1000.0);
+/// The wait that the service asks for, in milliseconds; the longest one where it says several. What makes no sense is
+/// passed over.
+fn retry_after_ms(status: u16, headers: &HeaderMap, now: SystemTime) -> Option<u64> {
+    let all = |name: &'static str| {
+        headers
+            .get_all(name)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .map(str::trim)
+    };
+    let precise = all("retry-after-ms")
+        .filter_map(|text| milliseconds(text.parse::<f64>().ok()? / 1000.0))
+        .max();
+    if precise.is_some() {
+        return precise;
     }
-    text_header(headers, "retry-after")?
-        .parse::<f64>()
-        .ok()
-        .and_then(milliseconds)
+    // Against the service's own clock, where it tells it: this machine's may be wrong.
+    let now = all("date")
+        .find_map(|text| httpdate::parse_http_date(text).ok())
+        .unwrap_or(now);
+    let until = |then: SystemTime| {
+        let wait = then.duration_since(now).unwrap_or_default();
+        u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).min(MAX_WAIT_MS)
+    };
+    let asked = all("retry-after").filter_map(|text| match text.parse::<f64>() {
+        Ok(seconds) => milliseconds(seconds),
+        Err(_) => httpdate::parse_http_date(text).ok().map(until),
+    });
+    let reset = || {
+        // Source: OpenRouter's own limits come with the moment of their end, in milliseconds since 1970.
+        let at_ms: u64 = all("x-ratelimit-reset").next()?.parse().ok()?;
+        let is_moment = at_ms > 1_000_000_000_000;
+        (status == 429 && is_moment).then(|| until(SystemTime::UNIX_EPOCH + Duration::from_millis(at_ms)))
+    };
+    asked.max().or_else(reset)
 }
 
 fn milliseconds(seconds: f64) -> Option<u64> {
     let wait = Duration::try_from_secs_f64(seconds).ok()?;
-    u64::try_from(wait.as_millis()).ok()
+    Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).min(MAX_WAIT_MS))
 }
 
 fn text_header(headers: &HeaderMap, name: &str) -> Option<String> {
@@ -285,7 +358,13 @@ mod tests {
     use super::*;
 
     fn answered(status: u16, body: &str) -> Error {
-        from_response(status, &HeaderMap::new(), body.as_bytes(), "sk-or-v1-secret")
+        from_response(
+            status,
+            &HeaderMap::new(),
+            body.as_bytes(),
+            "sk-or-v1-secret",
+            SystemTime::UNIX_EPOCH,
+        )
     }
 
     #[test]
@@ -334,17 +413,39 @@ mod tests {
 
     #[test]
     fn the_service_says_how_long_to_wait_in_several_ways() {
+        let now = httpdate::parse_http_date("Fri, 20 Nov 2026 12:00:00 GMT").expect("a date");
         let wait = |name: &'static str, value: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(name, HeaderValue::from_str(value).expect("a header value"));
-            from_response(429, &headers, b"{}", "").retry_after_ms
+            from_response(429, &headers, b"{}", "", now).retry_after_ms
         };
         assert_eq!(wait("retry-after", "7"), Some(7000));
         assert_eq!(wait("retry-after", "0.5"), Some(500));
         assert_eq!(wait("retry-after-ms", "1500"), Some(1500));
-        for nonsense in ["-1", "NaN", "1e309", "soon"] {
-            assert_eq!(wait("retry-after", nonsense), None);
+        assert_eq!(wait("retry-after", "0"), Some(0));
+        assert_eq!(wait("retry-after", "86400"), Some(86_400_000));
+        assert_eq!(wait("retry-after", "1e15"), Some(MAX_WAIT_MS));
+        assert_eq!(wait("retry-after", "Fri, 20 Nov 2026 12:00:30 GMT"), Some(30_000));
+        assert_eq!(wait("retry-after", "Fri, 20 Nov 2026 11:00:00 GMT"), Some(0));
+        assert_eq!(wait("x-ratelimit-reset", "1795176005000"), Some(5000));
+        assert_eq!(wait("x-ratelimit-reset", "5"), None);
+        for nonsense in ["-1", "NaN", "1e309", "soon", ""] {
+            assert_eq!(wait("retry-after", nonsense), None, "{nonsense}");
         }
+        let mut several = HeaderMap::new();
+        for (name, value) in [
+            ("retry-after", "2"),
+            ("retry-after", "Fri, 20 Nov 2026 10:00:09 GMT"),
+            ("date", "Fri, 20 Nov 2026 10:00:00 GMT"),
+        ] {
+            several.append(name, HeaderValue::from_static(value));
+        }
+        let error = from_response(503, &several, b"", "", now);
+        assert_eq!(
+            error.retry_after_ms,
+            Some(9000),
+            "the longest one, by the service's clock"
+        );
         let body = json!({"error": {"message": "m", "availability": {"retryable": true, "retry_after": 2}}});
         let error = answered(503, &body.to_string());
         assert_eq!((error.retry_after_ms, error.is_retryable()), (Some(2000), true));

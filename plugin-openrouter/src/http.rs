@@ -1,16 +1,18 @@
 //! Sends a request and waits for the head of the answer.
 //!
-//! In: a request body. Out: an answer with status 200, or a typed error. What the body says is the next step's matter.
+//! In: a request body. Out: an answer with status 200, or a typed failure. What the body says is the next step's matter.
 
 use std::future::Future;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
+use bytes::Bytes;
 use plugin_api::{Error, ErrorKind};
-use reqwest::header::{self, HeaderMap};
+use reqwest::header::{self, HeaderMap, HeaderValue};
 
 use crate::failure;
-use crate::request::Prepared;
-use crate::settings::Settings;
+use crate::options::Timeouts;
+use crate::retry::{Class, Failed};
+use crate::settings::Service;
 
 /// Bytes of an error's body that are read.
 const MAX_ERROR_BODY_BYTES: usize = 64 << 10;
@@ -18,62 +20,164 @@ const MAX_ERROR_BODY_BYTES: usize = 64 << 10;
 /// Bytes of an answer in one piece that are read.
 const MAX_BODY_BYTES: usize = 32 << 20;
 
+/// What is said when the total time has passed.
+pub const INCOMPLETE: &str = "the answer was not complete";
+
+/// One request of a call.
+pub struct Sending {
+    pub body: Vec<u8>,
+    /// Who is asking.
+    pub headers: HeaderMap,
+    /// Whether the answer is to be streamed.
+    pub stream: bool,
+}
+
+/// When a call and its present attempt began, and how long each may take.
+#[derive(Clone, Copy)]
+pub struct Clock {
+    pub timeouts: Timeouts,
+    /// When the call began.
+    pub begun: Instant,
+    /// When the attempt began.
+    pub attempt: Instant,
+}
+
+/// A moment by which something must have happened, and what is said if it has not.
+#[derive(Clone, Copy)]
+pub struct Due {
+    pub at: Instant,
+    pub what: &'static str,
+    pub limit_ms: u64,
+    /// The option that sets the limit.
+    pub option: &'static str,
+}
+
+impl Clock {
+    /// The end of the time for the whole call.
+    pub fn total(&self) -> Due {
+        due(self.begun, self.timeouts.total_ms, INCOMPLETE, "totalMs")
+    }
+
+    /// The end of the time for the first token.
+    pub fn first_token(&self, what: &'static str) -> Due {
+        due(self.attempt, self.timeouts.first_token_ms, what, "firstTokenMs")
+    }
+
+    /// The end of the silence that began at `since`.
+    pub fn idle(&self, since: Instant) -> Due {
+        due(since, self.timeouts.idle_ms, "the service sent nothing", "idleMs")
+    }
+
+    /// What is left of the time for the whole call.
+    pub fn left(&self) -> Duration {
+        self.total().at.saturating_duration_since(Instant::now())
+    }
+}
+
+fn due(since: Instant, limit_ms: u64, what: &'static str, option: &'static str) -> Due {
+    Due {
+        at: since + Duration::from_millis(limit_ms),
+        what,
+        limit_ms,
+        option,
+    }
+}
+
+impl Due {
+    /// The earlier one.
+    pub fn or(self, other: Self) -> Self {
+        if other.at < self.at { other } else { self }
+    }
+
+    /// The error of being late.
+    pub fn error(self) -> Error {
+        failure::timed_out(self.what, Duration::from_millis(self.limit_ms), self.option)
+    }
+
+    /// Waits for `work` until then.
+    pub async fn wait<T>(self, work: impl Future<Output = T>) -> Result<T, Error> {
+        tokio::time::timeout_at(self.at.into(), work)
+            .await
+            .map_err(|_| self.error())
+    }
+}
+
 /// Sends a request and waits for the head of the answer.
 ///
 /// - Errors: what the service's status means; `timeout` after the time to the first token; `connect`.
-pub async fn send(settings: &Settings, request: Prepared, begun: Instant) -> Result<reqwest::Response, Error> {
-    let key = settings.key()?;
-    let timeouts = settings.options.timeouts;
+pub async fn send(service: &Service, request: Sending, clock: Clock) -> Result<reqwest::Response, Failed> {
     let mut headers = request.headers;
-    headers.insert(header::AUTHORIZATION, key.header.clone());
-    headers.insert(
-        header::CONTENT_TYPE,
-        header::HeaderValue::from_static("application/json"),
-    );
-    let sending = settings
+    if let Some(key) = &service.key {
+        headers.insert(header::AUTHORIZATION, key.header.clone());
+    }
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    // What is compressed on the way comes late and in lumps, and may be larger than it looks.
+    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    let sending = service
         .client
-        .post(settings.chat_url.clone())
+        .post(service.chat_url.clone())
         .headers(headers)
         .body(request.body)
         .send();
+    let what = "the service did not begin to answer";
     // An answer in one piece has no first token: its head comes when all of it is there.
-    let (limit_ms, option) = if !request.stream || timeouts.total_ms < timeouts.first_token_ms {
-        (timeouts.total_ms, "totalMs")
+    let due = if request.stream {
+        clock.first_token(what).or(Due { what, ..clock.total() })
     } else {
-        (timeouts.first_token_ms, "firstTokenMs")
+        Due { what, ..clock.total() }
     };
-    let limit = Duration::from_millis(limit_ms);
-    let response = within(limit, begun, sending)
+    let response = due
+        .wait(sending)
         .await
-        .ok_or_else(|| failure::timed_out("the service did not begin to answer", limit, option))?
-        .map_err(|cause| failure::from_transport(&cause, &settings.base_url))?;
+        .map_err(|late| Failed::new(Class::Ambiguous, late))?
+        .map_err(|cause| failure::from_transport(&cause, service.host()))?;
     let status = response.status().as_u16();
     if status == 200 {
+        refuse_compressed(&response)?;
         return Ok(response);
     }
     let head: HeaderMap = response.headers().clone();
-    let body = within(limit, begun, read_body(response, MAX_ERROR_BODY_BYTES)).await;
+    let body = due.wait(read_body(response, MAX_ERROR_BODY_BYTES)).await;
     // An error whose explanation does not arrive is still that error.
     let body = match body {
-        Some(Ok(body) | Err(BodyFailure::TooLarge(body))) => body,
-        Some(Err(BodyFailure::Broken(_))) | None => Vec::new(),
+        Ok(Ok(body) | Err(BodyFailure::TooLarge(body))) => body,
+        Ok(Err(BodyFailure::Broken(_))) | Err(_) => Vec::new(),
     };
-    Err(failure::from_response(status, &head, &body, &key.secret))
+    let error = failure::from_response(status, &head, &body, service.secret(), SystemTime::now());
+    Err(Failed::reported(error))
+}
+
+/// A compressed answer was not asked for, and is not unpacked: a few bytes of it can be gigabytes.
+fn refuse_compressed(response: &reqwest::Response) -> Result<(), Failed> {
+    let encoding = response.headers().get(header::CONTENT_ENCODING);
+    let Some(encoding) = encoding.filter(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) else {
+        return Ok(());
+    };
+    let name: String = String::from_utf8_lossy(encoding.as_bytes()).chars().take(20).collect();
+    let message = format!(
+        "expected an answer that is not compressed, found one in `{}`",
+        name.escape_debug()
+    );
+    let error = Error::new(ErrorKind::PROTOCOL, message)
+        .with_hint("check whether a proxy on the way compresses answers although nobody asks for it");
+    Err(Failed::new(Class::Final, error))
 }
 
 /// Reads the body of an answer in one piece.
 ///
 /// - Errors: `too_large` beyond 32 MiB; `timeout` after the total time; `interrupted`.
-pub async fn whole_body(settings: &Settings, response: reqwest::Response, begun: Instant) -> Result<Vec<u8>, Error> {
-    let limit = Duration::from_millis(settings.options.timeouts.total_ms);
-    match within(limit, begun, read_body(response, MAX_BODY_BYTES)).await {
-        Some(Ok(body)) => Ok(body),
-        Some(Err(BodyFailure::TooLarge(_))) => Err(Error::new(
-            ErrorKind::TOO_LARGE,
-            format!("expected an answer of at most {} MiB, found more", MAX_BODY_BYTES >> 20),
+pub async fn whole_body(response: reqwest::Response, clock: Clock) -> Result<Bytes, Failed> {
+    match clock.total().wait(read_body(response, MAX_BODY_BYTES)).await {
+        Ok(Ok(body)) => Ok(body.into()),
+        Ok(Err(BodyFailure::TooLarge(_))) => Err(Failed::new(
+            Class::Final,
+            Error::new(
+                ErrorKind::TOO_LARGE,
+                format!("expected an answer of at most {} MiB, found more", MAX_BODY_BYTES >> 20),
+            ),
         )),
-        Some(Err(BodyFailure::Broken(cause))) => Err(failure::from_body(&cause)),
-        None => Err(failure::timed_out("the answer was not complete", limit, "totalMs")),
+        Ok(Err(BodyFailure::Broken(cause))) => Err(Failed::new(Class::Ambiguous, failure::from_body(&cause))),
+        Err(late) => Err(Failed::new(Class::Ambiguous, late)),
     }
 }
 
@@ -93,9 +197,4 @@ async fn read_body(mut response: reqwest::Response, limit_bytes: usize) -> Resul
         }
     }
     Ok(body)
-}
-
-/// Waits for `work` until `limit` has passed since `begun`.
-async fn within<T>(limit: Duration, begun: Instant, work: impl Future<Output = T>) -> Option<T> {
-    tokio::time::timeout_at((begun + limit).into(), work).await.ok()
 }

@@ -1,34 +1,43 @@
 //! Takes the body of an answer off the network, ahead of whoever reads it.
 //!
-//! In: a response. Out: bytes in order, as many as have arrived. A task on the runtime's thread reads, because the
-//! connection lives there: going back and forth for every piece would wake two threads each time. The reader is woken
-//! once and gets everything that came meanwhile. Nothing is understood here.
+//! In: a task on the runtime's thread that opens the answer and then reads its body. Out: what the caller should know
+//! before the answer begins, the answer's beginning, then bytes in order, as many as have arrived. The task reads there
+//! because the connection lives there: going back and forth for every piece would wake two threads each time. The
+//! reader is woken once and gets everything that came meanwhile. Nothing is understood here.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::Body as _;
-use tokio::runtime::Handle;
-use tokio::task::AbortHandle;
+use plugin_api::runtime::{Runtime, Task};
+use plugin_api::{ChatEvent, Error, ErrorKind};
 
 /// Bytes that may wait to be read; beyond that, nothing more is taken off the network.
 const MAX_WAITING_BYTES: usize = 256 << 10;
 
+/// Signs of life that may wait to be read; beyond that, they are left out.
+const MAX_WAITING_SIGNS: usize = 64;
+
 /// How long a connection is read on after its answer was complete, so that it can serve another.
 const DRAIN_LIMIT: Duration = Duration::from_millis(100);
 
-/// The reading end. Dropping it closes the connection.
-pub struct Intake {
-    shared: Arc<Mutex<Shared>>,
-    task: AbortHandle,
-    is_draining: bool,
+/// The reading end. Dropping it closes the connection. `B` is what the answer begins with.
+pub struct Intake<B> {
+    shared: Arc<Mutex<Shared<B>>>,
+    /// Ends with this, unless it drains.
+    task: Option<Task<()>>,
 }
 
-#[derive(Default)]
-struct Shared {
+struct Shared<B> {
+    /// What the caller should know before the answer begins.
+    events: Vec<ChatEvent>,
+    /// Whether the service has begun to answer, be it that it says nothing yet.
+    has_head: bool,
+    begun: Option<B>,
     pieces: Vec<Bytes>,
     waiting_bytes: usize,
     /// Set once: how the body ended.
@@ -44,7 +53,11 @@ struct Shared {
 }
 
 /// What a look at an [`Intake`] finds.
-pub enum Arrived {
+pub enum Arrived<B> {
+    /// What comes before the answer, at least one.
+    Events(Vec<ChatEvent>),
+    /// The answer begins.
+    Begun(B),
     /// Pieces in order, at least one.
     Pieces(Vec<Bytes>),
     /// Everything was read, and nothing more comes.
@@ -57,29 +70,76 @@ pub enum End {
     Whole,
     /// The connection broke.
     Broken(reqwest::Error),
-    /// The runtime has ended under the answer.
-    ShutDown,
+    /// No answer could be had, or the runtime has ended under it.
+    Failed(Error),
 }
 
-impl Intake {
-    /// Begins to read. Must be called on the runtime's thread.
-    pub fn begin(response: reqwest::Response) -> Self {
-        let shared = Arc::new(Mutex::new(Shared::default()));
-        let task = tokio::spawn(take_in(reqwest::Body::from(response), Writer(Arc::clone(&shared))));
+impl<B: Send + 'static> Intake<B> {
+    /// Lets `work` open an answer and read it, on the runtime's thread.
+    pub fn begin<F>(runtime: &Runtime, work: impl FnOnce(Writer<B>) -> F) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let shared = Arc::new(Mutex::new(Shared {
+            events: Vec::new(),
+            has_head: false,
+            begun: None,
+            pieces: Vec::new(),
+            waiting_bytes: 0,
+            end: None,
+            has_ended: false,
+            reader: None,
+            writer: None,
+            is_draining: false,
+        }));
+        let work = work(Writer(Arc::clone(&shared)));
+        let task = runtime.spawn(async move {
+            work.await;
+            Ok(())
+        });
         Self {
             shared,
-            task: task.abort_handle(),
-            is_draining: false,
+            task: Some(task),
         }
     }
 
+    /// Waits until there is anything to tell.
+    ///
+    /// - Errors: the call's, where it ended before there was.
+    pub async fn opened(&mut self) -> Result<(), Error> {
+        poll_fn(|context| {
+            let mut shared = lock(&self.shared);
+            if shared.has_head || !shared.events.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            match shared.end.take() {
+                Some(End::Failed(error)) => return Poll::Ready(Err(error)),
+                Some(end) => {
+                    shared.end = Some(end);
+                    return Poll::Ready(Ok(()));
+                }
+                None => {}
+            }
+            shared.wait(context);
+            Poll::Pending
+        })
+        .await
+    }
+
     /// Takes everything that has arrived, or waits for more.
-    pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<Arrived> {
+    pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<Arrived<B>> {
         let mut shared = lock(&self.shared);
+        if !shared.events.is_empty() {
+            return Poll::Ready(Arrived::Events(std::mem::take(&mut shared.events)));
+        }
+        if let Some(begun) = shared.begun.take() {
+            return Poll::Ready(Arrived::Begun(begun));
+        }
         if !shared.pieces.is_empty() {
+            let was_full = shared.waiting_bytes >= MAX_WAITING_BYTES;
             shared.waiting_bytes = 0;
             let pieces = std::mem::take(&mut shared.pieces);
-            let writer = shared.writer.take();
+            let writer = if was_full { shared.writer.take() } else { None };
             drop(shared);
             if let Some(writer) = writer {
                 writer.wake();
@@ -89,16 +149,13 @@ impl Intake {
         if let Some(end) = shared.end.take() {
             return Poll::Ready(Arrived::Ended(end));
         }
-        match &mut shared.reader {
-            Some(reader) => reader.clone_from(context.waker()),
-            reader @ None => *reader = Some(context.waker().clone()),
-        }
+        shared.wait(context);
         Poll::Pending
     }
 
     /// Ends the reading of an answer that is complete. What is left of the body, as a rule its closing mark, is read and
     /// thrown away for a moment: a connection whose body was read to its end can be used again.
-    pub fn drain(mut self, runtime: &Handle) {
+    pub fn drain(mut self) {
         let mut shared = lock(&self.shared);
         if shared.has_ended {
             return;
@@ -108,80 +165,147 @@ impl Intake {
             writer.wake();
         }
         drop(shared);
-        self.is_draining = true;
-        let task = self.task.clone();
-        runtime.spawn(async move {
-            tokio::time::sleep(DRAIN_LIMIT).await;
-            task.abort();
-        });
+        if let Some(task) = self.task.take() {
+            task.detach();
+        }
     }
 }
 
-impl Drop for Intake {
-    fn drop(&mut self) {
-        if !self.is_draining {
-            self.task.abort();
+impl<B> Shared<B> {
+    fn wait(&mut self, context: &Context<'_>) {
+        match &mut self.reader {
+            Some(reader) => reader.clone_from(context.waker()),
+            reader @ None => *reader = Some(context.waker().clone()),
         }
     }
 }
 
 /// The writing end. However it goes, the reader learns of an end.
-struct Writer(Arc<Mutex<Shared>>);
+pub struct Writer<B>(Arc<Mutex<Shared<B>>>);
 
-impl Writer {
-    /// Hands over a piece or the end; says whether there is room for more.
-    fn hand_over(&self, arrived: Result<Bytes, End>) -> bool {
+impl<B> Writer<B> {
+    /// The service has begun to answer.
+    pub fn head(&self) {
+        self.change(|shared| shared.has_head = true);
+    }
+
+    /// Tells something before the answer begins.
+    pub fn event(&self, event: ChatEvent) {
+        self.change(|shared| {
+            let is_sign = matches!(event, ChatEvent::KeepAlive(_));
+            if !is_sign || shared.events.len() < MAX_WAITING_SIGNS {
+                shared.events.push(event);
+            }
+        });
+    }
+
+    /// The answer begins; what follows comes in pieces.
+    pub fn begun(&self, begun: B) {
+        self.change(|shared| shared.begun = Some(begun));
+    }
+
+    /// The answer is all there.
+    pub fn whole(&self) {
+        self.end(End::Whole);
+    }
+
+    /// The call has ended without an answer.
+    pub fn failed(&self, error: Error) {
+        self.end(End::Failed(error));
+    }
+
+    /// Reads the rest of a body to its end.
+    pub async fn read(&self, mut body: std::pin::Pin<Box<reqwest::Body>>) {
+        let end = loop {
+            let frame = poll_fn(|context| match body.as_mut().poll_frame(context) {
+                Poll::Ready(frame) => Poll::Ready(Some(frame)),
+                Poll::Pending => self.draining(context).map(|()| None),
+            });
+            match frame.await {
+                Some(Some(Ok(frame))) => {
+                    if let Ok(piece) = frame.into_data()
+                        && !self.hand_over(piece)
+                    {
+                        poll_fn(|context| room(&self.0, context)).await;
+                    }
+                }
+                Some(Some(Err(cause))) => break End::Broken(cause),
+                Some(None) => break End::Whole,
+                None => {
+                    let rest =
+                        async { while let Some(Ok(_)) = poll_fn(|context| body.as_mut().poll_frame(context)).await {} };
+                    // Whether it was in time makes no difference: the answer is complete.
+                    let _ = tokio::time::timeout(DRAIN_LIMIT, rest).await;
+                    break End::Whole;
+                }
+            }
+        };
+        self.end(end);
+    }
+
+    /// Waits until nobody reads any more.
+    fn draining(&self, context: &Context<'_>) -> Poll<()> {
         let mut shared = lock(&self.0);
-        match arrived {
-            Ok(_) if shared.is_draining => {}
-            Ok(piece) => {
+        if shared.is_draining {
+            return Poll::Ready(());
+        }
+        match &mut shared.writer {
+            Some(writer) => writer.clone_from(context.waker()),
+            writer @ None => *writer = Some(context.waker().clone()),
+        }
+        Poll::Pending
+    }
+
+    /// Hands over a piece; says whether there is room for more.
+    fn hand_over(&self, piece: Bytes) -> bool {
+        self.change(|shared| {
+            if !shared.is_draining {
                 shared.waiting_bytes += piece.len();
                 shared.pieces.push(piece);
             }
-            Err(end) => {
-                shared.end = Some(end);
-                shared.has_ended = true;
-            }
-        }
-        let has_room = shared.waiting_bytes < MAX_WAITING_BYTES;
+            shared.waiting_bytes < MAX_WAITING_BYTES
+        })
+    }
+
+    fn end(&self, end: End) {
+        self.change(|shared| {
+            shared.end = Some(end);
+            shared.has_ended = true;
+        });
+    }
+
+    /// Changes what is shared and wakes the reader.
+    fn change<T>(&self, change: impl FnOnce(&mut Shared<B>) -> T) -> T {
+        let mut shared = lock(&self.0);
+        let outcome = change(&mut shared);
         let reader = shared.reader.take();
         drop(shared);
         if let Some(reader) = reader {
             reader.wake();
         }
-        has_room
+        outcome
     }
 }
 
-impl Drop for Writer {
+impl<B> Drop for Writer<B> {
     fn drop(&mut self) {
-        let ended = lock(&self.0).has_ended;
-        if !ended {
-            self.hand_over(Err(End::ShutDown));
+        if lock(&self.0).has_ended {
+            return;
         }
+        let error = if thread::panicking() {
+            Error::new(ErrorKind::INTERNAL, "the plugin panicked while it read the answer")
+        } else {
+            Error::new(
+                ErrorKind::SHUT_DOWN,
+                "the plugin was shut down while the answer arrived",
+            )
+        };
+        self.end(End::Failed(error));
     }
-}
-
-async fn take_in(body: reqwest::Body, writer: Writer) {
-    let mut body = Box::pin(body);
-    let end = loop {
-        match poll_fn(|context| body.as_mut().poll_frame(context)).await {
-            Some(Ok(frame)) => {
-                if let Ok(piece) = frame.into_data()
-                    && !writer.hand_over(Ok(piece))
-                {
-                    poll_fn(|context| room(&writer.0, context)).await;
-                }
-            }
-            Some(Err(cause)) => break End::Broken(cause),
-            None => break End::Whole,
-        }
-    };
-    writer.hand_over(Err(end));
 }
 
 /// Waits until there is room for more.
-fn room(shared: &Mutex<Shared>, context: &mut Context<'_>) -> Poll<()> {
+fn room<B>(shared: &Mutex<Shared<B>>, context: &mut Context<'_>) -> Poll<()> {
     let mut shared = lock(shared);
     if shared.waiting_bytes < MAX_WAITING_BYTES || shared.is_draining {
         return Poll::Ready(());
@@ -190,7 +314,7 @@ fn room(shared: &Mutex<Shared>, context: &mut Context<'_>) -> Poll<()> {
     Poll::Pending
 }
 
-fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
+fn lock<B>(shared: &Mutex<Shared<B>>) -> MutexGuard<'_, Shared<B>> {
     // Nothing panics while it is held.
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

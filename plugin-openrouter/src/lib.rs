@@ -1,8 +1,10 @@
 //! OpenRouter's models for any agent host that speaks plugin-api.
 //!
 //! A request is read top to bottom: the profile's options become `settings`, a chat request becomes a body
-//! (`request`), goes out (`http`), and what comes back is cut into frames (`sse`), understood (`reply`) and
-//! handed on as events (`call`). What decides is pure; what waits is in `http` and `call`.
+//! (`request`) and goes out (`http`). A failure gets a meaning (`failure`), and `retry` decides what follows. What comes back
+//! is cut into frames (`sse`), understood (`reply`, `decode`), taken off the network ahead of the host (`intake`) and handed on
+//! as events (`answer`); `call` holds one call together, `gate` what all calls share. What decides is pure; what waits is in
+//! `http`, `intake`, `call` and `answer`.
 
 // In the order in which data travels.
 mod manifest;
@@ -17,6 +19,7 @@ mod tiers;
 mod base_url;
 mod check;
 mod client;
+mod gate;
 mod settings;
 mod fetch;
 mod catalogue;
@@ -26,35 +29,47 @@ mod account;
 mod diagnose;
 mod request;
 mod http;
-mod intake;
+mod errors;
+mod failure;
+mod retry;
+mod dice;
 mod sse;
 mod usage;
+mod characters;
+mod tool_calls;
 mod reply;
-mod failure;
+mod decode;
+mod intake;
 mod call;
+mod answer;
+#[cfg(any(test, fuzzing))]
+pub mod golden;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use plugin_api::runtime::Runtime;
-use plugin_api::{ChatReply, ChatRequest, Config, Error, ErrorKind, EventStream, Host, Problem, Provider, TierModel};
+use plugin_api::{
+    Account, ChatReply, ChatRequest, Config, DiagnoseRequest, Error, ErrorKind, EventStream, Finding, Host, Problem,
+    Provider, TierModel,
+};
 use serde_json::Value;
 
+use crate::call::Common;
 use crate::settings::Settings;
 
 /// The plugin.
 pub struct OpenRouter {
     /// What calls that begin now work with.
     settings: ArcSwap<Settings>,
-    runtime: Runtime,
+    common: Arc<Common>,
+    runtime: Arc<Runtime>,
 }
 
 impl OpenRouter {
     fn settings(&self) -> Result<Arc<Settings>, Error> {
-        if self.runtime.is_shut_down() {
-            return Err(Error::new(ErrorKind::SHUT_DOWN, "the plugin was shut down"));
-        }
+        self.runtime.ready()?;
         Ok(self.settings.load_full())
     }
 }
@@ -64,21 +79,24 @@ impl Provider for OpenRouter {
 
     fn create(_host: Host, config: &str) -> Result<Self, Error> {
         let settings = Settings::from_config(&read_config(config)?, None)?;
-        tracing::info!(base_url = settings.base_url.as_str(), "initialised");
+        tracing::info!(base_url = settings.service.base_url.as_str(), "initialised");
         Ok(Self {
             settings: ArcSwap::new(settings),
-            runtime: Runtime::start("openrouter")?,
+            common: Arc::default(),
+            runtime: Arc::new(Runtime::start("openrouter")?),
         })
     }
 
     async fn chat(&self, request: ChatRequest) -> Result<ChatReply, Error> {
         let settings = self.settings()?;
-        self.runtime.spawn(call::chat(settings, request)).await
+        let common = Arc::clone(&self.common);
+        self.runtime.spawn(call::chat(settings, common, request)).await
     }
 
     async fn stream(&self, request: ChatRequest) -> Result<EventStream, Error> {
         let settings = self.settings()?;
-        let answer = self.runtime.spawn(call::stream(settings, request)).await?;
+        let common = Arc::clone(&self.common);
+        let answer = call::stream(&self.runtime, settings, common, request).await?;
         Ok(EventStream::new(answer))
     }
 
@@ -93,7 +111,7 @@ impl Provider for OpenRouter {
                 origin: choice.origin.to_string(),
                 follows: choice.origin.via().map(|tier| tier.name().to_owned()),
                 note: choice.note,
-                fallbacks: Vec::new(),
+                fallbacks: request::fallbacks_of(&settings, *tier),
             }
         });
         Ok(models.collect())
@@ -109,6 +127,20 @@ impl Provider for OpenRouter {
         self.settings.store(settings);
         tracing::info!("options replaced");
         Ok(())
+    }
+
+    async fn diagnose(&self, request: DiagnoseRequest) -> Result<Vec<Finding>, Error> {
+        let (settings, common) = (self.settings()?, Arc::clone(&self.common));
+        let runtime = Arc::clone(&self.runtime);
+        let work = async move { Ok(diagnose::diagnose(&runtime, &settings, &common, request).await) };
+        self.runtime.spawn(work).await
+    }
+
+    async fn account(&self) -> Result<Account, Error> {
+        let settings = self.settings()?;
+        self.runtime
+            .spawn(async move { account::account(&settings).await })
+            .await
     }
 
     async fn shutdown(&self, deadline: Duration) {

@@ -1,7 +1,8 @@
 //! What the plugin says of itself.
 //!
 //! The text is put into the library as data, so it is a constant. The schema in it is made from the types in
-//! [`crate::options`] and committed in `schemas/`, where editors find it too; a test holds both together.
+//! [`crate::options`], the errors from the table in [`crate::errors`]; both are committed in `schemas/`, where others find
+//! them too, and tests hold them together.
 
 /// The manifest as JSON.
 pub const TEXT: &str = concat!(
@@ -16,6 +17,10 @@ pub const TEXT: &str = concat!(
     {"name": "OPENROUTER_API_KEY", "role": "key", "prefix": "sk-or-", "description": "The key; its presence enables the plugin"},
     {"name": "OPENROUTER_KEY", "role": "key", "prefix": "sk-or-", "description": "The same by another name"},
     {"name": "OPENROUTER_BASE_URL", "role": "endpoint", "description": "Where the service is, if not at openrouter.ai"},
+    {"name": "OPENROUTER_SECONDARY_API_KEY", "role": "secret", "description": "The key of the second service, where the profile names one"},
+    {"name": "OPENROUTER_CACHE_TTL_MODELS", "role": "setting", "description": "How long the catalogue of models is kept, in milliseconds"},
+    {"name": "OPENROUTER_CACHE_TTL_CREDITS", "role": "setting", "description": "How long what is known of the account is kept, in milliseconds"},
+    {"name": "OPENROUTER_BACKGROUND_REFRESH", "role": "setting", "description": "How often the lists are fetched anew, in milliseconds, or false"},
     {"name": "OPENROUTER_SITE_URL", "role": "setting", "description": "The address of the site that asks, for attribution"},
     {"name": "OPENROUTER_SITE_NAME", "role": "setting", "description": "The name of the application that asks, for attribution"},
     {"name": "OPENROUTER_SMALL_MODEL", "role": "setting"},
@@ -43,9 +48,12 @@ pub const TEXT: &str = concat!(
   ],
   "tiers": ["TEXT_NANO", "TEXT_SMALL", "TEXT_MEDIUM", "TEXT_LARGE", "TEXT_MEGA", "TEXT_REASONING_LARGE",
     "RESPONSE_HANDLER", "ACTION_PLANNER", "TEXT_EMBEDDING", "IMAGE_DESCRIPTION", "IMAGE"],
-  "methods": ["chat", "stream", "tiers", "check", "configure"],
+  "methods": ["chat", "stream", "tiers", "check", "configure", "diagnose", "account"],
   "options_schema": "#,
     include_str!("../../schemas/openrouter-options.schema.json"),
+    r#",
+  "errors": "#,
+    include_str!("../../schemas/openrouter-errors.json"),
     "}"
 );
 

@@ -303,6 +303,11 @@ pub struct Price(String);
 const PRICE_PATTERN: &str = r"^[0-9]+(\.[0-9]+)?$";
 
 impl Price {
+    /// The decimal.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     fn from_text(text: &str) -> Option<Self> {
         let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
         let is_price = match text.split_once('.') {

@@ -5,33 +5,32 @@
 //! further on has to remember to check.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 
-use plugin_api::{ChatEvent, ChatReply, Done, Error, ErrorKind, ToolCall};
+use plugin_api::{ChatEvent, Done, Error, ErrorKind};
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
+use zeroize::Zeroizing;
 
+use crate::characters::{self, Half, joined, whole_characters};
 use crate::failure;
+use crate::tool_calls::{Assembler, ToolPiece};
 use crate::usage::{self, RawUsage};
-
-/// Tool calls that one answer may hold; more are refused.
-const MAX_TOOL_CALLS: usize = 128;
-
-/// The longest arguments of one tool call, in bytes.
-const MAX_ARGUMENT_BYTES: usize = 1 << 20;
 
 /// Text that borrows from the frame unless it has escapes. `Option<Cow<str>>` by itself would always copy.
 #[derive(Deserialize)]
-struct Str<'a>(#[serde(borrow)] Cow<'a, str>);
+pub struct Str<'a>(#[serde(borrow)] pub Cow<'a, str>);
 
 /// The fields of a chunk that matter here; everything else is skipped without being built.
 #[derive(Deserialize)]
 struct Chunk<'a> {
     #[serde(borrow, default)]
     id: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    object: Option<Str<'a>>,
     #[serde(borrow, default)]
     model: Option<Str<'a>>,
     #[serde(borrow, default)]
@@ -42,6 +41,9 @@ struct Chunk<'a> {
     usage: Option<&'a RawValue>,
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
+    /// How the answer came about; on the last chunk.
+    #[serde(borrow, default)]
+    openrouter_metadata: Option<&'a RawValue>,
 }
 
 /// The choices of a chunk. There is one, as a rule, and for one no memory is asked for.
@@ -76,6 +78,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Choices<'a> {
 
 #[derive(Deserialize)]
 struct Choice<'a> {
+    #[serde(default)]
+    index: Option<u32>,
     #[serde(borrow, default)]
     delta: Option<Delta<'a>>,
     /// What a whole reply has instead of a delta.
@@ -98,26 +102,47 @@ struct Delta<'a> {
     /// The same under its name with other services; some providers send both.
     #[serde(borrow, default)]
     reasoning_content: Option<Str<'a>>,
+    /// The same in parts of several kinds; it repeats `reasoning` where that is told.
+    #[serde(borrow, default)]
+    reasoning_details: Option<&'a RawValue>,
     #[serde(borrow, default)]
     tool_calls: Option<Vec<ToolPiece<'a>>>,
 }
 
-#[derive(Deserialize)]
-struct ToolPiece<'a> {
-    #[serde(default)]
-    index: Option<u32>,
-    #[serde(borrow, default)]
-    id: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    function: Option<FunctionPiece<'a>>,
+impl Chunk<'_> {
+    /// Whether it is nothing but an error, without the member `error` around it.
+    fn is_bare_error(&self) -> bool {
+        self.object.as_ref().is_some_and(|Str(object)| object == "error")
+    }
 }
 
-#[derive(Deserialize)]
-struct FunctionPiece<'a> {
-    #[serde(borrow, default)]
-    name: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    arguments: Option<&'a RawValue>,
+/// Why a frame could not be taken.
+#[derive(Debug)]
+pub enum FrameError {
+    /// It is not JSON, or not an object.
+    NotJson { n_bytes: usize },
+    /// It says that the answer has failed.
+    Reported(Error),
+}
+
+impl From<Error> for FrameError {
+    fn from(error: Error) -> Self {
+        Self::Reported(error)
+    }
+}
+
+impl FrameError {
+    /// The same as the error of a call.
+    pub fn into_error(self) -> Error {
+        match self {
+            Self::NotJson { n_bytes } => {
+                let message = format!("the service sent {n_bytes} bytes that are not a JSON object");
+                Error::new(ErrorKind::PROTOCOL, message)
+                    .with_hint("check the base URL, and whether a proxy on the way changes answers")
+            }
+            Self::Reported(error) => error,
+        }
+    }
 }
 
 /// How the chunks of an answer begin. `{"id":…,"model":…,"provider":…,` is the same in each of them and half of each, so it
@@ -145,33 +170,48 @@ impl Beginning {
 pub struct ReplyReader {
     done: Done,
     text: String,
-    tools: BTreeMap<u32, ToolCall>,
+    tools: Assembler,
     /// Whether a piece of text, reasoning or a tool call has come.
     has_begun: bool,
     beginning: Beginning,
+    /// Halves of characters that wait for their other half, of the text and of the reasoning.
+    halves: [Half; 2],
+    /// Whether the present frame may hold stand-ins for halves.
+    has_halves: bool,
     /// A key that no message may repeat.
-    secret: String,
+    secret: Zeroizing<String>,
 }
 
 impl ReplyReader {
     /// A reader for an answer to a request for `requested_model`.
-    pub fn new(requested_model: String, generation_id: Option<String>, secret: String) -> Self {
+    pub fn new(requested_model: String, generation_id: Option<String>, secret: &str) -> Self {
         Self {
             done: Done {
                 requested_model: Some(requested_model),
                 generation_id,
                 ..Done::default()
             },
-            secret,
+            secret: Zeroizing::new(secret.to_owned()),
             ..Self::default()
         }
     }
 
+    /// The model that serves, as far as it is known.
+    pub fn model(&self) -> Option<&str> {
+        self.done.model.as_deref()
+    }
+
+    /// Whether the answer has ended without a word in it, and nothing says that this was meant.
+    pub fn is_empty(&self) -> bool {
+        let n_tokens = self.done.usage.as_ref().map(|usage| usage.completion_tokens);
+        let reason = self.done.finish_reason.as_str();
+        !self.has_begun && (reason.is_empty() || reason == "stop" && n_tokens == Some(0))
+    }
+
     /// Reads the data of one frame; what it says goes to `events`.
     ///
-    /// - Errors: the service's, where the frame reports one, with the text so far; `protocol` for a frame that is not
-    ///   JSON.
-    pub fn frame(&mut self, data: &[u8], events: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
+    /// - Errors: the service's, where the frame reports one, with the text so far; that it is not JSON.
+    pub fn frame(&mut self, data: &[u8], events: &mut VecDeque<ChatEvent>) -> Result<(), FrameError> {
         // The whole frame is checked to be UTF-8 at once, which costs less than checking each of its texts.
         let Ok(text) = std::str::from_utf8(data) else {
             return self.odd_frame(data, events);
@@ -186,18 +226,18 @@ impl ReplyReader {
                 beginning.rest.push('{');
                 beginning.rest.push_str(rest);
                 let chunk = serde_json::from_str::<Chunk<'_>>(&beginning.rest).ok();
-                chunk.map(|chunk| self.chunk(chunk, events))
+                chunk.map(|chunk| Ok(self.chunk(chunk, events)?))
             }
             None => None,
         };
         let read = match read {
             Some(read) => read,
             None => match serde_json::from_str::<Chunk<'_>>(text) {
-                Ok(chunk) => {
+                Ok(chunk) if !chunk.is_bare_error() => {
                     beginning.learn(text);
-                    self.chunk(chunk, events)
+                    self.chunk(chunk, events).map_err(FrameError::Reported)
                 }
-                Err(_) => self.odd_frame(data, events),
+                Ok(_) | Err(_) => self.odd_frame(data, events),
             },
         };
         self.beginning = beginning;
@@ -224,6 +264,7 @@ impl ReplyReader {
     ///
     /// - Errors: `interrupted` if no finish reason was seen, or if a tool call is not whole.
     pub fn finish(&mut self, events: &mut VecDeque<ChatEvent>) -> Result<Done, Error> {
+        self.end_halves(events);
         if self.done.finish_reason.is_empty() {
             let message = if self.text.is_empty() && self.tools.is_empty() {
                 "the answer ended before anything had arrived"
@@ -232,44 +273,43 @@ impl ReplyReader {
             };
             return Err(self.attach_partial(Error::new(ErrorKind::INTERRUPTED, message).with_hint("try again")));
         }
-        for (_, mut call) in std::mem::take(&mut self.tools) {
-            if call.arguments.trim().is_empty() {
-                // Some providers send nothing for a function without parameters.
-                call.arguments = "{}".to_owned();
-            }
-            if serde_json::from_str::<IgnoredAny>(&call.arguments).is_err() {
-                let message = format!(
-                    "the answer broke off inside the arguments of the tool call `{}`",
-                    call.name
-                );
-                return Err(self.attach_partial(Error::new(ErrorKind::INTERRUPTED, message)));
-            }
-            events.push_back(ChatEvent::ToolCall(call));
-        }
+        let calls = std::mem::take(&mut self.tools)
+            .finish()
+            .map_err(|error| self.attach_partial(error))?;
+        events.extend(calls.into_iter().map(ChatEvent::ToolCall));
         Ok(std::mem::take(&mut self.done))
     }
 
     fn chunk(&mut self, chunk: Chunk<'_>, events: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
-        note(&mut self.done.generation_id, chunk.id);
-        note(&mut self.done.model, chunk.model);
-        note(&mut self.done.provider, chunk.provider);
+        note(&mut self.done.generation_id, chunk.id, self.has_halves);
+        note(&mut self.done.model, chunk.model, self.has_halves);
+        note(&mut self.done.provider, chunk.provider, self.has_halves);
         let mut failure = chunk.error;
-        for choice in chunk.choices.first.into_iter().chain(chunk.choices.others) {
+        let choices = chunk.choices.first.into_iter().chain(chunk.choices.others);
+        // Where several answers were asked for, the first one is the answer; pieces of two would make neither.
+        for choice in choices.filter(|choice| choice.index.is_none_or(|index| index == 0)) {
             failure = failure.or(choice.error);
-            if let Some(delta) = choice.delta.or(choice.message) {
+            // Some providers repeat the whole message beside the last delta.
+            let whole = choice.message.filter(|_| !self.has_begun);
+            if let Some(delta) = choice.delta.or(whole) {
                 self.delta(delta, events)?;
             }
             if let Some(Str(reason)) = choice.finish_reason
                 && !reason.is_empty()
             {
-                self.done.finish_reason = reason.into_owned();
+                self.done.finish_reason = self.plain(reason);
             }
             if let Some(Str(reason)) = choice.native_finish_reason {
-                self.done.native_finish_reason = Some(reason.into_owned());
+                self.done.native_finish_reason = Some(self.plain(reason));
             }
         }
         if let Some(usage) = chunk.usage {
             self.usage(usage);
+        }
+        if let Some(metadata) = chunk.openrouter_metadata
+            && let Ok(metadata) = serde_json::from_str(metadata.get())
+        {
+            self.done.attempts = failure::router_attempts(&metadata, &self.secret);
         }
         match failure {
             Some(object) => Err(self.reported(object)),
@@ -278,61 +318,67 @@ impl ReplyReader {
     }
 
     fn delta(&mut self, delta: Delta<'_>, events: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
-        if let Some(Str(reasoning)) = delta.reasoning.or(delta.reasoning_content)
-            && !reasoning.is_empty()
-        {
-            self.has_begun = true;
-            events.push_back(ChatEvent::Reasoning(owned(reasoning)));
+        let is_told = |text: &Str<'_>| !text.0.is_empty();
+        let reasoning = delta
+            .reasoning
+            .filter(is_told)
+            .or(delta.reasoning_content.filter(is_told));
+        match (reasoning, delta.reasoning_details.map(RawValue::get)) {
+            (Some(Str(reasoning)), _) => self.reasoning_piece(reasoning, events),
+            (None, Some(details)) if details != "[]" => {
+                let details = serde_json::from_str(details).unwrap_or_default();
+                for piece in texts_of_details(&details) {
+                    self.reasoning_piece(piece.into(), events);
+                }
+            }
+            (None, _) => {}
         }
         if let Some(Str(content)) = delta.content
             && !content.is_empty()
         {
-            self.has_begun = true;
-            self.text.push_str(&content);
-            events.push_back(ChatEvent::Text(owned(content)));
+            self.text_piece(content, events);
         }
         self.tool_pieces(delta.tool_calls.unwrap_or_default())
     }
 
-    fn tool_pieces(&mut self, pieces: Vec<ToolPiece<'_>>) -> Result<(), Error> {
-        self.has_begun |= !pieces.is_empty();
-        for (position, piece) in pieces.into_iter().enumerate() {
-            self.tool_piece(position, piece)?;
-        }
-        Ok(())
+    /// A text that is no piece of the answer.
+    fn plain(&self, text: Cow<'_, str>) -> String {
+        characters::plain(text, self.has_halves)
     }
 
-    fn tool_piece(&mut self, position: usize, piece: ToolPiece<'_>) -> Result<(), Error> {
-        let index = piece.index.unwrap_or(u32::try_from(position).unwrap_or(u32::MAX));
-        if self.tools.len() >= MAX_TOOL_CALLS && !self.tools.contains_key(&index) {
-            let message = format!("expected at most {MAX_TOOL_CALLS} tool calls in one answer, found more");
-            return Err(self.attach_partial(Error::new(ErrorKind::TOO_LARGE, message)));
+    fn text_piece(&mut self, piece: Cow<'_, str>, events: &mut VecDeque<ChatEvent>) {
+        self.has_begun = true;
+        let piece = joined(piece, &mut self.halves[0], self.has_halves);
+        if !piece.is_empty() {
+            self.text.push_str(&piece);
+            events.push_back(ChatEvent::Text(owned(piece)));
         }
-        let call = self.tools.entry(index).or_default();
-        if let Some(Str(id)) = piece.id
-            && call.id.is_empty()
-        {
-            call.id = id.into_owned();
+    }
+
+    fn reasoning_piece(&mut self, piece: Cow<'_, str>, events: &mut VecDeque<ChatEvent>) {
+        self.has_begun = true;
+        let piece = joined(piece, &mut self.halves[1], self.has_halves);
+        if !piece.is_empty() {
+            events.push_back(ChatEvent::Reasoning(owned(piece)));
         }
-        let Some(function) = piece.function else {
-            return Ok(());
-        };
-        if let Some(Str(name)) = function.name
-            && call.name.is_empty()
-        {
-            call.name = name.into_owned();
+    }
+
+    /// Half characters whose other half never came.
+    fn end_halves(&mut self, events: &mut VecDeque<ChatEvent>) {
+        if self.halves[1].take().is_some() {
+            events.push_back(ChatEvent::Reasoning("\u{fffd}".into()));
         }
-        match function.arguments.map(RawValue::get) {
-            None | Some("null") => {}
-            Some(text) => match serde_json::from_str::<String>(text) {
-                Ok(piece) => call.arguments.push_str(&piece),
-                // Some providers send the object itself instead of its text.
-                Err(_) => call.arguments.push_str(text),
-            },
+        if self.halves[0].take().is_some() {
+            self.text.push('\u{fffd}');
+            events.push_back(ChatEvent::text("\u{fffd}"));
         }
-        if call.arguments.len() > MAX_ARGUMENT_BYTES {
-            let message = format!("expected at most {MAX_ARGUMENT_BYTES} bytes of arguments for one tool call");
-            return Err(self.attach_partial(Error::new(ErrorKind::TOO_LARGE, message)));
+    }
+
+    fn tool_pieces(&mut self, pieces: Vec<ToolPiece<'_>>) -> Result<(), Error> {
+        self.has_begun |= !pieces.is_empty();
+        for piece in pieces {
+            let taken = self.tools.take(piece, self.has_halves);
+            taken.map_err(|error| self.attach_partial(error))?;
         }
         Ok(())
     }
@@ -361,17 +407,42 @@ impl ReplyReader {
     }
 
     /// A frame that the typed view cannot read: what can be found in it is kept all the same.
-    fn odd_frame(&mut self, data: &[u8], events: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
+    fn odd_frame(&mut self, data: &[u8], events: &mut VecDeque<ChatEvent>) -> Result<(), FrameError> {
         let text = String::from_utf8_lossy(data);
-        let text = whole_characters(&text);
+        // Letters that look like stand-ins are not to be taken for them; then halves are lost, and nothing else.
+        let with_halves = !characters::looks_halved(&text);
+        let text = whole_characters(&text, with_halves);
+        self.has_halves = with_halves;
+        let read = self.mended_frame(&text, data.len(), events);
+        self.has_halves = false;
+        read
+    }
+
+    fn mended_frame(&mut self, text: &str, n_bytes: usize, events: &mut VecDeque<ChatEvent>) -> Result<(), FrameError> {
         // A mended frame may be readable after all.
-        if let Ok(chunk) = serde_json::from_str::<Chunk<'_>>(&text) {
-            return self.chunk(chunk, events);
+        if let Ok(chunk) = serde_json::from_str::<Chunk<'_>>(text)
+            && !chunk.is_bare_error()
+        {
+            return Ok(self.chunk(chunk, events)?);
         }
-        let Ok(value) = serde_json::from_str::<Value>(&text) else {
-            let message = format!("the service sent a frame of {} bytes that is not JSON", data.len());
-            return Err(self.attach_partial(Error::new(ErrorKind::PROTOCOL, message)));
-        };
+        // Two chunks in one frame are two chunks, and half of what is glued together is better than nothing.
+        let mut is_object = false;
+        for value in serde_json::Deserializer::from_str(text).into_iter::<Value>() {
+            is_object = value.as_ref().is_ok_and(Value::is_object);
+            match value {
+                Ok(value) if is_object => self.loose_chunk(&value, events)?,
+                Ok(_) | Err(_) => break,
+            }
+        }
+        if is_object {
+            Ok(())
+        } else {
+            Err(FrameError::NotJson { n_bytes })
+        }
+    }
+
+    /// A chunk of any shape: what is where it should be is taken.
+    fn loose_chunk(&mut self, value: &Value, events: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
         for (field, slot) in [
             ("id", &mut self.done.generation_id),
             ("model", &mut self.done.model),
@@ -381,23 +452,29 @@ impl ReplyReader {
                 *slot = Some(text.to_owned());
             }
         }
-        let mut failure = failure::error_object(&value);
+        let mut failure = failure::error_object(value);
         for choice in value["choices"].as_array().into_iter().flatten() {
             failure = failure.or_else(|| failure::error_object(choice));
-            let delta = choice.get("delta").unwrap_or(&choice["message"]);
-            for piece in loose_text(&delta["reasoning"]) {
-                self.has_begun = true;
-                events.push_back(ChatEvent::Reasoning(piece.into()));
+            if choice["index"].as_u64().is_some_and(|index| index != 0) {
+                continue;
+            }
+            let whole = if self.has_begun {
+                &Value::Null
+            } else {
+                &choice["message"]
+            };
+            let delta = choice.get("delta").unwrap_or(whole);
+            let reasoning = ["reasoning", "reasoning_content"].map(|name| loose_text(&delta[name]));
+            let reasoning = reasoning.into_iter().find(|texts| !texts.is_empty());
+            for piece in reasoning.unwrap_or_else(|| texts_of_details(&delta["reasoning_details"])) {
+                self.reasoning_piece(piece.into(), events);
             }
             for piece in loose_text(&delta["content"]) {
-                self.has_begun = true;
-                self.text.push_str(piece);
-                events.push_back(ChatEvent::text(piece));
+                self.text_piece(piece.into(), events);
             }
-            for (position, piece) in delta["tool_calls"].as_array().into_iter().flatten().enumerate() {
+            for piece in delta["tool_calls"].as_array().into_iter().flatten() {
                 if let Ok(piece) = serde_json::from_str(&piece.to_string()) {
-                    self.has_begun = true;
-                    self.tool_piece(position, piece)?;
+                    self.tool_pieces(vec![piece])?;
                 }
             }
             if let Some(reason) = choice["finish_reason"].as_str().filter(|reason| !reason.is_empty()) {
@@ -412,6 +489,9 @@ impl ReplyReader {
         {
             self.done.usage = Some(usage);
         }
+        if let Some(metadata) = value.get("openrouter_metadata") {
+            self.done.attempts = failure::router_attempts(metadata, &self.secret);
+        }
         match failure {
             Some(object) => Err(self.attach_partial(failure::from_error_object(object, &self.secret))),
             None => self.check_finish_reason(),
@@ -419,37 +499,12 @@ impl ReplyReader {
     }
 }
 
-/// The text with `\ud83d` and the like, where the other half of the character is missing, replaced by `\ufffd`: JSON
-/// allows them, Rust's texts do not, and one is no reason to lose an answer.
-fn whole_characters(json: &str) -> Cow<'_, str> {
-    let half_at = |at: usize| {
-        let digits = json.get(at..at + 6)?.strip_prefix(r"\u")?;
-        u16::from_str_radix(digits, 16).ok()
-    };
-    let mut mended = String::new();
-    let (mut kept, mut at) = (0, 0);
-    while let Some(found) = memchr::memchr(b'\\', &json.as_bytes()[at..]) {
-        at += found;
-        match half_at(at) {
-            Some(0xD800..=0xDBFF) if matches!(half_at(at + 6), Some(0xDC00..=0xDFFF)) => at += 12,
-            Some(0xD800..=0xDFFF) => {
-                mended.push_str(&json[kept..at]);
-                mended.push_str(r"\ufffd");
-                at += 6;
-                kept = at;
-            }
-            // Any other escape: the character behind the backslash belongs to it.
-            _ => at += 2,
-        }
-        if at >= json.len() {
-            break;
-        }
-    }
-    if kept == 0 {
-        return Cow::Borrowed(json);
-    }
-    mended.push_str(&json[kept..]);
-    Cow::Owned(mended)
+/// The texts of reasoning that came in parts; encrypted ones have none.
+fn texts_of_details(details: &Value) -> Vec<&str> {
+    let parts = details.as_array().into_iter().flatten();
+    parts
+        .filter_map(|part| part["text"].as_str().or(part["summary"].as_str()))
+        .collect()
 }
 
 /// The texts in a content that may be a text, or an array of parts.
@@ -469,39 +524,39 @@ fn owned(text: Cow<'_, str>) -> plugin_api::Text {
 }
 
 /// Keeps what is told last; chunks repeat it, mostly unchanged.
-fn note(slot: &mut Option<String>, told: Option<Str<'_>>) {
+fn note(slot: &mut Option<String>, told: Option<Str<'_>>, has_halves: bool) {
     if let Some(Str(told)) = told
         && slot.as_deref() != Some(&*told)
         && !told.is_empty()
     {
-        *slot = Some(told.into_owned());
+        *slot = Some(characters::plain(told, has_halves));
     }
-}
-
-/// Reads a whole reply.
-///
-/// - Errors: the service's, where the body holds one; `interrupted` for a reply without a finish reason.
-pub fn whole(mut reader: ReplyReader, body: &[u8]) -> Result<ChatReply, Error> {
-    let mut events = VecDeque::new();
-    reader.frame(body, &mut events)?;
-    let done = reader.finish(&mut events)?;
-    let mut reply = ChatReply::default();
-    for event in events {
-        reply.add(event);
-    }
-    reply.done = done;
-    Ok(reply)
 }
 
 #[cfg(test)]
 mod tests {
-    use plugin_api::Usage;
+    use plugin_api::{ChatReply, ToolCall, Usage};
     use serde_json::json;
 
     use super::*;
 
     fn reader() -> ReplyReader {
-        ReplyReader::new("acme/large".to_owned(), None, "sk-or-v1-secret".to_owned())
+        ReplyReader::new("acme/large".to_owned(), None, "sk-or-v1-secret")
+    }
+
+    /// Reads a whole reply.
+    ///
+    /// - Errors: the service's, where the body holds one; `interrupted` for a reply without a finish reason.
+    fn whole(mut reader: ReplyReader, body: &[u8]) -> Result<ChatReply, Error> {
+        let mut events = VecDeque::new();
+        reader.frame(body, &mut events).map_err(FrameError::into_error)?;
+        let done = reader.finish(&mut events)?;
+        let mut reply = ChatReply::default();
+        for event in events {
+            reply.add(event);
+        }
+        reply.done = done;
+        Ok(reply)
     }
 
     /// Reads all frames and ends the answer.
@@ -509,7 +564,9 @@ mod tests {
         let mut reader = reader();
         let mut events = VecDeque::new();
         for frame in frames {
-            reader.frame(frame.to_string().as_bytes(), &mut events)?;
+            reader
+                .frame(frame.to_string().as_bytes(), &mut events)
+                .map_err(FrameError::into_error)?;
         }
         let done = reader.finish(&mut events)?;
         let mut reply = ChatReply::default();
@@ -695,9 +752,18 @@ mod tests {
         ];
         for (json, text) in rows {
             let mut events = VecDeque::new();
-            let frame = format!(r#"{{"choices":[{{"delta":{{"content":"{json}"}}}}]}}"#);
-            reader().frame(frame.as_bytes(), &mut events).expect("a readable frame");
-            assert_eq!(Vec::from(events), [ChatEvent::text(text)], "{json}");
+            let frame = format!(r#"{{"choices":[{{"delta":{{"content":"{json}"}},"finish_reason":"stop"}}]}}"#);
+            let mut reader = reader();
+            reader.frame(frame.as_bytes(), &mut events).expect("a readable frame");
+            reader.finish(&mut events).expect("a whole answer");
+            let told: String = events
+                .iter()
+                .map(|event| match event {
+                    ChatEvent::Text(text) => &**text,
+                    other => panic!("{other:?}"),
+                })
+                .collect();
+            assert_eq!(told, text, "{json}");
         }
     }
 
@@ -756,7 +822,9 @@ mod tests {
     #[test]
     fn a_frame_that_is_not_json_is_an_error_that_does_not_quote_it() {
         let error = reader().frame(b"{private", &mut VecDeque::new()).expect_err("not JSON");
-        assert_eq!(error.message, "the service sent a frame of 8 bytes that is not JSON");
+        let error = error.into_error();
+        assert_eq!(error.kind, ErrorKind::PROTOCOL);
+        assert_eq!(error.message, "the service sent 8 bytes that are not a JSON object");
     }
 
     #[test]

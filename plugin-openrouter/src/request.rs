@@ -11,31 +11,45 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::model_id;
-use crate::options::{Options, Privacy};
+use crate::options::{MAX_FALLBACKS, Options, Privacy};
 use crate::settings::Settings;
 use crate::tiers::{self, Choice, Origin, Tier};
 
-/// A request that is ready to be sent.
-pub struct Prepared {
-    /// The JSON.
-    pub body: Vec<u8>,
+/// The most models that a request may name behind its first one.
+// Source: the service answers 400 `'models' array must have 3 items or fewer.`, which its description does not say.
+const MAX_OTHERS: usize = 3;
+
+/// What a call is going to ask for. It is made once; each attempt takes its body from it.
+pub struct Plan {
+    tier: Option<Tier>,
+    /// The models that may answer, the one that was asked for first, by their ids on the wire.
+    pub models: Vec<String>,
     /// Who is asking.
     pub headers: HeaderMap,
-    /// The model that is asked for, by its id on the wire.
-    pub model: String,
-    /// Whether the answer is to be streamed.
-    pub stream: bool,
     /// What the caller should know about the request.
     pub notices: Vec<Notice>,
+    /// The longest answer that is asked for, in tokens.
+    pub max_tokens: Option<u64>,
+}
+
+/// What an attempt asks for otherwise than the plan.
+#[derive(Clone, Copy, Default)]
+pub struct Changes {
+    /// Fewer tokens than were asked for.
+    pub max_tokens: Option<u64>,
 }
 
 /// Body fields that have a place of their own in [`ChatRequest`] or are the method's matter.
 const NOT_PARAMETERS: [&str; 3] = ["messages", "model", "stream"];
 
-/// Prepares a request.
+/// The names under which the length of an answer is limited, the newer one first.
+const MAX_TOKENS: [&str; 2] = ["max_completion_tokens", "max_tokens"];
+
+/// Plans a call.
 ///
+/// - In: `stepped_down_to`, a tier that takes the place of the one that was asked for, with its model and options.
 /// - Errors: `invalid_request` for an unknown tier, or for a parameter that has another place.
-pub fn prepare(settings: &Settings, request: &ChatRequest, stream: bool) -> Result<Prepared, Error> {
+pub fn plan(settings: &Settings, request: &ChatRequest, stepped_down_to: Option<Tier>) -> Result<Plan, Error> {
     if let Some(name) = NOT_PARAMETERS
         .iter()
         .find(|name| request.parameters.contains_key(**name))
@@ -46,7 +60,7 @@ pub fn prepare(settings: &Settings, request: &ChatRequest, stream: bool) -> Resu
         ));
     }
     let options = &settings.options;
-    let tier = match &request.tier {
+    let asked = match &request.tier {
         Some(name) => Some(Tier::parse(name).ok_or_else(|| unknown_tier(name))?),
         None => None,
     };
@@ -55,7 +69,8 @@ pub fn prepare(settings: &Settings, request: &ChatRequest, stream: bool) -> Resu
         .model
         .as_deref()
         .map(str::trim)
-        .filter(|model| !model.is_empty());
+        .filter(|model| !model.is_empty() && stepped_down_to.is_none());
+    let tier = stepped_down_to.or(asked);
     let choice = match called {
         Some(model) => Choice::by_call(tier.unwrap_or(Tier::TextLarge), model),
         None => tiers::resolve(tier.unwrap_or(Tier::TextLarge), options, &settings.environment),
@@ -71,14 +86,164 @@ pub fn prepare(settings: &Settings, request: &ChatRequest, stream: bool) -> Resu
     {
         notices.push(Notice::new("model_id_translated", note));
     }
-    let fallbacks = fallback_models(options, tier, called, &choice.wire, &mut notices);
-    Ok(Prepared {
-        body: body(options, tier, request, &choice.wire, &fallbacks, stream),
+    let named = match request.parameters.get("models") {
+        Some(models) => Some(called_models(models)?),
+        None => None,
+    };
+    let others = others(options, tier, called, named.as_deref(), &choice.wire, &mut notices);
+    let parameters = options.parameters_for(tier);
+    let max_tokens = MAX_TOKENS.iter().find_map(|name| {
+        let called = request.parameters.get(*name).map(|value| value.get().parse().ok());
+        called.unwrap_or_else(|| parameters.get(*name).and_then(Value::as_u64))
+    });
+    Ok(Plan {
+        tier,
+        models: chain(choice.wire, others),
         headers: headers(settings, request)?,
-        model: choice.wire,
-        stream,
         notices,
+        max_tokens,
     })
+}
+
+impl Plan {
+    /// The models of the `index`-th request of the chain: one that is asked for, and up to three behind it.
+    pub fn window(&self, index: usize) -> &[String] {
+        self.models.chunks(1 + MAX_OTHERS).nth(index).unwrap_or_default()
+    }
+
+    /// The body of a request for these models at the service itself.
+    pub fn body(
+        &self,
+        options: &Options,
+        request: &ChatRequest,
+        models: &[String],
+        changes: Changes,
+        stream: bool,
+    ) -> Vec<u8> {
+        let mut body = self.common(options, request, models, changes, stream);
+        let others = models.get(1..).unwrap_or_default();
+        if !others.is_empty() {
+            body.field("models", &others);
+        }
+        let provider = provider(options, self.tier, &request.parameters);
+        if !provider.is_empty() {
+            body.field("provider", &provider);
+        }
+        let plugins = options.plugins_for(self.tier);
+        match request.parameters.get("plugins") {
+            Some(called) => body.raw("plugins", called.get()),
+            None if !plugins.is_empty() => body.field("plugins", &plugins),
+            None => {}
+        }
+        body.end()
+    }
+
+    /// The body of a request for `model` at another service, which knows none of this one's own fields.
+    pub fn plain_body(
+        &self,
+        options: &Options,
+        request: &ChatRequest,
+        model: &str,
+        changes: Changes,
+        stream: bool,
+    ) -> Vec<u8> {
+        self.common(options, request, &[model.to_owned()], changes, stream)
+            .end()
+    }
+
+    /// What every service that speaks OpenAI's protocol understands.
+    fn common(
+        &self,
+        options: &Options,
+        request: &ChatRequest,
+        models: &[String],
+        changes: Changes,
+        stream: bool,
+    ) -> Body {
+        let messages = request.messages.get();
+        let mut body = Body(Vec::with_capacity(messages.len() + 256));
+        body.field("model", &models.first());
+        body.raw("messages", messages);
+        if stream {
+            body.field("stream", &true);
+        }
+        let mut has_limit = false;
+        let mut limit = |name: &str| {
+            let is_limit = MAX_TOKENS.contains(&name) && changes.max_tokens.is_some();
+            has_limit |= is_limit;
+            is_limit
+        };
+        let configured = options.parameters_for(self.tier);
+        for (name, value) in configured
+            .iter()
+            .filter(|(name, _)| !request.parameters.contains_key(*name))
+        {
+            match limit(name) {
+                true => body.field(name, &changes.max_tokens),
+                false => body.field(name, value),
+            }
+        }
+        let called = request.parameters.iter();
+        for (name, value) in called.filter(|(name, _)| !["provider", "models", "plugins"].contains(&name.as_str())) {
+            match limit(name) {
+                true => body.field(name, &changes.max_tokens),
+                false => body.raw(name, value.get()),
+            }
+        }
+        if let (Some(tokens), false) = (changes.max_tokens, has_limit) {
+            body.field("max_tokens", &tokens);
+        }
+        body
+    }
+}
+
+/// The models that a call names to stand behind its first one.
+///
+/// - Errors: `invalid_request` for anything but a list of ids.
+fn called_models(models: &RawValue) -> Result<Vec<String>, Error> {
+    let ids: Option<Vec<String>> = serde_json::from_str(models.get()).map_err(|_| {
+        Error::new(
+            ErrorKind::INVALID_REQUEST,
+            "expected `models` to be a list of model ids, found something else",
+        )
+    })?;
+    let ids = ids.unwrap_or_default();
+    if ids.len() > MAX_FALLBACKS {
+        let n_models = ids.len();
+        return Err(Error::new(
+            ErrorKind::INVALID_REQUEST,
+            format!("expected at most {MAX_FALLBACKS} `models`, found {n_models}"),
+        ));
+    }
+    Ok(ids)
+}
+
+/// The models that stand behind a tier's own, by their ids on the wire.
+pub fn fallbacks_of(settings: &Settings, tier: Tier) -> Vec<String> {
+    let choice = tiers::resolve(tier, &settings.options, &settings.environment);
+    chain(
+        choice.wire,
+        others(
+            &settings.options,
+            Some(tier),
+            None,
+            None,
+            &choice.configured,
+            &mut Vec::new(),
+        ),
+    )
+    .split_off(1)
+}
+
+/// A model and those behind it, each once: asking the same model once more is the matter of retries.
+fn chain(first: String, others: Vec<String>) -> Vec<String> {
+    let mut models = vec![first];
+    for other in others {
+        if !models.contains(&other) {
+            models.push(other);
+        }
+    }
+    models
 }
 
 fn unknown_tier(name: &str) -> Error {
@@ -88,21 +253,26 @@ fn unknown_tier(name: &str) -> Error {
 
 /// The other models that may serve. A model that the call names has only the fallbacks that the call names, so that
 /// nothing answers that nobody asked for.
-fn fallback_models(
+fn others(
     options: &Options,
     tier: Option<Tier>,
     called: Option<&str>,
+    named: Option<&[String]>,
     model: &str,
     notices: &mut Vec<Notice>,
 ) -> Vec<String> {
-    let configured = options.fallbacks_for(tier);
-    if configured.is_empty() || called.is_some() {
+    let configured = match (named, called) {
+        (Some(named), _) => named,
+        (None, Some(_)) => &[],
+        (None, None) => options.fallbacks_for(tier),
+    };
+    if configured.is_empty() {
         return Vec::new();
     }
     if model_id::is_auto_router(model) {
         notices.push(Notice::new(
             "fallbacks_left_out",
-            "the auto router chooses its own fallbacks, so those of the profile were left out",
+            "the auto router chooses its own fallbacks, so those that were named were left out",
         ));
         return Vec::new();
     }
@@ -110,45 +280,6 @@ fn fallback_models(
         .iter()
         .map(|id| model_id::wire_id(id).0.into_owned())
         .collect()
-}
-
-fn body(
-    options: &Options,
-    tier: Option<Tier>,
-    request: &ChatRequest,
-    model: &str,
-    fallbacks: &[String],
-    stream: bool,
-) -> Vec<u8> {
-    let messages = request.messages.get();
-    let mut body = Body(Vec::with_capacity(messages.len() + 256));
-    body.field("model", &model);
-    if !fallbacks.is_empty() && !request.parameters.contains_key("models") {
-        body.field("models", &fallbacks);
-    }
-    body.raw("messages", messages);
-    if stream {
-        body.field("stream", &true);
-    }
-    for (name, value) in options.parameters_for(tier) {
-        if !request.parameters.contains_key(&name) {
-            body.field(&name, &value);
-        }
-    }
-    for (name, value) in &request.parameters {
-        if name != "provider" {
-            body.raw(name, value.get());
-        }
-    }
-    let provider = provider(options, tier, &request.parameters);
-    if !provider.is_empty() {
-        body.field("provider", &provider);
-    }
-    let plugins = options.plugins_for(tier);
-    if !plugins.is_empty() && !request.parameters.contains_key("plugins") {
-        body.field("plugins", &plugins);
-    }
-    body.end()
 }
 
 /// The provider preferences: the call's over those of the options, field by field; what `privacy` demands is demanded
@@ -275,8 +406,10 @@ mod tests {
     }
 
     fn body_of(options: Value, request: &ChatRequest) -> String {
-        let prepared = prepare(&settings(options), request, false).expect("a good request");
-        String::from_utf8(prepared.body).expect("JSON is UTF-8")
+        let settings = settings(options);
+        let plan = plan(&settings, request, None).expect("a good request");
+        let body = plan.body(&settings.options, request, plan.window(0), Changes::default(), false);
+        String::from_utf8(body).expect("JSON is UTF-8")
     }
 
     const MESSAGES: &str = r#""messages":[{"role":"user","content":"Hello"}]"#;
@@ -351,9 +484,99 @@ mod tests {
     #[test]
     fn the_auto_router_gets_no_fallbacks_and_the_caller_is_told() {
         let options = json!({"model": "openrouter/auto", "fallbackModels": ["acme/spare"]});
-        let prepared = prepare(&settings(options), &hello(), true).expect("a good request");
-        assert!(!String::from_utf8_lossy(&prepared.body).contains("models"));
-        assert_eq!(prepared.notices[0].code, "fallbacks_left_out");
+        let plan = plan(&settings(options.clone()), &hello(), None).expect("a good request");
+        assert!(!body_of(options, &hello()).contains("models"));
+        assert_eq!(plan.notices[0].code, "fallbacks_left_out");
+    }
+
+    #[test]
+    fn a_chain_of_eleven_goes_out_in_three_requests_that_name_each_model_once() {
+        let fallbacks: Vec<String> = (1..=10).map(|n| format!("acme/spare-{n}")).collect();
+        let settings = settings(json!({"model": "acme/large", "fallbackModels": fallbacks}));
+        let plan = plan(&settings, &hello(), None).expect("a good request");
+        let mut asked = Vec::new();
+        for index in 0.. {
+            let window = plan.window(index);
+            if window.is_empty() {
+                break;
+            }
+            let body = plan.body(&settings.options, &hello(), window, Changes::default(), true);
+            let body: Value = serde_json::from_slice(&body).expect("JSON");
+            let others = body["models"].as_array().expect("a list").iter();
+            assert!(others.len() <= 3);
+            let models = others
+                .chain([&body["model"]])
+                .map(|id| id.as_str().expect("an id").to_owned());
+            asked.push(models.count());
+        }
+        assert_eq!((asked, plan.models.len()), (vec![4, 4, 3], 11));
+        assert_eq!(fallbacks_of(&settings, Tier::TextLarge), fallbacks);
+    }
+
+    #[test]
+    fn models_that_a_call_names_take_the_place_of_the_profiles() {
+        let options = json!({"model": "acme/large", "fallbackModels": ["acme/spare"]});
+        let mut request = hello();
+        let named = |json: &str| RawValue::from_string(json.to_owned()).expect("JSON");
+        request
+            .parameters
+            .insert("models".to_owned(), named(r#"["a/b", "acme/large", "c/d"]"#));
+        let body: Value = serde_json::from_str(&body_of(options.clone(), &request)).expect("JSON");
+        assert_eq!(
+            (&body["model"], &body["models"]),
+            (&json!("acme/large"), &json!(["a/b", "c/d"]))
+        );
+        for (json, message) in [
+            (
+                r#""a/b""#,
+                "expected `models` to be a list of model ids, found something else",
+            ),
+            (
+                r#"["1","2","3","4","5","6","7","8","9","10","11"]"#,
+                "expected at most 10 `models`, found 11",
+            ),
+        ] {
+            request.parameters.insert("models".to_owned(), named(json));
+            let error = plan(&settings(options.clone()), &request, None)
+                .err()
+                .expect("a refusal");
+            assert_eq!(error.message, message);
+        }
+    }
+
+    #[test]
+    fn fewer_tokens_replace_the_number_wherever_it_stands() {
+        let fewer = Changes { max_tokens: Some(7) };
+        let body = |options: Value, request: &ChatRequest| -> Value {
+            let settings = settings(options);
+            let plan = plan(&settings, request, None).expect("a good request");
+            let body = plan.body(&settings.options, request, plan.window(0), fewer, false);
+            serde_json::from_slice(&body).expect("JSON")
+        };
+        assert_eq!(body(json!({}), &hello())["max_tokens"], json!(7));
+        let by_profile = body(json!({"parameters": {"maxTokens": 900}}), &hello());
+        assert_eq!(by_profile["max_tokens"], json!(7));
+        let mut request = hello();
+        let number = RawValue::from_string("900".to_owned()).expect("JSON");
+        request.parameters.insert("max_completion_tokens".to_owned(), number);
+        let by_call = body(json!({}), &request);
+        assert_eq!(
+            (&by_call["max_completion_tokens"], by_call.get("max_tokens")),
+            (&json!(7), None)
+        );
+    }
+
+    #[test]
+    fn another_service_is_sent_nothing_that_only_this_one_knows() {
+        let options =
+            json!({"fallbackModels": ["a/b"], "providerPreferences": {"zdr": true}, "plugins": [{"id": "web"}]});
+        let settings = settings(options);
+        let plan = plan(&settings, &hello(), None).expect("a good request");
+        let body = plan.plain_body(&settings.options, &hello(), "large", Changes::default(), true);
+        assert_eq!(
+            String::from_utf8_lossy(&body),
+            format!(r#"{{"model":"large",{MESSAGES},"stream":true}}"#)
+        );
     }
 
     #[test]
@@ -364,7 +587,7 @@ mod tests {
                 app_name: Some(name.to_owned()),
                 ..Attribution::default()
             });
-            let prepared = prepare(&settings(options), &request, true).expect("a good request");
+            let prepared = plan(&settings(options), &request, None).expect("a good request");
             assert_eq!(prepared.headers["x-title"], prepared.headers["x-openrouter-title"]);
             prepared.headers["x-title"].to_str().expect("text").to_owned()
         };
@@ -380,7 +603,7 @@ mod tests {
     fn an_unknown_tier_is_refused_with_the_known_ones() {
         let mut request = hello();
         request.tier = Some("TEXT_HUGE".to_owned());
-        let error = prepare(&settings(json!({})), &request, true).err().expect("a refusal");
+        let error = plan(&settings(json!({})), &request, None).err().expect("a refusal");
         assert_eq!(error.message, "there is no tier `TEXT_HUGE`");
         assert!(error.hint().is_some_and(|hint| hint.contains("TEXT_LARGE")));
     }

@@ -5,19 +5,26 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use plugin_api::{Config, Error, ErrorKind, Problem};
 use reqwest::Url;
 use reqwest::header::HeaderValue;
 use serde::Deserialize;
 use serde_json::Value;
+use tokio::sync::Semaphore;
+use zeroize::Zeroizing;
 
 use crate::base_url::base_url_problem;
 use crate::client::client;
+use crate::gate::Gate;
 use crate::options::Options;
 
 /// The variables that may hold the key, in order.
 const KEY_VARIABLES: [&str; 2] = ["OPENROUTER_API_KEY", "OPENROUTER_KEY"];
+
+/// The variable that may hold the key of the second service.
+const SECONDARY_KEY_VARIABLE: &str = "OPENROUTER_SECONDARY_API_KEY";
 
 /// Where the service is unless somebody says otherwise.
 const DEFAULT_BASE_URL: &str = "https://openrouter.ai/api/v1";
@@ -26,25 +33,39 @@ const DEFAULT_BASE_URL: &str = "https://openrouter.ai/api/v1";
 pub struct Settings {
     pub options: Options,
     pub environment: BTreeMap<String, String>,
-    /// Without one the plugin still says what it would do; see [`Settings::key`].
-    key: Option<Key>,
+    /// Where calls go.
+    pub service: Service,
+    /// Where they go while that one cannot be reached.
+    pub secondary: Option<Service>,
+    /// Calls at once.
+    pub permits: Arc<Semaphore>,
+    /// Calls that wait for a permit.
+    pub n_waiting: Arc<AtomicU64>,
+}
+
+/// A service to ask, with the connections to it and what calls to it share.
+pub struct Service {
     /// Without a slash at its end.
     pub base_url: String,
     /// Where chat requests go: parsed once.
     pub chat_url: Url,
     pub client: reqwest::Client,
+    /// Without one the plugin still says what it would do; see [`Settings::key`].
+    pub key: Option<Key>,
+    pub gate: Arc<Gate>,
 }
 
 /// The key, in the two forms that it is needed in. It has no `Debug`.
 pub struct Key {
-    /// To look for it in texts that must not hold it.
-    pub secret: String,
+    /// To look for it in texts that must not hold it. Its memory is overwritten when it is no longer needed.
+    pub secret: Zeroizing<String>,
     /// `Bearer …`, marked as sensitive.
     pub header: HeaderValue,
 }
 
 impl Settings {
-    /// Reads and checks a configuration. A connection pool of `former` is kept where it still fits.
+    /// Reads and checks a configuration. What belongs to a service and a key is kept from `former` where it still fits:
+    /// connections, waits, the circuit.
     ///
     /// - Errors: `config` with every problem; `auth` for a key that cannot be one.
     pub fn from_config(config: &Config, former: Option<&Self>) -> Result<Arc<Self>, Error> {
@@ -52,21 +73,39 @@ impl Settings {
         let key = read_key(&config.environment, options.allow_any_key)?;
         let base_url = read_base_url(&options, &config.environment)?;
         let connect_ms = options.timeouts.connect_ms;
-        let client = match former {
-            Some(former) if former.base_url == base_url && former.options.timeouts.connect_ms == connect_ms => {
-                former.client.clone()
+        let keeps_connections = former.is_some_and(|former| former.options.timeouts.connect_ms == connect_ms);
+        let service = Service::new(
+            base_url,
+            key,
+            connect_ms,
+            former.map(|former| &former.service),
+            keeps_connections,
+        )?;
+        let secondary = match &options.secondary {
+            None => None,
+            Some(secondary) => {
+                let base_url = secondary.base_url.trim().trim_end_matches('/').to_owned();
+                let key = read_secondary_key(&config.environment)?;
+                let former = former.and_then(|former| former.secondary.as_ref());
+                Some(Service::new(base_url, key, connect_ms, former, keeps_connections)?)
             }
-            _ => client(&base_url, connect_ms)?,
         };
-        let chat_url = Url::parse(&format!("{base_url}/chat/completions"))
-            .map_err(|_| Error::new(ErrorKind::CONFIG, "the address of the service is not one"))?;
+        let (permits, n_waiting) = match former {
+            Some(former) if former.options.limits.concurrency == options.limits.concurrency => {
+                (Arc::clone(&former.permits), Arc::clone(&former.n_waiting))
+            }
+            _ => {
+                let at_once = usize::try_from(options.limits.concurrency).unwrap_or(Semaphore::MAX_PERMITS);
+                (Arc::new(Semaphore::new(at_once)), Arc::default())
+            }
+        };
         Ok(Arc::new(Self {
-            chat_url,
             options,
             environment: config.environment.clone(),
-            key,
-            base_url,
-            client,
+            service,
+            secondary,
+            permits,
+            n_waiting,
         }))
     }
 
@@ -74,7 +113,7 @@ impl Settings {
     ///
     /// - Errors: `auth` if there is none.
     pub fn key(&self) -> Result<&Key, Error> {
-        self.key.as_ref().ok_or_else(|| {
+        self.service.key.as_ref().ok_or_else(|| {
             let variable = KEY_VARIABLES[0];
             Error::new(
                 ErrorKind::AUTH,
@@ -82,6 +121,50 @@ impl Settings {
             )
             .with_hint("make a key at https://openrouter.ai/settings/keys and set the variable to it")
         })
+    }
+}
+
+impl Service {
+    fn new(
+        base_url: String,
+        key: Option<Key>,
+        connect_ms: u64,
+        former: Option<&Self>,
+        keeps_connections: bool,
+    ) -> Result<Self, Error> {
+        let former = former.filter(|former| former.base_url == base_url);
+        let client = match former {
+            Some(former) if keeps_connections => former.client.clone(),
+            _ => client(&base_url, connect_ms)?,
+        };
+        let secret = |key: &Option<Key>| key.as_ref().map(|key| key.secret.clone());
+        let gate = match former {
+            Some(former) if secret(&former.key) == secret(&key) => Arc::clone(&former.gate),
+            _ => Arc::default(),
+        };
+        let chat_url = Url::parse(&format!("{base_url}/chat/completions"))
+            .map_err(|_| Error::new(ErrorKind::CONFIG, "the address of the service is not one"))?;
+        Ok(Self {
+            base_url,
+            chat_url,
+            client,
+            key,
+            gate,
+        })
+    }
+
+    /// The key's text, for taking it out of what must not hold it; empty without a key.
+    pub fn secret(&self) -> &str {
+        self.key.as_ref().map_or("", |key| key.secret.as_str())
+    }
+
+    /// The host and port, for people: without a path, which might say more than a log should.
+    pub fn host(&self) -> &str {
+        let rest = self
+            .base_url
+            .split_once("://")
+            .map_or(&*self.base_url, |(_, rest)| rest);
+        rest.split('/').next().unwrap_or(rest)
     }
 }
 
@@ -171,14 +254,37 @@ fn read_key(environment: &BTreeMap<String, String>, any_form: bool) -> Result<Op
             "is it the key of another service? If it is right as it is: `allowAnyKey` in the profile allows it",
         );
     }
-    let Ok(mut header) = HeaderValue::from_str(&format!("Bearer {trimmed}")) else {
-        return refused("it cannot be sent in a header", "copy it again");
+    match key(trimmed) {
+        Some(key) => Ok(Some(key)),
+        None => refused("it cannot be sent in a header", "copy it again"),
+    }
+}
+
+/// The key of the second service, whose form nobody here knows.
+fn read_secondary_key(environment: &BTreeMap<String, String>) -> Result<Option<Key>, Error> {
+    let value = environment.get(SECONDARY_KEY_VARIABLE).map(|value| value.trim());
+    let Some(value) = value.filter(|value| !value.is_empty()) else {
+        return Ok(None);
     };
+    let refused = || {
+        let message =
+            format!("the key in `{SECONDARY_KEY_VARIABLE}` cannot be one: it has blanks or characters that no key has");
+        Error::new(ErrorKind::AUTH, message).with_hint("copy it again, in one piece")
+    };
+    if value.contains(|letter: char| !letter.is_ascii_graphic()) {
+        return Err(refused());
+    }
+    key(value).map(Some).ok_or_else(refused)
+}
+
+fn key(secret: &str) -> Option<Key> {
+    let text = Zeroizing::new(format!("Bearer {secret}"));
+    let mut header = HeaderValue::from_str(&text).ok()?;
     header.set_sensitive(true);
-    Ok(Some(Key {
-        secret: trimmed.to_owned(),
+    Some(Key {
+        secret: Zeroizing::new(secret.to_owned()),
         header,
-    }))
+    })
 }
 
 fn read_base_url(options: &Options, environment: &BTreeMap<String, String>) -> Result<String, Error> {
@@ -265,7 +371,13 @@ mod tests {
             ("OPENROUTER_KEY", "sk-or-v1-abc"),
             ("OPENROUTER_BASE_URL", "http://127.0.0.1:1/v1/"),
         ];
-        let url = |options| settings(options, &environment).expect("good settings").base_url.clone();
+        let url = |options| {
+            settings(options, &environment)
+                .expect("good settings")
+                .service
+                .base_url
+                .clone()
+        };
         assert_eq!(url(json!({})), "http://127.0.0.1:1/v1");
         assert_eq!(
             url(json!({"baseUrl": "https://eu.openrouter.ai/api/v1"})),

@@ -1,1 +1,380 @@
 //! Keeps what calls cost within the budget of the profile.
+//!
+//! Before a call its greatest cost is estimated and set aside, so that calls at the same time cannot spend the same money;
+//! after it, the bill takes its place. What cannot be known counts as what it may be at most. Without a budget
+//! nothing is asked, read or written.
+
+mod message;
+pub mod money;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use plugin_api::{Error, Notice};
+
+use crate::catalogue::{Catalogue, Model, Store};
+use crate::ledger::{self, Hold, Ledger};
+use crate::policy::{Budget, OnExceed};
+use crate::preferences::Price;
+use crate::settings::Settings;
+use crate::spend::money::Usd;
+
+/// The tokens that an answer may have where neither the call nor the catalogue says it.
+const UNKNOWN_MAX_TOKENS: u64 = 8192;
+
+/// The account of one plugin: all of its calls draw on it.
+#[derive(Default)]
+pub struct Guard {
+    account: Arc<Mutex<Account>>,
+}
+
+#[derive(Default)]
+struct Account {
+    /// Since the plugin began.
+    spent: Usd,
+    /// What calls under way may cost.
+    reserved: Usd,
+    ledger: Option<Arc<Ledger>>,
+}
+
+/// What a call that wants to be sent is.
+#[derive(Debug, Clone, Copy)]
+pub struct Ask<'a> {
+    /// Every model that may serve it, by its id on the wire.
+    pub models: &'a [String],
+    /// The length of what the models are to read, as JSON: messages, and tools where there are any.
+    pub message_bytes: usize,
+    /// The most tokens of the answer, where the call says it.
+    pub max_tokens: Option<u64>,
+    /// Whether this is the call that an earlier admission put in the place of a dearer one.
+    pub stepped_down: bool,
+}
+
+/// How a call may go on. Without a budget everything in it is `None`.
+#[derive(Debug, Default)]
+pub struct Admission {
+    /// What was set aside for the call.
+    pub reservation: Option<Reservation>,
+    /// What the caller should know.
+    pub notice: Option<Notice>,
+    /// The tier that is to be asked instead; nothing was set aside then.
+    pub step_down: Option<String>,
+}
+
+/// The money that is set aside for a call under way. One that is dropped counts as spent, because the call may have been
+/// billed.
+pub struct Reservation {
+    account: Arc<Mutex<Account>>,
+    amount: Usd,
+    hold: Option<(Arc<Ledger>, Hold)>,
+    model: String,
+    is_open: bool,
+}
+
+impl Guard {
+    /// Sets aside what a call may cost, or says why it must not be sent.
+    ///
+    /// - Errors: `spend_limit` where the call might cost more than is left, or where nobody knows what it might cost; `config`
+    ///   for a ledger that cannot be used; what keeps the catalogue from being fetched.
+    pub async fn admit(&self, settings: &Settings, catalogue: &Store, ask: Ask<'_>) -> Result<Admission, Error> {
+        self.admit_at(settings, catalogue, ask, SystemTime::now()).await
+    }
+
+    async fn admit_at(
+        &self,
+        settings: &Settings,
+        catalogue: &Store,
+        ask: Ask<'_>,
+        now: SystemTime,
+    ) -> Result<Admission, Error> {
+        let Some(budget) = &settings.options.budget else {
+            return Ok(Admission::default());
+        };
+        let limits = Limits::of(budget);
+        if limits == Limits::default() {
+            return Ok(Admission::default());
+        }
+        let estimate = match catalogue.catalogue(settings).await {
+            Ok(catalogue) => Estimate::of(&catalogue, &ask),
+            Err(cause) => Err(message::no_prices(cause)),
+        };
+        let estimate = match (estimate, &budget.on_exceed) {
+            (Ok(estimate), _) => estimate,
+            (Err(problem), OnExceed::Warn) => {
+                // Nothing can be set aside, but the bill still counts.
+                let mut admission = self.reserve(budget, &limits, &Estimate::default(), &ask, now)?;
+                admission.notice = Some(message::unchecked(&problem));
+                return Ok(admission);
+            }
+            (Err(problem), OnExceed::StepDownTo(tier)) if !ask.stepped_down => {
+                return Ok(step_down(tier, &problem));
+            }
+            (Err(problem), _) => return Err(problem),
+        };
+        self.reserve(budget, &limits, &estimate, &ask, now)
+    }
+
+    /// Decides, and sets aside, in one step that no other call comes between.
+    fn reserve(
+        &self,
+        budget: &Budget,
+        limits: &Limits,
+        estimate: &Estimate,
+        ask: &Ask<'_>,
+        now: SystemTime,
+    ) -> Result<Admission, Error> {
+        let model = ask.models.first().map_or("", String::as_str);
+        let mut account = lock(&self.account);
+        let mut notice = None;
+        let ledger = match limits.day {
+            Some(_) => or_notice(account.ledger(budget), budget, &mut notice)?,
+            None => None,
+        };
+        let mut today = match &ledger {
+            Some(ledger) => or_notice(ledger.today(now), budget, &mut notice)?,
+            None => None,
+        };
+        let spent = Spent {
+            session: account.spent.plus(account.reserved),
+            day: today.as_ref().map_or(Usd::ZERO, ledger::Today::committed),
+        };
+        if let Decision::Exceeds(exceeded) = decide(limits, estimate.most, spent) {
+            let problem = message::exceeds(estimate, &exceeded);
+            match &budget.on_exceed {
+                OnExceed::Warn => notice = Some(message::sent_all_the_same(&problem)),
+                OnExceed::StepDownTo(tier) if !ask.stepped_down => return Ok(step_down(tier, &problem)),
+                OnExceed::Refuse | OnExceed::StepDownTo(_) => return Err(problem),
+            }
+        }
+        let hold = match &mut today {
+            Some(today) => or_notice(today.hold(estimate.most, model), budget, &mut notice)?,
+            None => None,
+        };
+        drop(today);
+        account.reserved = account.reserved.plus(estimate.most);
+        let reservation = Reservation {
+            account: Arc::clone(&self.account),
+            amount: estimate.most,
+            hold: ledger.zip(hold),
+            model: model.to_owned(),
+            is_open: true,
+        };
+        Ok(Admission {
+            reservation: Some(reservation),
+            notice,
+            step_down: None,
+        })
+    }
+}
+
+impl Account {
+    /// The ledger that the budget names.
+    fn ledger(&mut self, budget: &Budget) -> Result<Arc<Ledger>, Error> {
+        let folder = ledger::folder(budget.ledger.as_deref())?;
+        if let Some(ledger) = self.ledger.as_ref().filter(|ledger| ledger.folder() == folder) {
+            return Ok(Arc::clone(ledger));
+        }
+        let ledger = Arc::new(Ledger::new(folder));
+        self.ledger = Some(Arc::clone(&ledger));
+        Ok(ledger)
+    }
+}
+
+impl Reservation {
+    /// Books what the call was billed, in US dollars; the estimate if that is unknown.
+    pub fn settle(mut self, billed_usd: Option<&str>) {
+        match billed_usd.and_then(Usd::parse) {
+            Some(usd) => self.close(usd, false),
+            None => self.close(self.amount, true),
+        }
+    }
+
+    /// Gives back what was set aside for a call that cannot have been billed.
+    pub fn release(mut self) {
+        self.close(Usd::ZERO, false);
+    }
+
+    fn close(&mut self, usd: Usd, estimated: bool) {
+        self.is_open = false;
+        let mut account = lock(&self.account);
+        account.reserved = account.reserved.minus(self.amount);
+        account.spent = account.spent.plus(usd);
+        drop(account);
+        if let Some((ledger, hold)) = &self.hold
+            && let Err(error) = ledger.book(hold, usd, estimated, &self.model, SystemTime::now())
+        {
+            // The call is over, so nobody can be told; what it held stays held, which is no less than its bill.
+            tracing::warn!("a bill was not written down: {error}");
+        }
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        if self.is_open {
+            self.close(self.amount, true);
+        }
+    }
+}
+
+impl fmt::Debug for Reservation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Reservation(${})", self.amount)
+    }
+}
+
+fn lock(account: &Mutex<Account>) -> MutexGuard<'_, Account> {
+    account.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What the ledger gave. Its failure ends the call, or is a notice where the budget only warns.
+fn or_notice<T>(result: Result<T, Error>, budget: &Budget, notice: &mut Option<Notice>) -> Result<Option<T>, Error> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(problem) if budget.on_exceed == OnExceed::Warn => {
+            *notice = Some(message::unchecked(&problem));
+            Ok(None)
+        }
+        Err(problem) => Err(problem),
+    }
+}
+
+fn step_down(tier: &str, problem: &Error) -> Admission {
+    Admission {
+        notice: Some(message::stepped_down(tier, problem)),
+        step_down: Some(tier.to_owned()),
+        reservation: None,
+    }
+}
+
+/// The greatest cost of a call.
+///
+/// It is the dearest of the models that may serve: the prompt, the longest answer, the request itself, at the catalogue's
+/// prices. A token is taken to have three bytes of JSON, which for ordinary text is too few and so counts too many tokens.
+/// An image that is given by its address, a web search and a provider that is dearer than the catalogue says are not in it.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Estimate {
+    most: Usd,
+    /// What each model costs, so that the greatest number of tokens that fits can be found.
+    costs: Vec<Cost>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Cost {
+    /// Whatever the length of the answer.
+    fixed: Usd,
+    per_token: Usd,
+}
+
+impl Estimate {
+    /// - Errors: `spend_limit` for a model without a known price.
+    fn of(catalogue: &Catalogue, ask: &Ask<'_>) -> Result<Self, Error> {
+        let prompt_tokens = u64::try_from(ask.message_bytes.div_ceil(3)).unwrap_or(u64::MAX);
+        if ask.models.is_empty() {
+            return Err(message::unknown_price("the account's default model"));
+        }
+        let mut estimate = Self::default();
+        for id in ask.models {
+            let priced = catalogue.find(id).and_then(|model| cost_of(model, prompt_tokens));
+            let (cost, model_tokens) = priced.ok_or_else(|| message::unknown_price(&format!("`{id}`")))?;
+            let tokens = ask.max_tokens.or(model_tokens).unwrap_or(UNKNOWN_MAX_TOKENS);
+            estimate.most = estimate.most.max(cost.fixed.plus(cost.per_token.times(tokens)));
+            estimate.costs.push(cost);
+        }
+        Ok(estimate)
+    }
+
+    /// The longest answer that `left` suffices for with each of the models; `None` where its length does not matter, or
+    /// nothing is left for an answer.
+    fn tokens_for(&self, left: Usd) -> Option<u64> {
+        if self.costs.iter().any(|cost| cost.fixed > left) {
+            return None;
+        }
+        let tokens = |cost: &Cost| left.minus(cost.fixed).holds(cost.per_token);
+        self.costs.iter().filter_map(tokens).min().filter(|tokens| *tokens > 0)
+    }
+}
+
+/// What a model costs, and the length of its longest answer.
+fn cost_of(model: &Model, prompt_tokens: u64) -> Option<(Cost, Option<u64>)> {
+    let (prompt, completion) = model.greatest_prices(prompt_tokens)?;
+    let cost = Cost {
+        fixed: prompt.times(prompt_tokens).plus(model.request_price?),
+        per_token: completion,
+    };
+    Some((cost, model.max_completion_tokens))
+}
+
+/// What may be spent; `None` is no limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Limits {
+    request: Option<Usd>,
+    session: Option<Usd>,
+    day: Option<Usd>,
+}
+
+impl Limits {
+    fn of(budget: &Budget) -> Self {
+        Self {
+            request: budget.per_request_usd.as_ref().map(usd_of),
+            session: budget.per_session_usd.as_ref().map(usd_of),
+            day: budget.per_day_usd.as_ref().map(usd_of),
+        }
+    }
+}
+
+fn usd_of(price: &Price) -> Usd {
+    // A price is a decimal number by its type; were it none, nothing may be spent.
+    Usd::parse(price.as_str()).unwrap_or(Usd::ZERO)
+}
+
+/// What was spent, with what calls under way may cost.
+#[derive(Debug, Clone, Copy, Default)]
+struct Spent {
+    session: Usd,
+    day: Usd,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Decision {
+    Go,
+    Exceeds(Exceeded),
+}
+
+/// A limit that a call might pass.
+#[derive(Debug, PartialEq, Eq)]
+struct Exceeded {
+    which: Which,
+    limit: Usd,
+    left: Usd,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Which {
+    Request,
+    Session,
+    Day,
+}
+
+/// Whether a call that may cost `most` may be sent. Of several limits that it might pass, the one that leaves the least is
+/// named, because what fits there fits everywhere.
+fn decide(limits: &Limits, most: Usd, spent: Spent) -> Decision {
+    let rows = [
+        (Which::Request, limits.request, Usd::ZERO),
+        (Which::Session, limits.session, spent.session),
+        (Which::Day, limits.day, spent.day),
+    ];
+    let exceeded = rows.into_iter().filter_map(|(which, limit, spent)| {
+        let limit = limit?;
+        let left = limit.minus(spent);
+        (most > left).then_some(Exceeded { which, limit, left })
+    });
+    match exceeded.min_by_key(|exceeded| exceeded.left) {
+        Some(exceeded) => Decision::Exceeds(exceeded),
+        None => Decision::Go,
+    }
+}
+
+#[cfg(test)]
+mod tests;

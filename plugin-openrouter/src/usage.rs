@@ -59,7 +59,7 @@ pub fn from_raw(raw: RawUsage<'_>) -> Option<Usage> {
 }
 
 /// A JSON number, or a text that holds one, as a decimal without an exponent; `None` for anything else.
-fn decimal(json: &str) -> Option<String> {
+pub fn decimal(json: &str) -> Option<String> {
     let number = json.trim_matches('"');
     let (sign, unsigned) = number.strip_prefix('-').map_or(("", number), |rest| ("-", rest));
     let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {

@@ -173,7 +173,7 @@ fn an_error_in_the_middle_is_no_success_and_keeps_what_had_arrived() {
 
 #[test]
 fn every_kind_of_failure_has_its_exit_code() {
-    let bench = Bench::new();
+    let bench = Bench::with_profile(&profile(r#""retry": {"attempts": 1}"#));
     let codes = [
         (400, 7),
         (401, 4),
@@ -224,7 +224,7 @@ fn every_kind_of_failure_has_its_exit_code() {
 
 #[test]
 fn a_wait_that_the_service_asks_for_is_told() {
-    let bench = Bench::new();
+    let bench = Bench::with_profile(&profile(r#""retry": {"attempts": 1}"#));
     let failure = Failure {
         retry_after_s: Some(7),
         ..Failure::status(429)

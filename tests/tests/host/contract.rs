@@ -21,7 +21,7 @@ fn every_built_in_model_of_the_stand_in_answers_as_described() {
     let service = service();
     let plugin = plugin(
         &service,
-        json!({"timeouts": {"firstTokenMs": 300, "idleMs": 300, "totalMs": 3000}}),
+        json!({"retry": {"attempts": 1}, "timeouts": {"firstTokenMs": 300, "idleMs": 300, "totalMs": 3000}}),
     );
     let mut asked = 0;
     for (id, _) in built_in_models() {

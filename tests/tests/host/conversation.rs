@@ -172,7 +172,7 @@ fn ctrl_c_stops_the_answer_and_not_the_conversation() {
 
 #[test]
 fn a_failed_question_can_be_asked_again() {
-    let bench = Bench::with_profile(&profile(r#""model": "sandbox/fails-once""#));
+    let bench = Bench::with_profile(&profile(r#""model": "sandbox/fails-once", "retry": {"attempts": 1}"#));
     let mut typist = conversation(&bench);
     typist.types("Hello");
     typist.sees("error: the service answered");

@@ -1,0 +1,72 @@
+//! Nonsense in, the same nonsense in pieces in: both give the same events, and neither panics or hoards.
+//!
+//! Every input is a stream, so that the golden streams are a corpus as they are. Its last bytes say as well into how
+//! long pieces it is cut; behind a `[DONE]` they say nothing else.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use plugin_api::ChatEvent;
+use plugin_openrouter::golden::{Pace, Played, play};
+
+/// The bytes at an input's end that say how long its pieces are.
+const CUTS: usize = 8;
+
+/// What an answer may hold beside the words of the stream: ids, notices and the like, in bytes.
+const SLACK_BYTES: usize = 1024;
+
+fuzz_target!(|stream: &[u8]| {
+    let whole = play([stream], Pace::AtOnce);
+    for pace in [Pace::AtOnce, Pace::Late] {
+        assert!(play(pieces(stream), pace) == whole, "the events depend on the pieces");
+    }
+    check(&whole, stream.len());
+});
+
+/// The stream, cut into pieces.
+fn pieces(stream: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = stream;
+    let mut lengths = stream[stream.len().saturating_sub(CUTS)..].iter().cycle();
+    std::iter::from_fn(move || {
+        // An empty piece now and then, as long as the next one is not.
+        let length = usize::from(*lengths.next()? % 64).max(usize::from(rest.len() % 2 == 0));
+        let (piece, after) = rest.split_at(length.min(rest.len()));
+        let is_over = rest.is_empty();
+        rest = after;
+        (!is_over).then_some(piece)
+    })
+}
+
+/// What holds of every answer.
+fn check(played: &Played, stream_bytes: usize) {
+    let ends = played
+        .events
+        .iter()
+        .filter(|event| matches!(event, ChatEvent::Done(_)))
+        .count();
+    let is_last = matches!(played.events.last(), Some(ChatEvent::Done(_)));
+    let is_whole = played.error.is_none();
+    assert!(
+        is_whole == is_last && ends == usize::from(is_whole),
+        "an answer ends once, or with an error"
+    );
+    if let Some(error) = &played.error {
+        let partial_text = error.details.partial_text.as_deref().unwrap_or_default();
+        assert!(partial_text == played.text(), "an error keeps the text");
+    }
+    let held_bytes: usize = played.events.iter().map(held_bytes).sum();
+    // A byte that is no text becomes U+FFFD, which has three.
+    assert!(
+        held_bytes <= 3 * stream_bytes + SLACK_BYTES,
+        "events hold more than was sent"
+    );
+    assert!(played.events.len() <= stream_bytes + 2, "more events than bytes");
+}
+
+fn held_bytes(event: &ChatEvent) -> usize {
+    match event {
+        ChatEvent::Text(text) | ChatEvent::Reasoning(text) | ChatEvent::KeepAlive(text) => text.len(),
+        ChatEvent::ToolCall(call) => call.id.len() + call.name.len() + call.arguments.len(),
+        _ => 0,
+    }
+}

@@ -1,0 +1,233 @@
+//! An answer on its way to the host: what has arrived is understood on the thread that polls, and leaves at once.
+//!
+//! In: what [`crate::intake`] took off the network. Out: events, the last of which is the end. Before an answer begins, the
+//! reading task keeps the time limits, because it may try again; from then on they are kept here, and only while the host
+//! waits: a host that is slow to poll is never taken for a service that is silent. One timer serves all limits; it is set
+//! again when it fires too early, not with every event.
+
+use std::collections::VecDeque;
+use std::future::Future as _;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use futures_core::Stream;
+use plugin_api::{ChatEvent, Error};
+use tokio::runtime::Handle;
+use tokio::time::Sleep;
+
+use crate::call::Closing;
+use crate::decode::Decoder;
+use crate::failure;
+use crate::http::{Clock, Due};
+use crate::intake::{Arrived, End, Intake};
+
+/// Reads without an event after which the thread is given back.
+const MAX_FRUITLESS_READS: u32 = 32;
+
+/// The events of one answer.
+pub struct Answer {
+    /// `None` once the answer has ended, well or not.
+    intake: Option<Intake<Box<Begun>>>,
+    /// What is told before the answer begins, and what is told last.
+    ready: VecDeque<ChatEvent>,
+    /// Told when the events before it are gone.
+    failure: Option<Error>,
+    begun: Option<Box<Begun>>,
+    /// The plugin's runtime.
+    runtime: Handle,
+}
+
+/// An answer that has begun.
+pub struct Begun {
+    pub decoder: Decoder,
+    pub limits: Limits,
+    /// What remains to be done when it ends.
+    pub closing: Closing,
+}
+
+impl Answer {
+    /// The answer that `intake` brings.
+    pub fn new(intake: Intake<Box<Begun>>, runtime: Handle) -> Self {
+        Self {
+            intake: Some(intake),
+            ready: VecDeque::new(),
+            failure: None,
+            begun: None,
+            runtime,
+        }
+    }
+
+    fn next_event(&mut self) -> Option<Result<ChatEvent, Error>> {
+        if let Some(event) = self.ready.pop_front() {
+            return Some(Ok(event));
+        }
+        if let Some(begun) = &mut self.begun {
+            if let Some(event) = begun.decoder.ready.pop_front() {
+                return Some(Ok(event));
+            }
+            if let Some(end) = begun.decoder.end.take() {
+                let begun = self.begun.take()?;
+                let intake = self.intake.take();
+                return Some(match begun.closing.close(end, &begun.limits) {
+                    Ok(done) => {
+                        intake.into_iter().for_each(Intake::drain);
+                        Ok(ChatEvent::Done(Box::new(done)))
+                    }
+                    Err(error) => Err(error),
+                });
+            }
+        }
+        self.failure.take().map(Err)
+    }
+
+    fn take(&mut self, arrived: Arrived<Box<Begun>>) {
+        match (arrived, &mut self.begun) {
+            (Arrived::Events(events), _) => self.ready.extend(events),
+            (Arrived::Begun(mut begun), _) => {
+                begun.decoder.read();
+                self.begun = Some(begun);
+            }
+            (Arrived::Pieces(pieces), Some(begun)) => {
+                for piece in pieces {
+                    begun.decoder.push(&piece);
+                    begun.decoder.read();
+                }
+                begun.limits.heard(begun.decoder.take_n_data() > 0);
+                if let Some(error) = begun.limits.total_passed() {
+                    begun.decoder.fail(error);
+                }
+            }
+            (Arrived::Ended(End::Whole), Some(begun)) => begun.decoder.read_end(),
+            (Arrived::Ended(End::Broken(cause)), Some(begun)) => begun.decoder.fail(failure::from_body(&cause)),
+            (Arrived::Ended(End::Failed(error)), Some(begun)) => begun.decoder.fail(error),
+            (Arrived::Ended(End::Failed(error)), None) => {
+                self.intake = None;
+                self.failure = Some(error);
+            }
+            // Bytes come only after a beginning.
+            (Arrived::Pieces(_) | Arrived::Ended(_), None) => self.intake = None,
+        }
+    }
+}
+
+impl Stream for Answer {
+    type Item = Result<ChatEvent, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        let mut fruitless_reads = 0;
+        loop {
+            if let Some(event) = this.next_event() {
+                return Poll::Ready(Some(event));
+            }
+            let Some(intake) = &mut this.intake else {
+                return Poll::Ready(None);
+            };
+            match intake.poll(context) {
+                Poll::Ready(arrived) => {
+                    this.take(arrived);
+                    fruitless_reads += 1;
+                    if fruitless_reads > MAX_FRUITLESS_READS && this.ready.is_empty() && this.failure.is_none() {
+                        // A flood without events must not keep the host's thread from everything else.
+                        context.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
+                }
+                Poll::Pending => match &mut this.begun {
+                    None => return Poll::Pending,
+                    Some(begun) => match begun.limits.poll(context, &this.runtime) {
+                        Poll::Pending => return Poll::Pending,
+                        Poll::Ready(error) => begun.decoder.fail(error),
+                    },
+                },
+            }
+        }
+    }
+}
+
+/// The time limits of an answer that has begun.
+pub struct Limits {
+    clock: Clock,
+    /// From the beginning of the call to the first token.
+    pub first_token: Duration,
+    /// Since when the host has been waiting for the next piece.
+    waiting_since: Option<Instant>,
+    /// How long it has waited in all since the last data.
+    waited_for_data: Duration,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Limits {
+    /// The limits of an answer whose first token has just come.
+    pub fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            first_token: clock.begun.elapsed(),
+            waiting_since: None,
+            waited_for_data: Duration::ZERO,
+            timer: None,
+        }
+    }
+
+    /// Since the beginning of the call.
+    pub fn elapsed(&self) -> Duration {
+        self.clock.begun.elapsed()
+    }
+
+    /// Something has arrived, with data in it or only as a sign of life.
+    fn heard(&mut self, is_data: bool) {
+        let waited = self
+            .waiting_since
+            .take()
+            .map_or(Duration::ZERO, |since| since.elapsed());
+        self.waited_for_data = if is_data {
+            Duration::ZERO
+        } else {
+            self.waited_for_data + waited
+        };
+    }
+
+    /// The next moment at which the answer is late, and what is to be said then.
+    fn due(&self, waiting_since: Instant) -> Due {
+        let progress_ms = self.clock.timeouts.progress_ms;
+        let left = Duration::from_millis(progress_ms).saturating_sub(self.waited_for_data);
+        let progress = Due {
+            at: waiting_since + left,
+            what: "the answer did not go on",
+            limit_ms: progress_ms,
+            option: "progressMs",
+        };
+        self.clock.idle(waiting_since).or(progress).or(self.clock.total())
+    }
+
+    /// The error of the total time, once it has passed: it holds also while there is always something to read.
+    fn total_passed(&self) -> Option<Error> {
+        let total = self.clock.total();
+        (Instant::now() >= total.at).then(|| total.error())
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>, runtime: &Handle) -> Poll<Error> {
+        let waiting_since = *self.waiting_since.get_or_insert_with(Instant::now);
+        let due = self.due(waiting_since);
+        let timer = self.timer.get_or_insert_with(|| {
+            // The host polls on a thread of its own, where a timer has to be told whose it is. Once made, it knows.
+            let _entered = runtime.enter();
+            Box::pin(tokio::time::sleep_until(due.at.into()))
+        });
+        while timer.as_mut().poll(context).is_ready() {
+            if Instant::now() >= due.at {
+                return Poll::Ready(due.error());
+            }
+            timer.as_mut().reset(due.at.into());
+        }
+        // A limit that has become shorter is not waited for with the longer one's timer.
+        if timer.deadline() > due.at.into() {
+            timer.as_mut().reset(due.at.into());
+            if timer.as_mut().poll(context).is_ready() {
+                return Poll::Ready(due.error());
+            }
+        }
+        Poll::Pending
+    }
+}

@@ -1,0 +1,213 @@
+//! How much may still be spent.
+
+use plugin_api::{Account, Error, Finding, FindingStatus};
+
+use super::{failed, ok, skipped, unknown_for, warning};
+use crate::account::Known;
+
+const CREDITS_PAGE: &str = "https://openrouter.ai/settings/credits";
+
+/// US dollars of which more is enough, and of which less is hardly any.
+const ENOUGH_USD: f64 = 5.0;
+const LITTLE_USD: f64 = 1.0;
+
+/// Everything about the account.
+pub fn findings(known: &Result<Known, Error>) -> Vec<Finding> {
+    match known {
+        Ok(known) => vec![credit(&known.account), free_tier(&known.account)],
+        Err(error) => {
+            let why = unknown_for(error);
+            vec![skipped("credit", why.clone()), skipped("free_tier", why)]
+        }
+    }
+}
+
+/// What the key may still spend and what the account has: whichever is less decides.
+fn credit(account: &Account) -> Finding {
+    let id = "credit";
+    let remaining = account.remaining_usd.as_deref();
+    let balance = account.balance_usd.as_deref();
+    let of_key = match (remaining, account.limit_usd.as_deref()) {
+        (Some(remaining), Some(limit)) => {
+            let reset = account.limit_reset.as_ref().map(|reset| format!(", {reset}"));
+            let reset = reset.unwrap_or_default();
+            format!("the key has {} left of {}{reset}", dollars(remaining), dollars(limit))
+        }
+        (Some(remaining), None) => format!("the key has {} left", dollars(remaining)),
+        (None, Some(limit)) => format!("the key may spend {}, of which an unknown part is left", dollars(limit)),
+        (None, None) => "the key has no limit of its own".to_owned(),
+    };
+    let of_account = match balance {
+        Some(balance) => format!("the account has {}", dollars(balance)),
+        None => "what the account has is not told to this key".to_owned(),
+    };
+    let summary = format!("{of_key}; {of_account}");
+    let key_status = remaining.map_or(FindingStatus::Ok, judge);
+    let account_status = balance.map_or(FindingStatus::Ok, judge);
+    let remedy = match severity(account_status) >= severity(key_status) {
+        true => format!("add credit at {CREDITS_PAGE}"),
+        false => "raise the key's limit at https://openrouter.ai/settings/keys".to_owned(),
+    };
+    match severity(key_status).max(severity(account_status)) {
+        0 => ok(id, summary),
+        1 => warning(id, summary, remedy),
+        _ => failed(id, summary, remedy),
+    }
+}
+
+/// Above five dollars all is well; below one it is not.
+fn judge(amount_usd: &str) -> FindingStatus {
+    // It is judged here and counted nowhere, so a binary fraction is near enough.
+    match amount_usd.parse::<f64>() {
+        Ok(amount) if amount > ENOUGH_USD => FindingStatus::Ok,
+        Ok(amount) if amount >= LITTLE_USD => FindingStatus::Warning,
+        Ok(_) => FindingStatus::Failed,
+        Err(_) => FindingStatus::Skipped,
+    }
+}
+
+fn severity(status: FindingStatus) -> u8 {
+    match status {
+        FindingStatus::Ok | FindingStatus::Skipped => 0,
+        FindingStatus::Warning => 1,
+        FindingStatus::Failed => 2,
+    }
+}
+
+/// What free models allow, which depends on whether something was ever bought.
+///
+/// - Source: OpenRouter docs, `api_reference/limits`.
+fn free_tier(account: &Account) -> Finding {
+    let id = "free_tier";
+    match account.is_free_tier {
+        Some(true) => warning(
+            id,
+            "nothing was ever bought, so only `:free` models answer: 20 requests a minute, 50 a day",
+            format!("add credit at {CREDITS_PAGE}; from 10 dollars on, `:free` models take 1000 requests a day"),
+        ),
+        Some(false) => ok(
+            id,
+            "credit was bought; `:free` models take 20 requests a minute, 1000 a day from 10 dollars on, else 50",
+        ),
+        None => skipped(id, "not known: the service did not say"),
+    }
+}
+
+/// A decimal as dollars and whole cents, never more than it is; what is below a cent is shown as it stands.
+pub fn dollars(amount: &str) -> String {
+    let (sign, unsigned) = amount.strip_prefix('-').map_or(("", amount), |rest| ("-", rest));
+    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+    let cents: String = fraction.chars().chain("00".chars()).take(2).collect();
+    if whole == "0" && cents == "00" && !fraction.is_empty() {
+        return format!("{sign}${unsigned}");
+    }
+    format!("{sign}${whole}.{cents}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::kit::line;
+
+    fn account(limit: Option<&str>, remaining: Option<&str>, balance: Option<&str>) -> Account {
+        Account {
+            limit_usd: limit.map(str::to_owned),
+            remaining_usd: remaining.map(str::to_owned),
+            balance_usd: balance.map(str::to_owned),
+            ..Account::default()
+        }
+    }
+
+    #[test]
+    fn more_than_five_dollars_is_enough_and_less_than_one_is_not() {
+        let rows = [
+            ("1000000", FindingStatus::Ok),
+            ("5.01", FindingStatus::Ok),
+            ("5", FindingStatus::Warning),
+            ("1.000", FindingStatus::Warning),
+            ("0.99", FindingStatus::Failed),
+            ("0", FindingStatus::Failed),
+            ("-3.5", FindingStatus::Failed),
+        ];
+        for (amount, expected) in rows {
+            assert_eq!(judge(amount), expected, "{amount}");
+        }
+    }
+
+    #[test]
+    fn whichever_is_less_of_key_and_account_decides() {
+        let rows = [
+            (
+                account(Some("100"), Some("74.5"), Some("24.99986")),
+                "ok credit: the key has $74.50 left of $100.00; the account has $24.99",
+            ),
+            (
+                account(Some("10"), Some("2"), Some("50")),
+                "warning credit: the key has $2.00 left of $10.00; the account has $50.00 | raise the key's limit at \
+                 https://openrouter.ai/settings/keys",
+            ),
+            (
+                account(Some("10"), Some("2"), Some("-0.004")),
+                "failed credit: the key has $2.00 left of $10.00; the account has -$0.004 | add credit at \
+                 https://openrouter.ai/settings/credits",
+            ),
+            (
+                account(None, None, None),
+                "ok credit: the key has no limit of its own; what the account has is not told to this key",
+            ),
+            (
+                account(Some("10"), None, None),
+                "ok credit: the key may spend $10.00, of which an unknown part is left; what the account has is not told \
+                 to this key",
+            ),
+        ];
+        for (account, expected) in rows {
+            assert_eq!(line(&credit(&account)), expected);
+        }
+        let monthly = Account {
+            limit_reset: Some("monthly".to_owned()),
+            ..account(Some("10"), Some("9"), None)
+        };
+        assert_eq!(
+            line(&credit(&monthly)),
+            "ok credit: the key has $9.00 left of $10.00, monthly; what the account has is not told to this key"
+        );
+    }
+
+    #[test]
+    fn a_free_account_is_told_what_it_may() {
+        let seen = |is_free_tier| {
+            line(&free_tier(&Account {
+                is_free_tier,
+                ..Account::default()
+            }))
+        };
+        assert_eq!(
+            seen(Some(true)),
+            "warning free_tier: nothing was ever bought, so only `:free` models answer: 20 requests a minute, 50 a day | \
+             add credit at https://openrouter.ai/settings/credits; from 10 dollars on, `:free` models take 1000 requests \
+             a day"
+        );
+        assert_eq!(
+            seen(Some(false)),
+            "ok free_tier: credit was bought; `:free` models take 20 requests a minute, 1000 a day from 10 dollars on, \
+             else 50"
+        );
+        assert_eq!(seen(None), "skipped free_tier: not known: the service did not say");
+    }
+
+    #[test]
+    fn amounts_are_shown_in_whole_cents_and_never_rounded_up() {
+        let rows = [
+            ("0", "$0.00"),
+            ("12", "$12.00"),
+            ("0.5", "$0.50"),
+            ("24.99986", "$24.99"),
+            ("0.00014", "$0.00014"),
+            ("-2.5", "-$2.50"),
+        ];
+        for (amount, expected) in rows {
+            assert_eq!(dollars(amount), expected);
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Whether a model can do what is configured for it.
+
+use plugin_api::Finding;
+use serde_json::{Map, Value};
+
+use super::{Chain, is_chat};
+use crate::catalogue::{Catalogue, Model};
+use crate::diagnose::{failed, ok, warning};
+use crate::settings::Settings;
+use crate::tiers::Tier;
+
+/// The parameters of which the service says for each model whether it knows them.
+// Source: OpenRouter's API description, schema `Parameter`.
+const LISTED_PARAMETERS: [&str; 26] = [
+    "temperature",
+    "top_p",
+    "top_k",
+    "min_p",
+    "top_a",
+    "frequency_penalty",
+    "presence_penalty",
+    "repetition_penalty",
+    "max_tokens",
+    "max_completion_tokens",
+    "logit_bias",
+    "logprobs",
+    "top_logprobs",
+    "prediction",
+    "seed",
+    "response_format",
+    "structured_outputs",
+    "stop",
+    "tools",
+    "tool_choice",
+    "parallel_tool_calls",
+    "include_reasoning",
+    "reasoning",
+    "reasoning_effort",
+    "web_search_options",
+    "verbosity",
+];
+
+/// Two names of the longest answer, of which every model knows one.
+const ANSWER_LIMITS: [&str; 2] = ["max_completion_tokens", "max_tokens"];
+
+/// Whether the models of a tier can do what is configured for it; `None` where nothing is, or nothing is known.
+pub fn judge_abilities(chain: &Chain, settings: &Settings, catalogue: &Catalogue) -> Option<Finding> {
+    let tier = chain.tier();
+    let parameters = match is_chat(tier) {
+        true => settings.options.parameters_for(Some(tier)),
+        false => Map::new(),
+    };
+    let models: Vec<&Model> = chain.models.iter().filter_map(|id| catalogue.find(id)).collect();
+    let needs_modality = matches!(tier, Tier::Image | Tier::ImageDescription);
+    if models.is_empty() || (parameters.is_empty() && !needs_modality) {
+        return None;
+    }
+    let id = format!("model_able:{tier}");
+    let lacks: Vec<String> = models
+        .iter()
+        .flat_map(|model| lacks(tier, &parameters, model))
+        .collect();
+    if lacks.is_empty() {
+        return Some(ok(id, format!("{tier} can do what is configured for it")));
+    }
+    let summary = lacks.join("; ");
+    let remedy = format!("choose another model for {tier}, or take what it cannot do out of the tier's `parameters`");
+    let requires = settings.options.preferences_for(Some(tier)).require_parameters == Some(true);
+    if requires
+        && models
+            .iter()
+            .all(|model| !unknown_parameters(&parameters, model).is_empty())
+    {
+        return Some(failed(
+            id,
+            format!("{summary}; `requireParameters` then leaves no provider"),
+            remedy,
+        ));
+    }
+    Some(warning(id, summary, remedy))
+}
+
+/// What a model cannot do, as clauses.
+fn lacks(tier: Tier, parameters: &Map<String, Value>, model: &Model) -> Vec<String> {
+    let mut lacks = Vec::new();
+    let unknown = unknown_parameters(parameters, model);
+    if !unknown.is_empty() {
+        let names: Vec<String> = unknown.iter().map(|name| format!("`{name}`")).collect();
+        lacks.push(format!("`{}` does not know {}", model.id, names.join(", ")));
+    }
+    let wanted = ANSWER_LIMITS.iter().find_map(|name| parameters.get(*name)?.as_u64());
+    if let (Some(wanted), Some(most)) = (wanted, model.max_completion_tokens)
+        && wanted > most
+    {
+        lacks.push(format!(
+            "`{}` writes at most {most} tokens, of {wanted} asked for",
+            model.id
+        ));
+    }
+    let is_without = |modalities: &[String]| !modalities.is_empty() && !modalities.iter().any(|one| one == "image");
+    if tier == Tier::ImageDescription && is_without(&model.input_modalities) {
+        lacks.push(format!("`{}` does not see images", model.id));
+    }
+    if tier == Tier::Image && is_without(&model.output_modalities) {
+        lacks.push(format!("`{}` does not make images", model.id));
+    }
+    lacks
+}
+
+/// The parameters that the service says a model does not know.
+fn unknown_parameters<'a>(parameters: &'a Map<String, Value>, model: &Model) -> Vec<&'a str> {
+    let supported = &model.supported_parameters;
+    if supported.is_empty() {
+        return Vec::new();
+    }
+    let knows = |name: &str| supported.iter().any(|known| known == name);
+    let is_unknown = |name: &&str| match ANSWER_LIMITS.contains(name) {
+        true => !ANSWER_LIMITS.into_iter().any(knows),
+        false => LISTED_PARAMETERS.contains(name) && !knows(name),
+    };
+    parameters.keys().map(String::as_str).filter(is_unknown).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::diagnose::models::tests::seen;
+
+    #[test]
+    fn what_a_model_cannot_do_is_named() {
+        let able = |options| -> Vec<String> {
+            let lines = seen(options).into_iter();
+            lines.filter(|line| line.contains("model_able")).collect()
+        };
+        let remedy = |tier: &str| {
+            format!("choose another model for {tier}, or take what it cannot do out of the tier's `parameters`")
+        };
+        let demanding = json!({"temperature": 1, "maxCompletionTokens": 500, "reasoning": {"effort": "low"},
+            "user": "u", "extra": {"tools": [], "new_field": 1}});
+        assert_eq!(
+            able(json!({"tiers": {
+                "TEXT_SMALL": {"model": "acme/small", "parameters": demanding},
+                "TEXT_LARGE": {"model": "acme/large", "parameters": {"temperature": 1, "reasoning": {"effort": "low"}}},
+            }})),
+            [
+                format!(
+                    "warning model_able:TEXT_SMALL: `acme/small` does not know `temperature`, `reasoning`, `tools` | {}",
+                    remedy("TEXT_SMALL")
+                ),
+                "ok model_able:TEXT_LARGE: TEXT_LARGE can do what is configured for it".to_owned(),
+            ]
+        );
+        assert_eq!(
+            able(json!({"tiers": {"TEXT_LARGE": {"model": "acme/large", "parameters": {"maxTokens": 1001}}}})),
+            [format!(
+                "warning model_able:TEXT_LARGE: `acme/large` writes at most 1000 tokens, of 1001 asked for | {}",
+                remedy("TEXT_LARGE")
+            )]
+        );
+        assert_eq!(
+            able(json!({"tiers": {"IMAGE_DESCRIPTION": "acme/large", "IMAGE": "acme/large"}})),
+            [
+                format!(
+                    "warning model_able:IMAGE_DESCRIPTION: `acme/large` does not see images | {}",
+                    remedy("IMAGE_DESCRIPTION")
+                ),
+                format!(
+                    "warning model_able:IMAGE: `acme/large` does not make images | {}",
+                    remedy("IMAGE")
+                ),
+            ]
+        );
+        let ok = |tier: &str| format!("ok model_able:{tier}: {tier} can do what is configured for it");
+        assert_eq!(
+            able(json!({"tiers": {"IMAGE_DESCRIPTION": "acme/small", "IMAGE": "acme/painter"}})),
+            [ok("IMAGE_DESCRIPTION"), ok("IMAGE")]
+        );
+    }
+
+    #[test]
+    fn required_parameters_that_no_model_knows_leave_nobody_to_ask() {
+        let tier = |fallbacks: &[&str]| {
+            let options = json!({"tiers": {"TEXT_SMALL": {
+                "model": "acme/small", "fallbackModels": fallbacks, "parameters": {"temperature": 1},
+                "providerPreferences": {"requireParameters": true},
+            }}});
+            let lines = seen(options).into_iter();
+            lines.filter(|line| line.contains("model_able")).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            tier(&[]),
+            [
+                "failed model_able:TEXT_SMALL: `acme/small` does not know `temperature`; `requireParameters` then leaves no \
+              provider | choose another model for TEXT_SMALL, or take what it cannot do out of the tier's `parameters`"
+            ]
+        );
+        assert!(tier(&["acme/large"])[0].starts_with("warning "));
+    }
+}

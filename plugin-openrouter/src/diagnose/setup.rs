@@ -1,0 +1,296 @@
+//! What else is set: caches, money, the second service.
+
+use std::time::{Instant, SystemTime};
+
+use plugin_api::{Error, Finding};
+
+use super::credit::dollars;
+use super::{failed, ok, took, warning};
+use crate::base_url::{base_url_problem, is_loopback};
+use crate::catalogue::ttl;
+use crate::ledger::{self, Ledger};
+use crate::policy::Budget;
+use crate::settings::Settings;
+
+/// Milliseconds that hold where nobody says otherwise.
+// Source: LibreChat's documentation of the same variables.
+const MODELS_MS: u64 = 3_600_000;
+const CREDITS_MS: u64 = 300_000;
+const REFRESH_MS: u64 = 240_000;
+
+/// The variable that holds the second service's key.
+const SECONDARY_KEY: &str = "OPENROUTER_SECONDARY_API_KEY";
+
+/// Everything about the other settings.
+pub fn findings(settings: &Settings) -> Vec<Finding> {
+    let caches = settings.options.caches;
+    vec![
+        cache(
+            settings,
+            "cache_models",
+            "OPENROUTER_CACHE_TTL_MODELS",
+            caches.models_ms,
+            MODELS_MS,
+        ),
+        cache(
+            settings,
+            "cache_credits",
+            "OPENROUTER_CACHE_TTL_CREDITS",
+            caches.credits_ms,
+            CREDITS_MS,
+        ),
+        background_refresh(variable(settings, "OPENROUTER_BACKGROUND_REFRESH")),
+        budget(settings),
+        secondary(settings),
+    ]
+}
+
+/// A variable that is set and not blank.
+fn variable<'a>(settings: &'a Settings, name: &str) -> Option<&'a str> {
+    let value = settings.environment.get(name)?.trim();
+    (!value.is_empty()).then_some(value)
+}
+
+fn cache(settings: &Settings, id: &str, name: &str, option_ms: Option<u64>, default_ms: u64) -> Finding {
+    let (time, wrong) = ttl(option_ms, variable(settings, name), default_ms);
+    match wrong {
+        Some(wrong) => warning(
+            id,
+            format!("`{name}`: {wrong}"),
+            format!("set `{name}` to milliseconds, such as {default_ms}, or remove it"),
+        ),
+        None => ok(id, format!("kept for {} ms", time.as_millis())),
+    }
+}
+
+fn background_refresh(value: Option<&str>) -> Finding {
+    let id = "background_refresh";
+    match value {
+        None => ok(id, format!("every {REFRESH_MS} ms, the default")),
+        Some(value) if value.eq_ignore_ascii_case("false") => ok(id, "switched off"),
+        Some(value) => match value.parse::<u64>() {
+            Ok(every_ms) if every_ms > 0 => ok(id, format!("every {every_ms} ms")),
+            // The value may be a key that was put into the wrong place.
+            _ => warning(
+                id,
+                format!(
+                    "`OPENROUTER_BACKGROUND_REFRESH`: expected a whole number of milliseconds above 0, or `false`, found \
+                     something else; {REFRESH_MS} is used"
+                ),
+                format!("set `OPENROUTER_BACKGROUND_REFRESH` to milliseconds, such as {REFRESH_MS}, or to `false`"),
+            ),
+        },
+    }
+}
+
+fn budget(settings: &Settings) -> Finding {
+    let id = "budget";
+    let Some(budget) = &settings.options.budget else {
+        return ok(id, "none is set");
+    };
+    let limits = limits(budget);
+    if limits.is_empty() {
+        return ok(id, "none is set");
+    }
+    let limits = limits.join(", ");
+    if budget.per_day_usd.is_none() {
+        return ok(id, limits);
+    }
+    let begun = Instant::now();
+    let finding = match committed_today(budget) {
+        Ok((spent, folder)) => ok(
+            id,
+            format!(
+                "{limits}; today {} of it are spent or held, by the ledger in `{folder}`",
+                dollars(&spent)
+            ),
+        ),
+        Err(error) => failed(
+            id,
+            error.message.clone(),
+            error
+                .hint()
+                .unwrap_or("name a folder that can be written in `budget.ledger`"),
+        ),
+    };
+    took(finding, begun.elapsed())
+}
+
+/// The limits of a budget, in words.
+fn limits(budget: &Budget) -> Vec<String> {
+    let limits = [
+        (&budget.per_request_usd, "a request"),
+        (&budget.per_session_usd, "a session"),
+        (&budget.per_day_usd, "a day"),
+    ];
+    let words = limits.into_iter().filter_map(|(limit, span)| {
+        let limit = limit.as_ref()?;
+        Some(format!("{} {span}", dollars(limit.as_str())))
+    });
+    words.collect()
+}
+
+/// What was spent today, in US dollars, and the ledger's folder. The day's file is made if it is missing, as a call would do.
+fn committed_today(budget: &Budget) -> Result<(String, String), Error> {
+    let ledger = Ledger::new(ledger::folder(budget.ledger.as_deref())?);
+    let committed = ledger.today(SystemTime::now())?.committed().to_string();
+    Ok((committed, ledger.folder().display().to_string()))
+}
+
+fn secondary(settings: &Settings) -> Finding {
+    let Some(secondary) = &settings.options.secondary else {
+        return ok("secondary", "no second service is set");
+    };
+    let has_key = settings.secondary.as_ref().is_some_and(|service| service.key.is_some());
+    judge_secondary(&secondary.base_url, &settings.service.base_url, has_key)
+}
+
+/// - In: the addresses of the second service and of the first one, and whether there is a key for the second.
+fn judge_secondary(url: &str, first_url: &str, has_key: bool) -> Finding {
+    let id = "secondary";
+    let url = url.trim().trim_end_matches('/');
+    if let Some(problem) = base_url_problem(url) {
+        let remedy = problem
+            .hint
+            .unwrap_or_else(|| "write it as `https://host/path`".to_owned());
+        return failed(id, format!("`secondary.baseUrl`: {}", problem.message), remedy);
+    }
+    if url == first_url {
+        return warning(
+            id,
+            format!("{url} is the first service once more, and out of reach when that one is"),
+            "name another service in `secondary.baseUrl`, or remove `secondary`",
+        );
+    }
+    if has_key {
+        return ok(id, format!("{url}, with the key in `{SECONDARY_KEY}`"));
+    }
+    if is_loopback(url) {
+        return ok(id, format!("{url}, on this machine and without a key"));
+    }
+    warning(
+        id,
+        format!("{url} is asked without a key: `{SECONDARY_KEY}` is not set"),
+        format!("set `{SECONDARY_KEY}` to a key of that service, unless it needs none"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::diagnose::kit::{line, lines};
+    use crate::fetch::stand_in::settings;
+    use crate::ledger::folder_for_tests::Folder;
+
+    #[test]
+    fn by_default_everything_is_as_documented() {
+        assert_eq!(
+            lines(&findings(&settings(json!({}), &[]))),
+            [
+                "ok cache_models: kept for 3600000 ms",
+                "ok cache_credits: kept for 300000 ms",
+                "ok background_refresh: every 240000 ms, the default",
+                "ok budget: none is set",
+                "ok secondary: no second service is set",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_time_that_is_no_number_is_named_without_its_value() {
+        let variables = [
+            ("OPENROUTER_CACHE_TTL_MODELS", "one hour"),
+            ("OPENROUTER_CACHE_TTL_CREDITS", "60000"),
+        ];
+        let seen = lines(&findings(&settings(json!({}), &variables)));
+        assert_eq!(
+            seen[..2],
+            [
+                "warning cache_models: `OPENROUTER_CACHE_TTL_MODELS`: expected a whole number of milliseconds, found \
+                 something else; 3600000 is used | set `OPENROUTER_CACHE_TTL_MODELS` to milliseconds, such as 3600000, \
+                 or remove it",
+                "ok cache_credits: kept for 60000 ms",
+            ]
+        );
+        let option = settings(json!({"caches": {"modelsMs": 5}}), &variables);
+        assert_eq!(lines(&findings(&option))[0], "ok cache_models: kept for 5 ms");
+    }
+
+    #[test]
+    fn the_refresh_is_a_time_or_switched_off() {
+        let wrong = "warning background_refresh: `OPENROUTER_BACKGROUND_REFRESH`: expected a whole number of milliseconds \
+                     above 0, or `false`, found something else; 240000 is used | set `OPENROUTER_BACKGROUND_REFRESH` to \
+                     milliseconds, such as 240000, or to `false`";
+        let rows = [
+            (None, "ok background_refresh: every 240000 ms, the default"),
+            (Some("False"), "ok background_refresh: switched off"),
+            (Some("1000"), "ok background_refresh: every 1000 ms"),
+            (Some("0"), wrong),
+            (Some("true"), wrong),
+        ];
+        for (value, expected) in rows {
+            assert_eq!(line(&background_refresh(value)), expected);
+        }
+    }
+
+    #[test]
+    fn a_budget_for_the_day_needs_a_ledger_that_can_be_written() {
+        let seen = |options: Value| line(&budget(&settings(json!({"budget": options}), &[])));
+        assert_eq!(seen(json!({})), "ok budget: none is set");
+        assert_eq!(
+            seen(json!({"perRequestUsd": 0.5, "perSessionUsd": "2"})),
+            "ok budget: $0.50 a request, $2.00 a session"
+        );
+        let folder = Folder::new();
+        let path = folder.path.display().to_string();
+        assert_eq!(
+            seen(json!({"perDayUsd": 10, "ledger": path})),
+            format!("ok budget: $10.00 a day; today $0.00 of it are spent or held, by the ledger in `{path}`")
+        );
+        let is_no_folder = folder.path.join("file");
+        std::fs::write(&is_no_folder, "").expect("it is writable");
+        let refused = seen(json!({"perDayUsd": 10, "ledger": is_no_folder.join("inside")}));
+        assert!(refused.starts_with("failed budget: "), "{refused}");
+        assert!(refused.contains(&path) && refused.contains(" | "), "{refused}");
+    }
+
+    #[test]
+    fn a_second_service_has_an_address_and_a_key_of_its_own() {
+        let first = "https://openrouter.ai/api/v1";
+        let rows = [
+            (
+                "https://api.example.com/v1/",
+                true,
+                "ok secondary: https://api.example.com/v1, with the key in `OPENROUTER_SECONDARY_API_KEY`",
+            ),
+            (
+                "https://api.example.com/v1",
+                false,
+                "warning secondary: https://api.example.com/v1 is asked without a key: `OPENROUTER_SECONDARY_API_KEY` is \
+                 not set | set `OPENROUTER_SECONDARY_API_KEY` to a key of that service, unless it needs none",
+            ),
+            (
+                "http://127.0.0.1:11434/v1",
+                false,
+                "ok secondary: http://127.0.0.1:11434/v1, on this machine and without a key",
+            ),
+            (
+                "https://openrouter.ai/api/v1/",
+                true,
+                "warning secondary: https://openrouter.ai/api/v1 is the first service once more, and out of reach when \
+                 that one is | name another service in `secondary.baseUrl`, or remove `secondary`",
+            ),
+            (
+                "ftp://a.example",
+                true,
+                "failed secondary: `secondary.baseUrl`: expected an address that begins with `https://` | write it as \
+                 `https://host/path`",
+            ),
+        ];
+        for (url, has_key, expected) in rows {
+            assert_eq!(line(&judge_secondary(url, first, has_key)), expected);
+        }
+    }
+}
