@@ -2,19 +2,17 @@
 
 use std::future::Future;
 use std::io::{self, Write};
-use std::pin::pin;
 use std::time::Duration;
 
-use plugin_api::{ChatEvent, ChatReply, ChatRequest, Error, ErrorKind, Message};
+use plugin_api::{ChatEvent, ChatReply, ChatRequest, Error, ErrorKind, Message, Notice};
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::cli::Chat;
 use crate::exit::{Exit, Failure};
+use crate::progress::{self, Wait};
 use crate::setup::Active;
 use crate::terminal::{self, Cleaner, FAINT};
-
-/// How long a wait may be without a word about it.
-const SILENT_WAIT: Duration = Duration::from_millis(300);
 
 /// A request for these messages.
 pub fn request(tier: Option<&str>, model: Option<&str>, messages: &[Message]) -> Result<ChatRequest, Error> {
@@ -83,7 +81,7 @@ pub async fn answer(active: &Active, request: &ChatRequest, args: &Chat) -> Resu
         // Nobody reads the answer, so nothing is to be said about it.
         return Ok(reply);
     }
-    for notice in &reply.notices {
+    for notice in reply.notices.iter().filter(|notice| !screen.told.contains(notice)) {
         terminal::say_styled(FAINT, &format!("note: {}", terminal::clean(&notice.message)));
     }
     if !args.quiet {
@@ -121,6 +119,7 @@ async fn streamed(active: &Active, request: &ChatRequest, screen: &mut Screen) -
         match &event {
             ChatEvent::Text(text) => screen.text(text),
             ChatEvent::Reasoning(text) => screen.reasoning(text),
+            ChatEvent::Notice(notice) => screen.notice(notice),
             _ => {}
         }
         reply.add(event);
@@ -138,6 +137,12 @@ struct Screen {
     shows_text: bool,
     shows_thoughts: bool,
     shows_progress: bool,
+    /// The notices that were said when they came.
+    told: Vec<Notice>,
+    /// How many attempts failed so far.
+    failed_attempts: usize,
+    /// When the plugin goes on, where it said that it waits.
+    resumes_at: Option<Instant>,
     /// The last thing written did not end a line.
     line_open: bool,
     thinking: bool,
@@ -155,6 +160,9 @@ impl Screen {
             shows_text: !args.json,
             shows_thoughts: !args.json && !args.quiet && terminal::stderr_is_terminal(),
             shows_progress: terminal::stderr_has_cursor(),
+            told: Vec::new(),
+            failed_attempts: 0,
+            resumes_at: None,
             line_open: false,
             thinking: false,
             is_gone: false,
@@ -186,20 +194,35 @@ impl Screen {
         }
     }
 
+    /// Says at once what concerns the wait for an answer: a retry, another model. Within a line of the answer it would be
+    /// in the way, and is said at the end as other notices are.
+    fn notice(&mut self, notice: &Notice) {
+        let is_about_the_wait = notice.wait_ms.is_some()
+            || notice.attempt.is_some()
+            || ["retry", "fallback"].contains(&notice.code.as_str());
+        if !is_about_the_wait || self.line_open {
+            return;
+        }
+        if self.thinking {
+            self.thinking = false;
+            terminal::say("");
+        }
+        self.failed_attempts += usize::from(notice.attempt.is_some());
+        terminal::say_styled(FAINT, &wait_line(notice, self.failed_attempts));
+        self.resumes_at = notice.wait_ms.map(|ms| Instant::now() + Duration::from_millis(ms));
+        self.told.push(notice.clone());
+    }
+
     /// Waits for `work`, and says so on a terminal where nothing has been said yet and the wait is not short.
-    async fn while_waiting<T>(&self, what: &str, work: impl Future<Output = T>) -> T {
+    async fn while_waiting<T>(&mut self, what: &str, work: impl Future<Output = T>) -> T {
         if !self.shows_progress || self.line_open || self.thinking {
             return work.await;
         }
-        let mut work = pin!(work);
-        if let Ok(done) = tokio::time::timeout(SILENT_WAIT, &mut work).await {
-            return done;
-        }
-        // Nobody is left to be told that stderr is gone.
-        let _ = write!(anstream::stderr(), "{FAINT}… {what}{FAINT:#}");
-        let done = work.await;
-        let _ = write!(io::stderr(), "\r\x1b[K");
-        done
+        let wait = Wait {
+            what,
+            resumes_at: self.resumes_at.take(),
+        };
+        progress::while_waiting(wait, work).await
     }
 
     fn raw(&mut self, text: &str) {
@@ -223,10 +246,70 @@ impl Screen {
     }
 }
 
+/// `… rate limited by Acme, trying again (in 8 s; attempt 1: 429)`
+fn wait_line(notice: &Notice, n_attempts: usize) -> String {
+    let message = notice.message.trim_end().trim_end_matches('.');
+    let mut asides = Vec::new();
+    if let Some(wait_ms) = notice.wait_ms {
+        asides.push(format!("in {}", terminal::seconds(wait_ms)));
+    }
+    if let Some(attempt) = &notice.attempt {
+        let status = attempt.status.map(|status| status.to_string());
+        let outcome = status.as_deref().or(attempt.code.as_deref()).unwrap_or("no answer");
+        asides.push(if message.contains(outcome) {
+            format!("attempt {n_attempts}")
+        } else {
+            format!("attempt {n_attempts}: {outcome}")
+        });
+    }
+    let aside = if asides.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", asides.join("; "))
+    };
+    format!("… {}", terminal::clean_line(&format!("{message}{aside}")))
+}
+
 /// What a failed call leaves. That a part of an answer stands above is said at once.
 pub fn report(error: Error, args: &Chat) -> Failure {
     if error.details.partial_text.is_some() && !args.json {
         terminal::say("the answer above is not complete");
     }
-    Failure::from(error)
+    let failure = Failure::from(error);
+    if args.quiet { failure.briefly() } else { failure }
+}
+
+#[cfg(test)]
+mod tests {
+    use plugin_api::Attempt;
+
+    use super::*;
+
+    #[test]
+    fn a_retry_is_one_line_with_its_reason_its_wait_and_its_attempt() {
+        let mut notice = Notice::new("retry", "rate limited by Acme:\ntrying again\u{1b}[2J.");
+        assert_eq!(wait_line(&notice, 0), "… rate limited by Acme: trying again");
+        notice.wait_ms = Some(8000);
+        notice.attempt = Some(Attempt {
+            status: Some(429),
+            code: Some("rate_limit".to_owned()),
+            ..Attempt::default()
+        });
+        assert_eq!(
+            wait_line(&notice, 1),
+            "… rate limited by Acme: trying again (in 8.0 s; attempt 1: 429)"
+        );
+        notice.message = "Acme answered 429; trying again.".to_owned();
+        assert_eq!(
+            wait_line(&notice, 1),
+            "… Acme answered 429; trying again (in 8.0 s; attempt 1)"
+        );
+        notice.message = "rate limited by Acme: trying again".to_owned();
+        notice.wait_ms = None;
+        notice.attempt = Some(Attempt::default());
+        assert_eq!(
+            wait_line(&notice, 2),
+            "… rate limited by Acme: trying again (attempt 2: no answer)"
+        );
+    }
 }

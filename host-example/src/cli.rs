@@ -40,8 +40,13 @@ pub struct Global {
     #[arg(long, global = true)]
     pub allow_any_key: bool,
     /// Print what happens inside: -v for information, -vv for debugging, -vvv for everything
+    ///
+    /// RUST_LOG says it in detail and wins. Without either, DEBUG=ID:* shows the details of one plugin, and LOG_LEVEL=info sets the level.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
+    /// Write what happens inside to the end of a file instead; warnings are printed all the same [env: AGENT_HOST_LOG_FILE]
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub log_file: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
@@ -56,6 +61,16 @@ pub enum Command {
     /// Check, show, describe and make profile files
     #[command(subcommand)]
     Profile(Profile),
+    /// Try the models of a fallback chain
+    #[command(subcommand)]
+    Fallback(Fallback),
+    /// Show what the service says about the key: its limit, what it spent, what is left
+    Key(Output),
+    /// Look at everything that an answer depends on, and say what to do where something is wrong
+    #[command(long_about = DOCTOR)]
+    Doctor(Doctor),
+    /// Say what an error code, an exit code or a service's own word for an error means
+    Explain(Explain),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -68,7 +83,10 @@ impl Command {
     pub fn wants_json(&self) -> bool {
         match self {
             Self::Chat(args) => args.json,
-            Self::Plugins(Plugins::List(output)) | Self::Tiers(output) => output.json,
+            Self::Plugins(Plugins::List(output)) | Self::Tiers(output) | Self::Key(output) => output.json,
+            Self::Fallback(Fallback::Test(args)) => args.output.json,
+            Self::Doctor(args) => args.output.json,
+            Self::Explain(args) => args.output.json,
             Self::Profile(Profile::Check { output, .. } | Profile::Show { output, .. }) => output.json,
             Self::Plugins(_) | Self::Profile(_) | Self::Completions { .. } => false,
         }
@@ -158,6 +176,42 @@ pub enum Profile {
     },
 }
 
+#[derive(Subcommand)]
+pub enum Fallback {
+    /// Send one small request to a tier's model and to each of its fallback models
+    #[command(long_about = FALLBACK_TEST)]
+    Test(FallbackTest),
+}
+
+#[derive(Args)]
+pub struct FallbackTest {
+    /// The tier: small, large or reasoning, or any name that `agent-host tiers` shows
+    #[arg(short, long, value_name = "TIER", default_value = "large", value_parser = NonEmptyStringValueParser::new())]
+    pub tier: String,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Args)]
+pub struct Doctor {
+    /// Ask the service nothing: look at files, variables and plugins alone
+    #[arg(long)]
+    pub offline: bool,
+    /// Leave out the one small request that may be billed
+    #[arg(long)]
+    pub free: bool,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Args)]
+pub struct Explain {
+    /// A code such as `rate_limit`, an exit code such as `6`, or a service's own word or status such as `402`; without it, a table of all
+    pub code: Vec<String>,
+    #[command(flatten)]
+    pub output: Output,
+}
+
 #[derive(Args)]
 pub struct Output {
     /// Print JSON
@@ -165,13 +219,32 @@ pub struct Output {
     pub json: bool,
 }
 
+const DOCTOR: &str = "\
+Look at everything that an answer depends on, and say what to do where something is wrong
+
+Each row says how one thing is: ✓ well, ⚠ works but could be better, ✗ does not work, ○ not looked at. What is wrong in one place \
+does not keep the rest from being looked at. To see an answer stream, the plugin may send one small request, which may be billed; \
+--free leaves it out.
+
+The exit code is 0 if no row has a ✗, and 2 otherwise.";
+
+const FALLBACK_TEST: &str = "\
+Send one small request to a tier's model and to each of its fallback models
+
+Each model is asked by its own id for at most 16 tokens, so that none can stand in for another. The requests are billed as any \
+others are.
+
+The exit code is 0 if every model answered, and otherwise that of the first one that did not, such as 6 for a service that cannot \
+answer now.";
+
 fn examples() -> &'static str {
     "\
 Examples:
   agent-host plugins install ./libplugin_openrouter.so
   agent-host chat \"What is a stable ABI?\"
   git diff | agent-host chat -t small \"Write a commit message for this\"
-  agent-host chat                 a conversation; /help in it"
+  agent-host chat                 a conversation; /help in it
+  agent-host doctor               what is wrong, and what to do about it"
 }
 
 fn after_long_help() -> String {

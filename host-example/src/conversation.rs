@@ -2,7 +2,7 @@
 //! between.
 //!
 //! Lines are read on a thread of their own, because reading blocks; everything else happens on one task, which waits for
-//! the next line and for edits of the profile at once.
+//! the next line, for edits of the profile and for SIGHUP at once.
 
 use std::fs;
 use std::path::Path;
@@ -13,21 +13,24 @@ use plugin_api::Message;
 use rustyline::error::ReadlineError;
 use rustyline::history::FileHistory;
 use rustyline::{Config, Editor, ExternalPrinter};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::answer::{self, Interrupts};
 use crate::cli::{Chat, Global};
 use crate::exit::{Exit, Failure};
 use crate::places::Places;
 use crate::profile::{self, ProfileWatch};
-use crate::setup::{self, Active};
+use crate::reload::{self, Reload};
+use crate::setup::Active;
 use crate::terminal::{self, BAD, FAINT, GOOD};
+use crate::tiers;
 
 const HELP: &str = "\
 /tier NAME     answer with the model of a tier: small, large, reasoning, …
 /model ID      answer with this model
 /tier, /model  alone: go back to the usual tier
 /tiers         show which model each tier stands for
+/reload        read the profile, the variables and the key again
 /clear         forget what was said
 /help          this
 /quit          leave; so does Ctrl-D
@@ -52,11 +55,9 @@ struct Conversation {
 
 pub async fn run(active: Active, interrupts: Interrupts, global: &Global, args: &Chat) -> Result<Exit, Failure> {
     let places = Places::from(global)?;
-    let (_watch, mut edits) = if args.no_watch {
-        (None, unbounded_channel().1)
-    } else {
-        watch(&places)
-    };
+    let (sender, mut reloads) = unbounded_channel();
+    listen_for_hangups(sender.clone());
+    let _watch = (!args.no_watch).then(|| watch(&places, sender));
     let mut reader = Reader::start((!args.no_history).then_some(places.history.as_path()))?;
     let mut conversation = Conversation {
         active,
@@ -81,8 +82,8 @@ pub async fn run(active: Active, interrupts: Interrupts, global: &Global, args: 
         let input = loop {
             tokio::select! {
                 input = reader.input.recv() => break input.unwrap_or(Input::End),
-                Some(()) = edits.recv() => {
-                    let line = followed(&mut conversation.active, global).await;
+                Some(reload) = reloads.recv() => {
+                    let line = followed(&mut conversation.active, global, reload).await;
                     reader.print_above(&line);
                 }
             }
@@ -100,11 +101,12 @@ pub async fn run(active: Active, interrupts: Interrupts, global: &Global, args: 
             "" => {}
             "/quit" | "/exit" => break,
             "/help" => terminal::say(HELP),
+            "/reload" => terminal::say(&followed(&mut conversation.active, global, Reload::Everything).await),
             "/clear" => {
                 conversation.messages = system_message(args);
                 terminal::say("forgotten");
             }
-            "/tiers" => terminal::say(terminal::table(&crate::tiers::rows(&conversation.active.tiers)).trim_end()),
+            "/tiers" => terminal::say(terminal::table(&tiers::rows(&conversation.active.tiers)).trim_end()),
             "/tier" | "/model" => conversation.choose_nothing(),
             text => match command_of(text) {
                 Some(("/tier", name)) => drop(conversation.choose_tier(name)),
@@ -114,8 +116,8 @@ pub async fn run(active: Active, interrupts: Interrupts, global: &Global, args: 
             },
         }
         // An edit that came while the model was answering holds from the next message on.
-        while edits.try_recv().is_ok() {
-            terminal::say(&followed(&mut conversation.active, global).await);
+        while let Ok(reload) = reloads.try_recv() {
+            terminal::say(&followed(&mut conversation.active, global, reload).await);
         }
     }
     conversation.active.shut_down().await;
@@ -171,14 +173,7 @@ impl Conversation {
 
     /// Whether there is such a tier.
     fn choose_tier(&mut self, name: &str) -> bool {
-        let wanted = name.to_ascii_uppercase();
-        let known = |tier: &str| {
-            tier == wanted
-                || tier
-                    .strip_prefix("TEXT_")
-                    .is_some_and(|short| short == wanted || (wanted == "REASONING" && short == "REASONING_LARGE"))
-        };
-        match self.active.tiers.iter().find(|model| known(&model.tier)) {
+        match tiers::find(&self.active.tiers, name) {
             Some(model) => {
                 terminal::say(&terminal::clean_line(&format!("{} is {}", model.tier, model.wire)));
                 self.tier = Some(model.tier.clone());
@@ -220,32 +215,60 @@ impl Conversation {
     }
 }
 
-async fn followed(active: &mut Active, global: &Global) -> String {
-    match setup::follow(active, global).await {
+async fn followed(active: &mut Active, global: &Global, reload: Reload) -> String {
+    match reload::follow(active, global, reload).await {
         Ok(line) => format!("{GOOD}↻{GOOD:#} {line}"),
-        Err(failure) => format!("{BAD}✗{BAD:#} the edit was not taken, the former profile still holds\n{failure}"),
+        Err(failure) => {
+            let what = match reload {
+                Reload::Profile => "the edit was not taken, the former profile still holds",
+                Reload::Everything => "nothing was reloaded, the former profile and key still hold",
+            };
+            format!("{BAD}✗{BAD:#} {what}\n{failure}")
+        }
     }
 }
 
-/// Edits of the profile file as they happen.
-fn watch(places: &Places) -> (Option<ProfileWatch>, UnboundedReceiver<()>) {
+/// Takes SIGHUP for the wish to have everything read again, as servers do.
+#[cfg(unix)]
+fn listen_for_hangups(reloads: UnboundedSender<Reload>) {
+    use std::io::{self, IsTerminal};
+    use std::process;
+
+    use tokio::signal::unix::{SignalKind, signal};
+
+    match signal(SignalKind::hangup()) {
+        Ok(mut hangups) => drop(tokio::spawn(async move {
+            while hangups.recv().await.is_some() {
+                // A terminal that hangs up sends it too, and then nobody is left to talk to.
+                if !io::stdin().is_terminal() {
+                    process::exit(Exit::Interrupted as i32);
+                }
+                if reloads.send(Reload::Everything).is_err() {
+                    break;
+                }
+            }
+        })),
+        Err(cause) => tracing::warn!("SIGHUP cannot be listened to: {cause}"),
+    }
+}
+
+#[cfg(not(unix))]
+fn listen_for_hangups(_reloads: UnboundedSender<Reload>) {}
+
+/// Edits of the profile file as they happen, for as long as what is returned is kept.
+fn watch(places: &Places, edits: UnboundedSender<Reload>) -> Option<ProfileWatch> {
     let config = &places.config;
     if let Some(folder) = config.parent().filter(|_| !places.config_was_named) {
         // What does not exist cannot be watched. If it cannot be made, the watch says so.
         let _ = fs::create_dir_all(folder);
     }
-    let (sender, edits) = unbounded_channel();
     let watch = profile::watch(config, move || {
         // The conversation has ended when nobody listens.
-        let _ = sender.send(());
+        let _ = edits.send(Reload::Profile);
     });
-    match watch {
-        Ok(watch) => (Some(watch), edits),
-        Err(cause) => {
-            tracing::warn!("edits of `{}` will not be noticed: {cause}", config.display());
-            (None, edits)
-        }
-    }
+    watch
+        .map_err(|cause| tracing::warn!("edits of `{}` will not be noticed: {cause}", config.display()))
+        .ok()
 }
 
 /// Reads lines on a thread of its own.

@@ -11,6 +11,7 @@ use std::fs;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::rc::Rc;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use plugin_api::{Manifest, Role};
 use crate::dotenv;
 use crate::exit::{Exit, Failure};
 use crate::profile::KeySource;
+use crate::protect::Secret;
 
 /// The largest file that can be a key, in bytes.
 const MAX_KEY_BYTES: u64 = 64 << 10;
@@ -27,25 +29,38 @@ const MAX_KEY_BYTES: u64 = 64 << 10;
 /// The longest time that a key command may take; somebody may have to unlock something.
 const COMMAND_LIMIT: Duration = Duration::from_secs(60);
 
-/// All variables, with their places.
+/// All variables, with their places. Any of them may hold a key.
 pub struct Environment {
-    process: BTreeMap<String, String>,
+    process: BTreeMap<String, Secret>,
     /// Files of variables, the first one first.
-    files: Vec<(PathBuf, BTreeMap<String, String>)>,
-    /// What the key commands said: each is run once, because it may ask a person to unlock something.
-    command_keys: RefCell<BTreeMap<Vec<String>, Result<String, Failure>>>,
+    files: Vec<(PathBuf, BTreeMap<String, Secret>)>,
+    command_keys: CommandKeys,
+}
+
+/// What the key commands said: each is run once, because it may ask a person to unlock something. Clones share it.
+#[derive(Clone, Default)]
+pub struct CommandKeys(Rc<RefCell<Outcomes>>);
+
+/// By the words of the command.
+type Outcomes = BTreeMap<Vec<String>, Result<Secret, Failure>>;
+
+impl CommandKeys {
+    /// Forgets the commands that gave no key, so that they are tried again.
+    pub fn forget_failures(&self) {
+        self.0.borrow_mut().retain(|_, outcome| outcome.is_ok());
+    }
 }
 
 /// A variable's value and where it was found, for people.
 pub struct Found {
-    pub value: String,
+    pub value: Secret,
     pub origin: String,
     from_file: Option<PathBuf>,
 }
 
 /// What a plugin is given.
 pub struct Given {
-    pub variables: BTreeMap<String, String>,
+    pub variables: BTreeMap<String, Secret>,
     /// Which key was found and where, for people: ``environment `NAME` ``.
     pub key_origin: Option<String>,
     /// What people should know: a key file that others can read, a variable that was left out.
@@ -55,8 +70,9 @@ pub struct Given {
 impl Environment {
     /// Reads the environment and the files.
     ///
+    /// - In: `command_keys`, what key commands said before, where that still holds.
     /// - Errors: the file that was named cannot be read. An `.env` is not asked for, so it is only warned of.
-    pub fn read(env_file: Option<&Path>) -> Result<Self, Failure> {
+    pub fn read(env_file: Option<&Path>, command_keys: CommandKeys) -> Result<Self, Failure> {
         let mut files = Vec::new();
         let here = Path::new(".env");
         if here.exists() && !here.is_dir() {
@@ -68,18 +84,30 @@ impl Environment {
         if let Some(path) = env_file {
             files.push((path.to_owned(), read_file(path)?));
         }
-        let process =
-            env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let process = env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, Secret::new(value.into_string().ok()?))));
         Ok(Self {
             process: process.collect(),
             files,
-            command_keys: RefCell::default(),
+            command_keys,
         })
+    }
+
+    /// What the key commands said, for a later environment.
+    pub fn command_keys(&self) -> CommandKeys {
+        self.command_keys.clone()
+    }
+
+    /// Where variables come from, in the order in which they count, for people.
+    pub fn described(&self) -> String {
+        let mut places = vec!["the environment".to_owned()];
+        places.extend(self.files.iter().map(|(path, _)| format!("`{}`", path.display())));
+        format!("from {}", places.join(", then "))
     }
 
     /// The variable's value, unless it is blank.
     pub fn variable(&self, name: &str) -> Option<Found> {
-        if let Some(value) = self.process.get(name).filter(|value| !value.trim().is_empty()) {
+        if let Some(value) = self.process.get(name).filter(|value| !value.is_blank()) {
             return Some(Found {
                 value: value.clone(),
                 origin: format!("environment `{name}`"),
@@ -87,9 +115,9 @@ impl Environment {
             });
         }
         self.files.iter().find_map(|(path, variables)| {
-            let value = variables.get(name).filter(|value| !value.trim().is_empty())?;
+            let value = variables.get(name).filter(|value| !value.is_blank())?;
             Some(Found {
-                value: value.trim().to_owned(),
+                value: value.trimmed(),
                 origin: format!("`{name}` of the file `{}`", path.display()),
                 from_file: Some(path.clone()),
             })
@@ -128,7 +156,7 @@ impl Environment {
                 key_file = found.from_file;
                 given.variables.insert(variable.name.clone(), found.value);
             } else if let Some(path) = self.variable(&format!("{}_FILE", variable.name)) {
-                let (key, warning) = read_key_file(Path::new(&path.value))?;
+                let (key, warning) = read_key_file(Path::new(path.value.reveal()))?;
                 given.warnings.extend(warning);
                 given.key_origin = Some(format!("`{}_FILE`", variable.name));
                 given.variables.insert(variable.name.clone(), key);
@@ -156,7 +184,7 @@ impl Environment {
         Ok(given)
     }
 
-    fn key_from(&self, source: &KeySource) -> Result<(String, Option<String>), Failure> {
+    fn key_from(&self, source: &KeySource) -> Result<(Secret, Option<String>), Failure> {
         match source {
             KeySource::Env(name) => {
                 let found = self.variable(name).ok_or_else(|| {
@@ -170,7 +198,7 @@ impl Environment {
             }
             KeySource::File(path) => read_key_file(path),
             KeySource::Command(words) => {
-                let mut known = self.command_keys.borrow_mut();
+                let mut known = self.command_keys.0.borrow_mut();
                 let outcome = known.entry(words.clone()).or_insert_with(|| key_of_command(words));
                 Ok((outcome.clone()?, None))
             }
@@ -178,12 +206,13 @@ impl Environment {
     }
 }
 
-fn read_file(path: &Path) -> Result<BTreeMap<String, String>, Failure> {
+fn read_file(path: &Path) -> Result<BTreeMap<String, Secret>, Failure> {
     let failed = |cause: String| {
         Failure::new(
             Exit::Usage,
             format!("the file of variables `{}`: {cause}", path.display()),
         )
+        .with_hint("expected a text file with lines such as `NAME=value`")
     };
     if !path.exists() {
         return Err(failed("it does not exist".to_owned()));
@@ -192,15 +221,17 @@ fn read_file(path: &Path) -> Result<BTreeMap<String, String>, Failure> {
         return Err(failed("expected a regular file".to_owned()));
     }
     let text = fs::read_to_string(path).map_err(|cause| failed(format!("it cannot be read: {cause}")))?;
-    let variables = dotenv::parse(&text);
+    let text = Secret::new(text);
+    let variables = dotenv::parse(text.reveal());
     for line in variables.odd_lines {
         let shown = path.display();
         tracing::warn!("the file of variables `{shown}`, line {line}: expected `NAME=value`; the line is skipped");
     }
-    Ok(variables.values)
+    let values = variables.values.into_iter();
+    Ok(values.map(|(name, value)| (name, Secret::new(value))).collect())
 }
 
-fn read_key_file(path: &Path) -> Result<(String, Option<String>), Failure> {
+fn read_key_file(path: &Path) -> Result<(Secret, Option<String>), Failure> {
     let failed = |cause: String| {
         Failure::new(
             Exit::Usage,
@@ -216,10 +247,11 @@ fn read_key_file(path: &Path) -> Result<(String, Option<String>), Failure> {
         return Err(failed("is not a small regular file".to_owned()));
     }
     let key = fs::read_to_string(path).map_err(|cause| failed(format!("cannot be read: {cause}")))?;
-    if key.trim().is_empty() {
+    let key = Secret::new(key);
+    if key.is_blank() {
         return Err(failed("is empty".to_owned()));
     }
-    Ok((key.trim().to_owned(), readable_by_others(path, &metadata)))
+    Ok((key.trimmed(), readable_by_others(path, &metadata)))
 }
 
 #[cfg(unix)]
@@ -236,7 +268,7 @@ fn readable_by_others(_path: &Path, _metadata: &fs::Metadata) -> Option<String> 
     None
 }
 
-fn key_of_command(words: &[String]) -> Result<String, Failure> {
+fn key_of_command(words: &[String]) -> Result<Secret, Failure> {
     let shown = words.first().map_or("", String::as_str);
     let failed = |cause: String| {
         Failure::new(Exit::Usage, format!("no key: the command `{shown}` {cause}"))
@@ -269,8 +301,9 @@ fn key_of_command(words: &[String]) -> Result<String, Failure> {
         return Err(failed(format!("failed: {status}")));
     }
     let key = String::from_utf8(printed).map_err(|_| failed("printed something that is not text".to_owned()))?;
-    if key.trim().is_empty() {
+    let key = Secret::new(key);
+    if key.is_blank() {
         return Err(failed("printed nothing".to_owned()));
     }
-    Ok(key.trim().to_owned())
+    Ok(key.trimmed())
 }

@@ -3,11 +3,11 @@
 use std::fmt;
 
 use plugin_api::loader::Refusal;
-use plugin_api::{Error, ErrorKind};
+use plugin_api::{Attempt, Error, ErrorKind};
 use serde_json::{Value, json};
 
 use crate::profile::LoadError;
-use crate::terminal::{self, clean};
+use crate::terminal::{self, clean, clean_line};
 
 /// What the program tells its caller. The numbers are part of the interface; [`TABLE`] explains them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub enum Exit {
 
 impl Exit {
     /// The stable word for failures that are not the plugin's.
-    fn word(self) -> &'static str {
+    pub fn word(self) -> &'static str {
         match self {
             Self::Ok => "ok",
             Self::Internal => "internal",
@@ -52,7 +52,10 @@ pub const TABLE: &[(Exit, &str)] = &[
     ),
     (Exit::Profile, "the profile file is missing or has problems"),
     (Exit::Auth, "the key was refused"),
-    (Exit::Payment, "no credit is left for this request"),
+    (
+        Exit::Payment,
+        "no credit is left for this request, or the budget's limit is reached",
+    ),
     (
         Exit::Transient,
         "the service cannot answer now, or the answer broke off: trying again may help",
@@ -77,6 +80,10 @@ pub struct Failure {
     pub hint: Option<String>,
     /// The same for programs.
     pub details: Box<Value>,
+    /// What was tried, where that was more than one thing: a line for each.
+    attempts: Vec<String>,
+    /// The code that `agent-host explain` knows more about.
+    explained: Option<&'static str>,
     /// The message is a report with a first line of its own.
     is_report: bool,
 }
@@ -90,8 +97,21 @@ impl Failure {
             message,
             hint: None,
             details,
+            attempts: Vec::new(),
+            explained: None,
             is_report: false,
         }
+    }
+
+    /// The code that `agent-host explain` knows more about.
+    pub fn explained(&self) -> Option<&'static str> {
+        self.explained
+    }
+
+    /// The same without the line that says where to read more.
+    pub fn briefly(mut self) -> Self {
+        self.explained = None;
+        self
     }
 
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
@@ -117,8 +137,14 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let prefix = if self.is_report { "" } else { "error: " };
         write!(f, "{prefix}{}", self.message.trim_end())?;
-        match &self.hint {
-            Some(hint) => write!(f, "\nhint: {hint}"),
+        for attempt in &self.attempts {
+            write!(f, "\n  {attempt}")?;
+        }
+        if let Some(hint) = &self.hint {
+            write!(f, "\nhint: {hint}")?;
+        }
+        match self.explained {
+            Some(code) => write!(f, "\nmore: agent-host explain {code}"),
             None => Ok(()),
         }
     }
@@ -126,26 +152,14 @@ impl fmt::Display for Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        let exit = match error.kind {
-            // A key that is not there is a matter of setting up; a key that was refused is not.
-            ErrorKind::AUTH if error.details.status.is_none() => Exit::Usage,
-            ErrorKind::AUTH => Exit::Auth,
-            ErrorKind::PAYMENT => Exit::Payment,
-            // Options come from the profile; what is wrong beside them was set elsewhere.
-            ErrorKind::CONFIG if error.details.problems.is_empty() => Exit::Usage,
-            ErrorKind::CONFIG => Exit::Profile,
-            // The service was not asked.
-            ErrorKind::INVALID_REQUEST if error.details.status.is_none() => Exit::Usage,
-            ErrorKind::RATE_LIMIT
-            | ErrorKind::UNAVAILABLE
-            | ErrorKind::TIMEOUT
-            | ErrorKind::CONNECT
-            | ErrorKind::PROTOCOL
-            | ErrorKind::INTERRUPTED => Exit::Transient,
-            ErrorKind::INVALID_REQUEST | ErrorKind::NOT_FOUND | ErrorKind::FORBIDDEN | ErrorKind::TOO_LARGE => {
-                Exit::Refused
-            }
-            _ => Exit::Internal,
+        let exit = exit_of(&error);
+        let attempts = match error.details.attempts.as_slice() {
+            [] | [_] => Vec::new(),
+            several => several
+                .iter()
+                .enumerate()
+                .map(|(index, attempt)| attempt_line(index + 1, attempt, &error.message))
+                .collect(),
         };
         let mut details = serde_json::to_value(&*error.details).unwrap_or_else(|_| json!({}));
         details["code"] = Value::from(error.kind.code());
@@ -162,9 +176,59 @@ impl From<Error> for Failure {
             message,
             hint: error.hint().map(clean),
             details: Box::new(details),
+            attempts,
+            explained: error.kind.explanation().map(|explanation| explanation.code),
             is_report: false,
         }
     }
+}
+
+/// How the program ends with this error.
+pub fn exit_of(error: &Error) -> Exit {
+    match error.kind {
+        // A key that is not there is a matter of setting up; a key that was refused is not.
+        ErrorKind::AUTH if error.details.status.is_none() => Exit::Usage,
+        ErrorKind::AUTH => Exit::Auth,
+        ErrorKind::PAYMENT | ErrorKind::SPEND_LIMIT => Exit::Payment,
+        // Options come from the profile; what is wrong beside them was set elsewhere.
+        ErrorKind::CONFIG if error.details.problems.is_empty() => Exit::Usage,
+        ErrorKind::CONFIG => Exit::Profile,
+        // The service was not asked.
+        ErrorKind::INVALID_REQUEST if error.details.status.is_none() => Exit::Usage,
+        ErrorKind::RATE_LIMIT
+        | ErrorKind::UNAVAILABLE
+        | ErrorKind::OVERLOADED
+        | ErrorKind::TIMEOUT
+        | ErrorKind::CONNECT
+        | ErrorKind::PROTOCOL
+        | ErrorKind::INTERRUPTED => Exit::Transient,
+        ErrorKind::INVALID_REQUEST | ErrorKind::NOT_FOUND | ErrorKind::FORBIDDEN | ErrorKind::TOO_LARGE => {
+            Exit::Refused
+        }
+        _ => Exit::Internal,
+    }
+}
+
+/// `1. acme/large via Acme: 429 rate_limit, too many requests`; a reason that stands above is not said again.
+fn attempt_line(number: usize, attempt: &Attempt, above: &str) -> String {
+    let via = attempt
+        .provider
+        .as_deref()
+        .map(|provider| format!(" via {provider}"))
+        .unwrap_or_default();
+    let status = attempt.status.map(|status| status.to_string());
+    let outcome: Vec<&str> = status.as_deref().into_iter().chain(attempt.code.as_deref()).collect();
+    let outcome = match outcome.as_slice() {
+        [] => "no answer".to_owned(),
+        words => words.join(" "),
+    };
+    let reason = attempt
+        .reason
+        .as_deref()
+        .filter(|reason| *reason != above)
+        .map(|reason| format!(", {reason}"))
+        .unwrap_or_default();
+    clean_line(&format!("{number}. {}{via}: {outcome}{reason}", attempt.model))
 }
 
 impl From<LoadError> for Failure {
@@ -205,5 +269,46 @@ impl From<Refusal> for Failure {
             Some(hint) => failure.with_hint(hint),
             None => failure,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_attempts_are_listed_below_the_message_and_one_is_not() {
+        let first = Attempt {
+            model: "acme/large".to_owned(),
+            provider: Some("Acme".to_owned()),
+            status: Some(429),
+            code: Some("rate_limit".to_owned()),
+            reason: Some("too many\nrequests\u{1b}[2J".to_owned()),
+        };
+        let second = Attempt {
+            model: "acme/small".to_owned(),
+            reason: Some("no model answered".to_owned()),
+            ..Attempt::default()
+        };
+        let mut error = Error::new(ErrorKind::UNAVAILABLE, "no model answered").with_hint("try later");
+        error.details.attempts = vec![first.clone()];
+        assert_eq!(
+            Failure::from(error.clone()).to_string(),
+            "error: no model answered\nhint: try later\nmore: agent-host explain unavailable"
+        );
+        error.details.attempts = vec![first, second];
+        assert_eq!(
+            Failure::from(error).briefly().to_string(),
+            "error: no model answered\n  1. acme/large via Acme: 429 rate_limit, too many requests\n  2. acme/small: no \
+             answer\nhint: try later"
+        );
+    }
+
+    #[test]
+    fn the_limits_of_the_host_itself_have_the_exit_codes_of_what_they_are_like() {
+        let exit = |kind| exit_of(&Error::new(kind, "x"));
+        assert_eq!(exit(ErrorKind::SPEND_LIMIT), Exit::Payment);
+        assert_eq!(exit(ErrorKind::OVERLOADED), Exit::Transient);
+        assert_eq!(exit(ErrorKind::FORKED), Exit::Internal);
     }
 }

@@ -10,11 +10,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use plugin_api::loader::{self, Refusal};
-use plugin_api::{Config, HostServices, Level, Manifest, Plugin};
+use plugin_api::{Config, HostServices, Level, Manifest, Plugin, Role, Variable};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::exit::{Exit, Failure};
+use crate::log;
 use crate::profile::ProviderSchema;
 use crate::terminal::clean_line;
 
@@ -109,6 +110,15 @@ struct Switch {
 }
 
 impl Folder {
+    /// A folder of which nothing is known, to go on with where it cannot be read.
+    pub fn unknown(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            entries: Vec::new(),
+            switches: Switches::default(),
+        }
+    }
+
     /// Looks at every library in the folder. Two files with the same plugin are both refused: neither may shadow the
     /// other.
     pub fn read(path: &Path) -> Result<Self, Failure> {
@@ -117,6 +127,7 @@ impl Folder {
                 Exit::Plugin,
                 format!("the plugin folder `{}` cannot be read: {cause}", path.display()),
             )
+            .with_hint("let your user read it, or name another with `--plugins`")
         })?;
         let mut entries: Vec<Entry> = files
             .into_iter()
@@ -144,7 +155,12 @@ impl Folder {
                     .options_schema
                     .clone()
                     .unwrap_or_else(|| serde_json::json!({"type": "object", "additionalProperties": false})),
-                key_prefixes: manifest.keys().filter_map(|variable| variable.prefix.clone()).collect(),
+                key_prefixes: manifest
+                    .environment
+                    .iter()
+                    .filter(|variable| is_secret(variable))
+                    .filter_map(|variable| variable.prefix.clone())
+                    .collect(),
             })
             .collect()
     }
@@ -240,6 +256,11 @@ impl Folder {
     }
 }
 
+/// Whether a variable's value is never shown.
+pub fn is_secret(variable: &Variable) -> bool {
+    matches!(variable.role, Role::Key | Role::Secret)
+}
+
 /// Loads a plugin's code and makes an instance of it.
 pub fn create(file: &Path, manifest: &Manifest, config: &Config) -> Result<Plugin, Failure> {
     let module = loader::load(file)?;
@@ -259,6 +280,10 @@ struct Services {
 impl HostServices for Services {
     fn plugin(&self) -> &str {
         &self.plugin
+    }
+
+    fn log_enabled(&self, level: Level, _target: &str) -> bool {
+        log::shows(&self.plugin, level)
     }
 
     fn log(&self, level: Level, _target: &str, message: &str, fields_json: &str) {

@@ -156,10 +156,15 @@ async fn show_resolved(setup: &Setup, as_json: bool) -> Result<Exit, Failure> {
     for variable in &manifest.environment {
         let is_key = manifest.keys().any(|key| key.name == variable.name);
         if let (false, Some(value)) = (is_key, given.variables.get(&variable.name)) {
+            let shown = if plugins::is_secret(variable) {
+                "(set)"
+            } else {
+                value.reveal()
+            };
             let found = setup.environment.variable(&variable.name).map(|found| found.origin);
             held.push(Held {
                 name: variable.name.clone(),
-                value: Value::from(value.as_str()),
+                value: Value::from(shown),
                 origin: found.unwrap_or_else(|| "environment".to_owned()),
             });
         }

@@ -8,12 +8,12 @@ use plugin_api::{Config, Error, ErrorKind, Manifest, Plugin, TierModel};
 use serde_json::{Value, json};
 
 use crate::cli::Global;
-use crate::environment::{Environment, Given};
+use crate::environment::{CommandKeys, Environment, Given};
 use crate::exit::{Exit, Failure};
 use crate::places::Places;
 use crate::plugins::{self, Entry, Folder, Verdict};
 use crate::profile::{self, Document, LoadError, Problem, Profile, ProviderSchema, Report};
-use crate::terminal;
+use crate::protect::WipedConfig;
 
 /// How long a plugin may take to end its work when the program ends.
 const SHUTDOWN: Duration = Duration::from_secs(2);
@@ -38,17 +38,31 @@ pub struct Active {
     /// `None`: there is no profile file, and the plugin's defaults hold.
     pub chosen: Option<Chosen>,
     pub tiers: Vec<TierModel>,
+    /// What key commands said.
+    pub command_keys: CommandKeys,
 }
 
 impl Setup {
     pub fn read(global: &Global) -> Result<Self, Failure> {
+        Self::read_with(global, CommandKeys::default())
+    }
+
+    /// The same, with what key commands said before.
+    pub fn read_with(global: &Global, command_keys: CommandKeys) -> Result<Self, Failure> {
         let places = Places::from(global)?;
-        Ok(Self {
-            environment: Environment::read(global.env_file.as_deref())?,
-            folder: Folder::read(&places.plugins)?,
+        let environment = Environment::read(global.env_file.as_deref(), command_keys)?;
+        let folder = Folder::read(&places.plugins)?;
+        Ok(Self::of(places, environment, folder, global))
+    }
+
+    /// Puts together what was read one by one.
+    pub fn of(places: Places, environment: Environment, folder: Folder, global: &Global) -> Self {
+        Self {
             places,
+            environment,
+            folder,
             allow_any_key: global.allow_any_key,
-        })
+        }
     }
 
     /// The profile that was asked for; `None` where there is no file and nobody named one.
@@ -229,31 +243,36 @@ impl Setup {
     pub async fn activate(&self, key_needed: bool) -> Result<Active, Failure> {
         let chosen = self.profile().await?;
         let (entry, manifest) = self.choose(chosen.as_ref())?;
-        let verdict = self.verdict(entry, chosen.as_ref());
-        match &verdict {
+        match self.verdict(entry, chosen.as_ref()) {
             Verdict::Disabled(_) => {
                 let id = &manifest.id;
                 return Err(Failure::new(Exit::Usage, format!("the plugin `{id}` is disabled"))
                     .with_hint(format!("switch it on with `agent-host plugins enable {id}`")));
             }
-            Verdict::Idle(reason) if key_needed => {
-                return Err(Failure::new(
-                    Exit::Usage,
-                    format!("no key for the plugin `{}`: {reason}", manifest.id),
-                )
-                .with_hint(key_hint(manifest)));
-            }
+            Verdict::Idle(reason) if key_needed => return Err(no_key(manifest, &reason)),
             _ => {}
         }
         let config = self.config(manifest, chosen.as_ref())?;
-        let plugin = plugins::create(&entry.file, manifest, &config)
-            .map_err(|failure| self.with_key_origin(failure, manifest, chosen.as_ref()))
-            .map_err(|failure| self.place(failure, chosen.as_ref()))?;
+        let plugin = self.create(entry, manifest, &config, chosen.as_ref())?;
         Ok(Active {
             plugin,
             chosen,
             tiers: Vec::new(),
+            command_keys: self.environment.command_keys(),
         })
+    }
+
+    /// Loads a plugin and makes an instance of it. What it finds wrong is told with its place.
+    pub fn create(
+        &self,
+        entry: &Entry,
+        manifest: &Manifest,
+        config: &Config,
+        chosen: Option<&Chosen>,
+    ) -> Result<Plugin, Failure> {
+        plugins::create(&entry.file, manifest, config)
+            .map_err(|failure| self.with_key_origin(failure, manifest, chosen))
+            .map_err(|failure| self.place(failure, chosen))
     }
 
     /// The plugin knows a key by its variable; where it really came from is known here.
@@ -269,14 +288,22 @@ impl Setup {
     }
 
     /// What the plugin is configured with.
-    pub fn config(&self, manifest: &Manifest, chosen: Option<&Chosen>) -> Result<Config, Failure> {
+    pub fn config(&self, manifest: &Manifest, chosen: Option<&Chosen>) -> Result<WipedConfig, Failure> {
         let given = self.give(manifest, chosen)?;
         for warning in &given.warnings {
             tracing::warn!("{warning}");
         }
-        Ok(Config {
+        Ok(self.config_of(&given, manifest, chosen))
+    }
+
+    /// The same, of what was given already.
+    pub fn config_of(&self, given: &Given, manifest: &Manifest, chosen: Option<&Chosen>) -> WipedConfig {
+        let variables = given.variables.iter();
+        WipedConfig(Config {
             options: self.options(manifest, chosen.map(|chosen| &chosen.profile)),
-            environment: given.variables,
+            environment: variables
+                .map(|(name, value)| (name.clone(), value.reveal().to_owned()))
+                .collect(),
         })
     }
 
@@ -314,7 +341,14 @@ fn placed(document: &Document, profile: &str, problems: Vec<plugin_api::Problem>
         .collect()
 }
 
-fn key_hint(manifest: &Manifest) -> String {
+/// Why a plugin that is idle cannot be asked.
+pub fn no_key(manifest: &Manifest, reason: &str) -> Failure {
+    let message = format!("no key for the plugin `{}`: {reason}", manifest.id);
+    Failure::new(Exit::Usage, message).with_hint(key_hint(manifest))
+}
+
+/// How to give the plugin a key.
+pub fn key_hint(manifest: &Manifest) -> String {
     let Some(key) = manifest.keys().next() else {
         return "the plugin does not say how it is enabled".to_owned();
     };
@@ -349,72 +383,6 @@ impl Active {
     pub fn profile_file(&self) -> Option<&str> {
         Some(self.chosen.as_ref()?.document.name())
     }
-}
-
-/// Follows an edit of the profile: reads the file again and gives it to the plugin. On any error the former profile
-/// stays, as it does where the file is gone.
-///
-/// - Out: one line for people.
-pub async fn follow(active: &mut Active, global: &Global) -> Result<String, Failure> {
-    let setup = Setup::read(global)?;
-    let file = &setup.places.config;
-    let chosen = if exists(file) { setup.profile().await? } else { None };
-    let Some(chosen) = chosen else {
-        let file = file.display();
-        return Ok(format!(
-            "the profile file `{file}` is gone; the former profile still holds"
-        ));
-    };
-    let provider = active.plugin.manifest().id.clone();
-    if chosen.profile.provider != provider {
-        let next = setup.activate(true).await?;
-        let former = std::mem::replace(active, next);
-        former.shut_down().await;
-        active.read_tiers().await?;
-        return Ok(format!(
-            "profile reloaded: {} instead of {provider}, from the next message on",
-            chosen.profile.provider
-        ));
-    }
-    let config = setup.config(active.plugin.manifest(), Some(&chosen))?;
-    if let Err(error) = active.plugin.configure(&config).await {
-        return Err(setup.place(error.into(), Some(&chosen)));
-    }
-    let tiers_before = std::mem::take(&mut active.tiers);
-    let former = active.chosen.replace(chosen);
-    active.read_tiers().await?;
-    Ok(changes(active, &tiers_before, former.as_ref()))
-}
-
-/// What an edit changed, in one line: the tiers with their models, anything else by its name.
-fn changes(active: &Active, tiers_before: &[TierModel], former: Option<&Chosen>) -> String {
-    // Tiers that follow another change with it and need no words of their own.
-    let tiers = active
-        .tiers
-        .iter()
-        .filter(|now| now.follows.is_none())
-        .filter_map(|now| {
-            let then = tiers_before.iter().find(|then| then.tier == now.tier)?;
-            (then.wire != now.wire).then(|| terminal::clean_line(&format!("{} {} → {}", now.tier, then.wire, now.wire)))
-        });
-    let mut changes: Vec<String> = tiers.collect();
-    let none = json!({});
-    let options = |chosen: Option<&Chosen>| chosen.map_or(none.clone(), |chosen| chosen.profile.options.clone());
-    let places = profile::differences(&options(former), &options(active.chosen.as_ref()));
-    // Models were named above, where they changed anything.
-    let is_model = |place: &String| {
-        place == "model" || place.starts_with("tiers.") && place.matches('.').count() == 1 || place.ends_with(".model")
-    };
-    changes.extend(
-        places
-            .into_iter()
-            .filter(|place| !is_model(place))
-            .map(|place| terminal::clean_line(&place)),
-    );
-    if changes.is_empty() {
-        return "profile reloaded: nothing changed".to_owned();
-    }
-    format!("profile reloaded: {} (from the next message on)", changes.join(", "))
 }
 
 /// Whether something stands at this path, be it a link that leads nowhere.

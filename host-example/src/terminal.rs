@@ -157,6 +157,9 @@ pub fn footer(done: &Done) -> String {
     {
         parts.push(format!("asked for {}", clean(asked)));
     }
+    if done.attempts.len() > 1 {
+        parts.push(format!("{} attempts", done.attempts.len()));
+    }
     match done.time_to_first_token_ms {
         Some(first_ms) => parts.push(format!("first token {}", seconds(first_ms))),
         None => parts.push(format!("took {}", seconds(done.duration_ms))),
@@ -185,7 +188,8 @@ fn is_another(asked: &str, served: &str) -> bool {
     !served.starts_with(base)
 }
 
-fn seconds(milliseconds: u64) -> String {
+/// A time, for people.
+pub fn seconds(milliseconds: u64) -> String {
     if milliseconds < 1000 {
         return format!("{milliseconds} ms");
     }
@@ -220,6 +224,24 @@ fn tokens(usage: &Usage) -> String {
         text.push_str(&format!(" ({})", asides.join(", ")));
     }
     text
+}
+
+/// Breaks a line where it would be wider than this, and indents what follows.
+pub fn wrapped(text: &str, max_chars: usize, indent: usize) -> String {
+    let mut lines = String::new();
+    let mut width = 0;
+    for word in text.split_inclusive(' ') {
+        let length = word.trim_end().chars().count();
+        if width > indent && width + length > max_chars {
+            lines.truncate(lines.trim_end().len());
+            lines.push('\n');
+            lines.push_str(&" ".repeat(indent));
+            width = indent;
+        }
+        lines.push_str(word);
+        width += word.chars().count();
+    }
+    lines
 }
 
 /// A table with columns as wide as their widest cell. The cells are cleaned.
@@ -312,12 +334,13 @@ mod tests {
             "acme/large-2025 via Acme · first token 820 ms · 170 tok/s · 1200→340 tokens (900 cached) · $0.0041"
         );
         done.model = Some("other/model".to_owned());
+        done.attempts = vec![Default::default(); 2];
         done.provider = None;
         done.usage = None;
         done.finish_reason = "length".to_owned();
         assert_eq!(
             footer(&done),
-            "other/model · asked for acme/large:nitro · first token 820 ms · tokens and cost unknown · ended by length"
+            "other/model · asked for acme/large:nitro · 2 attempts · first token 820 ms · tokens and cost unknown · ended by length"
         );
     }
 }

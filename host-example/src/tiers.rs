@@ -18,6 +18,18 @@ pub async fn run(global: &Global, output: &Output) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
+/// The tier of this name; `small` stands for `TEXT_SMALL`, `reasoning` for `TEXT_REASONING_LARGE`.
+pub fn find<'a>(tiers: &'a [TierModel], name: &str) -> Option<&'a TierModel> {
+    let wanted = name.to_ascii_uppercase();
+    let is_meant = |tier: &str| {
+        tier == wanted
+            || tier
+                .strip_prefix("TEXT_")
+                .is_some_and(|short| short == wanted || (wanted == "REASONING" && short == "REASONING_LARGE"))
+    };
+    tiers.iter().find(|model| is_meant(&model.tier))
+}
+
 /// The rows of a table: tier, configured id, id on the wire, origin.
 pub fn rows(tiers: &[TierModel]) -> Vec<Vec<String>> {
     let head = ["TIER", "CONFIGURED", "ON THE WIRE", "FROM"]

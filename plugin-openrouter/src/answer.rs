@@ -16,7 +16,7 @@ use plugin_api::{ChatEvent, Error};
 use tokio::runtime::Handle;
 use tokio::time::Sleep;
 
-use crate::call::Closing;
+use crate::closing::Closing;
 use crate::decode::Decoder;
 use crate::failure;
 use crate::http::{Clock, Due};
@@ -69,13 +69,18 @@ impl Answer {
             if let Some(end) = begun.decoder.end.take() {
                 let begun = self.begun.take()?;
                 let intake = self.intake.take();
-                return Some(match begun.closing.close(end, &begun.limits) {
-                    Ok(done) => {
-                        intake.into_iter().for_each(Intake::drain);
-                        Ok(ChatEvent::Done(Box::new(done)))
-                    }
-                    Err(error) => Err(error),
-                });
+                return Some(
+                    match begun
+                        .closing
+                        .close(end, Some(begun.limits.first_token), begun.limits.clock.elapsed())
+                    {
+                        Ok(done) => {
+                            intake.into_iter().for_each(Intake::drain);
+                            Ok(ChatEvent::Done(Box::new(done)))
+                        }
+                        Err(error) => Err(error),
+                    },
+                );
             }
         }
         self.failure.take().map(Err)
@@ -150,7 +155,7 @@ impl Stream for Answer {
 pub struct Limits {
     clock: Clock,
     /// From the beginning of the call to the first token.
-    pub first_token: Duration,
+    first_token: Duration,
     /// Since when the host has been waiting for the next piece.
     waiting_since: Option<Instant>,
     /// How long it has waited in all since the last data.
@@ -163,16 +168,11 @@ impl Limits {
     pub fn new(clock: Clock) -> Self {
         Self {
             clock,
-            first_token: clock.begun.elapsed(),
+            first_token: clock.elapsed(),
             waiting_since: None,
             waited_for_data: Duration::ZERO,
             timer: None,
         }
-    }
-
-    /// Since the beginning of the call.
-    pub fn elapsed(&self) -> Duration {
-        self.clock.begun.elapsed()
     }
 
     /// Something has arrived, with data in it or only as a sign of life.

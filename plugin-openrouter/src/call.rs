@@ -5,27 +5,27 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use plugin_api::runtime::Runtime;
-use plugin_api::{Attempt, ChatEvent, ChatReply, ChatRequest, Done, Error, ErrorKind, Notice};
+use plugin_api::{Attempt, ChatEvent, ChatReply, ChatRequest, Error, ErrorKind, Notice};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::answer::{Answer, Begun, Limits};
 use crate::catalogue;
+use crate::closing::{Bill, Closing};
 use crate::decode::Decoder;
 use crate::dice;
 use crate::failure;
 use crate::gate::{Gate, Pass};
-use crate::http::{self, Clock, Sending};
+use crate::http::{self, Clock, Sending, milliseconds};
 use crate::intake::{Intake, Writer};
 use crate::reply::ReplyReader;
 use crate::request::{self, Changes, Plan};
 use crate::retry::{self, Class, Failed, Next, Situation, Tries};
 use crate::settings::{Service, Settings};
 use crate::spend;
-use crate::tiers::Tier;
+use crate::turn;
 
 /// What all calls of a plugin share, whatever its settings are.
 #[derive(Default)]
@@ -53,11 +53,10 @@ pub async fn chat(settings: Arc<Settings>, common: Arc<Common>, request: ChatReq
     notices.extend(call.fallback_notice(reply.done.model.as_deref()));
     notices.append(&mut reply.notices);
     reply.notices = notices;
-    let limits = Limits::new(call.clock());
     let done = std::mem::take(&mut reply.done);
-    reply.done = call.closing().close(Ok(done), &limits)?;
+    let took = call.clock().elapsed();
     // It came in one piece, so there was no first token.
-    reply.done.time_to_first_token_ms = None;
+    reply.done = call.closing().close(Ok(done), None, took)?;
     Ok(reply)
 }
 
@@ -141,25 +140,6 @@ struct Call {
     permit: OwnedSemaphorePermit,
 }
 
-/// What a call may cost, until it is known what it did cost.
-struct Bill {
-    reservation: Option<spend::Reservation>,
-    /// Whether something may have been billed that nobody has told of.
-    is_open: bool,
-}
-
-impl Drop for Bill {
-    fn drop(&mut self) {
-        if let Some(reservation) = self.reservation.take() {
-            if self.is_open {
-                reservation.settle(None);
-            } else {
-                reservation.release();
-            }
-        }
-    }
-}
-
 impl Call {
     /// Plans a call and waits for its turn.
     ///
@@ -173,10 +153,15 @@ impl Call {
         let begun = Instant::now();
         settings.key()?;
         let mut plan = request::plan(&settings, &request, None)?;
-        let permit = permit(&settings, begun).await?;
+        let clock = Clock {
+            timeouts: settings.options.timeouts,
+            begun,
+            attempt: begun,
+        };
+        let permit = turn::permit(&settings, clock).await?;
         let mut reservation = None;
         if settings.options.budget.is_some() {
-            (plan, reservation) = within_budget(&settings, common, &request, plan).await?;
+            (plan, reservation) = turn::within_budget(&settings, common, &request, plan).await?;
         }
         Ok(Self {
             settings,
@@ -576,147 +561,12 @@ impl Call {
     /// What remains to be done once the answer has ended.
     fn closing(self) -> Closing {
         Closing {
-            settings: self.settings,
-            is_at_secondary: self.is_at_secondary,
+            gate: Arc::clone(&self.service().gate),
             attempts: self.attempts,
             paid: self.paid,
             bill: self.bill,
-            _permit: self.permit,
+            permit: self.permit,
         }
-    }
-}
-
-/// What remains to be done when an answer ends.
-pub struct Closing {
-    settings: Arc<Settings>,
-    is_at_secondary: bool,
-    attempts: Vec<Attempt>,
-    paid: u32,
-    bill: Bill,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Closing {
-    /// Completes what is told at the end, books the bill, and gives back what the retries took.
-    pub fn close(mut self, end: Result<Done, Error>, limits: &Limits) -> Result<Done, Error> {
-        let billed = end
-            .as_ref()
-            .ok()
-            .and_then(|done| done.usage.as_ref()?.cost_usd.as_deref());
-        if let Some(reservation) = self.bill.reservation.take() {
-            reservation.settle(billed);
-        }
-        let mut done = match end {
-            Ok(done) => done,
-            Err(mut error) => {
-                if !self.attempts.is_empty() {
-                    error.details.attempts = self.attempts;
-                }
-                return Err(error);
-            }
-        };
-        let service = match &self.settings.secondary {
-            Some(secondary) if self.is_at_secondary => secondary,
-            _ => &self.settings.service,
-        };
-        service.gate.refund(self.paid);
-        let served = if done.attempts.is_empty() && !self.attempts.is_empty() {
-            let model = done.model.clone().or_else(|| done.requested_model.clone());
-            vec![Attempt {
-                model: model.unwrap_or_default(),
-                provider: done.provider.clone(),
-                status: Some(200),
-                ..Attempt::default()
-            }]
-        } else {
-            std::mem::take(&mut done.attempts)
-        };
-        done.attempts = self.attempts;
-        done.attempts.extend(served);
-        done.duration_ms = milliseconds(limits.elapsed());
-        done.time_to_first_token_ms = Some(milliseconds(limits.first_token));
-        Ok(done)
-    }
-}
-
-/// Waits for a permit, in the order in which calls came.
-async fn permit(settings: &Settings, begun: Instant) -> Result<OwnedSemaphorePermit, Error> {
-    let permits = &settings.permits;
-    if let Ok(permit) = Arc::clone(permits).try_acquire_owned() {
-        return Ok(permit);
-    }
-    let limits = settings.options.limits;
-    let _place = Place::take(&settings.n_waiting, limits.queue).ok_or_else(|| {
-        Error::new(
-            ErrorKind::OVERLOADED,
-            format!(
-                "{} calls are being answered and {} wait, which is as many as may",
-                limits.concurrency, limits.queue
-            ),
-        )
-        .with_hint("ask for less at once, or raise `limits.concurrency` or `limits.queue` in the profile")
-    })?;
-    let clock = Clock {
-        timeouts: settings.options.timeouts,
-        begun,
-        attempt: begun,
-    };
-    let due = http::Due {
-        what: "the call did not get its turn",
-        ..clock.total()
-    };
-    let permit = due.wait(Arc::clone(permits).acquire_owned()).await?;
-    permit.map_err(|_| Error::new(ErrorKind::SHUT_DOWN, "the plugin was shut down"))
-}
-
-/// A place among the calls that wait.
-struct Place<'a>(&'a AtomicU64);
-
-impl<'a> Place<'a> {
-    fn take(n_waiting: &'a AtomicU64, most: u64) -> Option<Self> {
-        let place = Self(n_waiting);
-        // Dropping it gives the place back, also where there was none.
-        (n_waiting.fetch_add(1, Ordering::Relaxed) < most).then_some(place)
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// Sees to it that a call stays within the budget, with another tier where the profile says so.
-async fn within_budget(
-    settings: &Settings,
-    common: &Common,
-    request: &ChatRequest,
-    mut plan: Plan,
-) -> Result<(Plan, Option<spend::Reservation>), Error> {
-    let tools = request.parameters.get("tools");
-    let mut stepped_down = false;
-    loop {
-        let ask = spend::Ask {
-            models: &plan.models,
-            message_bytes: request.messages.get().len() + tools.map_or(0, |tools| tools.get().len()),
-            max_tokens: plan.max_tokens,
-            stepped_down,
-        };
-        let admission = common.guard.admit(settings, &common.catalogue, ask).await?;
-        plan.notices.extend(admission.notice);
-        let Some(tier) = admission.step_down.filter(|_| !stepped_down) else {
-            return Ok((plan, admission.reservation));
-        };
-        let tier = Tier::parse(&tier).ok_or_else(|| {
-            Error::new(
-                ErrorKind::CONFIG,
-                format!("`budget.onExceed.stepDownTo`: there is no tier `{tier}`"),
-            )
-        })?;
-        let notices = std::mem::take(&mut plan.notices);
-        plan = request::plan(settings, request, Some(tier))?;
-        plan.notices.splice(0..0, notices);
-        stepped_down = true;
     }
 }
 
@@ -735,10 +585,6 @@ fn is_event_stream(response: &reqwest::Response) -> bool {
         .headers()
         .get("content-type")
         .is_some_and(|kind| kind.as_bytes().to_ascii_lowercase().starts_with(b"text/event-stream"))
-}
-
-fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A time for people, such as `0.4 s`.

@@ -68,10 +68,20 @@ impl Clock {
         due(since, self.timeouts.idle_ms, "the service sent nothing", "idleMs")
     }
 
+    /// Since the beginning of the call.
+    pub fn elapsed(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
     /// What is left of the time for the whole call.
     pub fn left(&self) -> Duration {
         self.total().at.saturating_duration_since(Instant::now())
     }
+}
+
+/// Whole milliseconds.
+pub fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn due(since: Instant, limit_ms: u64, what: &'static str, option: &'static str) -> Due {

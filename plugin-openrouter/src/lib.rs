@@ -40,6 +40,8 @@ mod tool_calls;
 mod reply;
 mod decode;
 mod intake;
+mod turn;
+mod closing;
 mod call;
 mod answer;
 #[cfg(any(test, fuzzing))]

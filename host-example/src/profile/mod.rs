@@ -37,11 +37,11 @@ pub use self::read::read;
 pub use self::schema::{KeySource, document_schema, entry_schema};
 pub use self::starter::starter;
 pub use self::watch::{ProfileWatch, watch};
+pub use self::words::closest;
 
 use self::document::join;
 use self::normalise::{normalised, pointer_in};
 use self::schema::HostKeys;
-use self::words::closest;
 
 /// Where the profiles stand in the file.
 const PROFILES: &str = "/auth/profiles";
@@ -181,6 +181,54 @@ pub fn without_problems(entry: &Value, name: &str, problems: &[Problem]) -> Valu
         }
     }
     options
+}
+
+/// A profile as far as it can be used, of a file with problems: what is wrong is left out.
+///
+/// - In: `problems` of the whole file.
+/// - Out: `None` if its provider is not known, or if where its key comes from is not: another key must not take its place.
+pub fn salvaged(
+    document: &Document,
+    name: &str,
+    providers: &[ProviderSchema],
+    problems: &[Problem],
+) -> Option<Profile> {
+    let base = join(PROFILES, name);
+    let entry = document.value().pointer(&base)?;
+    let provider = entry["provider"].as_str()?;
+    let schema = providers.iter().find(|known| known.provider == provider)?;
+    let concerns = |key: &str| {
+        let place = join(&base, key);
+        problems.iter().any(|problem| {
+            let below = problem.pointer.strip_prefix(&place);
+            below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
+        })
+    };
+    if ["provider", "apiKey", "api_key"].into_iter().any(concerns) {
+        return None;
+    }
+    let schema = entry_schema(schema);
+    let mut whole = normalised(entry, &schema).value;
+    let host = host_keys(&mut whole).ok()?;
+    let mut options = without_problems(entry, name, problems);
+    leave_out_emptied(&mut options, entry);
+    Some(Profile {
+        name: name.to_owned(),
+        provider: host.provider,
+        api_key: host.api_key.map(at_home),
+        options: normalised(&options, &schema).value,
+        warnings: Vec::new(),
+    })
+}
+
+/// Takes out the lists that [`without_problems`] emptied, so that their defaults hold.
+fn leave_out_emptied(options: &mut Value, entry: &Value) {
+    if let Some(members) = options.as_object_mut() {
+        members.retain(|key, value| !(value.is_null() && entry[key].is_array()));
+        for (key, value) in members {
+            leave_out_emptied(value, &entry[key.as_str()]);
+        }
+    }
 }
 
 /// Places what the plugin says of its options in the file.

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::document::join;
 use super::expectation::{expectation, phrase};
+use super::leaves::dotted;
 use super::normalise::{parts_of, referenced};
 
 /// Most names that a hint lists.
@@ -58,7 +59,7 @@ pub(super) fn findings(error: &ValidationError<'_>, root: &Value) -> Vec<Finding
             let known = names_in(schema, root);
             unexpected
                 .iter()
-                .map(|key| unknown_key(&pointer, key, &known))
+                .map(|key| unknown_key(&pointer, key, &known, &paths_to(key, &pointer, schema, root)))
                 .collect()
         }
         Kind::Required { property } => {
@@ -116,7 +117,7 @@ pub(super) fn findings(error: &ValidationError<'_>, root: &Value) -> Vec<Finding
 }
 
 /// The name among `known` that a person who wrote `name` most likely meant.
-pub(super) fn closest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub fn closest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     const LONGEST: usize = 64;
     let folded = fold(name);
     if folded.is_empty() || name.len() > LONGEST {
@@ -173,8 +174,34 @@ fn names_in<'a>(schema: &'a Value, root: &'a Value) -> Vec<&'a str> {
     properties.flat_map(|all| all.keys().map(String::as_str)).collect()
 }
 
-fn unknown_key(pointer: &str, key: &str, known: &[&str]) -> Finding {
+/// Where a key that does not belong here does belong, one level further down, as people write it: `parameters.maxTokens`.
+fn paths_to(key: &str, pointer: &str, schema: &Value, root: &Value) -> Vec<String> {
+    let here = dotted(pointer);
+    let mut paths = Vec::new();
+    for part in parts_of(schema, root) {
+        for (object, inner) in part.get("properties").and_then(Value::as_object).into_iter().flatten() {
+            for name in names_in(inner, root).into_iter().filter(|name| fold(name) == fold(key)) {
+                let path = if here.is_empty() {
+                    format!("{object}.{name}")
+                } else {
+                    format!("{here}.{object}.{name}")
+                };
+                if !paths.contains(&path) {
+                    paths.push(path);
+                }
+            }
+        }
+    }
+    paths
+}
+
+fn unknown_key(pointer: &str, key: &str, known: &[&str], elsewhere: &[String]) -> Finding {
     let hint = match closest(key, known.iter().copied()) {
+        // The very word in another place is nearer than another word in this place.
+        _ if !elsewhere.is_empty() => {
+            let paths = listed(elsewhere.iter().map(String::as_str), "or");
+            Some(format!("did you mean {paths}?"))
+        }
         Some(name) => Some(format!("did you mean `{name}`?")),
         None if (1..=MAX_LISTED).contains(&known.len()) => {
             Some(format!("known here: {}", listed(known.iter().copied(), "and")))

@@ -1,10 +1,15 @@
 //! The real `agent-host`, with the real plugin, against a service on this machine.
 
+mod account;
 mod chat;
 mod contract;
 mod conversation;
+mod doctor;
+mod explain;
+mod fallback;
 mod keys;
 mod plugins;
+mod process;
 mod profile;
 
 use serde_json::Value;

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::{Value, json};
+use plugin_api::VERSION;
 use tests::{Home, second_plugin};
 
 use crate::{Bench, profile};
@@ -70,8 +71,8 @@ fn the_list_is_a_table_for_people() {
             vec!["PLUGIN", "VERSION", "API", "VERDICT", "REASON"],
             vec![
                 "openrouter",
-                "1.0.0",
-                "1.0.0",
+                VERSION,
+                VERSION,
                 "idle",
                 "`OPENROUTER_API_KEY` is not set"
             ],
@@ -108,17 +109,17 @@ fn installing_copies_a_plugin_and_says_what_it_needs() {
     assert_eq!(
         ran.expect_success().stdout,
         format!(
-            "installed openrouter 1.0.0 as {}\nit is idle: `OPENROUTER_API_KEY` is not set\n",
+            "installed openrouter {VERSION} as {}\nit is idle: `OPENROUTER_API_KEY` is not set\n",
             to.display()
         )
     );
     assert_eq!(fs::read(&to).expect("the copy"), fs::read(&from).expect("the original"));
     let manifest = to.with_extension("manifest.json");
     let text = fs::read_to_string(&manifest).expect("the manifest");
-    assert!(text.contains("\"plugin_api\": \"1.0.0\""), "{text}");
+    assert!(text.contains(&format!("\"plugin_api\": \"{VERSION}\"")), "{text}");
     fs::write(
         &manifest,
-        text.replacen("\"version\": \"1.0.0\"", "\"version\": \"0.9.0\"", 1),
+        text.replacen(&format!("\"version\": \"{VERSION}\""), "\"version\": \"0.9.0\"", 1),
     )
     .expect("writable");
     let list = home

@@ -66,6 +66,12 @@ pub(super) const BAD_ENTRIES: &str = r###"
 @, §"colour": 1
   at /colour: unknown option
   hint: known here: `provider`, `apiKey`, `model`
+@, §"idle_ms": 5
+  at /idle_ms: unknown option
+  hint: did you mean `timeouts.idleMs`?
+@, "tiers": { "TEXT_SMALL": { "model": "a/b", §"temperature": 1 } }
+  at /tiers/TEXT_SMALL/temperature: unknown option
+  hint: did you mean `tiers.TEXT_SMALL.parameters.temperature`?
 @, "timeouts": { §"connect": 1 }
   at /timeouts/connect: unknown option
   hint: did you mean `connectMs`?

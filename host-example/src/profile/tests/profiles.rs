@@ -122,3 +122,26 @@ fn another_profile_may_name_a_provider_that_is_not_installed() {
     let error = profile_from(&document, "b", &[acme()]).expect_err("the chosen profile has no plugin");
     assert!(matches!(error, LoadError::Report(report) if report.has_errors()));
 }
+
+#[test]
+fn a_file_with_problems_gives_the_rest_of_its_profile() {
+    let salvaged_from = |inner: &str| {
+        let document = Document::parse("agent.json", entry(inner)).expect("it is JSON");
+        let problems = check(&document, &[acme()]);
+        assert!(!problems.is_empty(), "{inner}");
+        salvaged(&document, "default", &[acme()], &problems)
+    };
+    let profile = salvaged_from(
+        r#""provider": "acme", "apiKey": { "env": "MY_KEY" }, "model": "a/b", "modle": 1, "fallback_models": ["a/b", 5],
+           "timeouts": { "idleMs": null, "connectMs": "soon" }, "providerPreferences": { "sort": "speed" }"#,
+    )
+    .expect("a profile");
+    assert_eq!(profile.api_key, Some(KeySource::Env("MY_KEY".to_owned())));
+    assert_eq!(
+        profile.options,
+        json!({ "model": "a/b", "timeouts": { "idleMs": null }, "providerPreferences": {} })
+    );
+    // Another key than the one that was meant must not be taken.
+    assert!(salvaged_from(r#""provider": "acme", "api_key": { "nv": "MY_KEY" }"#).is_none());
+    assert!(salvaged_from(r#""provider": "acmee", "model": "a/b""#).is_none());
+}

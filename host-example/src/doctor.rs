@@ -1,0 +1,351 @@
+//! `agent-host doctor`: looks at everything that an answer depends on, and says what to do where something is wrong.
+//!
+//! The host looks at its own files and at the plugin folder; about key, service and settings it asks the plugin. What is wrong in one
+//! place does not keep the rest from being looked at, so nothing here returns early. Reads, and changes nothing.
+
+mod report;
+
+use std::time::{Duration, Instant};
+
+use plugin_api::{DiagnoseRequest, ErrorKind, Finding, FindingStatus, Manifest};
+use serde_json::Value;
+
+use crate::cli::{self, Global};
+use crate::environment::{CommandKeys, Environment};
+use crate::exit::{Exit, Failure};
+use crate::places::Places;
+use crate::plugins::{Entry, Folder, Verdict};
+use crate::profile::salvaged;
+use crate::progress::{self, Wait};
+use crate::setup::{Chosen, Setup, exists, key_hint};
+use crate::terminal::{self, clean_line};
+
+use self::report::{Rows, counted};
+
+/// How long a plugin may look.
+const DIAGNOSIS_LIMIT: Duration = Duration::from_secs(120);
+
+const HOST: &str = "Host";
+const PLUGINS: &str = "Plugins";
+
+/// Runs `agent-host doctor`.
+pub async fn run(global: &Global, args: &cli::Doctor) -> Result<Exit, Failure> {
+    let mut rows = Rows::default();
+    match rows.set_up(global) {
+        Some(setup) => rows.look_at(&setup, args).await,
+        None => rows.skip(PLUGINS, "plugin_folder", "where the plugins are is not known"),
+    }
+    let n_failed = rows.count(FindingStatus::Failed);
+    if args.output.json {
+        terminal::print_json(&rows.json());
+    } else {
+        terminal::print(&rows.text(terminal::stdout_has_colour()));
+    }
+    Ok(if n_failed == 0 { Exit::Ok } else { Exit::Usage })
+}
+
+/// The profile, as far as it can be used.
+struct Read {
+    chosen: Option<Chosen>,
+    /// Something in the file is left out.
+    is_partial: bool,
+}
+
+impl Rows {
+    /// What is on this machine, read one by one.
+    fn set_up(&mut self, global: &Global) -> Option<Setup> {
+        self.ok(HOST, "version", &version());
+        let places = match Places::from(global) {
+            Ok(places) => places,
+            Err(failure) => {
+                self.failed(HOST, "home", &failure);
+                return None;
+            }
+        };
+        let env_file = global.env_file.as_deref();
+        let environment = match Environment::read(env_file, CommandKeys::default()) {
+            Ok(environment) => {
+                self.ok(HOST, "variables", &environment.described());
+                environment
+            }
+            Err(failure) => {
+                self.failed(HOST, "variables", &failure);
+                // Without the file that was named, reading cannot fail.
+                Environment::read(None, CommandKeys::default()).ok()?
+            }
+        };
+        let folder = match Folder::read(&places.plugins) {
+            Ok(folder) => folder,
+            Err(failure) => {
+                self.failed(PLUGINS, "plugin_folder", &failure);
+                Folder::unknown(&places.plugins)
+            }
+        };
+        Some(Setup::of(places, environment, folder, global))
+    }
+
+    async fn look_at(&mut self, setup: &Setup, args: &cli::Doctor) {
+        let read = self.profile(setup).await;
+        let folder_is_known = !self.findings.iter().any(|finding| finding.id == "plugin_folder");
+        let chosen = match setup.choose(read.chosen.as_ref()) {
+            Ok(chosen) => Some(chosen),
+            Err(failure) => {
+                if folder_is_known {
+                    self.failed(PLUGINS, "plugin_chosen", &failure);
+                }
+                None
+            }
+        };
+        let id = chosen.map(|(_, manifest)| manifest.id.as_str());
+        for entry in &setup.folder.entries {
+            self.plugin(setup, entry, id, read.chosen.as_ref());
+        }
+        let Some((entry, manifest)) = chosen.filter(|(_, manifest)| !setup.folder.is_disabled(&manifest.id)) else {
+            return self.skip(
+                PLUGINS,
+                "plugin_checks",
+                "key, service and settings were not looked at: no plugin can be asked",
+            );
+        };
+        self.diagnosis(setup, entry, manifest, &read, args).await;
+    }
+
+    async fn profile(&mut self, setup: &Setup) -> Read {
+        let begun = Instant::now();
+        let file = &setup.places.config;
+        let shown = file.display();
+        let (chosen, finding) = match setup.profile().await {
+            Ok(Some(chosen)) => {
+                let profile = &chosen.profile;
+                let mut text = format!(
+                    "profile `{}` of {shown}, for the plugin `{}`",
+                    profile.name, profile.provider
+                );
+                let n_warnings = profile.warnings.len();
+                let mut finding = Finding::default();
+                if n_warnings > 0 {
+                    text.push_str(&format!(", with {}", counted(n_warnings, "warning", "warnings")));
+                    finding.status = FindingStatus::Warning;
+                    finding.remedy = Some("see them with `agent-host profile check`".to_owned());
+                } else {
+                    finding.status = FindingStatus::Ok;
+                }
+                finding.summary = text;
+                let read = Read {
+                    chosen: Some(chosen),
+                    is_partial: false,
+                };
+                (read, finding)
+            }
+            Ok(None) => {
+                let finding = Finding {
+                    status: FindingStatus::Skipped,
+                    summary: format!("no profile file: the plugin's defaults hold (it would be {shown})"),
+                    remedy: Some("`agent-host profile init` writes one, if you want to set something".to_owned()),
+                    ..Finding::default()
+                };
+                let read = Read {
+                    chosen: None,
+                    is_partial: false,
+                };
+                (read, finding)
+            }
+            Err(failure) => {
+                let (summary, remedy) = profile_trouble(&failure);
+                let finding = Finding {
+                    status: FindingStatus::Failed,
+                    summary,
+                    remedy: Some(remedy),
+                    ..Finding::default()
+                };
+                let read = Read {
+                    chosen: partly(setup).await,
+                    is_partial: exists(file),
+                };
+                (read, finding)
+            }
+        };
+        self.push(Finding {
+            id: "profile".to_owned(),
+            group: HOST.to_owned(),
+            duration_ms: milliseconds(begun),
+            ..finding
+        });
+        chosen
+    }
+
+    fn plugin(&mut self, setup: &Setup, entry: &Entry, chosen_id: Option<&str>, profile: Option<&Chosen>) {
+        let manifest = entry.manifest.as_ref().ok();
+        let is_chosen = manifest.is_some_and(|manifest| Some(manifest.id.as_str()) == chosen_id);
+        let version = manifest.map_or_else(String::new, |manifest| format!("{}, ", manifest.version));
+        let verdict = setup.verdict(entry, profile);
+        let (if_chosen, if_not, remedy) = match &verdict {
+            Verdict::Enabled(_) => (FindingStatus::Ok, FindingStatus::Ok, None),
+            Verdict::Idle(_) => (FindingStatus::Failed, FindingStatus::Skipped, manifest.map(key_hint)),
+            Verdict::Disabled(_) => (
+                FindingStatus::Failed,
+                FindingStatus::Skipped,
+                manifest.map(|manifest| format!("switch it on with `agent-host plugins enable {}`", manifest.id)),
+            ),
+            Verdict::Refused(_) => {
+                let hint = entry.manifest.as_ref().err().and_then(|refusal| refusal.hint.clone());
+                (FindingStatus::Failed, FindingStatus::Warning, hint)
+            }
+            Verdict::Failed(_) => {
+                let given = manifest.map(|manifest| setup.give(manifest, profile));
+                let hint = given.and_then(Result::err).and_then(|failure| failure.hint);
+                (FindingStatus::Failed, FindingStatus::Warning, hint)
+            }
+        };
+        let status = if is_chosen { if_chosen } else { if_not };
+        self.push(Finding {
+            id: format!("plugin:{}", entry.id()),
+            group: PLUGINS.to_owned(),
+            status,
+            summary: format!("{version}{}: {}", verdict.word(), verdict.reason()),
+            // What is merely not in use needs no remedy.
+            remedy: remedy.filter(|_| status != FindingStatus::Skipped),
+            duration_ms: 0,
+        });
+    }
+
+    async fn diagnosis(&mut self, setup: &Setup, entry: &Entry, manifest: &Manifest, read: &Read, args: &cli::Doctor) {
+        let id = &manifest.id;
+        let begun = Instant::now();
+        let profile = read.chosen.as_ref();
+        // Why no key is given stands in the plugin's row already.
+        let Ok(given) = setup.give(manifest, profile) else {
+            return self.skip(
+                PLUGINS,
+                "plugin_checks",
+                &format!("{id} was not asked: its key cannot be read"),
+            );
+        };
+        if read.is_partial && profile.is_none() && given.key_origin.is_some() {
+            let text = format!(
+                "{id} was not asked: without the profile it is not known where its key may be sent, or which key it is"
+            );
+            return self.skip(PLUGINS, "plugin_checks", &text);
+        }
+        for warning in &given.warnings {
+            let (summary, remedy) = warning.split_once(": ").unwrap_or((warning, ""));
+            self.push(Finding {
+                id: "key_source".to_owned(),
+                group: PLUGINS.to_owned(),
+                status: FindingStatus::Warning,
+                summary: summary.to_owned(),
+                remedy: Some(remedy.to_owned()).filter(|remedy| !remedy.is_empty()),
+                duration_ms: 0,
+            });
+        }
+        let config = setup.config_of(&given, manifest, profile);
+        let plugin = match setup.create(entry, manifest, &config, profile) {
+            Ok(plugin) => plugin,
+            Err(failure) => {
+                self.failed(PLUGINS, "plugin_start", &failure);
+                return self.skip(
+                    PLUGINS,
+                    "plugin_checks",
+                    &format!("{id} could not be asked about the rest"),
+                );
+            }
+        };
+        if args.offline {
+            return self.skip(
+                PLUGINS,
+                "plugin_checks",
+                "key and service were not looked at, because of `--offline`",
+            );
+        }
+        let request = DiagnoseRequest {
+            // With a part of the profile missing, the request might be another one than is meant.
+            may_cost: !args.free && !read.is_partial,
+        };
+        let what = clean_line(&format!("{id} looks at key, service and settings"));
+        let wait = Wait {
+            what: &what,
+            resumes_at: None,
+        };
+        let looking = tokio::time::timeout(DIAGNOSIS_LIMIT, plugin.diagnose(request));
+        match progress::while_waiting(wait, looking).await {
+            Ok(Ok(findings)) => findings.into_iter().for_each(|finding| self.push(finding)),
+            Ok(Err(error)) if error.kind == ErrorKind::UNSUPPORTED => {
+                self.skip(
+                    PLUGINS,
+                    "plugin_checks",
+                    &format!("{id} does not look at its key, service and settings"),
+                );
+            }
+            Ok(Err(error)) => self.failed(PLUGINS, "plugin_checks", &error.into()),
+            Err(_) => {
+                let limit = DIAGNOSIS_LIMIT.as_secs();
+                self.failed(
+                    PLUGINS,
+                    "plugin_checks",
+                    &Failure::new(Exit::Internal, format!("{id} was still looking after {limit} s"))
+                        .with_hint("try again with `-vv`, which shows what it waits for"),
+                );
+            }
+        }
+        if let Some(last) = self.findings.last_mut().filter(|last| last.id == "plugin_checks") {
+            last.duration_ms = milliseconds(begun);
+        }
+        // Whatever it was, it is over.
+        let _ = plugin.shutdown(Duration::from_secs(2)).await;
+    }
+}
+
+fn version() -> String {
+    format!(
+        "agent-host {}, plugin-api {}, on {} {}",
+        env!("CARGO_PKG_VERSION"),
+        plugin_api::VERSION,
+        std::env::consts::OS,
+        std::env::consts::ARCH
+    )
+}
+
+/// What is wrong with the profile, in one line, and what to do.
+fn profile_trouble(failure: &Failure) -> (String, String) {
+    let problems = failure.details["problems"].as_array().map_or(&[][..], Vec::as_slice);
+    let file = failure.details["file"].as_str().unwrap_or("the profile file");
+    let errors: Vec<&Value> = problems
+        .iter()
+        .filter(|problem| problem["severity"] != "warning")
+        .collect();
+    let Some(first) = errors.first() else {
+        let hint = failure.hint.clone();
+        return (
+            failure.message.clone(),
+            hint.unwrap_or_else(|| "see `agent-host profile check`".to_owned()),
+        );
+    };
+    let text = |field: &str| first[field].as_str().unwrap_or_default();
+    let at = match text("pointer") {
+        "" => String::new(),
+        pointer => format!(" at {pointer}"),
+    };
+    let line = first["line"].as_u64().filter(|line| *line > 0);
+    let place = line.map_or_else(String::new, |line| format!(", line {line}"));
+    let count = counted(errors.len(), "problem", "problems");
+    let lead = if errors.len() == 1 { ":" } else { "; the first:" };
+    let summary = format!("{file} has {count}{lead} {}{at}{place}", text("message"));
+    let see = "`agent-host profile check` shows it in its place";
+    let remedy = match text("hint") {
+        "" => see.to_owned(),
+        hint => format!("{hint} {see}"),
+    };
+    (summary, remedy)
+}
+
+/// The chosen profile of a file with problems, without what is wrong.
+async fn partly(setup: &Setup) -> Option<Chosen> {
+    let document = setup.document(&setup.places.config).ok()?;
+    let report = setup.report(&document).await.ok()?;
+    let profile = salvaged(&document, &setup.places.profile, &setup.schemas(), &report.problems)?;
+    Some(Chosen { document, profile })
+}
+
+fn milliseconds(begun: Instant) -> u64 {
+    u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+}

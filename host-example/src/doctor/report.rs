@@ -1,0 +1,213 @@
+//! What a look at everything found, as rows for people and as JSON for programs.
+
+use plugin_api::{Finding, FindingStatus};
+use serde_json::{Value, json};
+
+use crate::exit::Failure;
+use crate::terminal::{self, BAD, DOUBTFUL, FAINT, GOOD, clean_line};
+
+/// The widest line, in characters; a longer remedy gets lines of its own.
+const MAX_LINE_CHARS: usize = 110;
+/// The widest column for what was looked at, in characters; what is longer sticks out.
+const MAX_LABEL_CHARS: usize = 32;
+
+/// Everything that was looked at, in order.
+#[derive(Default)]
+pub struct Rows {
+    pub findings: Vec<Finding>,
+}
+
+impl Rows {
+    pub fn push(&mut self, finding: Finding) {
+        self.findings.push(Finding {
+            id: clean_line(&finding.id),
+            group: clean_line(&finding.group),
+            summary: clean_line(&finding.summary),
+            remedy: finding.remedy.map(|remedy| clean_line(&remedy)),
+            ..finding
+        });
+    }
+
+    pub fn ok(&mut self, group: &str, id: &str, summary: &str) {
+        self.push(Finding {
+            id: id.to_owned(),
+            group: group.to_owned(),
+            status: FindingStatus::Ok,
+            summary: summary.to_owned(),
+            ..Finding::default()
+        });
+    }
+
+    pub fn skip(&mut self, group: &str, id: &str, summary: &str) {
+        self.push(Finding {
+            id: id.to_owned(),
+            group: group.to_owned(),
+            summary: summary.to_owned(),
+            ..Finding::default()
+        });
+    }
+
+    pub fn failed(&mut self, group: &str, id: &str, failure: &Failure) {
+        self.push(Finding {
+            id: id.to_owned(),
+            group: group.to_owned(),
+            status: FindingStatus::Failed,
+            summary: failure.message.clone(),
+            remedy: failure.hint.clone().or_else(|| {
+                let code = failure.explained()?;
+                Some(format!("`agent-host explain {code}` says what that means"))
+            }),
+            duration_ms: 0,
+        });
+    }
+
+    pub fn count(&self, status: FindingStatus) -> usize {
+        self.findings.iter().filter(|finding| finding.status == status).count()
+    }
+
+    pub fn json(&self) -> Value {
+        let checks: Vec<Value> = self
+            .findings
+            .iter()
+            .map(|finding| {
+                json!({
+                    "id": finding.id,
+                    "group": finding.group,
+                    "status": finding.status,
+                    "summary": finding.summary,
+                    "remedy": finding.remedy,
+                    "duration_ms": finding.duration_ms,
+                })
+            })
+            .collect();
+        json!({"schemaVersion": 1, "checks": checks, "ok": self.count(FindingStatus::Failed) == 0})
+    }
+
+    pub fn text(&self, colour: bool) -> String {
+        let mut groups: Vec<&str> = Vec::new();
+        for finding in &self.findings {
+            if !groups.contains(&finding.group.as_str()) {
+                groups.push(&finding.group);
+            }
+        }
+        let labels = self.findings.iter().map(|finding| label(&finding.id).chars().count());
+        let label_chars = labels.max().unwrap_or(0).min(MAX_LABEL_CHARS);
+        let mut text = String::new();
+        for group in groups {
+            text.push_str(&format!("{group}\n"));
+            for finding in self.findings.iter().filter(|finding| finding.group == group) {
+                text.push_str(&row(finding, label_chars, colour));
+            }
+            text.push('\n');
+        }
+        let n_warnings = self.count(FindingStatus::Warning);
+        text.push_str(&format!(
+            "{} ok, {}, {} failed, {} not looked at\n",
+            self.count(FindingStatus::Ok),
+            counted(n_warnings, "warning", "warnings"),
+            self.count(FindingStatus::Failed),
+            self.count(FindingStatus::Skipped)
+        ));
+        text
+    }
+}
+
+fn row(finding: &Finding, label_chars: usize, colour: bool) -> String {
+    let (mark, style) = match finding.status {
+        FindingStatus::Ok => ("✓", GOOD),
+        FindingStatus::Warning => ("⚠", DOUBTFUL),
+        FindingStatus::Failed => ("✗", BAD),
+        FindingStatus::Skipped => ("○", FAINT),
+    };
+    let shown = if colour {
+        format!("{style}{mark}{style:#}")
+    } else {
+        mark.to_owned()
+    };
+    let label = format!("{:<label_chars$}", label(&finding.id));
+    let indent = "  ✓ ".chars().count() + label.chars().count() + 2;
+    let wrapped = |text: &str| terminal::wrapped(&format!("  {mark} {label}  {text}"), MAX_LINE_CHARS, indent);
+    let is_one_line = |text: &str| !text.contains('\n');
+    let text = match &finding.remedy {
+        None => wrapped(&finding.summary),
+        Some(remedy) => {
+            let whole = wrapped(&format!("{} — {remedy}", finding.summary));
+            if is_one_line(&whole) {
+                whole
+            } else {
+                let remedy = format!("{}→ {remedy}", " ".repeat(indent));
+                let remedy = terminal::wrapped(&remedy, MAX_LINE_CHARS, indent + 2);
+                format!("{}\n{remedy}", wrapped(&finding.summary))
+            }
+        }
+    };
+    text.replacen(mark, &shown, 1) + "\n"
+}
+
+/// What was looked at, in words: `model known TEXT_SMALL` of `model_known:TEXT_SMALL`.
+fn label(id: &str) -> String {
+    match id.split_once(':') {
+        Some((word, thing)) => format!("{} {thing}", word.replace('_', " ")),
+        None => id.replace('_', " "),
+    }
+}
+
+/// `1 problem`, `2 problems`.
+pub fn counted(count: usize, one: &str, several: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { several })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(group: &str, status: FindingStatus, summary: &str, remedy: Option<&str>) -> Finding {
+        Finding {
+            id: "a_thing:X_1".to_owned(),
+            group: group.to_owned(),
+            status,
+            summary: summary.to_owned(),
+            remedy: remedy.map(str::to_owned),
+            duration_ms: 3,
+        }
+    }
+
+    #[test]
+    fn rows_stand_under_their_groups_and_are_counted() {
+        let mut rows = Rows::default();
+        rows.push(finding("Key", FindingStatus::Ok, "the key\n is valid\u{1b}[2J", None));
+        rows.push(finding(
+            "Service",
+            FindingStatus::Failed,
+            "no connection",
+            Some("check the network"),
+        ));
+        rows.push(finding("Key", FindingStatus::Warning, "it ends soon", None));
+        let long = "word ".repeat(30);
+        rows.push(finding(
+            "Service",
+            FindingStatus::Skipped,
+            "not asked",
+            Some(long.trim()),
+        ));
+        assert_eq!(
+            rows.text(false),
+            format!(
+                "Key\n  ✓ a thing X_1  the key  is valid\n  ⚠ a thing X_1  it ends soon\n\nService\n  ✗ a thing X_1  no \
+                 connection — check the network\n  ○ a thing X_1  not asked\n{blank}→ {}\n{blank}  {}\n\n1 ok, 1 warning, 1 \
+                 failed, 1 not looked at\n",
+                "word ".repeat(18).trim(),
+                "word ".repeat(12).trim(),
+                blank = " ".repeat(17)
+            )
+        );
+        assert!(
+            rows.text(true)
+                .starts_with("Key\n  \u{1b}[32m✓\u{1b}[0m a thing X_1  the key"),
+            "{}",
+            rows.text(true)
+        );
+        assert_eq!(rows.json()["ok"], false);
+        assert_eq!(rows.json()["checks"][0]["remedy"], Value::Null);
+    }
+}

@@ -1,0 +1,186 @@
+//! `agent-host fallback test`: whether each model of a chain answers, before the day on which it has to.
+
+use std::time::Instant;
+
+use plugin_api::{ChatRequest, Error, Message, TierModel};
+use serde::Serialize;
+use serde_json::value::to_raw_value;
+
+use crate::cli::{FallbackTest, Global};
+use crate::exit::{self, Exit, Failure};
+use crate::progress::{self, Wait};
+use crate::setup::{Active, Setup};
+use crate::terminal;
+use crate::tiers;
+
+/// The longest answer that is asked for.
+const MAX_TOKENS: u32 = 16;
+
+/// What came of one model.
+#[derive(Serialize)]
+struct Tried {
+    model: String,
+    ok: bool,
+    /// The model that served, where the service said so.
+    served: Option<String>,
+    provider: Option<String>,
+    duration_ms: u64,
+    /// US dollars; `null` is unknown.
+    cost_usd: Option<String>,
+    /// The error's code, where there is one.
+    code: Option<&'static str>,
+    message: Option<String>,
+    #[serde(skip)]
+    exit: Exit,
+}
+
+/// Runs `agent-host fallback test`.
+pub async fn run(global: &Global, args: &FallbackTest) -> Result<Exit, Failure> {
+    let mut active = Setup::read(global)?.activate(true).await?;
+    active.read_tiers().await?;
+    let tier = tier_of(&active.tiers, &args.tier)?;
+    let models = chain(tier);
+    if tier.fallbacks.is_empty() {
+        terminal::say(&terminal::clean_line(&format!(
+            "{} has no fallback models; its own model is tried alone",
+            tier.tier
+        )));
+    }
+    let requests = if models.len() == 1 {
+        "1 small request".to_owned()
+    } else {
+        format!("{} small requests", models.len())
+    };
+    terminal::say(&format!("note: {requests} to the service, billed as any other"));
+    let mut tried = Vec::new();
+    for model in models {
+        let what = terminal::clean_line(&format!("asking {model}"));
+        let wait = Wait {
+            what: &what,
+            resumes_at: None,
+        };
+        tried.push(progress::while_waiting(wait, ask(&active, model)).await);
+    }
+    let tier = tier.tier.clone();
+    active.shut_down().await;
+    let exit = tried
+        .iter()
+        .map(|tried| tried.exit)
+        .find(|exit| *exit != Exit::Ok)
+        .unwrap_or(Exit::Ok);
+    if args.output.json {
+        terminal::print_json(&serde_json::json!({"tier": tier, "ok": exit == Exit::Ok, "models": tried}));
+        return Ok(exit);
+    }
+    terminal::print(&terminal::table(&rows(&tried)));
+    for failed in &tried {
+        if let Some(message) = &failed.message {
+            terminal::say(&terminal::clean_line(&format!("{}: {message}", failed.model)));
+        }
+    }
+    Ok(exit)
+}
+
+fn tier_of<'a>(known: &'a [TierModel], name: &str) -> Result<&'a TierModel, Failure> {
+    tiers::find(known, name).ok_or_else(|| {
+        let names: Vec<String> = known.iter().map(|model| format!("`{}`", model.tier)).collect();
+        let failure = Failure::new(Exit::Usage, format!("there is no tier `{name}`"));
+        if names.is_empty() {
+            return failure.with_hint("the plugin has no tiers");
+        }
+        failure.with_hint(format!("there are {}", names.join(", ")))
+    })
+}
+
+/// The models of a tier in the order in which they would be asked, each once.
+fn chain(tier: &TierModel) -> Vec<&str> {
+    let mut models = vec![tier.wire.as_str()];
+    for fallback in &tier.fallbacks {
+        if !models.contains(&fallback.as_str()) {
+            models.push(fallback);
+        }
+    }
+    models
+}
+
+async fn ask(active: &Active, model: &str) -> Tried {
+    let begun = Instant::now();
+    let reply = match request(model) {
+        Ok(request) => active.plugin.chat(&request).await,
+        Err(error) => Err(error),
+    };
+    let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    match reply {
+        Ok(reply) => Tried {
+            model: model.to_owned(),
+            ok: true,
+            served: reply.done.model,
+            provider: reply.done.provider,
+            duration_ms,
+            cost_usd: reply.done.usage.and_then(|usage| usage.cost_usd),
+            code: None,
+            message: None,
+            exit: Exit::Ok,
+        },
+        Err(error) => Tried {
+            model: model.to_owned(),
+            ok: false,
+            served: None,
+            provider: error.details.provider.clone(),
+            duration_ms,
+            cost_usd: None,
+            code: Some(error.kind.code()),
+            exit: exit::exit_of(&error),
+            message: Some(error.message),
+        },
+    }
+}
+
+/// A model that the call names is asked alone, whatever chain the profile has.
+fn request(model: &str) -> Result<ChatRequest, Error> {
+    let mut request = ChatRequest::new(&[Message::user("Answer with the one word: yes")])?;
+    request.model = Some(model.to_owned());
+    // Writing a number cannot fail.
+    request.parameters.extend(
+        to_raw_value(&MAX_TOKENS)
+            .map(|limit| ("max_tokens".to_owned(), limit))
+            .ok(),
+    );
+    Ok(request)
+}
+
+fn rows(tried: &[Tried]) -> Vec<Vec<String>> {
+    let head = ["MODEL", "RESULT", "TIME", "PROVIDER", "BILLED", "ERROR"].map(str::to_owned);
+    let rows = tried.iter().map(|tried| {
+        let result = if tried.ok { "✓ answered" } else { "✗ failed" };
+        let billed = match (&tried.cost_usd, tried.ok) {
+            (Some(cost), _) => format!("${cost}"),
+            (None, true) => "unknown".to_owned(),
+            (None, false) => "-".to_owned(),
+        };
+        vec![
+            tried.model.clone(),
+            result.to_owned(),
+            terminal::seconds(tried.duration_ms),
+            tried.provider.clone().unwrap_or_else(|| "-".to_owned()),
+            billed,
+            tried.code.unwrap_or("-").to_owned(),
+        ]
+    });
+    std::iter::once(head.to_vec()).chain(rows).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chain_begins_with_the_tiers_own_model_and_names_each_once() {
+        let tier = TierModel {
+            wire: "acme/one".to_owned(),
+            fallbacks: ["acme/two", "acme/one", "acme/two"].map(str::to_owned).to_vec(),
+            ..TierModel::default()
+        };
+        assert_eq!(chain(&tier), ["acme/one", "acme/two"]);
+    }
+}

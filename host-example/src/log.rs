@@ -1,0 +1,276 @@
+//! The log: what is in it, decided once from the command line and four variables.
+//!
+//! In this order: `RUST_LOG`, the number of `-v`, `DEBUG`, `LOG_LEVEL`; without any, warnings. `DEBUG` names plugins whose details
+//! are wanted and says nothing about the others, so `LOG_LEVEL` holds for those.
+//!
+//! It goes to stderr, or with `--log-file` to the end of a file; there each record has its time, and warnings are printed as well,
+//! because they are for whoever is waiting for the answer.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Mutex, OnceLock};
+
+use plugin_api::Level;
+use tracing_subscriber::fmt;
+use tracing_subscriber::fmt::writer::MakeWriterExt;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
+
+use crate::cli::Global;
+use crate::exit::{Exit, Failure};
+use crate::terminal;
+
+/// Names the log file where the command line does not.
+const FILE_VARIABLE: &str = "AGENT_HOST_LOG_FILE";
+
+/// What was decided, for [`shows`].
+static CHOICE: OnceLock<Choice> = OnceLock::new();
+
+#[derive(Debug, PartialEq)]
+struct Choice {
+    /// For `tracing`.
+    filter: String,
+    /// The plugins whose records of level debug are shown, whatever holds for the others.
+    debugged: Vec<String>,
+    /// The level of the others.
+    level: Level,
+    /// What was set and not understood.
+    warning: Option<String>,
+}
+
+/// Starts the log.
+///
+/// - Errors: the log file cannot be opened.
+pub fn start(global: &Global) -> Result<(), Failure> {
+    let file = open_file(global)?;
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
+    let choice = choice(
+        variable("RUST_LOG").as_deref(),
+        global.verbose,
+        variable("DEBUG").as_deref(),
+        variable("LOG_LEVEL").as_deref(),
+    );
+    let filter = EnvFilter::new(&choice.filter);
+    let choice = CHOICE.get_or_init(|| choice);
+    let most_on_stderr = if file.is_some() {
+        tracing::Level::WARN
+    } else {
+        tracing::Level::TRACE
+    };
+    let on_stderr = fmt::layer()
+        .with_writer(io::stderr.with_max_level(most_on_stderr))
+        .with_ansi(terminal::stderr_has_colour())
+        .without_time();
+    let in_file = file.map(|file| fmt::layer().with_writer(Mutex::new(file)).with_ansi(false));
+    tracing_subscriber::registry()
+        .with(on_stderr.and_then(in_file))
+        .with(filter)
+        .init();
+    if let Some(warning) = &choice.warning {
+        tracing::warn!("{warning}");
+    }
+    Ok(())
+}
+
+/// The log file, where one is named. A new one is for its owner alone, because a log may quote what was asked and answered.
+fn open_file(global: &Global) -> Result<Option<File>, Failure> {
+    let named = std::env::var_os(FILE_VARIABLE).filter(|value| !value.to_string_lossy().trim().is_empty());
+    let Some(path) = global.log_file.clone().or_else(|| named.map(PathBuf::from)) else {
+        return Ok(None);
+    };
+    let mut options = OpenOptions::new();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    let opened = options.open(&path).map(Some);
+    opened.map_err(|cause| {
+        let message = format!("the log file `{}` cannot be written: {cause}", path.display());
+        Failure::new(Exit::Usage, message)
+            .with_hint(format!("name another with `--log-file` or `{FILE_VARIABLE}`, or none"))
+    })
+}
+
+/// Whether a record of the plugin with this id is shown.
+pub fn shows(plugin: &str, level: Level) -> bool {
+    let by_tracing = match level {
+        Level::Error => tracing::enabled!(target: "plugin", tracing::Level::ERROR),
+        Level::Warn => tracing::enabled!(target: "plugin", tracing::Level::WARN),
+        Level::Info => tracing::enabled!(target: "plugin", tracing::Level::INFO),
+        Level::Debug => tracing::enabled!(target: "plugin", tracing::Level::DEBUG),
+        Level::Trace => tracing::enabled!(target: "plugin", tracing::Level::TRACE),
+    };
+    // Plugins share one target, which was opened for the sake of one of them.
+    by_tracing && CHOICE.get().is_none_or(|choice| choice.shows(plugin, level))
+}
+
+impl Choice {
+    fn shows(&self, plugin: &str, level: Level) -> bool {
+        self.debugged.is_empty() || level <= self.level || self.debugged.iter().any(|id| id == plugin)
+    }
+}
+
+fn choice(rust_log: Option<&str>, verbose: u8, debug: Option<&str>, log_level: Option<&str>) -> Choice {
+    let plain = |level: Level, warning: Option<String>| Choice {
+        filter: word(level).to_owned(),
+        debugged: Vec::new(),
+        level,
+        warning,
+    };
+    let mut warning = None;
+    if let Some(directives) = rust_log {
+        match EnvFilter::try_new(directives) {
+            Ok(_) => {
+                return Choice {
+                    filter: directives.to_owned(),
+                    ..plain(Level::Trace, None)
+                };
+            }
+            Err(_) => {
+                warning = Some(ignored(
+                    "RUST_LOG",
+                    "directives such as `debug` or `plugin=trace`",
+                    directives,
+                ))
+            }
+        }
+    }
+    if verbose > 0 {
+        let level = [Level::Info, Level::Debug, Level::Trace][usize::from(verbose.min(3)) - 1];
+        return plain(level, warning);
+    }
+    let level = log_level.map(|text| level_of(text).ok_or(text));
+    if let Some(Err(text)) = level {
+        warning = warning.or_else(|| {
+            Some(ignored(
+                "LOG_LEVEL",
+                "`error`, `warn`, `info`, `debug` or `trace`",
+                text,
+            ))
+        });
+    }
+    let level = level.and_then(Result::ok).unwrap_or(Level::Warn);
+    let debugged = match debug.map(plugins_in) {
+        None => Vec::new(),
+        Some(Ok(plugins)) => plugins,
+        Some(Err(text)) => {
+            warning = warning.or_else(|| Some(ignored("DEBUG", "`PLUGIN:*`, or `*` for everything", &text)));
+            Vec::new()
+        }
+    };
+    let wants_all = debugged.iter().any(|plugin| plugin == "*");
+    if wants_all {
+        return plain(level.max(Level::Debug), warning);
+    }
+    if debugged.is_empty() || level >= Level::Debug {
+        return plain(level, warning);
+    }
+    Choice {
+        filter: format!("{},plugin=debug", word(level)),
+        debugged,
+        level,
+        warning,
+    }
+}
+
+fn ignored(variable: &str, expected: &str, found: &str) -> String {
+    let found: String = found.chars().take(60).collect();
+    terminal::clean_line(&format!(
+        "`{variable}` is ignored: expected {expected}, found `{found}`"
+    ))
+}
+
+fn level_of(text: &str) -> Option<Level> {
+    Some(match text.trim().to_ascii_lowercase().as_str() {
+        "error" => Level::Error,
+        "warn" | "warning" => Level::Warn,
+        "info" => Level::Info,
+        "debug" => Level::Debug,
+        "trace" => Level::Trace,
+        _ => return None,
+    })
+}
+
+fn word(level: Level) -> &'static str {
+    match level {
+        Level::Error => "error",
+        Level::Warn => "warn",
+        Level::Info => "info",
+        Level::Debug => "debug",
+        Level::Trace => "trace",
+    }
+}
+
+/// The plugins that `DEBUG` names, `*` for all. Other programs share the variable, so a name that is no plugin's is fine.
+///
+/// - Errors: the first part that names nothing.
+fn plugins_in(debug: &str) -> Result<Vec<String>, String> {
+    let mut plugins = Vec::new();
+    for part in debug.split([',', ' ']).filter(|part| !part.is_empty()) {
+        let name = part.split_once(':').map_or(part, |(name, _)| name);
+        let is_name = name == "*"
+            || name.starts_with(|first: char| first.is_ascii_alphabetic())
+                && name
+                    .chars()
+                    .all(|letter| letter.is_ascii_alphanumeric() || "-_.@/".contains(letter));
+        if !is_name || ["true", "yes", "on", "false", "no", "off"].contains(&name) {
+            return Err(part.to_owned());
+        }
+        // `ID:chat` asks for a part of something, and plugins have no parts.
+        if part == name || part.ends_with(":*") {
+            plugins.push(name.to_owned());
+        }
+    }
+    Ok(plugins)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_of_the_four_that_is_set_decides() {
+        let filter = |rust_log, verbose, debug, log_level| choice(rust_log, verbose, debug, log_level).filter;
+        assert_eq!(filter(None, 0, None, None), "warn");
+        assert_eq!(filter(None, 0, None, Some("INFO")), "info");
+        assert_eq!(filter(None, 0, Some("acme:*"), Some("error")), "error,plugin=debug");
+        assert_eq!(filter(None, 0, Some("*"), Some("info")), "debug");
+        assert_eq!(filter(None, 0, Some("*"), Some("trace")), "trace");
+        assert_eq!(filter(None, 1, Some("*"), Some("trace")), "info");
+        assert_eq!(filter(Some("plugin=trace"), 1, Some("*"), None), "plugin=trace");
+    }
+
+    #[test]
+    fn debug_names_plugins_and_leaves_the_others_as_they_are() {
+        let choice = choice(None, 0, Some("express:router, acme:*"), Some("info"));
+        assert_eq!(choice.debugged, ["acme"]);
+        assert_eq!(choice.warning, None);
+        assert!(choice.shows("acme", Level::Debug) && choice.shows("other", Level::Info));
+        assert!(!choice.shows("other", Level::Debug));
+    }
+
+    #[test]
+    fn nonsense_is_ignored_with_one_warning() {
+        let warned = |rust_log, debug, log_level| {
+            let choice = choice(rust_log, 0, debug, log_level);
+            assert_eq!(choice.filter, "warn");
+            choice.warning.expect("a warning")
+        };
+        assert_eq!(
+            warned(None, None, Some("loud")),
+            "`LOG_LEVEL` is ignored: expected `error`, `warn`, `info`, `debug` or `trace`, found `loud`"
+        );
+        assert_eq!(
+            warned(None, Some("1"), None),
+            "`DEBUG` is ignored: expected `PLUGIN:*`, or `*` for everything, found `1`"
+        );
+        assert_eq!(
+            warned(Some("a=b=c"), Some("1"), Some("loud")),
+            "`RUST_LOG` is ignored: expected directives such as `debug` or `plugin=trace`, found `a=b=c`"
+        );
+    }
+}

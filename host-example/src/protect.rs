@@ -1,0 +1,68 @@
+//! Keeps keys inside this process and no longer than they are needed.
+//!
+//! [`forbid_dumps`] comes before anything that could read a key: no core file, and no debugger of the same user. [`Secret`] is how a
+//! value is held that may be a key: it cannot be printed by mistake, and its memory is wiped when it goes.
+
+use std::ops::Deref;
+
+use plugin_api::Config;
+use zeroize::{Zeroize, Zeroizing};
+
+/// Keeps this process's memory out of core files and away from other processes of the same user.
+///
+/// Best effort: where the system has no such thing or refuses, the program works all the same.
+pub fn forbid_dumps() {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+        let none = Rlimit {
+            current: Some(0),
+            maximum: Some(0),
+        };
+        let _ = setrlimit(Resource::Core, none);
+        let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    }
+}
+
+/// The value of a variable, which may be a key. It has no `Debug`, and wipes its memory.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    pub fn new(value: String) -> Self {
+        Self(Zeroizing::new(value))
+    }
+
+    /// The value itself. Whoever asks sees to it that it goes nowhere else.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    pub fn is_blank(&self) -> bool {
+        self.0.trim().is_empty()
+    }
+
+    /// The same without the blanks around it.
+    pub fn trimmed(&self) -> Self {
+        Self::new(self.0.trim().to_owned())
+    }
+}
+
+/// What a plugin is configured with; its variables are wiped when it goes.
+pub struct WipedConfig(pub Config);
+
+impl Deref for WipedConfig {
+    type Target = Config;
+
+    fn deref(&self) -> &Config {
+        &self.0
+    }
+}
+
+impl Drop for WipedConfig {
+    fn drop(&mut self) {
+        for value in self.0.environment.values_mut() {
+            value.zeroize();
+        }
+    }
+}
