@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use crate::abi::{RawEvent, RawEventKind, Text};
 use crate::error::{Error, ErrorKind};
 
-pub use self::stream::EventStream;
+pub use self::stream::{EventStream, Events};
 
 /// One chat request.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]

@@ -49,7 +49,8 @@ pub mod runtime;
 
 pub use abi::{Host, Payload, Text};
 pub use chat::{
-    Attempt, Attribution, ChatEvent, ChatReply, ChatRequest, Done, EventStream, Message, Notice, ToolCall, Usage,
+    Attempt, Attribution, ChatEvent, ChatReply, ChatRequest, Done, EventStream, Events, Message, Notice, ToolCall,
+    Usage,
 };
 pub use error::{Details, Error, ErrorKind, Problem};
 pub use explain::{Explanation, Fault};

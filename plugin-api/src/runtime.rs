@@ -98,11 +98,6 @@ impl Runtime {
         }
     }
 
-    /// What the runtime's sockets and timers belong to, for those that are made on other threads.
-    pub fn handle(&self) -> &Handle {
-        &self.handle
-    }
-
     /// Asks whether work can begin.
     ///
     /// - Errors: `forked` in a process that was forked from the one where the runtime was started; `shut_down` after

@@ -1,20 +1,16 @@
 //! An answer on its way to the host: what has arrived is understood on the thread that polls, and leaves at once.
 //!
 //! In: what [`crate::intake`] took off the network. Out: events, the last of which is the end. Before an answer begins, the
-//! reading task keeps the time limits, because it may try again; from then on they are kept here, and only while the host
-//! waits: a host that is slow to poll is never taken for a service that is silent. One timer serves all limits; it is set
-//! again when it fires too early, not with every event.
+//! reading task keeps the time limits, because it may try again; from then on they are reckoned here, and only while the host
+//! waits: a host that is slow to poll is never taken for a service that is silent. The timer is the task's.
 
 use std::collections::VecDeque;
-use std::future::Future as _;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures_core::Stream;
-use plugin_api::{ChatEvent, Error};
-use tokio::runtime::Handle;
-use tokio::time::Sleep;
+use plugin_api::{ChatEvent, Error, Events};
 
 use crate::closing::Closing;
 use crate::decode::Decoder;
@@ -34,8 +30,6 @@ pub struct Answer {
     /// Told when the events before it are gone.
     failure: Option<Error>,
     begun: Option<Box<Begun>>,
-    /// The plugin's runtime.
-    runtime: Handle,
 }
 
 /// An answer that has begun.
@@ -48,13 +42,12 @@ pub struct Begun {
 
 impl Answer {
     /// The answer that `intake` brings.
-    pub fn new(intake: Intake<Box<Begun>>, runtime: Handle) -> Self {
+    pub fn new(intake: Intake<Box<Begun>>) -> Self {
         Self {
             intake: Some(intake),
             ready: VecDeque::new(),
             failure: None,
             begun: None,
-            runtime,
         }
     }
 
@@ -110,8 +103,12 @@ impl Answer {
                 self.intake = None;
                 self.failure = Some(error);
             }
-            // Bytes come only after a beginning.
-            (Arrived::Pieces(_) | Arrived::Ended(_), None) => self.intake = None,
+            (Arrived::Late, Some(begun)) => {
+                let error = begun.limits.late();
+                begun.decoder.fail(error);
+            }
+            // Bytes, and limits, come only after a beginning.
+            (Arrived::Pieces(_) | Arrived::Ended(_) | Arrived::Late, None) => self.intake = None,
         }
     }
 }
@@ -129,7 +126,8 @@ impl Stream for Answer {
             let Some(intake) = &mut this.intake else {
                 return Poll::Ready(None);
             };
-            match intake.poll(context) {
+            let begun = &mut this.begun;
+            match intake.poll(context, || begun.as_mut().map(|begun| begun.limits.wait())) {
                 Poll::Ready(arrived) => {
                     this.take(arrived);
                     fruitless_reads += 1;
@@ -139,15 +137,18 @@ impl Stream for Answer {
                         return Poll::Pending;
                     }
                 }
-                Poll::Pending => match &mut this.begun {
-                    None => return Poll::Pending,
-                    Some(begun) => match begun.limits.poll(context, &this.runtime) {
-                        Poll::Pending => return Poll::Pending,
-                        Poll::Ready(error) => begun.decoder.fail(error),
-                    },
-                },
+                Poll::Pending => return Poll::Pending,
             }
         }
+    }
+}
+
+impl Events for Answer {
+    fn has_more(&self) -> bool {
+        let begun = self.begun.as_ref();
+        !self.ready.is_empty()
+            || self.failure.is_some()
+            || begun.is_some_and(|begun| !begun.decoder.ready.is_empty() || begun.decoder.end.is_some())
     }
 }
 
@@ -160,7 +161,6 @@ pub struct Limits {
     waiting_since: Option<Instant>,
     /// How long it has waited in all since the last data.
     waited_for_data: Duration,
-    timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl Limits {
@@ -171,7 +171,6 @@ impl Limits {
             first_token: clock.elapsed(),
             waiting_since: None,
             waited_for_data: Duration::ZERO,
-            timer: None,
         }
     }
 
@@ -207,27 +206,21 @@ impl Limits {
         (Instant::now() >= total.at).then(|| total.error())
     }
 
-    fn poll(&mut self, context: &mut Context<'_>, runtime: &Handle) -> Poll<Error> {
+    /// Until when to wait for the next piece.
+    fn wait(&mut self) -> Instant {
         let waiting_since = *self.waiting_since.get_or_insert_with(Instant::now);
-        let due = self.due(waiting_since);
-        let timer = self.timer.get_or_insert_with(|| {
-            // The host polls on a thread of its own, where a timer has to be told whose it is. Once made, it knows.
-            let _entered = runtime.enter();
-            Box::pin(tokio::time::sleep_until(due.at.into()))
-        });
-        while timer.as_mut().poll(context).is_ready() {
-            if Instant::now() >= due.at {
-                return Poll::Ready(due.error());
-            }
-            timer.as_mut().reset(due.at.into());
-        }
-        // A limit that has become shorter is not waited for with the longer one's timer.
-        if timer.deadline() > due.at.into() {
-            timer.as_mut().reset(due.at.into());
-            if timer.as_mut().poll(context).is_ready() {
-                return Poll::Ready(due.error());
-            }
-        }
-        Poll::Pending
+        self.due(waiting_since).at
+    }
+
+    /// The error of having waited too long.
+    fn late(&mut self) -> Error {
+        let waiting_since = *self.waiting_since.get_or_insert_with(Instant::now);
+        self.due(waiting_since).error()
+    }
+
+    /// The shortest time that can be too long.
+    pub fn patience(&self) -> Duration {
+        let now = Instant::now();
+        self.due(now).at.saturating_duration_since(now)
     }
 }

@@ -71,7 +71,7 @@ pub async fn stream(
 ) -> Result<Answer, Error> {
     let mut intake = Intake::begin(runtime, |writer| open(settings, common, request, writer));
     intake.opened().await?;
-    Ok(Answer::new(intake, runtime.handle().clone()))
+    Ok(Answer::new(intake))
 }
 
 /// Opens an answer, hands it over and reads it to its end.
@@ -79,7 +79,7 @@ async fn open(settings: Arc<Settings>, common: Arc<Common>, request: ChatRequest
     // In a box that is gone once the answer has begun: a stream may live long, and need not carry its request with it.
     let opening = Box::pin(begin_answer(settings, common, request, &writer));
     match opening.await {
-        Ok(Some(body)) => writer.read(body).await,
+        Ok(Some((body, patience))) => writer.read(body, patience).await,
         Ok(None) => writer.whole(),
         Err(error) => writer.failed(error),
     }
@@ -89,13 +89,13 @@ type Body = Pin<Box<reqwest::Body>>;
 
 /// Tries until an answer begins, and hands its beginning over.
 ///
-/// - Out: the rest of the body, if there is one.
+/// - Out: the rest of the body, if there is one, and the shortest time that is too long a wait for it.
 async fn begin_answer(
     settings: Arc<Settings>,
     common: Arc<Common>,
     request: ChatRequest,
     writer: &Writer<Box<Begun>>,
-) -> Result<Option<Body>, Error> {
+) -> Result<Option<(Body, Duration)>, Error> {
     let mut call = Call::begin(settings, &common, request, true).await?;
     let mut tell = |notice: Notice| writer.event(ChatEvent::Notice(notice));
     std::mem::take(&mut call.plan.notices).into_iter().for_each(&mut tell);
@@ -114,8 +114,9 @@ async fn begin_answer(
         limits: Limits::new(call.clock()),
         closing: call.closing(),
     };
+    let patience = begun.limits.patience();
     writer.begun(Box::new(begun));
-    Ok(body)
+    Ok(body.map(|body| (body, patience)))
 }
 
 /// A call that has not been answered yet.

@@ -323,10 +323,11 @@ fn page_title(body: &[u8]) -> Option<String> {
 
 /// Takes keys out of a text of the service, and shortens it.
 pub fn scrub(text: &str, secret: &str) -> String {
-    let text = if secret.is_empty() {
-        text.to_owned()
-    } else {
+    let has_secret = !secret.is_empty() && memchr::memmem::find(text.as_bytes(), secret.as_bytes()).is_some();
+    let text = if has_secret {
         text.replace(secret, "[key]")
+    } else {
+        text.to_owned()
     };
     let mut clean = String::with_capacity(text.len());
     let mut rest = text.as_str();

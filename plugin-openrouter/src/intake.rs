@@ -6,21 +6,26 @@
 //! reader is woken once and gets everything that came meanwhile. Nothing is understood here.
 
 use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body::Body as _;
 use plugin_api::runtime::{Runtime, Task};
 use plugin_api::{ChatEvent, Error, ErrorKind};
+use tokio::time::Sleep;
 
 /// Bytes that may wait to be read; beyond that, nothing more is taken off the network.
 const MAX_WAITING_BYTES: usize = 256 << 10;
 
 /// Signs of life that may wait to be read; beyond that, they are left out.
 const MAX_WAITING_SIGNS: usize = 64;
+
+/// Longer than anybody waits.
+const NEVER: Duration = Duration::from_secs(24 * 3600);
 
 /// How long a connection is read on after its answer was complete, so that it can serve another.
 const DRAIN_LIMIT: Duration = Duration::from_millis(100);
@@ -50,6 +55,12 @@ struct Shared<B> {
     writer: Option<Waker>,
     /// Nobody reads any more; what still comes is thrown away.
     is_draining: bool,
+    /// While the reader waits: when it will have waited too long.
+    due: Option<Instant>,
+    /// It has.
+    is_late: bool,
+    /// When the task looks at what is due, at the latest.
+    armed: Option<Instant>,
 }
 
 /// What a look at an [`Intake`] finds.
@@ -62,6 +73,8 @@ pub enum Arrived<B> {
     Pieces(Vec<Bytes>),
     /// Everything was read, and nothing more comes.
     Ended(End),
+    /// Nothing came until it was due.
+    Late,
 }
 
 /// How a body ended.
@@ -91,6 +104,9 @@ impl<B: Send + 'static> Intake<B> {
             reader: None,
             writer: None,
             is_draining: false,
+            due: None,
+            is_late: false,
+            armed: None,
         }));
         let work = work(Writer(Arc::clone(&shared)));
         let task = runtime.spawn(async move {
@@ -127,8 +143,12 @@ impl<B: Send + 'static> Intake<B> {
     }
 
     /// Takes everything that has arrived, or waits for more.
-    pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<Arrived<B>> {
+    ///
+    /// - In: `due`, asked only where there is nothing: until when to wait, if there is a limit.
+    pub fn poll(&mut self, context: &mut Context<'_>, due: impl FnOnce() -> Option<Instant>) -> Poll<Arrived<B>> {
         let mut shared = lock(&self.shared);
+        shared.due = None;
+        let was_late = std::mem::take(&mut shared.is_late);
         if !shared.events.is_empty() {
             return Poll::Ready(Arrived::Events(std::mem::take(&mut shared.events)));
         }
@@ -149,7 +169,20 @@ impl<B: Send + 'static> Intake<B> {
         if let Some(end) = shared.end.take() {
             return Poll::Ready(Arrived::Ended(end));
         }
+        if was_late {
+            return Poll::Ready(Arrived::Late);
+        }
+        shared.due = due();
         shared.wait(context);
+        // The task's timer is set for something later, which as a rule it is not.
+        let is_sooner = shared
+            .due
+            .is_some_and(|due| shared.armed.is_none_or(|armed| due < armed));
+        let writer = if is_sooner { shared.writer.take() } else { None };
+        drop(shared);
+        if let Some(writer) = writer {
+            writer.wake();
+        }
         Poll::Pending
     }
 
@@ -214,12 +247,17 @@ impl<B> Writer<B> {
         self.end(End::Failed(error));
     }
 
-    /// Reads the rest of a body to its end.
-    pub async fn read(&self, mut body: std::pin::Pin<Box<reqwest::Body>>) {
+    /// Reads the rest of a body to its end. A reader that waits too long is told so.
+    ///
+    /// - In: `patience`, the shortest time that can be too long.
+    pub async fn read(&self, mut body: Pin<Box<reqwest::Body>>, patience: Duration) {
+        let first = Instant::now() + patience;
+        lock(&self.0).armed = Some(first);
+        let mut timer = Timer::until(first);
         let end = loop {
             let frame = poll_fn(|context| match body.as_mut().poll_frame(context) {
                 Poll::Ready(frame) => Poll::Ready(Some(frame)),
-                Poll::Pending => self.draining(context).map(|()| None),
+                Poll::Pending => self.draining(context, &mut timer).map(|()| None),
             });
             match frame.await {
                 Some(Some(Ok(frame))) => {
@@ -243,8 +281,8 @@ impl<B> Writer<B> {
         self.end(end);
     }
 
-    /// Waits until nobody reads any more.
-    fn draining(&self, context: &Context<'_>) -> Poll<()> {
+    /// Waits until nobody reads any more, and tells a reader that has waited too long.
+    fn draining(&self, context: &mut Context<'_>, timer: &mut Timer) -> Poll<()> {
         let mut shared = lock(&self.0);
         if shared.is_draining {
             return Poll::Ready(());
@@ -252,6 +290,28 @@ impl<B> Writer<B> {
         match &mut shared.writer {
             Some(writer) => writer.clone_from(context.waker()),
             writer @ None => *writer = Some(context.waker().clone()),
+        }
+        let mut reader = None;
+        if let Some(due) = shared.due
+            && shared.armed.is_none_or(|armed| due < armed)
+        {
+            shared.armed = Some(due);
+            timer.reset(due);
+        }
+        while timer.has_fired(context) {
+            let now = Instant::now();
+            if shared.due.is_some_and(|due| due <= now) {
+                shared.due = None;
+                shared.is_late = true;
+                reader = shared.reader.take();
+            }
+            // Whoever begins to wait, or waits less long, says so.
+            shared.armed = shared.due;
+            timer.reset(shared.due.unwrap_or(now + NEVER));
+        }
+        drop(shared);
+        if let Some(reader) = reader {
+            reader.wake();
         }
         Poll::Pending
     }
@@ -301,6 +361,36 @@ impl<B> Drop for Writer<B> {
             )
         };
         self.end(End::Failed(error));
+    }
+}
+
+/// A timer that is looked at with every poll, and costs something only when it was set or has fired.
+struct Timer {
+    sleep: Pin<Box<Sleep>>,
+    /// Whether it knows whom to wake.
+    is_registered: bool,
+}
+
+impl Timer {
+    fn until(at: Instant) -> Self {
+        Self {
+            sleep: Box::pin(tokio::time::sleep_until(at.into())),
+            is_registered: false,
+        }
+    }
+
+    fn reset(&mut self, at: Instant) {
+        self.sleep.as_mut().reset(at.into());
+        self.is_registered = false;
+    }
+
+    /// Must always be asked by the same task.
+    fn has_fired(&mut self, context: &mut Context<'_>) -> bool {
+        if self.is_registered && !self.sleep.is_elapsed() {
+            return false;
+        }
+        self.is_registered = true;
+        self.sleep.as_mut().poll(context).is_ready()
     }
 }
 

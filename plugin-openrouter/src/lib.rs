@@ -99,7 +99,7 @@ impl Provider for OpenRouter {
         let settings = self.settings()?;
         let common = Arc::clone(&self.common);
         let answer = call::stream(&self.runtime, settings, common, request).await?;
-        Ok(EventStream::new(answer))
+        Ok(EventStream::of(answer))
     }
 
     fn tiers(&self) -> Result<Vec<TierModel>, Error> {

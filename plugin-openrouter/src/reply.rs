@@ -306,10 +306,8 @@ impl ReplyReader {
         if let Some(usage) = chunk.usage {
             self.usage(usage);
         }
-        if let Some(metadata) = chunk.openrouter_metadata
-            && let Ok(metadata) = serde_json::from_str(metadata.get())
-        {
-            self.done.attempts = failure::router_attempts(&metadata, &self.secret);
+        if let Some(metadata) = chunk.openrouter_metadata {
+            self.metadata(metadata);
         }
         match failure {
             Some(object) => Err(self.reported(object)),
@@ -398,6 +396,21 @@ impl ReplyReader {
             && let Some(usage) = usage::from_raw(raw)
         {
             self.done.usage = Some(usage);
+        }
+    }
+
+    /// How the answer came about. That the first attempt served is no news, and most answers say nothing else.
+    fn metadata(&mut self, metadata: &RawValue) {
+        #[derive(Deserialize)]
+        struct Metadata<'a> {
+            #[serde(borrow, default)]
+            attempts: Vec<&'a RawValue>,
+        }
+        if let Ok(told) = serde_json::from_str::<Metadata<'_>>(metadata.get())
+            && told.attempts.len() > 1
+            && let Ok(metadata) = serde_json::from_str(metadata.get())
+        {
+            self.done.attempts = failure::router_attempts(&metadata, &self.secret);
         }
     }
 

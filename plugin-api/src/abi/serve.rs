@@ -140,7 +140,7 @@ impl<P> StreamAdapter<P> {
         };
         let mut filled = 0;
         let ended = context.with_context(|context| {
-            while filled < max {
+            while filled < max && (filled == 0 || events.has_more()) {
                 match Pin::new(&mut *events).poll_next(context) {
                     Poll::Pending => return None,
                     Poll::Ready(None) => return Some(None),

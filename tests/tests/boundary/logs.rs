@@ -2,11 +2,16 @@
 //!
 //! Each test loads a copy of its own: a plugin's log goes to the first host that it meets in a process.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use plugin_api::{Config, HostServices, Level, LogOnly, Plugin, loader};
-use tests::{PluginFolder, Record, ask, in_a_process_of_its_own, poll_once, recorder, request, second_plugin};
+use serde_json::json;
+use tests::{
+    PluginFolder, Record, ask, canary, in_a_process_of_its_own, openrouter_config, openrouter_plugin, poll_once, recorder,
+    request, second_plugin, service,
+};
 use tracing::field::{Field, Visit};
 use tracing::span;
 use tracing::{Event, Metadata, Subscriber};
@@ -40,6 +45,25 @@ fn records_arrive_with_level_target_message_and_fields() {
             record(Level::Trace, "a trace", r#"{"yes":true,"list":"[1, 2]"}"#),
         ]
     );
+}
+
+#[test]
+fn what_a_plugin_is_made_of_writes_into_the_same_log_and_never_the_key() {
+    let services = recorder().shared();
+    let sandbox = service();
+    let folder = PluginFolder::new();
+    let module = loader::load(&folder.copy(&openrouter_plugin())).expect("it fits");
+    let plugin = module
+        .create(Arc::clone(&services) as _, &openrouter_config(&sandbox, json!({})))
+        .expect("the configuration is right");
+    ask(&plugin, "sandbox/hello", "hello").expect("an answer");
+    ask(&plugin, "sandbox/status-401", "hello").expect_err("it is told to fail");
+    let records = services.records();
+    let crates: BTreeSet<&str> = records.iter().filter_map(|record| record.target.split("::").next()).collect();
+    // reqwest and rustls write with another library, `log`, to which nobody listens.
+    assert_eq!(crates, BTreeSet::from(["hyper_util", "plugin_openrouter"]));
+    assert!(records.iter().any(|record| record.level == Level::Trace));
+    assert_eq!(canary::hits(format!("{records:#?}").as_bytes()), []);
 }
 
 #[test]
