@@ -1,10 +1,16 @@
 //! Carries `tracing` events of a plugin to its host.
 //!
 //! A plugin in a library of its own has its own copy of `tracing`, which nobody listens to. This subscriber does, and
-//! asks the host before it formats anything: a disabled level costs one call.
+//! asks the host before it formats anything: a disabled level costs one call. What is said on the thread that serves all calls
+//! reaches the host by a thread of its own, so that a log that is stuck holds up nothing but itself.
 
+use std::cell::Cell;
 use std::fmt::{self, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender, SyncSender, TrySendError};
+use std::thread;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 use tracing_core::field::{Field, Visit};
@@ -17,6 +23,96 @@ use crate::services::Level;
 /// Whether this copy of `tracing` belongs to a plugin alone, as it does in a library of its own. A plugin that is linked
 /// into its host shares the host's, and needs no bridge.
 static IS_OURS: AtomicBool = AtomicBool::new(false);
+
+/// Records that may wait for a log that is slow; beyond that, they are counted and lost.
+const MAX_WAITING: usize = 1024;
+
+thread_local! {
+    static SERVES_ALL: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The way to the host's log for threads that must not wait for it.
+static QUEUE: OnceLock<Option<SyncSender<Queued>>> = OnceLock::new();
+
+/// Records that found no room.
+static N_LOST: AtomicU64 = AtomicU64::new(0);
+
+#[cfg_attr(
+    not(feature = "runtime"),
+    allow(dead_code, reason = "only a runtime has such a thread")
+)]
+enum Queued {
+    Record(Record),
+    /// Answered when everything before it was written.
+    Flush(Sender<()>),
+}
+
+struct Record {
+    level: Level,
+    target: &'static str,
+    message: String,
+    fields_json: String,
+}
+
+/// Says that this thread serves all calls, and must not wait for a log.
+#[cfg_attr(
+    not(feature = "runtime"),
+    allow(dead_code, reason = "only a runtime has such a thread")
+)]
+pub fn never_wait_here() {
+    SERVES_ALL.set(true);
+}
+
+/// Waits until what was said so far has reached the host, `limit` at most.
+#[cfg_attr(
+    not(feature = "runtime"),
+    allow(dead_code, reason = "only a runtime has such a thread")
+)]
+pub fn flush(limit: Duration) {
+    if let Some(Some(queue)) = QUEUE.get() {
+        let (written, is_written) = mpsc::channel();
+        if queue.try_send(Queued::Flush(written)).is_ok() {
+            // Whether it was in time makes no difference: there is nothing else to be done.
+            let _ = is_written.recv_timeout(limit);
+        }
+    }
+}
+
+/// Writes records to the host's log, one after the other.
+fn write_all(host: &Host, queue: &Receiver<Queued>) {
+    for queued in queue {
+        match queued {
+            Queued::Record(record) => record.write(host),
+            Queued::Flush(written) => drop(written),
+        }
+        let n_lost = N_LOST.swap(0, Ordering::Relaxed);
+        if n_lost > 0 {
+            let message = format!("{n_lost} records of the plugin were lost, because this log was stuck");
+            host.log(Level::Warn, module_path!(), &message, "{}");
+        }
+    }
+}
+
+impl Record {
+    fn write(&self, host: &Host) {
+        host.log(self.level, self.target, &self.message, &self.fields_json);
+    }
+}
+
+/// The queue; `None` where the system gives no thread for it.
+fn queue(host: &Host) -> Option<&'static SyncSender<Queued>> {
+    let start = || {
+        let (sender, receiver) = mpsc::sync_channel(MAX_WAITING);
+        let host = host.clone();
+        let serve = move || write_all(&host, &receiver);
+        thread::Builder::new()
+            .name("log".to_owned())
+            .spawn(serve)
+            .ok()
+            .map(|_| sender)
+    };
+    QUEUE.get_or_init(start).as_ref()
+}
 
 /// Says that this copy of `tracing` belongs to a plugin alone.
 pub fn allow() {
@@ -49,13 +145,21 @@ impl Subscriber for Bridge {
     fn event(&self, event: &Event<'_>) {
         let mut fields = Fields::default();
         event.record(&mut fields);
-        let json = Value::Object(fields.others).to_string();
-        self.host.log(
-            level_of(event.metadata()),
-            event.metadata().target(),
-            &fields.message,
-            &json,
-        );
+        let record = Record {
+            level: level_of(event.metadata()),
+            target: event.metadata().target(),
+            message: fields.message,
+            fields_json: Value::Object(fields.others).to_string(),
+        };
+        if !SERVES_ALL.get() {
+            return record.write(&self.host);
+        }
+        match queue(&self.host).map(|queue| queue.try_send(Queued::Record(record))) {
+            Some(Ok(())) => {}
+            Some(Err(TrySendError::Full(_) | TrySendError::Disconnected(_))) | None => {
+                N_LOST.fetch_add(1, Ordering::Relaxed);
+            }
+        }
     }
 
     // Spans are the host's matter: it knows which call it made.

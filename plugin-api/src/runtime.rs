@@ -12,7 +12,7 @@ use std::sync::mpsc;
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 
 use crate::abi::{Caught, Side};
 use crate::error::{Error, ErrorKind};
+use crate::log_bridge;
 
 /// A runtime with a thread of its own that lives as long as the plugin.
 pub struct Runtime {
@@ -59,6 +60,7 @@ impl Runtime {
         let (end, asked_to_end) = oneshot::channel();
         let (alive, ended) = mpsc::channel::<()>();
         let serve = move || {
+            log_bridge::never_wait_here();
             let limit = runtime.block_on(async {
                 match asked_to_end.await {
                     Ok(limit) => limit,
@@ -124,9 +126,11 @@ impl Runtime {
         // A task that blocks the runtime's thread stops its clock, and no other clock is at hand on every executor that
         // may poll this, so a thread of its own keeps the time.
         let (over, waited) = oneshot::channel::<()>();
+        let begun = Instant::now();
         let watch = move || {
             // Nothing is sent: the channel is closed when the runtime has ended.
             let _ = ended.recv_timeout(deadline);
+            log_bridge::flush(deadline.saturating_sub(begun.elapsed()));
             drop(over);
         };
         // Without a thread there is nobody to keep the time, and so no wait.
@@ -182,8 +186,6 @@ fn forked() -> Error {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use super::*;
     use crate::abi::note_panics_in_tests;
 

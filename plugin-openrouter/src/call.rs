@@ -3,12 +3,12 @@
 //! Everything here runs on the runtime's thread. A call waits for its turn, asks the models of its chain in windows, and
 //! after each failure lets [`crate::retry`] decide what follows. Once a piece of an answer is there, nothing is tried again.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use plugin_api::runtime::Runtime;
 use plugin_api::{Attempt, ChatEvent, ChatReply, ChatRequest, Error, ErrorKind, Notice};
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::answer::{Answer, Begun, Limits};
@@ -18,7 +18,7 @@ use crate::decode::Decoder;
 use crate::dice;
 use crate::failure;
 use crate::gate::{Gate, Pass};
-use crate::http::{self, Clock, Sending, milliseconds};
+use crate::http::{self, Body, Clock, Sending, milliseconds};
 use crate::intake::{Intake, Writer};
 use crate::reply::ReplyReader;
 use crate::request::{self, Changes, Plan};
@@ -84,8 +84,6 @@ async fn open(settings: Arc<Settings>, common: Arc<Common>, request: ChatRequest
         Err(error) => writer.failed(error),
     }
 }
-
-type Body = Pin<Box<reqwest::Body>>;
 
 /// Tries until an answer begins, and hands its beginning over.
 ///
@@ -294,10 +292,7 @@ impl Call {
             }
             _ => {
                 // How the answer came about: which models and providers were tried.
-                headers.insert(
-                    "x-openrouter-metadata",
-                    reqwest::header::HeaderValue::from_static("enabled"),
-                );
+                headers.insert("x-openrouter-metadata", HeaderValue::from_static("enabled"));
                 self.plan
                     .body(options, &self.request, models, self.changes, self.stream)
             }
@@ -336,15 +331,17 @@ impl Call {
     /// One attempt for an answer in one piece.
     async fn ask_whole(&mut self) -> Result<ChatReply, Failed> {
         let (response, reader) = self.send().await?;
-        let is_stream = is_event_stream(&response);
+        let content_type = response.headers().get(CONTENT_TYPE).cloned();
         let body = http::whole_body(response, self.clock()).await?;
         let mut decoder = Decoder::new(reader);
-        if is_stream {
+        match Shape::of(&body, content_type.as_ref()) {
+            Shape::Document => decoder.read_document(&body),
+            Shape::Page => return Err(http::not_an_answer(&body, self.service().secret())),
             // Not asked for, but as good.
-            decoder.push(&body);
-            decoder.read_end();
-        } else {
-            decoder.read_document(&body);
+            Shape::Stream => {
+                decoder.push(&body);
+                decoder.read_end();
+            }
         }
         drop(body);
         let mut decoder = self.settled(decoder)?;
@@ -367,12 +364,8 @@ impl Call {
         writer.head();
         let clock = self.clock();
         let mut decoder = Decoder::new(reader);
-        if !is_event_stream(&response) {
-            // Some providers ignore `stream`; their one piece is as good as many.
-            let body = http::whole_body(response, clock).await?;
-            decoder.read_document(&body);
-            return self.settled(decoder).map(|decoder| (decoder, None));
-        }
+        let content_type = response.headers().get(CONTENT_TYPE).cloned();
+        let mut shape = None;
         let mut body = Box::pin(reqwest::Body::from(response));
         loop {
             let due = clock
@@ -383,6 +376,15 @@ impl Call {
             match due.wait(frame).await {
                 Ok(Some(Ok(frame))) => {
                     let Ok(piece) = frame.into_data() else { continue };
+                    if *shape.get_or_insert_with(|| Shape::of(&piece, content_type.as_ref())) != Shape::Stream {
+                        // Some providers ignore `stream`; their one piece is as good as many.
+                        let whole = http::rest_of_body(piece, body, clock).await?;
+                        if shape == Some(Shape::Page) {
+                            return Err(http::not_an_answer(&whole, self.service().secret()));
+                        }
+                        decoder.read_document(&whole);
+                        return self.settled(decoder).map(|decoder| (decoder, None));
+                    }
                     decoder.push(&piece);
                     decoder.read_until_begun();
                 }
@@ -581,11 +583,40 @@ fn nothing_came() -> Error {
     Error::new(ErrorKind::INTERRUPTED, "the answer ended before anything had arrived").with_hint("try again")
 }
 
-fn is_event_stream(response: &reqwest::Response) -> bool {
-    response
-        .headers()
-        .get("content-type")
-        .is_some_and(|kind| kind.as_bytes().to_ascii_lowercase().starts_with(b"text/event-stream"))
+/// What a body with status 200 is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    /// An event stream.
+    Stream,
+    /// One JSON document.
+    Document,
+    /// A web page: something else than the service answers.
+    Page,
+}
+
+/// The names of the fields of an event stream.
+const FIELDS: [&[u8]; 5] = [b":", b"data", b"event", b"id", b"retry"];
+
+impl Shape {
+    /// What the first bytes of a body look like, whatever its head says; where they look like nothing, what the head says.
+    fn of(body: &[u8], content_type: Option<&HeaderValue>) -> Self {
+        let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body).trim_ascii_start();
+        let begins_a_field = |field: &&[u8]| body.starts_with(field) || field.starts_with(body);
+        match body.first() {
+            Some(b'{' | b'[') => Self::Document,
+            Some(b'<') => Self::Page,
+            Some(_) if FIELDS.iter().any(begins_a_field) => Self::Stream,
+            _ if content_type.is_some_and(is_event_stream) => Self::Stream,
+            _ => Self::Document,
+        }
+    }
+}
+
+fn is_event_stream(content_type: &HeaderValue) -> bool {
+    content_type
+        .as_bytes()
+        .to_ascii_lowercase()
+        .starts_with(b"text/event-stream")
 }
 
 /// A time for people, such as `0.4 s`.

@@ -22,7 +22,7 @@ pub fn client(base_url: &str, connect_ms: u64) -> Result<reqwest::Client, Error>
         .with_safe_default_protocol_versions()
         .map_err(|_| failed("no protocol version in common"))?;
     let in_the_clear = base_url.starts_with("http://");
-    let tls = if in_the_clear {
+    let mut tls = if in_the_clear {
         // Reading the system's certificates takes ten milliseconds that nobody needs here.
         tls.with_root_certificates(rustls::RootCertStore::empty())
             .with_no_client_auth()
@@ -31,6 +31,8 @@ pub fn client(base_url: &str, connect_ms: u64) -> Result<reqwest::Client, Error>
             .map_err(|_| failed("the system's certificates cannot be read"))?
             .with_no_client_auth()
     };
+    // The client asks for nothing by itself where it is given a configuration.
+    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let builder = reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .connect_timeout(Duration::from_millis(connect_ms))

@@ -29,10 +29,10 @@ pub fn from_response(status: u16, headers: &HeaderMap, body: &[u8], secret: &str
     let mut error = match parsed.as_ref().and_then(error_object) {
         Some(object) => from_object(object, Some(status), secret),
         None => {
-            let found = match page_title(body) {
-                Some(title) => format!("a page titled `{}`", scrub(&title, secret)),
-                None if body.is_empty() => "no explanation".to_owned(),
-                None => "an answer that is not JSON".to_owned(),
+            let found = if body.is_empty() {
+                "no explanation".to_owned()
+            } else {
+                page(body, secret)
             };
             // With it, the network in front of the service finds the request in its own log.
             let ray =
@@ -163,12 +163,12 @@ fn number(value: &Value) -> Option<u16> {
 pub fn from_transport(cause: &reqwest::Error, host: &str) -> Failed {
     // The error's own text holds the whole URL; the causes below it do not.
     let reason = deepest_cause(cause);
-    if let Some(refused) = cause_of::<rustls::Error>(cause).filter(|cause| is_about_the_certificate(cause)) {
+    if let Some(refused) = cause_of::<rustls::Error>(cause).filter(|cause| stays(cause)) {
         let message = format!("no trust in {host}: {refused}");
         let error = Error::new(ErrorKind::CONNECT, message).with_hint(
             "check the base URL, this machine's clock and its certificates, and whether a proxy reads along",
         );
-        return Failed::new(Class::Final, error);
+        return final_failure(error);
     }
     if cause.is_connect() {
         let error = Error::new(ErrorKind::CONNECT, format!("no connection to {host}: {reason}"))
@@ -209,12 +209,20 @@ pub fn from_transport(cause: &reqwest::Error, host: &str) -> Failed {
     Failed::new(class, error)
 }
 
-fn is_about_the_certificate(cause: &rustls::Error) -> bool {
+/// A failure that stays, whatever its kind suggests.
+fn final_failure(mut error: Error) -> Failed {
+    error.details.retryable = Some(false);
+    Failed::new(Class::Final, error)
+}
+
+/// Whether it is about who the other side is or what it speaks, as opposed to a handshake that was cut short.
+fn stays(cause: &rustls::Error) -> bool {
     matches!(
         cause,
         rustls::Error::InvalidCertificate(_)
             | rustls::Error::NoCertificatesPresented
             | rustls::Error::UnsupportedNameType
+            | rustls::Error::PeerIncompatible(_)
     )
 }
 
@@ -237,10 +245,13 @@ fn cause_of<T: StdError + 'static>(error: &reqwest::Error) -> Option<&T> {
         if let Some(found) = inner.downcast_ref() {
             return Some(found);
         }
-        // An I/O error keeps what it wraps to itself.
-        let wrapped = inner.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        if let Some(found) = wrapped.and_then(|wrapped| wrapped.downcast_ref()) {
-            return Some(found);
+        // An I/O error keeps what it wraps to itself, which may be another one.
+        let mut wrapped = inner.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        while let Some(within) = wrapped {
+            if let Some(found) = within.downcast_ref() {
+                return Some(found);
+            }
+            wrapped = within.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
         }
         cause = inner.source();
     }
@@ -309,6 +320,14 @@ fn milliseconds(seconds: f64) -> Option<u64> {
 
 fn text_header(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name)?.to_str().ok().map(str::to_owned)
+}
+
+/// What was found where JSON was expected.
+pub fn page(body: &[u8], secret: &str) -> String {
+    match page_title(body) {
+        Some(title) => format!("a page titled `{}`", scrub(&title, secret)),
+        None => "an answer that is not JSON".to_owned(),
+    }
 }
 
 /// The title of a web page, such as the error pages of proxies.

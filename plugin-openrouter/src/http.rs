@@ -2,10 +2,12 @@
 //!
 //! In: a request body. Out: an answer with status 200, or a typed failure. What the body says is the next step's matter.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
+use http_body::Body as _;
 use plugin_api::{Error, ErrorKind};
 use reqwest::header::{self, HeaderMap, HeaderValue};
 
@@ -22,6 +24,9 @@ const MAX_BODY_BYTES: usize = 32 << 20;
 
 /// What is said when the total time has passed.
 pub const INCOMPLETE: &str = "the answer was not complete";
+
+/// A body that is being read.
+pub type Body = Pin<Box<reqwest::Body>>;
 
 /// One request of a call.
 pub struct Sending {
@@ -147,7 +152,8 @@ pub async fn send(service: &Service, request: Sending, clock: Clock) -> Result<r
         return Ok(response);
     }
     let head: HeaderMap = response.headers().clone();
-    let body = due.wait(read_body(response, MAX_ERROR_BODY_BYTES)).await;
+    let body = Box::pin(reqwest::Body::from(response));
+    let body = due.wait(read_body(Vec::new(), body, MAX_ERROR_BODY_BYTES)).await;
     // An error whose explanation does not arrive is still that error.
     let body = match body {
         Ok(Ok(body) | Err(BodyFailure::TooLarge(body))) => body,
@@ -177,7 +183,12 @@ fn refuse_compressed(response: &reqwest::Response) -> Result<(), Failed> {
 ///
 /// - Errors: `too_large` beyond 32 MiB; `timeout` after the total time; `interrupted`.
 pub async fn whole_body(response: reqwest::Response, clock: Clock) -> Result<Bytes, Failed> {
-    match clock.total().wait(read_body(response, MAX_BODY_BYTES)).await {
+    rest_of_body(Bytes::new(), Box::pin(reqwest::Body::from(response)), clock).await
+}
+
+/// The same for a body of which a first piece was read.
+pub async fn rest_of_body(first: Bytes, body: Body, clock: Clock) -> Result<Bytes, Failed> {
+    match clock.total().wait(read_body(first.into(), body, MAX_BODY_BYTES)).await {
         Ok(Ok(body)) => Ok(body.into()),
         Ok(Err(BodyFailure::TooLarge(_))) => Err(Failed::new(
             Class::Final,
@@ -197,14 +208,27 @@ enum BodyFailure {
     Broken(reqwest::Error),
 }
 
-async fn read_body(mut response: reqwest::Response, limit_bytes: usize) -> Result<Vec<u8>, BodyFailure> {
-    let mut body = Vec::new();
-    while let Some(piece) = response.chunk().await.map_err(BodyFailure::Broken)? {
-        let room = limit_bytes - body.len();
-        body.extend_from_slice(&piece[..piece.len().min(room)]);
+/// Reads on behind what was read already.
+async fn read_body(mut whole: Vec<u8>, mut body: Body, limit_bytes: usize) -> Result<Vec<u8>, BodyFailure> {
+    while let Some(frame) = poll_fn(|context| body.as_mut().poll_frame(context)).await {
+        let Ok(piece) = frame.map_err(BodyFailure::Broken)?.into_data() else {
+            continue;
+        };
+        let room = limit_bytes.saturating_sub(whole.len());
+        whole.extend_from_slice(&piece[..piece.len().min(room)]);
         if piece.len() > room {
-            return Err(BodyFailure::TooLarge(body));
+            return Err(BodyFailure::TooLarge(whole));
         }
     }
-    Ok(body)
+    Ok(whole)
+}
+
+/// The failure of a web page in the place of an answer.
+pub fn not_an_answer(body: &[u8], secret: &str) -> Failed {
+    let error = Error::new(
+        ErrorKind::PROTOCOL,
+        format!("the service answered with {}", failure::page(body, secret)),
+    )
+    .with_hint("check the base URL, and whether this network asks for a sign-in");
+    Failed::new(Class::Final, error)
 }

@@ -10,6 +10,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use crate::canary::trace_this_process;
 use crate::run::run;
 
 /// Longest build: everything, from nothing, on a small machine.
@@ -50,6 +51,7 @@ fn binary(name: &str, built: &OnceLock<()>) -> PathBuf {
 /// The folder of the built libraries, `libplugin_api.rlib` among them.
 fn libraries() -> &'static Path {
     static BUILT: OnceLock<()> = OnceLock::new();
+    trace_this_process();
     BUILT.get_or_init(|| build(&["--lib", "--example", "echo"]));
     profile_folder()
 }

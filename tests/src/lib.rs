@@ -5,6 +5,7 @@
 
 // In the order of a test: build, lay out on disk, run, look at what happened.
 mod artefacts;
+pub mod canary;
 mod folder;
 mod home;
 mod run;
@@ -14,6 +15,7 @@ mod wait;
 mod recorder;
 mod requests;
 mod service;
+pub mod faultd;
 
 pub use artefacts::{
     agent_host, cargo, echo_plugin, openrouter_plugin, rustc, sandbox_binary, second_plugin, target_folder, workspace,

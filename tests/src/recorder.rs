@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
-use plugin_api::{BoxFuture, Error, HostServices, Level, Payload};
+use plugin_api::{BoxFuture, Error, HostServices, Level, LogOnly, Payload};
+
+use crate::canary::is_traced;
 
 /// One line of a plugin's log, as the host was told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,6 +133,9 @@ impl HostServices for Recorder {
 
     fn log(&self, level: Level, target: &str, message: &str, fields_json: &str) {
         self.maybe_panic(Callback::Log);
+        if is_traced() {
+            LogOnly::new(self.plugin()).log(level, target, message, fields_json);
+        }
         lock(&self.records).push(Record {
             level,
             target: target.to_owned(),

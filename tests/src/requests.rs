@@ -4,10 +4,12 @@ use plugin_api::{ChatReply, ChatRequest, Config, Error, Message, Plugin};
 use sandbox::Sandbox;
 use serde_json::Value;
 
+use crate::canary::trace_this_process;
 use crate::wait::block_on;
 
 /// A request of one message to a model.
 pub fn request(model: &str, text: &str) -> ChatRequest {
+    trace_this_process();
     let request = ChatRequest::new(&[Message::user(text)]).expect("a text can be written as JSON");
     ChatRequest {
         model: Some(model.to_owned()),

@@ -6,6 +6,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use crate::canary;
+
 /// What a program did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ran {
@@ -28,7 +30,8 @@ impl Ran {
 
 /// Runs `command`, gives it `stdin`, and waits for its end.
 ///
-/// - Panics: if it does not start, or has not ended after `limit`; then it is killed, and what it wrote is told.
+/// - Panics: if it does not start, or has not ended after `limit`; then it is killed, and what it wrote is told. Also if it
+///   wrote a key.
 pub fn run(mut command: Command, stdin: Option<&str>, limit: Duration) -> Ran {
     let input = if stdin.is_some() { Stdio::piped() } else { Stdio::null() };
     command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -53,6 +56,10 @@ pub fn run(mut command: Command, stdin: Option<&str>, limit: Duration) -> Ran {
     }
     let status = child.wait().expect("it was started here");
     let (stdout, stderr) = waiting.join().expect("reading does not panic");
+    for (pipe, text) in [("stdout", &stdout), ("stderr", &stderr)] {
+        let text = text.as_deref().unwrap_or_default();
+        canary::assert_none(&format_args!("the {pipe} of {:?}", command.get_program()), text.as_bytes());
+    }
     let ran = Ran {
         code: status.code(),
         stdout: stdout.expect("reading does not panic"),

@@ -15,19 +15,22 @@ use jsonschema::Validator;
 use sandbox::{Builder, Outcome, Recorded, Sandbox};
 use serde_json::{Value, json};
 
+use crate::canary::{CANARY, trace_this_process};
+
 /// The variable that names the description's file.
 const VARIABLE: &str = "OPENROUTER_OPENAPI";
 
 /// A stand-in service that keeps to the contract, or the test fails when it ends.
 pub struct Service(Sandbox);
 
-/// Starts a service.
+/// Starts a service whose key is [`CANARY`].
 pub fn service() -> Service {
-    service_from(Sandbox::builder())
+    service_from(Sandbox::builder().key(CANARY))
 }
 
-/// Starts a service with settings of its own.
+/// Starts a service with settings of its own, its key among them.
 pub fn service_from(builder: Builder) -> Service {
+    trace_this_process();
     Service(builder.start().expect("a port and a thread are free"))
 }
 

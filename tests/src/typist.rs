@@ -9,9 +9,10 @@ use std::time::Instant;
 
 use ptyprocess::{PtyProcess, WaitStatus};
 
+use crate::canary;
 use crate::wait::LIMIT;
 
-/// A program on a terminal of its own, and the one who uses it.
+/// A program on a terminal of its own, and the one who uses it. No key may have appeared there when it is dropped.
 pub struct Typist {
     process: PtyProcess,
     keyboard: File,
@@ -99,5 +100,16 @@ impl Typist {
             Ok(WaitStatus::Exited(_, code)) => Some(code),
             _ => None,
         }
+    }
+}
+
+impl Drop for Typist {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            return;
+        }
+        self.raw.extend(self.arriving.try_iter().flatten());
+        canary::assert_none(&"the terminal", &self.raw);
+        canary::assert_none(&"the terminal without escape sequences", self.screen().as_bytes());
     }
 }

@@ -21,7 +21,10 @@ fn openrouter(config: &Config) -> Plugin {
 fn asked_within(timeouts: Value, script: Script) -> [Result<ChatReply, Error>; 2] {
     let sandbox = service();
     sandbox.script("acme/slow", script);
-    let plugin = openrouter(&openrouter_config(&sandbox, json!({"timeouts": timeouts, "retry": {"attempts": 1}})));
+    let plugin = openrouter(&openrouter_config(
+        &sandbox,
+        json!({"timeouts": timeouts, "retry": {"attempts": 1}}),
+    ));
     let asked = request("acme/slow", "hello");
     let begun = Instant::now();
     let answers = [

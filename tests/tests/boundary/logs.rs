@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use plugin_api::{Config, HostServices, Level, LogOnly, Plugin, loader};
 use serde_json::json;
 use tests::{
-    PluginFolder, Record, ask, canary, in_a_process_of_its_own, openrouter_config, openrouter_plugin, poll_once, recorder,
-    request, second_plugin, service,
+    PluginFolder, Record, ask, canary, in_a_process_of_its_own, openrouter_config, openrouter_plugin, poll_once,
+    recorder, request, second_plugin, service,
 };
 use tracing::field::{Field, Visit};
 use tracing::span;
@@ -59,7 +59,10 @@ fn what_a_plugin_is_made_of_writes_into_the_same_log_and_never_the_key() {
     ask(&plugin, "sandbox/hello", "hello").expect("an answer");
     ask(&plugin, "sandbox/status-401", "hello").expect_err("it is told to fail");
     let records = services.records();
-    let crates: BTreeSet<&str> = records.iter().filter_map(|record| record.target.split("::").next()).collect();
+    let crates: BTreeSet<&str> = records
+        .iter()
+        .filter_map(|record| record.target.split("::").next())
+        .collect();
     // reqwest and rustls write with another library, `log`, to which nobody listens.
     assert_eq!(crates, BTreeSet::from(["hyper_util", "plugin_openrouter"]));
     assert!(records.iter().any(|record| record.level == Level::Trace));

@@ -8,6 +8,7 @@ mod doctor;
 mod explain;
 mod fallback;
 mod keys;
+mod origin;
 mod plugins;
 mod process;
 mod profile;

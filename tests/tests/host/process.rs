@@ -1,6 +1,7 @@
 //! The process itself: what others can see of it, and what its log says.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
 use sandbox::Script;
@@ -44,7 +45,10 @@ fn the_log_shows_the_details_of_the_plugins_that_debug_names() {
         .write_profile(r#"{"auth": {"profiles": {"default": {"provider": "parrot"}}}}"#);
     let stderr = |variables: &[(&str, &str)], flags: &[&str]| {
         let command = [flags, &["chat", "-q", "-m", "log", "Hello"]].concat();
-        let mut run = bench.without_key(&command).env("PARROT_KEY", "parrot-1");
+        let mut run = bench
+            .without_key(&command)
+            .with_a_log_of_its_own()
+            .env("PARROT_KEY", "parrot-1");
         for (name, value) in variables {
             run = run.env(name, value);
         }
@@ -65,6 +69,64 @@ fn the_log_shows_the_details_of_the_plugins_that_debug_names() {
     let warned = stderr(&[("LOG_LEVEL", "loud")], &[]);
     let warning = "`LOG_LEVEL` is ignored: expected `error`, `warn`, `info`, `debug` or `trace`, found `loud`";
     assert_eq!(warned.matches(warning).count(), 1, "{warned}");
+}
+
+#[test]
+fn the_log_may_go_to_a_file_of_its_owners_own_and_warnings_are_printed_all_the_same() {
+    let bench = Bench::new();
+    bench.home.install(&second_plugin());
+    bench
+        .home
+        .write_profile(r#"{"auth": {"profiles": {"default": {"provider": "parrot"}}}}"#);
+    let file = bench.home.path().join("work/host.log");
+    let named = file.to_str().expect("text");
+    let chat = |flags: &[&str]| {
+        let command = [flags, &["chat", "-q", "-m", "log", "Hello"]].concat();
+        let run = bench.without_key(&command).with_a_log_of_its_own();
+        run.env("PARROT_KEY", "parrot-1")
+    };
+    let ran = chat(&["-vvv", "--log-file", named]).run().expect_success();
+    let printed = ["an error", "a warning", "an information", "a detail"].map(|word| ran.stderr.contains(word));
+    assert_eq!(printed, [true, true, false, false], "{}", ran.stderr);
+    let mode = fs::metadata(&file).expect("the log").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let log = || fs::read_to_string(&file).expect("the log");
+    let first = log();
+    for word in [
+        "an error",
+        "a warning",
+        "an information",
+        "a detail",
+        " TRACE plugin: parrot: a trace",
+    ] {
+        assert!(first.contains(word), "{word}: {first}");
+    }
+    chat(&[]).env("AGENT_HOST_LOG_FILE", named).run().expect_success();
+    let both = log();
+    assert!(both.starts_with(&first), "{both}");
+    assert!(
+        both[first.len()..].contains("a warning") && !both[first.len()..].contains("a detail"),
+        "{both}"
+    );
+    let blank = chat(&["-vv"]).env("AGENT_HOST_LOG_FILE", " ").run().expect_success();
+    assert!(blank.stderr.contains("a detail"), "{}", blank.stderr);
+    assert_eq!(log(), both);
+}
+
+#[test]
+fn a_log_file_that_cannot_be_written_is_an_error_of_the_command_line() {
+    let bench = Bench::new();
+    let folder = bench.home.path().to_str().expect("text");
+    let ran = bench.host(&["--log-file", folder, "chat", "Hello"]).run();
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""));
+    assert_eq!(
+        ran.stderr,
+        format!(
+            "error: the log file `{folder}` cannot be written: Is a directory (os error 21)\nhint: name another with \
+             `--log-file` or `AGENT_HOST_LOG_FILE`, or none\n"
+        )
+    );
+    assert_eq!(bench.service.requests().len(), 0);
 }
 
 /// Somebody in a conversation whose key comes from `key.env`.

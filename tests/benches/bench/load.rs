@@ -1,0 +1,127 @@
+//! What is asked of each way in one round, and the scripts that answer it.
+
+use serde_json::{Value, json};
+
+use super::way::Ask;
+
+/// Many answers of one kind.
+pub struct Load {
+    kind: &'static str,
+    /// How the service writes the chunks.
+    writes: &'static str,
+    pub ask: Ask,
+    pub calls: usize,
+    pub at_a_time: usize,
+    /// Words in each answer; in a stream, each is a chunk.
+    pub words: usize,
+}
+
+const fn load(kind: &'static str, writes: &'static str, model: &'static str) -> Load {
+    Load {
+        kind,
+        writes,
+        ask: Ask { model, stream: true },
+        calls: 0,
+        at_a_time: 1,
+        words: 1000,
+    }
+}
+
+pub const LOADS: [Load; 6] = [
+    Load {
+        calls: 40,
+        ..load("streams", "at once", "bench/coalesced")
+    },
+    Load {
+        calls: 64,
+        at_a_time: 64,
+        ..load("streams", "at once", "bench/coalesced")
+    },
+    Load {
+        calls: 20,
+        ..load("streams", "one by one", "bench/single")
+    },
+    Load {
+        calls: 64,
+        at_a_time: 64,
+        words: 200,
+        ..load("streams", "every 5 ms", "bench/paced")
+    },
+    Load {
+        calls: 400,
+        words: 50,
+        ask: SHORT,
+        ..load("requests", "", "")
+    },
+    Load {
+        calls: 1024,
+        at_a_time: 64,
+        words: 50,
+        ask: SHORT,
+        ..load("requests", "", "")
+    },
+];
+
+const SHORT: Ask = Ask {
+    model: "bench/short",
+    stream: false,
+};
+
+/// A stream that falls silent after its first word.
+pub const IDLE_ASK: Ask = Ask {
+    model: "bench/idle",
+    stream: true,
+};
+pub const IDLE_NAME: &str = "idle streams";
+/// Idle streams that are open before the memory is measured: they pay what is paid once. With the measured ones they
+/// stay below 1,024, the plugin's default for calls at a time.
+pub const IDLE_BEFORE: usize = 20;
+/// Idle streams that are measured.
+pub const IDLE_STREAMS: usize = 1000;
+
+/// How each model of the benchmark answers: a JSON object for the service's `--script`.
+pub fn scripts() -> Value {
+    json!({
+        "bench/coalesced": {"words": 1000, "coalesce": true},
+        "bench/single": {"words": 1000},
+        "bench/paced": {"words": 200, "chunk_delay_ms": 5},
+        "bench/short": {"words": 50},
+        "bench/idle": {"words": 2, "stall_after_chunks": 1},
+    })
+}
+
+impl Load {
+    pub fn name(&self) -> String {
+        let what = format!("{} {}", self.kind, self.writes);
+        format!("{}, {} at a time", what.trim_end(), self.at_a_time)
+    }
+
+    /// The lines above its column: what, how the service writes, how many at a time, the unit.
+    pub fn heading(&self) -> [String; 4] {
+        let unit = if self.ask.stream { "µs/chunk" } else { "µs/request" };
+        [
+            self.kind.to_owned(),
+            self.writes.to_owned(),
+            format!("{} at a time", self.at_a_time),
+            unit.to_owned(),
+        ]
+    }
+
+    /// What the cost is divided by.
+    pub fn units(&self) -> usize {
+        if self.ask.stream {
+            self.calls * self.words
+        } else {
+            self.calls
+        }
+    }
+}
+
+pub fn idle_heading() -> [String; 4] {
+    [
+        "streams".to_owned(),
+        "silent".to_owned(),
+        format!("{IDLE_STREAMS} open"),
+        "KiB/stream".to_owned(),
+    ]
+}

@@ -1,0 +1,244 @@
+//! Runs the end-to-end tests once with everything logged, and then looks for the key in all that was logged and printed.
+//!
+//! Every test speaks to its service with the canary of [`tests::canary`] as its key. This program fails if the canary is
+//! anywhere in the logs of the plugins, the hosts and the tests, or in what they printed; if a test fails; and if there was
+//! nothing to look through, because a search that cannot fail proves nothing. Logging everything takes time, so a test that
+//! fails among others is tried once more alone; what it logged the first time is searched all the same.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+use tempfile::TempDir;
+use tests::canary::{CANARY, hits_in};
+use tests::{cargo, workspace};
+
+const USAGE: &str = "cargo run -p tests --bin canary -- [SUITE…]   without a suite, all of host, boundary and faults";
+
+/// The suites of `tests/tests`.
+const SUITES: [&str; 3] = ["host", "boundary", "faults"];
+
+/// Lines of a failed suite that are shown.
+const SHOWN_LINES: usize = 60;
+
+fn main() -> ExitCode {
+    let asked: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(unknown) = asked.iter().find(|suite| !SUITES.contains(&suite.as_str())) {
+        eprintln!("error: unknown suite `{unknown}`\nhint: {USAGE}");
+        return ExitCode::from(2);
+    }
+    let is_meant = |suite: &&str| asked.is_empty() || asked.iter().any(|name| name == suite);
+    let is_there = |suite: &&str| workspace().join("tests/tests").join(suite).is_dir();
+    let suites: Vec<&str> = SUITES.into_iter().filter(is_meant).filter(is_there).collect();
+    let outcome = prove_the_eye().and_then(|()| search_through(&suites));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Trouble::Found(lines)) => {
+            eprintln!("error: the key was found {} times", lines.len());
+            lines.iter().for_each(|line| eprintln!("  {line}"));
+            ExitCode::FAILURE
+        }
+        Err(Trouble::Other(message)) => {
+            eprintln!("error: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+enum Trouble {
+    /// A line for each place.
+    Found(Vec<String>),
+    Other(String),
+}
+
+impl From<io::Error> for Trouble {
+    fn from(cause: io::Error) -> Self {
+        Self::Other(cause.to_string())
+    }
+}
+
+/// Plants canaries, and fails unless each of them is found where it is.
+fn prove_the_eye() -> Result<(), Trouble> {
+    let folder = TempDir::with_prefix("eye-")?;
+    let file = folder.path().join("planted");
+    let planted = [
+        format!("DEBUG request headers={{\"authorization\": \"Bearer {CANARY}\"}}"),
+        format!("the service said: no such key: {CANARY}"),
+        format!("a part of it: {}", &CANARY[CANARY.len() - 12..]),
+        format!("as numbers: {:?}", CANARY.as_bytes()),
+        "in base64: c29tZWJvZHk6c2stb3ItdjEtY2FuYXJ5LTVmM2I5YzA3ZTJkODRhNjFiN2Mw".to_owned(),
+    ];
+    fs::write(&file, format!("nothing here\n{}\n", planted.join("\nnor here\n")))?;
+    let lines: Vec<usize> = hits_in(&file)?.iter().map(|hit| hit.line).collect();
+    let expected: Vec<usize> = (0..planted.len()).map(|index| 2 + 2 * index).collect();
+    if lines != expected {
+        return Err(Trouble::Other(format!(
+            "the search is blind: keys were planted in the lines {expected:?} and found in {lines:?}"
+        )));
+    }
+    println!("The search finds each of {} planted keys.", planted.len());
+    Ok(())
+}
+
+/// Runs the suites, and searches all that came of it.
+fn search_through(suites: &[&str]) -> Result<(), Trouble> {
+    let folder = TempDir::with_prefix("canary-")?;
+    open_to_everybody(folder.path())?;
+    let mut failed = Vec::new();
+    for suite in suites {
+        let begun = Instant::now();
+        let mut passed = run_suite(suite, &[], &output_of(suite, folder.path()), folder.path())?;
+        let slow = failures_in(&output_of(suite, folder.path()))?;
+        if !passed && !slow.is_empty() {
+            println!("{suite}: tried once more alone: {}", slow.join(", "));
+            let output = folder.path().join(format!("{suite}-again.output"));
+            passed = run_suite(suite, &slow, &output, folder.path())?;
+        }
+        let word = if passed { "passed" } else { "failed" };
+        println!(
+            "{suite}: {word} after {} s, everything logged",
+            begun.elapsed().as_secs()
+        );
+        if !passed {
+            failed.push(*suite);
+        }
+    }
+    let searched = Searched::everything_in(folder.path())?;
+    searched.tell();
+    // What was found comes first: it may be the reason why a suite failed.
+    let trouble = if !searched.found.is_empty() {
+        Trouble::Found(searched.found.clone())
+    } else if !failed.is_empty() {
+        failed
+            .iter()
+            .for_each(|suite| show_the_end(&output_of(suite, folder.path())));
+        Trouble::Other(format!("the tests failed: {}", failed.join(", ")))
+    } else if let Some(lack) = searched.lack() {
+        Trouble::Other(lack)
+    } else {
+        return Ok(());
+    };
+    eprintln!("The logs stay in {}.", folder.keep().display());
+    Err(trouble)
+}
+
+/// Lets tests that run as another user write their logs there, too.
+fn open_to_everybody(folder: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o1777))?;
+    }
+    Ok(())
+}
+
+fn output_of(suite: &str, folder: &Path) -> PathBuf {
+    folder.join(format!("{suite}.output"))
+}
+
+/// Runs these tests of a suite one after another, or without any named all of it at once; says whether they passed.
+fn run_suite(suite: &str, tests: &[String], output: &Path, folder: &Path) -> io::Result<bool> {
+    let output = File::create(output)?;
+    let mut command: Command = cargo();
+    command.args(["test", "--workspace", "--locked", "--test", suite]);
+    if !cfg!(debug_assertions) {
+        command.arg("--release");
+    }
+    command.args(["--", "--nocapture"]).env("TESTS_TRACE", folder);
+    if !tests.is_empty() {
+        command.args(["--exact", "--test-threads=1"]).args(tests);
+    }
+    let status = command.stdout(output.try_clone()?).stderr(output).status()?;
+    Ok(status.success())
+}
+
+/// The names of the tests that failed, from the list at the end of the output of their suite.
+fn failures_in(output: &Path) -> io::Result<Vec<String>> {
+    let text = String::from_utf8_lossy(&fs::read(output)?).into_owned();
+    // Tests in processes of their own have such lists, too; the last one is the suite's.
+    let Some((_, list)) = text.rsplit_once("\nfailures:\n") else {
+        return Ok(Vec::new());
+    };
+    let names = list.lines().map_while(|line| line.strip_prefix("    "));
+    Ok(names.map(str::to_owned).collect())
+}
+
+/// What was looked through, and what was found.
+#[derive(Default)]
+struct Searched {
+    n_files: usize,
+    n_bytes: u64,
+    n_lines: usize,
+    /// Records of the finest level, of tests with their plugins.
+    n_traces_in_process: usize,
+    /// Records of the finest level, of hosts.
+    n_traces_of_hosts: usize,
+    /// Records that a plugin sent over the boundary.
+    n_of_plugins: usize,
+    found: Vec<String>,
+}
+
+impl Searched {
+    fn everything_in(folder: &Path) -> io::Result<Self> {
+        let mut searched = Self::default();
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            for hit in hits_in(&path)? {
+                searched.found.push(format!("{}, {hit}", path.display()));
+            }
+            let text = fs::read(&path)?;
+            searched.n_files += 1;
+            searched.n_bytes += text.len() as u64;
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            for (index, line) in String::from_utf8_lossy(&text).lines().enumerate() {
+                searched.n_lines += 1;
+                // The kit looks through what programs print, and never quotes what it found there.
+                if line.contains(" holds a key:") {
+                    searched
+                        .found
+                        .push(format!("{}, line {}: {line}", path.display(), index + 1));
+                }
+                let is_trace = line.contains(" TRACE ");
+                searched.n_traces_in_process += usize::from(is_trace && name.starts_with("process-"));
+                searched.n_traces_of_hosts += usize::from(is_trace && name.starts_with("host-"));
+                searched.n_of_plugins += usize::from(name.ends_with(".log") && line.contains(" plugin: "));
+            }
+        }
+        Ok(searched)
+    }
+
+    fn tell(&self) {
+        println!(
+            "Searched {} files, {} lines, {:.1} MB; among them {} records of plugins, and {} traces of tests and {} of hosts.",
+            self.n_files,
+            self.n_lines,
+            self.n_bytes as f64 / 1e6,
+            self.n_of_plugins,
+            self.n_traces_in_process,
+            self.n_traces_of_hosts,
+        );
+        if self.found.is_empty() {
+            println!("The key is in none of them.");
+        }
+    }
+
+    /// What there was too little of for the search to prove anything.
+    fn lack(&self) -> Option<String> {
+        let counts = [
+            (self.n_traces_in_process, "tests logged nothing at the level TRACE"),
+            (self.n_traces_of_hosts, "hosts logged nothing at the level TRACE"),
+            (self.n_of_plugins, "plugins logged nothing at all"),
+        ];
+        let (_, lack) = counts.into_iter().find(|(count, _)| *count == 0)?;
+        Some(format!("the {lack}, so that nothing is proved"))
+    }
+}
+
+fn show_the_end(output: &Path) {
+    let text = fs::read_to_string(output).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    let begin = lines.len().saturating_sub(SHOWN_LINES);
+    eprintln!("{}", lines[begin..].join("\n"));
+}

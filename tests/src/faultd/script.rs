@@ -1,0 +1,90 @@
+//! What the service does with one request, step by step.
+
+use serde_json::Value;
+
+use super::wire::{LAST_CHUNK, chunk, json_reply, sse_head};
+
+/// Steps that are played one after another, until one of them ends the connection or the client does.
+#[derive(Clone, Debug, Default)]
+pub struct Script {
+    pub(super) steps: Vec<Step>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Step {
+    Send(Vec<u8>),
+    Drip { bytes: Vec<u8>, n_at_a_time: usize },
+    SendForever(Vec<u8>),
+    Answer(String),
+    Hold,
+    WaitForClientClose,
+    Close,
+    Reset,
+}
+
+impl Script {
+    /// Does nothing, and is ready for another request.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A good answer with this text, in pieces or in one piece, as it was asked for.
+    pub fn answer(text: &str) -> Self {
+        Self::new().then(Step::Answer(text.to_owned()))
+    }
+
+    /// A status with further headers and a body of JSON.
+    pub fn reply(status: u16, headers: &[(&str, &str)], body: &Value) -> Self {
+        Self::new().send(json_reply(status, headers, body))
+    }
+
+    /// An event stream of these events, each of them in a chunk of its own, whole as far as HTTP is concerned.
+    pub fn stream(events: &[impl AsRef<str>]) -> Self {
+        let chunks = events.iter().flat_map(|event| chunk(event.as_ref()));
+        let whole = sse_head().into_iter().chain(chunks).chain(LAST_CHUNK.bytes());
+        Self::new().send(whole.collect::<Vec<u8>>())
+    }
+
+    /// Sends bytes.
+    pub fn send(self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.then(Step::Send(bytes.into()))
+    }
+
+    /// Sends bytes, so many at a time.
+    pub fn drip(self, bytes: impl Into<Vec<u8>>, n_at_a_time: usize) -> Self {
+        self.then(Step::Drip {
+            bytes: bytes.into(),
+            n_at_a_time,
+        })
+    }
+
+    /// Sends the same bytes again and again, until the client closes the connection.
+    pub fn send_forever(self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.then(Step::SendForever(bytes.into()))
+    }
+
+    /// Waits until [`super::Faultd::release`], or until the client closes the connection.
+    pub fn hold(self) -> Self {
+        self.then(Step::Hold)
+    }
+
+    /// Waits until the client closes the connection.
+    pub fn wait_for_client_close(self) -> Self {
+        self.then(Step::WaitForClientClose)
+    }
+
+    /// Closes the connection in good order.
+    pub fn close(self) -> Self {
+        self.then(Step::Close)
+    }
+
+    /// Breaks the connection: what was not yet read at the other end may be lost there.
+    pub fn reset(self) -> Self {
+        self.then(Step::Reset)
+    }
+
+    fn then(mut self, step: Step) -> Self {
+        self.steps.push(step);
+        self
+    }
+}

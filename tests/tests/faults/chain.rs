@@ -1,0 +1,130 @@
+//! Services that are away for longer, and the models and services that stand in for them.
+
+use serde_json::{Value, json};
+use tests::faultd::{Arrival, Faultd, Script};
+use tests::{block_on, request};
+
+use crate::bench::{KEY, chat, code, config_with, plugin_at, plugin_with, stream};
+
+fn busy() -> Script {
+    let body = json!({"error": {"code": 503, "message": "not now"}});
+    Script::reply(503, &[("retry-after-ms", "1")], &body)
+}
+
+/// The models that a request asks for, first and further ones.
+fn models(request: &Arrival) -> Vec<String> {
+    let body = request.json();
+    let further = body["models"].as_array().into_iter().flatten();
+    let mut all: Vec<String> = [&body["model"]]
+        .into_iter()
+        .chain(further)
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect();
+    all.dedup();
+    all
+}
+
+#[test]
+fn ten_fallback_models_are_all_asked_in_their_order() {
+    let fallbacks: Vec<String> = (1..=10).map(|number| format!("acme/fallback-{number}")).collect();
+    // Only the last one can answer.
+    let service = Faultd::answering(|request| {
+        let asked = models(request);
+        if asked.iter().any(|model| model == "acme/fallback-10") {
+            Script::answer("at last")
+        } else {
+            busy()
+        }
+    });
+    let options = json!({"model": "acme/first", "fallbackModels": fallbacks});
+    let plugin = plugin_at(&service.base_url(), options);
+    let mut asked = request("acme/first", "hello");
+    asked.model = None;
+    let reply = block_on(async { plugin.stream(&asked).await?.collect().await }).expect("the last one answers");
+    assert_eq!(reply.text, "at last");
+    let mut order: Vec<String> = service.requests().iter().flat_map(models).collect();
+    order.dedup();
+    let expected: Vec<String> = ["acme/first".to_owned()].into_iter().chain(fallbacks).collect();
+    assert_eq!(order, expected);
+    assert!(service.requests().len() <= 11, "{}", service.requests().len());
+}
+
+#[test]
+fn a_service_that_fails_again_and_again_is_left_alone_for_a_while() {
+    let service = Faultd::playing([Script::new().reset()]);
+    let plugin = plugin_at(&service.base_url(), json!({"retry": {"attempts": 1}}));
+    let codes: Vec<_> = (0..50).map(|_| code(&chat(&plugin))).collect();
+    assert!(
+        codes.iter().all(|code| ["connect", "unavailable"].contains(code)),
+        "{codes:?}"
+    );
+    let n_requests = service.requests().len();
+    assert!(n_requests < 50, "{n_requests} requests for 50 calls");
+    let resting = chat(&plugin).expect_err("it is left alone");
+    assert!(
+        resting.is_retryable() && resting.retry_after_ms.is_some(),
+        "{resting:?}"
+    );
+}
+
+#[test]
+fn a_second_service_takes_over_and_never_sees_the_first_ones_key() {
+    const SECOND_KEY: &str = "second-key-4713";
+    let first = Faultd::playing([Script::new().reset()]);
+    let second = Faultd::playing([Script::answer("from the second")]);
+    let first_url = first.base_url();
+    let options = json!({"secondary": {"baseUrl": second.base_url(), "models": {"acme/model": "other-name"}}});
+    let environment = [
+        ("OPENROUTER_API_KEY", KEY),
+        ("OPENROUTER_BASE_URL", first_url.as_str()),
+        ("OPENROUTER_SECONDARY_API_KEY", SECOND_KEY),
+    ];
+    let plugin = plugin_with(&environment, options);
+    // The first service has to fail for a while before it counts as away.
+    let answered = (0..30)
+        .filter(|_| stream(&plugin).is_ok_and(|reply| reply.text == "from the second"))
+        .count();
+    assert!(answered > 0, "the second service answers nobody");
+    for request in second.requests() {
+        assert_eq!(request.header("authorization"), Some(&*format!("Bearer {SECOND_KEY}")));
+        assert_eq!(request.json()["model"], "other-name");
+        assert!(!format!("{request:?}").contains(KEY));
+    }
+    for request in first.requests() {
+        assert_eq!(request.header("authorization"), Some(&*format!("Bearer {KEY}")));
+    }
+}
+
+#[test]
+fn a_second_service_without_a_key_is_sent_none() {
+    let first = Faultd::playing([busy()]);
+    let second = Faultd::playing([Script::answer("from the second")]);
+    let plugin = plugin_at(&first.base_url(), json!({"secondary": {"baseUrl": second.base_url()}}));
+    let answered = (0..30).filter(|_| chat(&plugin).is_ok()).count();
+    assert!(answered > 0, "the second service answers nobody");
+    for request in second.requests() {
+        assert_eq!(request.header("authorization"), None);
+        assert!(!format!("{:?}", request.headers).contains(KEY));
+    }
+}
+
+#[test]
+fn a_new_profile_keeps_the_wait_that_the_service_asked_for() {
+    let body = json!({"error": {"code": 429, "message": "slow down"}});
+    let service = Faultd::playing([
+        Script::reply(429, &[("retry-after", "3600")], &body),
+        Script::answer("too early"),
+    ]);
+    let plugin = plugin_at(&service.base_url(), json!({}));
+    assert_eq!(code(&chat(&plugin)), "rate_limit");
+    let base_url = service.base_url();
+    let environment = [("OPENROUTER_API_KEY", KEY), ("OPENROUTER_BASE_URL", base_url.as_str())];
+    block_on(plugin.configure(&config_with(&environment, json!({"model": "acme/other"})))).expect("a good profile");
+    let error = chat(&plugin).expect_err("it is told to wait");
+    assert_eq!(
+        (error.kind.code(), service.requests().len()),
+        ("rate_limit", 1),
+        "{error:?}"
+    );
+}

@@ -1,0 +1,336 @@
+//! Keys that change, profiles that are wrong or half written, and values that would break a header.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use plugin_api::{Attribution, ChatRequest};
+use serde_json::{Value, json};
+use tests::faultd::{DONE, Faultd, LAST_CHUNK, Script, chunk, finish_event, sse_head, text_event};
+use tests::{Home, block_on, openrouter_plugin, request};
+
+use crate::bench::{KEY, chat, code, config_with, plugin_at, plugin_with, stream};
+
+const NEW_KEY: &str = "sk-or-v1-new-4712";
+
+#[test]
+fn fault_54_a_key_that_is_refused_while_running_is_typed_and_a_new_one_is_used_by_the_next_call() {
+    let service = Faultd::answering(|request| {
+        if request.header("authorization") == Some("Bearer sk-or-v1-new-4712") {
+            return Script::answer("welcome");
+        }
+        let echo = json!({"error": {"code": 401, "message": format!("key {KEY} was revoked")}});
+        Script::reply(401, &[], &echo)
+    });
+    let plugin = plugin_at(&service.base_url(), json!({}));
+    for result in [stream(&plugin), chat(&plugin)] {
+        let error = result.expect_err("it was revoked");
+        assert_eq!(error.kind.code(), "auth", "{error:?}");
+        assert!(!format!("{error} {error:?}").contains("4711"), "{error:?}");
+    }
+    assert_eq!(service.requests().len(), 2);
+    let base_url = service.base_url();
+    let environment = [
+        ("OPENROUTER_API_KEY", NEW_KEY),
+        ("OPENROUTER_BASE_URL", base_url.as_str()),
+    ];
+    block_on(plugin.configure(&config_with(&environment, json!({})))).expect("the new key is one");
+    assert_eq!(stream(&plugin).expect("an answer").text, "welcome");
+}
+
+#[test]
+fn fault_54_an_answer_in_flight_ends_well_while_the_key_is_exchanged() {
+    let begun = [sse_head(), chunk(text_event("old "))].concat();
+    let rest = [
+        chunk(text_event("key")),
+        chunk(finish_event("stop") + DONE),
+        LAST_CHUNK.into(),
+    ]
+    .concat();
+    let service = Faultd::playing([Script::new().send(begun).hold().send(rest), Script::answer("new key")]);
+    let plugin = plugin_at(&service.base_url(), json!({}));
+    let base_url = service.base_url();
+    let environment = [
+        ("OPENROUTER_API_KEY", NEW_KEY),
+        ("OPENROUTER_BASE_URL", base_url.as_str()),
+    ];
+    let texts = block_on(async {
+        let in_flight = plugin.stream(&request("acme/model", "hello")).await.expect("it opens");
+        plugin
+            .configure(&config_with(&environment, json!({})))
+            .await
+            .expect("the new key is one");
+        let next = plugin
+            .chat(&request("acme/model", "hello"))
+            .await
+            .expect("an answer")
+            .text;
+        service.release();
+        (in_flight.collect().await.expect("the rest comes").text, next)
+    });
+    assert_eq!(texts, ("old key".to_owned(), "new key".to_owned()));
+    let keys: Vec<_> = service
+        .requests()
+        .iter()
+        .map(|request| request.header("authorization").map(str::to_owned))
+        .collect();
+    assert_eq!(keys, [KEY, NEW_KEY].map(|key| Some(format!("Bearer {key}"))));
+}
+
+#[test]
+fn fault_57_a_line_break_never_gets_into_a_header() {
+    let service = Faultd::playing([Script::answer("hello")]);
+    let base_url = service.base_url();
+    let broken = "My app\r\nx-injected: yes";
+    let environment = [
+        ("OPENROUTER_API_KEY", KEY),
+        ("OPENROUTER_BASE_URL", base_url.as_str()),
+        ("OPENROUTER_SITE_NAME", broken),
+        ("OPENROUTER_SITE_URL", "https://example.org/\nx-injected: yes"),
+    ];
+    let plugin = plugin_with(&environment, json!({}));
+    let attribution = Attribution {
+        app_name: Some(broken.to_owned()),
+        site_url: Some("https://example.org\rx-injected: yes".to_owned()),
+        categories: vec!["cli\nx-injected: yes".to_owned()],
+    };
+    let asked = ChatRequest {
+        attribution: Some(attribution),
+        ..request("acme/model", "hello")
+    };
+    for result in [chat(&plugin), block_on(plugin.chat(&asked))] {
+        assert!(
+            ["ok", "invalid_request", "config"].contains(&code(&result)),
+            "{:?}",
+            result.err()
+        );
+    }
+    for request in service.requests() {
+        assert_eq!(request.header("x-injected"), None, "{:?}", request.headers);
+    }
+}
+
+/// A home with the plugin.
+fn home() -> Home {
+    let home = Home::new();
+    home.install(&openrouter_plugin());
+    home
+}
+
+fn entry(options: &str) -> String {
+    format!(r#"{{"auth": {{"profiles": {{"default": {{"provider": "openrouter", {options}}}}}}}}}"#)
+}
+
+/// Profiles with one mistake each, as the options of the entry.
+const BAD_OPTIONS: &[&str] = &[
+    r#""modle": "a/b""#,
+    r#""model": 7"#,
+    r#""model": ["a/b"]"#,
+    r#""model": "two words""#,
+    r#""model": {"id": "a/b"}"#,
+    r#""tiers": []"#,
+    r#""tiers": {"TEXT_TINY": "a/b"}"#,
+    r#""tiers": {"TEXT_SMALL": 7}"#,
+    r#""tiers": {"TEXT_SMALL": {"modle": "a/b"}}"#,
+    r#""tiers": {"TEXT_SMALL": {"fallbackModels": "a/b"}}"#,
+    r#""fallbackModels": "a/b""#,
+    r#""fallbackModels": [""]"#,
+    r#""fallbackModels": [7]"#,
+    r#""fallbackModels": ["a/1","a/2","a/3","a/4","a/5","a/6","a/7","a/8","a/9","a/10","a/11"]"#,
+    r#""parameters": 7"#,
+    r#""parameters": {"temperature": "hot"}"#,
+    r#""parameters": {"temperature": 3}"#,
+    r#""parameters": {"temperature": -1}"#,
+    r#""parameters": {"topP": 2}"#,
+    r#""parameters": {"maxTokens": 0}"#,
+    r#""parameters": {"maxTokens": -5}"#,
+    r#""parameters": {"maxTokens": 1.5}"#,
+    r#""parameters": {"stop": 7}"#,
+    r#""providerPreferences": 7"#,
+    r#""providerPreferences": {"sort": "fastest"}"#,
+    r#""providerPreferences": {"order": "anthropic"}"#,
+    r#""providerPreferences": {"allowFallbacks": "yes"}"#,
+    r#""providerPreferences": {"dataCollection": "maybe"}"#,
+    r#""providerPreferences": {"ordre": []}"#,
+    r#""providerPreferences": {"only": ["a"], "ignore": ["a"]}"#,
+    r#""plugins": "web""#,
+    r#""plugins": [{}]"#,
+    r#""plugins": [{"id": ""}]"#,
+    r#""privacy": "loose""#,
+    r#""privacy": true"#,
+    r#""attribution": "me""#,
+    r#""attribution": {"categories": ["a", "b", "c"]}"#,
+    r#""attribution": {"appName": "a\r\nb: c"}"#,
+    r#""timeouts": 5"#,
+    r#""timeouts": {"idleMs": 0}"#,
+    r#""timeouts": {"idleMs": -1}"#,
+    r#""timeouts": {"idleMs": 3600001}"#,
+    r#""timeouts": {"idleMs": "30s"}"#,
+    r#""timeouts": {"idleMs": 1.5}"#,
+    r#""timeouts": {"idle": 5}"#,
+    r#""timeouts": {"totalMs": 1e300}"#,
+    r#""retry": {"attempts": 0}"#,
+    r#""retry": {"attempts": 11}"#,
+    r#""retry": {"maxWaitMs": 3600001}"#,
+    r#""retry": {"ambiguous": 1}"#,
+    r#""retry": {"attemps": 1}"#,
+    r#""limits": {"concurrency": 0}"#,
+    r#""limits": {"requestsPerMinute": 0}"#,
+    r#""limits": {"queue": -1}"#,
+    r#""caches": {"modelsMs": "never"}"#,
+    r#""secondary": {}"#,
+    r#""secondary": {"baseUrl": "http://evil.example"}"#,
+    r#""budget": {"perDayUsd": -1}"#,
+    r#""budget": {"perDayUsd": "much"}"#,
+    r#""budget": {"onExceed": "panic"}"#,
+    r#""baseUrl": 7"#,
+    r#""baseUrl": "http://evil""#,
+    r#""baseUrl": "http://localhost:8080""#,
+    r#""baseUrl": "https://user:pass@openrouter.ai""#,
+    r#""baseUrl": "file:///etc/passwd""#,
+    r#""baseUrl": "http://169.254.169.254""#,
+    r#""baseUrl": "http://[::ffff:127.0.0.1]""#,
+    r#""baseUrl": "https://openrouter。ai""#,
+    r#""baseUrl": "https://openrouter.ai?x=1""#,
+    r#""allowAnyKey": "yes""#,
+    r#""headers": {"Authorization": "Bearer x"}"#,
+    r#""headers": {"x": "a\r\nb: c"}"#,
+    r#""apiKey": "sk-or-v1-in-the-open""#,
+];
+
+#[test]
+fn fault_55_every_mistake_in_a_profile_is_told_with_its_place() {
+    assert!(BAD_OPTIONS.len() >= 60);
+    let home = home();
+    for options in BAD_OPTIONS {
+        home.write_profile(&entry(options));
+        let ran = home
+            .host(&["profile", "check", "--json"])
+            .env("OPENROUTER_API_KEY", KEY)
+            .run();
+        assert_eq!(ran.code, Some(3), "{options}: {ran:?}");
+        let report: Value = serde_json::from_str(&ran.stdout).expect("JSON");
+        let problems = report["problems"].as_array().expect("a list");
+        let failures: Vec<_> = problems.iter().filter(|problem| problem["warning"] != true).collect();
+        assert!(!failures.is_empty(), "{options}: {report}");
+        for problem in failures {
+            let pointer = problem["pointer"].as_str().unwrap_or_default();
+            assert!(pointer.starts_with("/auth/profiles/default"), "{options}: {problem}");
+            let is_placed = problem["line"].as_u64() >= Some(1) && problem["column"].as_u64() >= Some(1);
+            assert!(is_placed, "{options}: {problem}");
+        }
+        assert!(!ran.stdout.contains("in-the-open"), "{}", ran.stdout);
+    }
+}
+
+#[test]
+fn fault_55_a_file_that_cannot_be_a_profile_is_refused_whatever_it_is() {
+    let home = home();
+    let path = |name: &str| home.path().join(name);
+    let good = entry(r#""model": "a/b""#);
+    let write = |name: &str, bytes: &[u8]| fs::write(path(name), bytes).expect("the home is writable");
+    write("empty", b"");
+    write("binary", &[0, 159, 146, 150]);
+    write("large", format!("{good}{}", " ".repeat(50 << 20)).as_bytes());
+    write(
+        "deep",
+        format!("{}{}", "[".repeat(10_000), "]".repeat(10_000)).as_bytes(),
+    );
+    write("two", format!("{good}{good}").as_bytes());
+    write(
+        "twice",
+        br#"{"auth": {"profiles": {"default": {"provider": "openrouter", "model": "a/b", "model": "c/d"}}}}"#,
+    );
+    write(
+        "utf16",
+        &good.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>(),
+    );
+    fs::create_dir(path("folder")).expect("the home is writable");
+    symlink("dangling", path("link")).expect("the home is writable");
+    symlink("loop", path("loop")).expect("the home is writable");
+    symlink("/dev/zero", path("device")).expect("the home is writable");
+    let mut names = vec![
+        "empty", "binary", "large", "deep", "two", "twice", "utf16", "folder", "link", "loop", "device", "missing",
+    ];
+    if Command::new("mkfifo")
+        .arg(path("pipe"))
+        .status()
+        .is_ok_and(|status| status.success())
+    {
+        names.push("pipe");
+    }
+    write("locked", good.as_bytes());
+    fs::set_permissions(path("locked"), fs::Permissions::from_mode(0o000)).expect("it is ours");
+    if fs::read(path("locked")).is_err() {
+        names.push("locked");
+    }
+    let check = |name: &str| {
+        let file = path(name).display().to_string();
+        home.host(&["profile", "check"])
+            .env("AGENT_HOST_CONFIG", &file)
+            .env("OPENROUTER_API_KEY", KEY)
+            .run()
+    };
+    for name in names {
+        let ran = check(name);
+        assert_eq!(ran.code, Some(3), "{name}: {ran:?}");
+        assert!(
+            ran.stderr.starts_with("error: ") && ran.stderr.len() < 16 << 10,
+            "{name}: {}",
+            ran.stderr
+        );
+    }
+    // What only looks odd is fine: a byte order mark, line ends of Windows, a link to a file.
+    write("marked", format!("\u{feff}{good}").as_bytes());
+    write("windows", good.replace(", ", ",\r\n").as_bytes());
+    symlink(path("windows"), path("linked")).expect("the home is writable");
+    for name in ["marked", "windows", "linked"] {
+        assert_eq!(check(name).code, Some(0), "{name}");
+    }
+}
+
+#[test]
+fn fault_58_a_profile_that_is_cut_anywhere_is_refused_and_ends_nothing() {
+    let home = home();
+    let good = entry(r#""model": "a/b", "timeouts": {"idleMs": 5000}"#);
+    for end in (0..good.len()).step_by(7) {
+        home.write_profile(&good[..end]);
+        let ran = home.host(&["profile", "check"]).env("OPENROUTER_API_KEY", KEY).run();
+        assert_eq!(ran.code, Some(3), "{end}: {ran:?}");
+    }
+    home.write_profile(&good);
+    home.host(&["profile", "check"])
+        .env("OPENROUTER_API_KEY", KEY)
+        .run()
+        .expect_success();
+}
+
+#[test]
+fn fault_58_a_profile_that_is_exchanged_all_the_time_is_always_read_whole() {
+    let home = home();
+    let texts = ["a/b", "c/d"].map(|model| entry(&format!(r#""model": "{model}", "tiers": {{}}"#)));
+    home.write_profile(&texts[0]);
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for text in texts.iter().cycle() {
+                if is_over.load(Ordering::SeqCst) {
+                    return;
+                }
+                home.write_profile(text);
+            }
+        });
+        let codes: Vec<_> = (0..30)
+            .map(|_| {
+                home.host(&["profile", "check"])
+                    .env("OPENROUTER_API_KEY", KEY)
+                    .run()
+                    .code
+            })
+            .collect();
+        is_over.store(true, Ordering::SeqCst);
+        assert_eq!(codes, [Some(0); 30]);
+    });
+}

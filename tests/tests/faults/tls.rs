@@ -1,0 +1,235 @@
+//! Certificates that prove nothing, and encrypted connections that are cut.
+
+use std::fs;
+use std::sync::Arc;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use serde_json::json;
+use tests::faultd::{Arrival, Connection, Faultd, Script, chunk, sse_head, sse_head_until_close, text_event};
+
+use crate::bench::{once, plugin_at, stream};
+use crate::child::Child;
+
+/// An authority that signs certificates, and that a plugin trusts whose process was told to.
+pub struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+/// A certificate and its key.
+pub struct Certified {
+    certificate: CertificateDer<'static>,
+    key: KeyPair,
+    authority: CertificateDer<'static>,
+}
+
+impl Authority {
+    /// One that nobody trusts yet.
+    pub fn new() -> Self {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().expect("random numbers");
+        Self(CertifiedIssuer::self_signed(params, key).expect("the parameters are right"))
+    }
+
+    /// One that the plugin of this process trusts, if it is created afterwards: the system's certificates are looked for
+    /// where `SSL_CERT_FILE` says.
+    pub fn trusted() -> Self {
+        let authority = Self::new();
+        let file = std::env::var_os("SSL_CERT_FILE").expect("the parent named a file");
+        fs::write(file, authority.0.pem()).expect("the parent made its folder");
+        authority
+    }
+
+    /// A certificate for a name or an address.
+    pub fn certificate_for(&self, name: &str) -> Certified {
+        self.certificate(name, |_| {})
+    }
+
+    fn certificate(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Certified {
+        let mut params = CertificateParams::new([name.to_owned()]).expect("a name or an address");
+        change(&mut params);
+        let key = KeyPair::generate().expect("random numbers");
+        let certificate = params.signed_by(&key, &self.0).expect("the parameters are right");
+        Certified {
+            certificate: certificate.der().clone(),
+            key,
+            authority: self.0.der().clone(),
+        }
+    }
+}
+
+impl Certified {
+    /// Trust in whoever signed it, and in nobody else.
+    pub fn roots(&self) -> rustls::RootCertStore {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(self.authority.clone()).expect("it is a certificate");
+        roots
+    }
+}
+
+/// A service behind TLS that offers these protocols; `serve` is told whether HTTP/2 was chosen.
+pub fn tls_service(
+    certified: &Certified,
+    protocols: &[&str],
+    serve: impl Fn(Connection, bool) + Send + Sync + 'static,
+) -> Faultd {
+    let key = PrivatePkcs8KeyDer::from(certified.key.serialize_der());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("the provider has them")
+        .with_no_client_auth()
+        .with_single_cert(vec![certified.certificate.clone()], key.into())
+        .expect("the key fits");
+    config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+    let config = Arc::new(config);
+    Faultd::handling(move |connection| {
+        let mut is_http2 = false;
+        let connection = connection.over(|mut tcp| {
+            let mut tls = ServerConnection::new(Arc::clone(&config)).expect("the configuration is right");
+            // A client that refuses the certificate ends the connection, which whoever reads from it will notice.
+            let _ = tls.complete_io(&mut tcp);
+            is_http2 = tls.alpn_protocol() == Some(b"h2");
+            StreamOwned::new(tls, tcp)
+        });
+        serve(connection, is_http2);
+    })
+}
+
+/// A service behind TLS that plays this script for every request.
+pub fn tls_playing(certified: &Certified, script: Script) -> Faultd {
+    tls_service(certified, &["http/1.1"], move |connection, _| {
+        connection.serve(&|_: &Arrival| script.clone());
+    })
+}
+
+/// Runs the test in a process whose plugin trusts what [`Authority::trusted`] makes.
+pub fn trusting(test: &'static str, body: impl FnOnce()) {
+    let folder = tempfile::tempdir().expect("the temporary folder is writable");
+    let file = folder.path().join("authorities.pem");
+    Child::of(test)
+        .env("SSL_CERT_FILE", &file.to_string_lossy())
+        .without("SSL_CERT_DIR")
+        .run(body);
+}
+
+fn https(service: &Faultd) -> String {
+    format!("https://{}/api/v1", service.address())
+}
+
+#[test]
+fn a_certificate_of_a_trusted_authority_is_accepted() {
+    trusting("tls::a_certificate_of_a_trusted_authority_is_accepted", || {
+        let certified = Authority::trusted().certificate_for("127.0.0.1");
+        let service = tls_playing(&certified, Script::answer("in private"));
+        let plugin = plugin_at(&https(&service), json!({}));
+        assert_eq!(stream(&plugin).expect("an answer").text, "in private");
+    });
+}
+
+#[test]
+fn fault_10_a_certificate_that_proves_nothing_is_refused_and_never_tried_again() {
+    trusting(
+        "tls::fault_10_a_certificate_that_proves_nothing_is_refused_and_never_tried_again",
+        || {
+            let authority = Authority::trusted();
+            let expired = |params: &mut CertificateParams| params.not_after = date_time_ymd(2001, 2, 3);
+            let cases = [
+                ("expired", authority.certificate("127.0.0.1", expired)),
+                ("for another host", authority.certificate_for("other.example")),
+                ("of a stranger", Authority::new().certificate_for("127.0.0.1")),
+            ];
+            for (what, certified) in cases {
+                let service = tls_playing(&certified, Script::answer("never"));
+                let plugin = plugin_at(&https(&service), json!({}));
+                let error = stream(&plugin).expect_err(what);
+                println!("{what}: {error}");
+                assert_eq!(error.kind.code(), "connect", "{what}: {error:?}");
+                assert!(error.message.contains("certificate"), "{what}: {error}");
+                assert_eq!(
+                    (service.accepted_connections(), service.requests().len()),
+                    (1, 0),
+                    "{what}"
+                );
+                assert!(!error.is_retryable(), "{what}: {error:?}");
+            }
+        },
+    );
+}
+
+#[test]
+fn fault_10_an_old_version_of_tls_is_refused_and_never_tried_again() {
+    trusting(
+        "tls::fault_10_an_old_version_of_tls_is_refused_and_never_tried_again",
+        || {
+            Authority::trusted();
+            let service = Faultd::handling(|mut connection| {
+                // A ServerHello of TLS 1.0: version, 32 random bytes, no session, a cipher suite, no compression.
+                let body = [&[3, 1][..], &[7; 32], &[0, 0xc0, 0x13, 0]].concat();
+                let message = [&[2, 0, 0, body.len() as u8][..], &body].concat();
+                let record = [&[22, 3, 1, 0, message.len() as u8][..], &message].concat();
+                if connection.receive(5).is_ok() && connection.send(&record).is_ok() {
+                    // Until the client has closed.
+                    while connection.receive(1).is_ok() {}
+                }
+            });
+            let plugin = plugin_at(&https(&service), json!({}));
+            let error = stream(&plugin).expect_err("nobody speaks that any more");
+            println!("TLS 1.0: {error}");
+            assert_eq!(error.kind.code(), "connect", "{error:?}");
+            assert_eq!(service.accepted_connections(), 1);
+        },
+    );
+}
+
+#[test]
+fn fault_10_a_handshake_that_is_reset_is_tried_again() {
+    trusting("tls::fault_10_a_handshake_that_is_reset_is_tried_again", || {
+        Authority::trusted();
+        let service = Faultd::handling(|mut connection| {
+            let _ = connection.receive(5);
+            connection.reset();
+        });
+        let plugin = plugin_at(&https(&service), json!({}));
+        let error = stream(&plugin).expect_err("there is no handshake");
+        assert_eq!(
+            (error.kind.code(), service.accepted_connections()),
+            ("connect", 3),
+            "{error:?}"
+        );
+    });
+}
+
+#[test]
+fn fault_10_something_that_is_not_tls_is_a_clear_error() {
+    trusting("tls::fault_10_something_that_is_not_tls_is_a_clear_error", || {
+        Authority::trusted();
+        let service = Faultd::handling(|mut connection| {
+            let _ = connection.receive(5);
+            let _ = connection.send(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n");
+            while connection.receive(1).is_ok() {}
+        });
+        let plugin = plugin_at(&https(&service), once());
+        let error = stream(&plugin).expect_err("that is no handshake");
+        println!("not TLS: {error}");
+        assert_eq!(error.kind.code(), "connect", "{error:?}");
+    });
+}
+
+#[test]
+fn fault_11_an_encrypted_connection_that_is_cut_is_no_end() {
+    trusting("tls::fault_11_an_encrypted_connection_that_is_cut_is_no_end", || {
+        let certified = Authority::trusted().certificate_for("127.0.0.1");
+        let by_close = [sse_head_until_close(), text_event("once ").into_bytes()].concat();
+        let in_chunks = [sse_head(), chunk(text_event("once "))].concat();
+        for begun in [by_close, in_chunks] {
+            // The service never says goodbye, in the words of TLS: no close_notify.
+            let service = tls_playing(&certified, Script::new().send(begun).close());
+            let plugin = plugin_at(&https(&service), json!({}));
+            let error = stream(&plugin).expect_err("it is not complete");
+            assert_eq!(error.kind.code(), "interrupted", "{error:?}");
+            assert_eq!(error.details.partial_text.as_deref(), Some("once "));
+            assert_eq!(service.requests().len(), 1);
+        }
+    });
+}
