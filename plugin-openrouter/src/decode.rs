@@ -111,6 +111,14 @@ impl Decoder {
             }
             Some(Ok(Frame::Event { data: b"[DONE]", .. })) => self.finish(),
             Some(Ok(Frame::Event { data: b"", .. })) => {}
+            // Some proxies make events of comments.
+            Some(Ok(Frame::Event {
+                data: [b':', text @ ..],
+                ..
+            })) => {
+                self.ready
+                    .push_back(ChatEvent::KeepAlive(sse::text(text).trim().into()));
+            }
             Some(Ok(Frame::Event { data, .. })) => {
                 self.n_data += 1;
                 match self.reader.frame(data, &mut self.ready) {

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt;
 
-use plugin_api::{ChatEvent, Done, Error, ErrorKind};
+use plugin_api::{ChatEvent, Done, Error, ErrorKind, Notice};
 use serde::Deserialize;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde_json::Value;
@@ -46,6 +46,13 @@ struct Chunk<'a> {
     openrouter_metadata: Option<&'a RawValue>,
 }
 
+/// Choices beside the first that are looked at; no request asks for more than one.
+const MAX_OTHER_CHOICES: usize = 16;
+
+/// The largest frame, or part of one, that is read without knowing its shape, in bytes: that takes up to seventy times as much
+/// memory.
+const MAX_LOOSE_BYTES: usize = 512 << 10;
+
 /// The choices of a chunk. There is one, as a rule, and for one no memory is asked for.
 #[derive(Default)]
 struct Choices<'a> {
@@ -67,7 +74,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for Choices<'a> {
                 let first = elements.next_element()?;
                 let mut others = Vec::new();
                 while let Some(choice) = elements.next_element()? {
-                    others.push(choice);
+                    if others.len() < MAX_OTHER_CHOICES {
+                        others.push(choice);
+                    }
                 }
                 Ok(Choices { first, others })
             }
@@ -105,6 +114,9 @@ struct Delta<'a> {
     /// The same in parts of several kinds; it repeats `reasoning` where that is told.
     #[serde(borrow, default)]
     reasoning_details: Option<&'a RawValue>,
+    /// The text in which a model says that it will not answer; it takes the place of the content.
+    #[serde(borrow, default)]
+    refusal: Option<Str<'a>>,
     #[serde(borrow, default)]
     tool_calls: Option<Vec<ToolPiece<'a>>>,
 }
@@ -173,6 +185,8 @@ pub struct ReplyReader {
     tools: Assembler,
     /// Whether a piece of text, reasoning or a tool call has come.
     has_begun: bool,
+    /// Whether the text is the model's refusal.
+    is_refusal: bool,
     beginning: Beginning,
     /// Halves of characters that wait for their other half, of the text and of the reasoning.
     halves: [Half; 2],
@@ -277,6 +291,10 @@ impl ReplyReader {
             .finish()
             .map_err(|error| self.attach_partial(error))?;
         events.extend(calls.into_iter().map(ChatEvent::ToolCall));
+        if self.is_refusal {
+            let notice = Notice::new("refusal", "the model refused to answer; the text says why");
+            events.push_back(ChatEvent::Notice(notice));
+        }
         Ok(std::mem::take(&mut self.done))
     }
 
@@ -324,7 +342,7 @@ impl ReplyReader {
         match (reasoning, delta.reasoning_details.map(RawValue::get)) {
             (Some(Str(reasoning)), _) => self.reasoning_piece(reasoning, events),
             (None, Some(details)) if details != "[]" => {
-                let details = serde_json::from_str(details).unwrap_or_default();
+                let details = loose(details);
                 for piece in texts_of_details(&details) {
                     self.reasoning_piece(piece.into(), events);
                 }
@@ -335,6 +353,12 @@ impl ReplyReader {
             && !content.is_empty()
         {
             self.text_piece(content, events);
+        }
+        if let Some(Str(refusal)) = delta.refusal
+            && !refusal.is_empty()
+        {
+            self.is_refusal = true;
+            self.text_piece(refusal, events);
         }
         self.tool_pieces(delta.tool_calls.unwrap_or_default())
     }
@@ -408,14 +432,13 @@ impl ReplyReader {
         }
         if let Ok(told) = serde_json::from_str::<Metadata<'_>>(metadata.get())
             && told.attempts.len() > 1
-            && let Ok(metadata) = serde_json::from_str(metadata.get())
         {
-            self.done.attempts = failure::router_attempts(&metadata, &self.secret);
+            self.done.attempts = failure::router_attempts(&loose(metadata.get()), &self.secret);
         }
     }
 
     fn reported(&self, object: &RawValue) -> Error {
-        let object: Value = serde_json::from_str(object.get()).unwrap_or_default();
+        let object = loose(object.get());
         self.attach_partial(failure::from_error_object(&object, &self.secret))
     }
 
@@ -437,6 +460,9 @@ impl ReplyReader {
             && !chunk.is_bare_error()
         {
             return Ok(self.chunk(chunk, events)?);
+        }
+        if text.len() > MAX_LOOSE_BYTES {
+            return Err(FrameError::NotJson { n_bytes });
         }
         // Two chunks in one frame are two chunks, and half of what is glued together is better than nothing.
         let mut is_object = false;
@@ -485,6 +511,10 @@ impl ReplyReader {
             for piece in loose_text(&delta["content"]) {
                 self.text_piece(piece.into(), events);
             }
+            for piece in loose_text(&delta["refusal"]) {
+                self.is_refusal = true;
+                self.text_piece(piece.into(), events);
+            }
             for piece in delta["tool_calls"].as_array().into_iter().flatten() {
                 if let Ok(piece) = serde_json::from_str(&piece.to_string()) {
                     self.tool_pieces(vec![piece])?;
@@ -510,6 +540,14 @@ impl ReplyReader {
             None => self.check_finish_reason(),
         }
     }
+}
+
+/// A part of a frame whose shape is not known; nothing where it is too large to be looked at.
+fn loose(json: &str) -> Value {
+    if json.len() > MAX_LOOSE_BYTES {
+        return Value::Null;
+    }
+    serde_json::from_str(json).unwrap_or_default()
 }
 
 /// The texts of reasoning that came in parts; encrypted ones have none.
