@@ -290,11 +290,11 @@ mod tests {
         let mut notice = Notice::new("retry", "rate limited by Acme:\ntrying again\u{1b}[2J.");
         assert_eq!(wait_line(&notice, 0), "… rate limited by Acme: trying again");
         notice.wait_ms = Some(8000);
-        notice.attempt = Some(Attempt {
+        notice.attempt = Some(Box::new(Attempt {
             status: Some(429),
             code: Some("rate_limit".to_owned()),
             ..Attempt::default()
-        });
+        }));
         assert_eq!(
             wait_line(&notice, 1),
             "… rate limited by Acme: trying again (in 8.0 s; attempt 1: 429)"
@@ -306,7 +306,7 @@ mod tests {
         );
         notice.message = "rate limited by Acme: trying again".to_owned();
         notice.wait_ms = None;
-        notice.attempt = Some(Attempt::default());
+        notice.attempt = Some(Box::default());
         assert_eq!(
             wait_line(&notice, 2),
             "… rate limited by Acme: trying again (attempt 2: no answer)"

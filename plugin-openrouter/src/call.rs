@@ -529,7 +529,7 @@ impl Call {
 
     fn notice(&self, code: &str, message: String, wait_ms: Option<u64>) -> Notice {
         Notice {
-            attempt: self.attempts.last().cloned(),
+            attempt: self.attempts.last().cloned().map(Box::new),
             wait_ms,
             ..Notice::new(code, message)
         }

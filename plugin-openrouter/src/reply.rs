@@ -91,9 +91,9 @@ struct Choice<'a> {
     index: Option<u32>,
     #[serde(borrow, default)]
     delta: Option<Delta<'a>>,
-    /// What a whole reply has instead of a delta.
+    /// What a whole reply has instead of a delta. In a box, because a choice is moved several times and seldom has one.
     #[serde(borrow, default)]
-    message: Option<Delta<'a>>,
+    message: Option<Box<Delta<'a>>>,
     #[serde(borrow, default)]
     finish_reason: Option<Str<'a>>,
     #[serde(borrow, default)]
@@ -231,31 +231,35 @@ impl ReplyReader {
             return self.odd_frame(data, events);
         };
         let mut beginning = std::mem::take(&mut self.beginning);
-        let read = match text
-            .strip_prefix(beginning.text.as_str())
-            .filter(|_| !beginning.text.is_empty())
-        {
-            Some(rest) => {
-                beginning.rest.clear();
-                beginning.rest.push('{');
-                beginning.rest.push_str(rest);
-                let chunk = serde_json::from_str::<Chunk<'_>>(&beginning.rest).ok();
-                chunk.map(|chunk| Ok(self.chunk(chunk, events)?))
-            }
-            None => None,
-        };
-        let read = match read {
-            Some(read) => read,
-            None => match serde_json::from_str::<Chunk<'_>>(text) {
-                Ok(chunk) if !chunk.is_bare_error() => {
-                    beginning.learn(text);
-                    self.chunk(chunk, events).map_err(FrameError::Reported)
-                }
-                Ok(_) | Err(_) => self.odd_frame(data, events),
-            },
-        };
+        let read = self.frame_after(&mut beginning, text, data, events);
         self.beginning = beginning;
         read
+    }
+
+    /// Reads a frame, of which only what is new if it begins like the one before.
+    fn frame_after(
+        &mut self,
+        beginning: &mut Beginning,
+        text: &str,
+        data: &[u8],
+        events: &mut VecDeque<ChatEvent>,
+    ) -> Result<(), FrameError> {
+        let known = text.strip_prefix(beginning.text.as_str());
+        if let Some(rest) = known.filter(|_| !beginning.text.is_empty()) {
+            beginning.rest.clear();
+            beginning.rest.push('{');
+            beginning.rest.push_str(rest);
+            if let Ok(mut chunk) = serde_json::from_str::<Chunk<'_>>(&beginning.rest) {
+                return Ok(self.chunk(&mut chunk, events)?);
+            }
+        }
+        match serde_json::from_str::<Chunk<'_>>(text) {
+            Ok(mut chunk) if !chunk.is_bare_error() => {
+                beginning.learn(text);
+                Ok(self.chunk(&mut chunk, events)?)
+            }
+            Ok(_) | Err(_) => self.odd_frame(data, events),
+        }
     }
 
     /// Whether a piece of text, reasoning or a tool call has come.
@@ -298,27 +302,17 @@ impl ReplyReader {
         Ok(std::mem::take(&mut self.done))
     }
 
-    fn chunk(&mut self, chunk: Chunk<'_>, events: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
-        note(&mut self.done.generation_id, chunk.id, self.has_halves);
-        note(&mut self.done.model, chunk.model, self.has_halves);
-        note(&mut self.done.provider, chunk.provider, self.has_halves);
+    /// Takes what a chunk says. The chunk is large, so it stays where it was read.
+    fn chunk(&mut self, chunk: &mut Chunk<'_>, events: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
+        note(&mut self.done.generation_id, &mut chunk.id, self.has_halves);
+        note(&mut self.done.model, &mut chunk.model, self.has_halves);
+        note(&mut self.done.provider, &mut chunk.provider, self.has_halves);
         let mut failure = chunk.error;
-        let choices = chunk.choices.first.into_iter().chain(chunk.choices.others);
-        // Where several answers were asked for, the first one is the answer; pieces of two would make neither.
-        for choice in choices.filter(|choice| choice.index.is_none_or(|index| index == 0)) {
-            failure = failure.or(choice.error);
-            // Some providers repeat the whole message beside the last delta.
-            let whole = choice.message.filter(|_| !self.has_begun);
-            if let Some(delta) = choice.delta.or(whole) {
-                self.delta(delta, events)?;
-            }
-            if let Some(Str(reason)) = choice.finish_reason
-                && !reason.is_empty()
-            {
-                self.done.finish_reason = self.plain(reason);
-            }
-            if let Some(Str(reason)) = choice.native_finish_reason {
-                self.done.native_finish_reason = Some(self.plain(reason));
+        for choice in chunk.choices.first.iter_mut().chain(&mut chunk.choices.others) {
+            // Where several answers were asked for, the first one is the answer; pieces of two would make neither.
+            if choice.index.is_none_or(|index| index == 0) {
+                failure = failure.or(choice.error);
+                self.choice(choice, events)?;
             }
         }
         if let Some(usage) = chunk.usage {
@@ -333,12 +327,30 @@ impl ReplyReader {
         }
     }
 
-    fn delta(&mut self, delta: Delta<'_>, events: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
+    fn choice(&mut self, choice: &mut Choice<'_>, events: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
+        if let Some(delta) = &mut choice.delta {
+            self.delta(delta, events)?;
+        } else if let Some(whole) = &mut choice.message
+            && !self.has_begun
+        {
+            // Some providers repeat the whole message beside the last delta; then it is not the answer.
+            self.delta(whole, events)?;
+        }
+        if let Some(Str(reason)) = choice.finish_reason.take()
+            && !reason.is_empty()
+        {
+            self.done.finish_reason = self.plain(reason);
+        }
+        if let Some(Str(reason)) = choice.native_finish_reason.take() {
+            self.done.native_finish_reason = Some(self.plain(reason));
+        }
+        Ok(())
+    }
+
+    fn delta(&mut self, delta: &mut Delta<'_>, events: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
         let is_told = |text: &Str<'_>| !text.0.is_empty();
-        let reasoning = delta
-            .reasoning
-            .filter(is_told)
-            .or(delta.reasoning_content.filter(is_told));
+        let reasoning = delta.reasoning.take().filter(is_told);
+        let reasoning = reasoning.or_else(|| delta.reasoning_content.take().filter(is_told));
         match (reasoning, delta.reasoning_details.map(RawValue::get)) {
             (Some(Str(reasoning)), _) => self.reasoning_piece(reasoning, events),
             (None, Some(details)) if details != "[]" => {
@@ -349,18 +361,21 @@ impl ReplyReader {
             }
             (None, _) => {}
         }
-        if let Some(Str(content)) = delta.content
+        if let Some(Str(content)) = delta.content.take()
             && !content.is_empty()
         {
             self.text_piece(content, events);
         }
-        if let Some(Str(refusal)) = delta.refusal
+        if let Some(Str(refusal)) = delta.refusal.take()
             && !refusal.is_empty()
         {
             self.is_refusal = true;
             self.text_piece(refusal, events);
         }
-        self.tool_pieces(delta.tool_calls.unwrap_or_default())
+        match delta.tool_calls.take() {
+            Some(pieces) => self.tool_pieces(pieces),
+            None => Ok(()),
+        }
     }
 
     /// A text that is no piece of the answer.
@@ -456,10 +471,10 @@ impl ReplyReader {
 
     fn mended_frame(&mut self, text: &str, n_bytes: usize, events: &mut VecDeque<ChatEvent>) -> Result<(), FrameError> {
         // A mended frame may be readable after all.
-        if let Ok(chunk) = serde_json::from_str::<Chunk<'_>>(text)
+        if let Ok(mut chunk) = serde_json::from_str::<Chunk<'_>>(text)
             && !chunk.is_bare_error()
         {
-            return Ok(self.chunk(chunk, events)?);
+            return Ok(self.chunk(&mut chunk, events)?);
         }
         if text.len() > MAX_LOOSE_BYTES {
             return Err(FrameError::NotJson { n_bytes });
@@ -575,8 +590,8 @@ fn owned(text: Cow<'_, str>) -> plugin_api::Text {
 }
 
 /// Keeps what is told last; chunks repeat it, mostly unchanged.
-fn note(slot: &mut Option<String>, told: Option<Str<'_>>, has_halves: bool) {
-    if let Some(Str(told)) = told
+fn note(slot: &mut Option<String>, told: &mut Option<Str<'_>>, has_halves: bool) {
+    if let Some(Str(told)) = told.take()
         && slot.as_deref() != Some(&*told)
         && !told.is_empty()
     {

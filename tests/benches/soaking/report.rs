@@ -1,0 +1,184 @@
+//! What was counted of the calls and measured of the process, as it is printed.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::time::Instant;
+
+use super::AT_A_TIME;
+use super::ask::{Found, HANGS_AFTER};
+use super::case::{Case, Outcome};
+
+const CALLS_FOR_A_LINE: u64 = 50_000;
+/// Calls between two looks at the process: close enough that the waves between them even out.
+const CALLS_FOR_A_SAMPLE: u64 = 5_000;
+/// Calls that ended otherwise and are told in full.
+const TOLD: u64 = 20;
+
+/// What was counted and measured so far.
+struct Report {
+    calls: u64,
+    service: u32,
+    begun: Instant,
+    n_done: u64,
+    n_answered: u64,
+    n_failed: u64,
+    n_dropped: u64,
+    n_unexpected: u64,
+    /// By name of the case: calls, and those that ended otherwise.
+    by_case: BTreeMap<String, [u64; 2]>,
+    /// Its room is made at the beginning, so that it does not grow itself.
+    samples: Vec<Sample>,
+}
+
+struct Sample {
+    n_done: f64,
+    seconds: f64,
+    resident_kib: f64,
+}
+
+impl Report {
+    fn new(calls: u64, service: u32) -> Self {
+        println!(
+            "{calls} calls, {AT_A_TIME} at a time; load average {}",
+            file("/proc/loadavg").trim()
+        );
+        println!(
+            "{:>9} {:>8} {:>9} {:>6} {:>8} {:>9} {:>8} {:>8} {:>10} {:>12}",
+            "calls",
+            "seconds",
+            "RSS KiB",
+            "files",
+            "threads",
+            "answered",
+            "failed",
+            "dropped",
+            "unexpected",
+            "service MiB"
+        );
+        let mut report = Self {
+            calls,
+            service,
+            begun: Instant::now(),
+            n_done: 0,
+            n_answered: 0,
+            n_failed: 0,
+            n_dropped: 0,
+            n_unexpected: 0,
+            by_case: BTreeMap::new(),
+            samples: Vec::with_capacity(usize::try_from(calls / CALLS_FOR_A_SAMPLE).unwrap_or_default() + 1_000),
+        };
+        report.print_line("begun");
+        report
+    }
+
+    fn add(&mut self, case: &Case, found: &Found) {
+        self.n_done += 1;
+        match found {
+            Found::Outcome(Outcome::Answered) | Found::Words(_) => self.n_answered += 1,
+            Found::Outcome(Outcome::Failed(_)) | Found::Error(_) | Found::Hung => self.n_failed += 1,
+            Found::Outcome(Outcome::Dropped(_)) => self.n_dropped += 1,
+        }
+        let found = match found {
+            Found::Outcome(outcome) if *outcome == case.expected => None,
+            Found::Outcome(outcome) => Some(format!("{outcome:?}")),
+            Found::Words(words) => Some(format!("an answer of {words} words")),
+            Found::Error(error) => Some(format!("{error:?}")),
+            Found::Hung => Some(format!("nothing in {HANGS_AFTER:?}")),
+        };
+        let counts = self.by_case.entry(case.name()).or_default();
+        counts[0] += 1;
+        if let Some(found) = found {
+            counts[1] += 1;
+            self.n_unexpected += 1;
+            if self.n_unexpected <= TOLD {
+                let (expected, name) = (case.expected, case.name());
+                println!("!!! UNEXPECTED: {name}: expected {expected:?}, found {found}");
+            }
+        }
+        // A short run is looked at more often.
+        if self.n_done % CALLS_FOR_A_SAMPLE.min(self.calls / 100).max(1) == 0 {
+            self.samples.push(Sample {
+                n_done: self.n_done as f64,
+                seconds: self.begun.elapsed().as_secs_f64(),
+                resident_kib: status("self", "VmRSS:"),
+            });
+        }
+        if self.n_done % CALLS_FOR_A_LINE.min(self.calls / 5).max(1) == 0 {
+            self.print_line("");
+        }
+    }
+
+    fn print_line(&mut self, note: &str) {
+        // The folder itself is open while it is read.
+        let n_files = fs::read_dir("/proc/self/fd").expect("Linux tells it").count() - 1;
+        let line = format!(
+            "{:>9} {:>8.1} {:>9} {:>6} {:>8} {:>9} {:>8} {:>8} {:>10} {:>12.0}   {note}",
+            self.n_done,
+            self.begun.elapsed().as_secs_f64(),
+            status("self", "VmRSS:"),
+            n_files,
+            status("self", "Threads:"),
+            self.n_answered,
+            self.n_failed,
+            self.n_dropped,
+            self.n_unexpected,
+            status(&self.service.to_string(), "VmRSS:") / 1024.0,
+        );
+        println!("{}", line.trim_end());
+    }
+
+    fn print_end(&self) {
+        println!("\n{:>9} {:>10}  kind of call", "calls", "unexpected");
+        for (name, [calls, unexpected]) in &self.by_case {
+            println!("{calls:>9} {unexpected:>10}  {name}");
+        }
+        let half = &self.samples[self.samples.len() / 2..];
+        if let (Some((slope, error)), [first, .., last]) = (slope_kib_per_call(half), half) {
+            let calls_per_second = (last.n_done - first.n_done) / (last.seconds - first.seconds);
+            let mib_per_hour = calls_per_second * 3600.0 / 1024.0;
+            println!(
+                "\nsecond half, {} samples, {calls_per_second:.0} calls/s: RSS grows by {:.1} ± {:.1} KiB per 100,000 calls, \
+                 {:.2} ± {:.2} MiB per hour at this rate (± one standard error)",
+                half.len(),
+                slope * 1e5,
+                error * 1e5,
+                slope * mib_per_hour,
+                error * mib_per_hour,
+            );
+        }
+        if self.n_unexpected > 0 {
+            println!("!!! {} CALLS DID NOT END AS THEY SHOULD", self.n_unexpected);
+        }
+    }
+}
+
+/// The slope of the line of least squares, and its standard error.
+fn slope_kib_per_call(samples: &[Sample]) -> Option<(f64, f64)> {
+    let n = samples.len() as f64;
+    if n < 3.0 {
+        return None;
+    }
+    let mean_x = samples.iter().map(|sample| sample.n_done).sum::<f64>() / n;
+    let mean_y = samples.iter().map(|sample| sample.resident_kib).sum::<f64>() / n;
+    let offsets = || {
+        samples
+            .iter()
+            .map(|sample| (sample.n_done - mean_x, sample.resident_kib - mean_y))
+    };
+    let spread: f64 = offsets().map(|(x, _)| x * x).sum();
+    let slope = offsets().map(|(x, y)| x * y).sum::<f64>() / spread;
+    let rest: f64 = offsets().map(|(x, y)| (y - slope * x).powi(2)).sum();
+    Some((slope, (rest / (n - 2.0) / spread).sqrt()))
+}
+
+/// A number of `/proc/PROCESS/status`; 0 where the process has ended.
+fn status(process: &str, field: &str) -> f64 {
+    let status = file(&format!("/proc/{process}/status"));
+    let line = status.lines().find_map(|line| line.strip_prefix(field));
+    let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    number.unwrap_or_default()
+}
+
+fn file(path: &str) -> String {
+    fs::read_to_string(path).unwrap_or_default()
+}
