@@ -122,6 +122,30 @@ struct Delta<'a> {
 }
 
 impl Chunk<'_> {
+    /// The text, if the chunk has one without escapes and says nothing else that has to be noted.
+    fn only_text(&self) -> Option<&str> {
+        let choice = self.choices.first.as_ref().filter(|_| self.choices.others.is_empty())?;
+        let delta = choice.delta.as_ref()?;
+        let is_blank = |text: &Option<Str<'_>>| text.as_ref().is_none_or(|Str(text)| text.is_empty());
+        let says_more = choice.index.is_some_and(|index| index != 0)
+            || choice.message.is_some()
+            || choice.error.is_some()
+            || choice.native_finish_reason.is_some()
+            || !is_blank(&choice.finish_reason)
+            || !is_blank(&delta.reasoning)
+            || !is_blank(&delta.reasoning_content)
+            || !is_blank(&delta.refusal)
+            || delta.reasoning_details.is_some()
+            || delta.tool_calls.is_some()
+            || self.usage.is_some()
+            || self.error.is_some()
+            || self.openrouter_metadata.is_some();
+        match &delta.content {
+            Some(Str(Cow::Borrowed(text))) if !says_more && !text.is_empty() => Some(text),
+            _ => None,
+        }
+    }
+
     /// Whether it is nothing but an error, without the member `error` around it.
     fn is_bare_error(&self) -> bool {
         self.object.as_ref().is_some_and(|Str(object)| object == "error")
@@ -157,23 +181,41 @@ impl FrameError {
     }
 }
 
-/// How the chunks of an answer begin. `{"id":…,"model":…,"provider":…,` is the same in each of them and half of each, so it
-/// is read once: a chunk that begins with the very same bytes says nothing new there, and only what follows is read.
+/// What stands around the text in the chunks of an answer. From one chunk to the next nothing changes but the text, so a chunk
+/// that is the same before and behind it is known without being parsed.
 #[derive(Default)]
-struct Beginning {
-    /// Up to the choices, with the comma before them.
-    text: String,
-    /// What follows in the present chunk, as an object of its own.
-    rest: String,
+struct Frame {
+    before: String,
+    /// Empty: no frame is known.
+    after: String,
 }
 
-impl Beginning {
-    /// Takes the beginning of a chunk that was read. Should what looks like the choices stand deeper inside, what follows is
-    /// no object, and such chunks are read whole.
-    fn learn(&mut self, chunk: &str) {
-        let choices = memchr::memmem::find(chunk.as_bytes(), b"\"choices\":").filter(|at| chunk[..*at].ends_with(','));
-        self.text.clear();
-        self.text.push_str(&chunk[..choices.unwrap_or(0)]);
+impl Frame {
+    /// The text in a chunk that has this frame; `None` for any other chunk, and for a text with an escape in it.
+    fn text_in<'a>(&self, chunk: &'a [u8]) -> Option<&'a str> {
+        if self.after.is_empty() {
+            return None;
+        }
+        let text = chunk
+            .strip_prefix(self.before.as_bytes())?
+            .strip_suffix(self.after.as_bytes())?;
+        // A quote would end the text, and what follows it could be anything.
+        let is_plain = |byte: &u8| *byte >= b' ' && *byte != b'"' && *byte != b'\\';
+        let is_text = !text.is_empty() && text.iter().all(is_plain);
+        is_text.then_some(text).and_then(|text| std::str::from_utf8(text).ok())
+    }
+
+    /// Takes the frame of a chunk that was parsed; none if it says anything beside a text, which would be left out the next
+    /// time.
+    fn learn(&mut self, json: &str, chunk: &Chunk<'_>) {
+        self.before.clear();
+        self.after.clear();
+        if let Some(text) = chunk.only_text() {
+            // It borrows from the chunk, so its place in it is known.
+            let start = text.as_ptr().addr() - json.as_ptr().addr();
+            self.before.push_str(&json[..start]);
+            self.after.push_str(&json[start + text.len()..]);
+        }
     }
 }
 
@@ -187,7 +229,7 @@ pub struct ReplyReader {
     has_begun: bool,
     /// Whether the text is the model's refusal.
     is_refusal: bool,
-    beginning: Beginning,
+    frame: Frame,
     /// Halves of characters that wait for their other half, of the text and of the reasoning.
     halves: [Half; 2],
     /// Whether the present frame may hold stand-ins for halves.
@@ -226,36 +268,17 @@ impl ReplyReader {
     ///
     /// - Errors: the service's, where the frame reports one, with the text so far; that it is not JSON.
     pub fn frame(&mut self, data: &[u8], events: &mut VecDeque<ChatEvent>) -> Result<(), FrameError> {
+        if let Some(text) = self.frame.text_in(data) {
+            self.text_piece(Cow::Borrowed(text), events);
+            return Ok(());
+        }
         // The whole frame is checked to be UTF-8 at once, which costs less than checking each of its texts.
-        let Ok(text) = std::str::from_utf8(data) else {
+        let Ok(json) = std::str::from_utf8(data) else {
             return self.odd_frame(data, events);
         };
-        let mut beginning = std::mem::take(&mut self.beginning);
-        let read = self.frame_after(&mut beginning, text, data, events);
-        self.beginning = beginning;
-        read
-    }
-
-    /// Reads a frame, of which only what is new if it begins like the one before.
-    fn frame_after(
-        &mut self,
-        beginning: &mut Beginning,
-        text: &str,
-        data: &[u8],
-        events: &mut VecDeque<ChatEvent>,
-    ) -> Result<(), FrameError> {
-        let known = text.strip_prefix(beginning.text.as_str());
-        if let Some(rest) = known.filter(|_| !beginning.text.is_empty()) {
-            beginning.rest.clear();
-            beginning.rest.push('{');
-            beginning.rest.push_str(rest);
-            if let Ok(mut chunk) = serde_json::from_str::<Chunk<'_>>(&beginning.rest) {
-                return Ok(self.chunk(&mut chunk, events)?);
-            }
-        }
-        match serde_json::from_str::<Chunk<'_>>(text) {
+        match serde_json::from_str::<Chunk<'_>>(json) {
             Ok(mut chunk) if !chunk.is_bare_error() => {
-                beginning.learn(text);
+                self.frame.learn(json, &chunk);
                 Ok(self.chunk(&mut chunk, events)?)
             }
             Ok(_) | Err(_) => self.odd_frame(data, events),
@@ -459,6 +482,7 @@ impl ReplyReader {
 
     /// A frame that the typed view cannot read: what can be found in it is kept all the same.
     fn odd_frame(&mut self, data: &[u8], events: &mut VecDeque<ChatEvent>) -> Result<(), FrameError> {
+        self.frame = Frame::default();
         let text = String::from_utf8_lossy(data);
         // Letters that look like stand-ins are not to be taken for them; then halves are lost, and nothing else.
         let with_halves = !characters::looks_halved(&text);
@@ -834,8 +858,15 @@ mod tests {
     }
 
     #[test]
-    fn chunks_are_read_alike_whether_their_beginning_is_known_or_not() {
+    fn chunks_are_read_alike_whether_what_stands_around_their_text_is_known_or_not() {
         let frames = [
+            r#"{"id":"g","model":"a/b","choices":[{"delta":{"content":"zero"},"finish_reason":null}]}"#,
+            r#"{"id":"g","model":"a/b","choices":[{"delta":{"content":" and"},"finish_reason":null}]}"#,
+            r#"{"id":"g","model":"a/b","choices":[{"delta":{"content":" a \"half\","},"finish_reason":null}]}"#,
+            r#"{"id":"g","model":"a/b","choices":[{"delta":{"content":"","reasoning":"x"},"finish_reason":null}]}"#,
+            r#"{"id":"g","model":"a/b","choices":[{"delta":{"content":" é,"},"finish_reason":null}]}"#,
+            r#"{"id":"g","model":"a/b","choices":[{"delta":{"content":" "},"native_finish_reason":"s"}]}"#,
+            r#"{"id":"g","model":"a/b","choices":[{"delta":{"content":"","reasoning":""},"finish_reason":null}]}"#,
             r#"{"id":"g","model":"a/b","provider":"P","choices":[{"delta":{"content":"one"}}]}"#,
             r#"{"id":"g","model":"a/b","provider":"P","choices":[{"delta":{"content":" two"}}]}"#,
             r#"{"id":"g","model":"a/c","provider":"Q","choices":[{"delta":{"content":" three"}}]}"#,
@@ -863,7 +894,10 @@ mod tests {
             (done.generation_id.as_deref(), done.model.as_deref()),
             (Some("h"), Some("a/c"))
         );
-        assert_eq!(one.text, "one two three four five six seven eight nine");
+        assert_eq!(
+            one.text,
+            "zero and a \"half\", é, one two three four five six seven eight nine"
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! One call through the plugin: asks, reads, or drops it in the middle.
+//! One call through the plugin: asks and reads the answer, or drops it in the middle.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,69 +10,59 @@ use super::case::{Case, Moment, Outcome};
 
 /// No call takes so long: the time for the whole call is half of it.
 pub const HANGS_AFTER: Duration = Duration::from_secs(60);
-/// Before it, no call to a slow model ends by itself.
+/// Before it, no call ends by itself that is dropped while it waits.
 const PATIENCE: Duration = Duration::from_millis(20);
 
-/// How a call ended that should have ended in some way.
-enum Found {
-    Outcome(Outcome),
-    /// An answer that is not the whole one.
-    Words(usize),
-    Error(Error),
+/// How a call did end.
+pub enum Found {
+    Ended(Outcome),
+    /// With an error that was not expected, or not of this kind.
+    Broken(Error),
     Hung,
 }
 
-async fn ask(plugin: Plugin, case: Arc<Case>, n: u64) -> (Arc<Case>, Found) {
+/// Makes call number `n_call`, of the kind `case`.
+pub async fn ask(plugin: Plugin, case: Arc<Case>, n_call: u64) -> (Arc<Case>, Found) {
     let mut request = ChatRequest::new(&[Message::user("Hello")]).expect("a message is JSON");
-    request.model = Some(case.model_of(n));
-    let limit = match case.expected {
-        Outcome::Dropped(Moment::Waiting) => PATIENCE,
-        Outcome::Answered | Outcome::Failed(_) | Outcome::Dropped(_) => HANGS_AFTER,
-    };
+    request.model = Some(case.model_of(n_call));
+    let is_dropped_waiting = case.expected == Outcome::Dropped(Moment::Waiting);
+    let limit = if is_dropped_waiting { PATIENCE } else { HANGS_AFTER };
     let found = match timeout(limit, outcome(&plugin, &case, &request)).await {
-        Ok(Ok(found)) => found,
-        Ok(Err(error)) if case.expected == Outcome::Failed(error.kind) => Found::Outcome(case.expected),
-        Ok(Err(error)) => Found::Error(error),
-        Err(_) if limit == PATIENCE => Found::Outcome(case.expected),
+        Ok(Ok(outcome)) => Found::Ended(outcome),
+        Ok(Err(error)) if case.expected == Outcome::Failed(error.kind) => Found::Ended(case.expected),
+        Ok(Err(error)) => Found::Broken(error),
+        Err(_) if is_dropped_waiting => Found::Ended(case.expected),
         Err(_) => Found::Hung,
     };
     (case, found)
 }
 
-async fn outcome(plugin: &Plugin, case: &Case, request: &ChatRequest) -> Result<Found, Error> {
-    let dropped = match case.expected {
-        Outcome::Dropped(moment) => Some(moment),
-        Outcome::Answered | Outcome::Failed(_) => None,
-    };
-    let words = |text: &str| match text.split_whitespace().count() {
-        WORDS => Found::Outcome(Outcome::Answered),
-        words => Found::Words(words),
-    };
+async fn outcome(plugin: &Plugin, case: &Case, request: &ChatRequest) -> Result<Outcome, Error> {
+    let is_dropped = |moment| case.expected == Outcome::Dropped(moment);
     if !case.is_streamed {
         let answer = plugin.chat(request);
-        if dropped == Some(Moment::Unpolled) {
-            return Ok(Found::Outcome(case.expected));
+        if is_dropped(Moment::Unpolled) {
+            return Ok(case.expected);
         }
-        return Ok(words(&answer.await?.text));
+        return Ok(Outcome::answered(&answer.await?.text));
     }
     let opening = plugin.stream(request);
-    if dropped == Some(Moment::Unpolled) {
-        return Ok(Found::Outcome(case.expected));
+    if is_dropped(Moment::Unpolled) {
+        return Ok(case.expected);
     }
     let mut events = opening.await?;
-    if dropped == Some(Moment::Opened) {
-        return Ok(Found::Outcome(case.expected));
+    if is_dropped(Moment::Opened) {
+        return Ok(case.expected);
     }
     let (mut text, mut n_texts) = (String::new(), 0);
     while let Some(event) = events.next().await {
         if let ChatEvent::Text(piece) = event? {
             text.push_str(&piece);
             n_texts += 1;
-        }
-        if dropped == Some(Moment::AfterTexts(n_texts)) {
-            return Ok(Found::Outcome(case.expected));
+            if is_dropped(Moment::AfterTexts(n_texts)) {
+                return Ok(case.expected);
+            }
         }
     }
-    Ok(words(&text))
+    Ok(Outcome::answered(&text))
 }
-

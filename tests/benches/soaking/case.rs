@@ -10,236 +10,245 @@ const CALLS_FOR_A_BAD_ONE: u64 = 20;
 /// One call in so many is dropped.
 const CALLS_FOR_A_DROPPED_ONE: u64 = 40;
 const WORDS: usize = 20;
+const WHOLE: Outcome = Outcome::Answered { words: WORDS };
+const INTERRUPTED: Outcome = Outcome::Failed(ErrorKind::INTERRUPTED);
+const UNAVAILABLE: Outcome = Outcome::Failed(ErrorKind::UNAVAILABLE);
 
-/// One kind of call, and how it has to end.
-struct Case {
-    model: &'static str,
+/// One kind of call.
+pub struct Case {
+    pub model: &'static str,
+    pub is_streamed: bool,
+    pub expected: Outcome,
+    pub is_bad: bool,
+    /// How the model answers: an object for the service's `--script`.
     script: Value,
-    is_streamed: bool,
-    expected: Outcome,
-    /// Each call asks a model of its own: one that fails at first, as it does only once.
-    is_fresh: bool,
 }
 
+/// How a call ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outcome {
-    /// A whole answer of [`WORDS`] words.
-    Answered,
+pub enum Outcome {
+    Answered { words: usize },
     Failed(ErrorKind),
     Dropped(Moment),
 }
 
 /// When a call is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Moment {
+pub enum Moment {
     /// Its future was made, and nobody has polled it.
     Unpolled,
     /// The stream is there, and nothing was read.
     Opened,
     AfterTexts(usize),
-    /// After [`PATIENCE`].
+    /// The answer has not begun, or the next attempt.
     Waiting,
 }
 
+impl Outcome {
+    pub fn answered(text: &str) -> Self {
+        let words = text.split_whitespace().count();
+        Self::Answered { words }
+    }
+}
+
 impl Case {
-    fn is_bad(&self) -> bool {
-        matches!(self.expected, Outcome::Failed(_)) || self.is_fresh
+    fn new(model: &'static str, script: Value, is_streamed: bool, expected: Outcome) -> Self {
+        Self {
+            model,
+            is_streamed,
+            expected,
+            is_bad: false,
+            script,
+        }
     }
 
-    fn name(&self) -> String {
+    pub fn name(&self) -> String {
         let how = if self.is_streamed { "streamed" } else { "plain" };
         let when = match self.expected {
             Outcome::Dropped(moment) => format!(", dropped: {moment:?}"),
-            Outcome::Answered | Outcome::Failed(_) => String::new(),
+            Outcome::Answered { .. } | Outcome::Failed(_) => String::new(),
         };
         format!("{}, {how}{when}", self.model)
     }
 
-    /// The model that call number `n_call` asks.
-    fn model_of(&self, n_call: u64) -> String {
-        if self.is_fresh {
+    /// The model that call number `n_call` asks: one of its own if it fails at first, since it does so only once.
+    pub fn model_of(&self, n_call: u64) -> String {
+        if self.is_fresh() {
             format!("{}-{n_call}", self.model)
         } else {
             self.model.to_owned()
         }
     }
+
+    fn is_fresh(&self) -> bool {
+        self.script.get("fail_times").is_some()
+    }
 }
 
-struct Cases {
+pub struct Cases {
     good: Vec<Arc<Case>>,
     bad: Vec<Arc<Case>>,
     dropped: Vec<Arc<Case>>,
 }
 
 impl Cases {
-    fn new() -> Self {
-        use Outcome::{Answered, Dropped, Failed};
-
-        let case = |model, script: &Value, is_streamed, expected| Case {
-            model,
-            script: script.clone(),
-            is_streamed,
-            expected,
-            is_fresh: script.get("fail_times").is_some(),
-        };
-        let soon = |status: u16| json!({"status": status, "headers": {"retry-after-ms": "1"}});
-        let (words, slow) = (
-            json!({"words": WORDS}),
-            json!({"words": WORDS, "start_delay_ms": 1_000}),
-        );
-
-        let good = [
-            case("soak/words", &words, false, Answered),
-            case("soak/words", &words, true, Answered),
-            case("soak/words", &words, false, Answered),
-            case(
-                "soak/words-at-once",
-                &json!({"words": WORDS, "coalesce": true}),
-                true,
-                Answered,
-            ),
-        ];
-
-        let mut bad = Vec::new();
-        // Model, script, how the stream ends, how the answer in one piece ends.
-        let alike = |outcome| (outcome, outcome);
-        for (model, script, (streamed, plain)) in [
-            (
-                "soak/429-twice",
-                json!({"words": WORDS, "fail": soon(429), "fail_times": 2}),
-                alike(Answered),
-            ),
-            (
-                "soak/503-twice",
-                json!({"words": WORDS, "fail": soon(503), "fail_times": 2}),
-                alike(Answered),
-            ),
-            (
-                "soak/429",
-                json!({"fail": soon(429)}),
-                alike(Failed(ErrorKind::RATE_LIMIT)),
-            ),
-            (
-                "soak/503",
-                json!({"fail": soon(503)}),
-                alike(Failed(ErrorKind::UNAVAILABLE)),
-            ),
-            (
-                "soak/500",
-                json!({"fail": {"status": 500}}),
-                alike(Failed(ErrorKind::UNAVAILABLE)),
-            ),
-            (
-                "soak/402",
-                json!({"fail": {"status": 402}}),
-                alike(Failed(ErrorKind::PAYMENT)),
-            ),
-            (
-                "soak/html-502",
-                json!({"fail": {"status": 502, "body": "<html><head><title>502 Bad Gateway</title></head></html>"}}),
-                alike(Failed(ErrorKind::UNAVAILABLE)),
-            ),
-            (
-                "soak/cut",
-                json!({"words": WORDS, "cut_after_chunks": 5}),
-                (Failed(ErrorKind::INTERRUPTED), Failed(ErrorKind::PROTOCOL)),
-            ),
-            (
-                "soak/cut-connection",
-                json!({"words": WORDS, "cut_after_chunks": 5, "cut_abruptly": true}),
-                alike(Failed(ErrorKind::INTERRUPTED)),
-            ),
-            (
-                "soak/no-finish-reason",
-                json!({"words": WORDS, "omit_finish_reason": true}),
-                alike(Failed(ErrorKind::INTERRUPTED)),
-            ),
-            (
-                "soak/error-inside",
-                json!({"words": WORDS, "fail_after_chunks": 5}),
-                alike(Failed(ErrorKind::UNAVAILABLE)),
-            ),
-            (
-                "soak/error-in-200",
-                json!({"fail": {"status": 502}, "error_in_200_body": true}),
-                alike(Failed(ErrorKind::UNAVAILABLE)),
-            ),
-            (
-                "soak/empty",
-                json!({"empty": "content"}),
-                alike(Failed(ErrorKind::INTERRUPTED)),
-            ),
-            (
-                "soak/empty-choices",
-                json!({"empty": "choices"}),
-                alike(Failed(ErrorKind::INTERRUPTED)),
-            ),
-            (
-                "soak/broken-tool-call",
-                json!({"tool_calls": [{"name": "weather", "arguments": "{\"city\": \"Par"}]}),
-                alike(Failed(ErrorKind::INTERRUPTED)),
-            ),
-        ] {
-            bad.push(case(model, &script, true, streamed));
-            bad.push(case(model, &script, false, plain));
-        }
-        // An answer in one piece has no silence that could be too long, only an end that is too late.
-        for (model, script) in [
-            ("soak/stall", json!({"words": WORDS, "stall_after_chunks": 5})),
-            ("soak/stall-at-once", json!({"stall_after_chunks": 0})),
-            (
-                "soak/comments-forever",
-                json!({"comments_forever": true, "chunk_delay_ms": 100}),
-            ),
-        ] {
-            bad.push(case(model, &script, true, Failed(ErrorKind::TIMEOUT)));
-        }
-
-        let later = json!({"fail": {"status": 503, "headers": {"retry-after-ms": "1000"}}});
-        let paced = json!({"words": WORDS, "chunk_delay_ms": 5});
-        let dropped = [
-            case("soak/words", &words, true, Dropped(Moment::Unpolled)),
-            case("soak/words", &words, false, Dropped(Moment::Unpolled)),
-            case("soak/slow", &slow, true, Dropped(Moment::Opened)),
-            case("soak/slow", &slow, true, Dropped(Moment::Waiting)),
-            case("soak/slow", &slow, false, Dropped(Moment::Waiting)),
-            case("soak/paced", &paced, true, Dropped(Moment::AfterTexts(5))),
-            case("soak/later", &later, true, Dropped(Moment::Waiting)),
-            case("soak/later", &later, false, Dropped(Moment::Waiting)),
-        ];
+    pub fn new() -> Self {
+        let bad = bad().into_iter().map(|case| Case { is_bad: true, ..case });
         Self {
-            good: good.map(Arc::new).into(),
-            bad: bad.into_iter().map(Arc::new).collect(),
-            dropped: dropped.map(Arc::new).into(),
+            good: good().map(Arc::new).into(),
+            bad: bad.map(Arc::new).collect(),
+            dropped: dropped().map(Arc::new).into(),
         }
     }
 
-    /// The kind of call number `n`: each kind in turn.
-    fn of(&self, n: u64) -> &Arc<Case> {
-        let (cases, turn) = if n % CALLS_FOR_A_BAD_ONE == 0 {
-            (&self.bad, n / CALLS_FOR_A_BAD_ONE)
-        } else if n % CALLS_FOR_A_DROPPED_ONE == CALLS_FOR_A_DROPPED_ONE / 4 {
-            (&self.dropped, n / CALLS_FOR_A_DROPPED_ONE)
+    /// The kind of call number `n_call`: each kind in turn.
+    pub fn of(&self, n_call: u64) -> &Arc<Case> {
+        let (cases, turn) = if n_call % CALLS_FOR_A_BAD_ONE == 0 {
+            (&self.bad, n_call / CALLS_FOR_A_BAD_ONE)
+        } else if n_call % CALLS_FOR_A_DROPPED_ONE == CALLS_FOR_A_DROPPED_ONE / 4 {
+            (&self.dropped, n_call / CALLS_FOR_A_DROPPED_ONE)
         } else {
-            (&self.good, n)
+            (&self.good, n_call)
         };
-        &cases[(turn % cases.len() as u64) as usize]
+        in_turn(cases, turn)
     }
 
-    /// What the service needs to know.
-    fn scripts(&self, calls: u64) -> Value {
+    /// A call to a model that answers.
+    pub fn good(&self, n_call: u64) -> &Arc<Case> {
+        in_turn(&self.good, n_call)
+    }
+
+    /// What the service has to know for so many calls.
+    pub fn scripts(&self, n_calls: u64) -> Value {
         let all = self.good.iter().chain(&self.bad).chain(&self.dropped);
         let mut scripts: Map<String, Value> = all
-            .filter(|case| !case.is_fresh)
+            .filter(|case| !case.is_fresh())
             .map(|case| (case.model.to_owned(), case.script.clone()))
             .collect();
-        for n in (0..calls).step_by(CALLS_FOR_A_BAD_ONE as usize) {
-            let case = self.of(n);
-            if case.is_fresh {
-                scripts.insert(case.model_of(n), case.script.clone());
-            }
-        }
+        let fresh = (0..n_calls).map(|n_call| (self.of(n_call), n_call));
+        let fresh = fresh.filter(|(case, _)| case.is_fresh());
+        scripts.extend(fresh.map(|(case, n_call)| (case.model_of(n_call), case.script.clone())));
         scripts.into()
     }
 }
 
+fn in_turn(cases: &[Arc<Case>], turn: u64) -> &Arc<Case> {
+    &cases[turn as usize % cases.len()]
+}
+
+fn good() -> [Case; 4] {
+    let words = json!({"words": WORDS});
+    let at_once = json!({"words": WORDS, "coalesce": true});
+    [
+        Case::new("soak/words", words.clone(), false, WHOLE),
+        Case::new("soak/words", words.clone(), true, WHOLE),
+        Case::new("soak/words", words, false, WHOLE),
+        Case::new("soak/words-at-once", at_once, true, WHOLE),
+    ]
+}
+
+fn bad() -> Vec<Case> {
+    let soon = |status| json!({"status": status, "headers": {"retry-after-ms": "1"}});
+    let page = "<html><head><title>502 Bad Gateway</title></head></html>";
+    // Model, script, how a stream ends; an answer in one piece ends so, too.
+    let alike = [
+        (
+            "soak/429-twice",
+            json!({"words": WORDS, "fail": soon(429), "fail_times": 2}),
+            WHOLE,
+        ),
+        (
+            "soak/503-twice",
+            json!({"words": WORDS, "fail": soon(503), "fail_times": 2}),
+            WHOLE,
+        ),
+        (
+            "soak/429",
+            json!({"fail": soon(429)}),
+            Outcome::Failed(ErrorKind::RATE_LIMIT),
+        ),
+        ("soak/503", json!({"fail": soon(503)}), UNAVAILABLE),
+        ("soak/500", json!({"fail": {"status": 500}}), UNAVAILABLE),
+        (
+            "soak/402",
+            json!({"fail": {"status": 402}}),
+            Outcome::Failed(ErrorKind::PAYMENT),
+        ),
+        (
+            "soak/html-502",
+            json!({"fail": {"status": 502, "body": page}}),
+            UNAVAILABLE,
+        ),
+        (
+            "soak/cut-connection",
+            json!({"words": WORDS, "cut_after_chunks": 5, "cut_abruptly": true}),
+            INTERRUPTED,
+        ),
+        (
+            "soak/no-finish-reason",
+            json!({"words": WORDS, "omit_finish_reason": true}),
+            INTERRUPTED,
+        ),
+        (
+            "soak/error-inside",
+            json!({"words": WORDS, "fail_after_chunks": 5}),
+            UNAVAILABLE,
+        ),
+        (
+            "soak/error-in-200",
+            json!({"fail": {"status": 502}, "error_in_200_body": true}),
+            UNAVAILABLE,
+        ),
+        // Asked for once more, then passed on: a model may have nothing to say.
+        (
+            "soak/empty",
+            json!({"empty": "content"}),
+            Outcome::Answered { words: 0 },
+        ),
+        ("soak/empty-choices", json!({"empty": "choices"}), INTERRUPTED),
+        (
+            "soak/broken-tool-call",
+            json!({"tool_calls": [{"name": "weather", "arguments": "{\"city\": \"Par"}]}),
+            INTERRUPTED,
+        ),
+    ];
+    let mut cases: Vec<Case> = alike
+        .into_iter()
+        .flat_map(|(model, script, expected)| {
+            [true, false].map(|is_streamed| Case::new(model, script.clone(), is_streamed, expected))
+        })
+        .collect();
+
+    let cut = json!({"words": WORDS, "cut_after_chunks": 5});
+    let stall = json!({"words": WORDS, "stall_after_chunks": 5});
+    let comments = json!({"comments_forever": true, "chunk_delay_ms": 100});
+    let late = Outcome::Failed(ErrorKind::TIMEOUT);
+    cases.extend([
+        Case::new("soak/cut", cut.clone(), true, INTERRUPTED),
+        // Half of a document is none.
+        Case::new("soak/cut", cut, false, Outcome::Failed(ErrorKind::PROTOCOL)),
+        // An answer in one piece has no silence that could be too long.
+        Case::new("soak/stall", stall, true, late),
+        Case::new("soak/stall-at-once", json!({"stall_after_chunks": 0}), true, late),
+        Case::new("soak/comments-forever", comments, true, late),
+    ]);
+    cases
+}
+
+fn dropped() -> [Case; 8] {
+    let words = json!({"words": WORDS});
+    let slow = json!({"words": WORDS, "start_delay_ms": 1_000});
+    let paced = json!({"words": WORDS, "chunk_delay_ms": 5});
+    let later = json!({"fail": {"status": 503, "headers": {"retry-after-ms": "1000"}}});
+    [
+        ("soak/words", &words, true, Moment::Unpolled),
+        ("soak/words", &words, false, Moment::Unpolled),
+        ("soak/slow", &slow, true, Moment::Opened),
+        ("soak/slow", &slow, true, Moment::Waiting),
+        ("soak/slow", &slow, false, Moment::Waiting),
+        ("soak/paced", &paced, true, Moment::AfterTexts(5)),
+        ("soak/later", &later, true, Moment::Waiting),
+        ("soak/later", &later, false, Moment::Waiting),
+    ]
+    .map(|(model, script, is_streamed, moment)| Case::new(model, script.clone(), is_streamed, Outcome::Dropped(moment)))
+}

@@ -15,9 +15,11 @@ const CALLS_FOR_A_SAMPLE: u64 = 5_000;
 const TOLD: u64 = 20;
 
 /// What was counted and measured so far.
-struct Report {
-    calls: u64,
-    service: u32,
+pub struct Report {
+    /// That are to be made; a few more may be.
+    n_calls: u64,
+    /// The process of the service.
+    service_id: u32,
     begun: Instant,
     n_done: u64,
     n_answered: u64,
@@ -37,9 +39,12 @@ struct Sample {
 }
 
 impl Report {
-    fn new(calls: u64, service: u32) -> Self {
+    /// Begins to count and to print.
+    ///
+    /// - In: how many calls are to be made, the process of the service.
+    pub fn new(n_calls: u64, service_id: u32) -> Self {
         println!(
-            "{calls} calls, {AT_A_TIME} at a time; load average {}",
+            "{n_calls} calls, {AT_A_TIME} at a time; load average {}",
             file("/proc/loadavg").trim()
         );
         println!(
@@ -55,9 +60,9 @@ impl Report {
             "unexpected",
             "service MiB"
         );
-        let mut report = Self {
-            calls,
-            service,
+        let report = Self {
+            n_calls,
+            service_id,
             begun: Instant::now(),
             n_done: 0,
             n_answered: 0,
@@ -65,29 +70,29 @@ impl Report {
             n_dropped: 0,
             n_unexpected: 0,
             by_case: BTreeMap::new(),
-            samples: Vec::with_capacity(usize::try_from(calls / CALLS_FOR_A_SAMPLE).unwrap_or_default() + 1_000),
+            samples: Vec::with_capacity(usize::try_from(n_calls / interval(n_calls)).unwrap_or_default()),
         };
         report.print_line("begun");
         report
     }
 
-    fn add(&mut self, case: &Case, found: &Found) {
+    /// Counts a call that has ended.
+    pub fn add(&mut self, case: &Case, found: &Found) {
         self.n_done += 1;
         match found {
-            Found::Outcome(Outcome::Answered) | Found::Words(_) => self.n_answered += 1,
-            Found::Outcome(Outcome::Failed(_)) | Found::Error(_) | Found::Hung => self.n_failed += 1,
-            Found::Outcome(Outcome::Dropped(_)) => self.n_dropped += 1,
+            Found::Ended(Outcome::Answered { .. }) => self.n_answered += 1,
+            Found::Ended(Outcome::Failed(_)) | Found::Broken(_) | Found::Hung => self.n_failed += 1,
+            Found::Ended(Outcome::Dropped(_)) => self.n_dropped += 1,
         }
-        let found = match found {
-            Found::Outcome(outcome) if *outcome == case.expected => None,
-            Found::Outcome(outcome) => Some(format!("{outcome:?}")),
-            Found::Words(words) => Some(format!("an answer of {words} words")),
-            Found::Error(error) => Some(format!("{error:?}")),
+        let unexpected = match found {
+            Found::Ended(outcome) if *outcome == case.expected => None,
+            Found::Ended(outcome) => Some(format!("{outcome:?}")),
+            Found::Broken(error) => Some(format!("{error:?}")),
             Found::Hung => Some(format!("nothing in {HANGS_AFTER:?}")),
         };
         let counts = self.by_case.entry(case.name()).or_default();
         counts[0] += 1;
-        if let Some(found) = found {
+        if let Some(found) = unexpected {
             counts[1] += 1;
             self.n_unexpected += 1;
             if self.n_unexpected <= TOLD {
@@ -95,20 +100,24 @@ impl Report {
                 println!("!!! UNEXPECTED: {name}: expected {expected:?}, found {found}");
             }
         }
-        // A short run is looked at more often.
-        if self.n_done % CALLS_FOR_A_SAMPLE.min(self.calls / 100).max(1) == 0 {
+        // Calls beyond those that were asked for are all good ones, and need another amount of memory.
+        if self.n_done <= self.n_calls && self.n_done.is_multiple_of(interval(self.n_calls)) {
             self.samples.push(Sample {
                 n_done: self.n_done as f64,
                 seconds: self.begun.elapsed().as_secs_f64(),
                 resident_kib: status("self", "VmRSS:"),
             });
         }
-        if self.n_done % CALLS_FOR_A_LINE.min(self.calls / 5).max(1) == 0 {
+        if self
+            .n_done
+            .is_multiple_of(CALLS_FOR_A_LINE.min(self.n_calls / 5).max(1))
+        {
             self.print_line("");
         }
     }
 
-    fn print_line(&mut self, note: &str) {
+    /// Prints how things stand.
+    pub fn print_line(&self, note: &str) {
         // The folder itself is open while it is read.
         let n_files = fs::read_dir("/proc/self/fd").expect("Linux tells it").count() - 1;
         let line = format!(
@@ -122,12 +131,13 @@ impl Report {
             self.n_failed,
             self.n_dropped,
             self.n_unexpected,
-            status(&self.service.to_string(), "VmRSS:") / 1024.0,
+            status(&self.service_id.to_string(), "VmRSS:") / 1024.0,
         );
         println!("{}", line.trim_end());
     }
 
-    fn print_end(&self) {
+    /// Prints the kinds of calls, and how the memory grew.
+    pub fn print_end(&self) {
         println!("\n{:>9} {:>10}  kind of call", "calls", "unexpected");
         for (name, [calls, unexpected]) in &self.by_case {
             println!("{calls:>9} {unexpected:>10}  {name}");
@@ -150,6 +160,11 @@ impl Report {
             println!("!!! {} CALLS DID NOT END AS THEY SHOULD", self.n_unexpected);
         }
     }
+}
+
+/// Calls between two samples; a short run is looked at more often.
+fn interval(n_calls: u64) -> u64 {
+    CALLS_FOR_A_SAMPLE.min(n_calls / 100).max(1)
 }
 
 /// The slope of the line of least squares, and its standard error.

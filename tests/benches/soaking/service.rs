@@ -8,13 +8,14 @@ use serde_json::Value;
 
 use super::KEY;
 
-struct Service {
-    process: Child,
-    base_url: String,
+pub struct Service {
+    pub process: Child,
+    pub base_url: String,
 }
 
 impl Service {
-    fn start(scripts: &Value) -> Self {
+    /// Starts it with a script for each model.
+    pub fn start(scripts: &Value) -> Self {
         let file = std::env::temp_dir().join(format!("soak-scripts-{}.json", std::process::id()));
         fs::write(&file, scripts.to_string()).expect("the temporary folder is writable");
         let mut process = Command::new(tests::sandbox_binary())
@@ -44,4 +45,3 @@ impl Drop for Service {
         let _ = self.process.wait();
     }
 }
-
