@@ -87,9 +87,12 @@ impl Answer {
                 self.begun = Some(begun);
             }
             (Arrived::Pieces(pieces), Some(begun)) => {
-                for piece in pieces {
-                    begun.decoder.push(&piece);
+                for piece in &pieces {
+                    begun.decoder.push(piece);
                     begun.decoder.read();
+                }
+                if let Some(intake) = &mut self.intake {
+                    intake.recycle(pieces);
                 }
                 begun.limits.heard(begun.decoder.take_n_data() > 0);
                 if let Some(error) = begun.limits.total_passed() {

@@ -409,6 +409,7 @@ impl Call {
             return Ok(decoder);
         }
         match decoder.end {
+            Some(Err(error)) if decoder.is_cut => Err(Failed::new(Class::Ambiguous, error)),
             Some(Err(error)) if error.kind == ErrorKind::INTERRUPTED => Err(Failed::new(Class::Empty, error)),
             Some(Err(error)) => Err(Failed::reported(error)),
             Some(Ok(_)) if decoder.is_empty => {

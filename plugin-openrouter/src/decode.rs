@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 
 use plugin_api::{ChatEvent, Done, Error, ErrorKind, Notice};
+use serde::de::IgnoredAny;
 
 use crate::reply::{FrameError, ReplyReader};
 use crate::sse::{self, Frame};
@@ -23,6 +24,8 @@ pub struct Decoder {
     pub end: Option<Result<Done, Error>>,
     /// Whether the answer ended without a word in it, and nothing says that this was meant.
     pub is_empty: bool,
+    /// Whether it is a document that ends in its middle, which the connection did not tell.
+    pub is_cut: bool,
     bad_frames: u32,
     /// Frames with data since the last call of [`Self::take_n_data`].
     n_data: u32,
@@ -36,6 +39,7 @@ impl Decoder {
             ready: VecDeque::new(),
             end: None,
             is_empty: false,
+            is_cut: false,
             bad_frames: 0,
             n_data: 0,
         }
@@ -85,6 +89,11 @@ impl Decoder {
     pub fn read_document(&mut self, body: &[u8]) {
         match self.reader.frame(body, &mut self.ready) {
             Ok(()) => self.finish(),
+            Err(FrameError::NotJson { .. }) if ends_in_its_middle(body) => {
+                self.is_cut = true;
+                let message = "the answer broke off: it ends in its middle";
+                self.fail(Error::new(ErrorKind::INTERRUPTED, message).with_hint("try again"));
+            }
             Err(error) => self.fail(error.into_error()),
         }
     }
@@ -150,4 +159,9 @@ impl Decoder {
         }
         self.end = Some(end);
     }
+}
+
+fn ends_in_its_middle(document: &[u8]) -> bool {
+    let read = serde_json::from_slice::<IgnoredAny>(document);
+    read.is_err_and(|cause| cause.is_eof()) && !document.trim_ascii().is_empty()
 }

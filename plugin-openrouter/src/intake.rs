@@ -24,6 +24,9 @@ const MAX_WAITING_BYTES: usize = 256 << 10;
 /// Signs of life that may wait to be read; beyond that, they are left out.
 const MAX_WAITING_SIGNS: usize = 64;
 
+/// Pieces whose room is kept for later ones.
+const MAX_SPARE_PIECES: usize = 16;
+
 /// Longer than anybody waits.
 const NEVER: Duration = Duration::from_secs(24 * 3600);
 
@@ -35,6 +38,8 @@ pub struct Intake<B> {
     shared: Arc<Mutex<Shared<B>>>,
     /// Ends with this, unless it drains.
     task: Option<Task<()>>,
+    /// Empty, for the next pieces: its memory was theirs before.
+    spare: Vec<Bytes>,
 }
 
 struct Shared<B> {
@@ -116,6 +121,7 @@ impl<B: Send + 'static> Intake<B> {
         Self {
             shared,
             task: Some(task),
+            spare: Vec::new(),
         }
     }
 
@@ -158,7 +164,7 @@ impl<B: Send + 'static> Intake<B> {
         if !shared.pieces.is_empty() {
             let was_full = shared.waiting_bytes >= MAX_WAITING_BYTES;
             shared.waiting_bytes = 0;
-            let pieces = std::mem::take(&mut shared.pieces);
+            let pieces = std::mem::replace(&mut shared.pieces, std::mem::take(&mut self.spare));
             let writer = if was_full { shared.writer.take() } else { None };
             drop(shared);
             if let Some(writer) = writer {
@@ -184,6 +190,14 @@ impl<B: Send + 'static> Intake<B> {
             writer.wake();
         }
         Poll::Pending
+    }
+
+    /// Takes back what held pieces, once they were read.
+    pub fn recycle(&mut self, mut pieces: Vec<Bytes>) {
+        pieces.clear();
+        if pieces.capacity() <= MAX_SPARE_PIECES {
+            self.spare = pieces;
+        }
     }
 
     /// Ends the reading of an answer that is complete. What is left of the body, as a rule its closing mark, is read and

@@ -463,15 +463,12 @@ impl ReplyReader {
 
     /// How the answer came about. That the first attempt served is no news, and most answers say nothing else.
     fn metadata(&mut self, metadata: &RawValue) {
-        #[derive(Deserialize)]
-        struct Metadata<'a> {
-            #[serde(borrow, default)]
-            attempts: Vec<&'a RawValue>,
+        if memchr::memmem::find(metadata.get().as_bytes(), b"\"attempts\"").is_none() {
+            return;
         }
-        if let Ok(told) = serde_json::from_str::<Metadata<'_>>(metadata.get())
-            && told.attempts.len() > 1
-        {
-            self.done.attempts = failure::router_attempts(&loose(metadata.get()), &self.secret);
+        let attempts = failure::router_attempts(&loose(metadata.get()), &self.secret);
+        if attempts.len() > 1 {
+            self.done.attempts = attempts;
         }
     }
 
@@ -572,7 +569,10 @@ impl ReplyReader {
             self.done.usage = Some(usage);
         }
         if let Some(metadata) = value.get("openrouter_metadata") {
-            self.done.attempts = failure::router_attempts(metadata, &self.secret);
+            let attempts = failure::router_attempts(metadata, &self.secret);
+            if attempts.len() > 1 {
+                self.done.attempts = attempts;
+            }
         }
         match failure {
             Some(object) => Err(self.attach_partial(failure::from_error_object(object, &self.secret))),

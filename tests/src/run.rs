@@ -58,7 +58,10 @@ pub fn run(mut command: Command, stdin: Option<&str>, limit: Duration) -> Ran {
     let (stdout, stderr) = waiting.join().expect("reading does not panic");
     for (pipe, text) in [("stdout", &stdout), ("stderr", &stderr)] {
         let text = text.as_deref().unwrap_or_default();
-        canary::assert_none(&format_args!("the {pipe} of {:?}", command.get_program()), text.as_bytes());
+        canary::assert_none(
+            &format_args!("the {pipe} of {:?}", command.get_program()),
+            text.as_bytes(),
+        );
     }
     let ran = Ran {
         code: status.code(),

@@ -103,7 +103,7 @@ impl Cases {
 
     /// The kind of call number `n_call`: each kind in turn.
     pub fn of(&self, n_call: u64) -> &Arc<Case> {
-        let (cases, turn) = if n_call % CALLS_FOR_A_BAD_ONE == 0 {
+        let (cases, turn) = if n_call.is_multiple_of(CALLS_FOR_A_BAD_ONE) {
             (&self.bad, n_call / CALLS_FOR_A_BAD_ONE)
         } else if n_call % CALLS_FOR_A_DROPPED_ONE == CALLS_FOR_A_DROPPED_ONE / 4 {
             (&self.dropped, n_call / CALLS_FOR_A_DROPPED_ONE)
@@ -226,7 +226,7 @@ fn bad() -> Vec<Case> {
     cases.extend([
         Case::new("soak/cut", cut.clone(), true, INTERRUPTED),
         // Half of a document is none.
-        Case::new("soak/cut", cut, false, Outcome::Failed(ErrorKind::PROTOCOL)),
+        Case::new("soak/cut", cut, false, INTERRUPTED),
         // An answer in one piece has no silence that could be too long.
         Case::new("soak/stall", stall, true, late),
         Case::new("soak/stall-at-once", json!({"stall_after_chunks": 0}), true, late),

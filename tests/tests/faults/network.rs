@@ -152,10 +152,7 @@ fn fault_03_a_dead_ipv6_address_costs_less_than_a_second() {
             let certified = Authority::trusted().certificate_for("faultd.test");
             let service = tls_playing(&certified, Script::answer("over IPv4").close());
             let port = service.address().port();
-            let plugin = plugin_at(
-                &format!("https://faultd.test:{port}/api/v1"),
-                json!({}),
-            );
+            let plugin = plugin_at(&format!("https://faultd.test:{port}/api/v1"), json!({}));
             // Every call makes a connection of its own. A machine that is busy may be late once, but not always.
             let took: Vec<Duration> = (0..5)
                 .map(|_| {

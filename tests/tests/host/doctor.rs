@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use serde_json::{Value, json};
 use plugin_api::VERSION;
+use serde_json::{Value, json};
 use tests::{Home, HostRun, Ran, second_plugin};
 
 use crate::{Bench, profile};
@@ -82,7 +82,9 @@ fn where_all_is_well_every_row_says_so() {
     let text = shown(&ran);
     assert!(text.starts_with("Host\n✓ version agent-host "), "{text}");
     assert!(
-        text.contains(&format!("\nPlugins\n✓ plugin openrouter {VERSION}, enabled: by environment `OPENROUTER_API_KEY`\n")),
+        text.contains(&format!(
+            "\nPlugins\n✓ plugin openrouter {VERSION}, enabled: by environment `OPENROUTER_API_KEY`\n"
+        )),
         "{text}"
     );
     let last = text.lines().last().unwrap_or_default();
@@ -119,7 +121,10 @@ fn a_missing_key_is_a_row_with_its_remedy_and_the_rest_is_looked_at() {
     let row = found.check("plugin:openrouter");
     assert_eq!(
         (&row["status"], &row["summary"]),
-        (&json!("failed"), &json!(format!("{VERSION}, idle: `OPENROUTER_API_KEY` is not set")))
+        (
+            &json!("failed"),
+            &json!(format!("{VERSION}, idle: `OPENROUTER_API_KEY` is not set"))
+        )
     );
     assert!(
         row["remedy"]

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use serde_json::{Value, json};
 use plugin_api::VERSION;
+use serde_json::{Value, json};
 use tests::{Home, second_plugin};
 
 use crate::{Bench, profile};
