@@ -59,7 +59,7 @@ pub async fn run(global: &Global, args: &FallbackTest) -> Result<Exit, Failure> 
             what: &what,
             resumes_at: None,
         };
-        tried.push(progress::while_waiting(wait, ask(&active, model)).await);
+        tried.push(progress::while_waiting(wait, ask(&active, &tier.tier, model)).await);
     }
     let tier = tier.tier.clone();
     active.shut_down().await;
@@ -103,9 +103,9 @@ fn chain(tier: &TierModel) -> Vec<&str> {
     models
 }
 
-async fn ask(active: &Active, model: &str) -> Tried {
+async fn ask(active: &Active, tier: &str, model: &str) -> Tried {
     let begun = Instant::now();
-    let reply = match request(model) {
+    let reply = match request(tier, model) {
         Ok(request) => active.plugin.chat(&request).await,
         Err(error) => Err(error),
     };
@@ -136,10 +136,11 @@ async fn ask(active: &Active, model: &str) -> Tried {
     }
 }
 
-/// A model that the call names is asked alone, whatever chain the profile has.
-fn request(model: &str) -> Result<ChatRequest, Error> {
+/// A model that the call names is asked alone, whatever chain the profile has, and with everything else as the tier has it.
+fn request(tier: &str, model: &str) -> Result<ChatRequest, Error> {
     let mut request = ChatRequest::new(&[Message::user("Answer with the one word: yes")])?;
     request.model = Some(model.to_owned());
+    request.tier = Some(tier.to_owned());
     // Writing a number cannot fail.
     request.parameters.extend(
         to_raw_value(&MAX_TOKENS)

@@ -119,9 +119,9 @@ impl ErrorKind {
                 "Check the base URL, and whether a proxy on the way rewrites answers. If it persists, report it to the service with the generation id.",
             ),
             Self::INTERRUPTED => (
-                "The answer broke off after it had begun. The part that arrived is kept in `partial_text`, and is not the whole answer.",
+                "The answer broke off. The part that arrived, if any, is kept in `partial_text`, and is not the whole answer.",
                 Service,
-                "Ask again, or go on from the part that is there. It was not tried again by itself, because that part was delivered and may be billed.",
+                "Ask again, or go on from the part that is there. What was delivered may be billed, so it is not tried again by itself.",
             ),
             Self::SHUT_DOWN => (
                 "The plugin was shut down, or is being shut down.",

@@ -1,30 +1,90 @@
 //! What the service says about the key and its credit.
 //!
-//! In: the answers of `/key` and `/credits`. Out: an [`Account`]. Amounts stay the decimal numbers that the service wrote, and
-//! what it does not tell stays unknown: nothing here becomes zero for want of an answer.
+//! In: the answers of `/key` and `/credits`. Out: an [`Account`], kept by its [`Store`] for a while. Amounts stay the decimal
+//! numbers that the service wrote, and what it does not tell stays unknown: nothing here becomes zero for want of an answer.
 
 use std::future::{self, Future};
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime};
 
 use plugin_api::{Account, Error, ErrorKind};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use tokio::sync::Mutex;
+use zeroize::Zeroizing;
 
+use crate::catalogue::ttl;
 use crate::failure::scrub;
 use crate::fetch::{self, Fetched};
 use crate::settings::Settings;
 use crate::usage::decimal;
 
-/// Asks the service about the key and its credit.
-///
-/// - Out: no balance where the key may not ask for it, which is so for most keys.
-/// - Errors: `auth` if the key is missing or refused; `unsupported` by a service that has no `/key`; `protocol` for an answer
-///   that cannot be read; those of [`fetch::get`].
-/// - Source: OpenRouter docs, `api_reference/limits` and `api_reference/credits`.
-pub async fn account(settings: &Settings) -> Result<Account, Error> {
-    Ok(ask(settings).await.read(settings)?.account)
+/// How long an account is kept unless somebody says otherwise, in milliseconds.
+const DEFAULT_TTL_MS: u64 = 300_000;
+
+/// Keeps the account, and asks for it when it is missing or old.
+#[derive(Default)]
+pub struct Store {
+    /// Is locked while the service is asked, so that all who want the account wait for one answer.
+    last: Mutex<Option<Last>>,
+    has_warned: AtomicBool,
+}
+
+/// What the service said the last time. It has no `Debug`, because of the key.
+struct Last {
+    /// The service and the key that all of this is about.
+    base_url: String,
+    secret: Zeroizing<String>,
+    answer: Result<Account, Error>,
+    at: Instant,
+}
+
+impl Store {
+    /// What the service says about the key and its credit.
+    ///
+    /// - Out: no balance where the key may not ask for it, which is so for most keys.
+    /// - Errors: `auth` if the key is missing or refused; `unsupported` by a service that has no `/key`; `protocol` for an
+    ///   answer that cannot be read; those of [`fetch::get`]. None of them is kept.
+    /// - Source: OpenRouter docs, `api_reference/limits` and `api_reference/credits`.
+    pub async fn account(&self, settings: &Settings) -> Result<Account, Error> {
+        let asked = Instant::now();
+        let secret = &settings.key()?.secret;
+        let ttl = self.time_to_live(settings);
+        let mut last = self.last.lock().await;
+        if let Some(last) = &*last
+            && last.base_url == settings.service.base_url
+            && last.secret == *secret
+        {
+            // What arrived while this one waited its turn is as new as anything it could ask for.
+            let is_new = last.at >= asked;
+            if is_new || (last.answer.is_ok() && last.at.elapsed() < ttl) {
+                tracing::debug!("credits from cache");
+                return last.answer.clone();
+            }
+        }
+        let answer = ask(settings).await.read(settings).map(|known| known.account);
+        *last = Some(Last {
+            base_url: settings.service.base_url.clone(),
+            secret: secret.clone(),
+            answer: answer.clone(),
+            at: Instant::now(),
+        });
+        answer
+    }
+
+    fn time_to_live(&self, settings: &Settings) -> Duration {
+        let variable = "OPENROUTER_CACHE_TTL_CREDITS";
+        let value = settings.environment.get(variable).map(String::as_str);
+        let (ttl, wrong) = ttl(settings.options.caches.credits_ms, value, DEFAULT_TTL_MS);
+        if let Some(wrong) = wrong
+            && !self.has_warned.swap(true, Ordering::Relaxed)
+        {
+            tracing::warn!(variable, "{wrong}");
+        }
+        ttl
+    }
 }
 
 /// The answers about the key and its credit.
@@ -66,7 +126,7 @@ pub async fn ask(settings: &Settings) -> Asked {
 impl Asked {
     /// Reads the answers.
     ///
-    /// - Errors: those of [`account`].
+    /// - Errors: those of [`Store::account`].
     pub fn read(&self, settings: &Settings) -> Result<Known, Error> {
         let secret = &settings.key()?.secret;
         let key = match &self.key {
@@ -208,6 +268,8 @@ fn units(amount: &str, places: usize) -> Option<i128> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use serde_json::{Value, json};
 
     use super::*;
@@ -222,7 +284,7 @@ mod tests {
     }
 
     fn asked(key: (u16, Value), credits: (u16, Value)) -> Result<Account, Error> {
-        block_on(account(&service(key, credits).settings(json!({}), &[])))
+        block_on(Store::default().account(&service(key, credits).settings(json!({}), &[])))
     }
 
     fn refusal(status: u16) -> (u16, Value) {
@@ -277,7 +339,8 @@ mod tests {
     fn amounts_are_kept_to_the_last_digit() {
         let body = r#"{"data": {"usage": 0.12345678901234567890123, "limit": 1e1}}"#;
         let service = Service::start(move |_| (200, String::new(), body.to_owned()));
-        let account = block_on(account(&service.settings(json!({}), &[]))).expect("an account");
+        let settings = service.settings(json!({}), &[]);
+        let account = block_on(Store::default().account(&settings)).expect("an account");
         assert_eq!(account.usage_usd.as_deref(), Some("0.12345678901234567890123"));
         assert_eq!(account.limit_usd.as_deref(), Some("10"));
     }
@@ -317,6 +380,80 @@ mod tests {
                     "the answer about the key cannot be read: expected JSON with the key in `data`"
                 )
             );
+        }
+    }
+
+    /// How often a service was asked about the key.
+    fn n_asked(service: &Service) -> usize {
+        let heads = service.requests();
+        heads.iter().filter(|head| head.starts_with("GET /api/v1/key ")).count()
+    }
+
+    #[test]
+    fn the_service_is_asked_once_and_again_when_the_time_is_over() {
+        let service = service((200, json!({"data": {"usage": 1}})), refusal(403));
+        let store = Store::default();
+        let ask = |options: Value, variables: &[(&str, &str)]| {
+            let settings = service.settings(options, variables);
+            let account = block_on(store.account(&settings)).expect("an account");
+            assert_eq!(account.usage_usd.as_deref(), Some("1"));
+            n_asked(&service)
+        };
+        let variable = "OPENROUTER_CACHE_TTL_CREDITS";
+        assert_eq!(ask(json!({}), &[]), 1);
+        assert_eq!(ask(json!({}), &[]), 1);
+        assert_eq!(ask(json!({}), &[(variable, "0")]), 2);
+        assert_eq!(ask(json!({"caches": {"creditsMs": 9_000}}), &[(variable, "0")]), 2);
+        assert_eq!(ask(json!({"caches": {"creditsMs": 0}}), &[(variable, "9000")]), 3);
+        assert_eq!(ask(json!({}), &[(variable, "soon")]), 3);
+    }
+
+    #[test]
+    fn another_key_or_service_has_another_account() {
+        let first = service((200, json!({"data": {"usage": 1}})), refusal(403));
+        let second = service((200, json!({"data": {"usage": 2}})), refusal(403));
+        let store = Store::default();
+        let usage = |service: &Service, key: &str| {
+            let settings = service.settings(json!({}), &[("OPENROUTER_API_KEY", key)]);
+            block_on(store.account(&settings)).expect("an account").usage_usd
+        };
+        assert_eq!(usage(&first, KEY).as_deref(), Some("1"));
+        assert_eq!(usage(&second, KEY).as_deref(), Some("2"));
+        assert_eq!(n_asked(&second), 1);
+        usage(&second, &format!("{KEY}2"));
+        assert_eq!(n_asked(&second), 2);
+    }
+
+    #[test]
+    fn many_askers_at_once_make_one_request() {
+        for status in [200, 500] {
+            let service = service((status, json!({"data": {"usage": 1}})), refusal(403));
+            // Even where nothing is kept.
+            let settings = service.settings(json!({"caches": {"creditsMs": 0}}), &[]);
+            let store = Arc::new(Store::default());
+            block_on(async {
+                let askers: Vec<_> = (0..20)
+                    .map(|_| {
+                        let (store, settings) = (Arc::clone(&store), Arc::clone(&settings));
+                        tokio::spawn(async move { store.account(&settings).await.is_ok() })
+                    })
+                    .collect();
+                for asker in askers {
+                    assert_eq!(asker.await.expect("no panic"), status == 200);
+                }
+            });
+            assert_eq!(n_asked(&service), 1, "{status}");
+        }
+    }
+
+    #[test]
+    fn an_error_is_not_kept() {
+        let service = service(refusal(500), refusal(500));
+        let settings = service.settings(json!({}), &[]);
+        let store = Store::default();
+        for n in 1..3 {
+            assert!(block_on(store.account(&settings)).is_err());
+            assert_eq!(n_asked(&service), n);
         }
     }
 

@@ -100,7 +100,7 @@ impl Answer {
                 }
             }
             (Arrived::Ended(End::Whole), Some(begun)) => begun.decoder.read_end(),
-            (Arrived::Ended(End::Broken(cause)), Some(begun)) => begun.decoder.fail(failure::from_body(&cause)),
+            (Arrived::Ended(End::Broken(cause)), Some(begun)) => begun.decoder.broken(failure::from_body(&cause)),
             (Arrived::Ended(End::Failed(error)), Some(begun)) => begun.decoder.fail(error),
             (Arrived::Ended(End::Failed(error)), None) => {
                 self.intake = None;
@@ -108,7 +108,7 @@ impl Answer {
             }
             (Arrived::Late, Some(begun)) => {
                 let error = begun.limits.late();
-                begun.decoder.fail(error);
+                begun.decoder.broken(error);
             }
             // Bytes, and limits, come only after a beginning.
             (Arrived::Pieces(_) | Arrived::Ended(_) | Arrived::Late, None) => self.intake = None,

@@ -11,6 +11,7 @@ use plugin_api::{Attempt, ChatEvent, ChatReply, ChatRequest, Error, ErrorKind, N
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::account;
 use crate::answer::{Answer, Begun, Limits};
 use crate::catalogue;
 use crate::closing::{Bill, Closing};
@@ -30,6 +31,7 @@ use crate::turn;
 /// What all calls of a plugin share, whatever its settings are.
 #[derive(Default)]
 pub struct Common {
+    pub account: account::Store,
     pub catalogue: catalogue::Store,
     pub guard: spend::Guard,
 }
@@ -129,6 +131,8 @@ struct Call {
     attempt_begun: Instant,
     /// Which of the plan's windows is asked.
     window: usize,
+    /// Those of its models that may be asked.
+    asked: Vec<String>,
     is_at_secondary: bool,
     tries: Tries,
     /// The attempts that failed.
@@ -160,7 +164,8 @@ impl Call {
         let permit = turn::permit(&settings, clock).await?;
         let mut reservation = None;
         if settings.options.budget.is_some() {
-            (plan, reservation) = turn::within_budget(&settings, common, &request, plan).await?;
+            let budget = turn::within_budget(&settings, common, &request, plan);
+            (plan, reservation) = clock.total().wait(budget).await??;
         }
         Ok(Self {
             settings,
@@ -171,6 +176,7 @@ impl Call {
             begun,
             attempt_begun: begun,
             window: 0,
+            asked: Vec::new(),
             is_at_secondary: false,
             tries: Tries::default(),
             attempts: Vec::new(),
@@ -178,6 +184,7 @@ impl Call {
             bill: Bill {
                 reservation,
                 is_open: false,
+                n_unknown: 0,
             },
             permit,
         })
@@ -204,12 +211,46 @@ impl Call {
 
     /// The models that are asked now.
     fn models(&self) -> &[String] {
-        let window = self.plan.window(self.window);
-        // Only this service understands a list.
-        if self.is_at_secondary {
-            &window[..window.len().min(1)]
-        } else {
-            window
+        &self.asked
+    }
+
+    /// The model that is asked first.
+    fn model(&self) -> &str {
+        self.asked.first().map_or("", String::as_str)
+    }
+
+    /// Chooses the models of the present window that may be asked now; where none of them may, those of the next.
+    ///
+    /// - Out: how long to wait, if there is none at all: providers asked for it.
+    fn choose(&mut self, tell: &mut impl FnMut(Notice)) -> Option<Duration> {
+        let now = Instant::now();
+        loop {
+            let window = self.plan.window(self.window);
+            // Only this service understands a list.
+            let window = if self.is_at_secondary {
+                &window[..window.len().min(1)]
+            } else {
+                window
+            };
+            let held = |model: &String| self.gate().held(now, model);
+            let free: Vec<String> = window.iter().filter(|model| held(model).is_none()).cloned().collect();
+            let wait = window.iter().filter_map(held).min();
+            let first = window.first().cloned().unwrap_or_default();
+            if let Some(next) = free.first() {
+                if *next != first {
+                    let message = format!("`{first}` may not be asked yet, so `{next}` is");
+                    tell(Notice::new("fallback", message));
+                }
+                self.asked = free;
+                return None;
+            }
+            let has_more = !self.is_at_secondary && !self.plan.window(self.window + 1).is_empty();
+            if wait.is_none() || !has_more {
+                self.asked = window.to_vec();
+                return wait;
+            }
+            self.window += 1;
+            self.tries.move_on();
         }
     }
 
@@ -217,48 +258,57 @@ impl Call {
     ///
     /// - Errors: the wait is longer than may be waited; the service is being left alone.
     async fn pass(&mut self, tell: &mut (impl FnMut(Notice) + Send)) -> Result<(), Error> {
+        let longest = Duration::from_millis(self.settings.options.retry.max_wait_ms);
+        let mut per_minute = self.settings.options.limits.requests_per_minute;
         loop {
-            let limits = self.settings.options.limits;
-            let wait = match self
-                .gate()
-                .pass(Instant::now(), self.models(), limits.requests_per_minute)
-            {
-                Pass::Go => {
-                    self.attempt_begun = Instant::now();
-                    return Ok(());
-                }
-                Pass::Wait(wait) => wait,
-                Pass::Resting(rest) if self.go_to_secondary(tell) => {
-                    tracing::debug!(rest_ms = milliseconds(rest), "the second service is asked");
-                    continue;
-                }
-                Pass::Resting(rest) => {
-                    let host = self.service().host();
-                    let mut error = Error::new(
-                        ErrorKind::UNAVAILABLE,
-                        format!(
+            let left = self.clock().left();
+            if left.is_zero() {
+                let late = self.clock().total().error();
+                return Err(self.give_up(late));
+            }
+            let (wait, whose) = match self.choose(tell) {
+                Some(wait) => (wait, format!("`{}` may not be asked", self.model())),
+                None => match self.gate().pass(Instant::now(), per_minute, left) {
+                    Pass::Go => {
+                        self.attempt_begun = Instant::now();
+                        return Ok(());
+                    }
+                    Pass::Turn(wait) => {
+                        per_minute = None;
+                        tokio::time::sleep(wait).await;
+                        continue;
+                    }
+                    Pass::Resting(_) if self.go_to_secondary(tell) => continue,
+                    Pass::Resting(rest) => {
+                        let host = self.service().host();
+                        let rests = format!(
                             "{host} failed again and again, and is asked no more for {}",
                             seconds(rest)
-                        ),
-                    )
-                    .with_hint("wait, or name a second service as `secondary` in the profile");
-                    error.retry_after_ms = Some(milliseconds(rest));
-                    return Err(self.give_up(error));
-                }
+                        );
+                        let error = Error::new(ErrorKind::UNAVAILABLE, rests)
+                            .with_hint("wait, or name a second service as `secondary` in the profile");
+                        return Err(self.give_up(after_a_wait(error, rest)));
+                    }
+                    Pass::TurnTooLate(wait) => {
+                        let late = format!(
+                            "its turn among the requests of this minute would come in {} only",
+                            seconds(wait)
+                        );
+                        let error = Error::new(ErrorKind::RATE_LIMIT, late)
+                            .with_hint("ask less often, or raise `limits.requestsPerMinute` in the profile");
+                        return Err(self.give_up(after_a_wait(error, wait)));
+                    }
+                    Pass::Wait(wait) => (wait, "this key may not be used".to_owned()),
+                },
             };
-            let longest = Duration::from_millis(self.settings.options.retry.max_wait_ms);
-            if wait > longest || wait >= self.clock().left() {
-                let mut error = Error::new(
-                    ErrorKind::RATE_LIMIT,
-                    format!("this key may not be used for another {}", seconds(wait)),
-                )
-                .with_hint("wait, or ask less often: the service, or `limits.requestsPerMinute`, asks for it");
-                error.retry_after_ms = Some(milliseconds(wait));
-                return Err(self.give_up(error));
+            if wait > longest || wait >= left {
+                let error = Error::new(ErrorKind::RATE_LIMIT, format!("{whose} for another {}", seconds(wait)))
+                    .with_hint("wait, or ask less often: the service asks for it");
+                return Err(self.give_up(after_a_wait(error, wait)));
             }
             // A little more, so that the calls of a process do not all come back in the same moment.
             let spread = wait.mul_f64(0.1 * dice::throw()).min(Duration::from_secs(1));
-            tokio::time::sleep(wait + spread).await;
+            tokio::time::sleep((wait + spread).min(left)).await;
         }
     }
 
@@ -273,7 +323,9 @@ impl Call {
             secondary.host()
         );
         self.is_at_secondary = true;
-        self.tries = Tries::default();
+        self.tries.move_on();
+        // What the first service's retries cost is not the second one's to give back.
+        self.paid = 0;
         tell(Notice::new("secondary_used", message));
         true
     }
@@ -313,10 +365,8 @@ impl Call {
     }
 
     async fn send(&mut self) -> Result<(reqwest::Response, ReplyReader), Failed> {
-        let was_open = std::mem::replace(&mut self.bill.is_open, true);
-        let response = http::send(self.service(), self.sending(), self.clock()).await;
-        let response =
-            response.inspect_err(|failed| self.bill.is_open = was_open || failed.class == Class::Ambiguous)?;
+        self.bill.is_open = true;
+        let response = http::send(self.service(), self.sending(), self.clock()).await?;
         self.gate().answered();
         let generation_id = response
             .headers()
@@ -347,7 +397,7 @@ impl Call {
         let mut decoder = self.settled(decoder)?;
         let done = match decoder.end.take() {
             Some(Ok(done)) => done,
-            Some(Err(error)) => return Err(Failed::new(Class::Final, error)),
+            Some(Err(error)) => return Err(Failed::new(Class::Answered, error)),
             None => return Err(Failed::new(Class::Empty, nothing_came())),
         };
         let mut reply = ChatReply::default();
@@ -378,7 +428,7 @@ impl Call {
                     let Ok(piece) = frame.into_data() else { continue };
                     if *shape.get_or_insert_with(|| Shape::of(&piece, content_type.as_ref())) != Shape::Stream {
                         // Some providers ignore `stream`; their one piece is as good as many.
-                        let whole = http::rest_of_body(piece, body, clock).await?;
+                        let whole = http::rest_of_body(piece, body, clock, true).await?;
                         if shape == Some(Shape::Page) {
                             return Err(http::not_an_answer(&whole, self.service().secret()));
                         }
@@ -429,6 +479,8 @@ impl Call {
     /// - Errors: nothing follows; the failure is the outcome.
     async fn after(&mut self, failed: Failed, tell: &mut (impl FnMut(Notice) + Send)) -> Result<(), Error> {
         self.note(&failed);
+        self.bill.is_open = false;
+        self.bill.n_unknown += u32::from(matches!(failed.class, Class::Ambiguous | Class::Answered));
         let situation = Situation {
             retry: &self.settings.options.retry,
             stream: self.stream,
@@ -465,8 +517,8 @@ impl Call {
             Next::MoveOn => {
                 let former = self.models().first().cloned().unwrap_or_default();
                 self.window += 1;
-                self.tries = Tries::default();
-                let model = self.models().first().map_or("", String::as_str);
+                self.tries.move_on();
+                let model = self.plan.window(self.window).first().map_or("", String::as_str);
                 let message = format!("`{former}`: {}; `{model}` is asked next", error.message);
                 tell(self.notice("fallback", message, None));
             }
@@ -489,37 +541,46 @@ impl Call {
             status = error.details.status.unwrap_or(0),
             "refused"
         );
-        if error.details.attempts.is_empty() {
-            let model = error.details.model.clone();
-            self.attempts.push(Attempt {
-                model: model.or_else(|| self.models().first().cloned()).unwrap_or_default(),
-                provider: error.details.provider.clone(),
-                status: error.details.status,
-                code: Some(error.kind.code().to_owned()),
-                reason: Some(error.message.clone()),
-            });
-        } else {
-            self.attempts.extend(error.details.attempts.iter().cloned());
+        let attempt = self.attempt_of(error);
+        self.attempts.extend(error.details.attempts.iter().cloned());
+        // The service's own list may end with this one.
+        if error
+            .details
+            .attempts
+            .last()
+            .is_none_or(|last| last.status != attempt.status)
+        {
+            self.attempts.push(attempt);
         }
         let now = Instant::now();
         if let Some(wait) = error
             .retry_after_ms
-            .filter(|_| matches!(failed.class, Class::Refused | Class::ServerFault))
+            .filter(|_| matches!(error.details.status, Some(429 | 503)) || failed.class == Class::Refused)
         {
-            let model = self.models().first().filter(|_| !retry::concerns_the_key(error));
-            self.gate()
-                .hold(now, model.map(String::as_str), Duration::from_millis(wait));
+            let model = Some(self.model()).filter(|_| !retry::concerns_the_key(error));
+            self.gate().hold(now, model, Duration::from_millis(wait));
         }
         match failed.class {
             Class::NeverProcessed | Class::Ambiguous => self.circuit_failed(now),
             _ if failure::is_the_services_own(error) => self.gate().answered(),
             Class::Refused | Class::ServerFault => self.circuit_failed(now),
-            Class::Empty | Class::Final => {}
+            Class::Empty | Class::Answered | Class::Final => {}
+        }
+    }
+
+    /// The present attempt, as it failed.
+    fn attempt_of(&self, error: &Error) -> Attempt {
+        Attempt {
+            model: error.details.model.clone().unwrap_or_else(|| self.model().to_owned()),
+            provider: error.details.provider.clone(),
+            status: error.details.status,
+            code: Some(error.kind.code().to_owned()),
+            reason: Some(error.message.clone()),
         }
     }
 
     fn circuit_failed(&self, now: Instant) {
-        if let Some(rest) = self.gate().failed(now) {
+        if let Some(rest) = self.gate().failed(now, self.attempt_begun) {
             let host = self.service().host();
             tracing::warn!(
                 "{host} failed again and again, and is asked no more for {}",
@@ -539,10 +600,19 @@ impl Call {
     /// Says that another model answers than the one that was asked for, where the service chose it.
     fn fallback_notice(&self, served: Option<&str>) -> Option<Notice> {
         let served = served?;
-        let (asked, others) = self.models().split_first()?;
-        // The service may add a date to an id, and leaves out a variant.
-        let is = |id: &str| served.starts_with(id.split(':').next().unwrap_or(id));
-        if is(asked) || !others.iter().any(|other| is(other)) {
+        let asked = self.models().first()?;
+        // The service may add a date to an id, and leaves out a variant. One id may be the beginning of another.
+        let base = |id: &str| {
+            id.split(':')
+                .next()
+                .map_or(0, |base| if served.starts_with(base) { base.len() } else { 0 })
+        };
+        let serves = self
+            .models()
+            .iter()
+            .max_by_key(|id| base(id))
+            .filter(|id| base(id) > 0)?;
+        if base(serves) == base(asked) {
             return None;
         }
         Some(Notice::new(
@@ -555,7 +625,7 @@ impl Call {
     fn give_up(&mut self, mut error: Error) -> Error {
         error.details.model = error.details.model.or_else(|| self.models().first().cloned());
         error.details.attempts = std::mem::take(&mut self.attempts);
-        if error.details.attempts.len() == 1 {
+        if error.details.attempts.len() == 1 && error.details.attempts[0].code.as_deref() == Some(error.kind.code()) {
             // It tells no more than the error itself.
             error.details.attempts.clear();
         }
@@ -618,6 +688,11 @@ fn is_event_stream(content_type: &HeaderValue) -> bool {
         .as_bytes()
         .to_ascii_lowercase()
         .starts_with(b"text/event-stream")
+}
+
+fn after_a_wait(mut error: Error, wait: Duration) -> Error {
+    error.retry_after_ms = Some(milliseconds(wait));
+    error
 }
 
 /// A time for people, such as `0.4 s`.

@@ -42,6 +42,8 @@ pub fn client(base_url: &str, connect_ms: u64) -> Result<reqwest::Client, Error>
         .retry(reqwest::retry::never())
         .https_only(!in_the_clear)
         .tcp_keepalive(Duration::from_secs(30))
+        .http2_keep_alive_interval(Duration::from_secs(20))
+        .http2_keep_alive_timeout(Duration::from_secs(10))
         .referer(false);
     let builder = if is_loopback(base_url) {
         builder.no_proxy()

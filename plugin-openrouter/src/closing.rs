@@ -38,12 +38,19 @@ impl Closing {
             .ok()
             .and_then(|done| done.usage.as_ref()?.cost_usd.as_deref());
         if let Some(reservation) = self.bill.reservation.take() {
-            reservation.settle(billed);
+            reservation.settle(billed, self.bill.n_unknown);
         }
         let mut done = match end {
             Ok(done) => done,
             Err(mut error) => {
                 if !self.attempts.is_empty() {
+                    self.attempts.push(Attempt {
+                        model: error.details.model.clone().unwrap_or_default(),
+                        provider: error.details.provider.clone(),
+                        status: error.details.status,
+                        code: Some(error.kind.code().to_owned()),
+                        reason: Some(error.message.clone()),
+                    });
                     error.details.attempts = self.attempts;
                 }
                 return Err(error);
@@ -73,17 +80,19 @@ impl Closing {
 /// What a call may cost, until it is known what it did cost.
 pub struct Bill {
     pub reservation: Option<spend::Reservation>,
-    /// Whether something may have been billed that nobody has told of.
+    /// Whether an attempt is under way whose bill is not known yet.
     pub is_open: bool,
+    /// Earlier attempts that may have been billed, of which nobody has told.
+    pub n_unknown: u32,
 }
 
 impl Drop for Bill {
     fn drop(&mut self) {
         if let Some(reservation) = self.reservation.take() {
-            if self.is_open {
-                reservation.settle(None);
-            } else {
-                reservation.release();
+            match (self.is_open, self.n_unknown) {
+                (true, n_unknown) => reservation.settle(None, n_unknown),
+                (false, 0) => reservation.release(),
+                (false, n_unknown) => reservation.settle(Some("0"), n_unknown),
             }
         }
     }

@@ -14,6 +14,9 @@ use crate::sse::{self, Frame};
 /// Frames that are not JSON which one answer may have; with more of them it is no answer.
 const MAX_BAD_FRAMES: u32 = 16;
 
+/// Bytes of a comment that are handed on.
+const MAX_COMMENT_BYTES: usize = 256;
+
 /// Reads one streamed answer.
 pub struct Decoder {
     frames: sse::Reader,
@@ -105,6 +108,15 @@ impl Decoder {
         }
     }
 
+    /// The body broke off, or nothing more came in time. An answer whose finish reason was seen is whole all the same.
+    pub fn broken(&mut self, error: Error) {
+        if self.end.is_none() && self.reader.has_finish_reason() {
+            self.finish();
+        } else {
+            self.fail(error);
+        }
+    }
+
     /// How many frames with data were read since this was last asked.
     pub fn take_n_data(&mut self) -> u32 {
         std::mem::take(&mut self.n_data)
@@ -115,8 +127,7 @@ impl Decoder {
         match self.frames.next_frame() {
             None => return false,
             Some(Ok(Frame::Comment(text))) => {
-                self.ready
-                    .push_back(ChatEvent::KeepAlive(sse::text(text).trim().into()));
+                self.ready.push_back(sign_of_life(text));
             }
             Some(Ok(Frame::Event { data: b"[DONE]", .. })) => self.finish(),
             Some(Ok(Frame::Event { data: b"", .. })) => {}
@@ -125,8 +136,7 @@ impl Decoder {
                 data: [b':', text @ ..],
                 ..
             })) => {
-                self.ready
-                    .push_back(ChatEvent::KeepAlive(sse::text(text).trim().into()));
+                self.ready.push_back(sign_of_life(text));
             }
             Some(Ok(Frame::Event { data, .. })) => {
                 self.n_data += 1;
@@ -159,6 +169,12 @@ impl Decoder {
         }
         self.end = Some(end);
     }
+}
+
+/// What a comment says, as far as anybody could want to read it.
+fn sign_of_life(comment: &[u8]) -> ChatEvent {
+    let comment = &comment[..comment.len().min(MAX_COMMENT_BYTES)];
+    ChatEvent::KeepAlive(sse::text(comment).trim().into())
 }
 
 fn ends_in_its_middle(document: &[u8]) -> bool {

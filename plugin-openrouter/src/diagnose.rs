@@ -54,7 +54,7 @@ pub async fn diagnose(
     findings.extend(under("Service", service));
     let models = models::findings(settings, catalogue.as_deref(), listed_in, now_s);
     findings.extend(under("Models", models));
-    findings.extend(under("Settings", setup::findings(settings)));
+    findings.extend(under("Settings", setup::findings(settings).await));
     findings
 }
 

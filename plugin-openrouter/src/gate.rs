@@ -46,8 +46,8 @@ struct State {
     failures: u32,
     rest: Duration,
     open_until: Option<Instant>,
-    /// An attempt is on its way that finds out whether the service is back.
-    is_probing: bool,
+    /// When the attempt began that finds out whether the service is back.
+    probe_begun: Option<Instant>,
 }
 
 impl Default for State {
@@ -60,7 +60,7 @@ impl Default for State {
             failures: 0,
             rest: FIRST_REST,
             open_until: None,
-            is_probing: false,
+            probe_begun: None,
         }
     }
 }
@@ -69,41 +69,55 @@ impl Default for State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pass {
     Go,
-    /// The service asked for a wait, or the requests of this minute are used up.
+    /// The service asked for a wait of everybody with this key.
     Wait(Duration),
+    /// The requests of this minute are used up. The turn that comes then is taken: it need not be asked for again.
+    Turn(Duration),
+    /// The same, and the turn would come too late; it is not taken.
+    TurnTooLate(Duration),
     /// The service failed too often; it is asked again after this time.
     Resting(Duration),
 }
 
 impl Gate {
-    /// Asks to begin an attempt with these models. Only [`Pass::Go`] counts against the requests per minute.
-    pub fn pass(&self, now: Instant, models: &[String], requests_per_minute: Option<u64>) -> Pass {
+    /// How long a model may not be asked yet, where a provider asked for it.
+    pub fn held(&self, now: Instant, model: &str) -> Option<Duration> {
+        let until = *self.state().models.get(model)?;
+        until.checked_duration_since(now).filter(|wait| !wait.is_zero())
+    }
+
+    /// Asks to begin an attempt.
+    ///
+    /// - In: `requests_per_minute`, unless the attempt has had its turn; `left`, the longest wait for a turn that makes sense.
+    pub fn pass(&self, now: Instant, requests_per_minute: Option<u64>, left: Duration) -> Pass {
         let mut state = self.state();
-        if let Some(until) = state.open_until {
-            if until > now {
-                return Pass::Resting(until - now);
-            }
-            // One attempt finds out how the service is; the next one follows if that one is never heard of again.
-            state.open_until = Some(now + FIRST_REST);
-            state.is_probing = true;
-        }
-        // A request is held up by its first model only: that the others stand behind it is what they are for.
-        let of_model = models.first().and_then(|model| state.models.get(model)).copied();
-        let asked = state.not_before.max(of_model);
-        if let Some(until) = asked.filter(|until| *until > now) {
+        if let Some(until) = state.not_before.filter(|until| *until > now) {
             return Pass::Wait(until - now);
         }
-        let Some(per_minute) = requests_per_minute.and_then(|n| u32::try_from(n).ok()) else {
-            return Pass::Go;
-        };
-        let interval = Duration::from_secs(60) / per_minute.max(1);
-        // A minute's worth may come at once, after that one at a time.
-        let earliest = now.checked_sub(Duration::from_secs(60) - interval).unwrap_or(now);
-        let slot = state.next_slot.map_or(earliest, |slot| slot.max(earliest));
-        if slot > now {
-            return Pass::Wait(slot - now);
+        if let Some(per_minute) = requests_per_minute.and_then(|n| u32::try_from(n).ok()) {
+            let interval = Duration::from_secs(60) / per_minute.max(1);
+            // A minute's worth may come at once, after that one at a time.
+            let earliest = now.checked_sub(Duration::from_secs(60) - interval).unwrap_or(now);
+            let slot = state.next_slot.map_or(earliest, |slot| slot.max(earliest));
+            let wait = slot.saturating_duration_since(now);
+            if wait >= left {
+                return Pass::TurnTooLate(wait);
+            }
+            state.next_slot = Some(slot + interval);
+            if !wait.is_zero() {
+                return Pass::Turn(wait);
+            }
         }
-        state.next_slot = Some(slot + interval);
+        // Last, because who gets past here goes: one attempt finds out how a service is that failed.
+        match state.open_until {
+            Some(until) if until > now => return Pass::Resting(until - now),
+            Some(_) => {
+                // The next one follows if this one is never heard of again.
+                state.open_until = Some(now + FIRST_REST);
+                state.probe_begun = Some(now);
+            }
+            None => {}
+        }
         Pass::Go
     }
 
@@ -144,23 +158,25 @@ impl Gate {
             state.failures = 0;
             state.rest = FIRST_REST;
             state.open_until = None;
-            state.is_probing = false;
+            state.probe_begun = None;
         }
     }
 
     /// The service could not be reached, or something in front of it answered that it cannot.
     ///
+    /// - In: when the attempt began that found it so.
     /// - Out: how long it is left alone from now on, where this was once too often.
-    pub fn failed(&self, now: Instant) -> Option<Duration> {
+    pub fn failed(&self, now: Instant, begun: Instant) -> Option<Duration> {
         let mut state = self.state();
         state.failures = state.failures.saturating_add(1);
         let is_open = state.open_until.is_some();
         // While it is open, what had begun before says nothing new.
-        if state.failures < FAILURES_UNTIL_OPEN || is_open && !state.is_probing {
+        let is_the_probe = state.probe_begun.is_some_and(|probe| begun >= probe);
+        if state.failures < FAILURES_UNTIL_OPEN || is_open && !is_the_probe {
             return None;
         }
         let rest = state.rest;
-        state.is_probing = false;
+        state.probe_begun = None;
         state.open_until = Some(now + rest);
         state.rest = (rest * 2).min(LONGEST_REST);
         Some(rest)
@@ -177,9 +193,10 @@ mod tests {
     use super::*;
 
     const MODEL: &str = "acme/large";
+    const FOREVER: Duration = Duration::from_secs(u32::MAX as u64);
 
     fn pass(gate: &Gate, now: Instant) -> Pass {
-        gate.pass(now, &[MODEL.to_owned()], None)
+        gate.pass(now, None, FOREVER)
     }
 
     fn ms(milliseconds: u64) -> Duration {
@@ -202,11 +219,9 @@ mod tests {
     fn a_wait_of_one_model_holds_for_that_model_alone() {
         let (gate, now) = (Gate::default(), Instant::now());
         gate.hold(now, Some(MODEL), ms(50));
-        assert_eq!(pass(&gate, now), Pass::Wait(ms(50)));
-        assert_eq!(
-            gate.pass(now, &["other/model".to_owned(), MODEL.to_owned()], None),
-            Pass::Go
-        );
+        assert_eq!(gate.held(now, MODEL), Some(ms(50)));
+        assert_eq!(gate.held(now + ms(50), MODEL), None);
+        assert_eq!((gate.held(now, "other/model"), pass(&gate, now)), (None, Pass::Go));
     }
 
     #[test]
@@ -235,28 +250,28 @@ mod tests {
     fn ten_failures_in_a_row_open_the_circuit_and_an_answer_closes_it() {
         let (gate, now) = (Gate::default(), Instant::now());
         for _ in 0..9 {
-            assert_eq!(gate.failed(now), None);
+            assert_eq!(gate.failed(now, now), None);
         }
         assert_eq!(pass(&gate, now), Pass::Go);
-        assert_eq!(gate.failed(now), Some(FIRST_REST));
+        assert_eq!(gate.failed(now, now), Some(FIRST_REST));
         assert_eq!(pass(&gate, now + ms(1000)), Pass::Resting(ms(4000)));
         // What had begun before and fails now does not lengthen it.
-        assert_eq!(gate.failed(now + ms(1)), None);
+        assert_eq!(gate.failed(now + ms(1), now), None);
         let after = now + FIRST_REST;
         assert_eq!(pass(&gate, after), Pass::Go);
         assert_eq!(pass(&gate, after), Pass::Resting(FIRST_REST));
         gate.answered();
         assert_eq!(pass(&gate, after), Pass::Go);
-        assert_eq!(gate.failed(after), None);
+        assert_eq!(gate.failed(after, after), None);
     }
 
     #[test]
     fn a_service_that_stays_away_is_asked_ever_less_often() {
         let (gate, mut now) = (Gate::default(), Instant::now());
-        (0..9).for_each(|_| assert_eq!(gate.failed(now), None));
+        (0..9).for_each(|_| assert_eq!(gate.failed(now, now), None));
         let mut rests = Vec::new();
         for _ in 0..6 {
-            rests.push(gate.failed(now).expect("it rests").as_secs());
+            rests.push(gate.failed(now, now).expect("it rests").as_secs());
             now += Duration::from_secs(*rests.last().expect("it rests"));
             assert_eq!(pass(&gate, now), Pass::Go);
         }
@@ -267,7 +282,7 @@ mod tests {
     fn an_answer_between_failures_keeps_the_circuit_closed() {
         let (gate, now) = (Gate::default(), Instant::now());
         for _ in 0..100 {
-            (0..9).for_each(|_| assert_eq!(gate.failed(now), None));
+            (0..9).for_each(|_| assert_eq!(gate.failed(now, now), None));
             gate.answered();
         }
         assert_eq!(pass(&gate, now), Pass::Go);
@@ -276,13 +291,26 @@ mod tests {
     #[test]
     fn requests_beyond_those_of_a_minute_wait_for_their_turn() {
         let (gate, now) = (Gate::default(), Instant::now() + Duration::from_secs(3600));
-        let pass = |at| gate.pass(at, &[], Some(20));
+        let pass = |at| gate.pass(at, Some(20), Duration::from_secs(10));
         for _ in 0..20 {
             assert_eq!(pass(now), Pass::Go);
         }
-        assert_eq!(pass(now), Pass::Wait(ms(3000)));
-        assert_eq!(pass(now + ms(2999)), Pass::Wait(ms(1)));
-        assert_eq!(pass(now + ms(3000)), Pass::Go);
-        assert_eq!(pass(now + ms(3000)), Pass::Wait(ms(3000)));
+        // Each takes its own turn, in the order in which they came.
+        assert_eq!(pass(now), Pass::Turn(ms(3000)));
+        assert_eq!(pass(now), Pass::Turn(ms(6000)));
+        assert_eq!(pass(now + ms(2000)), Pass::Turn(ms(7000)));
+        assert_eq!(pass(now + ms(2000)), Pass::TurnTooLate(ms(10_000)));
+        assert_eq!(pass(now + ms(12_000)), Pass::Go);
+    }
+
+    #[test]
+    fn a_call_that_has_to_wait_does_not_use_up_the_probe() {
+        let (gate, now) = (Gate::default(), Instant::now());
+        for _ in 0..10 {
+            let _ = gate.failed(now, now);
+        }
+        gate.hold(now, None, ms(8000));
+        assert_eq!(pass(&gate, now + ms(5000)), Pass::Wait(ms(3000)));
+        assert_eq!(pass(&gate, now + ms(8000)), Pass::Go);
     }
 }

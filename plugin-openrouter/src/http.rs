@@ -19,6 +19,9 @@ use crate::settings::Service;
 /// Bytes of an error's body that are read.
 const MAX_ERROR_BODY_BYTES: usize = 64 << 10;
 
+/// How long an error's explanation is waited for.
+const ERROR_BODY_LIMIT: Duration = Duration::from_secs(5);
+
 /// Bytes of an answer in one piece that are read.
 const MAX_BODY_BYTES: usize = 32 << 20;
 
@@ -152,13 +155,16 @@ pub async fn send(service: &Service, request: Sending, clock: Clock) -> Result<r
         return Ok(response);
     }
     let head: HeaderMap = response.headers().clone();
-    let body = Box::pin(reqwest::Body::from(response));
-    let body = due.wait(read_body(Vec::new(), body, MAX_ERROR_BODY_BYTES)).await;
-    // An error whose explanation does not arrive is still that error.
-    let body = match body {
-        Ok(Ok(body) | Err(BodyFailure::TooLarge(body))) => body,
-        Ok(Err(BodyFailure::Broken(_))) | Err(_) => Vec::new(),
+    let mut body = Vec::new();
+    // An error whose explanation does not arrive is still that error, and not worth a long wait.
+    let soon = Due {
+        at: due.at.min(Instant::now() + ERROR_BODY_LIMIT),
+        ..due
     };
+    let response = Box::pin(reqwest::Body::from(response));
+    let _ = soon
+        .wait(read_body(&mut body, response, MAX_ERROR_BODY_BYTES, || None))
+        .await;
     let error = failure::from_response(status, &head, &body, service.secret(), SystemTime::now());
     Err(Failed::reported(error))
 }
@@ -183,44 +189,62 @@ fn refuse_compressed(response: &reqwest::Response) -> Result<(), Failed> {
 ///
 /// - Errors: `too_large` beyond 32 MiB; `timeout` after the total time; `interrupted`.
 pub async fn whole_body(response: reqwest::Response, clock: Clock) -> Result<Bytes, Failed> {
-    rest_of_body(Bytes::new(), Box::pin(reqwest::Body::from(response)), clock).await
+    rest_of_body(Bytes::new(), Box::pin(reqwest::Body::from(response)), clock, false).await
 }
 
 /// The same for a body of which a first piece was read.
-pub async fn rest_of_body(first: Bytes, body: Body, clock: Clock) -> Result<Bytes, Failed> {
-    match clock.total().wait(read_body(first.into(), body, MAX_BODY_BYTES)).await {
-        Ok(Ok(body)) => Ok(body.into()),
-        Ok(Err(BodyFailure::TooLarge(_))) => Err(Failed::new(
-            Class::Final,
+///
+/// - In: `stream`, whether a stream was asked for; then its limits for silence hold.
+pub async fn rest_of_body(first: Bytes, body: Body, clock: Clock, stream: bool) -> Result<Bytes, Failed> {
+    let mut whole = Vec::from(first);
+    let silence = || stream.then(|| clock.idle(Instant::now()).or(clock.first_token("no first token came")));
+    let read = clock.total().wait(read_body(&mut whole, body, MAX_BODY_BYTES, silence));
+    match read.await {
+        Ok(Ok(())) => Ok(whole.into()),
+        Ok(Err(BodyFailure::TooLarge)) => Err(Failed::new(
+            Class::Answered,
             Error::new(
                 ErrorKind::TOO_LARGE,
                 format!("expected an answer of at most {} MiB, found more", MAX_BODY_BYTES >> 20),
             ),
         )),
         Ok(Err(BodyFailure::Broken(cause))) => Err(Failed::new(Class::Ambiguous, failure::from_body(&cause))),
-        Err(late) => Err(Failed::new(Class::Ambiguous, late)),
+        Ok(Err(BodyFailure::Silent(late))) | Err(late) => Err(Failed::new(Class::Ambiguous, late)),
     }
 }
 
 enum BodyFailure {
-    /// What was read up to the limit.
-    TooLarge(Vec<u8>),
+    /// It is longer than the limit, up to which it was read.
+    TooLarge,
     Broken(reqwest::Error),
+    Silent(Error),
 }
 
 /// Reads on behind what was read already.
-async fn read_body(mut whole: Vec<u8>, mut body: Body, limit_bytes: usize) -> Result<Vec<u8>, BodyFailure> {
-    while let Some(frame) = poll_fn(|context| body.as_mut().poll_frame(context)).await {
+///
+/// - In: `silence`, until when the next piece has to come, if there is a limit.
+async fn read_body(
+    whole: &mut Vec<u8>,
+    mut body: Body,
+    limit_bytes: usize,
+    silence: impl Fn() -> Option<Due>,
+) -> Result<(), BodyFailure> {
+    loop {
+        let frame = poll_fn(|context| body.as_mut().poll_frame(context));
+        let frame = match silence() {
+            Some(due) => due.wait(frame).await.map_err(BodyFailure::Silent)?,
+            None => frame.await,
+        };
+        let Some(frame) = frame else { return Ok(()) };
         let Ok(piece) = frame.map_err(BodyFailure::Broken)?.into_data() else {
             continue;
         };
         let room = limit_bytes.saturating_sub(whole.len());
         whole.extend_from_slice(&piece[..piece.len().min(room)]);
         if piece.len() > room {
-            return Err(BodyFailure::TooLarge(whole));
+            return Err(BodyFailure::TooLarge);
         }
     }
-    Ok(whole)
 }
 
 /// The failure of a web page in the place of an answer.

@@ -12,7 +12,6 @@ use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -29,13 +28,14 @@ const LOCK_PAUSE: Duration = Duration::from_millis(1);
 
 const SECONDS_PER_DAY: u64 = 86_400;
 
-/// A folder of ledger files, as one program sees it.
+/// A folder of ledger files, as one program sees it. It reads, writes and waits for locks where it is called, so it belongs on
+/// a thread that may wait.
 pub struct Ledger {
     folder: PathBuf,
     /// Tells the calls of this ledger from those of all others that write to the same files.
     name: String,
-    n_calls: AtomicU64,
-    read: Mutex<Read>,
+    n_calls: u64,
+    read: Read,
 }
 
 /// What was read of one day's file so far.
@@ -61,8 +61,7 @@ pub struct Hold {
 
 /// One day's file, under its lock.
 pub struct Today<'a> {
-    ledger: &'a Ledger,
-    read: MutexGuard<'a, Read>,
+    ledger: &'a mut Ledger,
     file: File,
     day: Day,
     now: SystemTime,
@@ -101,8 +100,8 @@ impl Ledger {
         Self {
             folder,
             name: format!("{:x}-{begun_ns:x}-{n}", process::id()),
-            n_calls: AtomicU64::new(0),
-            read: Mutex::default(),
+            n_calls: 0,
+            read: Read::default(),
         }
     }
 
@@ -114,14 +113,14 @@ impl Ledger {
     /// Opens the file of the day of `now`, under its lock, and reads what was written since the last time.
     ///
     /// - Errors: `config` with the path and the reason.
-    pub fn today(&self, now: SystemTime) -> Result<Today<'_>, Error> {
+    pub fn today(&mut self, now: SystemTime) -> Result<Today<'_>, Error> {
         self.open(Day::of(now), now)
     }
 
     /// Books what a call cost, in place of what it held; on the day on which it began.
     ///
     /// - Errors: `config` with the path and the reason. What the call held is then still held.
-    pub fn book(&self, hold: &Hold, usd: Usd, estimated: bool, model: &str, now: SystemTime) -> Result<(), Error> {
+    pub fn book(&mut self, hold: &Hold, usd: Usd, estimated: bool, model: &str, now: SystemTime) -> Result<(), Error> {
         self.open(hold.day, now)?.append(&Line {
             at: Cow::Owned(rfc_3339(now)),
             usd: Some(Cow::Owned(usd.to_string())),
@@ -132,17 +131,16 @@ impl Ledger {
         })
     }
 
-    fn open(&self, day: Day, now: SystemTime) -> Result<Today<'_>, Error> {
+    fn open(&mut self, day: Day, now: SystemTime) -> Result<Today<'_>, Error> {
         let path = self.path(day);
-        let failed = |cause: &io::Error| self.failed(&path, cause);
-        create_folder(&self.folder).map_err(|cause| self.failed(&self.folder, &cause))?;
-        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        let file = open_file(&path).map_err(|cause| failed(&cause))?;
-        lock(&file).map_err(|cause| failed(&cause))?;
-        let metadata = file.metadata().map_err(|cause| failed(&cause))?;
+        let failed = |cause: io::Error| unusable(&path, &cause);
+        create_folder(&self.folder).map_err(|cause| unusable(&self.folder, &cause))?;
+        let file = open_file(&path).map_err(failed)?;
+        lock(&file).map_err(failed)?;
+        let metadata = file.metadata().map_err(failed)?;
         let file_id = file_id(&metadata);
-        if read.day != Some(day) || read.file_id != file_id || metadata.len() < read.bytes {
-            *read = Read {
+        if self.read.day != Some(day) || self.read.file_id != file_id || metadata.len() < self.read.bytes {
+            self.read = Read {
                 day: Some(day),
                 file_id,
                 ..Read::default()
@@ -150,41 +148,37 @@ impl Ledger {
         }
         let mut today = Today {
             ledger: self,
-            read,
             file,
             day,
             now,
         };
-        today.catch_up(&path).map_err(|cause| failed(&cause))?;
+        today.catch_up(&path).map_err(failed)?;
         Ok(today)
     }
 
     fn path(&self, day: Day) -> PathBuf {
         self.folder.join(format!("spend-{}.jsonl", day.date()))
     }
-
-    fn failed(&self, path: &Path, cause: &io::Error) -> Error {
-        let message = format!(
-            "the ledger at `{}` cannot be used, and without it `budget.perDayUsd` cannot be kept: {cause}",
-            path.display()
-        );
-        Error::new(ErrorKind::CONFIG, message)
-            .with_hint("make the folder writable, or name another one in `budget.ledger`")
-    }
 }
 
 impl Today<'_> {
     /// What was billed today and what calls under way may cost, of all programs.
     pub fn committed(&self) -> Usd {
-        let held = self.read.held.values().fold(Usd::ZERO, |sum, usd| sum.plus(*usd));
-        self.read.booked.plus(held)
+        let held = self
+            .ledger
+            .read
+            .held
+            .values()
+            .fold(Usd::ZERO, |sum, usd| sum.plus(*usd));
+        self.ledger.read.booked.plus(held)
     }
 
     /// Writes down that a call begins which may cost so much.
     ///
     /// - Errors: `config` with the path and the reason; nothing is held then.
     pub fn hold(&mut self, usd: Usd, model: &str) -> Result<Hold, Error> {
-        let n = self.ledger.n_calls.fetch_add(1, Ordering::Relaxed);
+        let n = self.ledger.n_calls;
+        self.ledger.n_calls += 1;
         let hold = Hold {
             day: self.day,
             id: format!("{}-{n}", self.ledger.name),
@@ -202,7 +196,7 @@ impl Today<'_> {
     /// Reads the whole lines that are new. What comes behind the last of them was left by a program that was killed while it
     /// wrote; it counts once somebody ends the line.
     fn catch_up(&mut self, path: &Path) -> io::Result<()> {
-        self.file.seek(SeekFrom::Start(self.read.bytes))?;
+        self.file.seek(SeekFrom::Start(self.ledger.read.bytes))?;
         let mut reader = BufReader::new(&self.file);
         let mut line = Vec::new();
         loop {
@@ -211,10 +205,10 @@ impl Today<'_> {
             if line.pop() != Some(b'\n') {
                 return Ok(());
             }
-            let is_understood = self.read.take(&line);
-            self.read.bytes += n_bytes as u64;
-            if !is_understood && !self.read.has_warned {
-                self.read.has_warned = true;
+            let is_understood = self.ledger.read.take(&line);
+            self.ledger.read.bytes += n_bytes as u64;
+            if !is_understood && !self.ledger.read.has_warned {
+                self.ledger.read.has_warned = true;
                 tracing::warn!(path = %path.display(), "a line of the ledger is broken and is not counted");
             }
         }
@@ -225,13 +219,13 @@ impl Today<'_> {
         let path = self.ledger.path(self.day);
         self.write(line)
             .and_then(|()| self.catch_up(&path))
-            .map_err(|cause| self.ledger.failed(&path, &cause))
+            .map_err(|cause| unusable(&path, &cause))
     }
 
     fn write(&mut self, line: &Line<'_>) -> io::Result<()> {
         let former_bytes = self.file.metadata()?.len();
         let mut text = Vec::with_capacity(160);
-        if former_bytes > self.read.bytes {
+        if former_bytes > self.ledger.read.bytes {
             // Nobody else can be writing now, so what stands there will never be ended by its own writer.
             text.push(b'\n');
         }
@@ -308,6 +302,14 @@ fn folder_from(option: Option<&str>, state: Option<PathBuf>, home: Option<PathBu
         Some(state) => Ok(state.join("openrouter")),
         None => Ok(home.ok_or_else(no_home)?.join(".local/state/openrouter")),
     }
+}
+
+fn unusable(path: &Path, cause: &io::Error) -> Error {
+    let message = format!(
+        "the ledger at `{}` cannot be used, and without it `budget.perDayUsd` cannot be kept: {cause}",
+        path.display()
+    );
+    Error::new(ErrorKind::CONFIG, message).with_hint("make the folder writable, or name another one in `budget.ledger`")
 }
 
 fn create_folder(folder: &Path) -> io::Result<()> {
@@ -420,16 +422,16 @@ mod tests {
         Usd::parse(text).expect("an amount")
     }
 
-    fn committed(ledger: &Ledger, now: SystemTime) -> String {
+    fn committed(ledger: &mut Ledger, now: SystemTime) -> String {
         ledger.today(now).expect("a ledger").committed().to_string()
     }
 
-    fn hold(ledger: &Ledger, text: &str, now: SystemTime) -> Hold {
+    fn hold(ledger: &mut Ledger, text: &str, now: SystemTime) -> Hold {
         let mut today = ledger.today(now).expect("a ledger");
         today.hold(usd(text), "a/b").expect("it is writable")
     }
 
-    fn spend(ledger: &Ledger, text: &str, now: SystemTime) {
+    fn spend(ledger: &mut Ledger, text: &str, now: SystemTime) {
         let held = hold(ledger, "0.5", now);
         ledger
             .book(&held, usd(text), false, "a/b", now)
@@ -460,13 +462,13 @@ mod tests {
     #[test]
     fn a_call_is_two_lines_without_prompt_or_key() {
         let folder = Folder::new();
-        let ledger = Ledger::new(folder.path.clone());
-        let held = hold(&ledger, "0.96", at(AFTERNOON_S));
-        assert_eq!(committed(&ledger, at(AFTERNOON_S)), "0.96");
+        let mut ledger = Ledger::new(folder.path.clone());
+        let held = hold(&mut ledger, "0.96", at(AFTERNOON_S));
+        assert_eq!(committed(&mut ledger, at(AFTERNOON_S)), "0.96");
         ledger
             .book(&held, usd("0.00123"), false, "a/b", at(AFTERNOON_S + 1))
             .expect("it is writable");
-        assert_eq!(committed(&ledger, at(AFTERNOON_S + 1)), "0.00123");
+        assert_eq!(committed(&mut ledger, at(AFTERNOON_S + 1)), "0.00123");
         let id = &held.id;
         let expected = format!(
             "{{\"at\":\"2026-11-20T17:30:05Z\",\"held\":\"0.96\",\"model\":\"a/b\",\"id\":\"{id}\"}}\n\
@@ -482,7 +484,7 @@ mod tests {
 
         let folder = Folder::new();
         let path = folder.path.join("state/openrouter");
-        spend(&Ledger::new(path.clone()), "0.1", at(AFTERNOON_S));
+        spend(&mut Ledger::new(path.clone()), "0.1", at(AFTERNOON_S));
         let mode = |path: &Path| fs::metadata(path).expect("it exists").permissions().mode() & 0o777;
         assert_eq!(
             (mode(&path), mode(&path.join("spend-2026-11-20.jsonl"))),
@@ -493,40 +495,43 @@ mod tests {
     #[test]
     fn a_restart_keeps_the_days_total_and_what_was_held() {
         let folder = Folder::new();
-        let first = Ledger::new(folder.path.clone());
-        spend(&first, "0.1", at(AFTERNOON_S));
-        hold(&first, "0.03", at(AFTERNOON_S));
+        let mut first = Ledger::new(folder.path.clone());
+        spend(&mut first, "0.1", at(AFTERNOON_S));
+        hold(&mut first, "0.03", at(AFTERNOON_S));
         drop(first);
-        assert_eq!(committed(&Ledger::new(folder.path.clone()), at(AFTERNOON_S)), "0.13");
+        assert_eq!(
+            committed(&mut Ledger::new(folder.path.clone()), at(AFTERNOON_S)),
+            "0.13"
+        );
     }
 
     #[test]
     fn two_programs_see_what_the_other_spends() {
         let folder = Folder::new();
-        let (one, other) = (Ledger::new(folder.path.clone()), Ledger::new(folder.path.clone()));
-        spend(&one, "0.1", at(AFTERNOON_S));
-        assert_eq!(committed(&other, at(AFTERNOON_S)), "0.1");
-        let held = hold(&other, "0.02", at(AFTERNOON_S));
-        assert_eq!(committed(&one, at(AFTERNOON_S)), "0.12");
+        let (mut one, mut other) = (Ledger::new(folder.path.clone()), Ledger::new(folder.path.clone()));
+        spend(&mut one, "0.1", at(AFTERNOON_S));
+        assert_eq!(committed(&mut other, at(AFTERNOON_S)), "0.1");
+        let held = hold(&mut other, "0.02", at(AFTERNOON_S));
+        assert_eq!(committed(&mut one, at(AFTERNOON_S)), "0.12");
         other
             .book(&held, usd("0.01"), true, "a/b", at(AFTERNOON_S))
             .expect("it is writable");
-        assert_eq!(committed(&one, at(AFTERNOON_S)), "0.11");
+        assert_eq!(committed(&mut one, at(AFTERNOON_S)), "0.11");
     }
 
     #[test]
     fn a_new_day_begins_with_nothing_and_a_call_counts_for_the_day_it_began() {
         let folder = Folder::new();
-        let ledger = Ledger::new(folder.path.clone());
+        let mut ledger = Ledger::new(folder.path.clone());
         let midnight = at(AFTERNOON_S / SECONDS_PER_DAY * SECONDS_PER_DAY + SECONDS_PER_DAY);
         let evening = midnight - Duration::from_secs(1);
-        let held = hold(&ledger, "0.5", evening);
-        assert_eq!(committed(&ledger, midnight), "0");
+        let held = hold(&mut ledger, "0.5", evening);
+        assert_eq!(committed(&mut ledger, midnight), "0");
         ledger
             .book(&held, usd("0.2"), false, "a/b", midnight)
             .expect("it is writable");
         assert_eq!(
-            (committed(&ledger, midnight), committed(&ledger, evening)),
+            (committed(&mut ledger, midnight), committed(&mut ledger, evening)),
             ("0".to_owned(), "0.2".to_owned())
         );
     }
@@ -534,12 +539,12 @@ mod tests {
     #[test]
     fn a_torn_line_is_not_counted_and_does_not_spoil_the_next_one() {
         let folder = Folder::new();
-        let ledger = Ledger::new(folder.path.clone());
-        spend(&ledger, "0.1", at(AFTERNOON_S));
+        let mut ledger = Ledger::new(folder.path.clone());
+        spend(&mut ledger, "0.1", at(AFTERNOON_S));
         folder.append("spend-2026-11-20.jsonl", br#"{"at":"2026-11-20T17:30:05Z","usd":"7"#);
-        assert_eq!(committed(&ledger, at(AFTERNOON_S)), "0.1");
-        spend(&ledger, "0.2", at(AFTERNOON_S));
-        for reader in [&ledger, &Ledger::new(folder.path.clone())] {
+        assert_eq!(committed(&mut ledger, at(AFTERNOON_S)), "0.1");
+        spend(&mut ledger, "0.2", at(AFTERNOON_S));
+        for reader in [&mut ledger, &mut Ledger::new(folder.path.clone())] {
             assert_eq!(committed(reader, at(AFTERNOON_S)), "0.3");
         }
     }
@@ -547,11 +552,11 @@ mod tests {
     #[test]
     fn a_line_that_lacks_only_its_end_counts_once_it_is_ended() {
         let folder = Folder::new();
-        let ledger = Ledger::new(folder.path.clone());
+        let mut ledger = Ledger::new(folder.path.clone());
         folder.append("spend-2026-11-20.jsonl", br#"{"at":"","usd":"7"}"#);
-        assert_eq!(committed(&ledger, at(AFTERNOON_S)), "0");
-        spend(&ledger, "0.2", at(AFTERNOON_S));
-        assert_eq!(committed(&ledger, at(AFTERNOON_S)), "7.2");
+        assert_eq!(committed(&mut ledger, at(AFTERNOON_S)), "0");
+        spend(&mut ledger, "0.2", at(AFTERNOON_S));
+        assert_eq!(committed(&mut ledger, at(AFTERNOON_S)), "7.2");
     }
 
     #[test]
@@ -559,11 +564,11 @@ mod tests {
         let whole = br#"{"at":"2026-11-20T17:30:05Z","held":"0.5","model":"a/b","id":"1-2-3"}"#;
         for length in 1..whole.len() {
             let folder = Folder::new();
-            let ledger = Ledger::new(folder.path.clone());
-            spend(&ledger, "0.1", at(AFTERNOON_S));
+            let mut ledger = Ledger::new(folder.path.clone());
+            spend(&mut ledger, "0.1", at(AFTERNOON_S));
             folder.append("spend-2026-11-20.jsonl", &whole[..length]);
-            spend(&ledger, "0.2", at(AFTERNOON_S));
-            assert_eq!(committed(&ledger, at(AFTERNOON_S)), "0.3", "{length}");
+            spend(&mut ledger, "0.2", at(AFTERNOON_S));
+            assert_eq!(committed(&mut ledger, at(AFTERNOON_S)), "0.3", "{length}");
         }
     }
 
@@ -573,21 +578,21 @@ mod tests {
         let lines: [&[u8]; 6] = [b"", b"{}", b"\xff\xfe", b"[1]", br#"{"usd":"-1"}"#, br#"{"usd":1}"#];
         folder.append("spend-2026-11-20.jsonl", &lines.join(&b'\n'));
         folder.append("spend-2026-11-20.jsonl", b"\n{\"usd\":\"0.4\",\"new\":{}}\n");
-        let ledger = Ledger::new(folder.path.clone());
-        assert_eq!(committed(&ledger, at(AFTERNOON_S)), "0.4");
+        let mut ledger = Ledger::new(folder.path.clone());
+        assert_eq!(committed(&mut ledger, at(AFTERNOON_S)), "0.4");
     }
 
     #[test]
     fn a_ledger_that_was_replaced_is_read_anew() {
         let folder = Folder::new();
-        let ledger = Ledger::new(folder.path.clone());
-        spend(&ledger, "0.1", at(AFTERNOON_S));
+        let mut ledger = Ledger::new(folder.path.clone());
+        spend(&mut ledger, "0.1", at(AFTERNOON_S));
         let path = folder.path.join("spend-2026-11-20.jsonl");
         fs::write(folder.path.join("new"), "{\"usd\":\"0.4\"}\n".repeat(20)).expect("it is writable");
         fs::rename(folder.path.join("new"), &path).expect("it is writable");
-        assert_eq!(committed(&ledger, at(AFTERNOON_S)), "8");
+        assert_eq!(committed(&mut ledger, at(AFTERNOON_S)), "8");
         fs::write(&path, "").expect("it is writable");
-        assert_eq!(committed(&ledger, at(AFTERNOON_S)), "0");
+        assert_eq!(committed(&mut ledger, at(AFTERNOON_S)), "0");
     }
 
     #[test]
@@ -624,14 +629,14 @@ mod tests {
         let path = folder.path.join("spend-2026-11-20.jsonl");
         let other = open_file(&path).expect("it is writable");
         other.lock().expect("it is free");
-        let ledger = Ledger::new(folder.path.clone());
+        let mut ledger = Ledger::new(folder.path.clone());
         let error = ledger.today(at(AFTERNOON_S)).err().expect("it is locked");
         assert!(
             error.message.ends_with(": another program does not let go of its lock"),
             "{error}"
         );
         drop(other);
-        assert_eq!(committed(&ledger, at(AFTERNOON_S)), "0");
+        assert_eq!(committed(&mut ledger, at(AFTERNOON_S)), "0");
     }
 
     #[test]
@@ -671,9 +676,9 @@ mod tests {
         let Some(folder) = env::var_os("LEDGER_OF_A_CHILD") else {
             return;
         };
-        let ledger = Ledger::new(PathBuf::from(folder));
+        let mut ledger = Ledger::new(PathBuf::from(folder));
         loop {
-            spend(&ledger, "0.001", at(AFTERNOON_S));
+            spend(&mut ledger, "0.001", at(AFTERNOON_S));
             let mut out = io::stdout();
             out.write_all(b"#")
                 .and_then(|()| out.flush())
@@ -700,13 +705,13 @@ mod tests {
         child.kill().expect("it runs");
         child.wait().expect("it is a child");
         assert_eq!(n_spent, 200);
-        let ledger = Ledger::new(folder.path.clone());
+        let mut ledger = Ledger::new(folder.path.clone());
         let total = ledger.today(at(AFTERNOON_S)).expect("a ledger").committed();
         assert!(total >= usd("0.2"), "{total}");
         // It goes on as if nothing had been.
-        spend(&ledger, "0.001", at(AFTERNOON_S));
+        spend(&mut ledger, "0.001", at(AFTERNOON_S));
         assert_eq!(
-            committed(&ledger, at(AFTERNOON_S)),
+            committed(&mut ledger, at(AFTERNOON_S)),
             total.plus(usd("0.001")).to_string()
         );
         let text = folder.text("spend-2026-11-20.jsonl");

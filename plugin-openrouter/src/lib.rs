@@ -48,7 +48,7 @@ mod answer;
 pub mod golden;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use plugin_api::runtime::Runtime;
@@ -57,6 +57,7 @@ use plugin_api::{
     Provider, TierModel,
 };
 use serde_json::Value;
+use zeroize::Zeroize;
 
 use crate::call::Common;
 use crate::settings::Settings;
@@ -80,7 +81,7 @@ impl Provider for OpenRouter {
     const MANIFEST: &'static str = manifest::TEXT;
 
     fn create(_host: Host, config: &str) -> Result<Self, Error> {
-        let settings = Settings::from_config(&read_config(config)?, None)?;
+        let settings = settings_from(config, None)?;
         tracing::info!(base_url = settings.service.base_url.as_str(), "initialised");
         Ok(Self {
             settings: ArcSwap::new(settings),
@@ -124,8 +125,7 @@ impl Provider for OpenRouter {
     }
 
     fn configure(&self, config: &str) -> Result<(), Error> {
-        let config = read_config(config)?;
-        let settings = Settings::from_config(&config, Some(&*self.settings()?))?;
+        let settings = settings_from(config, Some(&*self.settings()?))?;
         self.settings.store(settings);
         tracing::info!("options replaced");
         Ok(())
@@ -139,24 +139,31 @@ impl Provider for OpenRouter {
     }
 
     async fn account(&self) -> Result<Account, Error> {
-        let settings = self.settings()?;
+        let (settings, common) = (self.settings()?, Arc::clone(&self.common));
         self.runtime
-            .spawn(async move { account::account(&settings).await })
+            .spawn(async move { common.account.account(&settings).await })
             .await
     }
 
     async fn shutdown(&self, deadline: Duration) {
+        let begun = Instant::now();
         self.runtime.shutdown(deadline).await;
+        // What calls cost that ended just now is written before the host goes.
+        self.common.guard.flush(deadline.saturating_sub(begun.elapsed()));
     }
 }
 
-fn read_config(config: &str) -> Result<Config, Error> {
-    serde_json::from_str(config).map_err(|_| {
+/// Reads a configuration and makes settings of it; the keys in it are wiped.
+fn settings_from(config: &str, former: Option<&Settings>) -> Result<Arc<Settings>, Error> {
+    let mut config: Config = serde_json::from_str(config).map_err(|_| {
         Error::new(
             ErrorKind::CONFIG,
             "the host's configuration is not readable: expected a `Config`",
         )
-    })
+    })?;
+    let settings = Settings::from_config(&config, former);
+    config.environment.values_mut().for_each(Zeroize::zeroize);
+    settings
 }
 
 #[cfg(feature = "export")]

@@ -20,7 +20,6 @@ pub const TEXT: &str = concat!(
     {"name": "OPENROUTER_SECONDARY_API_KEY", "role": "secret", "description": "The key of the second service, where the profile names one"},
     {"name": "OPENROUTER_CACHE_TTL_MODELS", "role": "setting", "description": "How long the catalogue of models is kept, in milliseconds"},
     {"name": "OPENROUTER_CACHE_TTL_CREDITS", "role": "setting", "description": "How long what is known of the account is kept, in milliseconds"},
-    {"name": "OPENROUTER_BACKGROUND_REFRESH", "role": "setting", "description": "How often the lists are fetched anew, in milliseconds, or false"},
     {"name": "OPENROUTER_SITE_URL", "role": "setting", "description": "The address of the site that asks, for attribution"},
     {"name": "OPENROUTER_SITE_NAME", "role": "setting", "description": "The name of the application that asks, for attribution"},
     {"name": "OPENROUTER_SMALL_MODEL", "role": "setting"},

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::characters::{self, Half, joined, whole_characters};
 use crate::failure;
-use crate::tool_calls::{Assembler, ToolPiece};
+use crate::tool_calls::{Assembler, ToolPiece, ToolPieces};
 use crate::usage::{self, RawUsage};
 
 /// Text that borrows from the frame unless it has escapes. `Option<Cow<str>>` by itself would always copy.
@@ -52,6 +52,12 @@ const MAX_OTHER_CHOICES: usize = 16;
 /// The largest frame, or part of one, that is read without knowing its shape, in bytes: that takes up to seventy times as much
 /// memory.
 const MAX_LOOSE_BYTES: usize = 512 << 10;
+
+/// The text that is kept for an error that ends the answer, in bytes. It was handed on, so no more than a limit is owed.
+const MAX_KEPT_TEXT_BYTES: usize = 8 << 20;
+
+/// The largest frame that is mended, in bytes: mending takes up to three times as much memory.
+const MAX_MENDED_BYTES: usize = 4 << 20;
 
 /// The choices of a chunk. There is one, as a rule, and for one no memory is asked for.
 #[derive(Default)]
@@ -118,7 +124,7 @@ struct Delta<'a> {
     #[serde(borrow, default)]
     refusal: Option<Str<'a>>,
     #[serde(borrow, default)]
-    tool_calls: Option<Vec<ToolPiece<'a>>>,
+    tool_calls: Option<ToolPieces<'a>>,
 }
 
 impl Chunk<'_> {
@@ -252,6 +258,11 @@ impl ReplyReader {
         }
     }
 
+    /// Whether the service has said why the answer ends.
+    pub fn has_finish_reason(&self) -> bool {
+        !self.done.finish_reason.is_empty()
+    }
+
     /// The model that serves, as far as it is known.
     pub fn model(&self) -> Option<&str> {
         self.done.model.as_deref()
@@ -260,8 +271,12 @@ impl ReplyReader {
     /// Whether the answer has ended without a word in it, and nothing says that this was meant.
     pub fn is_empty(&self) -> bool {
         let n_tokens = self.done.usage.as_ref().map(|usage| usage.completion_tokens);
-        let reason = self.done.finish_reason.as_str();
-        !self.has_begun && (reason.is_empty() || reason == "stop" && n_tokens == Some(0))
+        match self.done.finish_reason.as_str() {
+            // Tokens that were counted were billed, wherever they went.
+            "" => !self.has_begun && n_tokens.unwrap_or(0) == 0,
+            "stop" => !self.has_begun && n_tokens == Some(0),
+            _ => false,
+        }
     }
 
     /// Reads the data of one frame; what it says goes to `events`.
@@ -327,9 +342,10 @@ impl ReplyReader {
 
     /// Takes what a chunk says. The chunk is large, so it stays where it was read.
     fn chunk(&mut self, chunk: &mut Chunk<'_>, events: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
-        note(&mut self.done.generation_id, &mut chunk.id, self.has_halves);
-        note(&mut self.done.model, &mut chunk.model, self.has_halves);
-        note(&mut self.done.provider, &mut chunk.provider, self.has_halves);
+        let (secret, has_halves) = (&*self.secret, self.has_halves);
+        note(&mut self.done.generation_id, &mut chunk.id, secret, has_halves);
+        note(&mut self.done.model, &mut chunk.model, secret, has_halves);
+        note(&mut self.done.provider, &mut chunk.provider, secret, has_halves);
         let mut failure = chunk.error;
         for choice in chunk.choices.first.iter_mut().chain(&mut chunk.choices.others) {
             // Where several answers were asked for, the first one is the answer; pieces of two would make neither.
@@ -396,7 +412,7 @@ impl ReplyReader {
             self.text_piece(refusal, events);
         }
         match delta.tool_calls.take() {
-            Some(pieces) => self.tool_pieces(pieces),
+            Some(ToolPieces(pieces)) => self.tool_pieces(pieces),
             None => Ok(()),
         }
     }
@@ -410,7 +426,9 @@ impl ReplyReader {
         self.has_begun = true;
         let piece = joined(piece, &mut self.halves[0], self.has_halves);
         if !piece.is_empty() {
-            self.text.push_str(&piece);
+            if self.text.len() + piece.len() <= MAX_KEPT_TEXT_BYTES {
+                self.text.push_str(&piece);
+            }
             events.push_back(ChatEvent::Text(owned(piece)));
         }
     }
@@ -480,6 +498,9 @@ impl ReplyReader {
     /// A frame that the typed view cannot read: what can be found in it is kept all the same.
     fn odd_frame(&mut self, data: &[u8], events: &mut VecDeque<ChatEvent>) -> Result<(), FrameError> {
         self.frame = Frame::default();
+        if data.len() > MAX_MENDED_BYTES {
+            return Err(FrameError::NotJson { n_bytes: data.len() });
+        }
         let text = String::from_utf8_lossy(data);
         // Letters that look like stand-ins are not to be taken for them; then halves are lost, and nothing else.
         let with_halves = !characters::looks_halved(&text);
@@ -614,12 +635,12 @@ fn owned(text: Cow<'_, str>) -> plugin_api::Text {
 }
 
 /// Keeps what is told last; chunks repeat it, mostly unchanged.
-fn note(slot: &mut Option<String>, told: &mut Option<Str<'_>>, has_halves: bool) {
+fn note(slot: &mut Option<String>, told: &mut Option<Str<'_>>, secret: &str, has_halves: bool) {
     if let Some(Str(told)) = told.take()
         && slot.as_deref() != Some(&*told)
         && !told.is_empty()
     {
-        *slot = Some(characters::plain(told, has_halves));
+        *slot = Some(failure::scrub(&characters::plain(told, has_halves), secret));
     }
 }
 

@@ -42,6 +42,30 @@ pub struct Changes {
 /// Body fields that have a place of their own in [`ChatRequest`] or are the method's matter.
 const NOT_PARAMETERS: [&str; 3] = ["messages", "model", "stream"];
 
+/// Parameters that have a place of their own in the body.
+const PLACED_FIELDS: [&str; 3] = ["provider", "models", "plugins"];
+
+/// Fields that OpenAI's protocol does not have.
+const OWN_FIELDS: [&str; 17] = [
+    "provider",
+    "models",
+    "plugins",
+    "route",
+    "transforms",
+    "reasoning",
+    "include_reasoning",
+    "top_k",
+    "top_a",
+    "min_p",
+    "repetition_penalty",
+    "usage",
+    "session_id",
+    "trace",
+    "debug",
+    "cache_control",
+    "image_config",
+];
+
 /// The names under which the length of an answer is limited, the newer one first.
 const MAX_TOKENS: [&str; 2] = ["max_completion_tokens", "max_tokens"];
 
@@ -120,7 +144,7 @@ impl Plan {
         changes: Changes,
         stream: bool,
     ) -> Vec<u8> {
-        let mut body = self.common(options, request, models, changes, stream);
+        let mut body = self.common(options, request, models, changes, stream, &PLACED_FIELDS);
         let others = models.get(1..).unwrap_or_default();
         if !others.is_empty() {
             body.field("models", &others);
@@ -138,7 +162,7 @@ impl Plan {
         body.end()
     }
 
-    /// The body of a request for `model` at another service, which knows none of this one's own fields.
+    /// The body of a request for `model` at another service, without the fields that only this one knows.
     pub fn plain_body(
         &self,
         options: &Options,
@@ -147,11 +171,11 @@ impl Plan {
         changes: Changes,
         stream: bool,
     ) -> Vec<u8> {
-        self.common(options, request, &[model.to_owned()], changes, stream)
+        self.common(options, request, &[model.to_owned()], changes, stream, &OWN_FIELDS)
             .end()
     }
 
-    /// What every service that speaks OpenAI's protocol understands.
+    /// Everything but what is `left_out`.
     fn common(
         &self,
         options: &Options,
@@ -159,6 +183,7 @@ impl Plan {
         models: &[String],
         changes: Changes,
         stream: bool,
+        left_out: &[&str],
     ) -> Body {
         let messages = request.messages.get();
         let mut body = Body(Vec::with_capacity(messages.len() + 256));
@@ -176,7 +201,7 @@ impl Plan {
         let configured = options.parameters_for(self.tier);
         for (name, value) in configured
             .iter()
-            .filter(|(name, _)| !request.parameters.contains_key(*name))
+            .filter(|(name, _)| !request.parameters.contains_key(*name) && !left_out.contains(&name.as_str()))
         {
             match limit(name) {
                 true => body.field(name, &changes.max_tokens),
@@ -184,7 +209,7 @@ impl Plan {
             }
         }
         let called = request.parameters.iter();
-        for (name, value) in called.filter(|(name, _)| !["provider", "models", "plugins"].contains(&name.as_str())) {
+        for (name, value) in called.filter(|(name, _)| !left_out.contains(&name.as_str())) {
             match limit(name) {
                 true => body.field(name, &changes.max_tokens),
                 false => body.raw(name, value.get()),

@@ -22,6 +22,8 @@ pub enum Class {
     Ambiguous,
     /// An answer of nothing, which is not billed.
     Empty,
+    /// An answer came, and was not usable: it was billed.
+    Answered,
     /// The same request would fail again.
     Final,
 }
@@ -64,11 +66,9 @@ fn class_of_report(error: &Error) -> Class {
 /// Whether other models may do what this one could not.
 fn is_the_models_own(error: &Error) -> bool {
     match error.kind {
-        ErrorKind::NOT_FOUND
-        | ErrorKind::TOO_LARGE
-        | ErrorKind::RATE_LIMIT
-        | ErrorKind::UNAVAILABLE
-        | ErrorKind::TIMEOUT => true,
+        // What is too large for this side of the wire stays so.
+        ErrorKind::TOO_LARGE => error.details.status.is_some() || error.details.error_type.is_some(),
+        ErrorKind::NOT_FOUND | ErrorKind::RATE_LIMIT | ErrorKind::UNAVAILABLE | ErrorKind::TIMEOUT => true,
         // Models differ in what they refuse; what the key may not do, it may not do with any of them.
         ErrorKind::FORBIDDEN => {
             matches!(
@@ -80,24 +80,33 @@ fn is_the_models_own(error: &Error) -> bool {
     }
 }
 
-/// What a call has tried so far with the models that it asks now.
+/// What a call has tried so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tries {
-    /// Attempts with these models, the failed one included.
+    /// Attempts with the models that it asks now, the failed one included.
     pub attempts: u64,
-    pub ambiguous: u64,
+    /// Of these, the ones in which the service itself failed.
     pub server_faults: u64,
+    /// Attempts of unknown fate, with whatever models: each may be billed.
+    pub ambiguous: u64,
+    /// Answers of nothing, from whatever models.
     pub empty: u64,
 }
 
 impl Tries {
+    /// Begins anew with other models.
+    pub fn move_on(&mut self) {
+        self.attempts = 0;
+        self.server_faults = 0;
+    }
+
     fn note(&mut self, class: Class) {
         self.attempts += 1;
         match class {
             Class::Ambiguous => self.ambiguous += 1,
             Class::ServerFault => self.server_faults += 1,
             Class::Empty => self.empty += 1,
-            Class::NeverProcessed | Class::Refused | Class::Final => {}
+            Class::NeverProcessed | Class::Refused | Class::Answered | Class::Final => {}
         }
     }
 }
@@ -138,8 +147,11 @@ pub fn next(failed: &Failed, tries: &mut Tries, situation: &Situation<'_>) -> Ne
         Class::ServerFault => tries.server_faults == 1,
         Class::Empty => tries.empty == 1,
         Class::Ambiguous => (situation.stream || retry.ambiguous) && tries.ambiguous == 1,
-        Class::Final => false,
+        Class::Answered | Class::Final => false,
     };
+    if situation.left.is_zero() {
+        return Next::GiveUp;
+    }
     // A wait that the service asks of this key holds for other models too; one that a provider asks is the model's matter.
     let asked = failed.error.retry_after_ms.map(Duration::from_millis);
     let is_too_long = asked.is_some_and(|wait| wait > Duration::from_millis(retry.max_wait_ms));
@@ -147,7 +159,8 @@ pub fn next(failed: &Failed, tries: &mut Tries, situation: &Situation<'_>) -> Ne
         let leads_on = match failed.class {
             // Nobody was reached, so nobody else would be.
             Class::NeverProcessed => false,
-            Class::Ambiguous => situation.stream || retry.ambiguous,
+            Class::Ambiguous => may_repeat,
+            Class::Answered => false,
             Class::Refused | Class::ServerFault => true,
             Class::Empty => !may_repeat,
             Class::Final => is_the_models_own(&failed.error),

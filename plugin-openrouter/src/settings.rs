@@ -13,7 +13,7 @@ use reqwest::header::HeaderValue;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::Semaphore;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::base_url::base_url_problem;
 use crate::client::client;
@@ -121,6 +121,16 @@ impl Settings {
             )
             .with_hint("make a key at https://openrouter.ai/settings/keys and set the variable to it")
         })
+    }
+}
+
+impl Drop for Settings {
+    fn drop(&mut self) {
+        for name in KEY_VARIABLES.iter().chain([&SECONDARY_KEY_VARIABLE]) {
+            if let Some(value) = self.environment.get_mut(*name) {
+                value.zeroize();
+            }
+        }
     }
 }
 

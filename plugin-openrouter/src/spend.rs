@@ -2,40 +2,46 @@
 //!
 //! Before a call its greatest cost is estimated and set aside, so that calls at the same time cannot spend the same money;
 //! after it, the bill takes its place. What cannot be known counts as what it may be at most. Without a budget
-//! nothing is asked, read or written.
+//! nothing is asked, read or written. Nothing here touches a file on its caller's thread: that is left to [`clerk`].
 
+mod clerk;
 mod message;
 pub mod money;
 
 use std::fmt;
+use std::mem;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use plugin_api::{Error, Notice};
 
 use crate::catalogue::{Catalogue, Model, Store};
-use crate::ledger::{self, Hold, Ledger};
+use crate::ledger::{self, Hold};
 use crate::policy::{Budget, OnExceed};
 use crate::preferences::Price;
 use crate::settings::Settings;
+use crate::spend::clerk::{Clerk, Ledgers, Office};
 use crate::spend::money::Usd;
 
-/// The tokens that an answer may have where neither the call nor the catalogue says it.
+/// The tokens that an answer may have where the call does not say it, and the catalogue knows neither the longest answer of
+/// the model nor the length of its context.
 const UNKNOWN_MAX_TOKENS: u64 = 8192;
 
 /// The account of one plugin: all of its calls draw on it.
 #[derive(Default)]
 pub struct Guard {
     account: Arc<Mutex<Account>>,
+    office: Office,
 }
 
+/// What is known without a file. Its lock is held for a sum and a comparison, never while somebody waits.
 #[derive(Default)]
 struct Account {
     /// Since the plugin began.
     spent: Usd,
     /// What calls under way may cost.
     reserved: Usd,
-    ledger: Option<Arc<Ledger>>,
 }
 
 /// What a call that wants to be sent is.
@@ -63,13 +69,23 @@ pub struct Admission {
 }
 
 /// The money that is set aside for a call under way. One that is dropped counts as spent, because the call may have been
-/// billed.
+/// billed; one that never reached its call is given back.
 pub struct Reservation {
     account: Arc<Mutex<Account>>,
     amount: Usd,
-    hold: Option<(Arc<Ledger>, Hold)>,
+    /// Where the day counts too.
+    booking: Option<Booking>,
     model: String,
     is_open: bool,
+    /// Whether the call has it, and so may have been sent.
+    is_claimed: bool,
+}
+
+/// What the ledger holds for a call, and who replaces it by the bill.
+struct Booking {
+    clerk: Clerk,
+    folder: Arc<Path>,
+    hold: Hold,
 }
 
 impl Guard {
@@ -99,66 +115,119 @@ impl Guard {
             Ok(catalogue) => Estimate::of(&catalogue, &ask),
             Err(cause) => Err(message::no_prices(cause)),
         };
-        let estimate = match (estimate, &budget.on_exceed) {
-            (Ok(estimate), _) => estimate,
-            (Err(problem), OnExceed::Warn) => {
-                // Nothing can be set aside, but the bill still counts.
-                let mut admission = self.reserve(budget, &limits, &Estimate::default(), &ask, now)?;
-                admission.notice = Some(message::unchecked(&problem));
-                return Ok(admission);
-            }
+        let (estimate, unchecked) = match (estimate, &budget.on_exceed) {
+            (Ok(estimate), _) => (estimate, None),
+            // Nothing can be set aside, but the bill still counts.
+            (Err(problem), OnExceed::Warn) => (Estimate::default(), Some(message::unchecked(&problem))),
             (Err(problem), OnExceed::StepDownTo(tier)) if !ask.stepped_down => {
                 return Ok(step_down(tier, &problem));
             }
             (Err(problem), _) => return Err(problem),
         };
-        self.reserve(budget, &limits, &estimate, &ask, now)
+        let case = Case {
+            account: Arc::clone(&self.account),
+            budget: budget.clone(),
+            limits,
+            estimate,
+            model: ask.models.first().cloned().unwrap_or_default(),
+            stepped_down: ask.stepped_down,
+            now,
+        };
+        let mut admission = self.decide(case).await?;
+        if let Some(reservation) = &mut admission.reservation {
+            reservation.is_claimed = true;
+        }
+        admission.notice = unchecked.or(admission.notice);
+        Ok(admission)
     }
 
-    /// Decides, and sets aside, in one step that no other call comes between.
-    fn reserve(
-        &self,
-        budget: &Budget,
-        limits: &Limits,
-        estimate: &Estimate,
-        ask: &Ask<'_>,
-        now: SystemTime,
-    ) -> Result<Admission, Error> {
-        let model = ask.models.first().map_or("", String::as_str);
-        let mut account = lock(&self.account);
+    /// Decides on the thread that keeps the ledger, where there is a limit for the day, and else here.
+    async fn decide(&self, case: Case) -> Result<Admission, Error> {
         let mut notice = None;
-        let ledger = match limits.day {
-            Some(_) => or_notice(account.ledger(budget), budget, &mut notice)?,
+        let clerk = match case.limits.day {
+            Some(_) => or_notice(self.office.clerk(), &case.budget, &mut notice)?,
             None => None,
         };
-        let mut today = match &ledger {
-            Some(ledger) => or_notice(ledger.today(now), budget, &mut notice)?,
+        let Some(clerk) = clerk else {
+            return case.reserve(Usd::ZERO, notice);
+        };
+        let answers = clerk.clone();
+        clerk.ask(move |ledgers| case.reserve_by(ledgers, answers)).await
+    }
+
+    /// Waits until every bill so far is written down, at most for `limit`. It blocks its thread, and so is for the end of the
+    /// plugin, after the last call: a process that ends earlier leaves what those calls held in the place of their bills.
+    ///
+    /// - Out: whether everything is written down.
+    pub fn flush(&self, limit: Duration) -> bool {
+        self.office.flush(limit)
+    }
+}
+
+/// A call to be decided on, with all that the decision needs.
+struct Case {
+    account: Arc<Mutex<Account>>,
+    budget: Budget,
+    limits: Limits,
+    estimate: Estimate,
+    /// The first model.
+    model: String,
+    stepped_down: bool,
+    now: SystemTime,
+}
+
+impl Case {
+    /// Decides, and sets aside for the session and the day, while the lock of the day's file keeps all other programs out.
+    fn reserve_by(self, ledgers: &mut Ledgers, clerk: Clerk) -> Result<Admission, Error> {
+        let mut notice = None;
+        let folder = ledger::folder(self.budget.ledger.as_deref());
+        let folder = or_notice(folder, &self.budget, &mut notice)?;
+        let mut today = match &folder {
+            Some(folder) => or_notice(ledgers.in_folder(folder).today(self.now), &self.budget, &mut notice)?,
             None => None,
         };
+        let day = today.as_ref().map_or(Usd::ZERO, ledger::Today::committed);
+        let mut admission = self.reserve(day, notice)?;
+        if let Some(reservation) = &mut admission.reservation
+            && let Some(today) = &mut today
+            && let Some(folder) = &folder
+        {
+            let hold = today.hold(self.estimate.most, &self.model);
+            let hold = or_notice(hold, &self.budget, &mut admission.notice)?;
+            reservation.booking = hold.map(|hold| Booking {
+                clerk,
+                folder: Arc::from(folder.as_path()),
+                hold,
+            });
+        }
+        Ok(admission)
+    }
+
+    /// Decides, and sets aside for the session, in one step that no other call comes between.
+    ///
+    /// - In: what the day has cost so far, with what calls under way may cost.
+    fn reserve(&self, day: Usd, mut notice: Option<Notice>) -> Result<Admission, Error> {
+        let mut account = lock(&self.account);
         let spent = Spent {
             session: account.spent.plus(account.reserved),
-            day: today.as_ref().map_or(Usd::ZERO, ledger::Today::committed),
+            day,
         };
-        if let Decision::Exceeds(exceeded) = decide(limits, estimate.most, spent) {
-            let problem = message::exceeds(estimate, &exceeded);
-            match &budget.on_exceed {
+        if let Decision::Exceeds(exceeded) = decide(&self.limits, self.estimate.most, spent) {
+            let problem = message::exceeds(&self.estimate, &exceeded);
+            match &self.budget.on_exceed {
                 OnExceed::Warn => notice = Some(message::sent_all_the_same(&problem)),
-                OnExceed::StepDownTo(tier) if !ask.stepped_down => return Ok(step_down(tier, &problem)),
+                OnExceed::StepDownTo(tier) if !self.stepped_down => return Ok(step_down(tier, &problem)),
                 OnExceed::Refuse | OnExceed::StepDownTo(_) => return Err(problem),
             }
         }
-        let hold = match &mut today {
-            Some(today) => or_notice(today.hold(estimate.most, model), budget, &mut notice)?,
-            None => None,
-        };
-        drop(today);
-        account.reserved = account.reserved.plus(estimate.most);
+        account.reserved = account.reserved.plus(self.estimate.most);
         let reservation = Reservation {
             account: Arc::clone(&self.account),
-            amount: estimate.most,
-            hold: ledger.zip(hold),
-            model: model.to_owned(),
+            amount: self.estimate.most,
+            booking: None,
+            model: self.model.clone(),
             is_open: true,
+            is_claimed: false,
         };
         Ok(Admission {
             reservation: Some(reservation),
@@ -168,29 +237,20 @@ impl Guard {
     }
 }
 
-impl Account {
-    /// The ledger that the budget names.
-    fn ledger(&mut self, budget: &Budget) -> Result<Arc<Ledger>, Error> {
-        let folder = ledger::folder(budget.ledger.as_deref())?;
-        if let Some(ledger) = self.ledger.as_ref().filter(|ledger| ledger.folder() == folder) {
-            return Ok(Arc::clone(ledger));
-        }
-        let ledger = Arc::new(Ledger::new(folder));
-        self.ledger = Some(Arc::clone(&ledger));
-        Ok(ledger)
-    }
-}
-
 impl Reservation {
-    /// Books what the call was billed, in US dollars; the estimate if that is unknown.
-    pub fn settle(mut self, billed_usd: Option<&str>) {
+    /// Books what the call was billed. It waits for nothing.
+    ///
+    /// - In: what the last attempt was billed, in US dollars, where that is known; and the number of earlier attempts that may
+    ///   have been billed although nobody said how much. What is unknown counts as the estimate, once for each attempt.
+    pub fn settle(mut self, billed_usd: Option<&str>, n_unknown: u32) {
+        let unknown = self.amount.times(n_unknown.into());
         match billed_usd.and_then(Usd::parse) {
-            Some(usd) => self.close(usd, false),
-            None => self.close(self.amount, true),
+            Some(usd) => self.close(usd.plus(unknown), n_unknown > 0),
+            None => self.close(self.amount.plus(unknown), true),
         }
     }
 
-    /// Gives back what was set aside for a call that cannot have been billed.
+    /// Gives back what was set aside for a call that cannot have been billed. It waits for nothing.
     pub fn release(mut self) {
         self.close(Usd::ZERO, false);
     }
@@ -201,19 +261,25 @@ impl Reservation {
         account.reserved = account.reserved.minus(self.amount);
         account.spent = account.spent.plus(usd);
         drop(account);
-        if let Some((ledger, hold)) = &self.hold
-            && let Err(error) = ledger.book(hold, usd, estimated, &self.model, SystemTime::now())
-        {
-            // The call is over, so nobody can be told; what it held stays held, which is no less than its bill.
-            tracing::warn!("a bill was not written down: {error}");
-        }
+        let Some(Booking { clerk, folder, hold }) = self.booking.take() else {
+            return;
+        };
+        let (model, now) = (mem::take(&mut self.model), SystemTime::now());
+        clerk.tell(move |ledgers| {
+            if let Err(error) = ledgers.in_folder(&folder).book(&hold, usd, estimated, &model, now) {
+                // The call is over, so nobody can be told; what it held stays held, which is no less than its estimate.
+                tracing::warn!("a bill was not written down: {error}");
+            }
+        });
     }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        if self.is_open {
-            self.close(self.amount, true);
+        match (self.is_open, self.is_claimed) {
+            (false, _) => {}
+            (true, true) => self.close(self.amount, true),
+            (true, false) => self.close(Usd::ZERO, false),
         }
     }
 }
@@ -303,7 +369,8 @@ fn cost_of(model: &Model, prompt_tokens: u64) -> Option<(Cost, Option<u64>)> {
         fixed: prompt.times(prompt_tokens).plus(model.request_price?),
         per_token: completion,
     };
-    Some((cost, model.max_completion_tokens))
+    // A model without a limit of its own may write until its context is full.
+    Some((cost, model.max_completion_tokens.or(model.context_length)))
 }
 
 /// What may be spent; `None` is no limit.

@@ -3,9 +3,11 @@
 //! In: pieces, with or without their index, id and name, as many providers send them in many ways. Out: whole calls, in the
 //! order of their indices, or an error: a call whose arguments are not whole is never handed on. Pure.
 
+use std::fmt;
+
 use plugin_api::{Error, ErrorKind, ToolCall};
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::characters::{Half, joined, looks_halved, whole_characters};
@@ -34,6 +36,34 @@ struct FunctionPiece<'a> {
     name: Option<Str<'a>>,
     #[serde(borrow, default)]
     arguments: Option<&'a RawValue>,
+}
+
+/// The pieces of one chunk. More than an answer may have calls are not looked at, so that a chunk of empty ones takes no memory.
+pub struct ToolPieces<'a>(pub Vec<ToolPiece<'a>>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for ToolPieces<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Elements;
+        impl<'de> Visitor<'de> for Elements {
+            type Value = ToolPieces<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array of tool calls")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<ToolPieces<'de>, A::Error> {
+                let mut pieces = Vec::new();
+                while let Some(piece) = elements.next_element()? {
+                    // One more than is allowed is enough to be refused for it.
+                    if pieces.len() <= MAX_TOOL_CALLS {
+                        pieces.push(piece);
+                    }
+                }
+                Ok(ToolPieces(pieces))
+            }
+        }
+        deserializer.deserialize_seq(Elements)
+    }
 }
 
 /// Tool calls that are being put together.

@@ -1,8 +1,9 @@
 //! What else is set: caches, money, the second service.
 
+use std::path::PathBuf;
 use std::time::{Instant, SystemTime};
 
-use plugin_api::{Error, Finding};
+use plugin_api::{Error, ErrorKind, Finding};
 
 use super::credit::dollars;
 use super::{failed, ok, took, warning};
@@ -16,13 +17,12 @@ use crate::settings::Settings;
 // Source: LibreChat's documentation of the same variables.
 const MODELS_MS: u64 = 3_600_000;
 const CREDITS_MS: u64 = 300_000;
-const REFRESH_MS: u64 = 240_000;
 
 /// The variable that holds the second service's key.
 const SECONDARY_KEY: &str = "OPENROUTER_SECONDARY_API_KEY";
 
 /// Everything about the other settings.
-pub fn findings(settings: &Settings) -> Vec<Finding> {
+pub async fn findings(settings: &Settings) -> Vec<Finding> {
     let caches = settings.options.caches;
     vec![
         cache(
@@ -39,8 +39,7 @@ pub fn findings(settings: &Settings) -> Vec<Finding> {
             caches.credits_ms,
             CREDITS_MS,
         ),
-        background_refresh(variable(settings, "OPENROUTER_BACKGROUND_REFRESH")),
-        budget(settings),
+        budget(settings).await,
         secondary(settings),
     ]
 }
@@ -63,27 +62,7 @@ fn cache(settings: &Settings, id: &str, name: &str, option_ms: Option<u64>, defa
     }
 }
 
-fn background_refresh(value: Option<&str>) -> Finding {
-    let id = "background_refresh";
-    match value {
-        None => ok(id, format!("every {REFRESH_MS} ms, the default")),
-        Some(value) if value.eq_ignore_ascii_case("false") => ok(id, "switched off"),
-        Some(value) => match value.parse::<u64>() {
-            Ok(every_ms) if every_ms > 0 => ok(id, format!("every {every_ms} ms")),
-            // The value may be a key that was put into the wrong place.
-            _ => warning(
-                id,
-                format!(
-                    "`OPENROUTER_BACKGROUND_REFRESH`: expected a whole number of milliseconds above 0, or `false`, found \
-                     something else; {REFRESH_MS} is used"
-                ),
-                format!("set `OPENROUTER_BACKGROUND_REFRESH` to milliseconds, such as {REFRESH_MS}, or to `false`"),
-            ),
-        },
-    }
-}
-
-fn budget(settings: &Settings) -> Finding {
+async fn budget(settings: &Settings) -> Finding {
     let id = "budget";
     let Some(budget) = &settings.options.budget else {
         return ok(id, "none is set");
@@ -97,7 +76,14 @@ fn budget(settings: &Settings) -> Finding {
         return ok(id, limits);
     }
     let begun = Instant::now();
-    let finding = match committed_today(budget) {
+    let folder = ledger::folder(budget.ledger.as_deref());
+    // It may wait for files and their lock, which this thread must not do.
+    let looked = tokio::task::spawn_blocking(move || committed_today(folder?)).await;
+    let looked = looked.unwrap_or_else(|_| {
+        let message = "the ledger of `budget.perDayUsd` could not be looked at";
+        Err(Error::new(ErrorKind::INTERNAL, message))
+    });
+    let finding = match looked {
         Ok((spent, folder)) => ok(
             id,
             format!(
@@ -131,8 +117,8 @@ fn limits(budget: &Budget) -> Vec<String> {
 }
 
 /// What was spent today, in US dollars, and the ledger's folder. The day's file is made if it is missing, as a call would do.
-fn committed_today(budget: &Budget) -> Result<(String, String), Error> {
-    let ledger = Ledger::new(ledger::folder(budget.ledger.as_deref())?);
+fn committed_today(folder: PathBuf) -> Result<(String, String), Error> {
+    let mut ledger = Ledger::new(folder);
     let committed = ledger.today(SystemTime::now())?.committed().to_string();
     Ok((committed, ledger.folder().display().to_string()))
 }
@@ -181,17 +167,16 @@ mod tests {
 
     use super::*;
     use crate::diagnose::kit::{line, lines};
-    use crate::fetch::stand_in::settings;
+    use crate::fetch::stand_in::{block_on, settings};
     use crate::ledger::folder_for_tests::Folder;
 
     #[test]
     fn by_default_everything_is_as_documented() {
         assert_eq!(
-            lines(&findings(&settings(json!({}), &[]))),
+            lines(&block_on(findings(&settings(json!({}), &[])))),
             [
                 "ok cache_models: kept for 3600000 ms",
                 "ok cache_credits: kept for 300000 ms",
-                "ok background_refresh: every 240000 ms, the default",
                 "ok budget: none is set",
                 "ok secondary: no second service is set",
             ]
@@ -204,7 +189,7 @@ mod tests {
             ("OPENROUTER_CACHE_TTL_MODELS", "one hour"),
             ("OPENROUTER_CACHE_TTL_CREDITS", "60000"),
         ];
-        let seen = lines(&findings(&settings(json!({}), &variables)));
+        let seen = lines(&block_on(findings(&settings(json!({}), &variables))));
         assert_eq!(
             seen[..2],
             [
@@ -215,29 +200,12 @@ mod tests {
             ]
         );
         let option = settings(json!({"caches": {"modelsMs": 5}}), &variables);
-        assert_eq!(lines(&findings(&option))[0], "ok cache_models: kept for 5 ms");
-    }
-
-    #[test]
-    fn the_refresh_is_a_time_or_switched_off() {
-        let wrong = "warning background_refresh: `OPENROUTER_BACKGROUND_REFRESH`: expected a whole number of milliseconds \
-                     above 0, or `false`, found something else; 240000 is used | set `OPENROUTER_BACKGROUND_REFRESH` to \
-                     milliseconds, such as 240000, or to `false`";
-        let rows = [
-            (None, "ok background_refresh: every 240000 ms, the default"),
-            (Some("False"), "ok background_refresh: switched off"),
-            (Some("1000"), "ok background_refresh: every 1000 ms"),
-            (Some("0"), wrong),
-            (Some("true"), wrong),
-        ];
-        for (value, expected) in rows {
-            assert_eq!(line(&background_refresh(value)), expected);
-        }
+        assert_eq!(lines(&block_on(findings(&option)))[0], "ok cache_models: kept for 5 ms");
     }
 
     #[test]
     fn a_budget_for_the_day_needs_a_ledger_that_can_be_written() {
-        let seen = |options: Value| line(&budget(&settings(json!({"budget": options}), &[])));
+        let seen = |options: Value| line(&block_on(budget(&settings(json!({"budget": options}), &[]))));
         assert_eq!(seen(json!({})), "ok budget: none is set");
         assert_eq!(
             seen(json!({"perRequestUsd": 0.5, "perSessionUsd": "2"})),

@@ -1,13 +1,17 @@
 use std::env;
+use std::future::{Future, poll_fn};
 use std::io::{self, Write};
+use std::pin::pin;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::sync::mpsc;
+use std::task::Poll;
 
 use plugin_api::ErrorKind;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::fetch::stand_in::{self, Service, block_on};
+use crate::ledger::Ledger;
 use crate::ledger::folder_for_tests::Folder;
 
 /// 2026-11-20T17:30:05Z
@@ -31,7 +35,9 @@ fn entries() -> Value {
         entry("a/cheap", "0.001", "0.001", json!(50)),
         entry("a/dear", "0.01", "0.01", json!(90)),
         entry("a/free", "0", "0", json!(50)),
-        entry("a/endless", "0", "0.001", json!(null)),
+        {"id": "a/endless", "context_length": 20_000, "pricing": {"prompt": "0", "completion": "0.001"},
+            "top_provider": {"max_completion_tokens": null}},
+        entry("a/unknown-length", "0", "0.001", json!(null)),
         entry("a/prompt-only", "0.01", "0", json!(50)),
         entry("openrouter/auto", "-1", "-1", json!(null)),
     ])
@@ -55,6 +61,11 @@ impl Bench {
 
     fn per_day(folder: &Folder, limit: &str) -> Self {
         Self::with(&json!({"perDayUsd": limit, "ledger": folder.path}))
+    }
+
+    /// Waits until the ledger says what was booked.
+    fn flush(&self) {
+        assert!(self.guard.flush(Duration::from_secs(10)));
     }
 
     fn admit(&self, model: &str, max_tokens: Option<u64>) -> Result<Admission, Error> {
@@ -83,6 +94,17 @@ fn refusal(result: Result<Admission, Error>) -> (ErrorKind, String, String) {
     let error = result.expect_err("it is refused");
     let hint = error.hint().unwrap_or_default().to_owned();
     (error.kind, error.message, hint)
+}
+
+/// What the ledger of the day booked, and whether it is an estimate.
+fn bills(folder: &Folder) -> Vec<(String, bool)> {
+    let lines = folder.text("spend-2026-11-20.jsonl");
+    let lines = lines
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("a line of JSON"));
+    lines
+        .filter_map(|line| Some((line["usd"].as_str()?.to_owned(), line["estimated"].as_bool()?)))
+        .collect()
 }
 
 fn spend_limit(message: &str, hint: &str) -> (ErrorKind, String, String) {
@@ -145,7 +167,9 @@ fn the_greatest_cost_is_that_of_the_dearest_model_with_its_longest_answer() {
     // Three bytes to a token, rounded up.
     assert_eq!(most(&["a/cheap"], 31, Some(0)), is("0.011"));
     assert_eq!(most(&["a/cheap"], 0, None), is("0.05"));
-    assert_eq!(most(&["a/endless"], 0, None), is("8.192"));
+    // Without a limit of its own a model may fill its context.
+    assert_eq!(most(&["a/endless"], 0, None), is("20"));
+    assert_eq!(most(&["a/unknown-length"], 0, None), is("8.192"));
     assert_eq!(most(&["a/cheap", "a/dear", "a/free"], 30, Some(90)), is("1"));
     assert_eq!(most(&["a/cheap:nitro"], 30, Some(90)), is("0.1"));
     for unknown in [&["a/cheap", "a/none"][..], &["openrouter/auto"], &[]] {
@@ -200,7 +224,7 @@ fn a_request_that_no_limit_of_tokens_helps_says_what_else_does() {
 #[test]
 fn what_is_left_of_a_session_is_told() {
     let bench = Bench::with(&json!({"perSessionUsd": "0.12"}));
-    bench.ten_cents().expect("it may go").settle(Some("0.11"));
+    bench.ten_cents().expect("it may go").settle(Some("0.11"), 0);
     assert_eq!(
         refusal(bench.admit("a/cheap", Some(90))),
         spend_limit(
@@ -215,7 +239,7 @@ fn what_is_left_of_a_session_is_told() {
 fn what_is_left_of_a_day_is_told() {
     let folder = Folder::new();
     let bench = Bench::per_day(&folder, "1");
-    bench.ten_cents().expect("it may go").settle(Some("0.88"));
+    bench.ten_cents().expect("it may go").settle(Some("0.88"), 0);
     assert_eq!(
         refusal(bench.admit("a/dear", Some(86))),
         spend_limit(
@@ -223,7 +247,7 @@ fn what_is_left_of_a_day_is_told() {
             "ask for at most 2 tokens with `maxTokens`, or raise `budget.perDayUsd`"
         )
     );
-    bench.ten_cents().expect("it may go").settle(Some("0.5"));
+    bench.ten_cents().expect("it may go").settle(Some("0.5"), 0);
     assert_eq!(
         refusal(bench.admit("a/cheap", Some(90))),
         spend_limit(
@@ -304,7 +328,7 @@ fn with_warn_a_call_goes_and_its_bill_counts() {
              `budget.onExceed` is `warn`"
         )
     );
-    admission.reservation.expect("it is admitted").settle(Some("0.02"));
+    admission.reservation.expect("it is admitted").settle(Some("0.02"), 0);
     let admission = bench.admit("openrouter/auto", None).expect("it may go");
     assert_eq!(
         admission.notice,
@@ -314,7 +338,7 @@ fn with_warn_a_call_goes_and_its_bill_counts() {
              `budget.onExceed` is `warn`"
         )
     );
-    admission.reservation.expect("it is admitted").settle(Some("0.03"));
+    admission.reservation.expect("it is admitted").settle(Some("0.03"), 0);
     assert_eq!(lock(&bench.guard.account).spent, usd("0.05"));
 }
 
@@ -370,7 +394,7 @@ fn a_ledger_that_cannot_be_used_stops_a_call_unless_it_warns() {
     let admission = bench.admit("a/cheap", None).expect("it may go");
     let expected = format!("{message}; the request is sent, because `budget.onExceed` is `warn`");
     assert_eq!(admission.notice, notice("budget_unchecked", &expected));
-    admission.reservation.expect("it is admitted").settle(Some("0.01"));
+    admission.reservation.expect("it is admitted").settle(Some("0.01"), 0);
     assert_eq!(lock(&bench.guard.account).spent, usd("0.01"));
 }
 
@@ -385,32 +409,28 @@ fn a_call_costs_its_bill_or_else_its_estimate() {
     let folder = Folder::new();
     let bench = Bench::with(&json!({"perSessionUsd": 9, "perDayUsd": 9, "ledger": folder.path}));
     let spent = || {
+        bench.flush();
         let account = lock(&bench.guard.account);
-        let ledger = Ledger::new(folder.path.clone());
+        let mut ledger = Ledger::new(folder.path.clone());
         let today = ledger.today(afternoon()).expect("a ledger").committed();
         assert_eq!(account.spent.plus(account.reserved), today);
         today.to_string()
     };
     let held = bench.ten_cents().expect("it may go");
     assert_eq!(spent(), "0.1");
-    held.settle(Some("0.03"));
+    held.settle(Some("0.03"), 0);
     assert_eq!(spent(), "0.03");
     bench.ten_cents().expect("it may go").release();
     assert_eq!(spent(), "0.03");
-    bench.ten_cents().expect("it may go").settle(None);
+    bench.ten_cents().expect("it may go").settle(None, 0);
     assert_eq!(spent(), "0.13");
-    bench.ten_cents().expect("it may go").settle(Some("-1"));
+    bench.ten_cents().expect("it may go").settle(Some("-1"), 0);
     assert_eq!(spent(), "0.23");
     drop(bench.ten_cents().expect("it may go"));
     assert_eq!(spent(), "0.33");
-    bench.ten_cents().expect("it may go").settle(Some("2.5"));
+    bench.ten_cents().expect("it may go").settle(Some("2.5"), 0);
     assert_eq!(spent(), "2.83");
     let lines = folder.text("spend-2026-11-20.jsonl");
-    let bills: Vec<(String, bool)> = lines
-        .lines()
-        .map(|line| serde_json::from_str::<Value>(line).expect("a line of JSON"))
-        .filter_map(|line| Some((line["usd"].as_str()?.to_owned(), line["estimated"].as_bool()?)))
-        .collect();
     let expected = [
         ("0.03", false),
         ("0", false),
@@ -419,10 +439,132 @@ fn a_call_costs_its_bill_or_else_its_estimate() {
         ("0.1", true),
         ("2.5", false),
     ];
-    assert_eq!(bills, expected.map(|(usd, estimated)| (usd.to_owned(), estimated)));
+    assert_eq!(
+        bills(&folder),
+        expected.map(|(usd, estimated)| (usd.to_owned(), estimated))
+    );
     for secret in ["sk-or", "messages"] {
         assert!(!lines.contains(secret), "{lines}");
     }
+}
+
+#[test]
+fn attempts_of_unknown_fate_cost_their_estimates_each() {
+    let folder = Folder::new();
+    let bench = Bench::with(&json!({"perSessionUsd": 9, "perDayUsd": 9, "ledger": folder.path}));
+    let rows = [
+        (Some("0.03"), 0, "0.03", false),
+        (Some("0.03"), 1, "0.13", true),
+        (Some("0"), 2, "0.2", true),
+        (None, 2, "0.3", true),
+    ];
+    for (billed, n_unknown, _, _) in rows {
+        bench.ten_cents().expect("it may go").settle(billed, n_unknown);
+    }
+    bench.flush();
+    let booked = bills(&folder);
+    assert_eq!(booked, rows.map(|(_, _, usd, estimated)| (usd.to_owned(), estimated)));
+    assert_eq!(lock(&bench.guard.account).spent, usd("0.66"));
+    assert_eq!(lock(&bench.guard.account).reserved, Usd::ZERO);
+}
+
+/// Keeps the ledger's thread busy until the sender is dropped.
+fn keep_busy(bench: &Bench) -> mpsc::Sender<()> {
+    let (over, waits) = mpsc::channel::<()>();
+    let clerk = bench.guard.office.clerk().expect("a thread");
+    clerk.tell(move |_| {
+        let _ = waits.recv();
+    });
+    over
+}
+
+#[test]
+fn the_end_of_a_call_waits_for_no_file() {
+    let folder = Folder::new();
+    let bench = Bench::per_day(&folder, "1");
+    let reservations: Vec<_> = (0..3).map(|_| bench.ten_cents().expect("it may go")).collect();
+    let busy = keep_busy(&bench);
+    let mut reservations = reservations.into_iter();
+    reservations.next().expect("one of three").settle(Some("0.01"), 0);
+    reservations.next().expect("two of three").release();
+    drop(reservations);
+    // Ends only because none of them waited.
+    assert!(bills(&folder).is_empty());
+    assert!(!bench.guard.flush(Duration::ZERO));
+    drop(busy);
+    bench.flush();
+    assert_eq!(bills(&folder).len(), 3);
+}
+
+#[test]
+fn an_admission_waits_for_the_ledger_without_its_thread() {
+    let folder = Folder::new();
+    let bench = Bench::per_day(&folder, "1");
+    let busy = keep_busy(&bench);
+    let ask = Ask {
+        models: &["a/cheap".to_owned()],
+        message_bytes: 30,
+        max_tokens: Some(90),
+        stepped_down: false,
+    };
+    block_on(async {
+        let mut admission = pin!(bench.guard.admit(&bench.settings, &bench.catalogue, ask));
+        let first_look = poll_fn(|context| Poll::Ready(admission.as_mut().poll(context)));
+        assert!(first_look.await.is_pending());
+        drop(busy);
+        assert!(admission.await.expect("it may go").reservation.is_some());
+    });
+}
+
+#[test]
+fn what_was_set_aside_for_a_caller_who_left_is_given_back() {
+    let folder = Folder::new();
+    let bench = Bench::with(&json!({"perSessionUsd": 9, "perDayUsd": 9, "ledger": folder.path}));
+    let ask = Ask {
+        models: &["a/cheap".to_owned()],
+        message_bytes: 30,
+        max_tokens: Some(90),
+        stepped_down: false,
+    };
+    for is_decided in [false, true] {
+        let busy = keep_busy(&bench);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("memory");
+        runtime.block_on(async {
+            let mut admission = Box::pin(
+                bench
+                    .guard
+                    .admit_at(&bench.settings, &bench.catalogue, ask, afternoon()),
+            );
+            let first_look = poll_fn(|context| Poll::Ready(admission.as_mut().poll(context)));
+            assert!(first_look.await.is_pending());
+            if is_decided {
+                drop(busy);
+                bench.flush();
+            }
+            drop(admission);
+        });
+        bench.flush();
+        let account = lock(&bench.guard.account);
+        assert_eq!((account.spent, account.reserved), (Usd::ZERO, Usd::ZERO));
+        drop(account);
+        let mut ledger = Ledger::new(folder.path.clone());
+        assert_eq!(ledger.today(afternoon()).expect("a ledger").committed(), Usd::ZERO);
+    }
+}
+
+#[test]
+fn bills_are_written_down_although_the_guard_is_gone() {
+    let folder = Folder::new();
+    let bench = Bench::per_day(&folder, "1");
+    let reservation = bench.ten_cents().expect("it may go");
+    let (over, ended) = mpsc::channel::<()>();
+    let clerk = bench.guard.office.clerk().expect("a thread");
+    drop(bench);
+    reservation.settle(Some("0.01"), 0);
+    clerk.tell(move |_| drop(over));
+    drop(clerk);
+    let _ = ended.recv_timeout(Duration::from_secs(10));
+    assert_eq!(bills(&folder), [("0.01".to_owned(), false)]);
 }
 
 #[test]
@@ -443,7 +585,7 @@ fn calls_at_the_same_time_never_overshoot_together() {
         assert_eq!(admitted.len(), 10, "{budget}");
         // What one did not need is there for the next.
         for reservation in admitted {
-            reservation.settle(Some("0.05"));
+            reservation.settle(Some("0.05"), 0);
         }
         let again: Vec<_> = (0..9).filter_map(|_| bench.ten_cents().ok()).collect();
         assert_eq!(again.len(), 5, "{budget}");
@@ -463,7 +605,8 @@ fn two_plugins_share_the_day_and_not_the_session() {
         "the request may cost up to $0.1, and $0.05 of this session's $0.15 are left"
     );
     first.release();
-    second.settle(Some("0.2"));
+    second.settle(Some("0.2"), 0);
+    other.flush();
     let (_, message, _) = refusal(one.admit("a/cheap", Some(90)));
     assert_eq!(
         message,
@@ -474,10 +617,9 @@ fn two_plugins_share_the_day_and_not_the_session() {
 #[test]
 fn a_restart_keeps_the_days_total_and_a_new_day_begins_with_nothing() {
     let folder = Folder::new();
-    Bench::per_day(&folder, "0.15")
-        .ten_cents()
-        .expect("it may go")
-        .settle(None);
+    let first = Bench::per_day(&folder, "0.15");
+    first.ten_cents().expect("it may go").settle(None, 0);
+    first.flush();
     let restarted = Bench::per_day(&folder, "0.15");
     assert_eq!(
         restarted.ten_cents().expect_err("too much").kind,
@@ -491,9 +633,10 @@ fn a_restart_keeps_the_days_total_and_a_new_day_begins_with_nothing() {
 fn a_torn_line_does_not_open_the_budget() {
     let folder = Folder::new();
     let bench = Bench::per_day(&folder, "0.25");
-    bench.ten_cents().expect("it may go").settle(None);
+    bench.ten_cents().expect("it may go").settle(None, 0);
+    bench.flush();
     folder.append("spend-2026-11-20.jsonl", br#"{"at":"2026-11-20T17:30:05Z","he"#);
-    bench.ten_cents().expect("it may go").settle(None);
+    bench.ten_cents().expect("it may go").settle(None, 0);
     for bench in [bench, Bench::per_day(&folder, "0.25")] {
         assert!(bench.ten_cents().is_err());
     }
@@ -503,12 +646,12 @@ fn a_torn_line_does_not_open_the_budget() {
 fn options_that_change_keep_the_account() {
     let folder = Folder::new();
     let mut bench = Bench::with(&json!({"perSessionUsd": "0.15"}));
-    bench.ten_cents().expect("it may go").settle(None);
+    bench.ten_cents().expect("it may go").settle(None, 0);
     bench.settings = stand_in::settings(
         json!({"budget": {"perSessionUsd": "0.25", "perDayUsd": 1, "ledger": folder.path}}),
         &[],
     );
-    bench.ten_cents().expect("it may go").settle(None);
+    bench.ten_cents().expect("it may go").settle(None, 0);
     assert!(bench.ten_cents().is_err());
 }
 
@@ -521,7 +664,7 @@ fn spends_until_it_is_refused() {
     let bench = Bench::with(&json!({"perDayUsd": 3, "ledger": folder.to_string_lossy()}));
     while let Ok(reservation) = bench.ten_cents() {
         io::stdout().write_all(b"#").expect("somebody listens");
-        reservation.settle(None);
+        reservation.settle(None, 0);
     }
 }
 
@@ -545,7 +688,7 @@ fn several_processes_never_overshoot_together() {
         assert!(output.status.success());
         n_admitted += output.stdout.iter().filter(|byte| **byte == b'#').count();
     }
-    let today = Ledger::new(folder.path.clone());
-    let total = today.today(afternoon()).expect("a ledger").committed();
+    let mut ledger = Ledger::new(folder.path.clone());
+    let total = ledger.today(afternoon()).expect("a ledger").committed();
     assert_eq!((n_admitted, total), (30, usd("3")));
 }
