@@ -164,13 +164,9 @@ impl Ledger {
 impl Today<'_> {
     /// What was billed today and what calls under way may cost, of all programs.
     pub fn committed(&self) -> Usd {
-        let held = self
-            .ledger
-            .read
-            .held
-            .values()
-            .fold(Usd::ZERO, |sum, usd| sum.plus(*usd));
-        self.ledger.read.booked.plus(held)
+        let read = &self.ledger.read;
+        let held = read.held.values().fold(Usd::ZERO, |sum, usd| sum.plus(*usd));
+        read.booked.plus(held)
     }
 
     /// Writes down that a call begins which may cost so much.

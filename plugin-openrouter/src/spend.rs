@@ -10,7 +10,7 @@ pub mod money;
 
 use std::fmt;
 use std::mem;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -84,7 +84,7 @@ pub struct Reservation {
 /// What the ledger holds for a call, and who replaces it by the bill.
 struct Booking {
     clerk: Clerk,
-    folder: Arc<Path>,
+    folder: PathBuf,
     hold: Hold,
 }
 
@@ -190,15 +190,11 @@ impl Case {
         let mut admission = self.reserve(day, notice)?;
         if let Some(reservation) = &mut admission.reservation
             && let Some(today) = &mut today
-            && let Some(folder) = &folder
+            && let Some(folder) = folder
         {
             let hold = today.hold(self.estimate.most, &self.model);
             let hold = or_notice(hold, &self.budget, &mut admission.notice)?;
-            reservation.booking = hold.map(|hold| Booking {
-                clerk,
-                folder: Arc::from(folder.as_path()),
-                hold,
-            });
+            reservation.booking = hold.map(|hold| Booking { clerk, folder, hold });
         }
         Ok(admission)
     }
