@@ -62,6 +62,9 @@ use zeroize::Zeroize;
 use crate::call::Common;
 use crate::settings::Settings;
 
+/// How long the last bookings are waited for at the end, whatever the deadline.
+const LAST_BOOKINGS: Duration = Duration::from_millis(200);
+
 /// The plugin.
 pub struct OpenRouter {
     /// What calls that begin now work with.
@@ -149,7 +152,8 @@ impl Provider for OpenRouter {
         let begun = Instant::now();
         self.runtime.shutdown(deadline).await;
         // What calls cost that ended just now is written before the host goes.
-        self.common.guard.flush(deadline.saturating_sub(begun.elapsed()));
+        let left = deadline.saturating_sub(begun.elapsed());
+        self.common.guard.flush(left.max(LAST_BOOKINGS));
     }
 }
 

@@ -51,6 +51,56 @@ fn ten_fallback_models_are_all_asked_in_their_order() {
 }
 
 #[test]
+fn a_model_that_a_provider_holds_up_does_not_hold_up_its_chain() {
+    let service = Faultd::answering(|request| {
+        if models(request)[0] == "acme/first" {
+            let error = json!({"error": {"code": 429, "message": "full", "metadata": {"provider_name": "Acme"}}});
+            return Script::reply(429, &[("retry-after", "3600")], &error);
+        }
+        Script::answer("from the next")
+    });
+    let options = json!({"model": "acme/first", "fallbackModels": ["acme/second", "a/3", "a/4", "a/5"]});
+    let plugin = plugin_at(&service.base_url(), options);
+    let mut asked = request("acme/first", "hello");
+    asked.model = None;
+    for _ in 0..3 {
+        let reply = block_on(plugin.chat(&asked)).expect("others may be asked");
+        assert_eq!(reply.text, "from the next");
+    }
+    let order: Vec<String> = service
+        .requests()
+        .iter()
+        .map(|request| models(request)[0].clone())
+        .collect();
+    // The first call learns of the wait and goes on; the later ones leave that model out.
+    assert_eq!(order, ["acme/first", "a/5", "acme/second", "acme/second"]);
+    // Whoever asks for that model alone is told of it.
+    let error = block_on(plugin.chat(&request("acme/first", "hello"))).expect_err("it may not be asked");
+    assert_eq!(error.kind.code(), "rate_limit");
+    assert!(
+        error.message.starts_with("`acme/first` may not be asked for another "),
+        "{}",
+        error.message
+    );
+    assert!(error.retry_after_ms.is_some_and(|wait| wait > 3_000_000));
+    assert_eq!(service.requests().len(), 4);
+}
+
+#[test]
+fn an_answer_in_one_piece_that_came_is_never_asked_for_again() {
+    let spoilt = json!({"id": "g", "model": "acme/model", "choices": [{"index": 0, "finish_reason": "error",
+        "message": {"role": "assistant", "content": "half an answer"}, "error": {"code": 502, "message": "gone"}}]});
+    let service = Faultd::playing([Script::reply(200, &[], &spoilt), Script::answer("again")]);
+    let fallbacks = json!({"model": "acme/model", "fallbackModels": ["a/1", "a/2", "a/3", "a/4", "a/5"]});
+    let plugin = plugin_at(&service.base_url(), fallbacks);
+    let mut asked = request("acme/model", "hello");
+    asked.model = None;
+    let error = block_on(plugin.chat(&asked)).expect_err("it broke off");
+    assert_eq!(error.details.partial_text.as_deref(), Some("half an answer"));
+    assert_eq!(service.requests().len(), 1);
+}
+
+#[test]
 fn a_service_that_fails_again_and_again_is_left_alone_for_a_while() {
     let service = Faultd::playing([Script::new().reset()]);
     let plugin = plugin_at(&service.base_url(), json!({"retry": {"attempts": 1}}));
