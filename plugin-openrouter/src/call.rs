@@ -25,6 +25,7 @@ use crate::reply::ReplyReader;
 use crate::request::{self, Changes, Plan};
 use crate::retry::{self, Class, Failed, Next, Situation, Tries};
 use crate::settings::{Service, Settings};
+use crate::shape::Shape;
 use crate::spend;
 use crate::turn;
 
@@ -652,42 +653,6 @@ fn secondary_model<'a>(settings: &'a Settings, model: &'a str) -> &'a str {
 
 fn nothing_came() -> Error {
     Error::new(ErrorKind::INTERRUPTED, "the answer ended before anything had arrived").with_hint("try again")
-}
-
-/// What a body with status 200 is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Shape {
-    /// An event stream.
-    Stream,
-    /// One JSON document.
-    Document,
-    /// A web page: something else than the service answers.
-    Page,
-}
-
-/// The names of the fields of an event stream.
-const FIELDS: [&[u8]; 5] = [b":", b"data", b"event", b"id", b"retry"];
-
-impl Shape {
-    /// What the first bytes of a body look like, whatever its head says; where they look like nothing, what the head says.
-    fn of(body: &[u8], content_type: Option<&HeaderValue>) -> Self {
-        let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body).trim_ascii_start();
-        let begins_a_field = |field: &&[u8]| body.starts_with(field) || field.starts_with(body);
-        match body.first() {
-            Some(b'{' | b'[') => Self::Document,
-            Some(b'<') => Self::Page,
-            Some(_) if FIELDS.iter().any(begins_a_field) => Self::Stream,
-            _ if content_type.is_some_and(is_event_stream) => Self::Stream,
-            _ => Self::Document,
-        }
-    }
-}
-
-fn is_event_stream(content_type: &HeaderValue) -> bool {
-    content_type
-        .as_bytes()
-        .to_ascii_lowercase()
-        .starts_with(b"text/event-stream")
 }
 
 fn after_a_wait(mut error: Error, wait: Duration) -> Error {

@@ -40,6 +40,7 @@ mod tool_calls;
 mod reply;
 mod decode;
 mod intake;
+mod shape;
 mod turn;
 mod closing;
 mod call;
