@@ -9,6 +9,7 @@ use crate::cli::{Chat, Global};
 use crate::conversation;
 use crate::exit::{Exit, Failure};
 use crate::setup::Setup;
+use crate::terminal;
 
 /// The most that standard input may add to a prompt, in bytes.
 const MAX_INPUT_BYTES: u64 = 16 << 20;
@@ -34,10 +35,16 @@ pub async fn run(global: &Global, args: &Chat) -> Result<Exit, Failure> {
     match outcome {
         Some(Ok(_)) => Ok(Exit::Ok),
         Some(Err(error)) => Err(report(error, args)),
-        None => Err(Failure::new(
-            Exit::Interrupted,
-            "stopped by Ctrl-C; what had arrived is not the whole answer",
-        )),
+        None => Err({
+            // The terminal has shown `^C` behind what had been written.
+            if io::stdout().is_terminal() {
+                terminal::say("");
+            }
+            Failure::new(
+                Exit::Interrupted,
+                "stopped by Ctrl-C; what had arrived is not the whole answer",
+            )
+        }),
     }
 }
 

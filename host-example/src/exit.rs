@@ -169,7 +169,10 @@ impl From<Error> for Failure {
         }
         let mut message = clean(&error.message);
         if let Some(wait_ms) = error.retry_after_ms {
-            message.push_str(&format!(" (the service asks to wait {} s)", wait_ms.div_ceil(1000)));
+            // Where the service did not say so, the message does.
+            if error.details.status.is_some() {
+                message.push_str(&format!(" (the service asks to wait {} s)", wait_ms.div_ceil(1000)));
+            }
         }
         Self {
             exit,

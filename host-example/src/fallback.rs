@@ -106,7 +106,11 @@ fn chain(tier: &TierModel) -> Vec<&str> {
 async fn ask(active: &Active, tier: &str, model: &str) -> Tried {
     let begun = Instant::now();
     let reply = match request(tier, model) {
-        Ok(request) => active.plugin.chat(&request).await,
+        // As a stream, because of retries a plain answer tells by warnings.
+        Ok(request) => match active.plugin.stream(&request).await {
+            Ok(events) => events.collect().await,
+            Err(error) => Err(error),
+        },
         Err(error) => Err(error),
     };
     let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);

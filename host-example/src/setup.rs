@@ -77,6 +77,15 @@ impl Setup {
         };
         let profile = match profile::profile_from(&document, &self.places.profile, &self.folder.schemas()) {
             Ok(profile) => profile,
+            // Without a plugin nothing in a profile can be right; what is missing is the plugin.
+            Err(LoadError::Report(_)) if self.folder.entries.iter().all(|entry| entry.manifest.is_err()) => {
+                return Err(self.choose(None).err().unwrap_or_else(|| {
+                    Failure::new(
+                        Exit::Usage,
+                        format!("there is no plugin in `{}`", self.folder.path.display()),
+                    )
+                }));
+            }
             Err(LoadError::Report(_)) => {
                 let report = self.report(&document).await?;
                 return Err(self.explain(LoadError::Report(report)));

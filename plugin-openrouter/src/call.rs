@@ -130,9 +130,9 @@ struct Call {
     begun: Instant,
     /// When the present attempt began.
     attempt_begun: Instant,
-    /// Which of the plan's windows is asked.
+    /// Where in the chain the models begin that are asked.
     window: usize,
-    /// Those of its models that may be asked.
+    /// Those of them that may be asked.
     asked: Vec<String>,
     is_at_secondary: bool,
     tries: Tries,
@@ -220,6 +220,14 @@ impl Call {
         self.asked.first().map_or("", String::as_str)
     }
 
+    /// The models that are asked now, for people.
+    fn names(&self) -> String {
+        match self.asked.len() {
+            0 | 1 => format!("`{}`", self.model()),
+            n_models => format!("`{}` and the {} behind it", self.model(), n_models - 1),
+        }
+    }
+
     /// Chooses the models of the present window that may be asked now; where none of them may, those of the next.
     ///
     /// - Out: how long to wait, if there is none at all: providers asked for it.
@@ -245,12 +253,12 @@ impl Call {
                 self.asked = free;
                 return None;
             }
-            let has_more = !self.is_at_secondary && !self.plan.window(self.window + 1).is_empty();
-            if wait.is_none() || !has_more {
+            let next = self.window + window.len();
+            if wait.is_none() || self.is_at_secondary || next >= self.plan.models.len() {
                 self.asked = window.to_vec();
                 return wait;
             }
-            self.window += 1;
+            self.window = next;
             self.tries.move_on();
         }
     }
@@ -482,10 +490,11 @@ impl Call {
         self.note(&failed);
         self.bill.is_open = false;
         self.bill.n_unknown += u32::from(matches!(failed.class, Class::Ambiguous | Class::Answered));
+        let next_window = self.next_window(&failed);
         let situation = Situation {
             retry: &self.settings.options.retry,
             stream: self.stream,
-            has_more_models: !self.is_at_secondary && !self.plan.window(self.window + 1).is_empty(),
+            has_more_models: !self.is_at_secondary && next_window < self.plan.models.len(),
             left: self.clock().left(),
             dice: dice::throw(),
         };
@@ -516,22 +525,34 @@ impl Call {
         self.paid += cost;
         match next {
             Next::MoveOn => {
-                let former = self.models().first().cloned().unwrap_or_default();
-                self.window += 1;
+                let former = self.names();
+                self.window = next_window;
                 self.tries.move_on();
                 let model = self.plan.window(self.window).first().map_or("", String::as_str);
-                let message = format!("`{former}`: {}; `{model}` is asked next", error.message);
+                let message = format!("{former}: {}; `{model}` is asked next", error.message);
                 tell(self.notice("fallback", message, None));
             }
             Next::Repeat(wait) => {
-                let model = self.models().first().map_or("", String::as_str);
-                let message = format!("`{model}`: {}; trying again", error.message);
+                let message = format!("{}: {}; trying again", self.names(), error.message);
                 tell(self.notice("retry", message, Some(milliseconds(wait))));
                 tokio::time::sleep(wait).await;
             }
             Next::GiveUp => {}
         }
         Ok(())
+    }
+
+    /// Where in the chain the models begin that are asked after this failure.
+    fn next_window(&self, failed: &Failed) -> usize {
+        let models = self.plan.window(self.window);
+        if failed.is_of_all_models {
+            return self.window + models.len();
+        }
+        // The one that served is told, or else it is the one that was asked first.
+        let served = failed.error.details.model.as_deref().unwrap_or_default();
+        let at = models.iter().position(|model| model == served);
+        let at = at.or_else(|| models.iter().position(|model| model == self.model()));
+        self.window + at.unwrap_or(0) + 1
     }
 
     /// Remembers an attempt that failed, for the caller and for other calls.
@@ -624,6 +645,16 @@ impl Call {
 
     /// The outcome of a call that got no answer.
     fn give_up(&mut self, mut error: Error) -> Error {
+        if self.is_at_secondary && error.details.status.is_some() {
+            error.message = format!("the second service, {}: {}", self.service().host(), error.message);
+            error.details.hint = Some(match error.kind {
+                ErrorKind::AUTH => "check the key in `OPENROUTER_SECONDARY_API_KEY`".to_owned(),
+                ErrorKind::NOT_FOUND | ErrorKind::INVALID_REQUEST => {
+                    "say what the model is called there, as `secondary.models` of the profile".to_owned()
+                }
+                _ => "the first service cannot be reached now either".to_owned(),
+            });
+        }
         error.details.model = error.details.model.or_else(|| self.models().first().cloned());
         error.details.attempts = std::mem::take(&mut self.attempts);
         if error.details.attempts.len() == 1 && error.details.attempts[0].code.as_deref() == Some(error.kind.code()) {

@@ -25,8 +25,7 @@ const fn row(code: &'static str, kind: ErrorKind, meaning: &'static str, remedy:
 }
 
 const CHECK_REQUEST: &str = "check the model id, the parameters and the provider preferences";
-const ADD_CREDIT: &str =
-    "add credit at https://openrouter.ai/settings/credits, or ask for fewer tokens with `maxTokens`";
+const ADD_CREDIT: &str = "add credit at https://openrouter.ai/settings/credits, or ask for fewer tokens with `parameters.maxTokens` in the profile";
 const CHECK_KEY: &str =
     "the key was refused: check it at https://openrouter.ai/settings/keys, it may be disabled or expired";
 const NOT_ALLOWED: &str = "the service refuses this content, this region or this use of the key";
@@ -179,7 +178,7 @@ pub const TABLE: &[Meaning] = &[
         "max_tokens_exceeded",
         ErrorKind::INVALID_REQUEST,
         "More tokens were asked for than the model can answer with.",
-        "ask for fewer tokens with `maxTokens`",
+        "ask for fewer tokens with `parameters.maxTokens` in the profile",
     ),
     row(
         "token_limit_exceeded",

@@ -166,7 +166,10 @@ pub async fn send(service: &Service, request: Sending, clock: Clock) -> Result<r
         .wait(read_body(&mut body, response, MAX_ERROR_BODY_BYTES, || None))
         .await;
     let error = failure::from_response(status, &head, &body, service.secret(), SystemTime::now());
-    Err(Failed::reported(error))
+    Err(Failed {
+        is_of_all_models: true,
+        ..Failed::reported(error)
+    })
 }
 
 /// A compressed answer was not asked for, and is not unpacked: a few bytes of it can be gigabytes.

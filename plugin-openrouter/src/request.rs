@@ -130,9 +130,16 @@ pub fn plan(settings: &Settings, request: &ChatRequest, stepped_down_to: Option<
 }
 
 impl Plan {
-    /// The models of the `index`-th request of the chain: one that is asked for, and up to three behind it.
-    pub fn window(&self, index: usize) -> &[String] {
-        self.models.chunks(1 + MAX_OTHERS).nth(index).unwrap_or_default()
+    /// The models of a request that begins with the `first`-th of the chain: one that is asked for, and up to three behind it.
+    /// Empty beyond the end of the chain.
+    pub fn window(&self, first: usize) -> &[String] {
+        let rest = self.models.get(first..).unwrap_or_default();
+        &rest[..rest.len().min(1 + MAX_OTHERS)]
+    }
+
+    /// How many requests it takes to ask for every model of the chain.
+    pub fn n_requests(&self) -> usize {
+        self.models.len().div_ceil(1 + MAX_OTHERS)
     }
 
     /// The body of a request for these models at the service itself.
@@ -520,11 +527,8 @@ mod tests {
         let settings = settings(json!({"model": "acme/large", "fallbackModels": fallbacks}));
         let plan = plan(&settings, &hello(), None).expect("a good request");
         let mut asked = Vec::new();
-        for index in 0.. {
-            let window = plan.window(index);
-            if window.is_empty() {
-                break;
-            }
+        for request in 0..plan.n_requests() {
+            let window = plan.window(4 * request);
             let body = plan.body(&settings.options, &hello(), window, Changes::default(), true);
             let body: Value = serde_json::from_slice(&body).expect("JSON");
             let others = body["models"].as_array().expect("a list").iter();

@@ -32,6 +32,9 @@ pub enum Class {
 pub struct Failed {
     pub error: Error,
     pub class: Class,
+    /// Whether the service answered with an error in the place of an answer: it does so when none of the models could serve.
+    /// Anything else is the matter of the one that did.
+    pub is_of_all_models: bool,
 }
 
 impl Failed {
@@ -40,11 +43,16 @@ impl Failed {
         Self {
             class: class_of_report(&error),
             error,
+            is_of_all_models: false,
         }
     }
 
     pub fn new(class: Class, error: Error) -> Self {
-        Self { error, class }
+        Self {
+            error,
+            class,
+            is_of_all_models: false,
+        }
     }
 }
 
@@ -162,6 +170,7 @@ pub fn next(failed: &Failed, tries: &mut Tries, situation: &Situation<'_>) -> Ne
             Class::Ambiguous => may_repeat,
             Class::Answered => false,
             Class::Refused | Class::ServerFault => true,
+            // Asked once more first: most empty answers are accidents.
             Class::Empty => !may_repeat,
             Class::Final => is_the_models_own(&failed.error),
         };

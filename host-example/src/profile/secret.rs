@@ -45,11 +45,32 @@ pub(super) fn masked(document: &Document, prefixes: &[&str]) -> String {
         let secret_above = !place.is_key && place.path.iter().any(|key| names_a_secret(key));
         if secret_above || looks_like_key(place.text, prefixes) {
             hidden.push(inside);
-        } else if matches!(place.path, [auth, profiles, ..] if auth == "auth" && profiles == "profiles") {
+            return;
+        }
+        let secrets = secrets_inside(&document.text()[inside.clone()], prefixes);
+        let placed = |secret: &Range<usize>| inside.start + secret.start..inside.start + secret.end;
+        hidden.extend(secrets.iter().map(placed));
+        if matches!(place.path, [auth, profiles, ..] if auth == "auth" && profiles == "profiles") {
             shown.push(inside);
         }
     });
     masked_text(document.text(), &shown, &hidden)
+}
+
+/// The places in a text where a key or a password may stand: who asks, in an address, and what is asked for there; anything that
+/// begins like a key.
+fn secrets_inside(text: &str, prefixes: &[&str]) -> Vec<Range<usize>> {
+    let mut secrets = Vec::new();
+    if let Some(start) = text.find("://").map(|at| at + "://".len()) {
+        let end = text[start..].find(['/', '?', '#']).map_or(text.len(), |at| start + at);
+        secrets.extend(text[start..end].rfind('@').map(|at| start..start + at));
+        secrets.extend(text[start..].find('?').map(|at| start + at + 1..text.len()));
+    }
+    for prefix in prefixes {
+        secrets.extend(text.match_indices(prefix).map(|(at, _)| at..text.len()));
+    }
+    secrets.sort_by_key(|secret| secret.start);
+    secrets
 }
 
 /// `text` with `hidden` places and everything else that could be a key replaced by asterisks,

@@ -73,7 +73,7 @@ impl Chain {
         });
         let (models, n_requests) = match plan {
             Ok(plan) if is_chat(tier) => {
-                let n_requests = (0..).take_while(|index| !plan.window(*index).is_empty()).count();
+                let n_requests = plan.n_requests();
                 (plan.models, n_requests)
             }
             _ => (vec![choice.wire.clone()], 1),

@@ -11,7 +11,9 @@ use crate::base_url::{base_url_problem, is_loopback};
 use crate::catalogue::ttl;
 use crate::ledger::{self, Ledger};
 use crate::policy::Budget;
+use crate::preferences::Price;
 use crate::settings::Settings;
+use crate::spend::money::Usd;
 
 /// Milliseconds that hold where nobody says otherwise.
 // Source: LibreChat's documentation of the same variables.
@@ -84,13 +86,13 @@ async fn budget(settings: &Settings) -> Finding {
         Err(Error::new(ErrorKind::INTERNAL, message))
     });
     let finding = match looked {
-        Ok((spent, folder)) => ok(
-            id,
-            format!(
+        Ok((spent, folder)) => {
+            let today = format!(
                 "{limits}; today {} of it are spent or held, by the ledger in `{folder}`",
                 dollars(&spent)
-            ),
-        ),
+            );
+            judge_spent(&spent, budget.per_day_usd.as_ref().map_or("0", Price::as_str), today)
+        }
         Err(error) => failed(
             id,
             error.message.clone(),
@@ -100,6 +102,17 @@ async fn budget(settings: &Settings) -> Finding {
         ),
     };
     took(finding, begun.elapsed())
+}
+
+/// A day's budget that is used up lets no call through.
+fn judge_spent(spent: &str, per_day: &str, today: String) -> Finding {
+    let (spent, per_day) = (Usd::parse(spent), Usd::parse(per_day));
+    match (spent, per_day) {
+        (Some(spent), Some(per_day)) if spent >= per_day => {
+            failed("budget", today, "raise `budget.perDayUsd`, or wait until midnight UTC")
+        }
+        _ => ok("budget", today),
+    }
 }
 
 /// The limits of a budget, in words.

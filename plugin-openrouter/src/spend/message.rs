@@ -26,7 +26,7 @@ pub fn exceeds(estimate: &Estimate, exceeded: &Exceeded) -> Error {
     };
     let most = estimate.most.rounded_up();
     let hint = match estimate.tokens_for(exceeded.left) {
-        Some(tokens) => format!("ask for at most {tokens} tokens with `maxTokens`, or raise `{option}`"),
+        Some(tokens) => format!("ask for at most {tokens} tokens with `parameters.maxTokens`, or raise `{option}`"),
         None => format!("raise `{option}`, or {otherwise}"),
     };
     Error::new(

@@ -205,7 +205,7 @@ fn a_request_over_its_own_limit_is_refused_with_what_would_fit() {
         refusal(bench.admit("a/dear", None)),
         spend_limit(
             "the request may cost up to $1, and `budget.perRequestUsd` allows $0.5",
-            "ask for at most 40 tokens with `maxTokens`, or raise `budget.perRequestUsd`"
+            "ask for at most 40 tokens with `parameters.maxTokens`, or raise `budget.perRequestUsd`"
         )
     );
     assert!(bench.admit("a/dear", Some(40)).is_ok());
@@ -244,7 +244,7 @@ fn what_is_left_of_a_day_is_told() {
         refusal(bench.admit("a/dear", Some(86))),
         spend_limit(
             "the request may cost up to $0.96, and $0.12 of today's $1 are left",
-            "ask for at most 2 tokens with `maxTokens`, or raise `budget.perDayUsd`"
+            "ask for at most 2 tokens with `parameters.maxTokens`, or raise `budget.perDayUsd`"
         )
     );
     bench.ten_cents().expect("it may go").settle(Some("0.5"), 0);

@@ -87,6 +87,36 @@ fn a_model_that_a_provider_holds_up_does_not_hold_up_its_chain() {
 }
 
 #[test]
+fn a_model_that_fails_inside_its_answer_is_followed_by_the_next_one_at_the_head() {
+    // The service does not go on by itself after it has answered with 200.
+    let service = Faultd::answering(|request| match models(request)[0].as_str() {
+        "acme/first" => Script::reply(200, &[], &json!({"error": {"code": 502, "message": "gone"}})),
+        "acme/second" => Script::stream(&["data: [DONE]\n\n"]),
+        _ => Script::answer("from the third"),
+    });
+    let options = json!({"model": "acme/first", "fallbackModels": ["acme/second", "acme/third"]});
+    let plugin = plugin_at(&service.base_url(), options);
+    let mut asked = request("acme/first", "hello");
+    asked.model = None;
+    let reply = block_on(async { plugin.stream(&asked).await?.collect().await }).expect("the third one answers");
+    assert_eq!(reply.text, "from the third");
+    let order: Vec<String> = service
+        .requests()
+        .iter()
+        .map(|request| models(request)[0].clone())
+        .collect();
+    // An empty answer is asked for once more.
+    assert_eq!(order, ["acme/first", "acme/second", "acme/second", "acme/third"]);
+    let tried: Vec<&str> = reply
+        .done
+        .attempts
+        .iter()
+        .map(|attempt| attempt.model.as_str())
+        .collect();
+    assert_eq!(tried[..3], ["acme/first", "acme/second", "acme/second"]);
+}
+
+#[test]
 fn an_answer_in_one_piece_that_came_is_never_asked_for_again() {
     let spoilt = json!({"id": "g", "model": "acme/model", "choices": [{"index": 0, "finish_reason": "error",
         "message": {"role": "assistant", "content": "half an answer"}, "error": {"code": 502, "message": "gone"}}]});

@@ -281,3 +281,20 @@ fn the_exit_codes_of_the_readme_are_those_of_the_help() {
         assert!(readme.contains(&format!("| {code} | {meaning} |")), "{line}");
     }
 }
+
+#[test]
+fn a_password_or_a_key_inside_an_address_is_never_shown() {
+    for address in [
+        "https://user:open-sesame@example.com/v1",
+        "https://example.com/v1?token=open-sesame",
+        "ftp://example.com/sk-or-v1-open-sesame",
+    ] {
+        let bench = Bench::with_profile(&profile(&format!(r#""baseUrl": "{address}""#)));
+        for arguments in [&["profile", "check"][..], &["chat", "Hello"], &["doctor", "--offline"]] {
+            let ran = bench.host(arguments).run();
+            let all = format!("{}{}", ran.stdout, ran.stderr);
+            assert!(!all.contains("open-sesame"), "{arguments:?}: {all}");
+            assert!(all.contains("baseUrl"), "{arguments:?}: {all}");
+        }
+    }
+}
