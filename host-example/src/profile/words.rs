@@ -89,7 +89,10 @@ pub(super) fn findings(error: &ValidationError<'_>, root: &Value) -> Vec<Finding
         Kind::FalseSchema => plain("not allowed here".to_owned()),
         Kind::UniqueItems => plain("expected no item twice".to_owned()),
         Kind::MinItems { limit } => plain(format!("expected at least {}", counted(*limit, "item"))),
-        Kind::MaxItems { limit } => plain(format!("expected at most {}", counted(*limit, "item"))),
+        Kind::MaxItems { limit } => {
+            let n_items = value.as_array().map_or(0, Vec::len);
+            plain(format!("expected at most {}, found {n_items}", counted(*limit, "item")))
+        }
         Kind::AdditionalItems { limit } => plain(format!("expected at most {}", counted(*limit as u64, "item"))),
         Kind::MinProperties { limit } => plain(format!("expected at least {}", counted(*limit, "key"))),
         Kind::MaxProperties { limit } => plain(format!("expected at most {}", counted(*limit, "key"))),

@@ -33,7 +33,7 @@ pub(super) const BAD_ENTRIES: &str = r###"
 @, "fallbackModels": ["a/b", §"c"]
   at /fallbackModels/1: expected a model id such as `author/model`, found `"c"`
 @, §"fallbackModels": ["a/b", "a/c", "a/d", "a/e"]
-  at /fallbackModels: expected at most 3 items
+  at /fallbackModels: expected at most 3 items, found 4
 @, "timeouts": { "connectMs": §"30s" }
   at /timeouts/connectMs: expected a whole number from 1000 to 3600000, found `"30s"`
 @, "timeouts": { "connectMs": §5 }
