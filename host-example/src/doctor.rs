@@ -242,16 +242,7 @@ impl Rows {
         let plugin = match setup.create(entry, manifest, &config, profile) {
             Ok(plugin) => plugin,
             Err(failure) => {
-                if failure.exit == Exit::Profile {
-                    // The row of the profile has told of them.
-                    self.skip(
-                        PLUGINS,
-                        "plugin_start",
-                        &format!("{id} was not started: the profile has problems"),
-                    );
-                } else {
-                    self.failed(PLUGINS, "plugin_start", &failure);
-                }
+                self.failed(PLUGINS, "plugin_start", &failure);
                 return self.skip(
                     PLUGINS,
                     "plugin_checks",

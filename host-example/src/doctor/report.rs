@@ -52,7 +52,7 @@ impl Rows {
             id: id.to_owned(),
             group: group.to_owned(),
             status: FindingStatus::Failed,
-            summary: failure.message.clone(),
+            summary: problems_in_a_line(failure).unwrap_or_else(|| failure.message.clone()),
             remedy: failure.hint.clone().or_else(|| {
                 let code = failure.explained()?;
                 Some(format!("`agent-host explain {code}` says what that means"))
@@ -155,6 +155,24 @@ fn label(id: &str) -> String {
 /// `1 problem`, `2 problems`.
 pub fn counted(count: usize, one: &str, several: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { several })
+}
+
+/// The problems of a document without their pictures, which a row has no room for.
+fn problems_in_a_line(failure: &Failure) -> Option<String> {
+    let problems = failure.details["problems"]
+        .as_array()
+        .filter(|problems| !problems.is_empty())?;
+    let lines: Vec<String> = problems
+        .iter()
+        .filter_map(|problem| {
+            Some(format!(
+                "at {}: {}",
+                problem["pointer"].as_str()?,
+                problem["message"].as_str()?
+            ))
+        })
+        .collect();
+    Some(lines.join("; "))
 }
 
 #[cfg(test)]

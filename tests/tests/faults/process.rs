@@ -261,8 +261,9 @@ fn fault_49_a_process_without_free_files_gets_an_error_and_recovers() {
             }
             held.clear();
             for as_stream in [true, false] {
-                let result = wait(as_stream);
-                assert_eq!(code(&result), "ok", "{:?}", result.err());
+                // The service closes each connection, which may be seen only when the next call is on it.
+                let answer = (0..10).map(|_| wait(as_stream)).find(Result::is_ok);
+                assert!(answer.is_some(), "there are files again");
             }
         });
 }
