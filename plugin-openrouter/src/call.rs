@@ -563,7 +563,7 @@ impl Call {
             status = error.details.status.unwrap_or(0),
             "refused"
         );
-        let attempt = self.attempt_of(error);
+        let attempt = failure::attempt_of(error, self.model());
         self.attempts.extend(error.details.attempts.iter().cloned());
         // The service's own list may end with this one.
         if error
@@ -587,17 +587,6 @@ impl Call {
             _ if failure::is_the_services_own(error) => self.gate().answered(),
             Class::Refused | Class::ServerFault => self.circuit_failed(now),
             Class::Empty | Class::Answered | Class::Final => {}
-        }
-    }
-
-    /// The present attempt, as it failed.
-    fn attempt_of(&self, error: &Error) -> Attempt {
-        Attempt {
-            model: error.details.model.clone().unwrap_or_else(|| self.model().to_owned()),
-            provider: error.details.provider.clone(),
-            status: error.details.status,
-            code: Some(error.kind.code().to_owned()),
-            reason: Some(error.message.clone()),
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use plugin_api::{Attempt, Done, Error};
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::failure;
 use crate::gate::Gate;
 use crate::http::milliseconds;
 use crate::spend;
@@ -44,13 +45,7 @@ impl Closing {
             Ok(done) => done,
             Err(mut error) => {
                 if !self.attempts.is_empty() {
-                    self.attempts.push(Attempt {
-                        model: error.details.model.clone().unwrap_or_default(),
-                        provider: error.details.provider.clone(),
-                        status: error.details.status,
-                        code: Some(error.kind.code().to_owned()),
-                        reason: Some(error.message.clone()),
-                    });
+                    self.attempts.push(failure::attempt_of(&error, ""));
                     error.details.attempts = self.attempts;
                 }
                 return Err(error);

@@ -80,6 +80,17 @@ fn attempt(told: &Value, status_key: &str, secret: &str) -> Attempt {
     }
 }
 
+/// The attempt that ended with `error`, with the model that was asked where the error does not say which one failed.
+pub fn attempt_of(error: &Error, asked: &str) -> Attempt {
+    Attempt {
+        model: error.details.model.clone().unwrap_or_else(|| asked.to_owned()),
+        provider: error.details.provider.clone(),
+        status: error.details.status,
+        code: Some(error.kind.code().to_owned()),
+        reason: Some(error.message.clone()),
+    }
+}
+
 /// Whether an error came from the service's own code, as opposed to something in front of it that could not reach it.
 pub fn is_the_services_own(error: &Error) -> bool {
     error.details.error_type.is_some()

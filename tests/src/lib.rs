@@ -28,4 +28,4 @@ pub use requests::{ask, openrouter_config, request};
 pub use run::{Ran, run};
 pub use service::{Service, description_is_at_hand, service, service_from};
 pub use typist::Typist;
-pub use wait::{LIMIT, block_on, poll_once};
+pub use wait::{LIMIT, block_on, poll_once, wait_for};

@@ -1,9 +1,11 @@
 //! Waiting, with a limit.
 
 use std::future::Future;
-use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Builder;
 
@@ -24,6 +26,29 @@ pub fn block_on<T>(work: impl Future<Output = T>) -> T {
     match done {
         Ok(result) => result,
         Err(_) => panic!("not done within {LIMIT:?}"),
+    }
+}
+
+/// Runs `work` on this thread without any runtime: the least executor that there is.
+///
+/// - Panics: if it is not done within [`LIMIT`].
+#[track_caller]
+pub fn wait_for<T>(work: impl Future<Output = T>) -> T {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut work = pin!(work);
+    let late = Instant::now() + LIMIT;
+    loop {
+        match work.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(result) => return result,
+            Poll::Pending => thread::park_timeout(late.saturating_duration_since(Instant::now())),
+        }
+        assert!(Instant::now() < late, "not done within {LIMIT:?}");
     }
 }
 

@@ -1,11 +1,7 @@
 //! A call that is given up stops, a plugin that is shut down ends, and whoever polls it needs no runtime.
 
 use std::fs;
-use std::future::Future;
-use std::pin::pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use plugin_api::{ChatEvent, Config, ErrorKind, EventStream, Plugin, loader};
@@ -13,7 +9,7 @@ use sandbox::{Sandbox, Script};
 use serde_json::json;
 use tests::{
     LIMIT, Service, block_on, in_a_process_of_its_own, openrouter_config, openrouter_plugin, poll_once, request,
-    service,
+    service, wait_for,
 };
 use tokio::task::JoinSet;
 
@@ -289,26 +285,6 @@ fn a_thread_without_any_runtime_can_call_a_plugin() {
         (whole.text, streamed.text),
         ("one two three".to_owned(), "one two three".to_owned())
     );
-}
-
-/// The least executor that there is: one future, on this thread.
-fn wait_for<T>(work: impl Future<Output = T>) -> T {
-    struct Unpark(Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut work = pin!(work);
-    let late = Instant::now() + LIMIT;
-    loop {
-        match work.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(result) => return result,
-            Poll::Pending => thread::park_timeout(late.saturating_duration_since(Instant::now())),
-        }
-        assert!(Instant::now() < late, "not done within {LIMIT:?}");
-    }
 }
 
 #[test]

@@ -7,38 +7,18 @@ use std::path::Path;
 use std::pin::pin;
 use std::process::{self, Command};
 use std::sync::{Arc, mpsc};
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+use std::task::Poll;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use plugin_api::{Error, LogOnly, loader};
 use rustix::process::{Pid, Resource, Rlimit, Signal, WaitOptions, getrlimit, kill_process, setrlimit, waitpid};
 use serde_json::json;
 use tests::faultd::{Faultd, Script};
-use tests::{LIMIT, poll_once, request};
+use tests::{poll_once, request, wait_for};
 
 use crate::bench::{KEY, chat, code, config_with, library, once, plugin_at, stream};
 use crate::child::Child;
-
-/// The least executor that there is: one future, on this thread, without a runtime.
-fn wait_for<T>(work: impl Future<Output = T>) -> T {
-    struct Unpark(Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut work = pin!(work);
-    let late = Instant::now() + LIMIT;
-    loop {
-        match work.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(result) => return result,
-            Poll::Pending => thread::park_timeout(late.saturating_duration_since(Instant::now())),
-        }
-        assert!(Instant::now() < late, "not done within {LIMIT:?}");
-    }
-}
 
 #[test]
 fn fault_45_sixty_four_threads_without_a_runtime_call_at_once() {
