@@ -5,6 +5,7 @@
 
 mod printed;
 mod stream;
+mod verbatim;
 
 use std::collections::BTreeMap;
 
@@ -15,8 +16,10 @@ use serde_json::{Map, Value};
 
 use crate::abi::{RawEvent, RawEventKind, Text};
 use crate::error::{Error, ErrorKind};
+use crate::http::Head;
 
 pub use self::stream::{EventStream, Events};
+pub use self::verbatim::Verbatim;
 
 /// One chat request.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
@@ -38,6 +41,38 @@ pub struct ChatRequest {
     /// Who is asking, where it differs from what the profile says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attribution: Option<Attribution>,
+    /// In which form the answer is wanted.
+    #[serde(default, skip_serializing_if = "View::is_typed")]
+    pub view: View,
+}
+
+/// In which form an answer is wanted. Both forms come from one reading of it, and what is not wanted is not made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum View {
+    /// Text, reasoning and tool calls, in types.
+    #[default]
+    Typed,
+    /// The service's own words, byte for byte: [`ChatEvent::Head`], then [`ChatEvent::Raw`]; `raw` of a whole reply.
+    Raw,
+    /// Both; each piece of the raw form comes before what it says in types.
+    Both,
+}
+
+impl View {
+    fn is_typed(&self) -> bool {
+        *self == Self::Typed
+    }
+
+    /// Whether text, reasoning and tool calls are wanted in types.
+    pub fn has_types(self) -> bool {
+        self != Self::Raw
+    }
+
+    /// Whether the service's own words are wanted.
+    pub fn has_raw(self) -> bool {
+        self != Self::Typed
+    }
 }
 
 /// Who is asking, for services that show it.
@@ -66,6 +101,11 @@ pub struct Message {
     /// Whatever else the message has, such as `tool_calls`.
     #[serde(flatten)]
     pub others: Map<String, Value>,
+    /// What is sent back exactly as it was received, such as `reasoning_details`; see [`Done::extras`]. A message that is read has
+    /// it among the `others`.
+    #[serde(flatten, skip_deserializing)]
+    #[schemars(skip)]
+    pub extras: BTreeMap<String, Verbatim>,
 }
 
 impl Message {
@@ -75,7 +115,38 @@ impl Message {
             role: role.to_owned(),
             content: Value::String(text.into()),
             others: Map::new(),
+            extras: BTreeMap::new(),
         }
+    }
+
+    /// The assistant's turn that `reply` is, complete: services refuse a turn that lacks what they sent with it.
+    pub fn assistant(reply: &ChatReply) -> Self {
+        let mut message = Self::text("assistant", reply.text.as_str());
+        if !reply.tool_calls.is_empty() {
+            if reply.text.is_empty() {
+                message.content = Value::Null;
+            }
+            let call = |call: &ToolCall| {
+                serde_json::json!({
+                    "id": call.id,
+                    "type": "function",
+                    "function": {"name": call.name, "arguments": call.arguments},
+                })
+            };
+            let calls = reply.tool_calls.iter().map(call).collect();
+            message.others.insert("tool_calls".to_owned(), calls);
+        }
+        message.extras.clone_from(&reply.done.extras);
+        message
+    }
+
+    /// The result of a tool call.
+    pub fn tool(call_id: impl Into<String>, result: impl Into<String>) -> Self {
+        let mut message = Self::text("tool", result);
+        message
+            .others
+            .insert("tool_call_id".to_owned(), Value::String(call_id.into()));
+        message
     }
 
     /// Text from the user.
@@ -97,6 +168,7 @@ impl ChatRequest {
             messages,
             parameters: BTreeMap::new(),
             attribution: None,
+            view: View::Typed,
         })
     }
 
@@ -129,6 +201,10 @@ pub enum ChatEvent {
     Notice(Notice),
     /// The answer is complete. It is the last event; a stream that ends without it ends with an error.
     Done(Box<Done>),
+    /// The head of the service's answer, once, where its raw form was asked for.
+    Head(Box<Head>),
+    /// A piece of the service's answer as it was written, where its raw form was asked for: whole lines, of whole events.
+    Raw(Text),
     /// A kind of event that this version does not know.
     Other {
         /// Its number.
@@ -226,6 +302,11 @@ pub struct Done {
     /// What was used and billed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
+    /// What the message has beside its text and its tool calls, by its names on the wire, exactly as it came and in order:
+    /// `reasoning_details`, `annotations`, `images`, `audio`. It belongs into the conversation with the message; see
+    /// [`Message::assistant`].
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub extras: BTreeMap<String, Verbatim>,
     /// From the start of the call to the first piece of text, reasoning or tool call, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time_to_first_token_ms: Option<u64>,
@@ -272,6 +353,9 @@ pub struct ChatReply {
     /// What the caller should know.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notices: Vec<Notice>,
+    /// The answer as the service wrote it, where its raw form was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub raw: Option<String>,
     /// How the answer ended.
     pub done: Done,
 }
@@ -285,7 +369,8 @@ impl ChatReply {
             ChatEvent::ToolCall(call) => self.tool_calls.push(call),
             ChatEvent::Notice(notice) => self.notices.push(notice),
             ChatEvent::Done(done) => self.done = *done,
-            ChatEvent::KeepAlive(_) | ChatEvent::Other { .. } => {}
+            ChatEvent::Raw(piece) => self.raw.get_or_insert_default().push_str(&piece),
+            ChatEvent::Head(_) | ChatEvent::KeepAlive(_) | ChatEvent::Other { .. } => {}
         }
     }
 }
@@ -330,6 +415,8 @@ impl From<ChatEvent> for RawEvent {
             ChatEvent::ToolCall(call) => json(RawEventKind::TOOL_CALL, &call),
             ChatEvent::Notice(notice) => json(RawEventKind::NOTICE, &notice),
             ChatEvent::Done(done) => json(RawEventKind::DONE, &done),
+            ChatEvent::Head(head) => json(RawEventKind::HEAD, &head),
+            ChatEvent::Raw(piece) => raw(RawEventKind::RAW, piece, Text::default()),
             ChatEvent::Other { kind, text, json } => raw(RawEventKind::from_number(kind), text, json),
         }
     }
@@ -354,6 +441,8 @@ impl TryFrom<RawEvent> for ChatEvent {
             RawEventKind::TOOL_CALL => Self::ToolCall(read(raw.kind, &raw.json)?),
             RawEventKind::NOTICE => Self::Notice(read(raw.kind, &raw.json)?),
             RawEventKind::DONE => Self::Done(read(raw.kind, &raw.json)?),
+            RawEventKind::HEAD => Self::Head(read(raw.kind, &raw.json)?),
+            RawEventKind::RAW => Self::Raw(raw.text),
             other => Self::Other {
                 kind: other.number(),
                 text: raw.text,

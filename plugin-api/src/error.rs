@@ -66,12 +66,40 @@ pub struct Details {
     /// The answer's text up to the point where it broke off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partial_text: Option<String>,
+    /// The service's own answer, where the raw form of answers was asked for and there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Box<ServiceAnswer>>,
+    /// Whether the raw form of the stream has told this error already, in the service's own words.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_told: bool,
     /// Every attempt that the call made, oldest first; empty where the first was the only one and had no answer to tell of.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Attempt>,
     /// Every problem of a document, for errors of configuration.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Problem>,
+}
+
+/// A service's answer that is an error, as it was written; a key that it repeats is taken out.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default)]
+pub struct ServiceAnswer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers that concern whoever asked, in order; names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body, at most 64 KiB.
+    pub body: String,
+}
+
+impl fmt::Debug for ServiceAnswer {
+    /// The body may repeat a prompt: its length only.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServiceAnswer")
+            .field("status", &self.status)
+            .field("body_bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
 }
 
 /// One problem of a document.
@@ -183,6 +211,7 @@ impl fmt::Debug for Details {
             .field("provider", &self.provider)
             .field("generation_id", &self.generation_id)
             .field("partial_text_bytes", &self.partial_text.as_ref().map(String::len))
+            .field("answer", &self.answer)
             .field("attempts", &self.attempts)
             .field("problems", &self.problems)
             .finish()

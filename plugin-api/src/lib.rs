@@ -37,6 +37,10 @@ mod services;
 mod chat;
 mod error;
 mod explain;
+mod http;
+mod catalogue;
+mod account;
+mod embedding;
 mod provider;
 mod plugin;
 #[doc(hidden)]
@@ -47,16 +51,20 @@ pub mod loader;
 #[cfg(feature = "runtime")]
 pub mod runtime;
 
-pub use abi::{Host, Payload, Text};
+pub use abi::{Blob, Host, Payload, Text};
+pub use account::{Account, CreditStatus, Credits, CreditsRequest};
+pub use catalogue::{Model, ModelList, ModelsRequest};
 pub use chat::{
     Attempt, Attribution, ChatEvent, ChatReply, ChatRequest, Done, EventStream, Events, Message, Notice, ToolCall,
-    Usage,
+    Usage, Verbatim, View,
 };
-pub use error::{Details, Error, ErrorKind, Problem};
+pub use embedding::{EmbedRequest, Embeddings};
+pub use error::{Details, Error, ErrorKind, Problem, ServiceAnswer};
 pub use explain::{Explanation, Fault};
+pub use http::{Head, HttpAnswer, HttpRequest};
 pub use manifest::{Manifest, Role, ServiceError, Variable};
 pub use plugin::{Plugin, PluginModule};
-pub use provider::{Account, Config, DiagnoseRequest, Finding, FindingStatus, Provider, TierModel, method};
+pub use provider::{Config, DiagnoseRequest, Finding, FindingStatus, Provider, TierModel, method};
 pub use services::{BoxFuture, HostServices, Level, LogOnly};
 
 /// The version of this crate; its major version is the version of the ABI.
@@ -91,6 +99,13 @@ mod schemas {
         is_published::<crate::Done>("done-event");
         is_published::<crate::Finding>("finding");
         is_published::<crate::Account>("account");
+        is_published::<crate::Credits>("credits");
+        is_published::<crate::ModelList>("model-list");
+        is_published::<crate::EmbedRequest>("embed-request");
+        is_published::<crate::Embeddings>("embeddings");
+        is_published::<crate::HttpRequest>("http-request");
+        is_published::<crate::HttpAnswer>("http-answer");
+        is_published::<crate::Head>("head-event");
         is_published::<crate::Details>("error-details");
     }
 }

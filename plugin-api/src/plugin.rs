@@ -7,10 +7,14 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::abi::{Instance, Module, Payload, module_of};
+use crate::account::{Account, Credits, CreditsRequest};
+use crate::catalogue::{ModelList, ModelsRequest};
 use crate::chat::{ChatReply, ChatRequest, EventStream};
+use crate::embedding::{EmbedRequest, Embeddings};
 use crate::error::{Error, ErrorKind, Problem};
+use crate::http::{HttpAnswer, HttpRequest};
 use crate::manifest::Manifest;
-use crate::provider::{Account, Config, DiagnoseRequest, Finding, Provider, TierModel, method};
+use crate::provider::{Config, DiagnoseRequest, Finding, Provider, TierModel, method};
 use crate::services::HostServices;
 
 /// A plugin's code and what it says of itself. It makes [`Plugin`]s.
@@ -122,6 +126,45 @@ impl Plugin {
             .call(method::ACCOUNT, Payload::from_json("null".to_owned()))
             .await?
             .read()
+    }
+
+    /// Sends any request to the service behind the plugin and returns its answer as it was written. Dropping the future cancels it.
+    ///
+    /// - Errors: an answer with another status than success is one, and stands in `details.answer`.
+    pub fn raw(&self, request: HttpRequest) -> impl Future<Output = Result<HttpAnswer, Error>> + Send + use<> {
+        let answer = request
+            .into_payload()
+            .map(|payload| self.instance.call(method::RAW, payload));
+        async move { HttpAnswer::from_payload(answer?.await?) }
+    }
+
+    /// The same for an answer that is an event stream: `Head`, then `Raw` as it arrives, then `Done`. Signs of life and notices may
+    /// come before the head. Dropping the stream cancels the request.
+    ///
+    /// - Errors: what fails before anything has arrived comes from the future, what fails later from the stream.
+    pub fn raw_stream(&self, request: HttpRequest) -> impl Future<Output = Result<EventStream, Error>> + Send + use<> {
+        let opening = request
+            .into_payload()
+            .map(|payload| self.instance.open(method::RAW, payload));
+        async move { Ok(EventStream::new(opening?.await?).until_done()) }
+    }
+
+    /// The models of the service.
+    pub async fn models(&self, request: ModelsRequest) -> Result<ModelList, Error> {
+        self.instance.call(method::MODELS, Payload::of(&request)?).await?.read()
+    }
+
+    /// What is left to spend.
+    pub async fn credits(&self, request: CreditsRequest) -> Result<Credits, Error> {
+        self.instance
+            .call(method::CREDITS, Payload::of(&request)?)
+            .await?
+            .read()
+    }
+
+    /// Turns texts into vectors.
+    pub async fn embed(&self, request: &EmbedRequest) -> Result<Embeddings, Error> {
+        Embeddings::from_payload(&self.instance.call(method::EMBED, Payload::of(request)?).await?)
     }
 
     /// Calls any method by name.

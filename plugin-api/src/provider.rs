@@ -7,8 +7,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::abi::{Host, Payload};
+use crate::account::{Account, Credits, CreditsRequest};
+use crate::catalogue::{ModelList, ModelsRequest};
 use crate::chat::{ChatReply, ChatRequest, EventStream};
+use crate::embedding::{EmbedRequest, Embeddings};
 use crate::error::{Error, ErrorKind, Problem};
+use crate::http::{HttpAnswer, HttpRequest};
 
 /// The names of the methods of this version, as they cross the boundary.
 pub mod method {
@@ -26,6 +30,14 @@ pub mod method {
     pub const DIAGNOSE: &str = "diagnose";
     /// [`super::Provider::account`].
     pub const ACCOUNT: &str = "account";
+    /// [`super::Provider::raw`] and [`super::Provider::raw_stream`].
+    pub const RAW: &str = "raw";
+    /// [`super::Provider::models`].
+    pub const MODELS: &str = "models";
+    /// [`super::Provider::credits`].
+    pub const CREDITS: &str = "credits";
+    /// [`super::Provider::embed`].
+    pub const EMBED: &str = "embed";
 }
 
 /// A plugin. Implement it and write `export_plugin!(TheType);`.
@@ -85,6 +97,37 @@ pub trait Provider: Send + Sync + Sized + 'static {
     /// - Errors: `auth` if the key is refused.
     fn account(&self) -> impl Future<Output = Result<Account, Error>> + Send {
         future::ready(Err(Error::unsupported(method::ACCOUNT)))
+    }
+
+    /// Sends any request to the service, with the key and the failure policy, and returns its answer as it was written.
+    ///
+    /// - In: a model may be named by its tier, `TEXT_SMALL` or `tier/small`; what the request leaves out, the options fill.
+    /// - Errors: an answer with another status than success is one, and stands in `details.answer`.
+    fn raw(&self, _request: HttpRequest) -> impl Future<Output = Result<HttpAnswer, Error>> + Send {
+        future::ready(Err(Error::unsupported(method::RAW)))
+    }
+
+    /// The same for an answer that is an event stream: `Head`, then `Raw` as it arrives, then `Done`. A sign of life may come before
+    /// the head.
+    ///
+    /// - Errors: as those of [`Self::raw`], where they are known before anything has arrived; else from the stream.
+    fn raw_stream(&self, _request: HttpRequest) -> impl Future<Output = Result<EventStream, Error>> + Send {
+        future::ready(Err(Error::unsupported(method::RAW)))
+    }
+
+    /// Lists the models of the service. The plugin keeps the list for a while, and gives an old one where there is no newer.
+    fn models(&self, _request: ModelsRequest) -> impl Future<Output = Result<ModelList, Error>> + Send {
+        future::ready(Err(Error::unsupported(method::MODELS)))
+    }
+
+    /// Says what is left to spend. The plugin keeps the answer for a while, and takes off what is billed meanwhile.
+    fn credits(&self, _request: CreditsRequest) -> impl Future<Output = Result<Credits, Error>> + Send {
+        future::ready(Err(Error::unsupported(method::CREDITS)))
+    }
+
+    /// Turns texts into vectors.
+    fn embed(&self, _request: EmbedRequest) -> impl Future<Output = Result<Embeddings, Error>> + Send {
+        future::ready(Err(Error::unsupported(method::EMBED)))
     }
 
     /// Answers any other method.
@@ -187,39 +230,6 @@ pub enum FindingStatus {
     Skipped,
 }
 
-/// What a service says about a key and its credit. Absent means unknown, never zero. Amounts are US dollars, as decimal texts.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(default)]
-pub struct Account {
-    /// The key's name at the service; the service may shorten the key itself for it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub label: Option<String>,
-    /// What the key may spend in all.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub limit_usd: Option<String>,
-    /// What is left of it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub remaining_usd: Option<String>,
-    /// When the limit begins anew, in the service's word: `daily`, `weekly`, `monthly`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub limit_reset: Option<String>,
-    /// What the key has spent since it was made.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub usage_usd: Option<String>,
-    /// What the key has spent today.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub usage_today_usd: Option<String>,
-    /// What the account has left, where the key may ask.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub balance_usd: Option<String>,
-    /// Whether nothing was ever paid for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub is_free_tier: Option<bool>,
-    /// When the key ends, as the service writes it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub expires_at: Option<String>,
-}
-
 /// Finds the method of `provider` that a raw call means.
 pub(crate) async fn dispatch_call<P: Provider>(provider: &P, method: &str, payload: Payload) -> Result<Payload, Error> {
     match method {
@@ -238,6 +248,13 @@ pub(crate) async fn dispatch_call<P: Provider>(provider: &P, method: &str, paylo
             json_alone(method, &payload)?;
             Payload::of(&provider.account().await?)
         }
+        method::RAW => provider.raw(HttpRequest::from_payload(payload)?).await?.into_payload(),
+        method::MODELS => Payload::of(&provider.models(json_alone(method, &payload)?.read()?).await?),
+        method::CREDITS => Payload::of(&provider.credits(json_alone(method, &payload)?.read()?).await?),
+        method::EMBED => {
+            let embeddings = provider.embed(json_alone(method, &payload)?.read()?).await?;
+            embeddings.into_payload()
+        }
         other => provider.call(other, payload).await,
     }
 }
@@ -250,6 +267,7 @@ pub(crate) async fn dispatch_open<P: Provider>(
 ) -> Result<EventStream, Error> {
     match method {
         method::STREAM => provider.stream(json_alone(method, &payload)?.read()?).await,
+        method::RAW => provider.raw_stream(HttpRequest::from_payload(payload)?).await,
         other => provider.open(other, payload).await,
     }
 }

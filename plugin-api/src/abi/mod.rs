@@ -22,7 +22,7 @@ mod visit;
 pub mod export;
 
 pub use self::serve::module_of;
-pub use self::types::{ErrorKind, Payload, RawEvent, RawEventKind, Text};
+pub use self::types::{Blob, ErrorKind, Payload, RawEvent, RawEventKind, Text};
 pub use self::visit::{Host, Incoming, Instance, Module};
 
 #[cfg(feature = "loader")]

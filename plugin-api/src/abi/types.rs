@@ -81,6 +81,44 @@ impl<'de> Deserialize<'de> for Text {
     }
 }
 
+/// Bytes that may have been allocated by the other side; they read as a `&[u8]`, without a copy.
+#[repr(transparent)]
+#[derive(StableAbi, Clone, PartialEq, Eq, Default)]
+pub struct Blob(RVec<u8>);
+
+impl Deref for Blob {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.0.as_slice()
+    }
+}
+
+impl AsRef<[u8]> for Blob {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_slice()
+    }
+}
+
+impl From<Vec<u8>> for Blob {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(RVec::from(bytes))
+    }
+}
+
+impl From<&[u8]> for Blob {
+    fn from(bytes: &[u8]) -> Self {
+        Self(RVec::from(bytes))
+    }
+}
+
+impl fmt::Debug for Blob {
+    /// The size only: what travels here is somebody's conversation.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Blob({} bytes)", self.len())
+    }
+}
+
 /// A request or an answer: JSON, and the bytes that it refers to as `{"$blob": INDEX}`.
 ///
 /// Blobs carry images and audio without base64 and without a copy.
@@ -127,6 +165,17 @@ impl Payload {
     /// The blobs, in place and in order.
     pub fn blobs(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         self.blobs.iter().map(RVec::as_slice)
+    }
+
+    /// Adds a blob that is one already.
+    pub(crate) fn and_blob(mut self, blob: Blob) -> Self {
+        self.blobs.push(blob.0);
+        self
+    }
+
+    /// The blobs, out of the payload and in order.
+    pub fn into_blobs(self) -> impl Iterator<Item = Blob> {
+        self.blobs.into_iter().map(Blob)
     }
 
     /// Reads the JSON as a `T`, borrowing from this payload.
@@ -276,6 +325,10 @@ kinds! {
         NOTICE = 5 "notice",
         /// The end of a complete answer: `json`.
         DONE = 6 "done",
+        /// The head of the service's answer, where its raw form was asked for: `json`.
+        HEAD = 7 "head",
+        /// A piece of the service's answer as it was written, where its raw form was asked for: `text`.
+        RAW = 8 "raw",
     }
 }
 

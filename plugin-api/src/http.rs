@@ -1,0 +1,197 @@
+//! Any request to a plugin's service, and its answer as the service wrote it: the raw view.
+//!
+//! For hosts that speak the service's own protocol, such as a gateway. The plugin adds the key, the address and its failure
+//! policy; the bytes pass both ways without being read into types. A body crosses as a blob, without base64 and without a copy.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::abi::{Blob, Payload};
+use crate::chat::{Done, Notice};
+use crate::error::{Error, ErrorKind};
+
+/// A request to the service behind a plugin.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct HttpRequest {
+    /// `GET`, `POST`, …
+    pub method: String,
+    /// Where, below the service's address: `/chat/completions`, with a query if there is one.
+    pub path: String,
+    /// The caller's headers, in order. The plugin passes on those that mean something to its service; the caller's own credentials
+    /// do not belong here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<(String, String)>,
+    /// The body. Crosses as a blob beside the JSON.
+    #[serde(skip)]
+    pub body: Option<Blob>,
+}
+
+/// The first line and the headers of a service's answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Head {
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers that concern whoever asked, in order; names in lower case.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<(String, String)>,
+}
+
+/// A service's answer as it was written, and what the plugin knows about it.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct HttpAnswer {
+    /// Its first line and headers.
+    pub head: Head,
+    /// Its body, byte for byte. Crosses as a blob beside the JSON.
+    #[serde(skip)]
+    pub body: Blob,
+    /// What the caller should know.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<Notice>,
+    /// How it came about; only `duration_ms` is known of answers that no model gave.
+    pub done: Done,
+}
+
+impl Head {
+    /// The value of the first header of this name; names are compared without regard to case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        header(&self.headers, name)
+    }
+}
+
+impl HttpRequest {
+    /// A request without headers and body.
+    pub fn new(method: &str, path: impl Into<String>) -> Self {
+        Self {
+            method: method.to_owned(),
+            path: path.into(),
+            ..Self::default()
+        }
+    }
+
+    /// A `POST` of JSON.
+    pub fn post(path: impl Into<String>, json: impl Into<Vec<u8>>) -> Self {
+        Self {
+            headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+            body: Some(json.into().into()),
+            ..Self::new("POST", path)
+        }
+    }
+
+    /// The value of the first header of this name; names are compared without regard to case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        header(&self.headers, name)
+    }
+
+    pub(crate) fn into_payload(self) -> Result<Payload, Error> {
+        let payload = Payload::of(&self)?;
+        Ok(match self.body {
+            Some(body) => payload.and_blob(body),
+            None => payload,
+        })
+    }
+
+    pub(crate) fn from_payload(payload: Payload) -> Result<Self, Error> {
+        let mut request: Self = payload.read()?;
+        let mut blobs = payload.into_blobs();
+        request.body = blobs.next();
+        if blobs.next().is_some() {
+            return Err(Error::new(
+                ErrorKind::INVALID_REQUEST,
+                "a raw request has one body at most",
+            ));
+        }
+        Ok(request)
+    }
+}
+
+impl HttpAnswer {
+    pub(crate) fn into_payload(self) -> Result<Payload, Error> {
+        Ok(Payload::of(&self)?.and_blob(self.body))
+    }
+
+    pub(crate) fn from_payload(payload: Payload) -> Result<Self, Error> {
+        let mut answer: Self = payload.read()?;
+        answer.body = payload.into_blobs().next().unwrap_or_default();
+        Ok(answer)
+    }
+}
+
+fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    let found = headers.iter().find(|(present, _)| present.eq_ignore_ascii_case(name))?;
+    Some(&found.1)
+}
+
+// Bodies, queries and header values may be anybody's business: names and sizes only.
+impl fmt::Debug for HttpRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpRequest")
+            .field("method", &self.method)
+            .field("path", &self.path.split('?').next().unwrap_or_default())
+            .field(
+                "headers",
+                &self.headers.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+            )
+            .field("body", &self.body)
+            .finish()
+    }
+}
+
+impl fmt::Debug for HttpAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpAnswer")
+            .field("status", &self.head.status)
+            .field("body", &self.body)
+            .field("notices", &self.notices)
+            .field("done", &self.done)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_and_an_answer_cross_with_their_bytes() {
+        let mut request = HttpRequest::post("/audio/speech?x=1", vec![0xff, 0, b'"']);
+        request.headers.push(("X-Title".to_owned(), "me".to_owned()));
+        let crossed =
+            HttpRequest::from_payload(request.clone().into_payload().expect("it is JSON")).expect("it is one");
+        assert_eq!(crossed, request);
+        assert_eq!(crossed.header("x-title"), Some("me"));
+
+        let without = HttpRequest::new("GET", "/models");
+        let crossed =
+            HttpRequest::from_payload(without.clone().into_payload().expect("it is JSON")).expect("it is one");
+        assert_eq!((crossed.body.is_none(), crossed), (true, without));
+
+        let answer = HttpAnswer {
+            head: Head {
+                status: 200,
+                headers: vec![("content-type".to_owned(), "audio/mpeg".to_owned())],
+            },
+            body: vec![0xff, 0xfb].into(),
+            ..HttpAnswer::default()
+        };
+        let crossed = HttpAnswer::from_payload(answer.clone().into_payload().expect("it is JSON"));
+        assert_eq!(crossed.expect("it is one"), answer);
+    }
+
+    #[test]
+    fn neither_a_query_nor_a_body_nor_a_header_is_printed() {
+        let mut request = HttpRequest::post("/generation?id=private", b"private".to_vec());
+        request.headers.push(("x-session-id".to_owned(), "private".to_owned()));
+        let answer = HttpAnswer {
+            body: b"private".to_vec().into(),
+            ..HttpAnswer::default()
+        };
+        let printed = format!("{request:?} {answer:?}");
+        assert!(!printed.contains("private"), "{printed}");
+        assert!(
+            printed.contains("/generation") && printed.contains("Blob(7 bytes)"),
+            "{printed}"
+        );
+    }
+}
