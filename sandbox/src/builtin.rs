@@ -14,7 +14,7 @@ use crate::{
 /// Each built-in id after `sandbox/`, with what it does and its script.
 type Row = (&'static str, &'static str, fn() -> Script);
 
-const ROWS: [Row; 26] = [
+const ROWS: [Row; 27] = [
     ("echo", "Repeats your last message.", || Script {
         echo: true,
         ..Script::default()
@@ -101,6 +101,11 @@ const ROWS: [Row; 26] = [
         reasoning: Some(REASONING.to_owned()),
         ..script_of_an_answer()
     }),
+    (
+        "everything",
+        "Answers with reasoning of several kinds, an image, audio, a citation and an unknown member.",
+        everything,
+    ),
     ("tools", "Calls your first tool, then answers about its result.", || {
         Script {
             tool_calls: vec![ScriptedCall::default()],
@@ -151,6 +156,37 @@ const REASONING: &str = "The user asks something. This is the sandbox, so there 
 
 fn script_of_an_answer() -> Script {
     Script::words(24)
+}
+
+/// All that an answer may hold, so that whoever passes it on can be seen to lose nothing.
+fn everything() -> Script {
+    Script {
+        reasoning_details: vec![
+            json!({"type": "reasoning.summary", "summary": "Nothing to think about.", "id": null, "index": 0}),
+            json!({
+                "type": "reasoning.text", "text": REASONING, "signature": "c2FuZGJveA==", "format": "anthropic-claude-v1",
+                "index": 1,
+            }),
+            json!({
+                "type": "reasoning.encrypted", "data": "c2FuZGJveA==", "format": "openai-responses-v1",
+                "id": "rs_sandbox", "index": 2,
+            }),
+        ],
+        images: vec![json!({"type": "image_url", "image_url": {"url": "data:image/gif;base64,R0lGODlhAQABAAAAADs="}})],
+        audio: Some(object(json!({
+            "id": "audio_sandbox", "data": "c2FuZGJveCBzYW5kYm94", "transcript": "This is the sandbox.",
+            "expires_at": 1_767_229_200,
+        }))),
+        annotations: vec![json!({
+            "type": "url_citation",
+            "url_citation": {
+                "url": "https://example.com/", "title": "Example", "content": "An example.", "start_index": 0,
+                "end_index": 4,
+            },
+        })],
+        extra: object(json!({"sandbox_member": {"nested": [1, null, "ü"]}})),
+        ..script_of_an_answer()
+    }
 }
 
 fn overloaded() -> Failure {

@@ -31,8 +31,18 @@ pub(crate) struct Facts {
     pub(crate) parameters: &'static [&'static str],
     pub(crate) inputs: &'static [&'static str],
     pub(crate) tokenizer: &'static str,
-    /// Length of its vectors; 0 for a model that chats.
+    pub(crate) kind: Kind,
+    /// Length of its vectors; 0 for a model that makes none.
     pub(crate) dimensions: usize,
+}
+
+/// What a model is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Chat,
+    Embeddings,
+    Rerank,
+    Speech,
 }
 
 /// One id that can be asked for.
@@ -43,10 +53,42 @@ pub(crate) struct Model {
     pub(crate) facts: &'static Facts,
     /// What stands in the catalogue about a scripted id.
     pub(crate) description: Option<String>,
+    /// US dollars for one token of the prompt and of the answer, where a test set them.
+    pub(crate) own_prices_usd: Option<(String, String)>,
 }
 
 const VARIANTS: [&str; 8] = [
     "free", "nitro", "floor", "online", "thinking", "exacto", "extended", "batch",
+];
+
+/// Which models `GET /models?category=…` lists; made up, as the places in the real ranking move every day.
+pub(crate) const CATEGORIES: [(&str, &[&str]); 12] = [
+    (
+        "programming",
+        &[
+            "anthropic/claude-sonnet-4.5",
+            "openai/gpt-5",
+            "qwen/qwen3-coder",
+            "x-ai/grok-4",
+        ],
+    ),
+    (
+        "roleplay",
+        &["deepseek/deepseek-chat", "meta-llama/llama-3.3-70b-instruct"],
+    ),
+    ("marketing", &["openai/gpt-4o-mini", "google/gemini-2.5-flash"]),
+    ("marketing/seo", &["google/gemini-2.5-flash"]),
+    ("technology", &["openai/gpt-5", "google/gemini-2.5-pro"]),
+    ("science", &["openai/gpt-5", "deepseek/deepseek-r1"]),
+    (
+        "translation",
+        &["google/gemini-2.5-flash", "mistralai/mistral-small-3.2-24b-instruct"],
+    ),
+    ("legal", &["anthropic/claude-opus-4.1"]),
+    ("finance", &["openai/gpt-5-mini"]),
+    ("health", &["google/gemini-2.5-pro"]),
+    ("trivia", &["openai/gpt-4o-mini"]),
+    ("academia", &["anthropic/claude-opus-4.1", "google/gemini-2.5-pro"]),
 ];
 
 /// Ids that stand for another model, with the strategy that routing then reports.
@@ -82,7 +124,7 @@ const fn provider(
 }
 
 /// The providers, with made-up but constant speeds.
-pub(crate) const PROVIDERS: [Provider; 16] = [
+pub(crate) const PROVIDERS: [Provider; 17] = [
     provider("anthropic", "Anthropic", "unknown", false, 1.2, 60.0),
     provider("amazon-bedrock", "Amazon Bedrock", "unknown", true, 1.6, 55.0),
     provider("google-vertex", "Google", "unknown", true, 0.9, 90.0),
@@ -98,6 +140,7 @@ pub(crate) const PROVIDERS: [Provider; 16] = [
     provider("mistral", "Mistral", "unknown", false, 0.3, 120.0),
     provider("xai", "xAI", "unknown", true, 0.9, 70.0),
     provider("alibaba", "Alibaba", "unknown", false, 1.1, 60.0),
+    provider("cohere", "Cohere", "unknown", true, 0.3, 100.0),
     provider("sandbox", "Sandbox", "unknown", true, 0.0, 1000.0),
 ];
 
@@ -179,7 +222,10 @@ const GPT: &[&str] = &["openai", "azure"];
 const GEMINI: &[&str] = &["google-vertex", "google-ai-studio"];
 const OPEN: &[&str] = &["deepinfra", "together", "groq", "fireworks", "novita"];
 
-/// What every scripted id has in common.
+/// Length of the vectors of a scripted id.
+const SCRIPTED_DIMENSIONS: usize = 256;
+
+/// What every scripted id has in common. It is asked for anything, so that any endpoint can be made to fail.
 static SCRIPTED: Facts = Facts {
     id: "sandbox/scripted",
     name: "Sandbox",
@@ -191,16 +237,18 @@ static SCRIPTED: Facts = Facts {
     parameters: EVERYTHING,
     inputs: SENSES,
     tokenizer: "Other",
-    dimensions: 0,
+    kind: Kind::Chat,
+    dimensions: SCRIPTED_DIMENSIONS,
 };
 
 macro_rules! facts {
     ($($id:literal $name:literal $context:literal $output:literal $prompt:literal $completion:literal
-       $providers:ident $parameters:ident $inputs:ident $tokenizer:literal $dimensions:literal;)*) => {
+       $providers:ident $parameters:ident $inputs:ident $tokenizer:literal $kind:ident
+       $dimensions:literal;)*) => {
         &[$(Facts {
             id: $id, name: $name, context_tokens: $context, max_output_tokens: $output, prompt_usd: $prompt,
             completion_usd: $completion, providers: $providers, parameters: $parameters, inputs: $inputs,
-            tokenizer: $tokenizer, dimensions: $dimensions,
+            tokenizer: $tokenizer, kind: Kind::$kind, dimensions: $dimensions,
         }),*]
     };
 }
@@ -209,31 +257,34 @@ const DEEPSEEK: &[&str] = &["deepseek", "deepinfra", "novita", "fireworks", "tog
 const MISTRAL: &[&str] = &["mistral", "deepinfra", "together"];
 const XAI: &[&str] = &["xai"];
 const QWEN: &[&str] = &["alibaba", "deepinfra", "together", "fireworks"];
+const COHERE: &[&str] = &["cohere"];
 const DEEPINFRA: &[&str] = &["deepinfra"];
 
 // Source: the public catalogue; prices move, and nothing depends on their being of today.
 static MODELS: &[Facts] = facts! {
-    "anthropic/claude-haiku-4.5" "Anthropic: Claude Haiku 4.5" 200_000 64_000 "0.000001" "0.000005" CLAUDE REASONS SEES "Claude" 0;
-    "anthropic/claude-sonnet-4.5" "Anthropic: Claude Sonnet 4.5" 1_000_000 64_000 "0.000003" "0.000015" CLAUDE REASONS SEES "Claude" 0;
-    "anthropic/claude-opus-4" "Anthropic: Claude Opus 4" 200_000 32_000 "0.000015" "0.000075" CLAUDE REASONS SEES "Claude" 0;
-    "anthropic/claude-opus-4.1" "Anthropic: Claude Opus 4.1" 200_000 32_000 "0.000015" "0.000075" CLAUDE REASONS SEES "Claude" 0;
-    "openai/gpt-4o" "OpenAI: GPT-4o" 128_000 16_384 "0.0000025" "0.00001" GPT TOOLS SEES "GPT" 0;
-    "openai/gpt-4o-mini" "OpenAI: GPT-4o-mini" 128_000 16_384 "0.00000015" "0.0000006" GPT TOOLS SEES "GPT" 0;
-    "openai/gpt-4.1" "OpenAI: GPT-4.1" 1_047_576 32_768 "0.000002" "0.000008" GPT TOOLS SEES "GPT" 0;
-    "openai/gpt-5" "OpenAI: GPT-5" 400_000 128_000 "0.00000125" "0.00001" GPT REASONS SEES "GPT" 0;
-    "openai/gpt-5-mini" "OpenAI: GPT-5 Mini" 400_000 128_000 "0.00000025" "0.000002" GPT REASONS SEES "GPT" 0;
-    "google/gemini-2.5-flash" "Google: Gemini 2.5 Flash" 1_048_576 65_535 "0.0000003" "0.0000025" GEMINI REASONS SENSES "Gemini" 0;
-    "google/gemini-2.5-pro" "Google: Gemini 2.5 Pro" 1_048_576 65_536 "0.00000125" "0.00001" GEMINI REASONS SENSES "Gemini" 0;
-    "meta-llama/llama-3.3-70b-instruct" "Meta: Llama 3.3 70B Instruct" 131_072 16_384 "0.00000013" "0.00000038" OPEN TOOLS READS "Llama3" 0;
-    "meta-llama/llama-3.3-70b-instruct:free" "Meta: Llama 3.3 70B Instruct (free)" 65_536 16_384 "0" "0" OPEN TOOLS READS "Llama3" 0;
-    "deepseek/deepseek-chat" "DeepSeek: DeepSeek V3" 163_840 163_840 "0.0000003" "0.0000012" DEEPSEEK TOOLS READS "DeepSeek" 0;
-    "deepseek/deepseek-r1" "DeepSeek: R1" 163_840 163_840 "0.0000007" "0.0000024" DEEPSEEK REASONS READS "DeepSeek" 0;
-    "mistralai/mistral-small-3.2-24b-instruct" "Mistral: Mistral Small 3.2 24B" 131_072 131_072 "0.00000006" "0.00000018" MISTRAL TOOLS SEES "Mistral" 0;
-    "x-ai/grok-4" "xAI: Grok 4" 256_000 256_000 "0.000003" "0.000015" XAI REASONS SEES "Grok" 0;
-    "qwen/qwen3-coder" "Qwen: Qwen3 Coder 480B A35B" 262_144 262_144 "0.00000022" "0.00000095" QWEN TOOLS READS "Qwen3" 0;
-    "google/gemma-3-4b-it" "Google: Gemma 3 4B" 131_072 8_192 "0.00000002" "0.00000004" DEEPINFRA PLAIN SEES "Gemini" 0;
-    "openai/text-embedding-3-small" "OpenAI: Text Embedding 3 Small" 8_192 0 "0.00000002" "0" GPT PLAIN READS "GPT" 1_536;
-    "openai/text-embedding-3-large" "OpenAI: Text Embedding 3 Large" 8_192 0 "0.00000013" "0" GPT PLAIN READS "GPT" 3_072;
+    "anthropic/claude-haiku-4.5" "Anthropic: Claude Haiku 4.5" 200_000 64_000 "0.000001" "0.000005" CLAUDE REASONS SEES "Claude" Chat 0;
+    "anthropic/claude-sonnet-4.5" "Anthropic: Claude Sonnet 4.5" 1_000_000 64_000 "0.000003" "0.000015" CLAUDE REASONS SEES "Claude" Chat 0;
+    "anthropic/claude-opus-4" "Anthropic: Claude Opus 4" 200_000 32_000 "0.000015" "0.000075" CLAUDE REASONS SEES "Claude" Chat 0;
+    "anthropic/claude-opus-4.1" "Anthropic: Claude Opus 4.1" 200_000 32_000 "0.000015" "0.000075" CLAUDE REASONS SEES "Claude" Chat 0;
+    "openai/gpt-4o" "OpenAI: GPT-4o" 128_000 16_384 "0.0000025" "0.00001" GPT TOOLS SEES "GPT" Chat 0;
+    "openai/gpt-4o-mini" "OpenAI: GPT-4o-mini" 128_000 16_384 "0.00000015" "0.0000006" GPT TOOLS SEES "GPT" Chat 0;
+    "openai/gpt-4.1" "OpenAI: GPT-4.1" 1_047_576 32_768 "0.000002" "0.000008" GPT TOOLS SEES "GPT" Chat 0;
+    "openai/gpt-5" "OpenAI: GPT-5" 400_000 128_000 "0.00000125" "0.00001" GPT REASONS SEES "GPT" Chat 0;
+    "openai/gpt-5-mini" "OpenAI: GPT-5 Mini" 400_000 128_000 "0.00000025" "0.000002" GPT REASONS SEES "GPT" Chat 0;
+    "google/gemini-2.5-flash" "Google: Gemini 2.5 Flash" 1_048_576 65_535 "0.0000003" "0.0000025" GEMINI REASONS SENSES "Gemini" Chat 0;
+    "google/gemini-2.5-pro" "Google: Gemini 2.5 Pro" 1_048_576 65_536 "0.00000125" "0.00001" GEMINI REASONS SENSES "Gemini" Chat 0;
+    "meta-llama/llama-3.3-70b-instruct" "Meta: Llama 3.3 70B Instruct" 131_072 16_384 "0.00000013" "0.00000038" OPEN TOOLS READS "Llama3" Chat 0;
+    "meta-llama/llama-3.3-70b-instruct:free" "Meta: Llama 3.3 70B Instruct (free)" 65_536 16_384 "0" "0" OPEN TOOLS READS "Llama3" Chat 0;
+    "deepseek/deepseek-chat" "DeepSeek: DeepSeek V3" 163_840 163_840 "0.0000003" "0.0000012" DEEPSEEK TOOLS READS "DeepSeek" Chat 0;
+    "deepseek/deepseek-r1" "DeepSeek: R1" 163_840 163_840 "0.0000007" "0.0000024" DEEPSEEK REASONS READS "DeepSeek" Chat 0;
+    "mistralai/mistral-small-3.2-24b-instruct" "Mistral: Mistral Small 3.2 24B" 131_072 131_072 "0.00000006" "0.00000018" MISTRAL TOOLS SEES "Mistral" Chat 0;
+    "x-ai/grok-4" "xAI: Grok 4" 256_000 256_000 "0.000003" "0.000015" XAI REASONS SEES "Grok" Chat 0;
+    "qwen/qwen3-coder" "Qwen: Qwen3 Coder 480B A35B" 262_144 262_144 "0.00000022" "0.00000095" QWEN TOOLS READS "Qwen3" Chat 0;
+    "google/gemma-3-4b-it" "Google: Gemma 3 4B" 131_072 8_192 "0.00000002" "0.00000004" DEEPINFRA PLAIN SEES "Gemini" Chat 0;
+    "openai/text-embedding-3-small" "OpenAI: Text Embedding 3 Small" 8_192 0 "0.00000002" "0" GPT PLAIN READS "GPT" Embeddings 1_536;
+    "openai/text-embedding-3-large" "OpenAI: Text Embedding 3 Large" 8_192 0 "0.00000013" "0" GPT PLAIN READS "GPT" Embeddings 3_072;
+    "cohere/rerank-v3.5" "Cohere: Rerank v3.5" 4_096 0 "0.000001" "0" COHERE PLAIN READS "Cohere" Rerank 0;
+    "openai/gpt-4o-mini-tts" "OpenAI: GPT-4o-mini TTS" 2_000 0 "0.0000006" "0" GPT PLAIN READS "GPT" Speech 0;
 };
 
 /// The real models, in the order of the table; the routers among the ids are in [`ALIASES`].
@@ -242,6 +293,7 @@ pub(crate) fn models() -> impl Iterator<Item = Model> {
         id: facts.id.to_owned(),
         facts,
         description: None,
+        own_prices_usd: None,
     })
 }
 
@@ -256,6 +308,7 @@ pub(crate) fn find(id: &str) -> Option<Model> {
         id: id.to_owned(),
         facts,
         description: None,
+        own_prices_usd: None,
     })
 }
 
@@ -265,6 +318,7 @@ pub(crate) fn scripted(id: &str, description: &str) -> Model {
         id: id.to_owned(),
         facts: &SCRIPTED,
         description: Some(description.to_owned()),
+        own_prices_usd: None,
     }
 }
 
@@ -279,8 +333,9 @@ impl Model {
         self.id.ends_with(":free")
     }
 
-    pub(crate) fn embeds(&self) -> bool {
-        self.facts.dimensions > 0
+    /// Whether requests of `kind` may name it.
+    pub(crate) fn does(&self, kind: Kind) -> bool {
+        self.facts.kind == kind || self.is_scripted()
     }
 
     pub(crate) fn is_scripted(&self) -> bool {
@@ -292,7 +347,10 @@ impl Model {
     }
 
     /// US dollars for one token of the prompt and of the answer, as text.
-    pub(crate) fn prices_usd(&self) -> (&'static str, &'static str) {
+    pub(crate) fn prices_usd(&self) -> (&str, &str) {
+        if let Some((prompt, completion)) = &self.own_prices_usd {
+            return (prompt, completion);
+        }
         if self.is_free() {
             return ("0", "0");
         }
@@ -304,6 +362,28 @@ impl Model {
         slugs
             .iter()
             .filter_map(|slug| PROVIDERS.iter().find(|provider| provider.slug == *slug))
+    }
+}
+
+impl Kind {
+    /// The word for what comes out, as `architecture.output_modalities` has it.
+    pub(crate) fn output(self) -> &'static str {
+        match self {
+            Self::Chat => "text",
+            Self::Embeddings => "embeddings",
+            Self::Rerank => "rerank",
+            Self::Speech => "speech",
+        }
+    }
+
+    /// What a model of this kind is called, and where it is asked.
+    pub(crate) fn told(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Chat => ("a chat model", "/api/v1/chat/completions"),
+            Self::Embeddings => ("an embedding model", "/api/v1/embeddings"),
+            Self::Rerank => ("a rerank model", "/api/v1/rerank"),
+            Self::Speech => ("a speech model", "/api/v1/audio/speech"),
+        }
     }
 }
 
@@ -356,6 +436,13 @@ mod tests {
                 "{}",
                 model.id
             );
+        }
+    }
+
+    #[test]
+    fn every_category_names_models() {
+        for (category, ids) in CATEGORIES {
+            assert!(ids.iter().all(|id| find(id).is_some()), "{category}");
         }
     }
 

@@ -9,7 +9,6 @@ use crate::{
     failure::Failure,
     reply::cost_usd,
     request::Preferences,
-    routing::unknown_model,
     rules::{preferences_from, refuse_if_any, tokens_of},
 };
 
@@ -18,9 +17,32 @@ use crate::{
 pub(crate) struct Embed {
     pub(crate) model_id: String,
     pub(crate) routing: Preferences,
-    texts: Vec<String>,
+    inputs: Vec<Input>,
     dimensions: Option<usize>,
     base64: bool,
+}
+
+/// One thing to embed: its text, or what stands for it, and the tokens it counts for.
+#[derive(Debug)]
+struct Input {
+    text: String,
+    tokens: u64,
+}
+
+impl Input {
+    fn text(text: String) -> Self {
+        let tokens = tokens_of(&text);
+        Self { text, tokens }
+    }
+
+    /// A list of token numbers counts for as many tokens.
+    fn numbers(numbers: &[Value]) -> Self {
+        let words: Vec<String> = numbers.iter().map(Value::to_string).collect();
+        Self {
+            text: words.join(" "),
+            tokens: numbers.len() as u64,
+        }
+    }
 }
 
 /// Checks the body of a request for embeddings.
@@ -31,8 +53,8 @@ pub(crate) fn check(body: &Map<String, Value>) -> Result<Embed, Failure> {
     if model_id.is_none() {
         problems.push("model: expected text".to_owned());
     }
-    let texts = body.get("input").and_then(texts);
-    if texts.is_none() {
+    let inputs = body.get("input").and_then(inputs);
+    if inputs.is_none() {
         problems.push("input: expected text, numbers or parts, or an array of them, none empty".to_owned());
     }
     let dimensions = match body.get("dimensions") {
@@ -58,57 +80,47 @@ pub(crate) fn check(body: &Map<String, Value>) -> Result<Embed, Failure> {
     Ok(Embed {
         model_id: model_id.unwrap_or_default().to_owned(),
         routing,
-        texts: texts.unwrap_or_default(),
+        inputs: inputs.unwrap_or_default(),
         dimensions,
         base64,
     })
 }
 
-fn texts(input: &Value) -> Option<Vec<String>> {
+fn inputs(input: &Value) -> Option<Vec<Input>> {
+    let is_numbers = |items: &[Value]| !items.is_empty() && items.iter().all(Value::is_number);
     let one = |value: &Value| match value {
-        Value::String(text) if !text.is_empty() => Some(text.clone()),
-        Value::Array(numbers) if !numbers.is_empty() && numbers.iter().all(Value::is_number) => Some(value.to_string()),
+        Value::String(text) if !text.is_empty() => Some(Input::text(text.clone())),
+        Value::Array(numbers) if is_numbers(numbers) => Some(Input::numbers(numbers)),
         Value::Object(object) => object
             .get("content")
-            .filter(|parts| parts.is_array())
-            .map(Value::to_string),
+            .filter(|parts| parts.as_array().is_some_and(|parts| !parts.is_empty()))
+            .map(|parts| Input::text(parts.to_string())),
         _ => None,
     };
     match input {
         Value::Array(items) if items.is_empty() => None,
-        Value::Array(items) if items.iter().all(Value::is_number) => Some(vec![input.to_string()]),
+        Value::Array(items) if is_numbers(items) => Some(vec![Input::numbers(items)]),
         Value::Array(items) => items.iter().map(one).collect(),
         Value::Object(_) => None,
-        single => one(single).map(|text| vec![text]),
+        single => one(single).map(|input| vec![input]),
     }
 }
 
 /// The body of the reply.
 ///
-/// - Errors: 400 for an unknown model, for one that does not embed, or for more dimensions than it has.
-pub(crate) fn body_from(embed: &Embed, model: Option<&Model>, id: &str, provider: &str) -> Result<Value, Failure> {
-    let requested = [embed.model_id.clone()];
-    let model = model.ok_or_else(|| unknown_model(&embed.model_id, &requested))?;
-    if !model.embeds() {
-        let message = format!(
-            "{} is not an embedding model; use /api/v1/chat/completions",
-            embed.model_id
-        );
-        return Err(Failure::status(400)
-            .message(message)
-            .availability("wrong_endpoint", false, &requested));
-    }
+/// - Errors: 400 for more dimensions than the model has.
+pub(crate) fn body_from(embed: &Embed, model: &Model, id: &str, provider: &str) -> Result<Value, Failure> {
     let most = model.facts.dimensions;
     let dimensions = embed.dimensions.unwrap_or(most);
     if dimensions > most {
         return Err(Failure::status(400).message(format!("dimensions: expected at most {most} for {}", model.id)));
     }
     let data: Vec<Value> = embed
-        .texts
+        .inputs
         .iter()
         .enumerate()
-        .map(|(index, text)| {
-            let vector = vector_of(text, dimensions);
+        .map(|(index, input)| {
+            let vector = vector_of(&input.text, dimensions);
             let embedding = if embed.base64 {
                 json!(base64_of(&vector))
             } else {
@@ -117,7 +129,7 @@ pub(crate) fn body_from(embed: &Embed, model: Option<&Model>, id: &str, provider
             json!({"object": "embedding", "index": index, "embedding": embedding})
         })
         .collect();
-    let tokens: u64 = embed.texts.iter().map(|text| tokens_of(text)).sum();
+    let tokens: u64 = embed.inputs.iter().map(|input| input.tokens).sum();
     let cost = cost_usd(tokens, model.prices_usd().0);
     Ok(json!({
         "id": id,
@@ -173,11 +185,63 @@ fn base64_of(vector: &[f32]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalogue::find;
+    use crate::{
+        catalogue::{Kind, find},
+        routing::model_for,
+    };
 
     fn reply(body: Value) -> Result<Value, Failure> {
         let embed = check(body.as_object().expect("an object"))?;
-        body_from(&embed, find(&embed.model_id).as_ref(), "gen-sandbox-000001", "Sandbox")
+        let model = model_for(Kind::Embeddings, &embed.model_id, find(&embed.model_id))?;
+        body_from(&embed, &model, "gen-sandbox-000001", "Sandbox")
+    }
+
+    /// The numbers in a text that [`base64_of`] made.
+    fn numbers_from(text: &str) -> Vec<f32> {
+        const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let mut bytes = Vec::new();
+        let (mut bits, mut n_bits) = (0_u32, 0);
+        for sign in text.chars().filter_map(|sign| ALPHABET.find(sign)) {
+            bits = bits << 6 | u32::try_from(sign).expect("below 64");
+            n_bits += 6;
+            if n_bits >= 8 {
+                n_bits -= 8;
+                bytes.push(u8::try_from(bits >> n_bits & 0xff).expect("eight bits"));
+            }
+        }
+        let four = |four: &[u8]| f32::from_le_bytes(four.try_into().expect("four bytes"));
+        bytes.chunks_exact(4).map(four).collect()
+    }
+
+    #[test]
+    fn base64_holds_the_numbers_of_the_floats() {
+        let ask = |format: &str| {
+            let input = json!(["one two", "three"]);
+            let body = json!({"model": "openai/text-embedding-3-small", "input": input, "dimensions": 7, "encoding_format": format});
+            reply(body).expect("in order")["data"].clone()
+        };
+        let (floats, texts) = (ask("float"), ask("base64"));
+        for at in [0, 1] {
+            let floats: Vec<f32> = serde_json::from_value(floats[at]["embedding"].clone()).expect("numbers");
+            let text = texts[at]["embedding"].as_str().expect("text");
+            assert_eq!((floats.len(), numbers_from(text)), (7, floats));
+            assert_eq!(texts[at]["index"], json!(at));
+        }
+    }
+
+    #[test]
+    fn lists_of_tokens_are_counted_as_tokens() {
+        let ask = |input: Value| {
+            let body = json!({"model": "openai/text-embedding-3-small", "input": input, "dimensions": 2});
+            let reply = reply(body).expect("in order");
+            (
+                reply["data"].as_array().map_or(0, Vec::len),
+                reply["usage"]["prompt_tokens"].clone(),
+            )
+        };
+        assert_eq!(ask(json!([1, 2, 3])), (1, json!(3)));
+        assert_eq!(ask(json!([[1, 2], [3, 4, 5]])), (2, json!(5)));
+        assert_eq!(ask(json!("12345678")), (1, json!(2)));
     }
 
     #[test]

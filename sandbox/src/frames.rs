@@ -1,41 +1,35 @@
-//! Cuts an answer into the frames of an event stream, with the silences and failures of its script.
+//! Cuts an answer into the chunks of chat, the form that the service was made for.
 //!
-//! Pure: out comes a list of [`Step`]s, and [`crate::server`] is where one waits. A frame is `data: …` with the
-//! blank line after it.
+//! Pure: an answer in, the frames of [`crate::stream`] out. Chunks are written without a [`Value`] in between, for
+//! this is what is measured when a stream has to be fast.
 
-use std::{iter, time::Duration};
+use std::iter;
 
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    reply::{Answer, CREATED_S, Served, reasoning_details},
+    reasoning,
+    reply::{CREATED_S, Served, Turn},
     script::{Empty, Script},
+    stream::{DONE, Frames, Part, Step, few_pieces, pieces, steps_from as steps},
 };
 
-/// The comment that keeps a connection alive.
-pub(crate) const COMMENT: &str = ": OPENROUTER PROCESSING\n\n";
-/// Shortest wait between two comments of an endless row.
-const LEAST_COMMENT_GAP: Duration = Duration::from_millis(10);
-/// Most pieces that the arguments of a tool call are cut into.
-const CALL_PIECES: usize = 4;
-
-/// What to do next with a stream.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Step {
-    /// Write this frame; it holds JSON.
-    Data(Bytes),
-    /// Write this, which holds none.
-    Text(Bytes),
-    Wait(Duration),
-    /// Nothing more, with the connection open.
-    Stall,
-    /// Break the connection.
-    Abort,
-    /// Write a comment after each wait, for ever.
-    CommentForever(Duration),
-}
+/// Most pieces that the arguments of a tool call, and the parts of audio, are cut into.
+const FEW: usize = 4;
+/// The members of a chunk, which no extra one replaces.
+const MEMBERS: [&str; 9] = [
+    "id",
+    "provider",
+    "model",
+    "object",
+    "created",
+    "choices",
+    "usage",
+    "error",
+    "openrouter_metadata",
+];
 
 #[derive(Serialize)]
 struct Chunk<'a> {
@@ -51,6 +45,8 @@ struct Chunk<'a> {
     error: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     openrouter_metadata: Option<&'a Value>,
+    #[serde(flatten)]
+    extra: &'a Map<String, Value>,
 }
 
 #[derive(Serialize)]
@@ -72,93 +68,67 @@ struct Delta {
     reasoning_details: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tool_calls: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    images: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audio: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    annotations: Option<Value>,
 }
 
-/// The steps that stream `answer`.
-pub(crate) fn steps_from(script: &Script, answer: &Answer, usage: &Map<String, Value>, served: &Served) -> Vec<Step> {
-    let mut steps = vec![Step::Text(Bytes::from_static(COMMENT.as_bytes())); script.comments as usize];
-    if script.start_delay_ms > 0 {
-        steps.push(Step::Wait(Duration::from_millis(script.start_delay_ms)));
-    }
-    if script.comments_forever && script.stall_after_chunks.is_none() {
-        steps.push(comment_forever(script));
-        return steps;
-    }
-    let chunk = |choices: &[Choice]| Step::Data(frame_from(served, choices, None, None));
-    if script.empty != Some(Empty::Choices) {
-        let content = if script.empty.is_some() {
-            None
-        } else {
-            Some(String::new())
-        };
-        steps.push(chunk(&[choice(Delta {
+/// The steps that stream the answer of `turn`.
+pub(crate) fn steps_from(turn: &Turn<'_>) -> Vec<Step> {
+    let Turn {
+        script, answer, served, ..
+    } = turn;
+    let extra: Map<String, Value> = script
+        .extra
+        .iter()
+        .filter(|(name, _)| !MEMBERS.contains(&name.as_str()))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    let writer = Writer { served, extra: &extra };
+    let role_only = || Delta {
+        content: Some(String::new()),
+        ..Delta::opening()
+    };
+    let has_choices = script.empty != Some(Empty::Choices);
+
+    let mut opening = Vec::new();
+    if has_choices {
+        let content = script.empty.is_none().then(String::new);
+        opening.push(writer.chunk(choice(Delta {
             content,
             ..Delta::opening()
-        })]));
+        })));
     }
-
-    for (n, delta) in iter::once(None).chain(deltas(script, answer).map(Some)).enumerate() {
-        // Turn `n` comes after `n` pieces; the first has no piece before it.
-        if let Some(delta) = delta {
-            if n > 1 {
-                if script.chunk_delay_ms > 0 {
-                    steps.push(Step::Wait(Duration::from_millis(script.chunk_delay_ms)));
-                }
-                let comment = Step::Text(Bytes::from_static(COMMENT.as_bytes()));
-                steps.extend(iter::repeat_n(comment, script.comments_between as usize));
-            }
-            steps.push(chunk(&[choice(delta)]));
-        }
-        if script.stall_after_chunks == Some(n) {
-            steps.push(if script.comments_forever {
-                comment_forever(script)
-            } else {
-                Step::Stall
-            });
-            return steps;
-        }
-        if script.cut_after_chunks == Some(n) {
-            steps.extend(script.cut_abruptly.then_some(Step::Abort));
-            return steps;
-        }
-        if script.fail_after_chunks == Some(n) {
-            steps.push(Step::Data(failing_frame(script, served)));
-            return steps;
-        }
-    }
-
-    if !script.omit_finish_reason && script.empty != Some(Empty::Choices) {
-        let last = Choice {
+    let mut closing = Vec::new();
+    if !script.omit_finish_reason && has_choices {
+        closing.push(writer.chunk(Choice {
             finish_reason: Some(answer.finish_reason.clone()),
             native_finish_reason: Some(answer.native_finish_reason.clone()),
-            ..choice(Delta {
-                content: Some(String::new()),
-                ..Delta::opening()
-            })
+            ..choice(role_only())
+        }));
+    }
+    closing.push(writer.frame(&[], Some(turn.usage), None));
+    let mut failing = Vec::new();
+    if script.fail_after_chunks.is_some() {
+        let last = Choice {
+            finish_reason: Some("error".to_owned()),
+            native_finish_reason: Some("error".to_owned()),
+            ..choice(role_only())
         };
-        steps.push(chunk(&[last]));
+        failing.push(writer.frame(&[last], None, Some(script.late_failure().error_object())));
     }
-    steps.push(Step::Data(frame_from(served, &[], Some(usage), None)));
-    if !script.omit_done {
-        steps.push(Step::Text(Bytes::from_static(b"data: [DONE]\n\n")));
-    }
-    steps
-}
 
-fn comment_forever(script: &Script) -> Step {
-    Step::CommentForever(Duration::from_millis(script.chunk_delay_ms).max(LEAST_COMMENT_GAP))
-}
-
-fn failing_frame(script: &Script, served: &Served) -> Bytes {
-    let choice = Choice {
-        finish_reason: Some("error".to_owned()),
-        native_finish_reason: Some("error".to_owned()),
-        ..choice(Delta {
-            content: Some(String::new()),
-            ..Delta::opening()
-        })
+    let frames = Frames {
+        opening,
+        body: deltas(script, turn).map(|delta| Part::Piece(writer.chunk(choice(delta)))),
+        closing,
+        failing,
+        done: Some(DONE),
     };
-    frame_from(served, &[choice], None, Some(script.late_failure().error_object()))
+    steps(script, frames)
 }
 
 impl Delta {
@@ -166,6 +136,14 @@ impl Delta {
         Self {
             role: "assistant",
             ..Self::default()
+        }
+    }
+
+    /// A delta that brings something else than content.
+    fn beside() -> Self {
+        Self {
+            content: Some(String::new()),
+            ..Self::opening()
         }
     }
 }
@@ -180,25 +158,37 @@ fn choice(delta: Delta) -> Choice {
     }
 }
 
-/// The pieces of the answer: reasoning, then text or tool calls.
-fn deltas(script: &Script, answer: &Answer) -> impl Iterator<Item = Delta> {
-    let reasoning = answer.reasoning.as_deref().unwrap_or_default();
-    let reasoning = pieces(reasoning, script.chunk_chars).map(|piece| Delta {
-        content: Some(String::new()),
-        reasoning_details: Some(reasoning_details(piece)),
-        reasoning: Some(piece.to_owned()),
-        ..Delta::opening()
-    });
+/// The pieces of the answer: reasoning, then text with what belongs to it, or tool calls.
+fn deltas<'a>(script: &'a Script, turn: &'a Turn<'_>) -> impl Iterator<Item = Delta> + 'a {
+    let answer = turn.answer;
+    let reasoning = reasoning::pieces_of(script, &answer.details)
+        .into_iter()
+        .map(|(text, detail)| Delta {
+            reasoning_details: Some(json!([detail])),
+            reasoning: text,
+            ..Delta::beside()
+        });
     let text = pieces(&answer.text, script.chunk_chars).map(|piece| Delta {
         content: Some(piece.to_owned()),
         ..Delta::opening()
+    });
+    let images = answer.images.iter().map(|image| Delta {
+        images: Some(json!([image])),
+        ..Delta::beside()
+    });
+    let audio = answer.audio.iter().flat_map(audio_pieces).map(|audio| Delta {
+        audio: Some(audio),
+        ..Delta::beside()
+    });
+    let annotations = (!answer.annotations.is_empty()).then(|| Delta {
+        annotations: Some(json!(answer.annotations)),
+        ..Delta::beside()
     });
     let calls = answer.calls.iter().enumerate().flat_map(|(n, call)| {
         let head = json!([{
             "index": n, "id": call.id, "type": "function", "function": {"name": call.name, "arguments": ""},
         }]);
-        let chars = call.arguments.chars().count().div_ceil(CALL_PIECES).max(1);
-        let tail = pieces(&call.arguments, Some(chars))
+        let tail = few_pieces(&call.arguments, FEW, 1)
             .map(move |piece| json!([{"index": n, "type": "function", "function": {"arguments": piece}}]));
         iter::once(head).chain(tail)
     });
@@ -206,64 +196,78 @@ fn deltas(script: &Script, answer: &Answer) -> impl Iterator<Item = Delta> {
         tool_calls: Some(calls),
         ..Delta::opening()
     });
-    reasoning.chain(text).chain(calls)
+    reasoning
+        .chain(text)
+        .chain(images)
+        .chain(audio)
+        .chain(annotations)
+        .chain(calls)
 }
 
-/// Cuts `text` into pieces which give it back when joined: of `chars` characters, or of one word each, with the
-/// space before it.
-pub(crate) fn pieces(text: &str, chars: Option<usize>) -> impl Iterator<Item = &str> {
-    let mut rest = text;
-    iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
+/// The audio in pieces: what says which it is, then what it says and how it sounds, then the rest.
+fn audio_pieces(audio: &Map<String, Value>) -> Vec<Value> {
+    let mut all = Vec::new();
+    let mut rest = audio.clone();
+    all.extend(rest.remove("id").map(|id| json!({"id": id})));
+    for name in ["transcript", "data"] {
+        if let Some(Value::String(text)) = rest.get(name) {
+            // Four characters of base64 are three bytes, so that each piece can be decoded by itself.
+            all.extend(few_pieces(text, FEW, 4).map(|piece| json!({name: piece})));
+            rest.remove(name);
         }
-        let end = match chars {
-            Some(chars) => rest.char_indices().nth(chars.max(1)).map(|(at, _)| at),
-            None => rest
-                .trim_start()
-                .find(char::is_whitespace)
-                .map(|at| at + rest.len() - rest.trim_start().len()),
+    }
+    if !rest.is_empty() {
+        all.push(Value::Object(rest));
+    }
+    all
+}
+
+/// What every chunk of a stream has in common.
+struct Writer<'a> {
+    served: &'a Served,
+    extra: &'a Map<String, Value>,
+}
+
+impl Writer<'_> {
+    fn chunk(&self, choice: Choice) -> Bytes {
+        self.frame(&[choice], None, None)
+    }
+
+    fn frame(&self, choices: &[Choice], usage: Option<&Map<String, Value>>, error: Option<Value>) -> Bytes {
+        let served = self.served;
+        let metadata = if usage.is_some() {
+            served.metadata.as_ref()
+        } else {
+            None
         };
-        let (piece, tail) = rest.split_at(end.unwrap_or(rest.len()));
-        rest = tail;
-        Some(piece)
-    })
-}
-
-fn frame_from(served: &Served, choices: &[Choice], usage: Option<&Map<String, Value>>, error: Option<Value>) -> Bytes {
-    let metadata = if usage.is_some() {
-        served.metadata.as_ref()
-    } else {
-        None
-    };
-    let chunk = Chunk {
-        id: &served.id,
-        provider: &served.provider,
-        model: &served.model_id,
-        object: "chat.completion.chunk",
-        created: CREATED_S,
-        choices,
-        usage,
-        error,
-        openrouter_metadata: metadata,
-    };
-    let mut frame = Vec::with_capacity(320);
-    frame.extend_from_slice(b"data: ");
-    serde_json::to_writer(&mut frame, &chunk).expect("a chunk has text keys only, and a vector takes every write");
-    frame.extend_from_slice(b"\n\n");
-    Bytes::from(frame)
-}
-
-/// The JSON in a data frame.
-pub(crate) fn json_from(frame: &[u8]) -> Value {
-    let text = frame.strip_prefix(b"data: ").unwrap_or(frame);
-    serde_json::from_slice(text).unwrap_or(Value::Null)
+        let chunk = Chunk {
+            id: &served.id,
+            provider: &served.provider,
+            model: &served.model_id,
+            object: "chat.completion.chunk",
+            created: CREATED_S,
+            choices,
+            usage,
+            error,
+            openrouter_metadata: metadata,
+            extra: self.extra,
+        };
+        let mut frame = Vec::with_capacity(320);
+        frame.extend_from_slice(b"data: ");
+        serde_json::to_writer(&mut frame, &chunk).expect("a chunk has text keys only, and a vector takes every write");
+        frame.extend_from_slice(b"\n\n");
+        Bytes::from(frame)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{catalogue::find, reply::Call};
+    use crate::{
+        catalogue::find,
+        reply::{Answer, Call},
+        stream::json_from,
+    };
 
     fn play(script: &Script, answer: &Answer) -> Vec<Step> {
         let served = Served {
@@ -273,7 +277,13 @@ mod tests {
             model: find("openai/gpt-4o").expect("in the catalogue"),
             metadata: None,
         };
-        steps_from(script, answer, &Map::new(), &served)
+        steps_from(&Turn {
+            script,
+            asked: &Map::new(),
+            answer,
+            usage: &Map::new(),
+            served: &served,
+        })
     }
 
     fn said(text: &str) -> Answer {
@@ -311,15 +321,6 @@ mod tests {
             (&json!([]), true)
         );
         assert_eq!(steps.last(), Some(&Step::Text(Bytes::from_static(b"data: [DONE]\n\n"))));
-    }
-
-    #[test]
-    fn pieces_give_the_text_back() {
-        for text in ["", "a", " a  b\nc ", "äöü 日本語", "   "] {
-            for chars in [None, Some(0), Some(1), Some(3)] {
-                assert_eq!(pieces(text, chars).collect::<String>(), text, "{text:?} {chars:?}");
-            }
-        }
     }
 
     #[test]
@@ -395,5 +396,87 @@ mod tests {
             .map(|step| if matches!(step, Step::Data(_)) { 'd' } else { 't' })
             .collect();
         assert_eq!(kinds, "ttddtdddt");
+    }
+
+    #[test]
+    fn reasoning_of_several_kinds_comes_in_order_with_its_signature_last() {
+        let answer = Answer {
+            details: vec![
+                json!({"type": "reasoning.summary", "summary": "in short", "index": 0}),
+                json!({"type": "reasoning.text", "text": "at length", "signature": "s", "index": 1}),
+                json!({"type": "reasoning.encrypted", "data": "x", "id": "r", "index": 2}),
+            ],
+            ..said("one")
+        };
+        let chunks = data(&play(&Script::default(), &answer));
+        let sent: Vec<(&Value, &Value)> = chunks
+            .iter()
+            .map(|chunk| &chunk["choices"][0]["delta"])
+            .filter(|delta| delta.get("reasoning_details").is_some())
+            .map(|delta| (&delta["reasoning"], &delta["reasoning_details"][0]))
+            .collect();
+        let expected = [
+            (
+                json!("in"),
+                json!({"type": "reasoning.summary", "summary": "in", "index": 0}),
+            ),
+            (
+                json!(" short"),
+                json!({"type": "reasoning.summary", "summary": " short", "index": 0}),
+            ),
+            (json!("at"), json!({"type": "reasoning.text", "text": "at", "index": 1})),
+            (
+                json!(" length"),
+                json!({"type": "reasoning.text", "text": " length", "index": 1}),
+            ),
+            (
+                Value::Null,
+                json!({"type": "reasoning.text", "signature": "s", "index": 1}),
+            ),
+            (
+                Value::Null,
+                json!({"type": "reasoning.encrypted", "data": "x", "id": "r", "index": 2}),
+            ),
+        ];
+        assert_eq!(
+            sent,
+            expected.iter().map(|(text, detail)| (text, detail)).collect::<Vec<_>>()
+        );
+    }
+
+    #[test]
+    fn images_audio_and_annotations_are_pieces_and_extra_members_are_everywhere() {
+        let answer = Answer {
+            images: vec![json!({"type": "image_url", "image_url": {"url": "data:,"}})],
+            audio: json!({"id": "a", "data": "AAAABBBB", "transcript": "one", "expires_at": 5})
+                .as_object()
+                .cloned(),
+            annotations: vec![json!({"type": "url_citation", "url_citation": {"url": "https://example.com"}})],
+            ..said("one")
+        };
+        let script = Script {
+            extra: Map::from_iter([("service_tier".to_owned(), json!("x")), ("id".to_owned(), json!("no"))]),
+            ..Script::default()
+        };
+        let chunks = data(&play(&script, &answer));
+        assert!(
+            chunks
+                .iter()
+                .all(|chunk| chunk["service_tier"] == "x" && chunk["id"] == "gen-sandbox-000001")
+        );
+        let all = |name: &str| -> Vec<&Value> {
+            let found = chunks.iter().map(|chunk| &chunk["choices"][0]["delta"][name]);
+            found.filter(|value| !value.is_null()).collect()
+        };
+        assert_eq!(all("images"), [&json!(answer.images)]);
+        assert_eq!(all("annotations"), [&json!(answer.annotations)]);
+        let audio = [
+            json!({"id": "a"}),
+            json!({"transcript": "one"}),
+            json!({"data": "AAAA"}),
+            json!({"data": "BBBB"}),
+            json!({"expires_at": 5}),
+        ];
+        assert_eq!(all("audio"), audio.iter().collect::<Vec<_>>());
     }
 }

@@ -4,6 +4,9 @@
 //! header `x-sandbox`, in the provider's name, and in the text. It checks what it is sent against the documented
 //! rules and refuses what the service would refuse. The same requests in the same order get the same replies.
 //!
+//! A model can be asked in four forms, `/chat/completions`, `/completions`, `/responses` and `/messages`, and answers
+//! in the same one; `/embeddings`, `/rerank` and `/audio/speech` are there too.
+//!
 //! A model is a [`Script`]. Some are built in (`sandbox/echo`, `sandbox/status-429`, …); a test adds its own:
 //!
 //! ```
@@ -35,13 +38,24 @@ mod script;
 // with what,
 mod account;
 mod embeddings;
-mod frames;
 mod listing;
+mod reasoning;
 mod reply;
+mod rerank;
 mod sample;
+mod speech;
+
+// in which form,
+mod form;
+mod frames;
+mod completions;
+mod responses;
+mod messages;
+mod stream;
 
 // and how these are put together, remembered and sent.
 mod chat;
+mod other;
 mod record;
 mod server;
 mod service;
@@ -54,6 +68,7 @@ use std::{
     time::Duration,
 };
 
+use serde_json::Value;
 use tokio::{runtime, sync::oneshot};
 
 pub use crate::{
@@ -62,12 +77,15 @@ pub use crate::{
     script::{Empty, Script, ScriptedCall},
 };
 use crate::{
-    record::{Ledger, OnFinished},
-    service::Service,
+    record::{Keep, Ledger, OnFinished},
+    service::{Service, Settings},
 };
 
 /// The key that is accepted unless others are given.
 pub const DEFAULT_KEY: &str = "sk-or-v1-sandbox";
+/// What [`Builder::forgetful`] keeps of records and of generations, and the bytes of those records.
+const FEW_KEPT: usize = 256;
+const FEW_KEPT_BYTES: usize = 16 * 1024 * 1024;
 
 /// A running server; dropping it closes its port and its connections.
 ///
@@ -110,8 +128,12 @@ impl Sandbox {
             keys: Vec::new(),
             is_management: false,
             scripts: Vec::new(),
+            models: Models::default(),
+            page_size: None,
+            late_asks: 0,
             threads: 1,
-            keep: usize::MAX,
+            keep: Keep::default(),
+            keep_generations: usize::MAX,
             on_finished: None,
         }
     }
@@ -139,6 +161,16 @@ impl Sandbox {
     /// - In: any id; one that is not in the catalogue is added to it.
     pub fn script(&self, model_id: impl Into<String>, script: Script) {
         self.service.set_script(model_id.into(), script);
+    }
+
+    /// Lists `entry` in the catalogue from now on; see [`Builder::model`].
+    pub fn model(&self, entry: Value) {
+        self.service.add_entry(entry);
+    }
+
+    /// Lists `entries` and nothing else from now on; see [`Builder::models`].
+    pub fn models(&self, entries: Vec<Value>) {
+        self.service.set_entries(entries);
     }
 
     /// Everything received so far, in the order of arrival.
@@ -196,6 +228,13 @@ impl Drop for Sandbox {
     }
 }
 
+/// Entries of the catalogue that a server starts with.
+#[derive(Default)]
+struct Models {
+    alone: Option<Vec<Value>>,
+    more: Vec<Value>,
+}
+
 /// Settings of a server; see [`Sandbox::builder`].
 #[must_use]
 pub struct Builder {
@@ -203,8 +242,12 @@ pub struct Builder {
     keys: Vec<String>,
     is_management: bool,
     scripts: Vec<(String, Script)>,
+    models: Models,
+    page_size: Option<usize>,
+    late_asks: u32,
     threads: usize,
-    keep: usize,
+    keep: Keep,
+    keep_generations: usize,
     on_finished: Option<OnFinished>,
 }
 
@@ -241,15 +284,62 @@ impl Builder {
         self
     }
 
+    /// Lists `entry` in the catalogue, in place of the one with its id if there is one.
+    ///
+    /// - In: an object as `GET /models` has it in `data`, sent as it is. Filters look at the members that they are
+    ///   about; what is missing is not found by them. A model that nothing else knows answers as one with an empty
+    ///   script does, and costs what `pricing` says.
+    pub fn model(mut self, entry: Value) -> Self {
+        self.models.more.push(entry);
+        self
+    }
+
+    /// Lists `entries` and nothing else; models added with [`Builder::model`] come after them.
+    ///
+    /// This is about the list alone: ids that are known without it answer as before.
+    pub fn models(mut self, entries: Vec<Value>) -> Self {
+        self.models.alone = Some(entries);
+        self
+    }
+
+    /// Cuts the catalogue into pages of at most `n_entries`, even for a client that asks for no page. By default it
+    /// comes whole to who does not ask.
+    pub fn page_size(mut self, n_entries: usize) -> Self {
+        self.page_size = Some(n_entries.max(1));
+        self
+    }
+
+    /// Answers 404 to the first `n_asks` requests for each generation, as the service does for half a second or
+    /// more; default 0.
+    pub fn late_generations(mut self, n_asks: u32) -> Self {
+        self.late_asks = n_asks;
+        self
+    }
+
     /// Threads that serve; default 1.
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads.max(1);
         self
     }
 
-    /// Most records kept, the oldest go first; default: all. For a server that runs long or is measured.
+    /// Most records kept of requests that are over, the oldest go first; default: all.
     pub fn keep_last(mut self, n_records: usize) -> Self {
-        self.keep = n_records.max(1);
+        self.keep.n_records = n_records.max(1);
+        self
+    }
+
+    /// Leaves the replies out of the records; default: they are in. Saves the time to read them back.
+    pub fn without_replies(mut self) -> Self {
+        self.keep.replies = false;
+        self
+    }
+
+    /// Keeps the last 256 records of requests that are over and the last 256 generations, and of the records only as
+    /// many as have 16 MiB in their bodies and replies; default: all. For a server that runs long or is measured.
+    pub fn forgetful(mut self) -> Self {
+        self.keep.n_records = FEW_KEPT;
+        self.keep.n_bytes = FEW_KEPT_BYTES;
+        self.keep_generations = FEW_KEPT;
         self
     }
 
@@ -282,9 +372,21 @@ impl Builder {
             self.keys
         };
         let key = keys[0].clone();
-        let service = Arc::new(Service::new(keys, self.is_management));
+        let service = Arc::new(Service::new(Settings {
+            keys,
+            is_management: self.is_management,
+            page_size: self.page_size,
+            late_asks: self.late_asks,
+            keep_generations: self.keep_generations,
+        }));
         for (id, script) in self.scripts {
             service.set_script(id, script);
+        }
+        if let Some(entries) = self.models.alone {
+            service.set_entries(entries);
+        }
+        for entry in self.models.more {
+            service.add_entry(entry);
         }
         let ledger = Arc::new(Ledger::new(self.keep, self.on_finished));
 

@@ -5,7 +5,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::{
-    catalogue::{Model, PROVIDERS, Provider},
+    catalogue::{CATEGORIES, Model, PROVIDERS, Provider},
     failure::Failure,
     reply::CREATED_S,
 };
@@ -16,7 +16,7 @@ pub(crate) fn model_value(model: &Model) -> Value {
     // The price of a router is that of the model it chooses, which the service writes as -1.
     let is_router = model.id.starts_with("openrouter/");
     let (prompt_usd, completion_usd) = if is_router { ("-1", "-1") } else { model.prices_usd() };
-    let output = if model.embeds() { "embeddings" } else { "text" };
+    let output = facts.kind.output();
     let name = if model.is_scripted() {
         format!("Sandbox: {}", model.id)
     } else {
@@ -126,11 +126,55 @@ pub(crate) fn providers_value() -> Value {
     json!({"data": PROVIDERS.iter().map(provider).collect::<Vec<Value>>()})
 }
 
-/// `GET /models`: the models that the query lets through.
+/// One line of the catalogue: what is sent, and what filters know beside it.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub(crate) value: Value,
+    /// Empty for an entry that a test wrote.
+    pub(crate) providers: Vec<&'static Provider>,
+}
+
+/// The entry of a model that the tables or a script know.
+pub(crate) fn entry_from(model: &Model) -> Entry {
+    Entry {
+        value: model_value(model),
+        providers: model.providers().collect(),
+    }
+}
+
+/// Which page of the list is asked for, and where the list is.
+pub(crate) struct Paging<'a> {
+    /// Path of the request; the link to the next page keeps it.
+    pub(crate) path: &'a str,
+    /// Size of the pages that the server makes by itself.
+    pub(crate) page_size: Option<usize>,
+}
+
+/// Words that `sort` may be; those that need numbers the sandbox has not leave the order as it is.
+const SORTS: [&str; 12] = [
+    "most-popular",
+    "newest",
+    "top-weekly",
+    "pricing-low-to-high",
+    "pricing-high-to-low",
+    "context-high-to-low",
+    "throughput-high-to-low",
+    "latency-low-to-high",
+    "intelligence-high-to-low",
+    "coding-high-to-low",
+    "agentic-high-to-low",
+    "design-arena-elo-high-to-low",
+];
+
+/// `GET /models`: the entries that the query lets through.
 ///
 /// - In: the decoded pairs of the query; pairs that the sandbox does not know are passed over.
-/// - Errors: 400 for an `offset` or a `limit` out of range.
-pub(crate) fn models_value(models: &[Model], query: &[(String, String)]) -> Result<Value, Failure> {
+/// - Errors: 400 for an `offset`, a `limit`, a `category` or a `sort` that the description does not allow.
+pub(crate) fn models_value(
+    entries: Vec<Entry>,
+    query: &[(String, String)],
+    paging: &Paging<'_>,
+) -> Result<Value, Failure> {
     let asked = |name: &str| {
         query
             .iter()
@@ -142,26 +186,43 @@ pub(crate) fn models_value(models: &[Model], query: &[(String, String)]) -> Resu
         Some(Ok(number)) if (least..=most).contains(&number) => Ok(Some(number)),
         Some(_) => Err(Failure::status(400).message(format!("{name}: expected a whole number, {least} to {most}"))),
     };
+    let word = |name: &str, words: &[&str]| match asked(name) {
+        Some(word) if !words.contains(&word) => {
+            Err(Failure::status(400).message(format!("{name}: expected one of {}", words.join(", "))))
+        }
+        word => Ok(word),
+    };
     let offset = number("offset", 0, usize::MAX)?;
     let limit = number("limit", 1, 1000)?;
+    let category = word("category", &CATEGORIES.map(|(name, _)| name))?;
+    let sort = word("sort", &SORTS)?;
 
-    let listed: Vec<Value> = models
-        .iter()
-        .filter(|model| passes(model, &asked))
-        .map(model_value)
-        .collect();
-    let total_count = listed.len();
-    let page: Vec<Value> = match (offset, limit) {
-        (None, None) => listed,
-        (offset, limit) => listed
-            .into_iter()
-            .skip(offset.unwrap_or(0))
-            .take(limit.unwrap_or(500))
-            .collect(),
+    let in_category = |id: &str| {
+        let ids = CATEGORIES.iter().find(|(name, _)| Some(*name) == category);
+        ids.is_none_or(|(_, ids)| ids.contains(&id))
     };
-    let end = offset.unwrap_or(0) + page.len();
-    let next = (end < total_count && !page.is_empty())
-        .then(|| format!("/api/v1/models?offset={end}&limit={}", limit.unwrap_or(500)));
+    let mut listed: Vec<Entry> = entries
+        .into_iter()
+        .filter(|entry| in_category(entry.id()) && passes(entry, &asked))
+        .collect();
+    put_in_order(&mut listed, sort.unwrap_or_default());
+    let total_count = listed.len();
+
+    // Without either the whole list is sent, as clients that know nothing of pages expect.
+    let pages = offset.is_some() || limit.is_some() || paging.page_size.is_some();
+    let size = match (limit, paging.page_size) {
+        (Some(limit), Some(size)) => limit.min(size),
+        (limit, size) => limit.or(size).unwrap_or(500),
+    };
+    let size = if pages { size } else { usize::MAX };
+    let page: Vec<Value> = listed
+        .into_iter()
+        .skip(offset.unwrap_or(0))
+        .take(size)
+        .map(|entry| entry.value)
+        .collect();
+    let end = offset.unwrap_or(0).saturating_add(page.len());
+    let next = (end < total_count && !page.is_empty()).then(|| link(paging.path, query, end, size));
 
     let mut body = Map::new();
     body.insert("data".to_owned(), Value::Array(page));
@@ -170,29 +231,114 @@ pub(crate) fn models_value(models: &[Model], query: &[(String, String)]) -> Resu
     Ok(Value::Object(body))
 }
 
-fn passes<'a>(model: &Model, asked: &impl Fn(&str) -> Option<&'a str>) -> bool {
-    let facts = model.facts;
+/// The address of the next page, on the same origin, with the filters of this one.
+fn link(path: &str, query: &[(String, String)], offset: usize, limit: usize) -> String {
+    let mut link = format!("{path}?offset={offset}&limit={limit}");
+    for (name, value) in query {
+        if name != "offset" && name != "limit" {
+            link.push_str(&format!("&{}={}", encoded(name), encoded(value)));
+        }
+    }
+    link
+}
+
+/// `text` with every byte as `%XX` that may mean something in a query.
+fn encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~,/".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
+impl Entry {
+    pub(crate) fn id(&self) -> &str {
+        self.value["id"].as_str().unwrap_or_default()
+    }
+
+    fn author(&self) -> &str {
+        self.id().split('/').next().unwrap_or_default()
+    }
+
+    /// US dollars for a million tokens; `which` is `prompt` or `completion`.
+    fn usd_per_million(&self, which: &str) -> f64 {
+        let price = &self.value["pricing"][which];
+        let usd = price.as_str().and_then(|price| price.parse::<f64>().ok());
+        usd.unwrap_or(0.0) * 1e6
+    }
+
+    fn context_tokens(&self) -> u64 {
+        self.value["context_length"].as_u64().unwrap_or(0)
+    }
+
+    /// The texts at `pointer`; none if there is no list.
+    fn texts(&self, pointer: &str) -> Vec<&str> {
+        let items = self.value.pointer(pointer).and_then(Value::as_array);
+        items.into_iter().flatten().filter_map(Value::as_str).collect()
+    }
+}
+
+fn put_in_order(entries: &mut [Entry], sort: &str) {
+    // Rows that are equal stay as they were: the sorts below are stable.
+    let price = |entry: &Entry| entry.usd_per_million("prompt");
+    let created = |entry: &Entry| entry.value["created"].as_u64().unwrap_or(0);
+    let fastest = |entry: &Entry| {
+        let speeds = entry.providers.iter().map(|provider| provider.tokens_per_s);
+        speeds.fold(0.0, f64::max)
+    };
+    let quickest = |entry: &Entry| {
+        let waits = entry.providers.iter().map(|provider| provider.latency_s);
+        waits.fold(f64::MAX, f64::min)
+    };
+    match sort {
+        "pricing-low-to-high" => entries.sort_by(|a, b| price(a).total_cmp(&price(b))),
+        "pricing-high-to-low" => entries.sort_by(|a, b| price(b).total_cmp(&price(a))),
+        "context-high-to-low" => entries.sort_by_key(|entry| u64::MAX - entry.context_tokens()),
+        "newest" => entries.sort_by_key(|entry| u64::MAX - created(entry)),
+        "throughput-high-to-low" => entries.sort_by(|a, b| fastest(b).total_cmp(&fastest(a))),
+        "latency-low-to-high" => entries.sort_by(|a, b| quickest(a).total_cmp(&quickest(b))),
+        _ => {}
+    }
+}
+
+fn passes<'a>(entry: &Entry, asked: &impl Fn(&str) -> Option<&'a str>) -> bool {
     let all_in =
         |name: &str, list: &[&str]| asked(name).is_none_or(|wanted| wanted.split(',').all(|item| list.contains(&item)));
     let any_in =
         |name: &str, list: &[&str]| asked(name).is_none_or(|wanted| wanted.split(',').any(|item| list.contains(&item)));
-    let output = if model.embeds() { "embeddings" } else { "text" };
-    let outputs = asked("output_modalities").unwrap_or("text");
+    // A millionth of a dollar of slack: the product is not exact.
+    let number = |name: &str| asked(name).and_then(|text| text.parse::<f64>().ok());
+    let within = |least: &str, most: &str, found: f64| {
+        number(least).is_none_or(|least| found >= least - 1e-6) && number(most).is_none_or(|most| found <= most + 1e-6)
+    };
+    let outputs = entry.texts("/architecture/output_modalities");
+    let wanted_outputs = asked("output_modalities").unwrap_or("text");
     let least_context = asked("context").and_then(|tokens| tokens.parse().ok()).unwrap_or(0);
-    let most_usd = asked("max_price")
-        .and_then(|usd| usd.parse::<f64>().ok())
-        .unwrap_or(f64::MAX);
-    let usd_per_million = model.prices_usd().0.parse::<f64>().unwrap_or(0.0) * 1e6;
+    let slugs: Vec<&str> = entry.providers.iter().map(|provider| provider.slug).collect();
+    let tokenizer = entry.value["architecture"]["tokenizer"].as_str().unwrap_or_default();
+    let keeps_nothing = entry.providers.iter().any(|provider| provider.zero_retention);
     let text = asked("q").unwrap_or_default().to_lowercase();
+    let name = entry.value["name"].as_str().unwrap_or_default().to_lowercase();
 
-    (outputs == "all" || outputs.split(',').any(|wanted| wanted == output))
-        && all_in("supported_parameters", facts.parameters)
-        && all_in("input_modalities", facts.inputs)
-        && any_in("providers", facts.providers)
-        && any_in("model_authors", &[model.author()])
-        && facts.context_tokens >= least_context
-        && usd_per_million <= most_usd + 1e-6
-        && (model.id.contains(&text) || facts.name.to_lowercase().contains(&text))
+    (wanted_outputs == "all" || wanted_outputs.split(',').any(|wanted| outputs.contains(&wanted)))
+        && all_in("supported_parameters", &entry.texts("/supported_parameters"))
+        && all_in("input_modalities", &entry.texts("/architecture/input_modalities"))
+        && any_in("providers", &slugs)
+        && any_in("model_authors", &[entry.author()])
+        && any_in("arch", &[tokenizer])
+        && (asked("zdr") != Some("true") || keeps_nothing)
+        && entry.context_tokens() >= least_context
+        && within("min_price", "max_price", entry.usd_per_million("prompt"))
+        && within(
+            "min_output_price",
+            "max_output_price",
+            entry.usd_per_million("completion"),
+        )
+        && (entry.id().to_lowercase().contains(&text) || name.contains(&text))
 }
 
 #[cfg(test)]
@@ -200,13 +346,21 @@ mod tests {
     use super::*;
     use crate::catalogue::models;
 
-    fn ids(query: &[(&str, &str)]) -> Vec<String> {
-        let all: Vec<Model> = models().collect();
+    const WHOLE: Paging<'static> = Paging {
+        path: "/api/v1/models",
+        page_size: None,
+    };
+
+    fn listed(query: &[(&str, &str)], paging: &Paging<'_>) -> Result<Value, Failure> {
         let query: Vec<(String, String)> = query
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
-        let body = models_value(&all, &query).expect("the query is in order");
+        models_value(models().map(|model| entry_from(&model)).collect(), &query, paging)
+    }
+
+    fn ids(query: &[(&str, &str)]) -> Vec<String> {
+        let body = listed(query, &WHOLE).expect("the query is in order");
         let data = body["data"].as_array().expect("`data` is an array");
         data.iter()
             .map(|model| model["id"].as_str().unwrap_or_default().to_owned())
@@ -214,10 +368,12 @@ mod tests {
     }
 
     #[test]
-    fn models_that_embed_are_listed_only_when_asked_for() {
+    fn models_that_do_not_chat_are_listed_only_when_asked_for() {
         assert!(!ids(&[]).contains(&"openai/text-embedding-3-small".to_owned()));
         let embeddings = ["openai/text-embedding-3-small", "openai/text-embedding-3-large"];
         assert_eq!(ids(&[("output_modalities", "embeddings")]), embeddings);
+        let others = ["cohere/rerank-v3.5", "openai/gpt-4o-mini-tts"];
+        assert_eq!(ids(&[("output_modalities", "rerank,speech")]), others);
     }
 
     #[test]
@@ -228,17 +384,69 @@ mod tests {
                 .iter()
                 .all(|id| id.starts_with("openai/"))
         );
+        assert_eq!(
+            ids(&[("category", "science")]),
+            ["openai/gpt-5", "deepseek/deepseek-r1"]
+        );
+        assert_eq!(ids(&[("arch", "Grok")]), ["x-ai/grok-4"]);
+        let reasoners = ids(&[("supported_parameters", "reasoning,tools")]);
+        assert!(reasoners.contains(&"openai/gpt-5".to_owned()) && !reasoners.contains(&"openai/gpt-4o".to_owned()));
+        let dear = ["anthropic/claude-opus-4", "anthropic/claude-opus-4.1"];
+        assert_eq!(ids(&[("min_price", "15"), ("max_output_price", "75")]), dear);
+    }
+
+    #[test]
+    fn a_word_that_no_filter_knows_is_refused() {
+        let message = |query| {
+            listed(&[query], &WHOLE)
+                .expect_err("refused")
+                .message
+                .unwrap_or_default()
+        };
+        assert!(message(("category", "cooking")).starts_with("category: expected one of programming, roleplay"));
+        assert!(message(("sort", "best")).starts_with("sort: expected one of most-popular"));
+        assert_eq!(message(("limit", "0")), "limit: expected a whole number, 1 to 1000");
+    }
+
+    #[test]
+    fn the_list_can_be_put_in_order() {
+        let cheapest = ids(&[("sort", "pricing-low-to-high")]);
+        assert_eq!(cheapest[0], "meta-llama/llama-3.3-70b-instruct:free");
+        assert_eq!(ids(&[("sort", "pricing-high-to-low")])[0], "anthropic/claude-opus-4");
+        assert_eq!(ids(&[("sort", "context-high-to-low")])[0], "google/gemini-2.5-flash");
     }
 
     #[test]
     fn a_page_says_where_the_next_one_is() {
-        let all: Vec<Model> = models().collect();
-        let query = [
-            ("offset".to_owned(), "2".to_owned()),
-            ("limit".to_owned(), "3".to_owned()),
-        ];
-        let body = models_value(&all, &query).expect("the query is in order");
-        assert_eq!(body["links"]["next"], json!("/api/v1/models?offset=5&limit=3"));
+        let body = listed(&[("offset", "2"), ("limit", "3"), ("q", "a b&c")], &WHOLE).expect("the query is in order");
+        assert_eq!(body["links"]["next"], Value::Null);
+        let body = listed(&[("offset", "2"), ("limit", "3"), ("q", "/")], &WHOLE).expect("the query is in order");
+        assert_eq!(body["links"]["next"], json!("/api/v1/models?offset=5&limit=3&q=/"));
         assert_eq!(body["data"].as_array().map(Vec::len), Some(3));
+        assert_eq!(encoded("a b&c=ä"), "a%20b%26c%3D%C3%A4");
+    }
+
+    #[test]
+    fn a_server_that_pages_by_itself_gives_every_entry_once() {
+        let paging = Paging {
+            page_size: Some(4),
+            ..WHOLE
+        };
+        let mut found = Vec::new();
+        let mut offset = "0".to_owned();
+        loop {
+            let body = listed(&[("offset", &offset)], &paging).expect("the query is in order");
+            let data = body["data"].as_array().expect("`data` is an array");
+            assert!(data.len() <= 4);
+            found.extend(data.iter().filter_map(|model| model["id"].as_str().map(str::to_owned)));
+            let Some(next) = body["links"]["next"].as_str() else {
+                break;
+            };
+            let rest = next.strip_prefix("/api/v1/models?offset=").expect("the same place");
+            offset = rest.split('&').next().unwrap_or_default().to_owned();
+        }
+        assert_eq!(found, ids(&[]));
+        let first = listed(&[], &paging).expect("the query is in order");
+        assert_eq!(first["links"]["next"], json!("/api/v1/models?offset=4&limit=4"));
     }
 }

@@ -15,9 +15,6 @@ use std::{
 use clap::Parser;
 use sandbox::{DEFAULT_KEY, Outcome, Recorded, Sandbox, Script, built_in_models};
 
-/// Records kept in memory; nobody reads them here.
-const KEPT_RECORDS: usize = 16;
-
 /// A local stand-in for the OpenRouter service. It listens on 127.0.0.1 only, and every reply says what it is.
 #[derive(Parser)]
 #[command(name = "sandbox", version)]
@@ -74,7 +71,10 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let mut builder = Sandbox::builder()
         .port(arguments.port)
         .threads(arguments.threads)
-        .keep_last(KEPT_RECORDS);
+        .forgetful();
+    if arguments.record.is_none() {
+        builder = builder.without_replies();
+    }
     for key in &arguments.key {
         builder = builder.key(key);
     }

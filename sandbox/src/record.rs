@@ -14,7 +14,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::frames::json_from;
+use crate::stream::json_from;
 
 /// One request and what became of it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -89,20 +89,59 @@ pub(crate) struct Ledger {
     on_finished: Mutex<Option<OnFinished>>,
 }
 
+/// What is kept of requests that are over; the oldest go first. Those that are not over are all kept.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Keep {
+    pub(crate) n_records: usize,
+    /// Most bytes in the bodies and the replies of all that are kept.
+    pub(crate) n_bytes: usize,
+    /// Whether replies are kept at all.
+    pub(crate) replies: bool,
+}
+
+impl Default for Keep {
+    fn default() -> Self {
+        Self {
+            n_records: usize::MAX,
+            n_bytes: usize::MAX,
+            replies: true,
+        }
+    }
+}
+
 struct State {
     n_received: u64,
     n_in_flight: usize,
     n_connections: usize,
     n_accepted: usize,
-    /// Most entries kept; the oldest go first.
-    keep: usize,
+    keep: Keep,
     entries: VecDeque<Entry>,
+    /// Bytes of all entries.
+    n_bytes: usize,
+}
+
+impl State {
+    /// Drops the oldest entries that are over, as long as there are too many.
+    fn forget(&mut self) {
+        while self.entries.len() > self.keep.n_records || self.n_bytes > self.keep.n_bytes {
+            let is_over = |entry: &Entry| entry.recorded.outcome != Outcome::InFlight;
+            let Some(oldest) = self.entries.iter().position(is_over) else {
+                return;
+            };
+            if let Some(entry) = self.entries.remove(oldest) {
+                self.n_bytes -= entry.n_bytes;
+            }
+        }
+    }
 }
 
 /// A record whose replies are still the bytes that were written: reading them back can wait until somebody asks.
+#[derive(Clone)]
 struct Entry {
     recorded: Recorded,
     sent: Vec<Bytes>,
+    /// Of the body and of what was sent.
+    n_bytes: usize,
 }
 
 impl Entry {
@@ -116,7 +155,7 @@ impl Entry {
 }
 
 impl Ledger {
-    pub(crate) fn new(keep: usize, on_finished: Option<OnFinished>) -> Self {
+    pub(crate) fn new(keep: Keep, on_finished: Option<OnFinished>) -> Self {
         let state = State {
             n_received: 0,
             n_in_flight: 0,
@@ -124,6 +163,7 @@ impl Ledger {
             n_accepted: 0,
             keep,
             entries: VecDeque::new(),
+            n_bytes: 0,
         };
         Self {
             state: Mutex::new(state),
@@ -139,13 +179,14 @@ impl Ledger {
         state.n_in_flight += 1;
         recorded.number = state.n_received;
         let number = recorded.number;
+        let n_bytes = recorded.body_text.len();
+        state.n_bytes += n_bytes;
         state.entries.push_back(Entry {
             recorded,
             sent: Vec::new(),
+            n_bytes,
         });
-        while state.entries.len() > state.keep {
-            state.entries.pop_front();
-        }
+        state.forget();
         drop(state);
         self.changed.notify_all();
         Exchange {
@@ -252,7 +293,15 @@ impl Exchange {
     /// Remembers a data frame or a body that holds JSON.
     pub(crate) fn sent(&mut self, frame: &Bytes) {
         self.n_chunks += 1;
-        self.change(|entry| entry.sent.push(frame.clone()));
+        let mut state = self.ledger.lock();
+        if !state.keep.replies {
+            return;
+        }
+        if let Some(entry) = self.entry(&mut state) {
+            entry.sent.push(frame.clone());
+            entry.n_bytes += frame.len();
+            state.n_bytes += frame.len();
+        }
     }
 
     /// The reply has been handed over to the last byte.
@@ -268,28 +317,31 @@ impl Exchange {
         self.change(|entry| entry.recorded.outcome = outcome);
         let on_finished = self.ledger.on_finished.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(on_finished) = on_finished.as_ref() {
-            let state = self.ledger.lock();
-            let entry = state.entries.iter().find(|entry| entry.recorded.number == self.number);
-            let recorded = entry.map(Entry::recorded);
-            drop(state);
-            recorded.iter().for_each(on_finished);
+            let entry = self.entry(&mut self.ledger.lock()).cloned();
+            // Reading the replies back takes time, which others need not wait for.
+            entry
+                .iter()
+                .map(Entry::recorded)
+                .for_each(|recorded| on_finished(&recorded));
         }
         drop(on_finished);
-        self.ledger.lock().n_in_flight -= 1;
+        let mut state = self.ledger.lock();
+        state.n_in_flight -= 1;
+        state.forget();
+        drop(state);
         self.ledger.changed.notify_all();
     }
 
     fn change(&self, change: impl FnOnce(&mut Entry)) {
-        let mut state = self.ledger.lock();
-        // The newest are looked at first: most requests are short.
-        if let Some(entry) = state
-            .entries
-            .iter_mut()
-            .rev()
-            .find(|entry| entry.recorded.number == self.number)
-        {
+        if let Some(entry) = self.entry(&mut self.ledger.lock()) {
             change(entry);
         }
+    }
+
+    fn entry<'a>(&self, state: &'a mut State) -> Option<&'a mut Entry> {
+        // The newest are looked at first: most requests are short.
+        let mut newest_first = state.entries.iter_mut().rev();
+        newest_first.find(|entry| entry.recorded.number == self.number)
     }
 }
 
@@ -334,7 +386,7 @@ mod tests {
 
     #[test]
     fn a_request_that_is_dropped_says_that_the_client_left() {
-        let ledger = Arc::new(Ledger::new(usize::MAX, None));
+        let ledger = Arc::new(Ledger::new(Keep::default(), None));
         let mut exchange = ledger.begin(request());
         exchange.sent(&Bytes::from_static(b"data: {\"a\":1}\n\n"));
         drop(exchange);
@@ -345,7 +397,7 @@ mod tests {
 
     #[test]
     fn a_wait_that_ends_says_what_it_found() {
-        let ledger = Arc::new(Ledger::new(usize::MAX, None));
+        let ledger = Arc::new(Ledger::new(Keep::default(), None));
         let error = ledger
             .wait_for_requests(2, Duration::ZERO)
             .expect_err("nothing was received");
@@ -363,10 +415,66 @@ mod tests {
 
     #[test]
     fn the_oldest_records_go_first_and_the_numbers_go_on() {
-        let ledger = Arc::new(Ledger::new(1, None));
+        let keep = Keep {
+            n_records: 1,
+            ..Keep::default()
+        };
+        let ledger = Arc::new(Ledger::new(keep, None));
         ledger.begin(request()).complete();
         ledger.begin(request()).complete();
         let numbers: Vec<u64> = ledger.requests().iter().map(|recorded| recorded.number).collect();
         assert_eq!(numbers, [2]);
+    }
+
+    #[test]
+    fn a_record_in_flight_is_kept_whatever_comes_after_it() {
+        let keep = Keep {
+            n_records: 1,
+            ..Keep::default()
+        };
+        let ledger = Arc::new(Ledger::new(keep, None));
+        let numbers = || -> Vec<u64> { ledger.requests().iter().map(|recorded| recorded.number).collect() };
+        let slow = ledger.begin(request());
+        ledger.begin(request()).complete();
+        assert_eq!(numbers(), [1]);
+        drop(slow);
+        ledger.begin(request()).complete();
+        assert_eq!(numbers(), [3]);
+    }
+
+    #[test]
+    fn bodies_and_replies_are_kept_up_to_their_bytes() {
+        let keep = Keep {
+            n_bytes: 10,
+            ..Keep::default()
+        };
+        let ledger = Arc::new(Ledger::new(keep, None));
+        for _ in 0..3 {
+            let mut exchange = ledger.begin(Recorded {
+                body_text: "123".to_owned(),
+                ..request()
+            });
+            exchange.sent(&Bytes::from_static(b"{}"));
+            exchange.complete();
+        }
+        let numbers: Vec<u64> = ledger.requests().iter().map(|recorded| recorded.number).collect();
+        assert_eq!(numbers, [2, 3]);
+    }
+
+    #[test]
+    fn replies_can_be_left_out() {
+        let keep = Keep {
+            replies: false,
+            ..Keep::default()
+        };
+        let ledger = Arc::new(Ledger::new(keep, None));
+        let mut exchange = ledger.begin(request());
+        exchange.sent(&Bytes::from_static(b"{}"));
+        drop(exchange);
+        let recorded = &ledger.requests()[0];
+        assert_eq!(
+            (recorded.outcome, recorded.replies.len()),
+            (Outcome::ClientLeft { after_chunks: 1 }, 0)
+        );
     }
 }

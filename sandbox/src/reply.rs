@@ -1,16 +1,18 @@
 //! Plays a script: what the model says to a request, and the JSON of the whole reply.
 //!
-//! Pure: the same request and script give the same answer. [`crate::frames`] cuts it into pieces for a stream.
+//! Pure: the same request and script give the same answer. The body here is that of chat; [`crate::form`] says which
+//! other forms there are, and [`crate::frames`] cuts an answer into pieces for a stream.
 
 use serde_json::{Map, Value, json};
 
 use crate::{
     catalogue::Model,
-    frames::pieces,
+    reasoning,
     request::{Chat, Format, ToolChoice},
     rules::tokens_of,
     sample,
     script::{Empty, Script},
+    stream::{add_extra, pieces},
 };
 
 /// Unix time of every reply, so that two runs give the same bytes: 2026-01-01T00:00:00Z.
@@ -36,7 +38,14 @@ pub(crate) struct Served {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Answer {
     pub(crate) reasoning: Option<String>,
+    /// The same reasoning as `reasoning_details` has it.
+    pub(crate) details: Vec<Value>,
     pub(crate) text: String,
+    pub(crate) images: Vec<Value>,
+    pub(crate) audio: Option<Map<String, Value>>,
+    pub(crate) annotations: Vec<Value>,
+    /// The stop sequence that ended the text.
+    pub(crate) stopped_by: Option<String>,
     pub(crate) calls: Vec<Call>,
     pub(crate) finish_reason: String,
     pub(crate) native_finish_reason: String,
@@ -50,6 +59,18 @@ pub(crate) struct Call {
     pub(crate) arguments: String,
 }
 
+/// One turn: what was asked, and all that its reply is made of, in whichever form.
+#[derive(Clone, Copy)]
+pub(crate) struct Turn<'a> {
+    pub(crate) script: &'a Script,
+    /// The body of the request, as it came.
+    pub(crate) asked: &'a Map<String, Value>,
+    pub(crate) answer: &'a Answer,
+    /// With the names of chat.
+    pub(crate) usage: &'a Map<String, Value>,
+    pub(crate) served: &'a Served,
+}
+
 /// What the model of `script` says to `chat`.
 pub(crate) fn answer_from(script: &Script, chat: &Chat, model: &Model) -> Answer {
     let calls = calls(script, chat);
@@ -58,9 +79,12 @@ pub(crate) fn answer_from(script: &Script, chat: &Chat, model: &Model) -> Answer
     } else {
         String::new()
     };
-    let (text, limit_reached) = shorten(text, chat);
-    let reasoning = script.reasoning.clone().filter(|_| !chat.hides_reasoning);
-
+    let (text, stopped_by, limit_reached) = shorten(text, chat);
+    let (reasoning, details) = if chat.hides_reasoning {
+        (None, Vec::new())
+    } else {
+        reasoning::of(script)
+    };
     let usual = match (calls.is_empty(), limit_reached) {
         (false, _) => "tool_calls",
         (true, true) => "length",
@@ -69,9 +93,16 @@ pub(crate) fn answer_from(script: &Script, chat: &Chat, model: &Model) -> Answer
     let finish_reason = script.finish_reason.clone().unwrap_or_else(|| usual.to_owned());
     let native = script.native_finish_reason.clone();
     let native_finish_reason = native.unwrap_or_else(|| native_word(model.author(), &finish_reason));
+    // What comes with an answer does not come with a call of a tool, or with nothing.
+    let answers = calls.is_empty() && script.empty.is_none();
     Answer {
         reasoning,
+        details,
         text,
+        images: script.images.clone().into_iter().filter(|_| answers).collect(),
+        audio: script.audio.clone().filter(|_| answers),
+        annotations: script.annotations.clone().into_iter().filter(|_| answers).collect(),
+        stopped_by,
         calls,
         finish_reason,
         native_finish_reason,
@@ -162,21 +193,23 @@ fn words(n_words: usize) -> String {
     all.take(n_words).collect::<Vec<_>>().join(" ")
 }
 
-/// Stops at the first stop sequence and at the limit of tokens. Out: whether the limit was reached.
-fn shorten(mut text: String, chat: &Chat) -> (String, bool) {
+/// Stops at the first stop sequence and at the limit of tokens. Out: that sequence, and whether the limit was reached.
+fn shorten(mut text: String, chat: &Chat) -> (String, Option<String>, bool) {
     let stops = chat.stop.iter().filter(|stop| !stop.is_empty());
-    if let Some(end) = stops.filter_map(|stop| text.find(stop.as_str())).min() {
+    let first = stops.filter_map(|stop| Some((text.find(stop.as_str())?, stop))).min();
+    let stopped_by = first.map(|(end, stop)| {
         text.truncate(end);
-    }
+        stop.clone()
+    });
     let most_chars = chat.max_tokens.map_or(usize::MAX, |tokens| {
         usize::try_from(tokens).unwrap_or(usize::MAX).saturating_mul(4)
     });
     match text.char_indices().nth(most_chars) {
         Some((end, _)) => {
             text.truncate(end);
-            (text, true)
+            (text, None, true)
         }
-        None => (text, false),
+        None => (text, stopped_by, false),
     }
 }
 
@@ -191,11 +224,6 @@ fn native_word(author: &str, finish_reason: &str) -> String {
         (_, same) => same,
     };
     word.to_owned()
-}
-
-/// `reasoning_details` for one piece of reasoning.
-pub(crate) fn reasoning_details(piece: &str) -> Value {
-    json!([{"type": "reasoning.text", "text": piece, "format": "unknown", "index": 0}])
 }
 
 /// `usage`, priced by the catalogue.
@@ -252,11 +280,27 @@ fn rounded(usd: f64) -> f64 {
 }
 
 /// The body of a reply that is not streamed.
-pub(crate) fn body_from(script: &Script, answer: &Answer, usage: &Map<String, Value>, served: &Served) -> Value {
+pub(crate) fn body_from(turn: &Turn<'_>) -> Value {
+    let Turn {
+        script,
+        answer,
+        usage,
+        served,
+        ..
+    } = turn;
     let mut message = json!({"role": "assistant", "content": content(script, answer), "refusal": null});
-    if let Some(reasoning) = &answer.reasoning {
-        message["reasoning"] = json!(reasoning);
-        message["reasoning_details"] = reasoning_details(reasoning);
+    if !answer.details.is_empty() {
+        message["reasoning"] = json!(answer.reasoning);
+        message["reasoning_details"] = json!(answer.details);
+    }
+    if !answer.images.is_empty() {
+        message["images"] = json!(answer.images);
+    }
+    if let Some(audio) = &answer.audio {
+        message["audio"] = json!(audio);
+    }
+    if !answer.annotations.is_empty() {
+        message["annotations"] = json!(answer.annotations);
     }
     if !answer.calls.is_empty() {
         let function = |call: &Call| json!({"name": call.name, "arguments": call.arguments});
@@ -299,6 +343,7 @@ pub(crate) fn body_from(script: &Script, answer: &Answer, usage: &Map<String, Va
     if let Some(metadata) = &served.metadata {
         body["openrouter_metadata"] = metadata.clone();
     }
+    add_extra(&mut body, &script.extra);
     body
 }
 
@@ -306,20 +351,66 @@ fn content(script: &Script, answer: &Answer) -> Value {
     if script.empty.is_some() || !answer.calls.is_empty() {
         return Value::Null;
     }
-    let Some(n_pieces) = script.fail_after_chunks else {
-        return json!(answer.text);
-    };
-    json!(
-        pieces(&answer.text, script.chunk_chars)
-            .take(n_pieces)
-            .collect::<String>()
-    )
+    json!(said_before_failing(script, answer))
+}
+
+/// The text that a whole reply holds: all of it, or what came before a failure in the middle.
+pub(crate) fn said_before_failing(script: &Script, answer: &Answer) -> String {
+    let n_pieces = script.fail_after_chunks.unwrap_or(usize::MAX);
+    pieces(&answer.text, script.chunk_chars).take(n_pieces).collect()
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
-    use crate::{catalogue::find, request::Tool, script::ScriptedCall};
+    use crate::{
+        catalogue::find,
+        request::Tool,
+        script::ScriptedCall,
+        stream::{Step, json_from},
+    };
+
+    /// Lets a script, written as JSON, answer `hi` to a request with this body, and gives its turn to `play`.
+    pub(crate) fn turn<T>(script: &str, asked: Value, play: impl FnOnce(&Turn<'_>) -> T) -> T {
+        let script: Script = serde_json::from_str(script).expect("the script of a test is valid");
+        let asked = asked.as_object().expect("a body is an object");
+        let served = Served {
+            id: "gen-sandbox-000001".to_owned(),
+            model_id: "openai/gpt-4o".to_owned(),
+            provider: "Sandbox".to_owned(),
+            model: find("openai/gpt-4o").expect("in the catalogue"),
+            metadata: None,
+        };
+        let chat = self::asked("hi");
+        let answer = answer_from(&script, &chat, &served.model);
+        let usage = usage(&script, &chat, &answer, &served.model);
+        play(&Turn {
+            script: &script,
+            asked,
+            answer: &answer,
+            usage: &usage,
+            served: &served,
+        })
+    }
+
+    /// The whole reply of a script.
+    pub(crate) fn played<T>(script: &str, play: impl FnOnce(&Turn<'_>) -> T) -> T {
+        turn(script, json!({}), play)
+    }
+
+    /// The data frames of a stream, and the text that ends it.
+    pub(crate) fn streamed(script: &str, play: impl FnOnce(&Turn<'_>) -> Vec<Step>) -> (Vec<Value>, Option<String>) {
+        let steps = played(script, play);
+        let data = |step: &Step| match step {
+            Step::Data(frame) => Some(json_from(frame)),
+            _ => None,
+        };
+        let last = match steps.last() {
+            Some(Step::Text(text)) => Some(String::from_utf8_lossy(text).into_owned()),
+            _ => None,
+        };
+        (steps.iter().filter_map(data).collect(), last)
+    }
 
     fn model() -> Model {
         find("anthropic/claude-haiku-4.5").expect("in the catalogue")
@@ -434,9 +525,44 @@ mod tests {
             model: model(),
             metadata: None,
         };
-        let body = body_from(&script, &answer, &Map::new(), &served);
+        let body = body_from(&Turn {
+            script: &script,
+            asked: &Map::new(),
+            answer: &answer,
+            usage: &Map::new(),
+            served: &served,
+        });
         assert_eq!(body["choices"][0]["message"]["content"], json!("one"));
         assert_eq!(body["choices"][0]["finish_reason"], json!("error"));
         assert_eq!(body["choices"][0]["error"]["code"], json!(502));
+    }
+
+    #[test]
+    fn what_belongs_to_an_answer_is_in_its_message_and_extra_members_at_the_top() {
+        let text = r#"{
+            "text": "one", "images": [{"image_url": {"url": "data:,"}}], "audio": {"data": "AA=="},
+            "annotations": [{"type": "url_citation"}], "extra": {"service_tier": "flex", "model": "no"}
+        }"#;
+        let script: Script = serde_json::from_str(text).expect("the script above is valid");
+        let answer = answer_from(&script, &asked("hi"), &model());
+        let served = Served {
+            id: "gen-sandbox-000001".to_owned(),
+            model_id: "m".to_owned(),
+            provider: "Sandbox".to_owned(),
+            model: model(),
+            metadata: None,
+        };
+        let body = body_from(&Turn {
+            script: &script,
+            asked: &Map::new(),
+            answer: &answer,
+            usage: &Map::new(),
+            served: &served,
+        });
+        assert_eq!((&body["service_tier"], &body["model"]), (&json!("flex"), &json!("m")));
+        let message = &body["choices"][0]["message"];
+        assert_eq!(message["images"][0]["image_url"]["url"], json!("data:,"));
+        assert_eq!(message["audio"], json!({"data": "AA=="}));
+        assert_eq!(message["annotations"], json!([{"type": "url_citation"}]));
     }
 }

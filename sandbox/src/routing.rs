@@ -5,7 +5,7 @@
 use std::slice;
 
 use crate::{
-    catalogue::{ALIASES, Model, Provider, find},
+    catalogue::{ALIASES, Kind, Model, Provider, find},
     failure::Failure,
     request::{Chat, Preferences, Sort},
 };
@@ -30,7 +30,7 @@ pub(crate) struct Candidate {
 /// The models that may answer `chat`, in the order in which to try them.
 ///
 /// - In: `scripted` looks up an id that only a script knows.
-/// - Errors: 400 for an id that nobody knows, or for a model that only embeds; 404 if no provider is left.
+/// - Errors: 400 for an id that nobody knows, or for a model that does not chat; 404 if no provider is left.
 pub(crate) fn candidates(chat: &Chat, scripted: &dyn Fn(&str) -> Option<Model>) -> Result<Vec<Candidate>, Failure> {
     let default = [ACCOUNT_DEFAULT.to_owned()];
     let ids = if chat.models.is_empty() {
@@ -43,10 +43,10 @@ pub(crate) fn candidates(chat: &Chat, scripted: &dyn Fn(&str) -> Option<Model>) 
     let mut refused = None;
     for id in ids {
         let (model, strategy) = resolve(id, scripted).ok_or_else(|| unknown_model(id, ids))?;
-        if model.embeds() {
-            let message = format!("{id} is an embedding model; use /api/v1/embeddings");
+        if !model.does(Kind::Chat) {
+            let (what, place) = model.facts.kind.told();
             return Err(Failure::status(400)
-                .message(message)
+                .message(format!("{id} is {what}; use {place}"))
                 .availability("wrong_endpoint", false, ids));
         }
         match providers_for(chat, &model) {
@@ -80,11 +80,25 @@ fn resolve(id: &str, scripted: &dyn Fn(&str) -> Option<Model>) -> Option<(Model,
 }
 
 /// The refusal of an id that no catalogue lists.
-pub(crate) fn unknown_model(id: &str, requested: &[String]) -> Failure {
+fn unknown_model(id: &str, requested: &[String]) -> Failure {
     let message = format!("{id} is not a valid model ID");
     Failure::status(400)
         .message(message)
         .availability("model_not_found", false, requested)
+}
+
+/// The model of a request that is not chat, or its refusal.
+pub(crate) fn model_for(kind: Kind, id: &str, model: Option<Model>) -> Result<Model, Failure> {
+    let requested = [id.to_owned()];
+    let model = model.ok_or_else(|| unknown_model(id, &requested))?;
+    if model.does(kind) {
+        return Ok(model);
+    }
+    let (_, place) = model.facts.kind.told();
+    let (what, _) = kind.told();
+    Err(Failure::status(400)
+        .message(format!("{id} is not {what}; use {place}"))
+        .availability("wrong_endpoint", false, &requested))
 }
 
 /// Name of the provider which serves a request that is not chat.

@@ -1,76 +1,177 @@
 //! A value that satisfies a JSON Schema, always the same one: arguments for a tool, or a structured answer.
 //!
-//! Covers what schemas of tools use (types, enums, constants, required members, first alternatives); a schema
-//! beyond that gets a plausible value, not a proven one.
+//! Covers what schemas of tools and of answers use (types, enums, constants, required members, references within
+//! the schema, limits of length and size, the usual formats, first alternatives); a schema beyond that, such as one
+//! with a pattern, gets a plausible value, not a proven one.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Number, Value, json};
 
 /// How deep a schema may nest before null stands for the rest.
 const MOST_DEPTH: usize = 16;
+/// Most items or characters that a least number in a schema is taken at its word for.
+const MOST_REPEATED: usize = 1000;
+
+/// The text for each format that a schema may ask for.
+const FORMATS: [(&str, &str); 9] = [
+    ("date-time", "2026-01-01T00:00:00Z"),
+    ("date", "2026-01-01"),
+    ("time", "00:00:00Z"),
+    ("duration", "P1D"),
+    ("email", "sandbox@example.com"),
+    ("hostname", "example.com"),
+    ("ipv4", "127.0.0.1"),
+    ("uri", "https://example.com/sandbox"),
+    ("uuid", "00000000-0000-4000-8000-000000000000"),
+];
 
 /// The value for `schema`; an empty object if there is none.
 pub(crate) fn value_from(schema: &Value) -> Value {
     match schema {
         Value::Null => json!({}),
-        schema => nested(schema, MOST_DEPTH),
+        schema => Sample { root: schema }.value(schema, MOST_DEPTH),
     }
 }
 
-fn nested(schema: &Value, depth: usize) -> Value {
-    if depth == 0 {
-        return Value::Null;
-    }
-    for exact in ["const", "default"] {
-        if let Some(value) = schema.get(exact) {
-            return value.clone();
+/// A schema that is being satisfied; references start at its root.
+struct Sample<'a> {
+    root: &'a Value,
+}
+
+impl Sample<'_> {
+    fn value(&self, schema: &Value, depth: usize) -> Value {
+        if depth == 0 {
+            return Value::Null;
         }
-    }
-    for listed in ["enum", "examples"] {
-        if let Some(value) = schema.get(listed).and_then(|items| items.get(0)) {
-            return value.clone();
+        if let Some(named) = schema.get("$ref").and_then(Value::as_str) {
+            let found = named.strip_prefix('#').and_then(|pointer| self.root.pointer(pointer));
+            return found.map_or(Value::Null, |schema| self.value(schema, depth - 1));
         }
-    }
-    for alternatives in ["anyOf", "oneOf", "allOf"] {
-        if let Some(first) = schema.get(alternatives).and_then(|items| items.get(0)) {
-            return nested(first, depth - 1);
+        for exact in ["const", "default"] {
+            if let Some(value) = schema.get(exact) {
+                return value.clone();
+            }
+        }
+        for listed in ["enum", "examples"] {
+            if let Some(value) = schema.get(listed).and_then(|items| items.get(0)) {
+                return value.clone();
+            }
+        }
+        for alternatives in ["anyOf", "oneOf"] {
+            if let Some(first) = schema.get(alternatives).and_then(|items| items.get(0)) {
+                return self.value(first, depth - 1);
+            }
+        }
+        if let Some(all) = schema.get("allOf").and_then(Value::as_array) {
+            return self.all_of(schema, all, depth);
+        }
+
+        let kind = match schema.get("type") {
+            Some(Value::Array(kinds)) => kinds.first().and_then(Value::as_str),
+            Some(kind) => kind.as_str(),
+            None if schema.get("properties").is_some() => Some("object"),
+            None if schema.get("items").is_some() => Some("array"),
+            None => None,
+        };
+        match kind {
+            Some("object") => self.object(schema, depth),
+            Some("array") => self.array(schema, depth),
+            Some("integer") => number(schema, true),
+            Some("number") => number(schema, false),
+            Some("boolean") => json!(true),
+            Some("null") => Value::Null,
+            _ => text(schema),
         }
     }
 
-    let kind = match schema.get("type") {
-        Some(Value::Array(kinds)) => kinds.first().and_then(Value::as_str),
-        Some(kind) => kind.as_str(),
-        None if schema.get("properties").is_some() => Some("object"),
-        None => None,
-    };
-    let least = schema.get("minimum").and_then(Value::as_i64);
-    match kind {
-        Some("object") => object(schema, depth),
-        Some("array") => schema
-            .get("items")
-            .map_or_else(|| json!([]), |items| json!([nested(items, depth - 1)])),
-        Some("integer" | "number") => json!(least.unwrap_or(1)),
-        Some("boolean") => json!(true),
-        Some("null") => Value::Null,
-        _ => json!("sandbox"),
+    /// The members of every part together; the value of the first part if they are no objects.
+    fn all_of(&self, schema: &Value, parts: &[Value], depth: usize) -> Value {
+        let mut members = Map::new();
+        for part in parts {
+            match self.value(part, depth - 1) {
+                Value::Object(more) => members.extend(more),
+                other => return other,
+            }
+        }
+        if let Value::Object(more) = self.object(schema, depth) {
+            members.extend(more);
+        }
+        Value::Object(members)
+    }
+
+    /// The required members; all of them if none is named so.
+    fn object(&self, schema: &Value, depth: usize) -> Value {
+        let Some(properties) = schema.get("properties").and_then(Value::as_object) else {
+            return json!({});
+        };
+        let required: Option<Vec<&str>> = schema
+            .get("required")
+            .and_then(Value::as_array)
+            .map(|names| names.iter().filter_map(Value::as_str).collect());
+        let wanted = |name: &str| required.as_ref().is_none_or(|names| names.contains(&name));
+        let members: Map<String, Value> = properties
+            .iter()
+            .filter(|(name, _)| wanted(name))
+            .map(|(name, schema)| (name.clone(), self.value(schema, depth - 1)))
+            .collect();
+        Value::Object(members)
+    }
+
+    /// As many items as there have to be, one unless none may be.
+    fn array(&self, schema: &Value, depth: usize) -> Value {
+        if let Some(first) = schema.get("prefixItems").and_then(Value::as_array) {
+            return first.iter().map(|schema| self.value(schema, depth - 1)).collect();
+        }
+        let Some(items) = schema.get("items").filter(|items| items.is_object()) else {
+            return json!([]);
+        };
+        let least = whole(schema, "minItems").unwrap_or(1);
+        let n_items = least
+            .min(whole(schema, "maxItems").unwrap_or(MOST_REPEATED))
+            .min(MOST_REPEATED);
+        (0..n_items).map(|_| self.value(items, depth - 1)).collect()
     }
 }
 
-/// The required members; all of them if none is named so.
-fn object(schema: &Value, depth: usize) -> Value {
-    let Some(properties) = schema.get("properties").and_then(Value::as_object) else {
-        return json!({});
-    };
-    let required: Option<Vec<&str>> = schema
-        .get("required")
-        .and_then(Value::as_array)
-        .map(|names| names.iter().filter_map(Value::as_str).collect());
-    let wanted = |name: &str| required.as_ref().is_none_or(|names| names.contains(&name));
-    let members: Map<String, Value> = properties
-        .iter()
-        .filter(|(name, _)| wanted(name))
-        .map(|(name, schema)| (name.clone(), nested(schema, depth - 1)))
-        .collect();
-    Value::Object(members)
+fn whole(schema: &Value, name: &str) -> Option<usize> {
+    schema.get(name)?.as_u64().and_then(|n| usize::try_from(n).ok())
+}
+
+fn text(schema: &Value) -> Value {
+    let format = schema.get("format").and_then(Value::as_str);
+    if let Some((_, example)) = FORMATS.iter().find(|(name, _)| Some(*name) == format) {
+        return json!(example);
+    }
+    let least = whole(schema, "minLength").unwrap_or(0).min(MOST_REPEATED);
+    let most = whole(schema, "maxLength").unwrap_or(usize::MAX);
+    let mut text = "sandbox".to_owned();
+    while text.chars().count() < least {
+        text.push_str(" sandbox");
+    }
+    let longest = if least > "sandbox".len() { least } else { most };
+    json!(text.chars().take(longest.min(most)).collect::<String>())
+}
+
+/// The number nearest to one that the limits allow.
+fn number(schema: &Value, is_whole: bool) -> Value {
+    let limit = |name: &str| schema.get(name).and_then(Value::as_f64);
+    let step = limit("multipleOf").filter(|step| *step > 0.0);
+    // A number beyond an exclusive limit: the next whole one, or one a little further.
+    let apart = step.unwrap_or(if is_whole { 1.0 } else { 0.5 });
+    let least = limit("minimum").or_else(|| limit("exclusiveMinimum").map(|least| least + apart));
+    let most = limit("maximum").or_else(|| limit("exclusiveMaximum").map(|most| most - apart));
+    let mut number = 1.0_f64.max(least.unwrap_or(f64::MIN));
+    number = number.min(most.unwrap_or(f64::MAX));
+    if let Some(step) = step {
+        number = (number / step).ceil() * step;
+        if most.is_some_and(|most| number > most) {
+            number -= step;
+        }
+    }
+    if is_whole || number.fract() == 0.0 {
+        // Limits of schemas are far below 2^53, so this is the number itself.
+        return json!(number as i64);
+    }
+    Number::from_f64(number).map_or(json!(1), Value::Number)
 }
 
 #[cfg(test)]
@@ -93,5 +194,53 @@ mod tests {
     #[test]
     fn no_schema_gives_an_empty_object() {
         assert_eq!(value_from(&Value::Null), json!({}));
+    }
+
+    #[test]
+    fn references_lead_to_definitions_and_a_circle_ends() {
+        let schema = json!({
+            "$defs": {
+                "Step": {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]},
+                "Node": {"type": "object", "properties": {"next": {"$ref": "#/$defs/Node"}}, "required": ["next"]},
+            },
+            "type": "object",
+            "properties": {"steps": {"type": "array", "items": {"$ref": "#/$defs/Step"}}, "done": {"type": "boolean"}},
+            "required": ["steps", "done"],
+        });
+        assert_eq!(
+            value_from(&schema),
+            json!({"steps": [{"text": "sandbox"}], "done": true})
+        );
+        let circle = json!({"$defs": schema["$defs"], "$ref": "#/$defs/Node"});
+        assert!(value_from(&circle)["next"]["next"].is_object());
+    }
+
+    #[test]
+    fn limits_and_formats_are_kept() {
+        let cases = [
+            (json!({"type": "string", "maxLength": 3}), json!("san")),
+            (json!({"type": "string", "minLength": 9}), json!("sandbox s")),
+            (json!({"type": "string", "format": "date"}), json!("2026-01-01")),
+            (json!({"type": "integer", "maximum": 0}), json!(0)),
+            (json!({"type": "integer", "exclusiveMinimum": 4}), json!(5)),
+            (json!({"type": "integer", "minimum": 7, "multipleOf": 5}), json!(10)),
+            (json!({"type": "number", "minimum": 0, "maximum": 0.5}), json!(0.5)),
+            (
+                json!({"type": "array", "items": {"type": "null"}, "minItems": 2}),
+                json!([null, null]),
+            ),
+            (json!({"type": ["string", "null"]}), json!("sandbox")),
+            (json!({"anyOf": [{"type": "null"}, {"type": "string"}]}), Value::Null),
+        ];
+        for (schema, value) in cases {
+            assert_eq!(value_from(&schema), value, "{schema}");
+        }
+    }
+
+    #[test]
+    fn all_parts_give_their_members() {
+        let part = |name: &str| json!({"type": "object", "properties": {name: {"const": name}}, "required": [name]});
+        let schema = json!({"allOf": [part("a"), part("b")], "properties": {"c": {"const": "c"}}});
+        assert_eq!(value_from(&schema), json!({"a": "a", "b": "b", "c": "c"}));
     }
 }

@@ -1,6 +1,6 @@
 //! What a model of the sandbox does when it is asked: a [`Script`] for each model id.
 //!
-//! Data only; [`crate::reply`] plays it. A script with no member set gives a short answer at once. Scripts are
+//! Data only; [`crate::reply`] plays it, in whichever form of the API was asked. A script with no member set gives a short answer at once. Scripts are
 //! read from JSON by the binary, so an unknown member is an error: a misspelt one would silently do nothing.
 
 use serde::{Deserialize, Serialize};
@@ -10,8 +10,9 @@ use crate::failure::Failure;
 
 /// How one model answers; every member is optional.
 ///
-/// A *piece* is one chunk of reasoning, of text or of a tool call. The opening chunk, which only names the role,
-/// is not counted.
+/// A *piece* is one chunk of reasoning, of text, of a tool call or of whatever else the answer holds. The opening
+/// chunk, which only names the role, is not counted; nor are, on `/responses` and `/messages`, the events that open
+/// and close what pieces belong to.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Script {
@@ -26,10 +27,23 @@ pub struct Script {
     /// Reasoning, sent before the answer as `reasoning` and as `reasoning_details`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reasoning: Option<String>,
+    /// `reasoning_details`, word for word and in this order, in place of those made from `reasoning`, which is then
+    /// what they say. A stream cuts their texts and summaries into pieces and sends a signature after its text.
+    pub reasoning_details: Vec<Value>,
     /// Tools to call in place of an answer, unless the last message is already the result of one.
     pub tool_calls: Vec<ScriptedCall>,
     /// Refuses the results of tools whose turn lacks the `reasoning_details` that were sent, as some models do.
     pub require_reasoning_details: bool,
+
+    /// `images` of the answer, word for word; a stream sends each as a piece of its own.
+    pub images: Vec<Value>,
+    /// `audio` of the answer; a stream cuts its `transcript` and its `data` into pieces.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audio: Option<Map<String, Value>>,
+    /// `annotations` of the answer, in the form of chat; a stream sends them in one piece after the text.
+    pub annotations: Vec<Value>,
+    /// Members added at the top of every whole reply and of every data frame, where they replace none.
+    pub extra: Map<String, Value>,
 
     /// `finish_reason`; default: what the answer is (`stop`, `tool_calls`, `length`).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -73,17 +87,23 @@ pub struct Script {
     pub cut_after_chunks: Option<usize>,
     /// The cut breaks the connection in place of ending the body.
     pub cut_abruptly: bool,
-    /// Leaves out the chunk with the finish reason.
+    /// Leaves out what says why the answer ended: the chunk with the finish reason, `response.completed`,
+    /// `message_delta`.
     pub omit_finish_reason: bool,
-    /// Leaves out `[DONE]`.
+    /// Leaves out what says that the stream ended: `[DONE]`, and `message_stop`.
     pub omit_done: bool,
+    /// Names each event of `/responses` in an `event:` line too, as other services do.
+    pub event_lines: bool,
 
     /// Fails before anything is sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fail: Option<Failure>,
-    /// After this many pieces the stream ends with `fail` (default: 502) in a chunk.
+    /// After this many pieces the stream ends with `fail` (default: 502) in a chunk, or in `response.failed`, or in
+    /// `error` of `/messages`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fail_after_chunks: Option<usize>,
+    /// In place of `response.failed` comes an `error` event.
+    pub error_event: bool,
     /// Only the first requests fail, this many; the later ones succeed. Default: all fail.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fail_times: Option<u32>,

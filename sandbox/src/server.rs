@@ -35,9 +35,10 @@ use tokio::{
 
 use crate::{
     failure::Failure,
-    frames::{COMMENT, Step},
+    form::Form,
     record::{Connection, Exchange, Ledger, Outcome, Recorded},
     service::{Body, Plan, Received, Service, plan_for, refusal},
+    stream::{COMMENT, Step},
 };
 
 /// Largest body accepted; a larger one gets 413.
@@ -76,7 +77,7 @@ async fn handle(State(shared): State<Shared>, request: Request) -> Response {
     let mut exchange = shared.ledger.begin(recorded_from(&parts, &body));
     let plan = match read {
         Ok(_) => plan_for(&shared.service, &received_from(&parts, body)),
-        Err(_) => refusal(&Failure::status(413), None),
+        Err(_) => refusal(Form::Chat, &Failure::status(413), None),
     };
 
     exchange.answering(plan.status);

@@ -9,22 +9,24 @@ use std::{
 };
 
 use bytes::Bytes;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     account::Account,
     builtin,
-    catalogue::{self, Model},
-    chat, embeddings,
+    catalogue::{self, Kind, Model},
+    chat,
     failure::Failure,
-    frames::Step,
-    listing, routing, rules,
+    form::Form,
+    listing::{self, Entry, Paging},
+    other,
     script::Script,
+    stream::Step,
 };
 
 /// Who every accepted key belongs to.
 pub(crate) const USER_ID: &str = "user_sandbox";
-const JSON: &str = "application/json";
+pub(crate) const JSON: &str = "application/json";
 
 /// One request, as it came in.
 pub(crate) struct Received {
@@ -72,16 +74,49 @@ struct Slot {
     n_failed: u32,
 }
 
+/// What a service is like from its start on.
+pub(crate) struct Settings {
+    pub(crate) keys: Vec<String>,
+    /// Whether the keys are management keys.
+    pub(crate) is_management: bool,
+    /// Size of the pages that the catalogue comes in by itself.
+    pub(crate) page_size: Option<usize>,
+    /// How often a generation is not found before it is.
+    pub(crate) late_asks: u32,
+    /// Most generations kept.
+    pub(crate) keep_generations: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            keys: Vec::new(),
+            is_management: false,
+            page_size: None,
+            late_asks: 0,
+            keep_generations: usize::MAX,
+        }
+    }
+}
+
+/// The entries of the catalogue that a test wrote.
+#[derive(Default)]
+struct OwnEntries {
+    /// Whether nothing else is listed.
+    alone: bool,
+    entries: Vec<Value>,
+}
+
 /// The whole of what the sandbox knows and remembers, apart from its records.
 pub(crate) struct Service {
-    keys: Vec<String>,
-    is_management: bool,
+    settings: Settings,
     slots: Mutex<BTreeMap<String, Slot>>,
+    own: Mutex<OwnEntries>,
     account: Mutex<Account>,
 }
 
 impl Service {
-    pub(crate) fn new(keys: Vec<String>, is_management: bool) -> Self {
+    pub(crate) fn new(settings: Settings) -> Self {
         let slot = |(id, description, script)| {
             (
                 id,
@@ -93,12 +128,25 @@ impl Service {
             )
         };
         let slots = Mutex::new(builtin::scripts().map(slot).collect());
+        let account = Account::new(settings.keep_generations, settings.late_asks);
         Self {
-            keys,
-            is_management,
+            settings,
             slots,
-            account: Mutex::default(),
+            own: Mutex::default(),
+            account: Mutex::new(account),
         }
+    }
+
+    /// Lists `entry`, in place of the one with its id.
+    pub(crate) fn add_entry(&self, entry: Value) {
+        let mut own = self.own();
+        own.entries.retain(|other| other["id"] != entry["id"]);
+        own.entries.push(entry);
+    }
+
+    /// Lists `entries` and nothing else.
+    pub(crate) fn set_entries(&self, entries: Vec<Value>) {
+        *self.own() = OwnEntries { alone: true, entries };
     }
 
     pub(crate) fn set_script(&self, id: String, script: Script) {
@@ -137,14 +185,31 @@ impl Service {
         Some(failure)
     }
 
-    /// The model of an id that only a script knows.
+    /// The model of an id that only a script or a test's entry of the catalogue knows.
     pub(crate) fn scripted(&self, id: &str) -> Option<Model> {
         if catalogue::find(id).is_some() {
             return None;
         }
+        let base = catalogue::base_of(id);
+        if let Some(entry) = self.own_entry(id).or_else(|| self.own_entry(base?)) {
+            let text = |value: &Value| value.as_str().map(str::to_owned);
+            let prices = text(&entry["pricing"]["prompt"]).zip(text(&entry["pricing"]["completion"]));
+            return Some(Model {
+                own_prices_usd: prices,
+                ..catalogue::scripted(id, entry["description"].as_str().unwrap_or_default())
+            });
+        }
         let slots = self.slots();
-        let slot = slots.get(id).or_else(|| slots.get(catalogue::base_of(id)?))?;
+        let slot = slots.get(id).or_else(|| slots.get(base?))?;
         Some(catalogue::scripted(id, &slot.description))
+    }
+
+    fn own(&self) -> MutexGuard<'_, OwnEntries> {
+        self.own.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn own_entry(&self, id: &str) -> Option<Value> {
+        self.own().entries.iter().find(|entry| entry["id"] == id).cloned()
     }
 
     pub(crate) fn account(&self) -> MutexGuard<'_, Account> {
@@ -155,16 +220,39 @@ impl Service {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn models(&self) -> Vec<Model> {
+    /// Everything that the catalogue lists.
+    fn entries(&self) -> Vec<Entry> {
         let scripted: Vec<String> = self.slots().keys().cloned().collect();
         let routers = catalogue::ALIASES.iter().filter_map(|(id, ..)| self.find(id));
-        routers
+        let known = routers
             .chain(catalogue::models())
-            .chain(scripted.iter().filter_map(|id| self.scripted(id)))
-            .collect()
+            .chain(scripted.iter().filter_map(|id| self.scripted(id)));
+        let mut listed: Vec<Entry> = known.map(|model| listing::entry_from(&model)).collect();
+
+        let own = self.own();
+        if own.alone {
+            listed.clear();
+        }
+        for value in &own.entries {
+            let entry = Entry {
+                value: value.clone(),
+                providers: Vec::new(),
+            };
+            match listed.iter_mut().find(|other| other.id() == entry.id()) {
+                Some(other) => other.value = entry.value,
+                None => listed.push(entry),
+            }
+        }
+        listed
     }
 
-    fn find(&self, id: &str) -> Option<Model> {
+    /// What the catalogue says of one id.
+    fn entry_value(&self, model: &Model) -> Value {
+        self.own_entry(&model.id).unwrap_or_else(|| listing::model_value(model))
+    }
+
+    /// The model that `id` names, whoever knows it.
+    pub(crate) fn find(&self, id: &str) -> Option<Model> {
         let alias = catalogue::ALIASES.iter().find(|(alias, ..)| *alias == id);
         let found = match alias {
             Some((alias, target, _)) => catalogue::find(target).map(|model| Model {
@@ -180,7 +268,7 @@ impl Service {
         let Some(key) = &received.key else {
             return Err(Failure::status(401).message("No auth credentials found"));
         };
-        if self.keys.contains(key) {
+        if self.settings.keys.contains(key) {
             return Ok(());
         }
         Err(Failure::status(401).message("User not found."))
@@ -193,29 +281,35 @@ pub(crate) fn plan_for(service: &Service, received: &Received) -> Plan {
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     let Some(route) = Route::find(&segments) else {
         let message = format!("{} {} is no route of the sandbox", received.method, received.path);
-        return refusal(&Failure::status(404).message(message), None);
+        return refusal(Form::Chat, &Failure::status(404).message(message), None);
     };
+    let form = route.form();
     if received.method != route.method() {
         let message = format!("{} is not allowed here, {} is", received.method, route.method());
         let mut failure = Failure::status(405).error_type("invalid_request").message(message);
         failure.headers.insert("allow".to_owned(), route.method().to_owned());
-        return refusal(&failure, None);
+        return refusal(form, &failure, None);
     }
     if !route.is_public()
         && let Err(failure) = service.check_key(received)
     {
-        return refusal(&failure, None);
+        return refusal(form, &failure, None);
     }
     let user_id = if route.is_public() { None } else { Some(USER_ID) };
     route
         .answer(service, received)
-        .unwrap_or_else(|failure| refusal(&failure, user_id))
+        .unwrap_or_else(|failure| refusal(form, &failure, user_id))
 }
 
 enum Route<'a> {
-    Chat,
-    Embeddings,
-    Models { output: Option<&'static str>, public: bool },
+    /// A model is asked to write, in one of the forms.
+    Chat(Form),
+    /// A model is asked for something else than text.
+    Other(Kind),
+    Models {
+        output: Option<&'static str>,
+        public: bool,
+    },
     ModelCount,
     Model(&'a str, &'a str),
     Endpoints(&'a str, &'a str),
@@ -229,8 +323,13 @@ impl<'a> Route<'a> {
     fn find(segments: &[&'a str]) -> Option<Self> {
         let rest = segments.strip_prefix(&["api", "v1"])?;
         match *rest {
-            ["chat", "completions"] => Some(Self::Chat),
-            ["embeddings"] => Some(Self::Embeddings),
+            ["chat", "completions"] => Some(Self::Chat(Form::Chat)),
+            ["completions"] => Some(Self::Chat(Form::Text)),
+            ["responses"] => Some(Self::Chat(Form::Responses)),
+            ["messages"] => Some(Self::Chat(Form::Messages)),
+            ["embeddings"] => Some(Self::Other(Kind::Embeddings)),
+            ["rerank"] => Some(Self::Other(Kind::Rerank)),
+            ["audio", "speech"] => Some(Self::Other(Kind::Speech)),
             ["models"] => Some(Self::Models {
                 output: None,
                 public: true,
@@ -254,11 +353,19 @@ impl<'a> Route<'a> {
         }
     }
 
+    fn asks_a_model(&self) -> bool {
+        matches!(self, Self::Chat(_) | Self::Other(_))
+    }
+
     fn method(&self) -> &'static str {
-        if matches!(self, Self::Chat | Self::Embeddings) {
-            "POST"
-        } else {
-            "GET"
+        if self.asks_a_model() { "POST" } else { "GET" }
+    }
+
+    /// In which form errors are told.
+    fn form(&self) -> Form {
+        match self {
+            Self::Chat(form) => *form,
+            _ => Form::Chat,
         }
     }
 
@@ -272,37 +379,38 @@ impl<'a> Route<'a> {
     }
 
     fn answer(&self, service: &Service, received: &Received) -> Result<Plan, Failure> {
-        if matches!(self, Self::Chat | Self::Embeddings) && service.is_management {
+        let settings = &service.settings;
+        if self.asks_a_model() && settings.is_management {
             return Err(Failure::status(403).message("Management keys cannot be used for completions"));
         }
         let mut query = pairs(&received.query);
+        let paging = |page_size| Paging {
+            path: &received.path,
+            page_size,
+        };
         match self {
-            Self::Chat => chat::plan(service, received),
-            Self::Embeddings => embed(service, received),
+            Self::Chat(form) => chat::plan(service, received, *form),
+            Self::Other(kind) => other::plan(service, received, *kind),
             Self::Models { output, .. } => {
+                query.retain(|(name, _)| name != "output_modalities" || output.is_none());
                 query.extend(output.map(|output| ("output_modalities".to_owned(), output.to_owned())));
-                listing::models_value(&service.models(), &query).map(|body| json_plan(200, &body))
+                let paging = paging(settings.page_size);
+                listing::models_value(service.entries(), &query, &paging).map(|body| json_plan(200, &body))
             }
             Self::ModelCount => {
-                let body = listing::models_value(&service.models(), &query)?;
-                Ok(json_plan(
-                    200,
-                    &serde_json::json!({"data": {"count": body["total_count"]}}),
-                ))
+                let body = listing::models_value(service.entries(), &query, &paging(None))?;
+                Ok(json_plan(200, &json!({"data": {"count": body["total_count"]}})))
             }
             Self::Model(author, slug) => {
                 let model = known(service, author, slug)?;
-                Ok(json_plan(
-                    200,
-                    &serde_json::json!({"data": listing::model_value(&model)}),
-                ))
+                Ok(json_plan(200, &json!({"data": service.entry_value(&model)})))
             }
             Self::Endpoints(author, slug) => {
                 known(service, author, slug).map(|model| json_plan(200, &listing::endpoints_value(&model)))
             }
             Self::Providers => Ok(json_plan(200, &listing::providers_value())),
-            Self::Key => Ok(json_plan(200, &service.account().key_value(service.is_management))),
-            Self::Credits if service.is_management => Ok(json_plan(200, &service.account().credits_value())),
+            Self::Key => Ok(json_plan(200, &service.account().key_value(settings.is_management))),
+            Self::Credits if settings.is_management => Ok(json_plan(200, &service.account().credits_value())),
             Self::Credits => Err(Failure::status(403).message("Only management keys can fetch credits for an account")),
             Self::Generation => {
                 let id = query.iter().find(|(name, _)| name == "id").map(|(_, id)| id.as_str());
@@ -322,28 +430,6 @@ fn known(service: &Service, author: &str, slug: &str) -> Result<Model, Failure> 
         .ok_or_else(|| Failure::status(404).message(format!("Model {id} not found")))
 }
 
-fn embed(service: &Service, received: &Received) -> Result<Plan, Failure> {
-    let body = rules::object_from(received.content_type.as_deref(), &received.body)?;
-    let embed = embeddings::check(&body)?;
-    let model = service.find(&embed.model_id);
-    if model.is_some()
-        && let Some(failure) = service.take_failure(&embed.model_id)
-    {
-        return Err(failure);
-    }
-    let provider = match &model {
-        Some(model) if model.embeds() => routing::provider_name(&embed.routing, model)?,
-        _ => "Sandbox",
-    };
-    let mut account = service.account();
-    let id = account.next_id();
-    let reply = embeddings::body_from(&embed, model.as_ref(), &id, provider)?;
-    account.spend(reply["usage"]["cost"].as_f64().unwrap_or(0.0));
-    let mut plan = json_plan(200, &reply);
-    plan.headers.push(("x-generation-id".to_owned(), id));
-    Ok(plan)
-}
-
 /// A reply that is one JSON value.
 pub(crate) fn json_plan(status: u16, body: &Value) -> Plan {
     let bytes = Bytes::from(body.to_string());
@@ -359,8 +445,8 @@ pub(crate) fn json_plan(status: u16, body: &Value) -> Plan {
 }
 
 /// The reply that tells a failure.
-pub(crate) fn refusal(failure: &Failure, user_id: Option<&str>) -> Plan {
-    let mut plan = json_plan(failure.status, &failure.body_value(user_id));
+pub(crate) fn refusal(form: Form, failure: &Failure, user_id: Option<&str>) -> Plan {
+    let mut plan = json_plan(failure.status, &form.error_value(failure, user_id));
     if let Some(page) = &failure.body {
         let bytes = Bytes::from(page.clone());
         plan.body = Body::Whole {

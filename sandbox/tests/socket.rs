@@ -355,3 +355,180 @@ fn a_taken_port_is_an_error_that_names_it() {
         .expect_err("the port is taken");
     assert_eq!(error.to_string(), format!("the sandbox cannot listen on {address}"));
 }
+
+/// Sends a body with the key and reads the whole reply.
+fn post(sandbox: &Sandbox, path: &str, body: &Value) -> Reply {
+    Reply::read(send(sandbox, Some(sandbox.key()), "POST", path, &body.to_string()))
+}
+
+#[test]
+fn events_of_responses_arrive_in_order_and_are_recorded() {
+    let sandbox = Sandbox::builder()
+        .script("acme/a", Script::text("one two"))
+        .start()
+        .expect("started");
+    let reply = post(
+        &sandbox,
+        "/responses",
+        &json!({"model": "acme/a", "input": "hi", "stream": true}),
+    );
+    assert!(reply.head.contains("content-type: text/event-stream"));
+    let events = reply.chunks();
+    let text: String = events.iter().filter_map(|event| event["delta"].as_str()).collect();
+    assert_eq!(text, "one two");
+    assert_eq!(
+        events.last().map(|event| &event["type"]),
+        Some(&json!("response.completed"))
+    );
+    assert_eq!(reply.data().last(), Some(&"[DONE]"));
+    assert_eq!(sandbox.requests()[0].replies, events);
+}
+
+#[test]
+fn events_of_messages_are_named_and_recorded() {
+    let sandbox = Sandbox::builder()
+        .script("acme/a", Script::text("one two"))
+        .start()
+        .expect("started");
+    let body = json!({"model": "acme/a", "messages": [{"role": "user", "content": "hi"}], "stream": true});
+    let reply = post(&sandbox, "/messages", &body);
+    let names: Vec<&str> = reply
+        .body
+        .lines()
+        .filter_map(|line| line.strip_prefix("event: "))
+        .collect();
+    let recorded = sandbox.requests()[0].replies.clone();
+    let kinds: Vec<&str> = recorded.iter().filter_map(|event| event["type"].as_str()).collect();
+    assert_eq!((names.first(), names.last()), (Some(&"message_start"), Some(&"data")));
+    assert_eq!(names[..names.len() - 1], kinds);
+    assert!(reply.body.ends_with("event: data\ndata: [DONE]\n\n"));
+}
+
+#[test]
+fn a_wrong_key_is_refused_in_the_shape_of_the_form() {
+    let sandbox = Sandbox::start();
+    let refused = Reply::read(send(&sandbox, None, "POST", "/messages", "{}"));
+    assert_eq!(refused.status, 401);
+    assert_eq!(
+        refused.json(),
+        json!({
+            "type": "error", "request_id": null,
+            "error": {
+                "type": "authentication_error", "message": "No auth credentials found",
+                "error_type": "authentication",
+            },
+        })
+    );
+}
+
+#[test]
+fn a_failure_and_a_cut_in_the_middle_happen_in_every_form() {
+    let sandbox = Sandbox::start();
+    let hello = json!([{"role": "user", "content": "hi"}]);
+    for (path, member, input) in [
+        ("/completions", "prompt", json!("hi")),
+        ("/responses", "input", json!("hi")),
+        ("/messages", "messages", hello),
+    ] {
+        let mut body = json!({"model": "sandbox/mid-stream-error", "stream": true});
+        body[member] = input;
+        let failed = post(&sandbox, path, &body);
+        assert!(failed.body.contains("Provider disconnected"), "{path}");
+        assert!(!failed.body.contains("[DONE]"), "{path}");
+        body["model"] = json!("sandbox/cut");
+        let cut = post(&sandbox, path, &body);
+        assert!(!cut.body.contains("[DONE]") && cut.body.ends_with("\n\n"), "{path}");
+        body["model"] = json!("sandbox/comments");
+        let comments = post(&sandbox, path, &body);
+        assert_eq!(
+            comments.body.matches(": OPENROUTER PROCESSING\n\n").count(),
+            3 + 29,
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn speech_is_bytes_that_are_no_text() {
+    let sandbox = Sandbox::start();
+    let body = json!({"model": "openai/gpt-4o-mini-tts", "input": "one two", "voice": "alloy"});
+    let mut bytes = Vec::new();
+    let mut stream = send(
+        &sandbox,
+        Some(sandbox.key()),
+        "POST",
+        "/audio/speech",
+        &body.to_string(),
+    );
+    stream.read_to_end(&mut bytes).expect("the reply is read");
+    let end = bytes
+        .windows(4)
+        .position(|window| window == b"\r\n\r\n")
+        .expect("a head");
+    let head = String::from_utf8_lossy(&bytes[..end]).to_lowercase();
+    assert!(
+        head.starts_with("http/1.1 200") && head.contains("content-type: audio/mpeg"),
+        "{head}"
+    );
+    assert!(head.contains("x-generation-id: gen-sandbox-000001"));
+    let audio = &bytes[end + 4..];
+    assert_eq!((audio.len(), &audio[..2]), (834, &[0xff, 0xfb][..]));
+    assert!(std::str::from_utf8(audio).is_err());
+    assert_eq!(sandbox.requests()[0].outcome, Outcome::Completed);
+}
+
+#[test]
+fn a_server_that_pages_links_to_each_next_page() {
+    let entries: Vec<Value> = (0..5)
+        .map(|n| json!({"id": format!("acme/m{n}"), "name": "m", "architecture": {"output_modalities": ["text"]}}))
+        .collect();
+    let sandbox = Sandbox::builder()
+        .models(entries)
+        .model(json!({"id": "acme/m5", "name": "m", "architecture": {"output_modalities": ["text"]}}))
+        .page_size(4)
+        .start()
+        .expect("started");
+    let page = |path: &str| Reply::read(send(&sandbox, None, "GET", path, "")).json();
+    let first = page("/models");
+    assert_eq!(first["data"].as_array().map(Vec::len), Some(4));
+    assert_eq!(
+        (&first["total_count"], &first["links"]["next"]),
+        (&json!(6), &json!("/api/v1/models?offset=4&limit=4"))
+    );
+    let last = page("/models?offset=4&limit=4");
+    assert_eq!(
+        (&last["data"][1]["id"], &last["links"]["next"]),
+        (&json!("acme/m5"), &Value::Null)
+    );
+
+    sandbox.models(vec![
+        json!({"id": "acme/new", "architecture": {"output_modalities": ["text"]}}),
+    ]);
+    sandbox.model(json!({"id": "acme/new", "name": "again", "architecture": {"output_modalities": ["text"]}}));
+    let replaced = page("/models");
+    assert_eq!(
+        (&replaced["total_count"], &replaced["data"][0]["name"]),
+        (&json!(1), &json!("again"))
+    );
+}
+
+#[test]
+fn a_forgetful_server_keeps_only_the_last_few_hundred() {
+    let sandbox = Sandbox::builder()
+        .forgetful()
+        .without_replies()
+        .late_generations(1)
+        .start()
+        .expect("started");
+    for _ in 0..260 {
+        assert_eq!(Reply::read(chat(&sandbox, "sandbox/hello", false)).status, 200);
+    }
+    let requests = sandbox.requests();
+    assert_eq!((requests.len(), requests[0].number), (256, 5));
+    assert!(requests.iter().all(|request| request.replies.is_empty()));
+    let found = |n: u32| {
+        let path = format!("/generation?id=gen-sandbox-{n:06}");
+        Reply::read(send(&sandbox, Some(sandbox.key()), "GET", &path, "")).status
+    };
+    assert_eq!([found(4), found(4), found(5), found(5)], [404, 404, 404, 200]);
+}

@@ -113,7 +113,14 @@ impl Description {
         }
         let streamed = request.status == 200 && request.body["stream"] == true;
         let schema = if streamed {
-            "/components/schemas/ChatStreamChunk".to_owned()
+            // Each form of streams has events of its own.
+            let events = match route {
+                "/chat/completions" => "ChatStreamChunk",
+                "/responses" => "StreamEvents",
+                "/messages" => "MessagesStreamEvents",
+                _ => return breaches,
+            };
+            format!("/components/schemas/{events}")
         } else {
             format!("{base}/responses/{}/content/application~1json/schema", request.status)
         };

@@ -2,6 +2,13 @@ use serde_json::json;
 
 use super::*;
 
+fn settings() -> Settings {
+    Settings {
+        keys: vec!["sk-or-v1-sandbox".to_owned()],
+        ..Settings::default()
+    }
+}
+
 struct Bench {
     service: Service,
 }
@@ -9,7 +16,7 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         Self {
-            service: Service::new(vec!["sk-or-v1-sandbox".to_owned()], false),
+            service: Service::new(settings()),
         }
     }
 
@@ -140,7 +147,10 @@ fn credits_are_for_management_keys() {
     let (status, body) = Bench::new().send("GET", "/credits", Value::Null);
     assert_eq!((status, &body["error"]["code"]), (403, &json!(403)));
     let t = Bench {
-        service: Service::new(vec!["sk-or-v1-sandbox".to_owned()], true),
+        service: Service::new(Settings {
+            is_management: true,
+            ..settings()
+        }),
     };
     assert_eq!(t.send("GET", "/credits", Value::Null).0, 200);
     assert_eq!(t.chat(json!({"model": "openai/gpt-4o"})).0, 403);
@@ -176,4 +186,203 @@ fn embeddings_obey_the_chosen_provider() {
     let t = Bench::new();
     let body = json!({"model": "openai/text-embedding-3-small", "input": "a", "provider": {"only": ["azure"]}});
     assert_eq!(t.send("POST", "/embeddings", body).1["provider"], json!("Azure"));
+}
+
+#[test]
+fn every_form_asks_the_same_model_and_is_one_generation() {
+    let t = Bench::new().with("acme/a", Script::text("one two"));
+    let asked = [
+        (
+            "/chat/completions",
+            json!({"messages": [{"role": "user", "content": "hi"}]}),
+        ),
+        ("/completions", json!({"prompt": "hi"})),
+        ("/responses", json!({"input": "hi"})),
+        ("/messages", json!({"messages": [{"role": "user", "content": "hi"}]})),
+    ];
+    let texts = [
+        "/choices/0/message/content",
+        "/choices/0/text",
+        "/output/0/content/0/text",
+        "/content/0/text",
+    ];
+    for ((path, mut body), text) in asked.into_iter().zip(texts) {
+        body["model"] = json!("acme/a");
+        let (status, reply) = t.send("POST", path, body);
+        assert_eq!((status, reply.pointer(text)), (200, Some(&json!("one two"))), "{path}");
+        assert_eq!(reply["openrouter_metadata"]["requested"], json!("acme/a"), "{path}");
+        let id = reply["id"].as_str().expect("an id");
+        let (_, generation) = t.send("GET", &format!("/generation?id={id}"), Value::Null);
+        assert_eq!(generation["data"]["total_cost"], reply["usage"]["cost"], "{path}");
+        assert!(reply["usage"]["cost"].as_f64() > Some(0.0), "{path}");
+    }
+}
+
+#[test]
+fn every_form_falls_back_and_fails_in_its_own_shape() {
+    let t = Bench::new();
+    for (path, asked) in [
+        ("/completions", json!({"prompt": "hi"})),
+        ("/responses", json!({"input": "hi"})),
+        ("/messages", json!({"messages": [{"role": "user", "content": "hi"}]})),
+    ] {
+        let mut body = asked;
+        body["model"] = json!("sandbox/status-503");
+        let (status, reply) = t.send("POST", path, body.clone());
+        assert_eq!(status, 503, "{path}");
+        let is_anthropic = path == "/messages";
+        assert_eq!(reply["type"] == "error", is_anthropic, "{path}");
+        assert_eq!(reply["error"]["code"] == 503, !is_anthropic, "{path}");
+        body["models"] = json!(["openai/gpt-4o"]);
+        let (status, reply) = t.send("POST", path, body);
+        assert_eq!((status, &reply["model"]), (200, &json!("openai/gpt-4o")), "{path}");
+    }
+    let (status, reply) = t.send("POST", "/messages", json!({"model": "nobody/knows", "messages": []}));
+    assert_eq!(
+        (status, &reply["error"]["type"]),
+        (400, &json!("invalid_request_error"))
+    );
+}
+
+#[test]
+fn reasoning_of_several_kinds_has_to_come_back_in_every_form() {
+    let script = Script {
+        reasoning_details: vec![
+            json!({"type": "reasoning.text", "text": "at length", "signature": "s", "index": 0}),
+            json!({"type": "reasoning.encrypted", "data": "x", "index": 1}),
+        ],
+        require_reasoning_details: true,
+        ..Script::tool_call("f", json!({}))
+    };
+    let t = Bench::new().with("acme/a", script);
+    let user = json!({"role": "user", "content": "hi"});
+
+    let tools = json!([{"type": "function", "name": "f", "parameters": {}}]);
+    let (_, first) = t.send(
+        "POST",
+        "/responses",
+        json!({"model": "acme/a", "input": "hi", "tools": tools}),
+    );
+    let output = json!({"type": "function_call_output", "call_id": "call_sandbox_01", "output": "done"});
+    let ask = |reasoning: &Value| {
+        let input = json!([user, reasoning, first["output"][1], output]);
+        t.send(
+            "POST",
+            "/responses",
+            json!({"model": "acme/a", "input": input, "tools": tools}),
+        )
+        .0
+    };
+    assert_eq!(ask(&first["output"][0]), 200);
+    assert_eq!(ask(&json!({"type": "reasoning", "id": "r", "summary": []})), 400);
+
+    let tools = json!([{"name": "f", "input_schema": {"type": "object"}}]);
+    let body = json!({"model": "acme/a", "messages": [user], "tools": tools});
+    let (_, first) = t.send("POST", "/messages", body);
+    let result = json!({"type": "tool_result", "tool_use_id": "call_sandbox_01", "content": "done"});
+    let ask = |content: &Value| {
+        let messages = json!([
+            user, {"role": "assistant", "content": content}, {"role": "user", "content": [result]},
+        ]);
+        let body = json!({"model": "acme/a", "messages": messages, "tools": tools});
+        t.send("POST", "/messages", body).0
+    };
+    assert_eq!(ask(&first["content"]), 200);
+    assert_eq!(ask(&json!([first["content"][2]])), 400);
+}
+
+#[test]
+fn a_schema_is_kept_in_every_form() {
+    let t = Bench::new();
+    let schema = json!({
+        "type": "object", "properties": {"city": {"type": "string", "maxLength": 4}}, "required": ["city"],
+        "additionalProperties": false,
+    });
+    let named = json!({"name": "n", "schema": schema, "strict": true});
+    let user = json!([{"role": "user", "content": "hi"}]);
+    let chat = json!({"messages": user, "response_format": {"type": "json_schema", "json_schema": named}});
+    let responses = json!({"input": "hi", "text": {"format": {"type": "json_schema", "name": "n", "schema": schema}}});
+    let messages = json!({"messages": user, "output_config": {"format": {"type": "json_schema", "schema": schema}}});
+    for (path, mut body, text) in [
+        ("/chat/completions", chat, "/choices/0/message/content"),
+        ("/responses", responses, "/output/0/content/0/text"),
+        ("/messages", messages, "/content/0/text"),
+    ] {
+        body["model"] = json!("openai/gpt-4o");
+        let (_, reply) = t.send("POST", path, body);
+        assert_eq!(
+            reply.pointer(text),
+            Some(&json!("{\"city\":\"sand\"}")),
+            "{path}: {reply}"
+        );
+    }
+}
+
+#[test]
+fn what_is_no_text_is_answered_billed_and_remembered() {
+    let t = Bench::new();
+    let rerank = json!({"model": "cohere/rerank-v3.5", "query": "a", "documents": ["b", "a"], "top_n": 1});
+    let (status, reply) = t.send("POST", "/rerank", rerank);
+    assert_eq!((status, &reply["results"][0]["index"]), (200, &json!(1)));
+    let speech = json!({"model": "openai/gpt-4o-mini-tts", "input": "one two", "voice": "alloy"});
+    assert_eq!(t.send("POST", "/audio/speech", speech.clone()).0, 200);
+    let (_, generation) = t.send("GET", "/generation?id=gen-sandbox-000002", Value::Null);
+    assert_eq!(
+        (&generation["data"]["api_type"], &generation["data"]["total_cost"]),
+        (&json!("tts"), &json!(0.000_001_2))
+    );
+    let (status, reply) = t.send("POST", "/rerank", speech);
+    assert_eq!((status, &reply["error"]["code"]), (400, &json!(400)));
+    let wrong = json!({"model": "openai/gpt-4o", "query": "a", "documents": ["b"]});
+    let (_, reply) = t.send("POST", "/rerank", wrong);
+    assert_eq!(
+        reply["error"]["message"],
+        json!("openai/gpt-4o is not a rerank model; use /api/v1/chat/completions")
+    );
+    let body = json!({"model": "sandbox/status-429", "query": "a", "documents": ["b"]});
+    assert_eq!(t.send("POST", "/rerank", body).0, 429);
+}
+
+#[test]
+fn a_late_generation_is_found_in_the_end() {
+    let t = Bench {
+        service: Service::new(Settings {
+            late_asks: 1,
+            ..settings()
+        }),
+    };
+    t.chat(json!({"model": "openai/gpt-4o"}));
+    let ask = || t.send("GET", "/generation?id=gen-sandbox-000001", Value::Null).0;
+    assert_eq!([ask(), ask()], [404, 200]);
+}
+
+#[test]
+fn a_test_may_add_replace_and_be_alone_with_entries() {
+    let t = Bench::new();
+    let entry = |id: &str| {
+        let pricing = json!({"prompt": "0.5", "completion": "0.25"});
+        json!({"id": id, "name": "Mine", "pricing": pricing, "architecture": {"output_modalities": ["text"]}, "new": 1})
+    };
+    t.service.add_entry(entry("acme/mine"));
+    t.service.add_entry(entry("openai/gpt-4o"));
+    let (_, list) = t.send("GET", "/models?q=mine", Value::Null);
+    let ids: Vec<&Value> = list["data"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|entry| &entry["id"])
+        .collect();
+    assert_eq!(ids, [&json!("openai/gpt-4o"), &json!("acme/mine")]);
+    let (_, model) = t.send("GET", "/model/openai/gpt-4o", Value::Null);
+    assert_eq!(model["data"]["new"], json!(1));
+    let (status, reply) = t.chat(json!({"model": "acme/mine"}));
+    assert_eq!(status, 200);
+    let (prompt, completion) = (&reply["usage"]["prompt_tokens"], &reply["usage"]["completion_tokens"]);
+    let expected = prompt.as_f64().expect("a number") * 0.5 + completion.as_f64().expect("a number") * 0.25;
+    assert_eq!(reply["usage"]["cost"].as_f64(), Some(expected));
+
+    t.service.set_entries(vec![entry("acme/only")]);
+    let (_, list) = t.send("GET", "/models", Value::Null);
+    assert_eq!(list["data"], json!([entry("acme/only")]));
+    assert_eq!(t.chat(json!({"model": "openai/gpt-4o"})).0, 200);
 }
