@@ -6,18 +6,25 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use plugin_api::runtime::Runtime;
-use plugin_api::{Attempt, ChatEvent, ChatReply, ChatRequest, Error, ErrorKind, Notice};
+use plugin_api::{Attempt, ChatEvent, ChatReply, ChatRequest, Error, ErrorKind, Head, HttpAnswer, HttpRequest, Notice};
+use plugin_api::{ServiceAnswer, View};
+use reqwest::Url;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::account;
+use crate::advice;
 use crate::answer::{Answer, Begun, Limits};
+use crate::ask::{self, Ask};
 use crate::catalogue;
 use crate::closing::{Bill, Closing};
-use crate::decode::Decoder;
+use crate::decode::{Decoder, Reader};
+use crate::dialect::Dialect;
 use crate::dice;
 use crate::failure;
+use crate::foreign::ForeignReader;
 use crate::gate::{Gate, Pass};
 use crate::http::{self, Body, Clock, Sending, milliseconds};
 use crate::intake::{Intake, Writer};
@@ -37,19 +44,46 @@ pub struct Common {
     pub guard: spend::Guard,
 }
 
-/// Sends a request and returns the answer in one piece.
+/// Sends a chat request and returns the answer in one piece.
 pub async fn chat(settings: Arc<Settings>, common: Arc<Common>, request: ChatRequest) -> Result<ChatReply, Error> {
-    let mut call = Call::begin(settings, &common, request, false).await?;
+    let has_raw = request.view.has_raw();
+    let whole = whole(settings, common, Ask::chat(request)).await?;
+    let raw = has_raw.then(|| String::from_utf8_lossy(&whole.body).into_owned());
+    Ok(ChatReply { raw, ..whole.reply })
+}
+
+/// Sends a request in the service's own form and returns the answer as it was written.
+pub async fn raw(settings: Arc<Settings>, common: Arc<Common>, request: HttpRequest) -> Result<HttpAnswer, Error> {
+    let whole = whole(settings, common, Ask::raw(request)?).await?;
+    Ok(HttpAnswer {
+        head: whole.head,
+        body: Vec::from(whole.body).into(),
+        notices: whole.reply.notices,
+        done: whole.reply.done,
+    })
+}
+
+/// An answer in one piece.
+pub struct Whole {
+    pub reply: ChatReply,
+    pub head: Head,
+    /// As the service wrote it; empty where nobody wants it.
+    pub body: Bytes,
+}
+
+/// Sends a request and returns the answer in one piece.
+pub async fn whole(settings: Arc<Settings>, common: Arc<Common>, ask: Ask) -> Result<Whole, Error> {
+    let mut call = Call::begin(settings, common, ask, false).await?;
     let mut notices = std::mem::take(&mut call.plan.notices);
     let mut tell = |notice: Notice| {
         // Nobody sees the answer's notices before the answer.
         tracing::warn!(wait_ms = notice.wait_ms.unwrap_or(0), "{}", notice.message);
         notices.push(notice);
     };
-    let mut reply = loop {
+    let (mut reply, head, body) = loop {
         call.pass(&mut tell).await?;
         match call.ask_whole().await {
-            Ok(reply) => break reply,
+            Ok(whole) => break whole,
             Err(failed) => call.after(failed, &mut tell).await?,
         }
     };
@@ -60,7 +94,7 @@ pub async fn chat(settings: Arc<Settings>, common: Arc<Common>, request: ChatReq
     let took = call.clock().elapsed();
     // It came in one piece, so there was no first token.
     reply.done = call.closing().close(Ok(done), None, took)?;
-    Ok(reply)
+    Ok(Whole { reply, head, body })
 }
 
 /// Sends a request and returns the answer as it arrives.
@@ -70,17 +104,17 @@ pub async fn stream(
     runtime: &Runtime,
     settings: Arc<Settings>,
     common: Arc<Common>,
-    request: ChatRequest,
+    ask: Ask,
 ) -> Result<Answer, Error> {
-    let mut intake = Intake::begin(runtime, |writer| open(settings, common, request, writer));
+    let mut intake = Intake::begin(runtime, |writer| open(settings, common, ask, writer));
     intake.opened().await?;
     Ok(Answer::new(intake))
 }
 
 /// Opens an answer, hands it over and reads it to its end.
-async fn open(settings: Arc<Settings>, common: Arc<Common>, request: ChatRequest, writer: Writer<Box<Begun>>) {
+async fn open(settings: Arc<Settings>, common: Arc<Common>, ask: Ask, writer: Writer<Box<Begun>>) {
     // In a box that is gone once the answer has begun: a stream may live long, and need not carry its request with it.
-    let opening = Box::pin(begin_answer(settings, common, request, &writer));
+    let opening = Box::pin(begin_answer(settings, common, ask, &writer));
     match opening.await {
         Ok(Some((body, patience))) => writer.read(body, patience).await,
         Ok(None) => writer.whole(),
@@ -94,19 +128,22 @@ async fn open(settings: Arc<Settings>, common: Arc<Common>, request: ChatRequest
 async fn begin_answer(
     settings: Arc<Settings>,
     common: Arc<Common>,
-    request: ChatRequest,
+    ask: Ask,
     writer: &Writer<Box<Begun>>,
 ) -> Result<Option<(Body, Duration)>, Error> {
-    let mut call = Call::begin(settings, &common, request, true).await?;
+    let mut call = Call::begin(settings, common, ask, true).await?;
     let mut tell = |notice: Notice| writer.event(ChatEvent::Notice(notice));
     std::mem::take(&mut call.plan.notices).into_iter().for_each(&mut tell);
-    let (mut decoder, body) = loop {
+    let (mut decoder, head, body) = loop {
         call.pass(&mut tell).await?;
         match call.ask_stream(writer).await {
             Ok(begun) => break begun,
             Err(failed) => call.after(failed, &mut tell).await?,
         }
     };
+    if call.ask.view.has_raw() {
+        decoder.ready.push_front(ChatEvent::Head(Box::new(head)));
+    }
     if let Some(notice) = call.fallback_notice(decoder.reader.model()) {
         decoder.ready.push_front(ChatEvent::Notice(notice));
     }
@@ -123,7 +160,8 @@ async fn begin_answer(
 /// A call that has not been answered yet.
 struct Call {
     settings: Arc<Settings>,
-    request: ChatRequest,
+    common: Arc<Common>,
+    ask: Ask,
     stream: bool,
     plan: Plan,
     changes: Changes,
@@ -148,29 +186,27 @@ impl Call {
     /// Plans a call and waits for its turn.
     ///
     /// - Errors: `invalid_request`, `auth` without a key, `spend_limit`, `overloaded`, `timeout`.
-    async fn begin(
-        settings: Arc<Settings>,
-        common: &Common,
-        request: ChatRequest,
-        stream: bool,
-    ) -> Result<Self, Error> {
+    async fn begin(settings: Arc<Settings>, common: Arc<Common>, ask: Ask, stream: bool) -> Result<Self, Error> {
         let begun = Instant::now();
         settings.key()?;
-        let mut plan = request::plan(&settings, &request, None)?;
+        let mut plan = request::plan(&settings, &ask, None)?;
         let clock = Clock {
             timeouts: settings.options.timeouts,
             begun,
             attempt: begun,
         };
+        advice::advise(&settings, &common, &ask, &mut plan, clock).await?;
+        plan.notices.extend(common.account.credits().low_balance());
         let permit = turn::permit(&settings, clock).await?;
         let mut reservation = None;
-        if settings.options.budget.is_some() {
-            let budget = turn::within_budget(&settings, common, &request, plan);
+        if settings.options.budget.is_some() && !plan.models.is_empty() {
+            let budget = turn::within_budget(&settings, &common, &ask, plan);
             (plan, reservation) = clock.total().wait(budget).await??;
         }
         Ok(Self {
             settings,
-            request,
+            common,
+            ask,
             stream,
             plan,
             changes: Changes::default(),
@@ -223,7 +259,8 @@ impl Call {
     /// The models that are asked now, for people.
     fn names(&self) -> String {
         match self.asked.len() {
-            0 | 1 => format!("`{}`", self.model()),
+            0 => format!("`{}`", self.ask.path.split('?').next().unwrap_or_default()),
+            1 => format!("`{}`", self.model()),
             n_models => format!("`{}` and the {} behind it", self.model(), n_models - 1),
         }
     }
@@ -323,7 +360,8 @@ impl Call {
 
     /// Asks the second service from now on, if there is one.
     fn go_to_secondary(&mut self, tell: &mut impl FnMut(Notice)) -> bool {
-        let Some(secondary) = self.settings.secondary.as_ref().filter(|_| !self.is_at_secondary) else {
+        let may_go = !self.is_at_secondary && self.ask.dialect == Dialect::Chat;
+        let Some(secondary) = self.settings.secondary.as_ref().filter(|_| may_go) else {
             return false;
         };
         let message = format!(
@@ -340,60 +378,113 @@ impl Call {
     }
 
     /// What the present attempt sends.
-    fn sending(&self) -> Sending {
-        let (options, models) = (&self.settings.options, self.models());
+    fn sending(&self) -> Result<Sending, Failed> {
+        let (options, models, request) = (&self.settings.options, self.models(), &self.ask.request);
         let mut headers = self.plan.headers.clone();
+        headers.insert(CONTENT_TYPE, ask::content_type(&self.ask));
+        let mut url = self.service().chat_url.clone();
         let body = match &self.settings.secondary {
             Some(secondary) if self.is_at_secondary => {
                 let model = models.first().map_or("", String::as_str);
                 let model = secondary_model(&self.settings, model);
                 tracing::debug!(host = secondary.host(), model, "request");
-                self.plan
-                    .plain_body(options, &self.request, model, self.changes, self.stream)
+                let body = self.plan.plain_body(options, request, model, self.changes, self.stream);
+                Some(body.into())
             }
             _ => {
-                // How the answer came about: which models and providers were tried.
-                headers.insert("x-openrouter-metadata", HeaderValue::from_static("enabled"));
-                self.plan
-                    .body(options, &self.request, models, self.changes, self.stream)
+                if self.ask.view.has_types() {
+                    // How the answer came about: which models and providers were tried. Whoever reads the raw form asks for it there.
+                    headers.insert("x-openrouter-metadata", HeaderValue::from_static("enabled"));
+                }
+                if self.ask.dialect != Dialect::Chat {
+                    url = self.url()?;
+                }
+                match (&self.ask.body, self.ask.dialect) {
+                    (Some(given), _) => Some(self.plan.given_body(&self.ask, given, models)),
+                    (None, Dialect::Other) => {
+                        headers.remove(CONTENT_TYPE);
+                        None
+                    }
+                    (None, _) => Some(
+                        self.plan
+                            .body(options, request, models, self.changes, self.stream)
+                            .into(),
+                    ),
+                }
             }
         };
-        let model = models.first().map_or("", String::as_str);
         tracing::debug!(
-            model,
-            bytes = body.len(),
+            model = self.model(),
+            bytes = body.as_ref().map_or(0, Bytes::len),
             stream = self.stream,
             attempt = self.attempts.len() + 1,
             "request"
         );
-        Sending {
+        Ok(Sending {
+            method: self.ask.method.clone(),
+            url,
             body,
             headers,
             stream: self.stream,
-        }
+            has_raw: self.ask.view.has_raw(),
+            takes_any_success: self.ask.dialect == Dialect::Other,
+        })
     }
 
-    async fn send(&mut self) -> Result<(reqwest::Response, ReplyReader), Failed> {
+    /// Where a request goes that is no chat request. It stays below the service's address, where the key may go.
+    fn url(&self) -> Result<Url, Failed> {
+        let base_url = &self.service().base_url;
+        let url = Url::parse(&format!("{base_url}{}", self.ask.path)).ok();
+        let stays = |url: &Url| Url::parse(base_url).is_ok_and(|base| url.path().starts_with(base.path()));
+        url.filter(stays).ok_or_else(|| {
+            let message = "the path of the request leads away from the service";
+            Failed::new(Class::Final, Error::new(ErrorKind::INVALID_REQUEST, message))
+        })
+    }
+
+    async fn send(&mut self) -> Result<(reqwest::Response, Head, Reader), Failed> {
+        let sending = self.sending()?;
         self.bill.is_open = true;
-        let response = http::send(self.service(), self.sending(), self.clock()).await?;
+        let response = http::send(self.service(), sending, self.clock()).await;
+        let response = response.map_err(|mut failed| {
+            if failed.error.details.status == Some(404) && self.ask.is_for_something_new() {
+                failed.class = Class::Refused;
+            }
+            failed
+        })?;
         self.gate().answered();
+        let secret = self.service().secret();
+        let head = if self.ask.view.has_raw() {
+            http::head_of(response.status().as_u16(), response.headers(), secret)
+        } else {
+            Head::default()
+        };
         let generation_id = response
             .headers()
             .get("x-generation-id")
             .and_then(|id| id.to_str().ok())
             .map(str::to_owned);
-        let model = self.models().first().cloned().unwrap_or_default();
-        let reader = ReplyReader::new(model, generation_id, self.service().secret());
-        Ok((response, reader))
+        let model = self.models().first().cloned();
+        let reader = match self.ask.dialect {
+            Dialect::Chat => {
+                let model = model.unwrap_or_default();
+                Reader::Chat(Box::new(ReplyReader::new(model, generation_id, secret, self.ask.view)))
+            }
+            dialect => Reader::Foreign(Box::new(ForeignReader::new(dialect, model, generation_id, secret))),
+        };
+        Ok((response, head, reader))
     }
 
     /// One attempt for an answer in one piece.
-    async fn ask_whole(&mut self) -> Result<ChatReply, Failed> {
-        let (response, reader) = self.send().await?;
+    async fn ask_whole(&mut self) -> Result<(ChatReply, Head, Bytes), Failed> {
+        let (response, head, reader) = self.send().await?;
         let content_type = response.headers().get(CONTENT_TYPE).cloned();
-        let body = http::whole_body(response, self.clock()).await?;
-        let mut decoder = Decoder::new(reader);
+        let mut body = http::whole_body(response, self.clock()).await?;
+        // Its raw form is the body itself.
+        let mut decoder = Decoder::new(reader, View::Typed);
         match Shape::of(&body, content_type.as_ref()) {
+            // It may be anything.
+            _ if self.ask.dialect == Dialect::Other => decoder.read_document(&body),
             Shape::Document => decoder.read_document(&body),
             Shape::Page => return Err(http::not_an_answer(&body, self.service().secret())),
             // Not asked for, but as good.
@@ -402,7 +493,12 @@ impl Call {
                 decoder.read_end();
             }
         }
-        drop(body);
+        if self.ask.view.has_raw() && !decoder.reader.has_begun() {
+            decoder.reported = Some(body.to_vec());
+        }
+        if !self.ask.view.has_raw() {
+            body = Bytes::new();
+        }
         let mut decoder = self.settled(decoder)?;
         let done = match decoder.end.take() {
             Some(Ok(done)) => done,
@@ -414,15 +510,17 @@ impl Call {
             reply.add(event);
         }
         reply.done = done;
-        Ok(reply)
+        Ok((reply, head, body))
     }
 
     /// One attempt for an answer as a stream, to its first piece.
-    async fn ask_stream(&mut self, writer: &Writer<Box<Begun>>) -> Result<(Decoder, Option<Body>), Failed> {
-        let (response, reader) = self.send().await?;
-        writer.head();
+    async fn ask_stream(&mut self, writer: &Writer<Box<Begun>>) -> Result<(Decoder, Head, Option<Body>), Failed> {
+        let (response, head, reader) = self.send().await?;
+        if self.ask.view.has_types() {
+            writer.head();
+        }
         let clock = self.clock();
-        let mut decoder = Decoder::new(reader);
+        let mut decoder = Decoder::new(reader, self.ask.view);
         let content_type = response.headers().get(CONTENT_TYPE).cloned();
         let mut shape = None;
         let mut body = Box::pin(reqwest::Body::from(response));
@@ -438,11 +536,11 @@ impl Call {
                     if *shape.get_or_insert_with(|| Shape::of(&piece, content_type.as_ref())) != Shape::Stream {
                         // Some providers ignore `stream`; their one piece is as good as many.
                         let whole = http::rest_of_body(piece, body, clock, true).await?;
-                        if shape == Some(Shape::Page) {
+                        if shape == Some(Shape::Page) && self.ask.dialect != Dialect::Other {
                             return Err(http::not_an_answer(&whole, self.service().secret()));
                         }
                         decoder.read_document(&whole);
-                        return self.settled(decoder).map(|decoder| (decoder, None));
+                        return self.settled(decoder).map(|decoder| (decoder, head, None));
                     }
                     decoder.push(&piece);
                     decoder.read_until_begun();
@@ -452,10 +550,10 @@ impl Call {
                 Err(late) => return Err(Failed::new(Class::Ambiguous, late)),
             }
             if decoder.reader.has_begun() {
-                return Ok((decoder, Some(body)));
+                return Ok((decoder, head, Some(body)));
             }
             if decoder.end.is_some() {
-                return self.settled(decoder).map(|decoder| (decoder, Some(body)));
+                return self.settled(decoder).map(|decoder| (decoder, head, Some(body)));
             }
             decoder.ready.drain(..).for_each(|event| writer.event(event));
         }
@@ -466,6 +564,10 @@ impl Call {
         if decoder.reader.has_begun() {
             // What came is handed on, with the error that ended it if there is one.
             return Ok(decoder);
+        }
+        if let (Some(Err(error)), Some(reported)) = (&mut decoder.end, decoder.reported.take()) {
+            error.details.is_told = false;
+            error.details.answer = Some(Box::new(self.answer_of(error, &reported)));
         }
         match decoder.end {
             Some(Err(error)) if decoder.is_cut => Err(Failed::new(Class::Ambiguous, error)),
@@ -483,6 +585,16 @@ impl Call {
         }
     }
 
+    /// An error that came inside an answer, in the place of one that came with a status.
+    fn answer_of(&self, error: &Error, reported: &[u8]) -> ServiceAnswer {
+        let status = error.details.status.filter(|status| *status >= 400);
+        ServiceAnswer {
+            status: status.unwrap_or(502),
+            headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+            body: failure::scrub(&String::from_utf8_lossy(reported), self.service().secret()),
+        }
+    }
+
     /// Notes an attempt that failed, and waits for what follows.
     ///
     /// - Errors: nothing follows; the failure is the outcome.
@@ -493,7 +605,7 @@ impl Call {
         let next_window = self.next_window(&failed);
         let situation = Situation {
             retry: &self.settings.options.retry,
-            stream: self.stream,
+            stream: self.stream || self.ask.is_idempotent(),
             has_more_models: !self.is_at_secondary && next_window < self.plan.models.len(),
             left: self.clock().left(),
             dice: dice::throw(),
@@ -516,7 +628,11 @@ impl Call {
             if is_away && self.go_to_secondary(tell) {
                 return Ok(());
             }
-            return Err(self.give_up(error));
+            let mut error = self.give_up(error);
+            if !self.is_at_secondary {
+                advice::suggest(&self.settings, &self.common, &mut error, self.clock()).await;
+            }
+            return Err(error);
         }
         let Some(cost) = self.gate().pay(error.kind == ErrorKind::RATE_LIMIT) else {
             tracing::warn!("no retry: too many calls have failed lately");
@@ -657,6 +773,7 @@ impl Call {
     fn closing(self) -> Closing {
         Closing {
             gate: Arc::clone(&self.service().gate),
+            common: self.common,
             attempts: self.attempts,
             paid: self.paid,
             bill: self.bill,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use plugin_api::{Attempt, Done, Error};
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::call::Common;
 use crate::failure;
 use crate::gate::Gate;
 use crate::http::milliseconds;
@@ -15,6 +16,7 @@ use crate::spend;
 pub struct Closing {
     /// Of the service that answers.
     pub gate: Arc<Gate>,
+    pub common: Arc<Common>,
     /// The attempts that failed.
     pub attempts: Vec<Attempt>,
     /// What the retries took from the budget of retries.
@@ -38,6 +40,9 @@ impl Closing {
             .as_ref()
             .ok()
             .and_then(|done| done.usage.as_ref()?.cost_usd.as_deref());
+        if let Some(cost) = billed {
+            self.common.account.credits().billed(cost);
+        }
         if let Some(reservation) = self.bill.reservation.take() {
             reservation.settle(billed, self.bill.n_unknown);
         }

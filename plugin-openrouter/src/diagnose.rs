@@ -6,7 +6,7 @@
 
 mod date;
 mod key;
-mod credit;
+pub mod credit;
 mod service;
 mod models;
 mod setup;

@@ -203,8 +203,11 @@ pub mod stand_in {
         }
     }
 
-    /// Settings with a key.
-    pub fn settings(options: Value, environment: &[(&str, &str)]) -> Arc<Settings> {
+    /// Settings with a key. Nothing is read or written on the disk unless the options name a folder.
+    pub fn settings(mut options: Value, environment: &[(&str, &str)]) -> Arc<Settings> {
+        if options["caches"]["folder"].is_null() {
+            options["caches"]["disk"] = json!(false);
+        }
         let mut variables = vec![("OPENROUTER_API_KEY", KEY)];
         variables.extend_from_slice(environment);
         let environment = variables

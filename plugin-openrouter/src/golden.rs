@@ -4,9 +4,9 @@
 //! its host, without a network and a clock. The streams and what is expected of them lie in
 //! `plugin-openrouter/streams`, whose README.md says where each shape comes from.
 
-use plugin_api::{ChatEvent, Error};
+use plugin_api::{ChatEvent, Error, View};
 
-use crate::decode::Decoder;
+use crate::decode::{Decoder, Reader};
 use crate::reply::ReplyReader;
 
 /// All that one stream says.
@@ -49,14 +49,28 @@ pub fn play<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, pace: Pace) -> Playe
 pub fn play_to<'a>(
     pieces: impl IntoIterator<Item = &'a [u8]>,
     pace: Pace,
+    sink: impl FnMut(ChatEvent),
+) -> Result<(), Error> {
+    play_in(View::Typed, pieces, pace, sink)
+}
+
+/// The same in any form.
+pub fn play_in<'a>(
+    view: View,
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+    pace: Pace,
     mut sink: impl FnMut(ChatEvent),
 ) -> Result<(), Error> {
-    let reader = ReplyReader::new("acme/large".to_owned(), None, "sk-or-v1-secret");
-    let mut decoder = Decoder::new(reader);
+    let reader = ReplyReader::new("acme/large".to_owned(), None, "sk-or-v1-secret", view);
+    let mut decoder = Decoder::new(Reader::Chat(Box::new(reader)), view);
     for piece in pieces {
         decoder.push(piece);
         match pace {
-            Pace::AtOnce => decoder.read(),
+            Pace::AtOnce => {
+                if decoder.read_until_begun() {
+                    decoder.read();
+                }
+            }
             Pace::Late => drop(decoder.read_until_begun()),
         }
         decoder.ready.drain(..).for_each(&mut sink);
@@ -88,6 +102,92 @@ mod tests {
 
     /// Set it to `write` to take what the code does for what is expected; then read the difference.
     const REWRITE: &str = "GOLDEN";
+
+    /// What a stream says in one form, piece by piece of so many bytes: its events, its raw form in one, how it ends.
+    fn played_in(view: View, stream: &[u8], n_bytes: usize, pace: Pace) -> (Vec<ChatEvent>, String, Option<Error>) {
+        let (mut events, mut raw) = (Vec::new(), String::new());
+        let error = play_in(view, stream.chunks(n_bytes), pace, |event| match event {
+            ChatEvent::Raw(piece) => raw.push_str(&piece),
+            event => events.push(event),
+        });
+        (events, raw, error.err())
+    }
+
+    fn without_signs(events: &[ChatEvent]) -> Vec<&ChatEvent> {
+        let is_sign = |event: &&ChatEvent| matches!(event, ChatEvent::KeepAlive(_));
+        events.iter().filter(|event| !is_sign(event)).collect()
+    }
+
+    #[test]
+    fn the_raw_form_says_what_the_stream_says_however_it_comes() {
+        for golden in goldens() {
+            let (typed, _, failure) = played_in(View::Typed, &golden.stream, usize::MAX, Pace::AtOnce);
+            for (n_bytes, pace) in [
+                (usize::MAX, Pace::AtOnce),
+                (1, Pace::AtOnce),
+                (7, Pace::AtOnce),
+                (64, Pace::Late),
+            ] {
+                let (both, raw, both_failure) = played_in(View::Both, &golden.stream, n_bytes, pace);
+                assert_eq!(
+                    without_signs(&both),
+                    without_signs(&typed),
+                    "{}: {n_bytes}",
+                    golden.name
+                );
+                assert_eq!(both_failure.is_some(), failure.is_some(), "{}", golden.name);
+                // What was handed on raw, read once more, says the same.
+                let (again, _, again_failure) = played_in(View::Typed, raw.as_bytes(), usize::MAX, Pace::AtOnce);
+                if failure.is_none() {
+                    assert_eq!(
+                        without_signs(&again),
+                        without_signs(&typed),
+                        "{}: {n_bytes}\n{raw}",
+                        golden.name
+                    );
+                    assert_eq!(again_failure, None, "{}: {raw}", golden.name);
+                }
+                let (alone, raw_alone, _) = played_in(View::Raw, &golden.stream, n_bytes, pace);
+                // Tool calls that are not whole are told by types alone.
+                assert!(
+                    raw_alone.starts_with(&raw),
+                    "{}: {n_bytes}\n{raw_alone}\n{raw}",
+                    golden.name
+                );
+                let is_typed = |event: &ChatEvent| {
+                    matches!(
+                        event,
+                        ChatEvent::Text(_) | ChatEvent::Reasoning(_) | ChatEvent::ToolCall(_)
+                    )
+                };
+                assert!(!alone.iter().any(is_typed), "{}", golden.name);
+            }
+        }
+    }
+
+    #[test]
+    fn the_raw_form_is_the_stream_byte_for_byte() {
+        let stream = b": OPENROUTER PROCESSING\n\ndata: {\"id\":\"gen-1\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n\
+            : OPENROUTER PROCESSING\r\n\r\nid: 7\r\nevent: x\r\ndata: {\"unknown\":1.0,  \"choices\":[{\"delta\":{\"content\":\"H\\u00e9\"}}]}\r\n\r\n\
+            : later\n\ndata: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+        let first = "data: {\"id\":\"gen-1\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n";
+        let rest = "id: 7\r\nevent: x\r\ndata: {\"unknown\":1.0,  \"choices\":[{\"delta\":{\"content\":\"H\\u00e9\"}}]}\r\n\r\n\
+            : later\n\ndata: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+        for n_bytes in 1..stream.len() + 1 {
+            let (events, raw, error) = played_in(View::Raw, stream, n_bytes, Pace::AtOnce);
+            assert_eq!(error, None);
+            let signs: Vec<&str> = events
+                .iter()
+                .filter_map(|event| match event {
+                    ChatEvent::KeepAlive(text) => Some(&**text),
+                    _ => None,
+                })
+                .collect();
+            // What lives before the beginning goes ahead; the rest comes in its place.
+            assert_eq!(signs, ["OPENROUTER PROCESSING"; 2], "{n_bytes}");
+            assert_eq!(raw, format!("{first}{rest}"), "{n_bytes}");
+        }
+    }
 
     struct Golden {
         name: String,

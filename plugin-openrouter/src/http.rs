@@ -8,8 +8,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use http_body::Body as _;
-use plugin_api::{Error, ErrorKind};
+use plugin_api::{Error, ErrorKind, Head, ServiceAnswer};
 use reqwest::header::{self, HeaderMap, HeaderValue};
+use reqwest::{Method, Url};
 
 use crate::failure;
 use crate::options::Timeouts;
@@ -33,11 +34,17 @@ pub type Body = Pin<Box<reqwest::Body>>;
 
 /// One request of a call.
 pub struct Sending {
-    pub body: Vec<u8>,
-    /// Who is asking.
+    pub method: Method,
+    pub url: Url,
+    pub body: Option<Bytes>,
+    /// Who is asking, and what the body is.
     pub headers: HeaderMap,
     /// Whether the answer is to be streamed.
     pub stream: bool,
+    /// Whether the answer is wanted as the service wrote it, errors too.
+    pub has_raw: bool,
+    /// Whether any answer of success is one, as opposed to 200 alone.
+    pub takes_any_success: bool,
 }
 
 /// When a call and its present attempt began, and how long each may take.
@@ -128,15 +135,13 @@ pub async fn send(service: &Service, request: Sending, clock: Clock) -> Result<r
     if let Some(key) = &service.key {
         headers.insert(header::AUTHORIZATION, key.header.clone());
     }
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     // What is compressed on the way comes late and in lumps, and may be larger than it looks.
     headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    let sending = service
-        .client
-        .post(service.chat_url.clone())
-        .headers(headers)
-        .body(request.body)
-        .send();
+    let mut sending = service.client.request(request.method, request.url).headers(headers);
+    if let Some(body) = request.body {
+        sending = sending.body(body);
+    }
+    let sending = sending.send();
     let what = "the service did not begin to answer";
     // An answer in one piece has no first token: its head comes when all of it is there.
     let due = if request.stream {
@@ -150,7 +155,7 @@ pub async fn send(service: &Service, request: Sending, clock: Clock) -> Result<r
         .map_err(|late| Failed::new(Class::Ambiguous, late))?
         .map_err(|cause| failure::from_transport(&cause, service.host()))?;
     let status = response.status().as_u16();
-    if status == 200 {
+    if status == 200 || request.takes_any_success && response.status().is_success() {
         refuse_compressed(&response)?;
         return Ok(response);
     }
@@ -165,11 +170,40 @@ pub async fn send(service: &Service, request: Sending, clock: Clock) -> Result<r
     let _ = soon
         .wait(read_body(&mut body, response, MAX_ERROR_BODY_BYTES, || None))
         .await;
-    let error = failure::from_response(status, &head, &body, service.secret(), SystemTime::now());
+    let mut error = failure::from_response(status, &head, &body, service.secret(), SystemTime::now());
+    if request.has_raw {
+        let Head { status, headers } = head_of(status, &head, service.secret());
+        let body = failure::scrub(&String::from_utf8_lossy(&body), service.secret());
+        error.details.answer = Some(Box::new(ServiceAnswer { status, headers, body }));
+    }
     Err(Failed {
         is_of_all_models: true,
         ..Failed::reported(error)
     })
+}
+
+/// Headers of an answer that concern whoever asked, beside those that begin with one of [`PASSED_PREFIXES`].
+const PASSED_HEADERS: [&str; 8] = [
+    "content-type",
+    "content-disposition",
+    "x-generation-id",
+    "x-request-id",
+    "request-id",
+    "retry-after",
+    "retry-after-ms",
+    "openai-processing-ms",
+];
+const PASSED_PREFIXES: [&str; 3] = ["x-openrouter-", "x-ratelimit-", "anthropic-ratelimit-"];
+
+/// What the head of an answer says to whoever asked.
+pub fn head_of(status: u16, headers: &HeaderMap, secret: &str) -> Head {
+    let concerns =
+        |name: &str| PASSED_HEADERS.contains(&name) || PASSED_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+    let passed = headers.iter().filter(|(name, _)| concerns(name.as_str()));
+    let headers = passed
+        .filter_map(|(name, value)| Some((name.as_str().to_owned(), failure::scrub(value.to_str().ok()?, secret))))
+        .collect();
+    Head { status, headers }
 }
 
 /// A compressed answer was not asked for, and is not unpacked: a few bytes of it can be gigabytes.

@@ -16,6 +16,11 @@ mod policy;
 mod options;
 mod model_id;
 mod tiers;
+mod dialect;
+#[allow(dead_code)]
+mod members;
+#[allow(dead_code)]
+mod old_forms;
 mod base_url;
 mod check;
 mod client;
@@ -23,11 +28,19 @@ mod gate;
 mod settings;
 mod fetch;
 mod catalogue;
+#[allow(dead_code)]
+mod resolve;
+#[allow(dead_code)]
+mod capabilities;
 mod ledger;
 mod spend;
+mod credits;
 mod account;
+mod refresh;
 mod diagnose;
+mod ask;
 mod request;
+mod advice;
 mod http;
 mod errors;
 mod failure;
@@ -37,7 +50,9 @@ mod sse;
 mod usage;
 mod characters;
 mod tool_calls;
+mod extras;
 mod reply;
+mod foreign;
 mod decode;
 mod intake;
 mod shape;
@@ -45,6 +60,7 @@ mod turn;
 mod closing;
 mod call;
 mod answer;
+mod embed;
 #[cfg(any(test, fuzzing))]
 pub mod golden;
 
@@ -54,13 +70,17 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use plugin_api::runtime::Runtime;
 use plugin_api::{
-    Account, ChatReply, ChatRequest, Config, DiagnoseRequest, Error, ErrorKind, EventStream, Finding, Host, Problem,
-    Provider, TierModel,
+    Account, ChatReply, ChatRequest, Config, Credits, CreditsRequest, DiagnoseRequest, EmbedRequest, Embeddings, Error,
+    ErrorKind, EventStream, Finding, Host, HttpAnswer, HttpRequest, ModelList, ModelsRequest, Problem, Provider,
+    TierModel,
 };
 use serde_json::Value;
 use zeroize::Zeroize;
 
+use crate::ask::Ask;
 use crate::call::Common;
+use crate::catalogue::Wish;
+use crate::refresh::Refresher;
 use crate::settings::Settings;
 
 /// How long the last bookings are waited for at the end, whatever the deadline.
@@ -69,9 +89,10 @@ const LAST_BOOKINGS: Duration = Duration::from_millis(200);
 /// The plugin.
 pub struct OpenRouter {
     /// What calls that begin now work with.
-    settings: ArcSwap<Settings>,
+    settings: Arc<ArcSwap<Settings>>,
     common: Arc<Common>,
     runtime: Arc<Runtime>,
+    refresher: Refresher,
 }
 
 impl OpenRouter {
@@ -88,9 +109,10 @@ impl Provider for OpenRouter {
         let settings = settings_from(config, None)?;
         tracing::info!(base_url = settings.service.base_url.as_str(), "initialised");
         Ok(Self {
-            settings: ArcSwap::new(settings),
+            settings: Arc::new(ArcSwap::new(settings)),
             common: Arc::default(),
             runtime: Arc::new(Runtime::start("openrouter")?),
+            refresher: Refresher::default(),
         })
     }
 
@@ -103,8 +125,24 @@ impl Provider for OpenRouter {
     async fn stream(&self, request: ChatRequest) -> Result<EventStream, Error> {
         let settings = self.settings()?;
         let common = Arc::clone(&self.common);
-        let answer = call::stream(&self.runtime, settings, common, request).await?;
+        let answer = call::stream(&self.runtime, settings, common, Ask::chat(request)).await?;
         Ok(EventStream::of(answer))
+    }
+
+    async fn raw(&self, request: HttpRequest) -> Result<HttpAnswer, Error> {
+        let (settings, common) = (self.settings()?, Arc::clone(&self.common));
+        self.runtime.spawn(call::raw(settings, common, request)).await
+    }
+
+    async fn raw_stream(&self, request: HttpRequest) -> Result<EventStream, Error> {
+        let (settings, common) = (self.settings()?, Arc::clone(&self.common));
+        let answer = call::stream(&self.runtime, settings, common, Ask::raw(request)?).await?;
+        Ok(EventStream::of(answer))
+    }
+
+    async fn embed(&self, request: EmbedRequest) -> Result<Embeddings, Error> {
+        let (settings, common) = (self.settings()?, Arc::clone(&self.common));
+        self.runtime.spawn(embed::embed(settings, common, request)).await
     }
 
     fn tiers(&self) -> Result<Vec<TierModel>, Error> {
@@ -146,6 +184,25 @@ impl Provider for OpenRouter {
         let (settings, common) = (self.settings()?, Arc::clone(&self.common));
         self.runtime
             .spawn(async move { common.account.account(&settings).await })
+            .await
+    }
+
+    async fn models(&self, request: ModelsRequest) -> Result<ModelList, Error> {
+        let (settings, common) = (self.settings()?, Arc::clone(&self.common));
+        self.refresher.touch(&self.runtime, &self.settings, &self.common);
+        let wish = if request.force { Wish::New } else { Wish::Kept };
+        let asked = Arc::clone(&settings);
+        let work = async move { common.catalogue.listed(&asked, wish).await };
+        let listed = self.runtime.spawn(work).await?;
+        Ok(self.common.catalogue.list(&settings, &listed, request.raw))
+    }
+
+    async fn credits(&self, request: CreditsRequest) -> Result<Credits, Error> {
+        let (settings, common) = (self.settings()?, Arc::clone(&self.common));
+        self.refresher.touch(&self.runtime, &self.settings, &self.common);
+        let wish = if request.force { Wish::New } else { Wish::Kept };
+        self.runtime
+            .spawn(async move { common.account.balance(&settings, wish).await })
             .await
     }
 

@@ -5,6 +5,7 @@
 //! snake_case is accepted, `null` means "not set". What a schema cannot say,
 //! `check` does. Pure: no secrets in here, so `Debug` is safe.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema};
@@ -19,6 +20,9 @@ use crate::wire::accept_snake_case;
 
 /// The most fallback models that a profile or a tier may name.
 pub const MAX_FALLBACKS: usize = 10;
+
+/// OpenRouter's request plugin that shortens prompts.
+const COMPRESSION: &str = "context-compression";
 
 /// Options of the OpenRouter plugin. All of them are optional.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -55,6 +59,15 @@ pub struct Options {
     /// provider preferences say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub privacy: Option<Privacy>,
+    /// Whether long prompts are compressed so that they fit a model's context: parts of their middle are left out. Never done
+    /// unless it is said here. OpenRouter's request plugin `context-compression`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compress: Option<bool>,
+    /// Whether a request is refused that asks for what its model is not listed with, such as tools; otherwise the caller is told.
+    /// Default: false.
+    #[serde(alias = "strict_capabilities", deserialize_with = "null_as_default")]
+    #[schemars(with = "Option<bool>")]
+    pub strict_capabilities: bool,
     /// How the application presents itself to OpenRouter, which shows it in rankings.
     #[serde(deserialize_with = "null_as_default")]
     #[schemars(with = "Option<Attribution>")]
@@ -239,9 +252,21 @@ impl Options {
     }
 
     /// The request plugins of a call: the tier's, else the profile's.
-    pub fn plugins_for(&self, tier: Option<Tier>) -> &[PluginOption] {
+    pub fn plugins_for(&self, tier: Option<Tier>) -> Cow<'_, [PluginOption]> {
         let own = self.settings_of(tier).and_then(|settings| settings.plugins.as_deref());
-        own.unwrap_or(&self.plugins)
+        if let Some(own) = own {
+            return Cow::Borrowed(own);
+        }
+        let plugins = self.plugins.as_slice();
+        let is_there = || plugins.iter().any(|plugin| plugin.id == COMPRESSION);
+        let Some(compress) = self.compress.filter(|_| !is_there()) else {
+            return Cow::Borrowed(plugins);
+        };
+        let compression = PluginOption {
+            id: COMPRESSION.to_owned(),
+            settings: Map::from_iter((!compress).then(|| ("enabled".to_owned(), Value::Bool(false)))),
+        };
+        Cow::Owned(plugins.iter().cloned().chain([compression]).collect())
     }
 
     /// The body's parameters of a call: the profile's with the tier's over them.
@@ -346,8 +371,10 @@ mod tests {
                 "ledger": "/tmp/ledger",
             },
             "secondary": {"baseUrl": "https://api.example.com/v1", "models": {"a/b": "b"}},
-            "caches": {"modelsMs": 1000, "creditsMs": 1000},
+            "caches": {"modelsMs": 1000, "creditsMs": 1000, "disk": false, "folder": "/tmp/cache"},
             "baseUrl": "http://127.0.0.1:8080/api/v1",
+            "compress": true,
+            "strictCapabilities": true,
             "allowAnyKey": true,
         })
     }
@@ -396,7 +423,7 @@ mod tests {
             "retry": {"attempts": null, "maxWaitMs": null, "ambiguous": null, "reduceTokens": null},
             "limits": {"requestsPerMinute": null, "concurrency": null, "queue": null},
             "budget": {"perRequestUsd": null, "perSessionUsd": null, "perDayUsd": null, "onExceed": null, "ledger": null},
-            "caches": {"modelsMs": null, "creditsMs": null},
+            "caches": {"modelsMs": null, "creditsMs": null, "disk": null, "folder": null},
         });
         let options = parsed(inner);
         assert_eq!(options.tiers.len(), 1);
@@ -478,7 +505,7 @@ mod tests {
                 n_pairs += 1;
             }
         }
-        assert_eq!(n_pairs, 45);
+        assert_eq!(n_pairs, 46);
     }
 
     #[test]
@@ -527,7 +554,7 @@ mod tests {
     fn request_plugins_keep_their_settings_verbatim() {
         let plugin = json!({"id": "web", "max_results": 3, "nested": {"keepCase": [1, null]}});
         let options = parsed(json!({"plugins": [plugin]}));
-        let sent = serde_json::to_string(options.plugins_for(None)).expect("plain JSON");
+        let sent = serde_json::to_string(&options.plugins_for(None)).expect("plain JSON");
         assert_eq!(sent, r#"[{"id":"web","max_results":3,"nested":{"keepCase":[1,null]}}]"#);
     }
 
@@ -538,7 +565,7 @@ mod tests {
         assert_eq!(options.fallbacks_for(mega), ["openai/gpt-4o"]);
         assert_eq!(options.fallbacks_for(Some(Tier::TextSmall)), ["a/b", "c/d"]);
         assert_eq!(options.fallbacks_for(None), ["a/b", "c/d"]);
-        assert_eq!(options.plugins_for(mega), []);
+        assert_eq!(*options.plugins_for(mega), []);
         assert_eq!(options.plugins_for(None).len(), 1);
         assert_eq!(
             Value::Object(options.parameters_for(mega)),

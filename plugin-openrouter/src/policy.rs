@@ -134,8 +134,8 @@ pub enum OnExceed {
     StepDownTo(String),
 }
 
-/// How long lists that the service gives are kept before they are asked for again, in milliseconds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// How long lists that the service gives are kept before they are asked for again, in milliseconds, and where.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[schemars(transform = accept_snake_case)]
 pub struct Caches {
@@ -145,4 +145,11 @@ pub struct Caches {
     /// The account; else `OPENROUTER_CACHE_TTL_CREDITS`, else 300000.
     #[serde(alias = "credits_ms", skip_serializing_if = "Option::is_none")]
     pub credits_ms: Option<u64>,
+    /// Whether the catalogue is kept on the disk too, for programs that begin later; not where it is kept for 0 milliseconds.
+    /// Default: true, but false for a service on this machine unless `folder` is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disk: Option<bool>,
+    /// The folder for that. Default: `openrouter` in the folder for caches of the user, such as `~/.cache/openrouter`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub folder: Option<String>,
 }

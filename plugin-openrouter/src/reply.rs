@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt;
 
-use plugin_api::{ChatEvent, Done, Error, ErrorKind, Notice};
+use plugin_api::{ChatEvent, Done, Error, ErrorKind, Notice, View};
 use serde::Deserialize;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde_json::Value;
@@ -16,6 +16,7 @@ use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use crate::characters::{self, Half, joined, whole_characters};
+use crate::extras::Extras;
 use crate::failure;
 use crate::tool_calls::{Assembler, ToolPiece, ToolPieces};
 use crate::usage::{self, RawUsage};
@@ -125,6 +126,24 @@ struct Delta<'a> {
     refusal: Option<Str<'a>>,
     #[serde(borrow, default)]
     tool_calls: Option<ToolPieces<'a>>,
+    #[serde(borrow, default)]
+    annotations: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    images: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    audio: Option<&'a RawValue>,
+}
+
+impl<'a> Delta<'a> {
+    /// What belongs into the conversation beside text and tool calls.
+    fn extras(&self) -> [(&'static str, Option<&'a RawValue>); 4] {
+        [
+            ("reasoning_details", self.reasoning_details),
+            ("annotations", self.annotations),
+            ("images", self.images),
+            ("audio", self.audio),
+        ]
+    }
 }
 
 impl Chunk<'_> {
@@ -141,7 +160,7 @@ impl Chunk<'_> {
             || !is_blank(&delta.reasoning)
             || !is_blank(&delta.reasoning_content)
             || !is_blank(&delta.refusal)
-            || delta.reasoning_details.is_some()
+            || delta.extras().iter().any(|(_, extra)| extra.is_some())
             || delta.tool_calls.is_some()
             || self.usage.is_some()
             || self.error.is_some()
@@ -231,6 +250,9 @@ pub struct ReplyReader {
     done: Done,
     text: String,
     tools: Assembler,
+    extras: Extras,
+    /// What is made of the answer; what nobody wants is not made.
+    view: View,
     /// Whether a piece of text, reasoning or a tool call has come.
     has_begun: bool,
     /// Whether the text is the model's refusal.
@@ -246,8 +268,9 @@ pub struct ReplyReader {
 
 impl ReplyReader {
     /// A reader for an answer to a request for `requested_model`.
-    pub fn new(requested_model: String, generation_id: Option<String>, secret: &str) -> Self {
+    pub fn new(requested_model: String, generation_id: Option<String>, secret: &str, view: View) -> Self {
         Self {
+            view,
             done: Done {
                 requested_model: Some(requested_model),
                 generation_id,
@@ -322,10 +345,10 @@ impl ReplyReader {
     pub fn finish(&mut self, events: &mut VecDeque<ChatEvent>) -> Result<Done, Error> {
         self.end_halves(events);
         if self.done.finish_reason.is_empty() {
-            let message = if self.text.is_empty() && self.tools.is_empty() {
-                "the answer ended before anything had arrived"
-            } else {
+            let message = if self.has_begun {
                 "the answer broke off: it ended without a finish reason"
+            } else {
+                "the answer ended before anything had arrived"
             };
             return Err(self.attach_partial(Error::new(ErrorKind::INTERRUPTED, message).with_hint("try again")));
         }
@@ -333,6 +356,9 @@ impl ReplyReader {
             .finish()
             .map_err(|error| self.attach_partial(error))?;
         events.extend(calls.into_iter().map(ChatEvent::ToolCall));
+        let extras = std::mem::take(&mut self.extras).finish();
+        events.extend(extras.notice.map(ChatEvent::Notice));
+        self.done.extras = extras.members;
         if self.is_refusal {
             let notice = Notice::new("refusal", "the model refused to answer; the text says why");
             events.push_back(ChatEvent::Notice(notice));
@@ -411,9 +437,22 @@ impl ReplyReader {
             self.is_refusal = true;
             self.text_piece(refusal, events);
         }
+        for (name, extra) in delta.extras() {
+            if let Some(extra) = extra {
+                self.extra(name, extra.get());
+            }
+        }
         match delta.tool_calls.take() {
             Some(ToolPieces(pieces)) => self.tool_pieces(pieces),
             None => Ok(()),
+        }
+    }
+
+    fn extra(&mut self, name: &'static str, json: &str) {
+        // An answer may be nothing but a picture, or thoughts that only their author can read.
+        self.has_begun |= !matches!(json, "null" | "[]");
+        if self.view.has_types() {
+            self.extras.take(name, &self.plain(Cow::Borrowed(json)));
         }
     }
 
@@ -424,6 +463,9 @@ impl ReplyReader {
 
     fn text_piece(&mut self, piece: Cow<'_, str>, events: &mut VecDeque<ChatEvent>) {
         self.has_begun = true;
+        if !self.view.has_types() {
+            return;
+        }
         let piece = joined(piece, &mut self.halves[0], self.has_halves);
         if !piece.is_empty() {
             if self.text.len() + piece.len() <= MAX_KEPT_TEXT_BYTES {
@@ -435,6 +477,9 @@ impl ReplyReader {
 
     fn reasoning_piece(&mut self, piece: Cow<'_, str>, events: &mut VecDeque<ChatEvent>) {
         self.has_begun = true;
+        if !self.view.has_types() {
+            return;
+        }
         let piece = joined(piece, &mut self.halves[1], self.has_halves);
         if !piece.is_empty() {
             events.push_back(ChatEvent::Reasoning(owned(piece)));
@@ -454,6 +499,10 @@ impl ReplyReader {
 
     fn tool_pieces(&mut self, pieces: Vec<ToolPiece<'_>>) -> Result<(), Error> {
         self.has_begun |= !pieces.is_empty();
+        if !self.view.has_types() {
+            // Whoever reads the raw form puts the pieces together.
+            return Ok(());
+        }
         for piece in pieces {
             let taken = self.tools.take(piece, self.has_halves);
             taken.map_err(|error| self.attach_partial(error))?;
@@ -571,6 +620,11 @@ impl ReplyReader {
             for piece in loose_text(&delta["refusal"]) {
                 self.is_refusal = true;
                 self.text_piece(piece.into(), events);
+            }
+            for name in ["reasoning_details", "annotations", "images", "audio"] {
+                if let Some(extra) = delta.get(name) {
+                    self.extra(name, &extra.to_string());
+                }
             }
             for piece in delta["tool_calls"].as_array().into_iter().flatten() {
                 if let Ok(piece) = serde_json::from_str(&piece.to_string()) {

@@ -5,11 +5,15 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use plugin_api::{ChatRequest, Error, ErrorKind, Notice};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use crate::ask::Ask;
+use crate::dialect::{self, Dialect};
+use crate::members::Members;
 use crate::model_id;
 use crate::options::{MAX_FALLBACKS, Options, Privacy};
 use crate::settings::Settings;
@@ -21,6 +25,7 @@ const MAX_OTHERS: usize = 3;
 
 /// What a call is going to ask for. It is made once; each attempt takes its body from it.
 pub struct Plan {
+    dialect: Dialect,
     tier: Option<Tier>,
     /// The models that may answer, the one that was asked for first, by their ids on the wire.
     pub models: Vec<String>,
@@ -66,14 +71,18 @@ const OWN_FIELDS: [&str; 17] = [
     "image_config",
 ];
 
-/// The names under which the length of an answer is limited, the newer one first.
-const MAX_TOKENS: [&str; 2] = ["max_completion_tokens", "max_tokens"];
+/// The names under which the length of an answer is limited, the newer ones first.
+const MAX_TOKENS: [&str; 3] = ["max_completion_tokens", "max_output_tokens", "max_tokens"];
+
+/// What stands before the name of a tier where a model is expected.
+const TIER_PREFIX: &str = "tier/";
 
 /// Plans a call.
 ///
 /// - In: `stepped_down_to`, a tier that takes the place of the one that was asked for, with its model and options.
 /// - Errors: `invalid_request` for an unknown tier, or for a parameter that has another place.
-pub fn plan(settings: &Settings, request: &ChatRequest, stepped_down_to: Option<Tier>) -> Result<Plan, Error> {
+pub fn plan(settings: &Settings, ask: &Ask, stepped_down_to: Option<Tier>) -> Result<Plan, Error> {
+    let request = &ask.request;
     if let Some(name) = NOT_PARAMETERS
         .iter()
         .find(|name| request.parameters.contains_key(**name))
@@ -84,49 +93,85 @@ pub fn plan(settings: &Settings, request: &ChatRequest, stepped_down_to: Option<
         ));
     }
     let options = &settings.options;
-    let asked = match &request.tier {
+    let named = match request.parameters.get("models").filter(|_| ask.dialect.has_fallbacks()) {
+        Some(models) => Some(called_models(models)?),
+        None => None,
+    };
+    let mut asked = match &request.tier {
         Some(name) => Some(Tier::parse(name).ok_or_else(|| unknown_tier(name))?),
         None => None,
     };
     // A blank id is none.
-    let called = request
+    let mut model = request
         .model
         .as_deref()
         .map(str::trim)
-        .filter(|model| !model.is_empty() && stepped_down_to.is_none());
-    let tier = stepped_down_to.or(asked);
-    let choice = match called {
-        Some(model) => Choice::by_call(tier.unwrap_or(Tier::TextLarge), model),
-        None => tiers::resolve(tier.unwrap_or(Tier::TextLarge), options, &settings.environment),
+        .filter(|model| !model.is_empty());
+    if let Some(tier) = model.map(named_tier).transpose()?.flatten() {
+        asked = Some(tier);
+        model = None;
+    }
+    let called = model.filter(|_| stepped_down_to.is_none());
+    let tier = stepped_down_to
+        .or(asked)
+        .or(called.is_none().then_some(ask.dialect.default_tier()).flatten());
+    let headers = headers(settings, ask)?;
+    let choice = match (called, tier) {
+        (Some(model), tier) => Choice::by_call(tier.unwrap_or(Tier::TextLarge), model),
+        (None, Some(tier)) => tiers::resolve(tier, options, &settings.environment),
+        (None, None) => {
+            // It needs no model.
+            return Ok(Plan {
+                dialect: ask.dialect,
+                tier: None,
+                models: Vec::new(),
+                headers,
+                notices: ask.notices.clone(),
+                max_tokens: None,
+            });
+        }
     };
-    // A model that the call names is not the tier's, so the tier's own options do not come with it unless it is named.
-    let tier = tier.or(called.is_none().then_some(Tier::TextLarge));
-    let mut notices = Vec::new();
+    let mut notices = ask.notices.clone();
     // Nobody needs to be told of each answer that the built-in defaults have other names on the wire.
     if let Some(note) = choice
         .note
         .as_ref()
         .filter(|_| !matches!(choice.origin, Origin::Default { .. }))
     {
-        notices.push(Notice::new("model_id_translated", note));
+        notices.push(Notice::new("translated.model-id", note));
     }
-    let named = match request.parameters.get("models") {
-        Some(models) => Some(called_models(models)?),
-        None => None,
+    let others = match ask.dialect {
+        // What stands behind a model that writes is no model that reads only.
+        Dialect::Embeddings | Dialect::Other => Vec::new(),
+        _ => others(settings, tier, called, named.as_deref(), &choice.wire, &mut notices)?,
     };
-    let others = others(options, tier, called, named.as_deref(), &choice.wire, &mut notices);
-    let parameters = options.parameters_for(tier);
+    let parameters = ask.dialect.defaults(options.parameters_for(tier));
     let max_tokens = MAX_TOKENS.iter().find_map(|name| {
         let called = request.parameters.get(*name).map(|value| value.get().parse().ok());
         called.unwrap_or_else(|| parameters.get(*name).and_then(Value::as_u64))
     });
     Ok(Plan {
+        dialect: ask.dialect,
         tier,
         models: chain(choice.wire, others),
-        headers: headers(settings, request)?,
+        headers,
         notices,
         max_tokens,
     })
+}
+
+/// The tier that stands in the place of a model: `TEXT_SMALL`, `tier/small`.
+///
+/// - Errors: `invalid_request` for `tier/` and a name that no tier has.
+fn named_tier(model: &str) -> Result<Option<Tier>, Error> {
+    match model.get(..TIER_PREFIX.len()) {
+        Some(prefix) if prefix.eq_ignore_ascii_case(TIER_PREFIX) => {
+            let name = &model[TIER_PREFIX.len()..];
+            Tier::parse(name).map(Some).ok_or_else(|| unknown_tier(name))
+        }
+        // Only the full names: a short one could be a model's.
+        _ => Ok(Tier::parse(model).filter(|_| model.contains('_') || model.eq_ignore_ascii_case("IMAGE"))),
+    }
 }
 
 impl Plan {
@@ -134,12 +179,20 @@ impl Plan {
     /// Empty beyond the end of the chain.
     pub fn window(&self, first: usize) -> &[String] {
         let rest = self.models.get(first..).unwrap_or_default();
-        &rest[..rest.len().min(1 + MAX_OTHERS)]
+        &rest[..rest.len().min(self.window_len())]
+    }
+
+    fn window_len(&self) -> usize {
+        if self.dialect.has_fallbacks() {
+            1 + MAX_OTHERS
+        } else {
+            1
+        }
     }
 
     /// How many requests it takes to ask for every model of the chain.
     pub fn n_requests(&self) -> usize {
-        self.models.len().div_ceil(1 + MAX_OTHERS)
+        self.models.len().div_ceil(self.window_len())
     }
 
     /// The body of a request for these models at the service itself.
@@ -156,17 +209,36 @@ impl Plan {
         if !others.is_empty() {
             body.field("models", &others);
         }
-        let provider = provider(options, self.tier, &request.parameters);
-        if !provider.is_empty() {
-            body.field("provider", &provider);
+        if self.dialect.has_provider() {
+            let provider = provider(options, self.tier, &request.parameters);
+            if !provider.is_empty() {
+                body.field("provider", &provider);
+            }
         }
         let plugins = options.plugins_for(self.tier);
         match request.parameters.get("plugins") {
             Some(called) => body.raw("plugins", called.get()),
-            None if !plugins.is_empty() => body.field("plugins", &plugins),
+            None if !plugins.is_empty() && self.dialect.has_plugins() => body.field("plugins", &plugins),
             None => {}
         }
         body.end()
+    }
+
+    /// A body that was given, with the model that is asked for in the place of the one that it names.
+    pub fn given_body(&self, ask: &Ask, given: &Bytes, models: &[String]) -> Bytes {
+        let Some(model) = models
+            .first()
+            .filter(|model| ask.request.model.as_ref() != Some(*model))
+        else {
+            return given.clone();
+        };
+        match Members::parse(given) {
+            Ok(mut members) => {
+                members.set_value("model", model);
+                members.to_json().into()
+            }
+            Err(_) => given.clone(),
+        }
     }
 
     /// The body of a request for `model` at another service, without the fields that only this one knows.
@@ -194,8 +266,12 @@ impl Plan {
     ) -> Body {
         let messages = request.messages.get();
         let mut body = Body(Vec::with_capacity(messages.len() + 256));
-        body.field("model", &models.first());
-        body.raw("messages", messages);
+        if let Some(model) = models.first() {
+            body.field("model", model);
+        }
+        if messages != "null" {
+            body.raw("messages", messages);
+        }
         if stream {
             body.field("stream", &true);
         }
@@ -205,10 +281,11 @@ impl Plan {
             has_limit |= is_limit;
             is_limit
         };
-        let configured = options.parameters_for(self.tier);
+        let configured = self.dialect.defaults(options.parameters_for(self.tier));
+        let is_called = |name: &str| request.parameters.contains_key(name) || self.is_said_in_headers(name);
         for (name, value) in configured
             .iter()
-            .filter(|(name, _)| !request.parameters.contains_key(*name) && !left_out.contains(&name.as_str()))
+            .filter(|(name, _)| !dialect::is_said(name, is_called) && !left_out.contains(&name.as_str()))
         {
             match limit(name) {
                 true => body.field(name, &changes.max_tokens),
@@ -223,9 +300,19 @@ impl Plan {
             }
         }
         if let (Some(tokens), false) = (changes.max_tokens, has_limit) {
-            body.field("max_tokens", &tokens);
+            let name = if self.dialect == Dialect::Responses {
+                "max_output_tokens"
+            } else {
+                "max_tokens"
+            };
+            body.field(name, &tokens);
         }
         body
+    }
+
+    /// Whether a header of the call says what a parameter would.
+    fn is_said_in_headers(&self, name: &str) -> bool {
+        name == "session_id" && self.headers.contains_key("x-session-id")
     }
 }
 
@@ -253,18 +340,8 @@ fn called_models(models: &RawValue) -> Result<Vec<String>, Error> {
 /// The models that stand behind a tier's own, by their ids on the wire.
 pub fn fallbacks_of(settings: &Settings, tier: Tier) -> Vec<String> {
     let choice = tiers::resolve(tier, &settings.options, &settings.environment);
-    chain(
-        choice.wire,
-        others(
-            &settings.options,
-            Some(tier),
-            None,
-            None,
-            &choice.configured,
-            &mut Vec::new(),
-        ),
-    )
-    .split_off(1)
+    let others = others(settings, Some(tier), None, None, &choice.configured, &mut Vec::new());
+    chain(choice.wire, others.unwrap_or_default()).split_off(1)
 }
 
 /// A model and those behind it, each once: asking the same model once more is the matter of retries.
@@ -286,31 +363,35 @@ fn unknown_tier(name: &str) -> Error {
 /// The other models that may serve. A model that the call names has only the fallbacks that the call names, so that
 /// nothing answers that nobody asked for.
 fn others(
-    options: &Options,
+    settings: &Settings,
     tier: Option<Tier>,
     called: Option<&str>,
     named: Option<&[String]>,
     model: &str,
     notices: &mut Vec<Notice>,
-) -> Vec<String> {
+) -> Result<Vec<String>, Error> {
+    let options = &settings.options;
     let configured = match (named, called) {
         (Some(named), _) => named,
         (None, Some(_)) => &[],
         (None, None) => options.fallbacks_for(tier),
     };
     if configured.is_empty() {
-        return Vec::new();
+        return Ok(Vec::new());
     }
     if model_id::is_auto_router(model) {
         notices.push(Notice::new(
             "fallbacks_left_out",
             "the auto router chooses its own fallbacks, so those that were named were left out",
         ));
-        return Vec::new();
+        return Ok(Vec::new());
     }
     configured
         .iter()
-        .map(|id| model_id::wire_id(id).0.into_owned())
+        .map(|id| match named_tier(id.trim())? {
+            Some(tier) => Ok(tiers::resolve(tier, options, &settings.environment).wire),
+            None => Ok(model_id::wire_id(id).0.into_owned()),
+        })
         .collect()
 }
 
@@ -364,8 +445,8 @@ impl Body {
 /// The attribution headers: the call's before the profile's before the environment's.
 ///
 /// - Errors: `invalid_request` for a value of the call that cannot be sent in a header.
-fn headers(settings: &Settings, request: &ChatRequest) -> Result<HeaderMap, Error> {
-    let called = request.attribution.clone().unwrap_or_default();
+fn headers(settings: &Settings, ask: &Ask) -> Result<HeaderMap, Error> {
+    let called = ask.request.attribution.clone().unwrap_or_default();
     let profile = settings.options.attribution.clone();
     let from_environment = |name: &str| {
         settings
@@ -409,6 +490,9 @@ fn headers(settings: &Settings, request: &ChatRequest) -> Result<HeaderMap, Erro
     if !categories.is_empty() {
         add("x-openrouter-categories", &categories.join(","))?;
     }
+    for (name, value) in &ask.headers {
+        headers.insert(name, value.clone());
+    }
     Ok(headers)
 }
 
@@ -439,7 +523,7 @@ mod tests {
 
     fn body_of(options: Value, request: &ChatRequest) -> String {
         let settings = settings(options);
-        let plan = plan(&settings, request, None).expect("a good request");
+        let plan = plan(&settings, &Ask::chat(request.clone()), None).expect("a good request");
         let body = plan.body(&settings.options, request, plan.window(0), Changes::default(), false);
         String::from_utf8(body).expect("JSON is UTF-8")
     }
@@ -516,7 +600,7 @@ mod tests {
     #[test]
     fn the_auto_router_gets_no_fallbacks_and_the_caller_is_told() {
         let options = json!({"model": "openrouter/auto", "fallbackModels": ["acme/spare"]});
-        let plan = plan(&settings(options.clone()), &hello(), None).expect("a good request");
+        let plan = plan(&settings(options.clone()), &Ask::chat(hello()), None).expect("a good request");
         assert!(!body_of(options, &hello()).contains("models"));
         assert_eq!(plan.notices[0].code, "fallbacks_left_out");
     }
@@ -525,7 +609,7 @@ mod tests {
     fn a_chain_of_eleven_goes_out_in_three_requests_that_name_each_model_once() {
         let fallbacks: Vec<String> = (1..=10).map(|n| format!("acme/spare-{n}")).collect();
         let settings = settings(json!({"model": "acme/large", "fallbackModels": fallbacks}));
-        let plan = plan(&settings, &hello(), None).expect("a good request");
+        let plan = plan(&settings, &Ask::chat(hello()), None).expect("a good request");
         let mut asked = Vec::new();
         for request in 0..plan.n_requests() {
             let window = plan.window(4 * request);
@@ -566,7 +650,7 @@ mod tests {
             ),
         ] {
             request.parameters.insert("models".to_owned(), named(json));
-            let error = plan(&settings(options.clone()), &request, None)
+            let error = plan(&settings(options.clone()), &Ask::chat(request.clone()), None)
                 .err()
                 .expect("a refusal");
             assert_eq!(error.message, message);
@@ -578,7 +662,7 @@ mod tests {
         let fewer = Changes { max_tokens: Some(7) };
         let body = |options: Value, request: &ChatRequest| -> Value {
             let settings = settings(options);
-            let plan = plan(&settings, request, None).expect("a good request");
+            let plan = plan(&settings, &Ask::chat(request.clone()), None).expect("a good request");
             let body = plan.body(&settings.options, request, plan.window(0), fewer, false);
             serde_json::from_slice(&body).expect("JSON")
         };
@@ -600,7 +684,7 @@ mod tests {
         let options =
             json!({"fallbackModels": ["a/b"], "providerPreferences": {"zdr": true}, "plugins": [{"id": "web"}]});
         let settings = settings(options);
-        let plan = plan(&settings, &hello(), None).expect("a good request");
+        let plan = plan(&settings, &Ask::chat(hello()), None).expect("a good request");
         let body = plan.plain_body(&settings.options, &hello(), "large", Changes::default(), true);
         assert_eq!(
             String::from_utf8_lossy(&body),
@@ -616,7 +700,7 @@ mod tests {
                 app_name: Some(name.to_owned()),
                 ..Attribution::default()
             });
-            let prepared = plan(&settings(options), &request, None).expect("a good request");
+            let prepared = plan(&settings(options), &Ask::chat(request.clone()), None).expect("a good request");
             assert_eq!(prepared.headers["x-title"], prepared.headers["x-openrouter-title"]);
             prepared.headers["x-title"].to_str().expect("text").to_owned()
         };
@@ -632,7 +716,9 @@ mod tests {
     fn an_unknown_tier_is_refused_with_the_known_ones() {
         let mut request = hello();
         request.tier = Some("TEXT_HUGE".to_owned());
-        let error = plan(&settings(json!({})), &request, None).err().expect("a refusal");
+        let error = plan(&settings(json!({})), &Ask::chat(request.clone()), None)
+            .err()
+            .expect("a refusal");
         assert_eq!(error.message, "there is no tier `TEXT_HUGE`");
         assert!(error.hint().is_some_and(|hint| hint.contains("TEXT_LARGE")));
     }

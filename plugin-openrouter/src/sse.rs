@@ -135,6 +135,10 @@ pub struct Reader {
     limits: Limits,
     /// What was pushed and is still needed.
     buffer: Vec<u8>,
+    /// Where in the stream the buffer begins.
+    base: u64,
+    /// Where in the stream the event begins whose lines are being read.
+    event_start: u64,
     /// Where the line that is being read begins.
     line_start: usize,
     /// Up to here the line holds no line end: `line_start <= scanned <= buffer.len()`.
@@ -179,6 +183,8 @@ impl Reader {
         Self {
             limits,
             buffer: Vec::new(),
+            base: 0,
+            event_start: 0,
             line_start: 0,
             scanned: 0,
             name: Vec::new(),
@@ -203,6 +209,25 @@ impl Reader {
         self.buffer.extend_from_slice(bytes);
     }
 
+    /// How many bytes of the stream belong to events and lines that are whole and were read; what lies behind them is a part of an
+    /// event, or not read yet.
+    pub fn whole_bytes(&self) -> u64 {
+        if self.is_in_event() {
+            self.event_start
+        } else {
+            self.position(self.line_start)
+        }
+    }
+
+    fn is_in_event(&self) -> bool {
+        !self.dispatched && !(matches!(self.data, Data::Absent) && self.name.is_empty())
+    }
+
+    /// Where in the stream a byte of the buffer is.
+    fn position(&self, at: usize) -> u64 {
+        self.base + at as u64
+    }
+
     /// Takes the next frame, or `None` if it needs more bytes.
     ///
     /// - Errors: [`Overflow`]; from then on `None`.
@@ -213,7 +238,12 @@ impl Reader {
         self.forget_dispatched();
         loop {
             let step = match self.next_line() {
-                Ok(Some(line)) => self.read_line(line),
+                Ok(Some(line)) => {
+                    if !self.is_in_event() {
+                        self.event_start = self.position(line.start);
+                    }
+                    self.read_line(line)
+                }
                 Ok(None) => return None,
                 Err(overflow) => Err(overflow),
             };
@@ -400,6 +430,7 @@ impl Reader {
         }
         self.buffer.copy_within(keep_from.., 0);
         self.buffer.truncate(kept_bytes);
+        self.base = self.position(keep_from);
         self.line_start -= keep_from;
         self.scanned -= keep_from;
         if let Data::InBuffer(value) = &mut self.data {
@@ -412,6 +443,7 @@ impl Reader {
 
     fn close(&mut self) {
         self.finished = true;
+        self.base = self.position(self.line_start);
         self.data = Data::Absent;
         self.buffer = Vec::new();
         self.joined = Vec::new();

@@ -80,11 +80,6 @@ struct Unfinished {
 }
 
 impl Assembler {
-    /// Whether there is any call.
-    pub fn is_empty(&self) -> bool {
-        self.calls.is_empty()
-    }
-
     /// Takes a piece.
     ///
     /// - Errors: `too_large` for more calls, or longer arguments, than an answer may have.

@@ -5,9 +5,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use plugin_api::{ChatRequest, Error, ErrorKind};
+use plugin_api::{Error, ErrorKind};
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::ask::Ask;
 use crate::call::Common;
 use crate::http::{Clock, Due};
 use crate::request::{self, Plan};
@@ -61,19 +62,18 @@ impl Drop for Place<'_> {
 pub async fn within_budget(
     settings: &Settings,
     common: &Common,
-    request: &ChatRequest,
+    ask: &Ask,
     mut plan: Plan,
 ) -> Result<(Plan, Option<spend::Reservation>), Error> {
-    let tools = request.parameters.get("tools");
     let mut stepped_down = false;
     loop {
-        let ask = spend::Ask {
+        let asked = spend::Ask {
             models: &plan.models,
-            message_bytes: request.messages.get().len() + tools.map_or(0, |tools| tools.get().len()),
+            message_bytes: ask.prompt_bytes(),
             max_tokens: plan.max_tokens,
             stepped_down,
         };
-        let admission = common.guard.admit(settings, &common.catalogue, ask).await?;
+        let admission = common.guard.admit(settings, &common.catalogue, asked).await?;
         plan.notices.extend(admission.notice);
         let Some(tier) = admission.step_down.filter(|_| !stepped_down) else {
             return Ok((plan, admission.reservation));
@@ -85,7 +85,7 @@ pub async fn within_budget(
             )
         })?;
         let notices = std::mem::take(&mut plan.notices);
-        plan = request::plan(settings, request, Some(tier))?;
+        plan = request::plan(settings, ask, Some(tier))?;
         plan.notices.splice(0..0, notices);
         stepped_down = true;
     }

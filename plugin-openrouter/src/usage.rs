@@ -13,6 +13,9 @@ pub struct RawUsage<'a> {
     prompt_tokens: Option<u64>,
     completion_tokens: Option<u64>,
     total_tokens: Option<u64>,
+    /// The same under its names in other forms of the API.
+    input_tokens: Option<u64>,
+    output_tokens: Option<u64>,
     #[serde(borrow)]
     cost: Option<&'a RawValue>,
     prompt_tokens_details: Option<PromptDetails>,
@@ -32,11 +35,14 @@ struct CompletionDetails {
 
 /// The usage, or `None` where the object says nothing (`{}` is seen on ordinary chunks).
 pub fn from_raw(raw: RawUsage<'_>) -> Option<Usage> {
-    if raw.prompt_tokens.is_none() && raw.completion_tokens.is_none() && raw.cost.is_none() {
+    let (prompt, completion) = (
+        raw.prompt_tokens.or(raw.input_tokens),
+        raw.completion_tokens.or(raw.output_tokens),
+    );
+    if prompt.is_none() && completion.is_none() && raw.cost.is_none() {
         return None;
     }
-    let prompt_tokens = raw.prompt_tokens.unwrap_or(0);
-    let completion_tokens = raw.completion_tokens.unwrap_or(0);
+    let (prompt_tokens, completion_tokens) = (prompt.unwrap_or(0), completion.unwrap_or(0));
     Some(Usage {
         prompt_tokens,
         completion_tokens,

@@ -11,6 +11,7 @@ use plugin_api::{ChatRequest, Error, ErrorKind, Finding, FindingStatus};
 use self::able::judge_abilities;
 use self::nearest::nearest;
 use super::{date, failed, is_unreached, ok, skipped, took, unknown_for, warning};
+use crate::ask::Ask;
 use crate::catalogue::Catalogue;
 use crate::model_id::is_auto_router;
 use crate::request;
@@ -69,7 +70,7 @@ impl Chain {
         let choice = tiers::resolve(tier, &settings.options, &settings.environment);
         let plan = ChatRequest::new(&[]).and_then(|mut request| {
             request.tier = Some(tier.name().to_owned());
-            request::plan(settings, &request, None)
+            request::plan(settings, &Ask::chat(request), None)
         });
         let (models, n_requests) = match plan {
             Ok(plan) if is_chat(tier) => {

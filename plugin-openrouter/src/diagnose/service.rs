@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use super::credit::dollars;
 use super::{LIMIT, date, failed, milliseconds, ok, seconds, skipped, took, unknown_for, warning};
 use crate::account::{Asked, Known};
+use crate::ask::Ask;
 use crate::base_url::is_loopback;
 use crate::call::{self, Common};
 use crate::settings::Settings;
@@ -187,7 +188,7 @@ async fn first_answer(runtime: &Runtime, settings: Arc<Settings>, common: Arc<Co
     let limit = RawValue::from_string(STREAMING_TOKENS.to_string())
         .map_err(|_| Error::new(ErrorKind::INTERNAL, "could not write a number as JSON"))?;
     request.parameters.insert("max_tokens".to_owned(), limit);
-    let mut events = EventStream::new(call::stream(runtime, settings, common, request).await?).until_done();
+    let mut events = EventStream::new(call::stream(runtime, settings, common, Ask::chat(request)).await?).until_done();
     let mut first = None;
     let mut end = None;
     while let Some(event) = events.next().await {

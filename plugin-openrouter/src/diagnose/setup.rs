@@ -25,7 +25,7 @@ const SECONDARY_KEY: &str = "OPENROUTER_SECONDARY_API_KEY";
 
 /// Everything about the other settings.
 pub async fn findings(settings: &Settings) -> Vec<Finding> {
-    let caches = settings.options.caches;
+    let caches = &settings.options.caches;
     vec![
         cache(
             settings,

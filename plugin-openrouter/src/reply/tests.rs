@@ -6,7 +6,7 @@ use serde_json::json;
 use super::*;
 
 fn reader() -> ReplyReader {
-    ReplyReader::new("acme/large".to_owned(), None, "sk-or-v1-secret")
+    ReplyReader::new("acme/large".to_owned(), None, "sk-or-v1-secret", View::Typed)
 }
 
 /// Reads a whole reply.

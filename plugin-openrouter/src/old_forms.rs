@@ -1,0 +1,1253 @@
+//! Old and foreign forms of a request, as other programs' documents print them, in the form that the API has.
+//!
+//! In: the members of a body, and the header `X-Provider` if there is one. Out: the same body in OpenRouter's own form, and a
+//! [`Translation`] for each old form that was there, so that whoever asked can be told. Pure. A body without an old form is
+//! not changed in any byte. What is already in the API's form wins over the same thing in an old one.
+
+use std::fmt;
+
+use plugin_api::{Error, ErrorKind};
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use crate::members::{Kind, Members};
+use crate::options::MAX_FALLBACKS;
+use crate::slug::provider_slug;
+use crate::spend::money::Usd;
+use crate::usage::decimal;
+
+/// An old form that was translated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Translation {
+    /// Which, in a short word for a header, such as `max-price`.
+    pub word: &'static str,
+    /// What was sent instead, in a sentence. Names fields, and never holds a value of the request.
+    pub message: String,
+}
+
+/// Which old forms a body may hold, by a look at its names.
+#[derive(Default)]
+struct Suspects {
+    models: bool,
+    auto_router: bool,
+    provider: bool,
+    plugins: bool,
+}
+
+const FALLBACK_MODELS: [&str; 2] = ["fallback_models", "fallbackModels"];
+const PREFERENCES: [&str; 2] = ["providerPreferences", "provider_preferences"];
+const AUTO_ROUTER: [&str; 2] = ["autoRouter", "auto_router"];
+
+/// The keys of `provider` as the API writes them, behind their camelCase.
+const PROVIDER_KEYS: [(&str, &str); 7] = [
+    ("allowFallbacks", "allow_fallbacks"),
+    ("requireParameters", "require_parameters"),
+    ("dataCollection", "data_collection"),
+    ("enforceDistillableText", "enforce_distillable_text"),
+    ("preferredMinThroughput", "preferred_min_throughput"),
+    ("preferredMaxLatency", "preferred_max_latency"),
+    ("maxPrice", "max_price"),
+];
+
+/// The members of `provider` that name providers.
+const PROVIDER_LISTS: [&str; 3] = ["order", "only", "ignore"];
+
+/// The prices of `max_price`, each with whether it is one per token.
+const PRICES: [(&str, bool); 5] = [
+    ("prompt", true),
+    ("completion", true),
+    ("request", false),
+    ("image", false),
+    ("audio", false),
+];
+
+/// The request plugin that took the place of `transforms`, and the only transform there ever was.
+const COMPRESSION: &str = "context-compression";
+const MIDDLE_OUT: &str = "middle-out";
+
+const IDS: &str = "a list of model ids";
+const PRICE: &str = "a number of 0 or more";
+const NEGATIVE: &str = "a negative number";
+const OUT_OF_RANGE: &str = "one with an exponent beyond 40";
+
+/// Translates every old form of a request in place.
+///
+/// - In: `x_provider`, the value of the header `X-Provider`.
+/// - Out: one entry for each kind of form that was translated, always in the same order. Forms that say nothing, such as a
+///   `route` of `null` or a `compress` of `false`, are removed without one; a number of `provider.max_price` becomes a decimal
+///   string without one, because the API's description and its guide differ here.
+/// - Errors: `invalid_request` that names the field, expected, found. The body is of no use then.
+/// - Source: openrouter/API.md, section 4.
+pub fn translate(body: &mut Members, x_provider: Option<&str>) -> Result<Vec<Translation>, Error> {
+    let mut told = Vec::new();
+    let suspects = Suspects::of(body);
+    if suspects.models {
+        translate_models(body, &mut told)?;
+    }
+    if suspects.auto_router {
+        translate_auto_router(body, &mut told)?;
+    }
+    if suspects.provider || x_provider.is_some() {
+        translate_provider(body, x_provider, &mut told)?;
+    }
+    if suspects.plugins {
+        translate_plugins(body, &mut told)?;
+    }
+    Ok(told)
+}
+
+impl Suspects {
+    fn of(body: &Members) -> Self {
+        let mut suspects = Self::default();
+        for (name, value) in body.iter() {
+            match name {
+                // A comma may be written as an escape.
+                "model" => suspects.models |= value.get().contains([',', '\\']),
+                "fallback_models" | "fallbackModels" => suspects.models = true,
+                "autoRouter" | "auto_router" => suspects.auto_router = true,
+                "provider" | "providerPreferences" | "provider_preferences" | "max_price" | "route" => {
+                    suspects.provider = true;
+                }
+                "transforms" | "compress" => suspects.plugins = true,
+                _ => {}
+            }
+        }
+        suspects
+    }
+}
+
+impl Translation {
+    fn new(word: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            word,
+            message: message.into(),
+        }
+    }
+}
+
+/// The models behind the first one, each once.
+struct Others {
+    first: String,
+    ids: Vec<String>,
+}
+
+impl Others {
+    /// Adds an id unless it is blank or there.
+    fn add(&mut self, id: &str) -> Result<(), Error> {
+        let id = id.trim();
+        if id.is_empty() || self.first == id || self.ids.iter().any(|known| known == id) {
+            return Ok(());
+        }
+        // Refused at once, so that no id is ever compared with more than ten.
+        if self.ids.len() == MAX_FALLBACKS {
+            return Err(Error::new(
+                ErrorKind::INVALID_REQUEST,
+                format!("expected at most {MAX_FALLBACKS} models behind the first one, found more"),
+            ));
+        }
+        self.ids.push(id.to_owned());
+        Ok(())
+    }
+}
+
+/// `model: "a/x,b/y"` and `fallback_models`: both become `models`.
+fn translate_models(body: &mut Members, told: &mut Vec<Translation>) -> Result<(), Error> {
+    let model = body.text("model").unwrap_or_default();
+    let mut listed = model.split(',').map(str::trim).filter(|id| !id.is_empty());
+    let mut others = Others {
+        first: listed.next().unwrap_or_default().to_owned(),
+        ids: Vec::new(),
+    };
+    let is_list = model.contains(',');
+    if is_list {
+        if others.first.is_empty() {
+            return Err(refused("model", "a model id", "a list without one"));
+        }
+        listed.try_for_each(|id| others.add(id))?;
+        body.set_value("model", &others.first);
+        told.push(Translation::new(
+            "model-list",
+            "OpenRouter takes one `model`; the others of the list are sent in `models`",
+        ));
+    }
+    let mut fallbacks = Vec::new();
+    let mut foreign_name = None;
+    for (name, ids) in taken(body, &FALLBACK_MODELS) {
+        let ids = texts(name, IDS, &ids)?;
+        if !ids.is_empty() {
+            foreign_name = foreign_name.or(Some(name));
+            fallbacks.extend(ids);
+        }
+    }
+    if !is_list && fallbacks.is_empty() {
+        return Ok(());
+    }
+    let models = body.get("models").filter(|models| models.get() != "null");
+    let has_models = models.is_some();
+    if let Some(models) = models {
+        texts("models", IDS, models)?.iter().try_for_each(|id| others.add(id))?;
+    }
+    fallbacks.iter().try_for_each(|id| others.add(id))?;
+    if let Some(name) = foreign_name {
+        told.push(Translation::new(
+            "fallback-models",
+            format!("OpenRouter has no `{name}`; they are sent in `models`"),
+        ));
+    }
+    if has_models || !others.ids.is_empty() {
+        body.set_value("models", &others.ids);
+    }
+    Ok(())
+}
+
+/// `autoRouter: true` becomes a model.
+fn translate_auto_router(body: &mut Members, told: &mut Vec<Translation>) -> Result<(), Error> {
+    let mut switched_on = None;
+    for (name, value) in taken(body, &AUTO_ROUTER) {
+        if flag(name, &value)? {
+            switched_on = switched_on.or(Some(name));
+        }
+    }
+    let Some(name) = switched_on else {
+        return Ok(());
+    };
+    // A blank id is none, as in every request. One that is no text is the service's matter.
+    let is_named = body.has("model") && body.text("model").is_none_or(|model| !model.trim().is_empty());
+    let message = if is_named {
+        format!("OpenRouter has no `{name}`; it is left out, because the request names a `model`")
+    } else {
+        body.set_value("model", &"openrouter/auto");
+        format!("OpenRouter has no `{name}`; the `model` `openrouter/auto` is sent")
+    };
+    told.push(Translation::new("auto-router", message));
+    Ok(())
+}
+
+/// Everything that becomes part of `provider`, and the spelling of what is there.
+fn translate_provider(body: &mut Members, x_provider: Option<&str>, told: &mut Vec<Translation>) -> Result<(), Error> {
+    let preferences = taken(body, &PREFERENCES);
+    let max_price = taken(body, &["max_price"]).pop();
+    let route = taken_route(body);
+    let has_more = !preferences.is_empty() || x_provider.is_some() || max_price.is_some() || route == Some(Route::Sort);
+    let mut provider = match body.get("provider").filter(|provider| provider.get() != "null") {
+        None => Members::default(),
+        // With nothing to add to it, the service says what it thinks of it.
+        Some(provider) if !has_more && !is_object(provider) => Members::default(),
+        Some(provider) => object("provider", provider)?,
+    };
+    let mut spelling = respell(&mut provider, "provider")?;
+    let mut is_changed = spelling.is_changed;
+    for (name, value) in &preferences {
+        let mut layer = object(name, value)?;
+        if layer.is_empty() {
+            continue;
+        }
+        spelling.add(respell(&mut layer, name)?);
+        provider.lay_over(layer);
+        is_changed = true;
+        if told.iter().all(|known| known.word != "provider-preferences") {
+            told.push(Translation::new(
+                "provider-preferences",
+                format!("OpenRouter has no `{name}`; its members are sent in `provider`"),
+            ));
+        }
+    }
+    if let Some(header) = x_provider {
+        let mut layer = Members::parse_expecting("the header `X-Provider` to hold a JSON object", header.as_bytes())?;
+        if !layer.is_empty() {
+            spelling.add(respell(&mut layer, "X-Provider")?);
+            provider.lay_over(layer);
+            is_changed = true;
+            told.push(Translation::new(
+                "x-provider",
+                "OpenRouter has no header `X-Provider`; its members are sent in `provider`",
+            ));
+        }
+    }
+    if spelling.is_foreign {
+        told.push(Translation::new(
+            "provider-keys",
+            "OpenRouter writes the keys of `provider` in snake_case and providers as slugs; they are sent so",
+        ));
+    }
+    if let Some((_, prices)) = max_price {
+        is_changed |= add_max_price(&mut provider, &prices, told)?;
+    }
+    match route {
+        None => {}
+        Some(Route::Fallback) => told.push(Translation::new(
+            "route",
+            "OpenRouter falls back without a `route` too; it is left out",
+        )),
+        Some(Route::Sort) => is_changed |= add_partition(&mut provider, told)?,
+    }
+    if is_changed {
+        body.set_value("provider", &provider);
+    }
+    Ok(())
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Route {
+    Fallback,
+    Sort,
+}
+
+/// Takes the `route` out of a body where it is an old form; one of `null` goes too.
+fn taken_route(body: &mut Members) -> Option<Route> {
+    let route = match body.text("route").as_deref() {
+        Some("fallback") => Some(Route::Fallback),
+        Some("sort") => Some(Route::Sort),
+        _ => None,
+    };
+    if route.is_some() || !body.has("route") {
+        body.take("route");
+    }
+    route
+}
+
+/// What became of the spelling of a `provider` object.
+#[derive(Default)]
+struct Spelling {
+    is_changed: bool,
+    /// Keys or names were not as the API has them.
+    is_foreign: bool,
+}
+
+impl Spelling {
+    fn add(&mut self, other: Self) {
+        self.is_changed |= other.is_changed;
+        self.is_foreign |= other.is_foreign;
+    }
+}
+
+/// Writes the keys, the providers and the prices of a `provider` object as the API has them. Members that are not known stay
+/// as they are.
+///
+/// - Errors: `invalid_request` for a negative price, and for one that no decimal holds.
+fn respell(provider: &mut Members, place: &str) -> Result<Spelling, Error> {
+    let mut is_foreign = false;
+    for (camel_case, key) in PROVIDER_KEYS {
+        is_foreign |= provider.rename(camel_case, key);
+    }
+    for list in PROVIDER_LISTS {
+        let Some(names) = provider.get(list) else { continue };
+        let Ok(names) = serde_json::from_str::<Vec<String>>(names.get()) else {
+            continue;
+        };
+        let slugs: Vec<_> = names.iter().map(|name| provider_slug(name)).collect();
+        if slugs != names {
+            provider.set_value(list, &slugs);
+            is_foreign = true;
+        }
+    }
+    let mut spelling = Spelling {
+        is_changed: is_foreign,
+        is_foreign,
+    };
+    let Some(prices) = provider.get("max_price").filter(|prices| is_object(prices)) else {
+        return Ok(spelling);
+    };
+    let place = format!("{place}.max_price");
+    let mut prices = object(&place, prices)?;
+    let mut has_numbers = false;
+    for (name, _) in PRICES {
+        let Some(price) = prices.get(name) else { continue };
+        let problem = |found| refused(&format!("{place}.{name}"), PRICE, found);
+        match Kind::of_value(price) {
+            Kind::Number => {
+                let price = price_of(price.get()).map_err(problem)?;
+                prices.set_value(name, &price);
+                has_numbers = true;
+            }
+            // What else is wrong with a text, the service says.
+            Kind::Text if prices.text(name).is_some_and(|text| price_of(&text) == Err(NEGATIVE)) => {
+                return Err(problem(NEGATIVE));
+            }
+            _ => {}
+        }
+    }
+    if has_numbers {
+        provider.set_value("max_price", &prices);
+        spelling.is_changed = true;
+    }
+    Ok(spelling)
+}
+
+/// Lays a `max_price` in US dollars per thousand tokens under the one in `provider`, which is per million.
+///
+/// - Out: whether `provider` was changed.
+fn add_max_price(provider: &mut Members, asked: &RawValue, told: &mut Vec<Translation>) -> Result<bool, Error> {
+    let asked = match Kind::of_value(asked) {
+        Kind::Object => object("max_price", asked)?,
+        Kind::Number => {
+            // Read here, so that an error names the field that was written.
+            price_of(asked.get()).map_err(|found| refused("max_price", PRICE, found))?;
+            let mut both = Members::default();
+            both.set("prompt", asked.to_owned());
+            both.set("completion", asked.to_owned());
+            both
+        }
+        found => return Err(refused("max_price", "a number or an object", found)),
+    };
+    if asked
+        .iter()
+        .any(|(name, _)| PRICES.iter().all(|(known, _)| *known != name))
+    {
+        let known = "an object with `prompt`, `completion`, `request`, `image` or `audio`";
+        return Err(refused("max_price", known, "another member in it"));
+    }
+    let mut limits = match provider.get("max_price").filter(|prices| prices.get() != "null") {
+        Some(limits) => object("provider.max_price", limits)?,
+        None => Members::default(),
+    };
+    let (mut n_asked, mut n_added) = (0, 0);
+    for (name, is_per_token) in PRICES {
+        let Some(price) = asked.get(name).filter(|price| price.get() != "null") else {
+            continue;
+        };
+        let field = format!("max_price.{name}");
+        let price = match Kind::of_value(price) {
+            Kind::Number => price_of(price.get()).map_err(|found| refused(&field, PRICE, found))?,
+            found => return Err(refused(&field, PRICE, found)),
+        };
+        n_asked += 1;
+        if limits.has(name) {
+            continue;
+        }
+        let price = if is_per_token {
+            decimal(&format!("{price}e3")).ok_or_else(|| refused(&field, PRICE, OUT_OF_RANGE))?
+        } else {
+            price
+        };
+        limits.set_value(name, &price);
+        n_added += 1;
+    }
+    if n_asked == 0 {
+        return Ok(false);
+    }
+    let message = if n_added == 0 {
+        "OpenRouter has no `max_price`; it is left out, because `provider.max_price` holds the same limits"
+    } else {
+        "OpenRouter has no `max_price` per thousand tokens; it is sent as `provider.max_price` per million"
+    };
+    told.push(Translation::new("max-price", message));
+    if n_added > 0 {
+        provider.set_value("max_price", &limits);
+    }
+    Ok(n_added > 0)
+}
+
+/// A number as a decimal without an exponent, or what it is instead.
+fn price_of(number: &str) -> Result<String, &'static str> {
+    let (is_signed, unsigned) = number.strip_prefix('-').map_or((false, number), |rest| (true, rest));
+    // The amount itself would be rounded; it only proves that this is one, and that its exponent is small.
+    let price = Usd::parse(unsigned)
+        .and_then(|_| decimal(unsigned))
+        .ok_or(OUT_OF_RANGE)?;
+    if is_signed && price != "0" {
+        return Err(NEGATIVE);
+    }
+    Ok(price)
+}
+
+/// `route: "sort"`: the providers of all models are sorted together.
+///
+/// - Out: whether `provider` was changed.
+fn add_partition(provider: &mut Members, told: &mut Vec<Translation>) -> Result<bool, Error> {
+    let field = "provider.sort";
+    let mut sort = match provider.get("sort").filter(|sort| sort.get() != "null") {
+        None => Members::default(),
+        Some(sort) if is_object(sort) => object(field, sort)?,
+        Some(by) if Kind::of_value(by) == Kind::Text => {
+            let mut sort = Members::default();
+            sort.set("by", by.to_owned());
+            sort
+        }
+        Some(sort) => return Err(refused(field, "a text or a JSON object", Kind::of_value(sort))),
+    };
+    let has_partition = sort.has("partition");
+    let message = if has_partition {
+        "OpenRouter's `route` is old; it is left out, because `provider.sort` holds a partition"
+    } else {
+        sort.set_value("partition", &"none");
+        provider.set_value("sort", &sort);
+        "OpenRouter's `route` is old; `provider.sort` is sent with the partition `none`"
+    };
+    told.push(Translation::new("route", message));
+    Ok(!has_partition)
+}
+
+/// `transforms` and `compress`: both become a request plugin.
+fn translate_plugins(body: &mut Members, told: &mut Vec<Translation>) -> Result<(), Error> {
+    if let Some((name, transforms)) = taken(body, &["transforms"]).pop() {
+        let transforms = texts(name, "a list of names", &transforms)?;
+        let n_known = transforms.iter().filter(|transform| *transform == MIDDLE_OUT).count();
+        let is_known = n_known == transforms.len();
+        let mut message = if n_known > 0 || is_known {
+            add_compression(body, name, n_known > 0)?
+        } else {
+            format!("OpenRouter has no `{name}`; it is left out")
+        };
+        if !is_known {
+            message += "; of what it names only `middle-out` has a successor";
+        }
+        told.push(Translation::new("transforms", message));
+    }
+    if let Some((name, compress)) = taken(body, &["compress"]).pop()
+        && flag(name, &compress)?
+    {
+        let message = add_compression(body, name, true)?;
+        told.push(Translation::new("compress", message));
+    }
+    Ok(())
+}
+
+/// Adds the request plugin that compresses long prompts, switched on or off, unless it is there; says in a sentence what
+/// became of `field`.
+fn add_compression(body: &mut Members, field: &str, is_on: bool) -> Result<String, Error> {
+    let mut plugins: Vec<Box<RawValue>> = match body.get("plugins").filter(|plugins| plugins.get() != "null") {
+        Some(plugins) => serde_json::from_str(plugins.get())
+            .map_err(|_| refused("plugins", "a list of objects", Kind::of_value(plugins)))?,
+        None => Vec::new(),
+    };
+    let is_there = plugins.iter().any(|plugin| {
+        let plugin = Members::parse(plugin.get().as_bytes());
+        plugin.is_ok_and(|plugin| plugin.text("id").as_deref() == Some(COMPRESSION))
+    });
+    if is_there {
+        return Ok(format!(
+            "OpenRouter has no `{field}`; it is left out, because `plugins` holds `{COMPRESSION}`"
+        ));
+    }
+    let (plugin, state) = if is_on {
+        (json!({"id": COMPRESSION, "engine": MIDDLE_OUT}), "on")
+    } else {
+        (json!({"id": COMPRESSION, "enabled": false}), "off")
+    };
+    plugins.extend(serde_json::value::to_raw_value(&plugin));
+    body.set_value("plugins", &plugins);
+    Ok(format!(
+        "OpenRouter has no `{field}`; the plugin `{COMPRESSION}` is sent, switched {state}"
+    ))
+}
+
+/// Removes these members and returns those that are not `null`.
+fn taken(body: &mut Members, names: &[&'static str]) -> Vec<(&'static str, Box<RawValue>)> {
+    let members = names.iter().filter_map(|name| Some((*name, body.take(name)?)));
+    members.filter(|(_, value)| value.get() != "null").collect()
+}
+
+fn is_object(value: &RawValue) -> bool {
+    Kind::of_value(value) == Kind::Object
+}
+
+/// The members of an object within the body.
+fn object(field: &str, value: &RawValue) -> Result<Members, Error> {
+    serde_json::from_str(value.get()).map_err(|_| match Kind::of_value(value) {
+        Kind::Object => refused(field, "a JSON object", "one with a name that is no text"),
+        found => refused(field, "a JSON object", found),
+    })
+}
+
+/// The items of a list within the body.
+fn texts(field: &str, expected: &str, value: &RawValue) -> Result<Vec<String>, Error> {
+    serde_json::from_str(value.get()).map_err(|_| match Kind::of_value(value) {
+        Kind::List => refused(field, expected, "a list of something else"),
+        found => refused(field, expected, found),
+    })
+}
+
+fn flag(field: &str, value: &RawValue) -> Result<bool, Error> {
+    serde_json::from_str(value.get()).map_err(|_| refused(field, "true or false", Kind::of_value(value)))
+}
+
+fn refused(field: &str, expected: &str, found: impl fmt::Display) -> Error {
+    Error::new(
+        ErrorKind::INVALID_REQUEST,
+        format!("expected `{field}` to be {expected}, found {found}"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    fn translated_with(json: &str, x_provider: Option<&str>) -> Result<(String, Vec<Translation>), Error> {
+        let mut body = Members::parse(json.as_bytes()).expect("an object");
+        let told = translate(&mut body, x_provider)?;
+        Ok((String::from_utf8(body.to_json()).expect("JSON is UTF-8"), told))
+    }
+
+    /// The body and the words.
+    fn translated(json: &str) -> (String, Vec<&'static str>) {
+        let (body, told) = translated_with(json, None).expect("a body that can be translated");
+        (body, told.iter().map(|one| one.word).collect())
+    }
+
+    fn refusal(json: &str) -> String {
+        let error = translated_with(json, None).expect_err("a refusal");
+        assert_eq!(error.kind, ErrorKind::INVALID_REQUEST);
+        error.message
+    }
+
+    fn message(json: &str) -> String {
+        let (_, mut told) = translated_with(json, None).expect("a body that can be translated");
+        assert_eq!(told.len(), 1, "{told:?}");
+        told.remove(0).message
+    }
+
+    /// Each row: a body, what is sent, and the words in order.
+    fn assert_rows<const N: usize>(rows: [(&str, &str, &[&str]); N]) {
+        for (json, sent, words) in rows {
+            assert_eq!(translated(json), (sent.to_owned(), words.to_vec()), "{json}");
+            assert_eq!(
+                translated(sent),
+                (sent.to_owned(), vec![]),
+                "what is sent is in the API's form"
+            );
+        }
+    }
+
+    #[test]
+    fn a_body_without_an_old_form_is_not_changed_in_any_byte() {
+        for json in [
+            "{}",
+            r#"{"model":"a/b:free","messages":[{"role":"user", "content":"a, b\\n\u00e9"}],"temperature":1.50}"#,
+            r#"{"model":"a\\b","models":["a/b" , "a/b",1],"provider":{"order" : [ "openai","novita/fp8"],"sort":"price"}}"#,
+            r#"{"provider":{"max_price":{"prompt":"1e-4" ,"completion":"free","image":null,"new":-1}}}"#,
+            r#"{"provider":{"unknown":{"maxPrice":-1},"order":["Azure",1],"only":"Azure","allow_fallbacks":"yes"}}"#,
+            r#"{"provider":null}"#,
+            r#"{"provider":"OpenAI"}"#,
+            r#"{"provider":[{"allowFallbacks":true}],"model":7}"#,
+            r#"{"route":"Fallback","plugins":[{"id":"web"}],"usage":{"include":true}}"#,
+            r#"{"route":5,"max_results":3,"stream_options":{},"include_reasoning":true}"#,
+            r#"{"functions":[],"function_call":"auto","models":["1","2","3","4","5","6","7","8","9","10","11"]}"#,
+            r#"{"metadata":{"autoRouter":"true","route":"fallback","model":"a,b"}}"#,
+        ] {
+            assert_eq!(translated(json), (json.to_owned(), vec![]));
+        }
+    }
+
+    #[test]
+    fn a_list_of_models_is_split_and_each_stands_once() {
+        assert_rows([
+            (
+                r#"{"model":"a/x, b/y,c/z","stream":true}"#,
+                r#"{"model":"a/x","stream":true,"models":["b/y","c/z"]}"#,
+                &["model-list"],
+            ),
+            (
+                r#"{"models":["d/d", " b/y ","","a/x"],"model":",a/x,,b/y , a/x,"}"#,
+                r#"{"models":["b/y","d/d"],"model":"a/x"}"#,
+                &["model-list"],
+            ),
+            (
+                r#"{"model":"a/x,","models":null}"#,
+                r#"{"model":"a/x","models":null}"#,
+                &["model-list"],
+            ),
+            (
+                r#"{"model":"a/x\u002cb/y"}"#,
+                r#"{"model":"a/x","models":["b/y"]}"#,
+                &["model-list"],
+            ),
+        ]);
+        assert_eq!(
+            message(r#"{"model":"a/x,b/y"}"#),
+            "OpenRouter takes one `model`; the others of the list are sent in `models`"
+        );
+    }
+
+    #[test]
+    fn fallback_models_stand_behind_the_models_of_the_request() {
+        assert_rows([
+            (
+                r#"{"model":"a/x","fallback_models":["b/y","a/x","c/z"],"models":["c/z"]}"#,
+                r#"{"model":"a/x","models":["c/z","b/y"]}"#,
+                &["fallback-models"],
+            ),
+            (
+                r#"{"fallbackModels":["a"],"fallback_models":["b"]}"#,
+                r#"{"models":["b","a"]}"#,
+                &["fallback-models"],
+            ),
+            (
+                r#"{"model":"a,b","fallbackModels":["c"],"models":["d"]}"#,
+                r#"{"model":"a","models":["b","d","c"]}"#,
+                &["model-list", "fallback-models"],
+            ),
+            (
+                r#"{"model":"x","fallback_models":["1","2","3","4","5","6","7","8","9","10","x","1"]}"#,
+                r#"{"model":"x","models":["1","2","3","4","5","6","7","8","9","10"]}"#,
+                &["fallback-models"],
+            ),
+            (r#"{"model":"x","fallback_models":null}"#, r#"{"model":"x"}"#, &[]),
+            (
+                r#"{"model":"x","fallback_models":[ ],"models":[1]}"#,
+                r#"{"model":"x","models":[1]}"#,
+                &[],
+            ),
+            (
+                r#"{"model":"x","fallback_models":["x"," "]}"#,
+                r#"{"model":"x"}"#,
+                &["fallback-models"],
+            ),
+            (
+                r#"{"model":7,"fallback_models":["x"]}"#,
+                r#"{"model":7,"models":["x"]}"#,
+                &["fallback-models"],
+            ),
+        ]);
+        assert_eq!(
+            message(r#"{"fallbackModels":["a"]}"#),
+            "OpenRouter has no `fallbackModels`; they are sent in `models`"
+        );
+    }
+
+    #[test]
+    fn models_that_are_none_or_too_many_are_refused() {
+        for (json, message) in [
+            (
+                r#"{"model":" , "}"#,
+                "expected `model` to be a model id, found a list without one",
+            ),
+            (
+                r#"{"model":"0,1,2,3,4,5,6,7,8","fallback_models":["9","10","11"]}"#,
+                "expected at most 10 models behind the first one, found more",
+            ),
+            (
+                r#"{"fallback_models":"secret"}"#,
+                "expected `fallback_models` to be a list of model ids, found a text",
+            ),
+            (
+                r#"{"fallbackModels":["a",["secret"]]}"#,
+                "expected `fallbackModels` to be a list of model ids, found a list of something else",
+            ),
+            (
+                r#"{"model":"a,b","models":{"secret":1}}"#,
+                "expected `models` to be a list of model ids, found an object",
+            ),
+        ] {
+            assert_eq!(refusal(json), message);
+        }
+    }
+
+    #[test]
+    fn the_auto_router_is_a_model_unless_the_request_names_one() {
+        assert_rows([
+            (
+                r#"{"autoRouter":true}"#,
+                r#"{"model":"openrouter/auto"}"#,
+                &["auto-router"],
+            ),
+            (
+                r#"{"model":" ","auto_router":true,"autoRouter":true}"#,
+                r#"{"model":"openrouter/auto"}"#,
+                &["auto-router"],
+            ),
+            (
+                r#"{"model":null,"auto_router":true}"#,
+                r#"{"model":"openrouter/auto"}"#,
+                &["auto-router"],
+            ),
+            (
+                r#"{"model":"a/x","autoRouter":true}"#,
+                r#"{"model":"a/x"}"#,
+                &["auto-router"],
+            ),
+            (r#"{"model":7,"autoRouter":true}"#, r#"{"model":7}"#, &["auto-router"]),
+            (r#"{"autoRouter":false,"auto_router":null}"#, "{}", &[]),
+        ]);
+        assert_eq!(
+            message(r#"{"autoRouter":true}"#),
+            "OpenRouter has no `autoRouter`; the `model` `openrouter/auto` is sent"
+        );
+        assert_eq!(
+            message(r#"{"auto_router":true,"model":"a/x"}"#),
+            "OpenRouter has no `auto_router`; it is left out, because the request names a `model`"
+        );
+        assert_eq!(
+            refusal(r#"{"autoRouter":"secret"}"#),
+            "expected `autoRouter` to be true or false, found a text"
+        );
+    }
+
+    #[test]
+    fn provider_is_written_as_the_api_writes_it() {
+        assert_rows([
+            (
+                r#"{"provider":{"allowFallbacks":false,"order":["Anthropic","AWS Bedrock"],"new":{"maxPrice" : 1}}}"#,
+                r#"{"provider":{"allow_fallbacks":false,"order":["anthropic","amazon-bedrock"],"new":{"maxPrice" : 1}}}"#,
+                &["provider-keys"],
+            ),
+            (
+                r#"{"provider":{"requireParameters":1,"dataCollection":"deny","enforceDistillableText":true,"preferredMinThroughput":5.0,"preferredMaxLatency":{"p50":1},"maxPrice":{"prompt":0.10}}}"#,
+                r#"{"provider":{"require_parameters":1,"data_collection":"deny","enforce_distillable_text":true,"preferred_min_throughput":5.0,"preferred_max_latency":{"p50":1},"max_price":{"prompt":"0.1"}}}"#,
+                &["provider-keys"],
+            ),
+            (
+                r#"{"provider":{"only":["Together AI"],"ignore":["Azure/x","openai"]}}"#,
+                r#"{"provider":{"only":["together"],"ignore":["azure/x","openai"]}}"#,
+                &["provider-keys"],
+            ),
+            (
+                r#"{"provider":{"allowFallbacks":true,"allow_fallbacks":false,"data_collection":null,"dataCollection":"deny"}}"#,
+                r#"{"provider":{"allow_fallbacks":false,"data_collection":"deny"}}"#,
+                &["provider-keys"],
+            ),
+            (
+                r#"{"provider":{"allowFallbacks":true,"max_price":{"prompt" : "1"}}}"#,
+                r#"{"provider":{"allow_fallbacks":true,"max_price":{"prompt" : "1"}}}"#,
+                &["provider-keys"],
+            ),
+        ]);
+        assert_eq!(
+            message(r#"{"provider":{"allowFallbacks":true}}"#),
+            "OpenRouter writes the keys of `provider` in snake_case and providers as slugs; they are sent so"
+        );
+    }
+
+    #[test]
+    fn a_price_in_provider_becomes_a_decimal_text_without_a_word() {
+        assert_rows([
+            (
+                r#"{"provider":{"max_price":{"prompt":1.50,"completion":1e-4,"request":-0,"image":"2","audio":3E2}}}"#,
+                r#"{"provider":{"max_price":{"prompt":"1.5","completion":"0.0001","request":"0","image":"2","audio":"300"}}}"#,
+                &[],
+            ),
+            (
+                r#"{"provider":{"max_price":{"prompt":123456789012345678901234567890.123456789}}}"#,
+                r#"{"provider":{"max_price":{"prompt":"123456789012345678901234567890.123456789"}}}"#,
+                &[],
+            ),
+        ]);
+        for (json, message) in [
+            (
+                r#"{"provider":{"max_price":{"image":-1}}}"#,
+                "expected `provider.max_price.image` to be a number of 0 or more, found a negative number",
+            ),
+            (
+                r#"{"provider":{"maxPrice":{"prompt":"\u002d0.5"}}}"#,
+                "expected `provider.max_price.prompt` to be a number of 0 or more, found a negative number",
+            ),
+            (
+                r#"{"provider":{"max_price":{"prompt":1e400}}}"#,
+                "expected `provider.max_price.prompt` to be a number of 0 or more, found one with an exponent beyond 40",
+            ),
+            (
+                r#"{"providerPreferences":{"maxPrice":{"audio":-1e-2147483648}}}"#,
+                "expected `providerPreferences.max_price.audio` to be a number of 0 or more, \
+                 found one with an exponent beyond 40",
+            ),
+        ] {
+            assert_eq!(refusal(json), message);
+        }
+    }
+
+    #[test]
+    fn foreign_preferences_are_laid_under_provider() {
+        assert_rows([
+            (
+                r#"{"providerPreferences":{"order":["Anthropic"],"allowFallbacks":true}}"#,
+                r#"{"provider":{"order":["anthropic"],"allow_fallbacks":true}}"#,
+                &["provider-preferences", "provider-keys"],
+            ),
+            (
+                r#"{"provider_preferences":{"sort":"price","zdr":true},"provider":{"sort":"latency","zdr":null},"model":"a"}"#,
+                r#"{"provider":{"sort":"latency","zdr":null},"model":"a"}"#,
+                &["provider-preferences"],
+            ),
+            (
+                r#"{"provider":null,"provider_preferences":{"zdr":true,"only":["x"]},"providerPreferences":{"zdr":false}}"#,
+                r#"{"provider":{"zdr":false,"only":["x"]}}"#,
+                &["provider-preferences"],
+            ),
+            (r#"{"providerPreferences":{},"provider_preferences":null}"#, "{}", &[]),
+        ]);
+        assert_eq!(
+            message(r#"{"provider_preferences":{"zdr":true}}"#),
+            "OpenRouter has no `provider_preferences`; its members are sent in `provider`"
+        );
+        for (json, message) in [
+            (
+                r#"{"providerPreferences":["secret"]}"#,
+                "expected `providerPreferences` to be a JSON object, found a list",
+            ),
+            (
+                r#"{"providerPreferences":{"zdr":true},"provider":"secret"}"#,
+                "expected `provider` to be a JSON object, found a text",
+            ),
+            (
+                r#"{"provider":{"\ud800secret":1}}"#,
+                "expected `provider` to be a JSON object, found one with a name that is no text",
+            ),
+        ] {
+            assert_eq!(refusal(json), message);
+        }
+    }
+
+    #[test]
+    fn the_header_is_laid_under_the_provider_of_the_body() {
+        for (json, header, sent, words) in [
+            (
+                "{}",
+                r#"{"order":["Together","DeepInfra"]}"#,
+                r#"{"provider":{"order":["together","deepinfra"]}}"#,
+                &["x-provider", "provider-keys"][..],
+            ),
+            (
+                r#"{"provider":{"sort":"price"}}"#,
+                r#" {"sort":"latency","zdr":true} "#,
+                r#"{"provider":{"sort":"price","zdr":true}}"#,
+                &["x-provider"],
+            ),
+            (
+                r#"{"providerPreferences":{"allowFallbacks":false}}"#,
+                r#"{"allow_fallbacks":true,"max_price":{"prompt":1}}"#,
+                r#"{"provider":{"allow_fallbacks":false,"max_price":{"prompt":"1"}}}"#,
+                &["provider-preferences", "x-provider", "provider-keys"],
+            ),
+            (r#"{"provider":{"zdr" : 1}}"#, "{}", r#"{"provider":{"zdr" : 1}}"#, &[]),
+        ] {
+            let (body, told) = translated_with(json, Some(header)).expect("a good header");
+            let told: Vec<_> = told.iter().map(|one| one.word).collect();
+            assert_eq!((body.as_str(), told.as_slice()), (sent, words));
+        }
+        let (_, told) = translated_with("{}", Some(r#"{"zdr":true}"#)).expect("a good header");
+        assert_eq!(
+            told[0].message,
+            "OpenRouter has no header `X-Provider`; its members are sent in `provider`"
+        );
+    }
+
+    #[test]
+    fn a_header_that_holds_no_object_is_refused() {
+        for (header, found) in [
+            ("", "what is not JSON: EOF while parsing a value at line 1 column 0"),
+            ("openai", "what is not JSON: expected value at line 1 column 1"),
+            (
+                r#"{"order":["secret""#,
+                "what is not JSON: EOF while parsing a list at line 1 column 18",
+            ),
+            (r#"["secret"]"#, "a list at line 1 column 0"),
+            ("null", "null at line 1 column 4"),
+        ] {
+            let error = translated_with("{}", Some(header)).expect_err("a refusal");
+            assert_eq!(error.kind, ErrorKind::INVALID_REQUEST);
+            assert_eq!(
+                error.message,
+                format!("expected the header `X-Provider` to hold a JSON object, found {found}")
+            );
+        }
+        let error = translated_with("{}", Some(r#"{"max_price":{"prompt":-1}}"#)).expect_err("a refusal");
+        assert_eq!(
+            error.message,
+            "expected `X-Provider.max_price.prompt` to be a number of 0 or more, found a negative number"
+        );
+    }
+
+    #[test]
+    fn a_price_per_thousand_tokens_is_sent_per_million() {
+        for (per_thousand, per_million) in [
+            ("0.002", "2"),
+            ("0.00015", "0.15"),
+            ("1e-4", "0.1"),
+            ("1E+2", "100000"),
+            ("5", "5000"),
+            ("0", "0"),
+            ("-0", "0"),
+            ("-0.0e5", "0"),
+            ("0.0030", "3"),
+            ("0.1234567890123456789", "123.4567890123456789"),
+            ("1e-40", "0.0000000000000000000000000000000000001"),
+            ("1e40", "10000000000000000000000000000000000000000000"),
+        ] {
+            let (body, words) = translated(&format!(r#"{{"max_price":{per_thousand}}}"#));
+            let sent =
+                format!(r#"{{"provider":{{"max_price":{{"prompt":"{per_million}","completion":"{per_million}"}}}}}}"#);
+            assert_eq!((body, words), (sent, vec!["max-price"]));
+        }
+        assert_rows([
+            (
+                r#"{"max_price":{"image":0.01,"request":1,"audio":2.0,"completion":0.002,"prompt":0.001},"model":"a"}"#,
+                r#"{"model":"a","provider":{"max_price":{"prompt":"1","completion":"2","request":"1","image":"0.01","audio":"2"}}}"#,
+                &["max-price"],
+            ),
+            (
+                r#"{"provider":{"max_price":{"prompt":7,"completion":null}},"max_price":0.001}"#,
+                r#"{"provider":{"max_price":{"prompt":"7","completion":"1"}}}"#,
+                &["max-price"],
+            ),
+            (
+                r#"{"provider":{"maxPrice":{"prompt" : "7"}},"max_price":{"prompt":0.001}}"#,
+                r#"{"provider":{"max_price":{"prompt" : "7"}}}"#,
+                &["provider-keys", "max-price"],
+            ),
+            (
+                r#"{"provider":{"max_price":null},"max_price":{"prompt":0.001,"image":null}}"#,
+                r#"{"provider":{"max_price":{"prompt":"1"}}}"#,
+                &["max-price"],
+            ),
+            (r#"{"max_price":null}"#, "{}", &[]),
+            (
+                r#"{"max_price":{"prompt":null},"provider":{"zdr" : true}}"#,
+                r#"{"provider":{"zdr" : true}}"#,
+                &[],
+            ),
+        ]);
+        assert_eq!(
+            message(r#"{"max_price":1}"#),
+            "OpenRouter has no `max_price` per thousand tokens; it is sent as `provider.max_price` per million"
+        );
+        assert_eq!(
+            message(r#"{"max_price":{"prompt":1},"provider":{"max_price":{"prompt":"1"}}}"#),
+            "OpenRouter has no `max_price`; it is left out, because `provider.max_price` holds the same limits"
+        );
+    }
+
+    #[test]
+    fn a_price_that_is_none_is_refused() {
+        let number = "a number of 0 or more";
+        let object = "an object with `prompt`, `completion`, `request`, `image` or `audio`";
+        let beyond = "one with an exponent beyond 40";
+        for (price, field, expected, found) in [
+            ("-1", "max_price", number, "a negative number"),
+            ("1e400", "max_price", number, beyond),
+            ("1e-41", "max_price", number, beyond),
+            ("1e999999999999", "max_price", number, beyond),
+            ("1e-2147483648", "max_price", number, beyond),
+            (r#""0.002""#, "max_price", "a number or an object", "a text"),
+            ("true", "max_price", "a number or an object", "true or false"),
+            ("[1]", "max_price", "a number or an object", "a list"),
+            (r#"{"prompt":-0.001}"#, "max_price.prompt", number, "a negative number"),
+            (r#"{"image":"secret"}"#, "max_price.image", number, "a text"),
+            (
+                r#"{"completion":{"secret":1}}"#,
+                "max_price.completion",
+                number,
+                "an object",
+            ),
+            (
+                r#"{"prompt":1,"secret":1}"#,
+                "max_price",
+                object,
+                "another member in it",
+            ),
+        ] {
+            let message = format!("expected `{field}` to be {expected}, found {found}");
+            assert_eq!(refusal(&format!(r#"{{"max_price":{price}}}"#)), message);
+        }
+        assert_eq!(
+            refusal(r#"{"max_price":1,"provider":{"max_price":"secret"}}"#),
+            "expected `provider.max_price` to be a JSON object, found a text"
+        );
+    }
+
+    #[test]
+    fn a_route_is_left_out_or_becomes_a_partition() {
+        assert_rows([
+            (r#"{"route":"fallback","model":"a"}"#, r#"{"model":"a"}"#, &["route"]),
+            (r#"{"route":"fallback","provider":7}"#, r#"{"provider":7}"#, &["route"]),
+            (r#"{"route":null,"model":"a"}"#, r#"{"model":"a"}"#, &[]),
+            (
+                r#"{"route":"sort"}"#,
+                r#"{"provider":{"sort":{"partition":"none"}}}"#,
+                &["route"],
+            ),
+            (
+                r#"{"route":"sort","provider":{"sort":"price","zdr":true}}"#,
+                r#"{"provider":{"sort":{"by":"price","partition":"none"},"zdr":true}}"#,
+                &["route"],
+            ),
+            (
+                r#"{"route":"sort","provider":{"sort":{"by":"latency","partition":null}}}"#,
+                r#"{"provider":{"sort":{"by":"latency","partition":"none"}}}"#,
+                &["route"],
+            ),
+            (
+                r#"{"route":"sort","provider":{"sort":{"partition":"model"}}}"#,
+                r#"{"provider":{"sort":{"partition":"model"}}}"#,
+                &["route"],
+            ),
+        ]);
+        for (json, text) in [
+            (
+                r#"{"route":"fallback"}"#,
+                "OpenRouter falls back without a `route` too; it is left out",
+            ),
+            (
+                r#"{"route":"sort"}"#,
+                "OpenRouter's `route` is old; `provider.sort` is sent with the partition `none`",
+            ),
+            (
+                r#"{"route":"sort","provider":{"sort":{"partition":"model"}}}"#,
+                "OpenRouter's `route` is old; it is left out, because `provider.sort` holds a partition",
+            ),
+        ] {
+            assert_eq!(message(json), text);
+        }
+        assert_eq!(
+            refusal(r#"{"route":"sort","provider":{"sort":[]}}"#),
+            "expected `provider.sort` to be a text or a JSON object, found a list"
+        );
+        assert_eq!(
+            refusal(r#"{"route":"sort","provider":"secret"}"#),
+            "expected `provider` to be a JSON object, found a text"
+        );
+    }
+
+    #[test]
+    fn transforms_and_compress_become_a_plugin() {
+        let on = r#"{"plugins":[{"id":"context-compression","engine":"middle-out"}]}"#;
+        let off = r#"{"plugins":[{"id":"context-compression","enabled":false}]}"#;
+        let own = r#"{"plugins":[{ "id":"context-compression","enabled":false}]}"#;
+        assert_rows([
+            (r#"{"transforms":["middle-out"]}"#, on, &["transforms"]),
+            (r#"{"transforms":["secret","middle-out"]}"#, on, &["transforms"]),
+            (r#"{"transforms":[]}"#, off, &["transforms"]),
+            (r#"{"transforms":["secret"]}"#, "{}", &["transforms"]),
+            (r#"{"transforms":null,"compress":null}"#, "{}", &[]),
+            (r#"{"compress":true,"plugins":null}"#, on, &["compress"]),
+            (
+                r#"{"compress":true,"transforms":["middle-out"]}"#,
+                on,
+                &["transforms", "compress"],
+            ),
+            (r#"{"compress":false}"#, "{}", &[]),
+            (
+                r#"{"transforms":["middle-out"],"plugins":[{ "id":"context-compression","enabled":false}]}"#,
+                own,
+                &["transforms"],
+            ),
+            (
+                r#"{"plugins":[{"id": "web"},7],"compress":true}"#,
+                r#"{"plugins":[{"id": "web"},7,{"id":"context-compression","engine":"middle-out"}]}"#,
+                &["compress"],
+            ),
+        ]);
+        for (json, text) in [
+            (
+                r#"{"compress":true}"#,
+                "OpenRouter has no `compress`; the plugin `context-compression` is sent, switched on",
+            ),
+            (
+                r#"{"transforms":[]}"#,
+                "OpenRouter has no `transforms`; the plugin `context-compression` is sent, switched off",
+            ),
+            (
+                r#"{"transforms":["secret"]}"#,
+                "OpenRouter has no `transforms`; it is left out; of what it names only `middle-out` has a successor",
+            ),
+            (
+                r#"{"compress":true,"plugins":[{"id":"context-compression"}]}"#,
+                "OpenRouter has no `compress`; it is left out, because `plugins` holds `context-compression`",
+            ),
+        ] {
+            assert_eq!(message(json), text);
+        }
+        for (json, message) in [
+            (
+                r#"{"transforms":"secret"}"#,
+                "expected `transforms` to be a list of names, found a text",
+            ),
+            (
+                r#"{"transforms":[{"secret":1}]}"#,
+                "expected `transforms` to be a list of names, found a list of something else",
+            ),
+            (
+                r#"{"compress":1}"#,
+                "expected `compress` to be true or false, found a number",
+            ),
+            (
+                r#"{"compress":true,"plugins":{"id":"secret"}}"#,
+                "expected `plugins` to be a list of objects, found an object",
+            ),
+        ] {
+            assert_eq!(refusal(json), message);
+        }
+    }
+
+    const OLD_FIELDS: [&str; 11] = [
+        "model",
+        "models",
+        "fallback_models",
+        "fallbackModels",
+        "provider",
+        "providerPreferences",
+        "max_price",
+        "route",
+        "transforms",
+        "autoRouter",
+        "compress",
+    ];
+
+    #[test]
+    fn no_value_of_any_field_overflows_the_stack_or_is_told() {
+        let deep = 20_000;
+        let values = [
+            format!("{}{}", "[".repeat(deep), "]".repeat(deep)),
+            format!("{}1{}", r#"{"secret":"#.repeat(deep), "}".repeat(deep)),
+            r#""secret""#.to_owned(),
+            r#""secret,secret""#.to_owned(),
+            r#""\ud800secret""#.to_owned(),
+            r#"["secret"]"#.to_owned(),
+            r#"{"secret":"secret","order":["Secret"],"max_price":"secret","sort":7}"#.to_owned(),
+            "1e400".to_owned(),
+            "-0".to_owned(),
+            "-1".to_owned(),
+            "true".to_owned(),
+            "null".to_owned(),
+        ];
+        for field in OLD_FIELDS {
+            for other in [
+                "model",
+                "provider",
+                "plugins",
+                "max_price",
+                "compress",
+                "fallback_models",
+            ] {
+                for value in &values {
+                    for others_value in ["true", "\"sort\"", "[\"secret\"]", "{\"sort\":[]}"] {
+                        let json = format!(r#"{{"{field}":{value},"{other}":{others_value}}}"#);
+                        match translated_with(&json, Some(r#"{"allowFallbacks":"secret"}"#)) {
+                            Ok((_, told)) => assert!(told.iter().all(|one| !one.message.contains("ecret"))),
+                            Err(error) => assert!(!error.message.contains("ecret"), "{}", error.message),
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn large_values_cost_as_many_steps_as_they_have_bytes() {
+        let list = |n: usize, item: fn(usize) -> String| (0..n).map(item).collect::<Vec<_>>().join(",");
+        let many = 300_000;
+        let begun = Instant::now();
+        assert_eq!(
+            refusal(&format!(r#"{{"model":"{}"}}"#, list(many, |at| at.to_string()))),
+            "expected at most 10 models behind the first one, found more"
+        );
+        let same = format!(r#"{{"fallback_models":[{}]}}"#, list(many, |_| r#""a""#.to_owned()));
+        assert_eq!(translated(&same).0, r#"{"models":["a"]}"#);
+        let names = list(many, |at| format!(r#""{at}":1"#));
+        let layers = format!(r#"{{"provider":{{{names}}},"providerPreferences":{{{names}}}}}"#);
+        assert_eq!(translated(&layers).0, format!(r#"{{"provider":{{{names}}}}}"#));
+        let order = format!(
+            r#"{{"provider":{{"order":[{}]}}}}"#,
+            list(many, |_| r#""X""#.to_owned())
+        );
+        assert_eq!(translated(&order).1, ["provider-keys"]);
+        let digits = format!(r#"{{"max_price":0.{}}}"#, "1".repeat(many));
+        assert_eq!(translated(&digits).1, ["max-price"]);
+        let plugins = list(many, |_| r#"{"id":"x"}"#.to_owned());
+        let plugins = format!(r#"{{"compress":true,"plugins":[{plugins}]}}"#);
+        assert_eq!(translated(&plugins).1, ["compress"]);
+        // One list that is walked for each item of another would take minutes.
+        assert!(begun.elapsed() < Duration::from_secs(60));
+    }
+}

@@ -1,0 +1,494 @@
+//! Asks for models and credit ahead of time, where `OPENROUTER_BACKGROUND_REFRESH` says so.
+//!
+//! The first use of the plugin starts a task on the plugin's runtime. At each turn it reads the newest settings, asks for what
+//! is due and sleeps until the next is. It ends when the variable is gone, when nobody has used the plugin for ten
+//! intervals, and with the plugin, which it does not keep alive; the next use starts it again.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use plugin_api::runtime::Runtime;
+
+use crate::account::both;
+use crate::call::Common;
+use crate::catalogue::Wish;
+use crate::settings::Settings;
+
+const VARIABLE: &str = "OPENROUTER_BACKGROUND_REFRESH";
+
+/// The shortest interval.
+const SHORTEST: Duration = Duration::from_secs(1);
+
+/// The longest time between two looks at the settings.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+/// Intervals without any use after which nobody is asked any more.
+const IDLE_INTERVALS: u32 = 10;
+
+/// Starts the task, and tells it that the plugin is used.
+#[derive(Default)]
+pub struct Refresher {
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    is_running: AtomicBool,
+    has_warned: AtomicBool,
+    last_use: Mutex<Option<Instant>>,
+}
+
+impl Refresher {
+    /// Notes that the plugin is used, and starts the task if it is wanted and does not run. It waits for nothing.
+    pub fn touch(&self, runtime: &Runtime, settings: &Arc<ArcSwap<Settings>>, common: &Arc<Common>) {
+        let newest = settings.load();
+        if value(&newest.environment).is_none() {
+            return;
+        }
+        self.shared.used(Instant::now());
+        if self.shared.is_running.load(Ordering::Relaxed) {
+            return;
+        }
+        let pace = self.shared.pace(&newest, common);
+        if pace == Pace::default() || self.shared.is_running.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        tracing::debug!("background refresh begins");
+        let mut task = Task {
+            shared: Arc::clone(&self.shared),
+            settings: Arc::downgrade(settings),
+            common: Arc::downgrade(common),
+            due: Due::after(pace, Instant::now()),
+        };
+        let running = Running(Arc::clone(&self.shared));
+        let work = async move {
+            // Also gone if the work panics, or is ended in the middle.
+            let _running = running;
+            while let Some(wait) = task.turn(Instant::now()).await {
+                tokio::time::sleep(wait).await;
+            }
+            tracing::debug!("background refresh ends");
+            Ok(())
+        };
+        runtime.spawn(work).detach();
+    }
+}
+
+impl Shared {
+    fn used(&self, now: Instant) {
+        *self.last_use.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+    }
+
+    fn unused_for(&self, now: Instant) -> Duration {
+        let last_use = *self.last_use.lock().unwrap_or_else(PoisonError::into_inner);
+        last_use.map_or(Duration::MAX, |last_use| now.saturating_duration_since(last_use))
+    }
+
+    fn pace(&self, settings: &Settings, common: &Common) -> Pace {
+        let (wanted, wrong) = wanted(value(&settings.environment).unwrap_or_default());
+        if let Some(wrong) = wrong
+            && !self.has_warned.swap(true, Ordering::Relaxed)
+        {
+            tracing::warn!(variable = VARIABLE, "{wrong}");
+        }
+        // What is kept for no time at all is not worth being asked for ahead.
+        let ahead = |time: Duration| (!time.is_zero()).then_some(time.max(SHORTEST));
+        match wanted {
+            Wanted::Nothing => Pace::default(),
+            Wanted::Every(interval) => Pace {
+                models: Some(interval),
+                credits: Some(interval),
+            },
+            Wanted::BeforeTheirTimeIsOver => Pace {
+                models: ahead(common.catalogue.time_to_live(settings)),
+                credits: ahead(common.account.time_to_live(settings)),
+            },
+        }
+    }
+}
+
+/// Is there while the task is.
+struct Running(Arc<Shared>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.is_running.store(false, Ordering::Relaxed);
+    }
+}
+
+/// The value of the variable, if it is set and not blank.
+fn value(environment: &BTreeMap<String, String>) -> Option<&str> {
+    let value = environment.get(VARIABLE)?.trim();
+    (!value.is_empty()).then_some(value)
+}
+
+/// What the variable asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Nothing,
+    Every(Duration),
+    BeforeTheirTimeIsOver,
+}
+
+/// What the variable asks for, and what is wrong with it if something is. Its value is not repeated.
+fn wanted(value: &str) -> (Wanted, Option<String>) {
+    let is = |word: &str| value.eq_ignore_ascii_case(word);
+    if value.is_empty() || is("false") {
+        return (Wanted::Nothing, None);
+    }
+    if is("true") {
+        return (Wanted::BeforeTheirTimeIsOver, None);
+    }
+    match value.parse() {
+        Ok(0) => (Wanted::Nothing, None),
+        Ok(interval_ms) if Duration::from_millis(interval_ms) < SHORTEST => (
+            Wanted::Every(SHORTEST),
+            Some(format!(
+                "expected at least {} milliseconds, found less; {0} is used",
+                SHORTEST.as_millis()
+            )),
+        ),
+        Ok(interval_ms) => (Wanted::Every(Duration::from_millis(interval_ms)), None),
+        Err(_) => (
+            Wanted::Nothing,
+            Some(
+                "expected a whole number of milliseconds, `true` or `false`, found something else; nothing is refreshed"
+                    .to_owned(),
+            ),
+        ),
+    }
+}
+
+/// How often each thing is asked for; `None`: not at all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Pace {
+    models: Option<Duration>,
+    credits: Option<Duration>,
+}
+
+impl Pace {
+    /// The same without what nobody has used for ten of its intervals.
+    fn while_used(self, unused_for: Duration) -> Self {
+        let used = |interval: &Duration| unused_for <= interval.saturating_mul(IDLE_INTERVALS);
+        Self {
+            models: self.models.filter(used),
+            credits: self.credits.filter(used),
+        }
+    }
+}
+
+/// When each thing is to be asked for next; `None`: not at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Due {
+    models: Option<Instant>,
+    credits: Option<Instant>,
+}
+
+impl Due {
+    /// One interval from now.
+    fn after(pace: Pace, now: Instant) -> Self {
+        // An interval that no clock can count to the end of never ends.
+        let after = |interval: Option<Duration>| interval.and_then(|interval| now.checked_add(interval));
+        Self {
+            models: after(pace.models),
+            credits: after(pace.credits),
+        }
+    }
+
+    /// The nearer one.
+    fn next(self) -> Option<Instant> {
+        self.models.into_iter().chain(self.credits).min()
+    }
+}
+
+/// The work of the task. It holds nothing that would keep the plugin alive between two turns.
+struct Task {
+    shared: Arc<Shared>,
+    settings: Weak<ArcSwap<Settings>>,
+    common: Weak<Common>,
+    due: Due,
+}
+
+impl Task {
+    /// Asks for what is due.
+    ///
+    /// - Out: how long to wait for the next turn; `None` if there is to be none.
+    async fn turn(&mut self, now: Instant) -> Option<Duration> {
+        let (settings, common) = (self.settings.upgrade()?.load_full(), self.common.upgrade()?);
+        let pace = self.shared.pace(&settings, &common);
+        let pace = pace.while_used(self.shared.unused_for(now));
+        let next = Due::after(pace, now);
+        let due = Due {
+            models: sooner(self.due.models, next.models),
+            credits: sooner(self.due.credits, next.credits),
+        };
+        let is_due = |due: Option<Instant>| due.is_some_and(|due| due <= now);
+        let models = async {
+            if is_due(due.models) {
+                let listed = common.catalogue.listed(&settings, Wish::NewQuietly).await;
+                let problem = listed.map_or_else(Some, |listed| listed.problem);
+                report("models", problem.as_ref());
+            }
+        };
+        let credits = async {
+            if is_due(due.credits) {
+                let credits = common.account.balance(&settings, Wish::NewQuietly).await;
+                report("credits", credits.err().as_ref());
+            }
+        };
+        both(models, credits).await;
+        let after = |due: Option<Instant>, next: Option<Instant>| if is_due(due) { next } else { due };
+        self.due = Due {
+            models: after(due.models, next.models),
+            credits: after(due.credits, next.credits),
+        };
+        let next = self.due.next()?;
+        Some(next.saturating_duration_since(now).min(LONGEST_SLEEP))
+    }
+}
+
+/// When a thing is due that was due, and that newer settings have at the end of an interval that begins now.
+fn sooner(due: Option<Instant>, next: Option<Instant>) -> Option<Instant> {
+    match (due, next) {
+        (Some(due), Some(next)) => Some(due.min(next)),
+        (None, next) => next,
+        (_, None) => None,
+    }
+}
+
+fn report(what: &str, problem: Option<&plugin_api::Error>) {
+    match problem {
+        None => tracing::debug!("background refresh of {what} done"),
+        Some(problem) => tracing::debug!("background refresh of {what} failed: {problem}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::fetch::stand_in::{Service, block_on};
+    use crate::http::milliseconds;
+
+    /// A service that has a model and a key.
+    fn service() -> Service {
+        Service::start(|path| {
+            let body = match path.rsplit('/').next() {
+                Some("models") => json!({"data": [{"id": "a/b"}]}),
+                _ => json!({"data": {"limit": 10, "limit_remaining": 9}}),
+            };
+            (200, String::new(), body.to_string())
+        })
+    }
+
+    /// How often a service was asked for its models and about the key.
+    fn n_asked(service: &Service) -> (usize, usize) {
+        let heads = service.requests();
+        let n = |start: &str| heads.iter().filter(|head| head.starts_with(start)).count();
+        (n("GET /api/v1/models "), n("GET /api/v1/key "))
+    }
+
+    /// As much of a plugin as is refreshed.
+    struct Bench {
+        service: Service,
+        settings: Arc<ArcSwap<Settings>>,
+        common: Arc<Common>,
+        begun: Instant,
+        task: Task,
+    }
+
+    impl Bench {
+        fn new(options: Value, variable: &str) -> Self {
+            let service = service();
+            let settings = Arc::new(ArcSwap::new(service.settings(options, &[(VARIABLE, variable)])));
+            let common = Arc::<Common>::default();
+            let begun = Instant::now();
+            let shared = Arc::<Shared>::default();
+            shared.used(begun);
+            let pace = shared.pace(&settings.load(), &common);
+            let task = Task {
+                shared,
+                settings: Arc::downgrade(&settings),
+                common: Arc::downgrade(&common),
+                due: Due::after(pace, begun),
+            };
+            Self {
+                service,
+                settings,
+                common,
+                begun,
+                task,
+            }
+        }
+
+        /// A turn so many milliseconds after the beginning.
+        ///
+        /// - Out: the wait that follows, in milliseconds, and how often the service was asked so far.
+        fn turn(&mut self, at_ms: u64) -> (Option<u64>, (usize, usize)) {
+            let now = self.begun + Duration::from_millis(at_ms);
+            let wait = block_on(self.task.turn(now));
+            (wait.map(milliseconds), n_asked(&self.service))
+        }
+
+        fn used(&self, at_ms: u64) {
+            self.task.shared.used(self.begun + Duration::from_millis(at_ms));
+        }
+
+        fn configure(&self, variable: &str) {
+            let settings = self.service.settings(json!({}), &[(VARIABLE, variable)]);
+            self.settings.store(settings);
+        }
+    }
+
+    #[test]
+    fn the_variable_is_a_time_or_a_word() {
+        let every = |interval_ms| Wanted::Every(Duration::from_millis(interval_ms));
+        let short = Some("expected at least 1000 milliseconds, found less; 1000 is used");
+        let nonsense = Some(
+            "expected a whole number of milliseconds, `true` or `false`, found something else; nothing is refreshed",
+        );
+        let rows = [
+            ("", Wanted::Nothing, None),
+            ("false", Wanted::Nothing, None),
+            ("FALSE", Wanted::Nothing, None),
+            ("0", Wanted::Nothing, None),
+            ("true", Wanted::BeforeTheirTimeIsOver, None),
+            ("True", Wanted::BeforeTheirTimeIsOver, None),
+            ("1000", every(1000), None),
+            ("60000", every(60_000), None),
+            ("999", every(1000), short),
+            ("-1", Wanted::Nothing, nonsense),
+            ("1.5", Wanted::Nothing, nonsense),
+            ("sk-or-v1-mistake", Wanted::Nothing, nonsense),
+        ];
+        for (text, expected, problem) in rows {
+            let (seen, wrong) = wanted(text);
+            assert_eq!((seen, wrong.as_deref()), (expected, problem), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_blank_variable_is_not_set() {
+        let environment = |value: &str| BTreeMap::from([(VARIABLE.to_owned(), value.to_owned())]);
+        assert_eq!(value(&environment("  ")), None);
+        assert_eq!(value(&environment(" true ")), Some("true"));
+        assert_eq!(value(&BTreeMap::new()), None);
+    }
+
+    #[test]
+    fn both_are_asked_for_at_each_interval_and_not_between() {
+        let mut bench = Bench::new(json!({}), "5000");
+        assert_eq!(bench.turn(0), (Some(5000), (0, 0)));
+        assert_eq!(bench.turn(4999), (Some(1), (0, 0)));
+        assert_eq!(bench.turn(5000), (Some(5000), (1, 1)));
+        assert_eq!(bench.turn(9000), (Some(1000), (1, 1)));
+        assert_eq!(bench.turn(10_001), (Some(5000), (2, 2)));
+        // What it asked for is what the next call finds.
+        let settings = bench.settings.load_full();
+        assert!(bench.common.catalogue.known(&settings).is_some());
+        assert!(bench.common.account.credits().known().is_some());
+    }
+
+    #[test]
+    fn each_is_asked_for_when_its_own_time_is_over() {
+        let caches = json!({"caches": {"modelsMs": 30_000, "creditsMs": 10_000}});
+        let mut bench = Bench::new(caches, "true");
+        let seen = [0, 10_000, 20_000, 30_000].map(|at_ms| bench.turn(at_ms));
+        let wait = Some(10_000);
+        assert_eq!(seen, [(wait, (0, 0)), (wait, (0, 1)), (wait, (0, 2)), (wait, (1, 3))]);
+    }
+
+    #[test]
+    fn what_is_kept_for_no_time_is_not_asked_for_ahead() {
+        let caches = |credits_ms: u64| json!({"caches": {"modelsMs": 0, "creditsMs": credits_ms}});
+        assert_eq!(Bench::new(caches(10), "true").turn(1000), (Some(1000), (0, 1)));
+        assert_eq!(Bench::new(caches(0), "true").turn(1000), (None, (0, 0)));
+    }
+
+    #[test]
+    fn a_plugin_that_nobody_uses_is_left_alone_after_ten_intervals() {
+        let mut bench = Bench::new(json!({}), "5000");
+        assert_eq!(bench.turn(50_000), (Some(5000), (1, 1)));
+        bench.used(4000);
+        assert_eq!(bench.turn(54_001), (None, (1, 1)));
+    }
+
+    #[test]
+    fn a_turn_goes_by_the_newest_settings() {
+        let mut bench = Bench::new(json!({}), "3600000");
+        // It never sleeps so long that newer settings would wait for hours.
+        assert_eq!(bench.turn(0), (Some(60_000), (0, 0)));
+        bench.used(60_000);
+        bench.configure("5000");
+        assert_eq!(bench.turn(60_000), (Some(5000), (0, 0)));
+        assert_eq!(bench.turn(65_000), (Some(5000), (1, 1)));
+        let other = service();
+        bench.settings.store(other.settings(json!({}), &[(VARIABLE, "5000")]));
+        assert_eq!(bench.turn(70_000), (Some(5000), (1, 1)));
+        assert_eq!(n_asked(&other), (1, 1));
+        bench.configure("false");
+        assert_eq!(bench.turn(75_000), (None, (1, 1)));
+    }
+
+    #[test]
+    fn a_service_that_fails_is_asked_again_at_the_next_interval() {
+        let mut bench = Bench::new(json!({}), "5000");
+        let away = Service::start(|_| (503, String::new(), String::new()));
+        bench.settings.store(away.settings(json!({}), &[(VARIABLE, "5000")]));
+        for n_turns in 1..4 {
+            let at_ms = 5000 * u64::try_from(n_turns).expect("it is small");
+            assert_eq!(bench.turn(at_ms), (Some(5000), (0, 0)));
+            assert_eq!(n_asked(&away), (n_turns, n_turns));
+        }
+    }
+
+    #[test]
+    fn the_task_ends_with_the_plugin_and_does_not_keep_it() {
+        let mut bench = Bench::new(json!({}), "5000");
+        assert_eq!(bench.turn(5000), (Some(5000), (1, 1)));
+        let counts = (Arc::strong_count(&bench.common), Arc::strong_count(&bench.settings));
+        assert_eq!(counts, (1, 1));
+        bench.common = Arc::default();
+        assert_eq!(bench.turn(10_000), (None, (1, 1)));
+    }
+
+    #[test]
+    fn a_use_starts_one_task_and_only_where_one_is_wanted() {
+        let runtime = Runtime::start("test").expect("the machine has threads");
+        let service = service();
+        let common = Arc::<Common>::default();
+        let tasks = |variables: &[(&str, &str)]| {
+            let refresher = Refresher::default();
+            let settings = Arc::new(ArcSwap::new(service.settings(json!({}), variables)));
+            refresher.touch(&runtime, &settings, &common);
+            refresher.touch(&runtime, &settings, &common);
+            (
+                refresher.shared.is_running.load(Ordering::Relaxed),
+                Arc::weak_count(&settings),
+            )
+        };
+        assert_eq!(tasks(&[]), (false, 0));
+        assert_eq!(tasks(&[(VARIABLE, "false")]), (false, 0));
+        assert_eq!(tasks(&[(VARIABLE, "soon")]), (false, 0));
+        assert_eq!(tasks(&[(VARIABLE, "3600000")]), (true, 1));
+    }
+
+    #[test]
+    fn a_task_that_has_ended_is_started_again_by_the_next_use() {
+        let service = service();
+        let (refresher, common) = (Refresher::default(), Arc::<Common>::default());
+        let settings = Arc::new(ArcSwap::new(service.settings(json!({}), &[(VARIABLE, "3600000")])));
+        for _ in 0..2 {
+            let runtime = Runtime::start("test").expect("the machine has threads");
+            refresher.touch(&runtime, &settings, &common);
+            assert!(refresher.shared.is_running.load(Ordering::Relaxed));
+            // The end of the runtime ends the task, be it in the middle of its sleep.
+            block_on(runtime.shutdown(Duration::from_secs(10)));
+            assert!(!refresher.shared.is_running.load(Ordering::Relaxed));
+        }
+    }
+}
