@@ -774,6 +774,7 @@ impl Call {
         Closing {
             gate: Arc::clone(&self.service().gate),
             common: self.common,
+            is_of_the_account: !self.is_at_secondary,
             attempts: self.attempts,
             paid: self.paid,
             bill: self.bill,

@@ -461,7 +461,7 @@ fn least_tokens(json: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::sync::{Arc, OnceLock};
 
     use serde_json::json;
 
@@ -538,9 +538,11 @@ mod tests {
     }
 
     fn lacks(model: &str, messages: &str, parameters: Value) -> Vec<Lack> {
-        let catalogue = catalogue(entries());
+        // Made once, because the settings that it takes have a client.
+        static USUAL: OnceLock<Arc<Catalogue>> = OnceLock::new();
+        let catalogue = USUAL.get_or_init(|| catalogue(entries()));
         let model = catalogue.find(model).expect("it is listed");
-        lacking(&wants(messages, &raw(parameters)), model, &catalogue)
+        lacking(&wants(messages, &raw(parameters)), model, catalogue)
     }
 
     fn messages_of(model: &str, messages: &str, parameters: Value) -> Vec<String> {

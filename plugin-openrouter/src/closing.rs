@@ -17,6 +17,8 @@ pub struct Closing {
     /// Of the service that answers.
     pub gate: Arc<Gate>,
     pub common: Arc<Common>,
+    /// Whether the service that answers is the one whose account is known.
+    pub is_of_the_account: bool,
     /// The attempts that failed.
     pub attempts: Vec<Attempt>,
     /// What the retries took from the budget of retries.
@@ -40,7 +42,7 @@ impl Closing {
             .as_ref()
             .ok()
             .and_then(|done| done.usage.as_ref()?.cost_usd.as_deref());
-        if let Some(cost) = billed {
+        if let Some(cost) = billed.filter(|_| self.is_of_the_account) {
             self.common.account.credits().billed(cost);
         }
         if let Some(reservation) = self.bill.reservation.take() {

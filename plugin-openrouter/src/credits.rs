@@ -128,6 +128,8 @@ impl Store {
 
     /// Takes a bill off the balance, until the service says anew what is left.
     ///
+    /// It is for bills of the service that told the balance, not for those of a second service.
+    ///
     /// - In: US dollars as a decimal; what is none, or less than nothing, changes nothing.
     pub fn billed(&self, cost_usd: &str) {
         if !self.has_balance.load(Ordering::Relaxed) {
@@ -155,7 +157,8 @@ impl Store {
         }
         let known = self.lock();
         let told = known.as_ref()?;
-        let left = told.balance_usd.as_deref()?;
+        // It may have risen since.
+        let left = told.balance_usd.as_deref().filter(|left| is_more(LITTLE_USD, left))?;
         let amount = dollars(left);
         let message = match (told.source, is_more(left, "0")) {
             (Source::Account, true) => format!("only {amount} is left on the account; {ADD_CREDIT}"),

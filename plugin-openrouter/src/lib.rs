@@ -17,9 +17,7 @@ mod options;
 mod model_id;
 mod tiers;
 mod dialect;
-#[allow(dead_code)]
 mod members;
-#[allow(dead_code)]
 mod old_forms;
 mod base_url;
 mod check;
@@ -28,9 +26,7 @@ mod gate;
 mod settings;
 mod fetch;
 mod catalogue;
-#[allow(dead_code)]
 mod resolve;
-#[allow(dead_code)]
 mod capabilities;
 mod ledger;
 mod spend;
@@ -100,6 +96,13 @@ impl OpenRouter {
         self.runtime.ready()?;
         Ok(self.settings.load_full())
     }
+
+    /// What a call that begins now works with.
+    fn for_a_call(&self) -> Result<(Arc<Settings>, Arc<Common>), Error> {
+        let settings = self.settings()?;
+        self.refresher.touch(&self.runtime, &self.settings, &self.common);
+        Ok((settings, Arc::clone(&self.common)))
+    }
 }
 
 impl Provider for OpenRouter {
@@ -117,31 +120,29 @@ impl Provider for OpenRouter {
     }
 
     async fn chat(&self, request: ChatRequest) -> Result<ChatReply, Error> {
-        let settings = self.settings()?;
-        let common = Arc::clone(&self.common);
+        let (settings, common) = self.for_a_call()?;
         self.runtime.spawn(call::chat(settings, common, request)).await
     }
 
     async fn stream(&self, request: ChatRequest) -> Result<EventStream, Error> {
-        let settings = self.settings()?;
-        let common = Arc::clone(&self.common);
+        let (settings, common) = self.for_a_call()?;
         let answer = call::stream(&self.runtime, settings, common, Ask::chat(request)).await?;
         Ok(EventStream::of(answer))
     }
 
     async fn raw(&self, request: HttpRequest) -> Result<HttpAnswer, Error> {
-        let (settings, common) = (self.settings()?, Arc::clone(&self.common));
+        let (settings, common) = self.for_a_call()?;
         self.runtime.spawn(call::raw(settings, common, request)).await
     }
 
     async fn raw_stream(&self, request: HttpRequest) -> Result<EventStream, Error> {
-        let (settings, common) = (self.settings()?, Arc::clone(&self.common));
+        let (settings, common) = self.for_a_call()?;
         let answer = call::stream(&self.runtime, settings, common, Ask::raw(request)?).await?;
         Ok(EventStream::of(answer))
     }
 
     async fn embed(&self, request: EmbedRequest) -> Result<Embeddings, Error> {
-        let (settings, common) = (self.settings()?, Arc::clone(&self.common));
+        let (settings, common) = self.for_a_call()?;
         self.runtime.spawn(embed::embed(settings, common, request)).await
     }
 

@@ -268,10 +268,13 @@ fn report(what: &str, problem: Option<&plugin_api::Error>) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+
+    use plugin_api::{Config, CreditStatus, CreditsRequest, LogOnly, ModelsRequest, PluginModule};
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::fetch::stand_in::{Service, block_on};
+    use crate::fetch::stand_in::{KEY, Service, block_on};
     use crate::http::milliseconds;
 
     /// A service that has a model and a key.
@@ -490,5 +493,46 @@ mod tests {
             block_on(runtime.shutdown(Duration::from_secs(10)));
             assert!(!refresher.shared.is_running.load(Ordering::Relaxed));
         }
+    }
+
+    #[test]
+    fn a_plugin_that_listed_its_models_once_asks_again_by_itself() {
+        let (asked, was_asked) = mpsc::channel();
+        let asked = Mutex::new(asked);
+        let service = Service::start(move |path| {
+            if !path.ends_with("/models") {
+                let body = json!({"data": {"limit": 10, "limit_remaining": 9}});
+                return (200, String::new(), body.to_string());
+            }
+            // The test may be over.
+            let _ = asked.lock().map(|asked| asked.send(()));
+            let body = json!({"data": [{"id": "a/b"}, {"id": "c/d"}]});
+            (200, String::new(), body.to_string())
+        });
+        let variable = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let config = Config {
+            options: json!({"baseUrl": service.base_url}),
+            environment: BTreeMap::from([
+                variable("OPENROUTER_API_KEY", KEY),
+                variable("OPENROUTER_MODELS", "c/*"),
+                variable(VARIABLE, "1000"),
+            ]),
+        };
+        let module = PluginModule::linked::<crate::OpenRouter>().expect("it fits");
+        let plugin = module
+            .create(Arc::new(LogOnly::new("openrouter")), &config)
+            .expect("good settings");
+        let list = block_on(plugin.models(ModelsRequest::default())).expect("a list");
+        let ids: Vec<&str> = list.models.iter().map(|model| model.id.as_str()).collect();
+        assert_eq!((ids, list.is_stale), (vec!["c/d"], false));
+        for _ in 0..2 {
+            let limit = Duration::from_secs(60);
+            was_asked.recv_timeout(limit).expect("it asks");
+        }
+        let credits = block_on(plugin.credits(CreditsRequest { force: true })).expect("an answer");
+        assert_eq!(
+            (credits.balance_usd.as_deref(), credits.status),
+            (Some("9"), CreditStatus::Green)
+        );
     }
 }

@@ -404,7 +404,7 @@ fn distance(one: &str, other: &str, limit: usize) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::sync::{Arc, OnceLock};
 
     use serde_json::{Value, json};
 
@@ -424,8 +424,10 @@ mod tests {
         block_on(store.catalogue(&settings)).expect("it is there")
     }
 
-    fn usual() -> Arc<Catalogue> {
-        catalogue(&[
+    /// Made once, because the settings that it takes have a client.
+    fn usual() -> &'static Catalogue {
+        static USUAL: OnceLock<Arc<Catalogue>> = OnceLock::new();
+        let entries = [
             ("openrouter/auto", ""),
             (
                 "~anthropic/claude-sonnet-latest",
@@ -466,25 +468,26 @@ mod tests {
             ("tii/both", ""),
             ("acme/both", ""),
             ("acme/both:free", ""),
-        ])
+        ];
+        USUAL.get_or_init(|| catalogue(&entries))
     }
 
     fn resolved(id: &str) -> (String, String) {
-        match meaning(id, &usual()) {
+        match meaning(id, usual()) {
             Meaning::Resolved { wire, note } => (wire, note),
             other => unreachable!("{id}: {other:?}"),
         }
     }
 
     fn candidates(id: &str) -> Vec<String> {
-        match meaning(id, &usual()) {
+        match meaning(id, usual()) {
             Meaning::Ambiguous { candidates } => candidates,
             other => unreachable!("{id}: {other:?}"),
         }
     }
 
     fn suggestions(id: &str) -> Vec<String> {
-        match meaning(id, &usual()) {
+        match meaning(id, usual()) {
             Meaning::Unknown { suggestions } => suggestions,
             other => unreachable!("{id}: {other:?}"),
         }
@@ -507,7 +510,7 @@ mod tests {
             "openai/no-such-model@preset/mine",
             "gpt-4o@preset/mine",
         ] {
-            assert_eq!(meaning(id, &usual()), Meaning::Known, "{id}");
+            assert_eq!(meaning(id, usual()), Meaning::Known, "{id}");
         }
     }
 

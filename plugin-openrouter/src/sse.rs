@@ -220,7 +220,7 @@ impl Reader {
     }
 
     fn is_in_event(&self) -> bool {
-        !self.dispatched && !(matches!(self.data, Data::Absent) && self.name.is_empty())
+        !(self.dispatched || matches!(self.data, Data::Absent) && self.name.is_empty())
     }
 
     /// Where in the stream a byte of the buffer is.
