@@ -131,7 +131,7 @@ impl<B: Send + 'static> Intake<B> {
     pub async fn opened(&mut self) -> Result<(), Error> {
         poll_fn(|context| {
             let mut shared = lock(&self.shared);
-            if shared.has_head || !shared.events.is_empty() {
+            if shared.has_head || shared.begun.is_some() || !shared.events.is_empty() {
                 return Poll::Ready(Ok(()));
             }
             match shared.end.take() {
