@@ -4,7 +4,7 @@
 
 use std::cmp::Ordering;
 
-use plugin_api::{Account, ErrorKind};
+use plugin_api::Account;
 use serde_json::json;
 
 use crate::cli::{Global, Output};
@@ -18,7 +18,7 @@ const LITTLE_USD: f64 = 1.0;
 
 /// How much the key can still spend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Supply {
+pub enum Supply {
     Enough,
     Low,
     NearlyGone,
@@ -31,16 +31,7 @@ pub async fn run(global: &Global, output: &Output) -> Result<Exit, Failure> {
     let active = setup.activate(true).await?;
     let manifest = active.plugin.manifest();
     let account = active.plugin.account().await;
-    let account = match account {
-        Err(error) if error.kind == ErrorKind::UNSUPPORTED => {
-            return Err(Failure::new(
-                Exit::Usage,
-                format!("the plugin `{}` cannot ask about its key", manifest.id),
-            )
-            .with_hint("use a newer version of the plugin, if there is one"));
-        }
-        account => account?,
-    };
+    let account = account.map_err(|error| Failure::of_plugin(error, &manifest.id, "ask about its key"))?;
     let supply = supply(&account);
     if output.json {
         let mut told = json!({"plugin": manifest.id, "supply": supply.word()});
@@ -53,7 +44,7 @@ pub async fn run(global: &Global, output: &Output) -> Result<Exit, Failure> {
     } else {
         let origin = setup.give(manifest, active.chosen.as_ref())?.key_origin;
         let table = terminal::table(&rows(&account, supply, origin.as_deref()));
-        terminal::print(&coloured(table, supply));
+        terminal::print(&supply.coloured(table));
     }
     active.shut_down().await;
     Ok(Exit::Ok)
@@ -71,13 +62,27 @@ impl Supply {
     }
 
     /// For people: a shape, and what it means.
-    fn shown(self) -> &'static str {
+    pub fn shown(self) -> &'static str {
         match self {
             Self::Enough => "● enough: more than $5",
             Self::Low => "▲ low: $1 to $5",
             Self::NearlyGone => "■ nearly gone: less than $1",
             Self::Unknown => "○ unknown: no limit and no balance is told",
         }
+    }
+
+    /// The table with its shape and word in colour, where stdout has colours.
+    pub fn coloured(self, table: String) -> String {
+        if !terminal::stdout_has_colour() {
+            return table;
+        }
+        let style = match self {
+            Self::Enough => GOOD,
+            Self::Low => DOUBTFUL,
+            Self::NearlyGone => BAD,
+            Self::Unknown => FAINT,
+        };
+        table.replacen(self.shown(), &format!("{style}{}{style:#}", self.shown()), 1)
     }
 }
 
@@ -130,19 +135,6 @@ fn rows(account: &Account, supply: Supply, origin: Option<&str>) -> Vec<Vec<Stri
     .into_iter()
     .map(|(name, value)| vec![name.to_owned(), value])
     .collect()
-}
-
-fn coloured(table: String, supply: Supply) -> String {
-    if !terminal::stdout_has_colour() {
-        return table;
-    }
-    let style = match supply {
-        Supply::Enough => GOOD,
-        Supply::Low => DOUBTFUL,
-        Supply::NearlyGone => BAD,
-        Supply::Unknown => FAINT,
-    };
-    table.replacen(supply.shown(), &format!("{style}{}{style:#}", supply.shown()), 1)
 }
 
 #[cfg(test)]

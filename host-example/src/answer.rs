@@ -1,7 +1,7 @@
 //! One answer: its events on the way to the screen, and what is said below it.
 
 use std::future::Future;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use plugin_api::{ChatEvent, ChatReply, ChatRequest, Error, ErrorKind, Message, Notice};
@@ -10,16 +10,51 @@ use tokio::time::Instant;
 
 use crate::cli::Chat;
 use crate::exit::{Exit, Failure};
+use crate::parameters::Parameters;
 use crate::progress::{self, Wait};
 use crate::setup::Active;
+use crate::structured::Schema;
 use crate::terminal::{self, Cleaner, FAINT};
 
 /// A request for these messages.
-pub fn request(tier: Option<&str>, model: Option<&str>, messages: &[Message]) -> Result<ChatRequest, Error> {
+pub fn request(
+    tier: Option<&str>,
+    model: Option<&str>,
+    messages: &[Message],
+    parameters: &Parameters,
+) -> Result<ChatRequest, Error> {
     let mut request = ChatRequest::new(messages)?;
     request.tier = tier.map(str::to_owned);
     request.model = model.map(str::to_owned);
+    request.parameters.clone_from(parameters);
     Ok(request)
+}
+
+/// How an answer is shown.
+#[derive(Clone, Copy)]
+pub struct Manner {
+    /// As it comes.
+    pub is_streamed: bool,
+    /// The text, on stdout.
+    pub has_text: bool,
+    /// One JSON object, on stdout.
+    pub has_json: bool,
+    /// The model's thoughts, on a terminal's stderr.
+    pub has_thoughts: bool,
+    /// The line about model, time and cost.
+    pub has_footer: bool,
+}
+
+impl From<&Chat> for Manner {
+    fn from(args: &Chat) -> Self {
+        Self {
+            is_streamed: !args.no_stream,
+            has_text: !args.json,
+            has_json: args.json,
+            has_thoughts: !args.json && !args.quiet,
+            has_footer: !args.quiet,
+        }
+    }
 }
 
 /// Ctrl-C, as an event. It is listened to from the beginning: until then it would end the program.
@@ -51,25 +86,46 @@ impl Interrupts {
     }
 }
 
-/// Gets one answer and prints it the way `args` asks for.
+/// An answer that is whole.
+pub struct Answer {
+    pub reply: ChatReply,
+    /// Why it is not what was asked for, though it is an answer.
+    pub mismatch: Option<Failure>,
+}
+
+/// Gets one answer and prints it in this manner.
 ///
 /// - Errors: the plugin's. What had arrived is on the screen by then.
-pub async fn answer(active: &Active, request: &ChatRequest, args: &Chat) -> Result<ChatReply, Error> {
-    let mut screen = Screen::new(args);
-    let shown = if args.no_stream {
+pub async fn answer(
+    active: &Active,
+    request: &ChatRequest,
+    manner: Manner,
+    schema: Option<&Schema>,
+) -> Result<Answer, Error> {
+    let mut screen = Screen::new(manner);
+    let shown = if manner.is_streamed {
+        streamed(active, request, &mut screen).await
+    } else {
         let reply = active.plugin.chat(request).await;
         match &reply {
             Ok(reply) => screen.text(&reply.text),
             Err(error) => screen.text(error.details.partial_text.as_deref().unwrap_or_default()),
         }
         reply
-    } else {
-        streamed(active, request, &mut screen).await
     };
     screen.end_line();
     let reply = shown?;
-    if args.json && !screen.is_gone {
-        screen.raw(&format!("{}\n", terminal::safe_json(&flat(&reply).to_string())));
+    let mismatches = match schema {
+        // Of an answer that nobody reads to its end, the rest was not fetched.
+        Some(schema) if !screen.is_gone => schema.mismatches(&reply.text),
+        _ => Vec::new(),
+    };
+    if manner.has_json && !screen.is_gone {
+        let mut object = flat(&reply);
+        if schema.is_some() {
+            object["mismatches"] = serde_json::to_value(&mismatches).unwrap_or_default();
+        }
+        screen.raw(&format!("{}\n", terminal::safe_json(&object.to_string())));
     }
     if let Some(cause) = screen.trouble {
         return Err(Error::new(
@@ -79,15 +135,18 @@ pub async fn answer(active: &Active, request: &ChatRequest, args: &Chat) -> Resu
     }
     if screen.is_gone {
         // Nobody reads the answer, so nothing is to be said about it.
-        return Ok(reply);
+        return Ok(Answer { reply, mismatch: None });
     }
     for notice in reply.notices.iter().filter(|notice| !screen.told.contains(notice)) {
         terminal::say_styled(FAINT, &format!("note: {}", terminal::clean(&notice.message)));
     }
-    if !args.quiet {
+    if manner.has_footer {
         terminal::say_styled(FAINT, &terminal::footer(&reply.done));
     }
-    Ok(reply)
+    let mismatch = schema
+        .filter(|_| !mismatches.is_empty())
+        .map(|schema| schema.failure(&mismatches));
+    Ok(Answer { reply, mismatch })
 }
 
 /// A reply as one flat object, for programs.
@@ -153,12 +212,12 @@ struct Screen {
 }
 
 impl Screen {
-    fn new(args: &Chat) -> Self {
+    fn new(manner: Manner) -> Self {
         Self {
             text: Cleaner::default(),
             thoughts: Cleaner::default(),
-            shows_text: !args.json,
-            shows_thoughts: !args.json && !args.quiet && terminal::stderr_is_terminal(),
+            shows_text: manner.has_text,
+            shows_thoughts: manner.has_thoughts && terminal::stderr_is_terminal(),
             shows_progress: terminal::stderr_has_cursor(),
             told: Vec::new(),
             failed_attempts: 0,
@@ -271,12 +330,24 @@ fn wait_line(notice: &Notice, n_attempts: usize) -> String {
 }
 
 /// What a failed call leaves. That a part of an answer stands above is said at once.
-pub fn report(error: Error, args: &Chat) -> Failure {
-    if error.details.partial_text.is_some() && !args.json {
+pub fn report(error: Error, manner: Manner) -> Failure {
+    if error.details.partial_text.is_some() && manner.has_text {
         terminal::say("the answer above is not complete");
     }
     let failure = Failure::from(error);
-    if args.quiet { failure.briefly() } else { failure }
+    if manner.has_footer { failure } else { failure.briefly() }
+}
+
+/// What a call leaves that Ctrl-C stopped.
+pub fn stopped() -> Failure {
+    // The terminal has shown `^C` behind what had been written.
+    if io::stdout().is_terminal() {
+        terminal::say("");
+    }
+    Failure::new(
+        Exit::Interrupted,
+        "stopped by Ctrl-C; what had arrived is not the whole answer",
+    )
 }
 
 #[cfg(test)]

@@ -4,59 +4,88 @@ use std::io::{self, IsTerminal, Read};
 
 use plugin_api::Message;
 
-use crate::answer::{Interrupts, answer, report, request};
+use crate::answer::{Interrupts, Manner, answer, report, request, stopped};
+use crate::attach;
 use crate::cli::{Chat, Global};
 use crate::conversation;
 use crate::exit::{Exit, Failure};
+use crate::parameters::parameters;
 use crate::setup::Setup;
-use crate::terminal;
+use crate::structured::Schema;
 
 /// The most that standard input may add to a prompt, in bytes.
 const MAX_INPUT_BYTES: u64 = 16 << 20;
 
 /// Runs `agent-host chat`.
 pub async fn run(global: &Global, args: &Chat) -> Result<Exit, Failure> {
-    let prompt = prompt(&args.prompt)?;
+    let prompt = match attach::takes_stdin(&args.attach) {
+        true => words(&args.prompt)?.or_else(|| Some(String::new())),
+        false => prompt(&args.prompt, !args.attach.is_empty())?,
+    };
+    let attached = attach::parts(&args.attach)?;
+    let schema = args.schema.as_deref().map(Schema::read).transpose()?;
+    let response_format = schema.as_ref().map(Schema::response_format);
+    let parameters = parameters(&args.wanted, response_format.as_ref());
     let mut interrupts = Interrupts::listen()?;
     let mut active = Setup::read(global)?.activate(true).await?;
     let Some(prompt) = prompt else {
         active.read_tiers().await?;
-        return conversation::run(active, interrupts, global, args).await;
+        let first = conversation::First {
+            attached,
+            parameters,
+            schema,
+        };
+        return conversation::run(active, interrupts, global, args, first).await;
     };
     let mut messages: Vec<Message> = args
         .system
         .iter()
         .map(|text| Message::text("system", text.as_str()))
         .collect();
-    messages.push(Message::user(prompt));
-    let request = request(args.tier.as_deref(), args.model.as_deref(), &messages)?;
-    let outcome = interrupts.or(answer(&active, &request, args)).await;
+    let mut message = Message::user("");
+    message.content = attach::content(prompt, attached);
+    messages.push(message);
+    let request = request(args.tier.as_deref(), args.model.as_deref(), &messages, &parameters)?;
+    let manner = Manner::from(args);
+    let outcome = interrupts.or(answer(&active, &request, manner, schema.as_ref())).await;
     active.shut_down().await;
     match outcome {
-        Some(Ok(_)) => Ok(Exit::Ok),
-        Some(Err(error)) => Err(report(error, args)),
-        None => Err({
-            // The terminal has shown `^C` behind what had been written.
-            if io::stdout().is_terminal() {
-                terminal::say("");
+        Some(Ok(answer)) => match answer.mismatch {
+            None => Ok(Exit::Ok),
+            Some(failure) => {
+                // The answer is on stdout already, as JSON where that was asked for.
+                failure.tell(false);
+                Ok(failure.exit)
             }
-            Failure::new(
-                Exit::Interrupted,
-                "stopped by Ctrl-C; what had arrived is not the whole answer",
-            )
-        }),
+        },
+        Some(Err(error)) => Err(with_modality_hint(report(error, manner), !args.attach.is_empty())),
+        None => Err(stopped()),
+    }
+}
+
+/// Of what the model cannot read, services say that there is no such model; which ones can read it, the list of models says.
+fn with_modality_hint(failure: Failure, has_attachments: bool) -> Failure {
+    if failure.exit == Exit::Refused && failure.hint.is_none() && has_attachments {
+        return failure.with_hint("not every model reads every kind of file; `agent-host models` says what each reads");
+    }
+    failure
+}
+
+/// The prompt of the command line; `None` without one.
+fn words(words: &[String]) -> Result<Option<String>, Failure> {
+    let text = words.join(" ");
+    match (text.trim().is_empty(), words.is_empty()) {
+        (false, _) => Ok(Some(text)),
+        (true, true) => Ok(None),
+        (true, false) => Err(nothing_to_ask()),
     }
 }
 
 /// The prompt of the command line with standard input behind it; `None` for a conversation.
-fn prompt(words: &[String]) -> Result<Option<String>, Failure> {
-    let mut parts: Vec<String> = Vec::new();
-    let text = words.join(" ");
-    if !text.trim().is_empty() {
-        parts.push(text);
-    } else if !words.is_empty() {
-        return Err(nothing_to_ask());
-    }
+///
+/// - In: `has_more`, whether there is something to ask about beside the prompt.
+pub fn prompt(typed: &[String], has_more: bool) -> Result<Option<String>, Failure> {
+    let mut parts: Vec<String> = words(typed)?.into_iter().collect();
     let stdin = io::stdin();
     if !stdin.is_terminal() {
         let mut bytes = Vec::new();
@@ -81,10 +110,12 @@ fn prompt(words: &[String]) -> Result<Option<String>, Failure> {
         if !text.trim().is_empty() {
             parts.push(text.trim_end().to_owned());
         }
-        if parts.is_empty() {
+        if parts.is_empty() && !has_more {
             return Err(nothing_to_ask());
         }
-    } else if parts.is_empty() && !io::stdout().is_terminal() {
+        return Ok(Some(parts.join("\n\n")));
+    }
+    if parts.is_empty() && !io::stdout().is_terminal() {
         return Err(Failure::new(
             Exit::Usage,
             "a conversation needs a terminal, and standard output is none",

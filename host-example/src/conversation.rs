@@ -13,15 +13,19 @@ use plugin_api::Message;
 use rustyline::error::ReadlineError;
 use rustyline::history::FileHistory;
 use rustyline::{Config, Editor, ExternalPrinter};
+use serde_json::Value;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::answer::{self, Interrupts};
+use crate::answer::{self, Interrupts, Manner};
+use crate::attach;
 use crate::cli::{Chat, Global};
 use crate::exit::{Exit, Failure};
+use crate::parameters::Parameters;
 use crate::places::Places;
 use crate::profile::{self, ProfileWatch};
 use crate::reload::{self, Reload};
 use crate::setup::Active;
+use crate::structured::Schema;
 use crate::terminal::{self, BAD, FAINT, GOOD};
 use crate::tiers;
 
@@ -30,6 +34,7 @@ const HELP: &str = "\
 /model ID      answer with this model
 /tier, /model  alone: go back to the usual tier
 /tiers         show which model each tier stands for
+/attach FILE   send a file or the address of a picture with the next message
 /reload        read the profile, the variables and the key again
 /clear         forget what was said
 /help          this
@@ -51,9 +56,28 @@ struct Conversation {
     messages: Vec<Message>,
     tier: Option<String>,
     model: Option<String>,
+    /// What goes with the next message.
+    attached: Vec<Value>,
+    /// What every request has.
+    parameters: Parameters,
+    /// What every answer must fit.
+    schema: Option<Schema>,
 }
 
-pub async fn run(active: Active, interrupts: Interrupts, global: &Global, args: &Chat) -> Result<Exit, Failure> {
+/// What the command line says beside the prompt.
+pub struct First {
+    pub attached: Vec<Value>,
+    pub parameters: Parameters,
+    pub schema: Option<Schema>,
+}
+
+pub async fn run(
+    active: Active,
+    interrupts: Interrupts,
+    global: &Global,
+    args: &Chat,
+    first: First,
+) -> Result<Exit, Failure> {
     let places = Places::from(global)?;
     let (sender, mut reloads) = unbounded_channel();
     listen_for_hangups(sender.clone());
@@ -65,6 +89,9 @@ pub async fn run(active: Active, interrupts: Interrupts, global: &Global, args: 
         messages: system_message(args),
         tier: None,
         model: args.model.clone(),
+        attached: first.attached,
+        parameters: first.parameters,
+        schema: first.schema,
     };
     if !args.quiet {
         conversation.greet(&places.config);
@@ -104,6 +131,7 @@ pub async fn run(active: Active, interrupts: Interrupts, global: &Global, args: 
             "/reload" => terminal::say(&followed(&mut conversation.active, global, Reload::Everything).await),
             "/clear" => {
                 conversation.messages = system_message(args);
+                conversation.attached.clear();
                 terminal::say("forgotten");
             }
             "/tiers" => terminal::say(terminal::table(&tiers::rows(&conversation.active.tiers)).trim_end()),
@@ -111,6 +139,7 @@ pub async fn run(active: Active, interrupts: Interrupts, global: &Global, args: 
             text => match command_of(text) {
                 Some(("/tier", name)) => drop(conversation.choose_tier(name)),
                 Some(("/model", id)) => conversation.choose_model(id),
+                Some(("/attach", name)) => conversation.attach(name),
                 Some((unknown, _)) => terminal::say(&format!("there is no command `{unknown}`; /help shows them")),
                 None => conversation.say(text, args).await,
             },
@@ -187,25 +216,62 @@ impl Conversation {
         }
     }
 
+    fn attach(&mut self, name: &str) {
+        if name.is_empty() || name == "-" {
+            return terminal::say("name a file or an address: /attach FILE");
+        }
+        match attach::parts(&[name.to_owned()]) {
+            Ok(parts) => {
+                self.attached.extend(parts);
+                let what = match self.attached.len() {
+                    1 => "it goes".to_owned(),
+                    several => format!("{several} go"),
+                };
+                terminal::say(&format!("{what} with the next message"));
+            }
+            Err(failure) => terminal::say(&failure.to_string()),
+        }
+    }
+
     /// Sends what was said with all that was said before. What broke off stays in the conversation as far as it came,
     /// because it is on the screen. What failed before its first word, or was stopped, is taken back with its question.
     async fn say(&mut self, text: &str, args: &Chat) {
-        self.messages.push(Message::user(text));
-        let request = match answer::request(self.tier.as_deref(), self.model.as_deref(), &self.messages) {
+        let mut message = Message::user("");
+        message.content = attach::content(text.to_owned(), self.attached.clone());
+        self.messages.push(message);
+        let request = answer::request(
+            self.tier.as_deref(),
+            self.model.as_deref(),
+            &self.messages,
+            &self.parameters,
+        );
+        let request = match request {
             Ok(request) => request,
             Err(error) => {
                 self.messages.pop();
                 return terminal::say(&Failure::from(error).to_string());
             }
         };
-        match self.interrupts.or(answer::answer(&self.active, &request, args)).await {
-            Some(Ok(reply)) => self.messages.push(Message::text("assistant", reply.text)),
+        let manner = Manner::from(args);
+        let answer = answer::answer(&self.active, &request, manner, self.schema.as_ref());
+        match self.interrupts.or(answer).await {
+            Some(Ok(answer)) => {
+                self.attached.clear();
+                self.messages.push(Message::assistant(&answer.reply));
+                if let Some(failure) = answer.mismatch {
+                    failure.tell(false);
+                }
+            }
             Some(Err(error)) => {
                 match error.details.partial_text.clone() {
-                    Some(partial) => self.messages.push(Message::text("assistant", partial)),
+                    Some(partial) => {
+                        self.attached.clear();
+                        self.messages.push(Message::text("assistant", partial));
+                    }
+                    // What was attached goes with the next try.
                     None => drop(self.messages.pop()),
                 }
-                answer::report(error, args).tell(args.json);
+                answer::report(error, manner).tell(args.json);
             }
             None => {
                 self.messages.pop();

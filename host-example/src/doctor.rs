@@ -3,7 +3,7 @@
 //! The host looks at its own files and at the plugin folder; about key, service and settings it asks the plugin. What is wrong in one
 //! place does not keep the rest from being looked at, so nothing here returns early. Reads, and changes nothing.
 
-mod report;
+pub mod report;
 
 use std::time::{Duration, Instant};
 

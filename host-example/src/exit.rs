@@ -20,6 +20,7 @@ pub enum Exit {
     Payment = 5,
     Transient = 6,
     Refused = 7,
+    Mismatch = 8,
     Plugin = 9,
     Interrupted = 130,
 }
@@ -36,6 +37,7 @@ impl Exit {
             Self::Payment => "payment",
             Self::Transient => "unavailable",
             Self::Refused => "refused",
+            Self::Mismatch => "mismatch",
             Self::Plugin => "plugin",
             Self::Interrupted => "stopped",
         }
@@ -64,6 +66,7 @@ pub const TABLE: &[(Exit, &str)] = &[
         Exit::Refused,
         "the service refuses this request: unknown model, content, size",
     ),
+    (Exit::Mismatch, "the answer does not fit the schema"),
     (Exit::Plugin, "a plugin's file, or the plugin folder, cannot be used"),
     (Exit::Interrupted, "stopped by Ctrl-C"),
 ];
@@ -112,6 +115,15 @@ impl Failure {
     pub fn briefly(mut self) -> Self {
         self.explained = None;
         self
+    }
+
+    /// Says plainly that a plugin lacks a method. Any other error stays what it is.
+    pub fn of_plugin(error: Error, plugin: &str, cannot: &str) -> Self {
+        if error.kind != ErrorKind::UNSUPPORTED {
+            return error.into();
+        }
+        Self::new(Exit::Usage, format!("the plugin `{plugin}` cannot {cannot}"))
+            .with_hint("use a newer version of the plugin, if there is one")
     }
 
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {

@@ -143,6 +143,9 @@ fn entry_of_exit(exit: Exit, meaning: &str) -> Entry {
         }
         Exit::Transient => "Try again later; `agent-host fallback test` shows which models answer now.",
         Exit::Refused => "Change what the message names. The same request will fail again.",
+        Exit::Mismatch => {
+            "Ask again, name a model that `agent-host models --structured` lists, or correct what the lines below the error name."
+        }
         Exit::Plugin => "Run `agent-host plugins list`, which gives the reason for every file.",
         Exit::Interrupted => "Nothing is to be done; what had arrived is not the whole answer.",
     };
@@ -153,7 +156,7 @@ fn entry_of_exit(exit: Exit, meaning: &str) -> Entry {
         fault: None,
         retryable: match exit {
             Exit::Transient => Some(true),
-            Exit::Internal | Exit::Ok | Exit::Interrupted => None,
+            Exit::Internal | Exit::Ok | Exit::Interrupted | Exit::Mismatch => None,
             _ => Some(false),
         },
         remedy: remedy.to_owned(),
@@ -351,7 +354,8 @@ mod tests {
         assert_eq!(of(&entries, "usage"), [("agent-host", "usage")]);
         assert_eq!(of(&entries, "exit payment"), [("agent-host", "payment")]);
         assert_eq!(of(&entries, "exit 77"), []);
-        assert_eq!(of(&entries, "8"), []);
+        assert_eq!(of(&entries, "8"), [("agent-host", "mismatch")]);
+        assert_eq!(of(&entries, "10"), []);
     }
 
     #[test]

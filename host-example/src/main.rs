@@ -2,7 +2,8 @@
 //!
 //! A command ([`cli`]) finds its files ([`places`]), its variables and keys ([`environment`], [`dotenv`]), its [`profile`] and its
 //! [`plugins`]; [`setup`] puts them together to a plugin that answers. [`chat`] asks once, [`conversation`] again and
-//! again, [`answer`] gets each answer to the screen, [`terminal`] prints. [`doctor`] looks at all of it, and [`explain`] says what an
+//! again, [`agent`] lets the model use tools, [`answer`] gets each answer to the screen, [`terminal`] prints. [`models`], [`credits`] and
+//! [`api`] ask the service for other things, [`selftest`] tries it all. [`doctor`] looks at all of it, and [`explain`] says what an
 //! error means. No code here knows a provider: what differs between providers, their plugins tell.
 
 // In the order in which data travels.
@@ -17,13 +18,22 @@ mod plugins;
 mod setup;
 mod reload;
 mod chat;
+mod attach;
+mod parameters;
+mod structured;
 mod conversation;
+mod agent;
 mod answer;
 mod progress;
 mod tiers;
 mod fallback;
+mod models;
+mod credits;
 mod account;
+mod api;
 mod doctor;
+mod serve;
+mod selftest;
 mod plugin_command;
 mod profile_command;
 mod explain;
@@ -57,6 +67,12 @@ async fn run(cli: &Cli) -> Result<Exit, Failure> {
         Command::Plugins(command) => plugin_command::run(&cli.global, command).await,
         Command::Tiers(output) => tiers::run(&cli.global, output).await,
         Command::Fallback(Fallback::Test(args)) => fallback::run(&cli.global, args).await,
+        Command::Agent(args) => agent::run(&cli.global, args).await,
+        Command::Models(args) => models::run(&cli.global, args).await,
+        Command::Credits(args) => credits::run(&cli.global, args).await,
+        Command::Api(args) => api::run(&cli.global, args).await,
+        Command::Serve(options) => serve::run(&cli.global, options).await,
+        Command::Selftest(args) => selftest::run(&cli.global, args).await,
         Command::Key(output) => account::run(&cli.global, output).await,
         Command::Doctor(args) => doctor::run(&cli.global, args).await,
         Command::Explain(args) => explain::run(&cli.global, args),

@@ -77,8 +77,13 @@ pub fn clean_line(text: &str) -> String {
 ///
 /// - Errors: the reader is gone, or there is no room left for the output.
 pub fn try_print(text: &str) -> io::Result<()> {
+    try_write(text.as_bytes())
+}
+
+/// The same for bytes that need not be text.
+pub fn try_write(bytes: &[u8]) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
+    out.write_all(bytes)?;
     out.flush()
 }
 

@@ -1,0 +1,350 @@
+//! `agent-host agent`: the model answers, asks for tools, gets their results, and answers again, until it asks for none.
+//!
+//! Everything that came with an answer goes back with it, the model's thoughts among it, because some models refuse a turn without.
+//! Calls of one answer run one after another and their results stand in that order.
+
+pub mod calc;
+pub mod tools;
+
+use std::io::{self, IsTerminal, Write};
+use std::thread;
+use std::time::{Instant, SystemTime};
+
+use plugin_api::{ChatReply, Message, ToolCall, Usage};
+use serde::Serialize;
+use serde_json::value::to_raw_value;
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+use crate::answer::{Interrupts, Manner, answer, report, request, stopped};
+use crate::chat;
+use crate::cli::{Agent, Approval, Global};
+use crate::exit::{Exit, Failure};
+use crate::parameters::{Parameters, parameters};
+use crate::setup::{Active, Setup};
+use crate::terminal::{self, FAINT};
+
+use self::calc::Number;
+use self::tools::{Outcome, Tool};
+
+/// The most characters of a call's arguments, and of its result, in the line about it.
+const MAX_SHOWN_CHARS: usize = 60;
+
+/// A call and what it gave.
+#[derive(Serialize)]
+struct Called {
+    step: u32,
+    name: String,
+    arguments: String,
+    result: String,
+    is_error: bool,
+    duration_ms: u64,
+}
+
+/// What all steps used together; what one did not tell is unknown of all.
+struct Spent {
+    usage: Usage,
+    cost: Option<Number>,
+}
+
+/// Runs `agent-host agent`.
+pub async fn run(global: &Global, args: &Agent) -> Result<Exit, Failure> {
+    let nothing = || {
+        Failure::new(Exit::Usage, "there is nothing to do: no prompt")
+            .with_hint("agent-host agent \"What is 17% of 2340?\"")
+    };
+    if args.prompt.is_empty() && io::stdin().is_terminal() {
+        return Err(nothing());
+    }
+    let prompt = chat::prompt(&args.prompt, false)?.ok_or_else(nothing)?;
+    let mut interrupts = Interrupts::listen()?;
+    let active = Setup::read(global)?.activate(true).await?;
+    let outcome = interrupts.or(work(&active, args, prompt)).await;
+    active.shut_down().await;
+    outcome.unwrap_or_else(|| Err(stopped()))
+}
+
+async fn work(active: &Active, args: &Agent, prompt: String) -> Result<Exit, Failure> {
+    let tools: Vec<Tool> = args.tools.iter().filter_map(|name| Tool::named(name)).collect();
+    let parameters = with_tools(parameters(&args.wanted, None), &tools);
+    let shows_all_text = !args.json && io::stdout().is_terminal();
+    let manner = Manner {
+        is_streamed: true,
+        has_text: shows_all_text,
+        has_json: false,
+        has_thoughts: !args.json && !args.quiet,
+        has_footer: !args.quiet,
+    };
+    let mut approver = Approver {
+        approval: args.tools_approve,
+        has_said_why: false,
+    };
+    let mut messages: Vec<Message> = args
+        .system
+        .iter()
+        .map(|text| Message::text("system", text.as_str()))
+        .collect();
+    messages.push(Message::user(prompt));
+    let mut spent = Spent::nothing();
+    let mut called: Vec<Called> = Vec::new();
+    for step in 1..=args.max_steps {
+        let request = request(args.tier.as_deref(), args.model.as_deref(), &messages, &parameters)?;
+        let reply = match answer(active, &request, manner, None).await {
+            Ok(answer) => answer.reply,
+            Err(error) => return Err(report(error, manner)),
+        };
+        spent.add(reply.done.usage.as_ref());
+        if reply.tool_calls.is_empty() {
+            if args.json {
+                terminal::print_json(&told(&reply, step, &called, &spent));
+            } else if !shows_all_text {
+                terminal::print_line(terminal::clean(&reply.text).trim_end_matches('\n'));
+            }
+            if step > 1 && !args.quiet {
+                terminal::say_styled(FAINT, &summary(step, called.len(), &spent));
+            }
+            return Ok(Exit::Ok);
+        }
+        if !shows_all_text && !args.quiet && !reply.text.trim().is_empty() {
+            // Only the last answer is data.
+            terminal::say_styled(FAINT, terminal::clean(&reply.text).trim_end());
+        }
+        if step == args.max_steps {
+            // Nobody would hear of what the tools say now.
+            break;
+        }
+        messages.push(Message::assistant(&reply));
+        for call in &reply.tool_calls {
+            let is_allowed = approver.allows(call).await;
+            let begun = Instant::now();
+            let outcome = match is_allowed {
+                true => tools::run(&tools, &call.name, &call.arguments, SystemTime::now()),
+                false => Outcome::error("the user does not allow this call"),
+            };
+            let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+            if !args.quiet {
+                terminal::say(&call_line(call, &outcome, duration_ms));
+            }
+            messages.push(Message::tool(call.id.as_str(), outcome.result.as_str()));
+            called.push(Called {
+                step,
+                name: call.name.clone(),
+                arguments: call.arguments.clone(),
+                result: outcome.result,
+                is_error: outcome.is_error,
+                duration_ms,
+            });
+        }
+    }
+    let steps = match args.max_steps {
+        1 => "1 step".to_owned(),
+        several => format!("{several} steps"),
+    };
+    Err(
+        Failure::new(Exit::Internal, format!("the model still asks for tools after {steps}")).with_hint(format!(
+            "allow more steps: --max-steps {}",
+            args.max_steps.saturating_mul(2)
+        )),
+    )
+}
+
+/// The fields of every request, with the tools among them.
+fn with_tools(mut parameters: Parameters, tools: &[Tool]) -> Parameters {
+    let descriptions: Vec<Value> = tools.iter().map(|tool| tool.description()).collect();
+    // Writing values cannot fail.
+    if let Ok(descriptions) = to_raw_value(&descriptions) {
+        parameters.insert("tools".to_owned(), descriptions);
+    }
+    parameters
+}
+
+/// Says whether a call may run.
+struct Approver {
+    approval: Approval,
+    has_said_why: bool,
+}
+
+impl Approver {
+    async fn allows(&mut self, call: &ToolCall) -> bool {
+        match self.approval {
+            Approval::Always => true,
+            Approval::Never => false,
+            Approval::Ask if !io::stdin().is_terminal() => {
+                if !self.has_said_why {
+                    self.has_said_why = true;
+                    terminal::say(
+                        "note: tools are denied, because standard input is no terminal to ask at; `--tools-approve always` lets them run",
+                    );
+                }
+                false
+            }
+            Approval::Ask => {
+                let question = format!("{} — run it? [y]es, [n]o, [a]lways: ", call_shown(call));
+                match answer_to(&question).await.as_deref().map(str::trim) {
+                    Some("y" | "yes") => true,
+                    Some("a" | "always") => {
+                        self.approval = Approval::Always;
+                        true
+                    }
+                    _ => false,
+                }
+            }
+        }
+    }
+}
+
+/// A line from the terminal; `None` if there is none to be had. It is read on a thread of its own, because reading blocks.
+async fn answer_to(question: &str) -> Option<String> {
+    // Nobody is left to be asked if stderr is gone; then nothing comes back.
+    let _ = write!(anstream::stderr(), "{question}");
+    let (sender, answer) = oneshot::channel();
+    thread::Builder::new()
+        .name("approval".to_owned())
+        .spawn(move || {
+            let mut line = String::new();
+            if io::stdin().read_line(&mut line).is_ok() {
+                let _ = sender.send(line.to_ascii_lowercase());
+            }
+        })
+        .ok()?;
+    answer.await.ok()
+}
+
+/// `⚙ calc {"expression":"2+2"}`
+fn call_shown(call: &ToolCall) -> String {
+    let line = format!("⚙ {} {}", shortened(&call.name), shortened(&call.arguments));
+    terminal::clean_line(line.trim_end())
+}
+
+/// `⚙ calc {"expression":"2+2"} → 4 (1 ms)`
+fn call_line(call: &ToolCall, outcome: &Outcome, duration_ms: u64) -> String {
+    let result = terminal::clean_line(&shortened(&outcome.result));
+    let mark = if outcome.is_error { "✗ " } else { "" };
+    format!(
+        "{} → {mark}{result} ({})",
+        call_shown(call),
+        terminal::seconds(duration_ms)
+    )
+}
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(MAX_SHOWN_CHARS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+impl Spent {
+    fn nothing() -> Self {
+        Self {
+            usage: Usage::default(),
+            cost: Some(Number::ZERO),
+        }
+    }
+
+    fn add(&mut self, usage: Option<&Usage>) {
+        let cost = usage.and_then(|usage| Number::parse(usage.cost_usd.as_deref()?).ok());
+        self.cost = match (self.cost, cost) {
+            (Some(sum), Some(cost)) => sum.plus(cost).ok(),
+            _ => None,
+        };
+        if let Some(usage) = usage {
+            self.usage.prompt_tokens += usage.prompt_tokens;
+            self.usage.completion_tokens += usage.completion_tokens;
+            self.usage.total_tokens += usage.total_tokens;
+        }
+        self.usage.cost_usd = self.cost.map(Number::shown);
+    }
+}
+
+/// The end of it all, for programs.
+fn told(reply: &ChatReply, steps: u32, called: &[Called], spent: &Spent) -> Value {
+    json!({
+        "text": reply.text,
+        "steps": steps,
+        "calls": called,
+        "finish_reason": reply.done.finish_reason,
+        "model": reply.done.model,
+        "provider": reply.done.provider,
+        "usage": spent.usage,
+    })
+}
+
+/// `3 steps · 2 tool calls · 1200→300 tokens · $0.01`
+fn summary(steps: u32, n_calls: usize, spent: &Spent) -> String {
+    let Usage {
+        prompt_tokens,
+        completion_tokens,
+        ..
+    } = spent.usage;
+    let calls = if n_calls == 1 { "tool call" } else { "tool calls" };
+    let cost = match &spent.usage.cost_usd {
+        Some(cost) => format!("${cost}"),
+        None => "cost unknown".to_owned(),
+    };
+    format!("{steps} steps · {n_calls} {calls} · {prompt_tokens}→{completion_tokens} tokens · {cost} in all")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(name: &str, arguments: &str) -> ToolCall {
+        ToolCall {
+            id: "1".to_owned(),
+            name: name.to_owned(),
+            arguments: arguments.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_call_is_one_line_whatever_the_model_writes() {
+        let outcome = |result: &str, is_error| Outcome {
+            result: result.to_owned(),
+            is_error,
+        };
+        assert_eq!(
+            call_line(&call("calc", r#"{"expression":"2+2"}"#), &outcome("4", false), 1),
+            r#"⚙ calc {"expression":"2+2"} → 4 (1 ms)"#
+        );
+        assert_eq!(
+            call_line(&call("clock", ""), &outcome("x\ny", true), 0),
+            "⚙ clock → ✗ x y (0 ms)"
+        );
+        let hostile = call("a\u{1b}[2Jb", &"\u{9b}\n".repeat(100));
+        let line = call_line(&hostile, &outcome("é".repeat(80).as_str(), false), 2);
+        assert!(!line.contains(char::is_control), "{line:?}");
+        assert!(line.contains(&format!("{}…", "é".repeat(60))), "{line}");
+    }
+
+    #[test]
+    fn costs_add_up_exactly_and_an_unknown_one_makes_all_unknown() {
+        let usage = |cost: Option<&str>| Usage {
+            prompt_tokens: 10,
+            completion_tokens: 2,
+            cost_usd: cost.map(str::to_owned),
+            ..Usage::default()
+        };
+        let mut spent = Spent::nothing();
+        for cost in ["0.1", "0.2", "0.000000001"] {
+            spent.add(Some(&usage(Some(cost))));
+        }
+        assert_eq!(
+            summary(3, 1, &spent),
+            "3 steps · 1 tool call · 30→6 tokens · $0.300000001 in all"
+        );
+        spent.add(None);
+        spent.add(Some(&usage(Some("0.1"))));
+        assert!(summary(4, 0, &spent).ends_with("0 tool calls · 40→8 tokens · cost unknown in all"));
+    }
+
+    #[tokio::test]
+    async fn tools_run_only_where_they_are_allowed() {
+        let approver = |approval| Approver {
+            approval,
+            has_said_why: false,
+        };
+        assert!(approver(Approval::Always).allows(&call("clock", "")).await);
+        assert!(!approver(Approval::Never).allows(&call("clock", "")).await);
+    }
+}

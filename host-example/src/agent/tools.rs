@@ -1,0 +1,197 @@
+//! The built-in tools: what the model is told of them, and what a call of one gives.
+//!
+//! A call never fails as a whole: what is wrong with it is its result, so that the model can do better.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+
+use super::calc;
+use crate::models::date;
+
+/// A built-in tool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tool {
+    /// The time now.
+    Clock,
+    /// Exact arithmetic.
+    Calc,
+}
+
+/// What a call gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// What the model is told.
+    pub result: String,
+    pub is_error: bool,
+}
+
+impl Outcome {
+    pub fn error(reason: &str) -> Self {
+        Self {
+            result: json!({"error": reason}).to_string(),
+            is_error: true,
+        }
+    }
+}
+
+impl Tool {
+    pub const ALL: [Self; 2] = [Self::Clock, Self::Calc];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Clock => "clock",
+            Self::Calc => "calc",
+        }
+    }
+
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|tool| tool.name() == name)
+    }
+
+    /// As an item of a request's `tools`.
+    pub fn description(self) -> Value {
+        let (description, parameters) = match self {
+            Self::Clock => (
+                "Returns the current date and time in UTC, as RFC 3339.",
+                json!({"type": "object", "properties": {}, "additionalProperties": false}),
+            ),
+            Self::Calc => (
+                "Calculates an arithmetic expression exactly. Use it for every calculation.",
+                json!({
+                    "type": "object",
+                    "properties": {
+                        "expression": {
+                            "type": "string",
+                            "description": "Decimal numbers, + - * / ^ and parentheses, such as (1.5 + 2) * 3^2",
+                        },
+                    },
+                    "required": ["expression"],
+                    "additionalProperties": false,
+                }),
+            ),
+        };
+        json!({
+            "type": "function",
+            "function": {"name": self.name(), "description": description, "parameters": parameters},
+        })
+    }
+}
+
+/// Runs a call.
+///
+/// - In: `tools`, those that may be used; `arguments`, JSON as the model wrote it.
+pub fn run(tools: &[Tool], name: &str, arguments: &str, now: SystemTime) -> Outcome {
+    let Some(tool) = tools.iter().find(|tool| tool.name() == name) else {
+        let names: Vec<&str> = tools.iter().map(|tool| tool.name()).collect();
+        return Outcome::error(&format!("there is no tool `{name}`; there is {}", names.join(", ")));
+    };
+    // Models write nothing at all where there is nothing to say.
+    let text = if arguments.trim().is_empty() { "{}" } else { arguments };
+    let Ok(arguments) = serde_json::from_str::<Value>(text) else {
+        return Outcome::error("the arguments are not JSON");
+    };
+    if !arguments.is_object() {
+        return Outcome::error("expected the arguments to be a JSON object");
+    }
+    let result = match tool {
+        Tool::Clock => Ok(rfc_3339(now)),
+        Tool::Calc => match arguments["expression"].as_str() {
+            Some(expression) => calc::calculate(expression),
+            None => Err("expected the argument `expression`, a text".to_owned()),
+        },
+    };
+    match result {
+        Ok(result) => Outcome {
+            result,
+            is_error: false,
+        },
+        Err(reason) => Outcome::error(&reason),
+    }
+}
+
+/// A moment as `2026-08-22T09:30:00Z`.
+fn rfc_3339(moment: SystemTime) -> String {
+    let seconds = moment.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let (year, month, day) = date(seconds / 86_400);
+    let of_day = seconds % 86_400;
+    format!(
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
+        of_day / 3600,
+        of_day / 60 % 60,
+        of_day % 60
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn ran(name: &str, arguments: &str) -> Outcome {
+        run(&Tool::ALL, name, arguments, UNIX_EPOCH)
+    }
+
+    #[test]
+    fn the_clock_tells_the_date_across_leap_years() {
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_399, "2000-02-28T23:59:59Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (1_709_251_200, "2024-03-01T00:00:00Z"),
+            (1_767_225_599, "2025-12-31T23:59:59Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+        ] {
+            assert_eq!(rfc_3339(UNIX_EPOCH + Duration::from_secs(seconds)), text);
+        }
+        assert_eq!(ran("clock", "").result, "1970-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_call_is_its_result() {
+        assert_eq!(ran("calc", r#"{"expression": "2+2"}"#).result, "4");
+        for (name, arguments, result) in [
+            (
+                "calc",
+                "{\"expression\": \"2+",
+                r#"{"error":"the arguments are not JSON"}"#,
+            ),
+            (
+                "calc",
+                "[1]",
+                r#"{"error":"expected the arguments to be a JSON object"}"#,
+            ),
+            (
+                "calc",
+                "{}",
+                r#"{"error":"expected the argument `expression`, a text"}"#,
+            ),
+            (
+                "calc",
+                r#"{"expression": 4}"#,
+                r#"{"error":"expected the argument `expression`, a text"}"#,
+            ),
+            ("calc", r#"{"expression": "1/0"}"#, r#"{"error":"division by zero"}"#),
+            ("rm", "{}", r#"{"error":"there is no tool `rm`; there is clock, calc"}"#),
+        ] {
+            let outcome = ran(name, arguments);
+            assert_eq!((outcome.result.as_str(), outcome.is_error), (result, true));
+        }
+        let only_clock = run(&[Tool::Clock], "calc", "{}", UNIX_EPOCH);
+        assert_eq!(
+            only_clock.result,
+            r#"{"error":"there is no tool `calc`; there is clock"}"#
+        );
+    }
+
+    #[test]
+    fn each_tool_is_described_by_a_schema() {
+        for tool in Tool::ALL {
+            let description = tool.description();
+            assert_eq!(description["function"]["name"], tool.name());
+            assert!(jsonschema::validator_for(&description["function"]["parameters"]).is_ok());
+            assert_eq!(Tool::named(tool.name()), Some(tool));
+        }
+    }
+}

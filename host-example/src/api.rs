@@ -1,0 +1,388 @@
+//! `agent-host api`: any request to the service, and its answer byte for byte.
+//!
+//! The plugin adds address, key and failure policy. A terminal is the one place where bytes are not printed as they are: there they
+//! are cleaned of what it would obey.
+
+use std::fs;
+use std::io::{self, IsTerminal, Read};
+
+use plugin_api::{ChatEvent, Error, Head, HttpRequest, Notice};
+
+use crate::answer::{Interrupts, stopped};
+use crate::cli::{Api, Global};
+use crate::exit::{Exit, Failure};
+use crate::progress::{self, Wait};
+use crate::setup::{Active, Setup};
+use crate::terminal::{self, Cleaner, FAINT};
+
+/// The largest body of a request, in bytes.
+const MAX_DATA_BYTES: u64 = 64 << 20;
+
+/// Runs `agent-host api`.
+pub async fn run(global: &Global, args: &Api) -> Result<Exit, Failure> {
+    let request = request(args, read)?;
+    let mut interrupts = Interrupts::listen()?;
+    let active = Setup::read(global)?.activate(true).await?;
+    let outcome = interrupts.or(answer(&active, request, args)).await;
+    active.shut_down().await;
+    outcome.unwrap_or_else(|| Err(stopped()))
+}
+
+/// The request that the command line describes.
+///
+/// - In: `read`, which gets the bytes of `@FILE` or `-`.
+/// - Errors: no method, no path, no JSON, no header.
+fn request(args: &Api, read: impl Fn(&str) -> Result<Vec<u8>, Failure>) -> Result<HttpRequest, Failure> {
+    let wrong = |message: String| Failure::new(Exit::Usage, message);
+    let (method, path) = match args.target.as_slice() {
+        [path] if args.data.is_none() => ("GET", path),
+        [path] => ("POST", path),
+        [method, path] => (method.as_str(), path),
+        _ => return Err(wrong("expected METHOD PATH or PATH".to_owned())),
+    };
+    if method.is_empty() || !method.bytes().all(|letter| letter.is_ascii_alphabetic()) {
+        return Err(wrong(format!(
+            "expected a method such as GET or POST, found `{method}`"
+        )));
+    }
+    let is_path = path.starts_with('/') && !path.starts_with("//");
+    if !is_path || path.contains(|letter: char| letter.is_control() || letter == ' ') {
+        return Err(wrong(format!("expected a path that begins with `/`, found `{path}`"))
+            .with_hint("it stands below the service's address: agent-host api /models"));
+    }
+    let mut request = HttpRequest::new(&method.to_ascii_uppercase(), path.as_str());
+    for header in &args.headers {
+        request.headers.push(header_of(header)?);
+    }
+    if let Some(data) = &args.data {
+        let mut body = match data.strip_prefix('@') {
+            Some(file) => read(file)?,
+            None if data == "-" => read("-")?,
+            None => {
+                serde_json::from_str::<serde::de::IgnoredAny>(data).map_err(|cause| {
+                    wrong(format!("--data: expected JSON: {cause}")).with_hint("a file is named as @FILE")
+                })?;
+                data.clone().into_bytes()
+            }
+        };
+        if args.stream {
+            body = streaming(body);
+        }
+        request.body = Some(body.into());
+        if request.header("content-type").is_none() {
+            let json = ("content-type".to_owned(), "application/json".to_owned());
+            request.headers.push(json);
+        }
+    }
+    Ok(request)
+}
+
+fn header_of(text: &str) -> Result<(String, String), Failure> {
+    let wrong = |message: &str| Failure::new(Exit::Usage, format!("-H: {message}"));
+    let (name, value) = text
+        .split_once(':')
+        .ok_or_else(|| wrong("expected `name: value`, found no colon"))?;
+    let is_token = |letter: char| letter.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(letter);
+    if name.is_empty() || !name.chars().all(is_token) {
+        return Err(wrong("expected the name of a header before the colon"));
+    }
+    if name.eq_ignore_ascii_case("authorization") {
+        return Err(wrong("the plugin adds the key by itself"));
+    }
+    let value = value.trim();
+    if value.contains(|letter: char| letter.is_control() && letter != '\t') {
+        return Err(wrong("expected a value in one line"));
+    }
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+/// A body that asks for a stream, where it is a JSON object that says nothing about it. Everything else stays as it was written.
+fn streaming(body: Vec<u8>) -> Vec<u8> {
+    let members = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&body);
+    let (Ok(members), Some(brace)) = (members, body.iter().position(|byte| *byte == b'{')) else {
+        return body;
+    };
+    if members.contains_key("stream") {
+        return body;
+    }
+    let field: &[u8] = if members.is_empty() {
+        b"\"stream\":true"
+    } else {
+        b"\"stream\":true,"
+    };
+    [&body[..=brace], field, &body[brace + 1..]].concat()
+}
+
+fn read(name: &str) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    let done = match name {
+        "-" => io::stdin().lock().take(MAX_DATA_BYTES + 1).read_to_end(&mut bytes),
+        file => fs::File::open(file).and_then(|file| file.take(MAX_DATA_BYTES + 1).read_to_end(&mut bytes)),
+    };
+    let what = if name == "-" {
+        "standard input".to_owned()
+    } else {
+        format!("`{name}`")
+    };
+    done.map_err(|cause| Failure::new(Exit::Usage, format!("{what} cannot be read: {cause}")))?;
+    if bytes.len() as u64 > MAX_DATA_BYTES {
+        let limit = MAX_DATA_BYTES >> 20;
+        return Err(Failure::new(
+            Exit::Usage,
+            format!("{what}: expected at most {limit} MiB, found more"),
+        ));
+    }
+    Ok(bytes)
+}
+
+async fn answer(active: &Active, request: HttpRequest, args: &Api) -> Result<Exit, Failure> {
+    let mut output = Output::new(args.include);
+    let outcome = match args.stream {
+        true => streamed(active, request, &mut output).await,
+        false => whole(active, request, &mut output).await,
+    };
+    if let Err(error) = outcome {
+        if let Some(answer) = error.details.answer.as_deref().filter(|_| !error.details.is_told) {
+            output.head(&Head {
+                status: answer.status,
+                headers: answer.headers.clone(),
+            });
+            output.body(answer.body.as_bytes());
+        }
+        output.end()?;
+        let id = &active.plugin.manifest().id;
+        return Err(Failure::of_plugin(error, id, "send requests of your own"));
+    }
+    output.end()?;
+    Ok(Exit::Ok)
+}
+
+fn waiting() -> Wait<'static> {
+    Wait {
+        what: "waiting for the service",
+        resumes_at: None,
+    }
+}
+
+async fn whole(active: &Active, request: HttpRequest, output: &mut Output) -> Result<(), Error> {
+    let answer = progress::while_waiting(waiting(), active.plugin.raw(request)).await?;
+    answer.notices.iter().for_each(tell);
+    output.head(&answer.head);
+    output.body(&answer.body);
+    Ok(())
+}
+
+async fn streamed(active: &Active, request: HttpRequest, output: &mut Output) -> Result<(), Error> {
+    let mut events = progress::while_waiting(waiting(), active.plugin.raw_stream(request)).await?;
+    while let Some(event) = events.next().await {
+        match event? {
+            ChatEvent::Head(head) => output.head(&head),
+            ChatEvent::Raw(piece) => output.body(piece.as_bytes()),
+            ChatEvent::Notice(notice) => tell(&notice),
+            _ => {}
+        }
+        if output.trouble.is_some() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn tell(notice: &Notice) {
+    terminal::say_styled(FAINT, &format!("note: {}", terminal::clean_line(&notice.message)));
+}
+
+/// Where the answer goes.
+struct Output {
+    has_head: bool,
+    /// On a terminal: what takes out what it would obey.
+    cleaner: Option<Cleaner>,
+    /// The type of the answer's content.
+    content_type: String,
+    /// The last thing written did not end a line.
+    line_open: bool,
+    /// Why nothing more can be written.
+    trouble: Option<io::Error>,
+}
+
+impl Output {
+    fn new(has_head: bool) -> Self {
+        Self {
+            has_head,
+            cleaner: io::stdout().is_terminal().then(Cleaner::default),
+            content_type: String::new(),
+            line_open: false,
+            trouble: None,
+        }
+    }
+
+    fn head(&mut self, head: &Head) {
+        self.content_type = head.header("content-type").unwrap_or_default().to_owned();
+        if self.has_head {
+            let text = head_text(head);
+            let text = match &mut self.cleaner {
+                Some(cleaner) => cleaner.clean(&text),
+                None => text,
+            };
+            self.write(text.as_bytes());
+        }
+    }
+
+    fn body(&mut self, bytes: &[u8]) {
+        let Some(cleaner) = &mut self.cleaner else {
+            return self.write(bytes);
+        };
+        match std::str::from_utf8(bytes) {
+            Ok(text) => {
+                let clean = cleaner.clean(text);
+                self.write(clean.as_bytes());
+            }
+            Err(_) => {
+                let kind = match self.content_type.as_str() {
+                    "" => String::new(),
+                    content_type => format!(" ({})", terminal::clean_line(content_type)),
+                };
+                terminal::say(&format!(
+                    "{} bytes that are no text{kind} are not printed on a terminal; write them to a file: … > FILE",
+                    bytes.len()
+                ));
+            }
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() || self.trouble.is_some() {
+            return;
+        }
+        self.line_open = !bytes.ends_with(b"\n");
+        self.trouble = terminal::try_write(bytes).err();
+    }
+
+    /// - Errors: what was written has not arrived, and not because its reader had enough.
+    fn end(&mut self) -> Result<(), Failure> {
+        if self.cleaner.is_some() && self.line_open {
+            self.write(b"\n");
+        }
+        match &self.trouble {
+            Some(cause) if cause.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(
+                Exit::Internal,
+                format!("the answer cannot be written to stdout: {cause}"),
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// `HTTP 200`, the headers, an empty line.
+fn head_text(head: &Head) -> String {
+    let mut text = format!("HTTP {}\n", head.status);
+    for (name, value) in &head.headers {
+        text.push_str(&format!("{name}: {value}\n"));
+    }
+    text + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use crate::cli::{Cli, Command};
+
+    use super::*;
+
+    fn of(line: &[&str]) -> Result<HttpRequest, String> {
+        let cli = Cli::try_parse_from([&["agent-host", "api"], line].concat()).map_err(|error| error.to_string())?;
+        let Command::Api(args) = cli.command else {
+            panic!("another command")
+        };
+        let read = |name: &str| Ok(format!("<{name}>").into_bytes());
+        request(&args, read).map_err(|failure| failure.to_string())
+    }
+
+    fn shown(line: &[&str]) -> String {
+        let request = of(line).unwrap_or_else(|error| panic!("{error}"));
+        let body = request.body.map(|body| String::from_utf8_lossy(&body).into_owned());
+        let headers: Vec<String> = request
+            .headers
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        format!(
+            "{} {} {} {}",
+            request.method,
+            request.path,
+            headers.join(","),
+            body.unwrap_or_default()
+        )
+    }
+
+    #[test]
+    fn a_request_is_what_the_command_line_says() {
+        assert_eq!(shown(&["/models?x=1"]), "GET /models?x=1  ");
+        assert_eq!(shown(&["delete", "/keys/1"]), "DELETE /keys/1  ");
+        assert_eq!(
+            shown(&["/x", "--data", r#"{"a": 1.0}"#]),
+            r#"POST /x content-type=application/json {"a": 1.0}"#
+        );
+        assert_eq!(
+            shown(&[
+                "PUT",
+                "/x",
+                "-d",
+                "@body.bin",
+                "-H",
+                "Content-Type: audio/wav",
+                "-H",
+                "x-a:b: c"
+            ]),
+            "PUT /x Content-Type=audio/wav,x-a=b: c <body.bin>"
+        );
+        assert_eq!(
+            shown(&["/x", "--data", "-"]),
+            "POST /x content-type=application/json <->"
+        );
+    }
+
+    #[test]
+    fn what_is_no_request_is_refused_with_what_is_expected() {
+        let table: &[(&[&str], &str)] = &[
+            (&["models"], "expected a path that begins with `/`, found `models`"),
+            (&["GET", "//evil.example/x"], "expected a path that begins with `/`"),
+            (&["GET", "/a b"], "expected a path that begins with `/`"),
+            (&["G T", "/x"], "expected a method such as GET or POST, found `G T`"),
+            (&["/x", "--data", "{a}"], "--data: expected JSON: "),
+            (&["/x", "-H", "nothing"], "-H: expected `name: value`, found no colon"),
+            (&["/x", "-H", "a b: c"], "-H: expected the name of a header"),
+            (&["/x", "-H", "a: b\r\nc: d"], "-H: expected a value in one line"),
+            (
+                &["/x", "-H", "Authorization: Bearer x"],
+                "-H: the plugin adds the key by itself",
+            ),
+            (&["GET", "/x", "/y"], "unexpected value '/y'"),
+            (&[], "METHOD"),
+        ];
+        for (line, expected) in table {
+            let error = of(line).err().unwrap_or_else(|| panic!("{line:?} was taken"));
+            assert!(error.contains(expected), "{line:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_stream_is_asked_for_where_the_body_does_not_say() {
+        let of = |body: &str| String::from_utf8(streaming(body.as_bytes().to_vec())).expect("text");
+        assert_eq!(of(r#" { "a": 1.00 }"#), r#" {"stream":true, "a": 1.00 }"#);
+        assert_eq!(of("{}"), r#"{"stream":true}"#);
+        for body in [r#"{"stream":false}"#, r#"{"stream":null}"#, "[1]", "no JSON"] {
+            assert_eq!(of(body), body);
+        }
+    }
+
+    #[test]
+    fn a_head_is_a_line_for_the_status_and_one_for_each_header() {
+        let head = Head {
+            status: 404,
+            headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+        };
+        assert_eq!(head_text(&head), "HTTP 404\ncontent-type: application/json\n\n");
+    }
+}

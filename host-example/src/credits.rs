@@ -1,0 +1,128 @@
+//! `agent-host credits`: what is left to spend.
+//!
+//! What is unknown is shown as `-`, with the reason. Colour only repeats what a shape and a word say.
+
+use plugin_api::{CreditStatus, Credits, CreditsRequest};
+use serde_json::{Value, json};
+
+use crate::account::Supply;
+use crate::cli::{self, Global};
+use crate::exit::{Exit, Failure};
+use crate::models::age;
+use crate::progress::{self, Wait};
+use crate::setup::Setup;
+use crate::terminal;
+
+/// Runs `agent-host credits`.
+pub async fn run(global: &Global, args: &cli::Credits) -> Result<Exit, Failure> {
+    let active = Setup::read(global)?.activate(true).await?;
+    let id = &active.plugin.manifest().id;
+    let wait = Wait {
+        what: "asking about the credit",
+        resumes_at: None,
+    };
+    let request = CreditsRequest { force: args.refresh };
+    let credits = progress::while_waiting(wait, active.plugin.credits(request)).await;
+    let credits = credits.map_err(|error| Failure::of_plugin(error, id, "ask about its credit"))?;
+    active.shut_down().await;
+    if args.output.json {
+        let mut told = json!({"plugin": id});
+        if let (Some(told), Ok(Value::Object(credits))) = (told.as_object_mut(), serde_json::to_value(&credits)) {
+            told.extend(credits);
+        }
+        terminal::print_json(&told);
+    } else {
+        let supply = Supply::from(credits.status);
+        terminal::print(&supply.coloured(terminal::table(&rows(&credits, supply))));
+    }
+    if credits.status == CreditStatus::Red {
+        terminal::say(
+            "warning: less than $1 is left; the service refuses requests that may cost more than what is left",
+        );
+    }
+    Ok(Exit::Ok)
+}
+
+impl From<CreditStatus> for Supply {
+    fn from(status: CreditStatus) -> Self {
+        match status {
+            CreditStatus::Green => Self::Enough,
+            CreditStatus::Yellow => Self::Low,
+            CreditStatus::Red => Self::NearlyGone,
+            CreditStatus::Unknown => Self::Unknown,
+        }
+    }
+}
+
+fn rows(credits: &Credits, supply: Supply) -> Vec<Vec<String>> {
+    let reason = || {
+        let reason = credits.problem.as_deref().unwrap_or("the service does not say");
+        format!("- ({reason})")
+    };
+    let usd = |amount: &Option<String>| amount.as_ref().map(|amount| format!("${amount}"));
+    let of = match credits.source.as_deref() {
+        Some("account") => "the account".to_owned(),
+        Some("key") => "the key's own limit".to_owned(),
+        Some(other) => other.to_owned(),
+        None => "-".to_owned(),
+    };
+    let mut told = age(credits.age_ms);
+    if credits.is_stale {
+        let reason = credits.problem.as_deref().unwrap_or("a newer answer could not be had");
+        told.push_str(&format!(" and stale: {reason}"));
+    }
+    [
+        ("credit", supply.shown().to_owned()),
+        ("balance", usd(&credits.balance_usd).unwrap_or_else(reason)),
+        ("of", of),
+        ("spent", usd(&credits.usage_usd).unwrap_or_else(|| "-".to_owned())),
+        ("told", told),
+    ]
+    .into_iter()
+    .map(|(name, value)| vec![name.to_owned(), value])
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(credits: &Credits) -> String {
+        terminal::table(&rows(credits, credits.status.into()))
+    }
+
+    #[test]
+    fn the_balance_is_told_with_its_word_its_source_and_its_age() {
+        let credits = Credits {
+            balance_usd: Some("12.5".to_owned()),
+            usage_usd: Some("7.25".to_owned()),
+            status: CreditStatus::Green,
+            source: Some("account".to_owned()),
+            age_ms: 130_000,
+            ..Credits::default()
+        };
+        assert_eq!(
+            text(&credits),
+            "credit   ● enough: more than $5\nbalance  $12.5\nof       the account\nspent    $7.25\ntold     2 min old\n"
+        );
+    }
+
+    #[test]
+    fn what_is_unknown_is_a_dash_with_its_reason_and_never_nothing() {
+        let mut credits = Credits {
+            problem: Some("the key may not ask".to_owned()),
+            ..Credits::default()
+        };
+        let unknown = text(&credits);
+        assert!(unknown.contains("balance  - (the key may not ask)\n"), "{unknown}");
+        assert!(!unknown.contains('$'), "{unknown}");
+        credits.balance_usd = Some("0.4".to_owned());
+        credits.status = CreditStatus::Red;
+        credits.is_stale = true;
+        let stale = text(&credits);
+        assert!(
+            stale.contains("■ nearly gone") && stale.ends_with("told     fresh and stale: the key may not ask\n"),
+            "{stale}"
+        );
+    }
+}

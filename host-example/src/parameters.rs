@@ -1,0 +1,143 @@
+//! What the command line wants of an answer, as fields of the request.
+//!
+//! The names are those of OpenAI's protocol and of the services that extend it; a plugin passes on what it is given. Pure.
+
+use std::collections::BTreeMap;
+
+use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Map, Value, json};
+
+use crate::cli::Wanted;
+
+/// The fields of a request by their names on the wire.
+pub type Parameters = BTreeMap<String, Box<RawValue>>;
+
+/// The fields for what is wanted, and for a schema that the answer must fit.
+///
+/// - Out: what `--param` names wins; of an object that another option sets as well, member by member. Its values stay as they were
+///   written, unless they are merged.
+pub fn parameters(wanted: &Wanted, response_format: Option<&Value>) -> Parameters {
+    let fields = [
+        (
+            "reasoning",
+            wanted.effort.as_ref().map(|effort| json!({"effort": effort})),
+        ),
+        ("provider", wanted.sort.as_ref().map(|sort| json!({"sort": sort}))),
+        (
+            "trace",
+            wanted.trace_name.as_ref().map(|name| json!({"trace_name": name})),
+        ),
+        ("session_id", wanted.session.as_ref().map(|id| json!(id))),
+        ("user", wanted.user.as_ref().map(|id| json!(id))),
+        ("max_tokens", wanted.max_tokens.map(|limit| json!(limit))),
+        ("temperature", wanted.temperature.map(|value| json!(value))),
+        ("response_format", response_format.cloned()),
+    ];
+    let mut parameters: Parameters = fields
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), raw(&value?)?)))
+        .collect();
+    for (name, value) in &wanted.parameters {
+        let merged = parameters
+            .get(name)
+            .and_then(|present| merged(present, value))
+            .unwrap_or_else(|| value.clone());
+        parameters.insert(name.clone(), merged);
+    }
+    parameters
+}
+
+/// The members of both, where both are objects; those of `over` win.
+fn merged(under: &RawValue, over: &RawValue) -> Option<Box<RawValue>> {
+    let mut members: Map<String, Value> = serde_json::from_str(under.get()).ok()?;
+    let over: Map<String, Value> = serde_json::from_str(over.get()).ok()?;
+    members.extend(over);
+    raw(&Value::Object(members))
+}
+
+fn raw(value: &Value) -> Option<Box<RawValue>> {
+    // Writing a value cannot fail.
+    to_raw_value(value).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        wanted: Wanted,
+    }
+
+    fn of(arguments: &[&str], response_format: Option<&Value>) -> String {
+        let line = Line::try_parse_from([&["x"], arguments].concat()).unwrap_or_else(|error| panic!("{error}"));
+        serde_json::to_string(&parameters(&line.wanted, response_format)).expect("JSON")
+    }
+
+    #[test]
+    fn each_option_is_a_field_by_its_name_on_the_wire() {
+        let table: &[(&[&str], &str)] = &[
+            (&[], "{}"),
+            (&["--effort", "xhigh"], r#"{"reasoning":{"effort":"xhigh"}}"#),
+            (&["--effort", "none"], r#"{"reasoning":{"effort":"none"}}"#),
+            (&["--sort", "price"], r#"{"provider":{"sort":"price"}}"#),
+            (&["--sort", "exacto"], r#"{"provider":{"sort":"exacto"}}"#),
+            (&["--trace-name", "nightly"], r#"{"trace":{"trace_name":"nightly"}}"#),
+            (&["--session", "s-1"], r#"{"session_id":"s-1"}"#),
+            (&["--user", "u-1"], r#"{"user":"u-1"}"#),
+            (&["--max-tokens", "200"], r#"{"max_tokens":200}"#),
+            (&["--temperature", "0.7"], r#"{"temperature":0.7}"#),
+            (&["--param", "seed=7"], r#"{"seed":7}"#),
+            // As it was written.
+            (&["--param", "top_p=0.50"], r#"{"top_p":0.50}"#),
+            (&["--param", "a=1", "--param", "b=[ \"=\" ]"], r#"{"a":1,"b":[ "=" ]}"#),
+            // What is named wins, and objects are put together.
+            (
+                &["--temperature", "1", "--param", "temperature=0.2"],
+                r#"{"temperature":0.2}"#,
+            ),
+            (
+                &["--sort", "price", "--param", r#"provider={"only":["acme"]}"#],
+                r#"{"provider":{"sort":"price","only":["acme"]}}"#,
+            ),
+            (
+                &["--sort", "price", "--param", r#"provider={"sort":"latency"}"#],
+                r#"{"provider":{"sort":"latency"}}"#,
+            ),
+            (
+                &["--effort", "low", "--param", "reasoning=null"],
+                r#"{"reasoning":null}"#,
+            ),
+        ];
+        for (arguments, expected) in table {
+            assert_eq!(of(arguments, None), *expected, "{arguments:?}");
+        }
+        let format = json!({"type": "json_object"});
+        assert_eq!(of(&[], Some(&format)), r#"{"response_format":{"type":"json_object"}}"#);
+    }
+
+    #[test]
+    fn what_is_no_such_value_is_refused_with_what_is_expected() {
+        let table: &[(&[&str], &str)] = &[
+            (&["--param", "seed"], "expected NAME=JSON, such as `seed=7`"),
+            (&["--param", "=7"], "expected a name before the `=`"),
+            (
+                &["--param", "stop=end"],
+                r#"expected JSON behind `stop=`; texts need quotation marks: 'stop="text"'"#,
+            ),
+            (&["--temperature", "warm"], "expected a number from 0 on"),
+            (&["--temperature", "NaN"], "expected a number from 0 on"),
+            (&["--effort", "some"], "max, xhigh, high, medium, low, minimal, none"),
+            (&["--max-tokens", "0"], "0 is not in 1.."),
+        ];
+        for (arguments, expected) in table {
+            let Err(error) = Line::try_parse_from([&["x"], *arguments].concat()) else {
+                panic!("{arguments:?} was taken");
+            };
+            assert!(error.to_string().contains(expected), "{error}");
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! `GET /api/endpoints/{plugin}/credits`: what is left to spend, in the form of LibreChat.
+
+use hyper::{Response, StatusCode};
+use plugin_api::{Credits, CreditsRequest, Error};
+use serde_json::{Value, json};
+
+use super::problem::json_response;
+use super::server::Serving;
+use super::stream::Body;
+
+/// - Errors: the plugin's.
+pub async fn answer(serving: &Serving, force: bool) -> Result<Response<Body>, Error> {
+    let credits = serving.plugin.credits(CreditsRequest { force }).await?;
+    Ok(json_response(StatusCode::OK, &page(&credits)))
+}
+
+fn page(credits: &Credits) -> Value {
+    json!({
+        "balance": number(credits.balance_usd.as_deref()),
+        "currency": "USD",
+        "usage": number(credits.usage_usd.as_deref()),
+        "status": credits.status,
+        "source": credits.source,
+        "age_ms": credits.age_ms,
+        "is_stale": credits.is_stale,
+    })
+}
+
+/// A decimal text as a number; `null` for what is unknown.
+fn number(text: Option<&str>) -> Value {
+    let number = text.and_then(|text| text.parse::<f64>().ok());
+    number.map_or(Value::Null, Value::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use plugin_api::CreditStatus;
+
+    use super::*;
+
+    #[test]
+    fn amounts_are_numbers_and_what_is_unknown_is_null() {
+        let credits = Credits {
+            balance_usd: Some("12.5".to_owned()),
+            status: CreditStatus::Green,
+            source: Some("account".to_owned()),
+            age_ms: 7,
+            ..Credits::default()
+        };
+        assert_eq!(
+            page(&credits),
+            json!({
+                "balance": 12.5, "currency": "USD", "usage": null, "status": "green", "source": "account", "age_ms": 7,
+                "is_stale": false
+            })
+        );
+    }
+}

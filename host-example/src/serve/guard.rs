@@ -1,0 +1,294 @@
+//! Who may ask. Pure: a request's head in, a verdict out.
+//!
+//! A port on this machine can be reached by every web page that the owner looks at. So the name that a request is for must be one of this
+//! endpoint's (else a page could have its own name resolved to this machine), a page that asks must be one that was allowed, and whoever
+//! asks must know the token. Names and origins are compared whole; nothing is taken for true by how it begins.
+
+use std::net::IpAddr;
+
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::{Method, StatusCode, Uri};
+
+use super::problem::{MISSING_KEY, Problem};
+use super::route::{NoRoute, Route};
+use crate::protect::Secret;
+
+/// What the endpoint was started with.
+pub struct Rules {
+    pub address: IpAddr,
+    pub port: u16,
+    /// In lower case.
+    pub allowed_hosts: Vec<String>,
+    /// In lower case.
+    pub cors_origins: Vec<String>,
+    /// `None`: anybody may ask.
+    pub token: Option<Secret>,
+}
+
+/// What became of the look at a request.
+#[derive(Debug)]
+pub struct Verdict {
+    /// The web page's origin, where it is one that was allowed.
+    pub cors_origin: Option<HeaderValue>,
+    pub outcome: Result<Passed, Problem>,
+}
+
+/// A request that may be answered.
+#[derive(Debug, PartialEq)]
+pub enum Passed {
+    /// A browser asks whether it may ask.
+    Preflight(&'static [Method]),
+    Request {
+        route: Route,
+        /// Whether the token came with it, or none is needed.
+        is_known: bool,
+    },
+}
+
+/// The headers that hold a credential, beside `authorization`.
+pub const KEY_HEADERS: [HeaderName; 2] = [HeaderName::from_static("x-api-key"), HeaderName::from_static("api-key")];
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+impl Rules {
+    /// - In: `keys`, which are tokens as well; `route`, where the path leads.
+    pub fn judge(
+        &self,
+        keys: &[Secret],
+        method: &Method,
+        uri: &Uri,
+        headers: &HeaderMap,
+        route: Result<Route, NoRoute>,
+    ) -> Verdict {
+        let host = match self.host(uri, headers) {
+            Ok(host) => host,
+            Err(problem) => {
+                return Verdict {
+                    cors_origin: None,
+                    outcome: Err(problem),
+                };
+            }
+        };
+        let cors_origin = match self.origin(&host, headers) {
+            Ok(cors_origin) => cors_origin,
+            Err(problem) => {
+                return Verdict {
+                    cors_origin: None,
+                    outcome: Err(problem),
+                };
+            }
+        };
+        Verdict {
+            outcome: self.request(keys, method, headers, route, cors_origin.is_some()),
+            cors_origin,
+        }
+    }
+
+    fn request(
+        &self,
+        keys: &[Secret],
+        method: &Method,
+        headers: &HeaderMap,
+        route: Result<Route, NoRoute>,
+        is_cors: bool,
+    ) -> Result<Passed, Problem> {
+        if let (true, true, Ok(route)) = (method == Method::OPTIONS, is_cors, &route) {
+            return Ok(Passed::Preflight(route.methods()));
+        }
+        let is_known = match self.credential(keys, headers) {
+            Ok(()) => true,
+            Err(_) if route.as_ref().is_ok_and(Route::is_open) => false,
+            Err(problem) => return Err(problem),
+        };
+        let route = route.map_err(|no_route| match no_route {
+            NoRoute::Unclear => Problem::bad_request("the path can be read in more than one way")
+                .with_hint("write it without empty or dotted steps, and without control characters"),
+            NoRoute::Unknown => Problem::not_found("there is nothing at this path")
+                .with_hint("the endpoint is below `/v1`, as in `/v1/chat/completions`; see `/`"),
+        })?;
+        let methods = route.methods();
+        if !methods.contains(method) {
+            let names: Vec<&str> = methods.iter().map(Method::as_str).collect();
+            let allowed = names.join(", ");
+            let message = format!("this path answers {allowed}");
+            let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message);
+            let allow = HeaderValue::from_str(&allowed).unwrap_or(HeaderValue::from_static("GET"));
+            return Err(problem.with_header(header::ALLOW, allow));
+        }
+        if [Method::POST, Method::PUT, Method::PATCH].contains(method) && !is_json(headers) {
+            // A page may send a form or plain text anywhere without being asked first; JSON it may not.
+            let message = "expected exactly one `content-type`, and in it `application/json`";
+            return Err(Problem::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_media_type",
+                message,
+            ));
+        }
+        Ok(Passed::Request { route, is_known })
+    }
+
+    /// The name that the request is for, as it was sent.
+    fn host(&self, uri: &Uri, headers: &HeaderMap) -> Result<String, Problem> {
+        let mut sent = headers.get_all(header::HOST).iter();
+        let (Some(host), None) = (sent.next(), sent.next()) else {
+            return Err(Problem::bad_request("expected exactly one `Host` header"));
+        };
+        let misdirected = || {
+            Problem::new(
+                StatusCode::MISDIRECTED_REQUEST,
+                "misdirected_request",
+                "the request is for another host than this endpoint answers for",
+            )
+            .with_hint(
+                "ask under `localhost` and the port of the endpoint; allow another name with `--allow-host NAME`",
+            )
+        };
+        let host = host.to_str().map_err(|_| misdirected())?.to_ascii_lowercase();
+        if !self.is_own(&host) {
+            return Err(misdirected());
+        }
+        // A target may name its host as well, as those of requests through a proxy do.
+        match (uri.scheme_str(), uri.authority()) {
+            (None, None) => Ok(host),
+            (Some("http"), Some(authority)) if authority.as_str().eq_ignore_ascii_case(&host) => Ok(host),
+            _ => Err(misdirected()),
+        }
+    }
+
+    /// Whether this is `NAME:PORT` of this endpoint, in lower case.
+    fn is_own(&self, host: &str) -> bool {
+        let (name, port) = match host.rsplit_once(':') {
+            // The colons of an address of the sixth version stand in brackets.
+            Some((name, port)) if !port.ends_with(']') => match decimal_port(port) {
+                Some(port) => (name, Some(port)),
+                None => return false,
+            },
+            _ => (host, None),
+        };
+        if self.allowed_hosts.iter().any(|allowed| allowed == name) {
+            return true;
+        }
+        let is_port = port == Some(self.port) || (port.is_none() && self.port == 80);
+        let is_bound = !self.address.is_unspecified()
+            && match self.address {
+                IpAddr::V4(address) => name == address.to_string(),
+                IpAddr::V6(address) => name == format!("[{address}]"),
+            };
+        is_port && (is_bound || ["localhost", "127.0.0.1", "[::1]"].contains(&name))
+    }
+
+    /// Whether the web page that asks may do so, if it is one.
+    ///
+    /// - Out: its origin, where it was allowed by name.
+    fn origin(&self, host: &str, headers: &HeaderMap) -> Result<Option<HeaderValue>, Problem> {
+        let refused = || {
+            Problem::new(
+                StatusCode::FORBIDDEN,
+                "forbidden_origin",
+                "web pages of this origin may not ask",
+            )
+            .with_hint("allow one that you trust: `--cors-origin ORIGIN`")
+        };
+        let mut origins = headers.get_all(header::ORIGIN).iter();
+        let origin = match (origins.next(), origins.next()) {
+            (origin, None) => origin,
+            _ => return Err(refused()),
+        };
+        if let Some(origin) = origin {
+            let text = origin.to_str().map_err(|_| refused())?;
+            if self.cors_origins.iter().any(|allowed| allowed == text) {
+                return Ok(Some(origin.clone()));
+            }
+            if text.strip_prefix("http://") != Some(host) {
+                return Err(refused());
+            }
+        }
+        let mut sites = headers.get_all(SEC_FETCH_SITE).iter();
+        if sites.any(|site| !matches!(site.as_bytes(), b"same-origin" | b"none")) {
+            return Err(refused());
+        }
+        Ok(None)
+    }
+
+    fn credential(&self, keys: &[Secret], headers: &HeaderMap) -> Result<(), Problem> {
+        let Some(token) = &self.token else {
+            return Ok(());
+        };
+        let refused = |word, message: &str| {
+            Problem::new(StatusCode::UNAUTHORIZED, word, message)
+                .with_hint("send the endpoint's token: `Authorization: Bearer TOKEN`, or `x-api-key: TOKEN`")
+                .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+        };
+        let mut sent: Option<&[u8]> = None;
+        for name in [&header::AUTHORIZATION].into_iter().chain(&KEY_HEADERS) {
+            let mut values = headers.get_all(name).iter();
+            let Some(value) = values.next() else { continue };
+            if values.next().is_some() {
+                return Err(Problem::bad_request(format!(
+                    "expected one header `{name}`, found several"
+                )));
+            }
+            let credential = if name == header::AUTHORIZATION {
+                bearer(value.as_bytes())
+                    .ok_or_else(|| refused("auth", "expected `Authorization: Bearer TOKEN`, found something else"))?
+            } else {
+                value.as_bytes().trim_ascii()
+            };
+            if sent.is_some_and(|sent| !is_same(sent, credential)) {
+                return Err(Problem::bad_request(
+                    "the headers hold several credentials, and they differ",
+                ));
+            }
+            sent = Some(credential);
+        }
+        let Some(sent) = sent else {
+            return Err(refused(MISSING_KEY, "the request has no token"));
+        };
+        // All are looked at, so that the time does not tell which one was nearly right.
+        let accepted = [token].into_iter().chain(keys);
+        let is_right = accepted.fold(false, |is_right, secret| {
+            is_right | (!secret.is_blank() & is_same(sent, secret.reveal().as_bytes()))
+        });
+        if is_right {
+            Ok(())
+        } else {
+            Err(refused("auth", "the token is not this endpoint's"))
+        }
+    }
+}
+
+/// A port as it stands in a header: digits alone.
+fn decimal_port(text: &str) -> Option<u16> {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
+    is_number.then(|| text.parse().ok()).flatten()
+}
+
+/// What stands behind `Bearer`.
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, rest) = value.split_at_checked(6)?;
+    let token = rest.strip_prefix(b" ")?.trim_ascii();
+    (scheme.eq_ignore_ascii_case(b"bearer") && !token.is_empty()).then_some(token)
+}
+
+/// Compares in a time that depends on the lengths alone.
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    if one.len() != other.len() {
+        return false;
+    }
+    let differences = one.iter().zip(other).fold(0, |differences, (one, other)| {
+        std::hint::black_box(differences | (one ^ other))
+    });
+    std::hint::black_box(differences) == 0
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let mut types = headers.get_all(header::CONTENT_TYPE).iter();
+    let (Some(sent), None) = (types.next(), types.next()) else {
+        return false;
+    };
+    let essence = sent.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
+    essence.trim_ascii().eq_ignore_ascii_case(b"application/json") && !sent.as_bytes().contains(&b',')
+}
+
+#[cfg(test)]
+mod tests;

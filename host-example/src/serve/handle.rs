@@ -1,0 +1,169 @@
+//! One request: judged, read, answered by whom it is for.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use hyper::body::Incoming;
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::{Method, Request, Response, StatusCode};
+use plugin_api::{Error, method};
+
+use super::body;
+use super::credits;
+use super::forward;
+use super::guard::{Passed, Verdict};
+use super::health;
+use super::models;
+use super::problem::Problem;
+use super::record::Record;
+use super::route::{Dialect, Route};
+use super::server::{Serving, Shared};
+use super::stream::Body;
+use super::typed;
+
+/// The longest time for which a browser may remember what it may ask, in seconds.
+const PREFLIGHT_S: &str = "600";
+
+/// The answer to a request; there always is one.
+pub async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+    let serving = shared.serving.load_full();
+    let (parts, incoming) = request.into_parts();
+    let route = Route::of(parts.uri.path_and_query(), &serving.plugin.manifest().id);
+    let label = route.as_ref().map_or("none", Route::label);
+    let mut record = Record::begin(Arc::clone(&shared.telemetry), label, &parts.method, parts.uri.path());
+    let Verdict { cors_origin, outcome } =
+        shared
+            .rules
+            .judge(&serving.keys, &parts.method, &parts.uri, &parts.headers, route);
+    let mut response = match outcome {
+        Ok(Passed::Request { route, is_known }) => {
+            answer(&shared, &serving, &parts, incoming, route, is_known, record).await
+        }
+        Ok(Passed::Preflight(methods)) => {
+            let response = preflight(methods, &parts.headers);
+            record.answered(response.status());
+            response
+        }
+        Err(problem) => told(problem, &mut record),
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if let Some(origin) = cors_origin {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.append(header::VARY, HeaderValue::from_static("origin"));
+        let exposed = HeaderValue::from_static(forward::EXPOSED);
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
+    }
+    Ok(response)
+}
+
+fn told(problem: Problem, record: &mut Record) -> Response<Body> {
+    record.answered(problem.status);
+    problem.into_response()
+}
+
+async fn answer(
+    shared: &Shared,
+    serving: &Serving,
+    parts: &Parts,
+    incoming: Incoming,
+    route: Route,
+    is_known: bool,
+    mut record: Record,
+) -> Response<Body> {
+    let made: Result<Response<Body>, Error> = match route {
+        Route::Home => Ok(health::home(serving)),
+        Route::Health => Ok(health::health(shared, serving, is_known)),
+        Route::Metrics => Ok(health::metrics(shared, serving).await),
+        Route::Models { force } => models::list(serving, force).await,
+        Route::Model { id } => models::one(serving, &id).await,
+        Route::Credits { force } => credits::answer(serving, force).await,
+        Route::Raw { path, dialect } => {
+            return match body::read(incoming, shared.max_body_bytes).await {
+                Ok(body) => passed_on(serving, parts, path, dialect, body, record).await,
+                Err(problem) => told(problem, &mut record),
+            };
+        }
+    };
+    match made {
+        Ok(response) => {
+            record.answered(response.status());
+            response
+        }
+        Err(error) => forward::failure(&error, &[], &mut record),
+    }
+}
+
+/// Has the plugin answer.
+async fn passed_on(
+    serving: &Serving,
+    parts: &Parts,
+    path: String,
+    dialect: Dialect,
+    body: Vec<u8>,
+    mut record: Record,
+) -> Response<Body> {
+    let needs_body = dialect != Dialect::Other && parts.method == Method::POST;
+    let wants_stream = if body.is_empty() && !needs_body {
+        false
+    } else {
+        match body::wants_stream(&body) {
+            Ok(wants_stream) => wants_stream,
+            Err(problem) => return told(problem, &mut record),
+        }
+    };
+    if !serving.has(method::RAW) {
+        return by_types(serving, dialect, &body, wants_stream, record).await;
+    }
+    let body = (!body.is_empty()).then_some(body);
+    let request = forward::request(parts.method.as_str(), path, &parts.headers, body);
+    if wants_stream {
+        forward::in_pieces(serving, request, dialect, record).await
+    } else {
+        forward::whole(serving, request, record).await
+    }
+}
+
+/// Has a plugin answer that has no raw form.
+async fn by_types(
+    serving: &Serving,
+    dialect: Dialect,
+    body: &[u8],
+    wants_stream: bool,
+    mut record: Record,
+) -> Response<Body> {
+    if dialect != Dialect::Chat {
+        let id = &serving.plugin.manifest().id;
+        let message = format!("the plugin `{id}` answers chat completions alone");
+        let problem = Problem::new(StatusCode::NOT_IMPLEMENTED, "unsupported", message);
+        return told(problem.with_hint("POST /v1/chat/completions"), &mut record);
+    }
+    match typed::asked(body, &serving.tiers) {
+        Ok(asked) if wants_stream => forward::typed_in_pieces(serving, &asked, record).await,
+        Ok(asked) => forward::typed_whole(serving, &asked, record).await,
+        Err(problem) => told(problem, &mut record),
+    }
+}
+
+/// Tells a browser that a page of an allowed origin may ask.
+fn preflight(methods: &[Method], asked: &HeaderMap) -> Response<Body> {
+    const PRIVATE_ASKED: HeaderName = HeaderName::from_static("access-control-request-private-network");
+    const PRIVATE_ALLOWED: HeaderName = HeaderName::from_static("access-control-allow-private-network");
+    let mut response = Response::new(Body::whole(""));
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
+    let names: Vec<&str> = methods.iter().map(Method::as_str).collect();
+    if let Ok(names) = HeaderValue::from_str(&names.join(", ")) {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, names);
+    }
+    // Whoever is trusted with the origin is trusted with the names of its headers.
+    let wanted = asked.get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned();
+    let wanted = wanted.unwrap_or(HeaderValue::from_static("authorization, content-type"));
+    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, wanted);
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static(PREFLIGHT_S));
+    if asked.contains_key(PRIVATE_ASKED) {
+        headers.insert(PRIVATE_ALLOWED, HeaderValue::from_static("true"));
+    }
+    response
+}

@@ -1,0 +1,86 @@
+//! `GET /health`, `GET /metrics` and `GET /`: how the endpoint is, and what it is.
+
+use std::time::Duration;
+
+use hyper::header::{self, HeaderValue};
+use hyper::{Response, StatusCode};
+use plugin_api::{CreditsRequest, method};
+use serde_json::json;
+
+use super::metrics::Now;
+use super::problem::json_response;
+use super::server::{Serving, Shared};
+use super::stream::Body;
+
+/// How long a page of counters waits for what the plugin knows of the credit.
+const CREDITS_WAIT: Duration = Duration::from_secs(1);
+
+/// - In: `is_known`, whether whoever asks may see more than that the endpoint lives.
+pub fn health(shared: &Shared, serving: &Serving, is_known: bool) -> Response<Body> {
+    let status = if shared.is_draining() { "draining" } else { "ok" };
+    if !is_known {
+        return json_response(StatusCode::OK, &json!({"status": status}));
+    }
+    let manifest = serving.plugin.manifest();
+    let page = json!({
+        "status": status,
+        "plugin": {"id": manifest.id, "name": manifest.name, "version": manifest.version},
+        "version": env!("CARGO_PKG_VERSION"),
+        "tiers": serving.tiers,
+        "uptime_s": shared.started.elapsed().as_secs(),
+        "in_flight": shared.telemetry.metrics.in_flight.get(),
+        "plugins": serving.plugins,
+        "models_cache_age_s": models_age(serving).map(|age| age.as_secs()),
+    });
+    json_response(StatusCode::OK, &page)
+}
+
+fn models_age(serving: &Serving) -> Option<Duration> {
+    Some(serving.models_page.load_full()?.age())
+}
+
+pub async fn metrics(shared: &Shared, serving: &Serving) -> Response<Body> {
+    let mut now = Now {
+        plugins: serving
+            .plugins
+            .iter()
+            .map(|row| (row.id.clone(), row.is_active))
+            .collect(),
+        models_age_seconds: models_age(serving).map(|age| age.as_secs_f64()),
+        ..Now::default()
+    };
+    if serving.has(method::CREDITS) {
+        let asked = serving.plugin.credits(CreditsRequest { force: false });
+        // A service that does not answer must not take the counters with it.
+        let credits = tokio::time::timeout(CREDITS_WAIT, asked).await;
+        now.credits_remaining_usd = credits
+            .ok()
+            .and_then(Result::ok)
+            .and_then(|credits| credits.balance_usd?.parse().ok());
+    }
+    let page = shared.telemetry.metrics.page(&now);
+    text(page, "application/openmetrics-text; version=1.0.0; charset=utf-8")
+}
+
+pub fn home(serving: &Serving) -> Response<Body> {
+    let manifest = serving.plugin.manifest();
+    let page = format!(
+        "agent-host {version}: {name} for programs that speak OpenAI's protocol.\n\n\
+         base URL       /v1\n\
+         models         GET /v1/models (a tier such as TEXT_SMALL is a model)\n\
+         chat           POST /v1/chat/completions\n\
+         health         GET /health\n\
+         counters       GET /metrics\n\
+         key            the token that `agent-host serve` named on its first start\n",
+        version = env!("CARGO_PKG_VERSION"),
+        name = manifest.name,
+    );
+    text(page, "text/plain; charset=utf-8")
+}
+
+fn text(page: String, content_type: &'static str) -> Response<Body> {
+    let mut response = Response::new(Body::whole(page));
+    let content_type = HeaderValue::from_static(content_type);
+    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    response
+}

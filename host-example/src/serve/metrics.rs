@@ -1,0 +1,306 @@
+//! Counters for Prometheus. Nothing in them says who asked, or what.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use plugin_api::{Attempt, Done};
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+
+use super::record::{Outcome, Record};
+
+/// What every name begins with.
+const PREFIX: &str = "agent_host";
+/// The most models that have counters of their own; a service that names each answer's model anew must not fill the memory.
+const MAX_MODELS: usize = 500;
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByOutcome {
+    route: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByRoute {
+    route: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByKind {
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByModel {
+    model: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByResult {
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByPlugin {
+    plugin: String,
+}
+
+/// The counters of this process.
+pub struct Metrics {
+    registry: Registry,
+    pub in_flight: Gauge,
+    requests: Family<ByOutcome, Counter>,
+    duration_seconds: Family<ByRoute, Histogram>,
+    first_token_seconds: Family<ByRoute, Histogram>,
+    tokens: Family<ByKind, Counter>,
+    answers: Family<ByModel, Counter>,
+    n_models: AtomicUsize,
+    cost_usd: Family<ByModel, Counter<f64, AtomicU64>>,
+    fallbacks: Counter,
+    retries: Counter,
+    reloads: Family<ByResult, Counter>,
+}
+
+/// What is looked up when somebody asks.
+#[derive(Default)]
+pub struct Now {
+    /// Each plugin of the folder, and whether it is at work.
+    pub plugins: Vec<(String, bool)>,
+    pub credits_remaining_usd: Option<f64>,
+    pub models_age_seconds: Option<f64>,
+}
+
+impl Metrics {
+    pub fn new() -> Self {
+        let histogram: fn() -> Histogram = || Histogram::new(exponential_buckets(0.01, 2.0, 14));
+        let mut metrics = Self {
+            registry: Registry::with_prefix(PREFIX),
+            in_flight: Gauge::default(),
+            requests: Family::default(),
+            duration_seconds: Family::new_with_constructor(histogram),
+            first_token_seconds: Family::new_with_constructor(histogram),
+            tokens: Family::default(),
+            answers: Family::default(),
+            n_models: AtomicUsize::new(0),
+            cost_usd: Family::default(),
+            fallbacks: Counter::default(),
+            retries: Counter::default(),
+            reloads: Family::default(),
+        };
+        let registry = &mut metrics.registry;
+        registry.register("requests", "Requests that have ended", metrics.requests.clone());
+        registry.register(
+            "request_duration_seconds",
+            "From a request's head to the end of its answer",
+            metrics.duration_seconds.clone(),
+        );
+        registry.register(
+            "time_to_first_token_seconds",
+            "From a request's head to the first piece of its answer",
+            metrics.first_token_seconds.clone(),
+        );
+        registry.register("tokens", "Tokens, as the service counted them", metrics.tokens.clone());
+        registry.register(
+            "answers",
+            "Complete answers, by the model that served",
+            metrics.answers.clone(),
+        );
+        registry.register(
+            "cost_usd",
+            "US dollars billed, as the service said",
+            metrics.cost_usd.clone(),
+        );
+        registry.register(
+            "fallbacks",
+            "Times that another model was asked",
+            metrics.fallbacks.clone(),
+        );
+        registry.register("retries", "Times that a model was asked again", metrics.retries.clone());
+        registry.register(
+            "profile_reloads",
+            "Times that the profile was read again",
+            metrics.reloads.clone(),
+        );
+        registry.register(
+            "in_flight",
+            "Requests that are being answered",
+            metrics.in_flight.clone(),
+        );
+        registry.register(
+            "build",
+            "The version of this program",
+            Info::new([("version", env!("CARGO_PKG_VERSION"))].to_vec()),
+        );
+        metrics
+    }
+
+    /// Counts a request that has ended.
+    pub fn count(&self, record: &Record) {
+        let route = record.route;
+        let outcome = record.outcome();
+        let by_outcome = ByOutcome {
+            route,
+            outcome: outcome.word(),
+        };
+        self.requests.get_or_create(&by_outcome).inc();
+        let by_route = ByRoute { route };
+        let seconds = record.elapsed().as_secs_f64();
+        self.duration_seconds.get_or_create(&by_route).observe(seconds);
+        if let Some(first_token) = record.first_token {
+            let seconds = first_token.as_secs_f64();
+            self.first_token_seconds.get_or_create(&by_route).observe(seconds);
+        }
+        self.count_attempts(record.attempts());
+        if let (Some(done), Outcome::Ok) = (&record.done, outcome) {
+            self.count_answer(done);
+        }
+    }
+
+    fn count_attempts(&self, attempts: &[Attempt]) {
+        for pair in attempts.windows(2) {
+            if pair[0].model == pair[1].model {
+                self.retries.inc();
+            } else {
+                self.fallbacks.inc();
+            }
+        }
+    }
+
+    fn count_answer(&self, done: &Done) {
+        let Some(model) = &done.model else { return };
+        let mut by_model = ByModel { model: model.clone() };
+        if self.answers.get(&by_model).is_none() && self.n_models.fetch_add(1, Ordering::Relaxed) >= MAX_MODELS {
+            by_model.model = "other".to_owned();
+        }
+        self.answers.get_or_create(&by_model).inc();
+        let Some(usage) = &done.usage else { return };
+        let kinds = [
+            ("prompt", Some(usage.prompt_tokens)),
+            ("completion", Some(usage.completion_tokens)),
+            ("cached", usage.cached_tokens),
+            ("cache_write", usage.cache_write_tokens),
+            ("reasoning", usage.reasoning_tokens),
+        ];
+        for (kind, count) in kinds {
+            if let Some(count) = count {
+                self.tokens.get_or_create(&ByKind { kind }).inc_by(count);
+            }
+        }
+        let cost = usage.cost_usd.as_deref().and_then(|cost| cost.parse().ok());
+        if let Some(cost) = cost.filter(|cost: &f64| cost.is_finite() && *cost >= 0.0) {
+            self.cost_usd.get_or_create(&by_model).inc_by(cost);
+        }
+    }
+
+    /// Counts a reload of the profile.
+    pub fn reloaded(&self, is_ok: bool) {
+        let result = if is_ok { "ok" } else { "failed" };
+        self.reloads.get_or_create(&ByResult { result }).inc();
+    }
+
+    /// The page for Prometheus.
+    pub fn page(&self, now: &Now) -> String {
+        let mut momentary = Registry::with_prefix(PREFIX);
+        let plugins = Family::<ByPlugin, Gauge>::default();
+        for (plugin, is_up) in &now.plugins {
+            let by_plugin = ByPlugin { plugin: plugin.clone() };
+            plugins.get_or_create(&by_plugin).set(i64::from(*is_up));
+        }
+        momentary.register("plugin_up", "Whether a plugin is at work", plugins);
+        let amounts = [
+            (
+                "credits_remaining_usd",
+                "US dollars left to spend",
+                now.credits_remaining_usd,
+            ),
+            (
+                "models_cache_age_seconds",
+                "How long ago the service gave its list of models",
+                now.models_age_seconds,
+            ),
+        ];
+        for (name, help, amount) in amounts {
+            if let Some(amount) = amount {
+                let gauge = Gauge::<f64, AtomicU64>::default();
+                gauge.set(amount);
+                momentary.register(name, help, gauge);
+            }
+        }
+        let mut page = String::new();
+        // Writing to a text cannot fail.
+        let _ = text::encode_registry(&mut page, &self.registry)
+            .and_then(|()| text::encode_registry(&mut page, &momentary))
+            .and_then(|()| text::encode_eof(&mut page));
+        page
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use hyper::Method;
+    use plugin_api::Usage;
+
+    use super::*;
+    use crate::serve::record::Telemetry;
+
+    #[test]
+    fn an_answer_is_counted_with_its_tokens_its_cost_and_the_model_that_served() {
+        let telemetry = Arc::new(Telemetry {
+            metrics: Metrics::new(),
+            log: None,
+        });
+        let mut record = Record::begin(Arc::clone(&telemetry), "chat", &Method::POST, "/v1/chat/completions");
+        assert_eq!(telemetry.metrics.in_flight.get(), 1);
+        let attempt = |model: &str| Attempt {
+            model: model.to_owned(),
+            ..Attempt::default()
+        };
+        record.piece();
+        record.complete(Box::new(Done {
+            model: Some("acme/small".to_owned()),
+            attempts: vec![attempt("acme/large"), attempt("acme/large"), attempt("acme/small")],
+            usage: Some(Usage {
+                prompt_tokens: 12,
+                completion_tokens: 34,
+                cost_usd: Some("0.5".to_owned()),
+                ..Usage::default()
+            }),
+            ..Done::default()
+        }));
+        drop(record);
+        drop(Record::begin(Arc::clone(&telemetry), "chat", &Method::POST, ""));
+        telemetry.metrics.reloaded(false);
+        let page = telemetry.metrics.page(&Now {
+            plugins: vec![("acme".to_owned(), true)],
+            credits_remaining_usd: Some(12.5),
+            models_age_seconds: None,
+        });
+        for line in [
+            "agent_host_requests_total{route=\"chat\",outcome=\"ok\"} 1",
+            "agent_host_requests_total{route=\"chat\",outcome=\"client_left\"} 1",
+            "agent_host_request_duration_seconds_count{route=\"chat\"} 2",
+            "agent_host_time_to_first_token_seconds_count{route=\"chat\"} 1",
+            "agent_host_tokens_total{kind=\"prompt\"} 12",
+            "agent_host_tokens_total{kind=\"completion\"} 34",
+            "agent_host_answers_total{model=\"acme/small\"} 1",
+            "agent_host_cost_usd_total{model=\"acme/small\"} 0.5",
+            "agent_host_fallbacks_total 1",
+            "agent_host_retries_total 1",
+            "agent_host_profile_reloads_total{result=\"failed\"} 1",
+            "agent_host_in_flight 0",
+            "agent_host_plugin_up{plugin=\"acme\"} 1",
+            "agent_host_credits_remaining_usd 12.5",
+            concat!("agent_host_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
+            "# EOF",
+        ] {
+            assert!(page.lines().any(|found| found == line), "{line} is not in\n{page}");
+        }
+        assert!(!page.contains("models_cache_age"), "{page}");
+    }
+}

@@ -1,0 +1,288 @@
+//! The list of models as OpenAI's clients read it: a tier is a model, and the tiers come first.
+//!
+//! An entry of the service's is its own, byte for byte.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use hyper::header::{self, HeaderValue};
+use hyper::{Response, StatusCode};
+use plugin_api::{Error, Model, ModelList, ModelsRequest, TierModel, method};
+use serde_json::{Value, json};
+
+use super::problem::{Problem, json_response};
+use super::server::Serving;
+use super::stream::Body;
+use crate::profile;
+
+/// How long a page is given again without the plugin being asked; clients ask in bursts, and a list is large.
+const KEPT: Duration = Duration::from_secs(2);
+/// The most ids that are named where there is no such model.
+const MAX_NEAR: usize = 3;
+
+/// The page, and what is known of the list in it.
+pub struct Page {
+    made_at: Instant,
+    body: Bytes,
+    age: Duration,
+    warning: Option<String>,
+}
+
+impl Page {
+    /// How old the service's list is by now.
+    pub fn age(&self) -> Duration {
+        self.age + self.made_at.elapsed()
+    }
+}
+
+/// `GET /v1/models`
+pub async fn list(serving: &Serving, force: bool) -> Result<Response<Body>, Error> {
+    if let Some(page) = serving
+        .models_page
+        .load_full()
+        .filter(|page| !force && page.made_at.elapsed() < KEPT)
+    {
+        return Ok(response(&page));
+    }
+    let list = of(serving, force).await?;
+    let page = std::sync::Arc::new(Page {
+        made_at: Instant::now(),
+        body: Bytes::from(text_of(&serving.tiers, &list.models)),
+        age: Duration::from_millis(list.age_ms),
+        warning: list.is_stale.then(|| list.problem.unwrap_or_default()),
+    });
+    let response = response(&page);
+    if serving.has(method::MODELS) {
+        serving.models_page.store(Some(page));
+    }
+    Ok(response)
+}
+
+/// The plugin's list; an empty one if it has none.
+async fn of(serving: &Serving, force: bool) -> Result<ModelList, Error> {
+    if !serving.has(method::MODELS) {
+        return Ok(ModelList::default());
+    }
+    let plugin = serving.plugin.clone();
+    // A list of some hundred models takes milliseconds to read, in which the answers of others would wait.
+    let work = move || {
+        let request = ModelsRequest { force, raw: true };
+        tokio::runtime::Handle::current().block_on(plugin.models(request))
+    };
+    match tokio::task::spawn_blocking(work).await {
+        Ok(list) => list,
+        Err(_) => Err(Error::new(
+            plugin_api::ErrorKind::INTERNAL,
+            "the list of models could not be read",
+        )),
+    }
+}
+
+fn response(page: &Page) -> Response<Body> {
+    let mut response = Response::new(Body::Whole(page.body.clone()));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::AGE, HeaderValue::from(page.age().as_secs()));
+    if let Some(why) = &page.warning {
+        let why: String = why
+            .chars()
+            .filter(|letter| *letter != '"' && *letter != '\\' && !letter.is_control())
+            .collect();
+        // Source: RFC 7234, section 5.5.1; clients of old show it, others pass over it.
+        let warning = HeaderValue::from_str(&format!("110 agent-host \"the list is stale: {why}\""));
+        let warning = warning.unwrap_or(HeaderValue::from_static("110 agent-host \"the list is stale\""));
+        headers.insert(header::WARNING, warning);
+    }
+    response
+}
+
+/// `GET /v1/models/{id}`
+pub async fn one(serving: &Serving, id: &str) -> Result<Response<Body>, Error> {
+    if let Some(tier) = tier_named(&serving.tiers, id) {
+        return Ok(json_response(StatusCode::OK, &tier_entry(tier, id)));
+    }
+    let list = of(serving, false).await?;
+    if let Some(model) = list.models.iter().find(|model| model.id == id) {
+        let mut response = Response::new(Body::whole(entry(model)));
+        let json = HeaderValue::from_static("application/json");
+        response.headers_mut().insert(header::CONTENT_TYPE, json);
+        return Ok(response);
+    }
+    let problem = Problem::not_found("there is no such model");
+    let near = near(&list.models, &serving.tiers, id);
+    Ok(match near.as_slice() {
+        [] => problem.with_hint("GET /v1/models lists them"),
+        near => problem.with_hint(format!("did you mean {}?", near.join(" or "))),
+    }
+    .into_response())
+}
+
+/// Ids that are much like this one, each in backticks.
+fn near(models: &[Model], tiers: &[TierModel], id: &str) -> Vec<String> {
+    let known = || {
+        models
+            .iter()
+            .map(|model| model.id.as_str())
+            .chain(tiers.iter().map(|tier| tier.tier.as_str()))
+    };
+    let slug = id.rsplit('/').next().unwrap_or(id);
+    // Whoever leaves out the author means one of those that are called so.
+    let mut near: Vec<&str> = known()
+        .filter(|known| !slug.is_empty() && known.rsplit('/').next() == Some(slug))
+        .collect();
+    if let Some(closest) = profile::closest(id, known())
+        && !near.contains(&closest)
+    {
+        near.push(closest);
+    }
+    near.truncate(MAX_NEAR);
+    near.into_iter().map(|id| format!("`{id}`")).collect()
+}
+
+/// The tier that stands in the place of a model: `TEXT_SMALL`, `tier/small`, `tier/TEXT_SMALL`.
+pub fn tier_named<'a>(tiers: &'a [TierModel], model: &str) -> Option<&'a TierModel> {
+    let short = match model.split_at_checked("tier/".len()) {
+        Some((prefix, short)) if prefix.eq_ignore_ascii_case("tier/") => Some(short),
+        _ => None,
+    };
+    match short {
+        Some(short) => crate::tiers::find(tiers, short),
+        None => tiers.iter().find(|tier| tier.tier.eq_ignore_ascii_case(model)),
+    }
+}
+
+/// `tier/small`
+fn short_id(tier: &str) -> String {
+    let short = match tier {
+        "TEXT_REASONING_LARGE" => "reasoning",
+        tier => match tier.strip_prefix("TEXT_") {
+            Some(short @ ("NANO" | "SMALL" | "MEDIUM" | "LARGE" | "MEGA")) => short,
+            _ => tier,
+        },
+    };
+    format!("tier/{}", short.to_ascii_lowercase())
+}
+
+fn tier_entry(tier: &TierModel, id: &str) -> Value {
+    json!({
+        "id": id,
+        "object": "model",
+        "created": 0,
+        "owned_by": "agent-host",
+        "name": format!("{} → {}", tier.tier, tier.wire),
+        "tier": true,
+    })
+}
+
+fn text_of(tiers: &[TierModel], models: &[Model]) -> String {
+    let mut text = String::with_capacity(256 + models.len() * 2048);
+    text.push_str("{\"object\":\"list\",\"data\":[");
+    let own = tiers
+        .iter()
+        .flat_map(|tier| [tier_entry(tier, &tier.tier), tier_entry(tier, &short_id(&tier.tier))])
+        .map(|entry| entry.to_string());
+    for (index, entry) in own.chain(models.iter().map(entry)).enumerate() {
+        if index > 0 {
+            text.push(',');
+        }
+        text.push_str(&entry);
+    }
+    text.push_str("]}");
+    text
+}
+
+/// The service's own entry; one that is made up where the plugin does not give it.
+fn entry(model: &Model) -> String {
+    match &model.raw {
+        Some(raw) => raw.get().to_owned(),
+        None => json!({
+            "id": model.id,
+            "object": "model",
+            "created": model.created_s.unwrap_or(0),
+            "owned_by": model.id.split('/').next(),
+            "name": model.name,
+        })
+        .to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use plugin_api::Verbatim;
+
+    use super::*;
+
+    fn tier(name: &str, wire: &str) -> TierModel {
+        TierModel {
+            tier: name.to_owned(),
+            wire: wire.to_owned(),
+            ..TierModel::default()
+        }
+    }
+
+    fn model(id: &str, raw: Option<&str>) -> Model {
+        Model {
+            id: id.to_owned(),
+            raw: raw.and_then(|raw| Verbatim::parse(raw.to_owned())),
+            ..Model::default()
+        }
+    }
+
+    #[test]
+    fn tiers_come_first_and_the_services_entries_stay_as_they_are() {
+        let tiers = [tier("TEXT_SMALL", "acme/small"), tier("TEXT_EMBEDDING", "acme/vector")];
+        let models = [
+            model("acme/small", Some("{ \"id\" : \"acme/small\", \"price\":1.50 }")),
+            model("acme/other", None),
+        ];
+        let text = text_of(&tiers, &models);
+        assert!(text.ends_with(
+            ",{ \"id\" : \"acme/small\", \"price\":1.50 },{\"id\":\"acme/other\",\"object\":\"model\",\"created\":0,\"owned_by\":\"acme\",\"name\":\"\"}]}"
+        ));
+        let list: Value = serde_json::from_str(&text).expect("it is JSON");
+        let ids: Vec<_> = list["data"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|entry| entry["id"].as_str())
+            .collect();
+        let expected = [
+            "TEXT_SMALL",
+            "tier/small",
+            "TEXT_EMBEDDING",
+            "tier/text_embedding",
+            "acme/small",
+            "acme/other",
+        ];
+        assert_eq!(ids, expected.map(Some));
+        assert_eq!(list["data"][0]["name"], "TEXT_SMALL → acme/small");
+        for id in [
+            "TEXT_SMALL",
+            "text_small",
+            "tier/small",
+            "Tier/TEXT_SMALL",
+            "tier/Small",
+        ] {
+            assert_eq!(
+                tier_named(&tiers, id).map(|tier| tier.tier.as_str()),
+                Some("TEXT_SMALL"),
+                "{id}"
+            );
+        }
+        assert!(tier_named(&tiers, "small").is_none() && tier_named(&tiers, "tier/").is_none());
+    }
+
+    #[test]
+    fn near_ids_are_those_without_their_author_and_those_with_a_slip() {
+        let models = [
+            model("acme/large", None),
+            model("other/large", None),
+            model("acme/small", None),
+        ];
+        let tiers = [tier("TEXT_SMALL", "acme/small")];
+        assert_eq!(near(&models, &tiers, "large"), ["`acme/large`", "`other/large`"]);
+        assert_eq!(near(&models, &tiers, "acme/smal"), ["`acme/small`"]);
+        assert_eq!(near(&models, &tiers, "TEXT_SMAL"), ["`TEXT_SMALL`"]);
+        assert!(near(&models, &tiers, "zzzzzzzz").is_empty());
+    }
+}

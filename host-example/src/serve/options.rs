@@ -1,0 +1,218 @@
+//! What `agent-host serve` can be told, and what of it is refused before anything is opened.
+//!
+//! Pure. The rule behind the refusals: who can reach the endpoint spends the owner's money, so whatever widens the circle has to be
+//! said in so many words.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+
+use clap::{Args, ValueHint};
+
+use crate::exit::{Exit, Failure};
+
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Options {
+    /// The address to listen on
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1", value_parser = address)]
+    pub listen: IpAddr,
+    /// The port; 0 for any that is free
+    #[arg(long, value_name = "N", default_value_t = 8484)]
+    pub port: u16,
+    /// The token that clients must send; a command line can be read by others, the variable cannot [env: AGENT_HOST_TOKEN]
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["token_file", "no_auth"])]
+    pub token: Option<String>,
+    /// A file that holds the token
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "no_auth")]
+    pub token_file: Option<PathBuf>,
+    /// Ask for no token; only on a loopback address, and every program on this machine may then spend
+    #[arg(long)]
+    pub no_auth: bool,
+    /// A name under which clients reach this machine, such as that of a proxy in front; may be repeated
+    #[arg(long, value_name = "NAME", value_parser = host_name)]
+    pub allow_host: Vec<String>,
+    /// A web page's origin that may ask from a browser, such as `http://localhost:3000`; may be repeated
+    #[arg(long, value_name = "ORIGIN", value_parser = origin)]
+    pub cors_origin: Vec<String>,
+    /// The largest request, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=1024))]
+    pub max_body: u64,
+    /// The most connections at once; further ones wait
+    #[arg(long, value_name = "N", default_value_t = 2048, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub max_connections: u32,
+    /// How long answers may go on after the signal to end, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(0..=3600))]
+    pub drain: u64,
+    /// Threads that serve
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub threads: u32,
+    /// Write a line about each request to stderr, or to the log file; never what was asked or answered
+    #[arg(long)]
+    pub request_log: bool,
+    /// Do not follow changes of the profile file; SIGHUP still has it read again
+    #[arg(long)]
+    pub no_watch: bool,
+}
+
+/// For `agent-host serve --help`.
+pub const ABOUT: &str = "\
+Serve the active plugin to every program that speaks OpenAI's protocol
+
+The endpoint is for this machine alone unless `--listen` says otherwise, and for whoever has its token. The token is made on the first \
+start and printed once; it is not the service's key, which clients never see, but that key is accepted as a token too.
+
+A tier is a model: `TEXT_SMALL` or `tier/small`. Without a model, TEXT_LARGE answers. An edit of the profile holds from the next request \
+on. Ctrl-C lets answers end first; a second one does not.";
+
+const EXAMPLES: &str = "\
+Examples:
+  agent-host serve
+  export OPENAI_BASE_URL=http://127.0.0.1:8484/v1
+  export OPENAI_API_KEY=\"$(cat ~/.local/state/agent-host/token)\"
+  curl \"$OPENAI_BASE_URL/models\" -H \"Authorization: Bearer $OPENAI_API_KEY\"";
+
+impl Options {
+    /// - Errors: what would open the endpoint wider than its owner can have meant.
+    pub fn check(&self) -> Result<(), Failure> {
+        let address = self.listen;
+        if self.no_auth && !address.to_canonical().is_loopback() {
+            return Err(Failure::new(
+                Exit::Usage,
+                format!("`--no-auth` needs a loopback address, found `{address}`: whoever reaches it could spend your credit"),
+            )
+            .with_hint("leave out `--no-auth`, or listen on 127.0.0.1"));
+        }
+        if address.to_canonical().is_unspecified() && self.allow_host.is_empty() {
+            return Err(Failure::new(
+                Exit::Usage,
+                format!("`--listen {address}` takes requests for any name, and no name is allowed"),
+            )
+            .with_hint(
+                "say under which name clients ask: `--allow-host NAME`; or listen on one address of this machine",
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn address(text: &str) -> Result<IpAddr, String> {
+    if text.eq_ignore_ascii_case("localhost") {
+        return Ok(Ipv4Addr::LOCALHOST.into());
+    }
+    let inner = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+    inner
+        .unwrap_or(text)
+        .parse()
+        .map_err(|_| "expected an IP address, such as `127.0.0.1` or `::1`".to_owned())
+}
+
+/// A host's name or address as it stands in a `Host` header, without a port; in lower case.
+fn host_name(text: &str) -> Result<String, String> {
+    let inner = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+    if let Ok(IpAddr::V6(address)) = inner.unwrap_or(text).parse() {
+        return Ok(format!("[{address}]"));
+    }
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    if text.is_empty() || !text.bytes().all(is_allowed) {
+        return Err("expected a name without scheme and port, such as `models.example.org`".to_owned());
+    }
+    Ok(text.to_ascii_lowercase())
+}
+
+/// An origin exactly as browsers write it; in lower case.
+fn origin(text: &str) -> Result<String, String> {
+    let expected = || "expected scheme, host and port alone, such as `http://localhost:3000`".to_owned();
+    let (scheme, authority) = text.split_once("://").ok_or_else(expected)?;
+    let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'));
+    let is_authority = !authority.is_empty()
+        && authority
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b':' | b'[' | b']'));
+    if !is_scheme || !is_authority {
+        return Err(expected());
+    }
+    Ok(text.to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    /// What becomes of a command line: `Ok`, or why not.
+    fn checked(words: &[&str]) -> Result<(), String> {
+        let line = Line::try_parse_from(["serve"].iter().chain(words)).map_err(|error| error.kind().to_string())?;
+        line.options.check().map_err(|failure| failure.to_string())
+    }
+
+    #[test]
+    fn what_opens_the_endpoint_to_others_has_to_be_said() {
+        assert_eq!(checked(&[]), Ok(()));
+        assert_eq!(checked(&["--no-auth"]), Ok(()));
+        assert_eq!(checked(&["--no-auth", "--listen", "[::1]"]), Ok(()));
+        assert_eq!(checked(&["--listen", "localhost"]), Ok(()));
+        assert_eq!(checked(&["--listen", "192.168.1.7"]), Ok(()));
+        assert_eq!(
+            checked(&["--listen", "0.0.0.0", "--allow-host", "models.example.org"]),
+            Ok(())
+        );
+        assert_eq!(
+            checked(&["--listen", "192.168.1.7", "--no-auth"]),
+            Err(
+                "error: `--no-auth` needs a loopback address, found `192.168.1.7`: whoever reaches it could spend your credit\n\
+                 hint: leave out `--no-auth`, or listen on 127.0.0.1"
+                    .to_owned()
+            )
+        );
+        for address in ["0.0.0.0", "::", "::ffff:0.0.0.0"] {
+            assert_eq!(
+                checked(&["--listen", address]),
+                Err(format!(
+                    "error: `--listen {address}` takes requests for any name, and no name is allowed\n\
+                     hint: say under which name clients ask: `--allow-host NAME`; or listen on one address of this machine"
+                ))
+            );
+        }
+        assert!(checked(&["--no-auth", "--token", "x"]).is_err());
+        assert!(checked(&["--token-file", "x", "--token", "x"]).is_err());
+        assert!(checked(&["--listen", "example.org"]).is_err());
+    }
+
+    #[test]
+    fn names_and_origins_are_taken_as_headers_have_them() {
+        assert_eq!(host_name("Models.Example.org"), Ok("models.example.org".to_owned()));
+        assert_eq!(host_name("fd00::1"), Ok("[fd00::1]".to_owned()));
+        assert_eq!(host_name("[fd00::1]"), Ok("[fd00::1]".to_owned()));
+        for bad in ["", "*", "a:80", "http://a", "a/b", "a b", "a@b"] {
+            assert!(host_name(bad).is_err(), "{bad}");
+        }
+        assert_eq!(
+            origin("https://App.Example.org"),
+            Ok("https://app.example.org".to_owned())
+        );
+        assert_eq!(origin("app://obsidian.md"), Ok("app://obsidian.md".to_owned()));
+        for bad in [
+            "*",
+            "null",
+            "localhost:3000",
+            "http://",
+            "http://a/",
+            "http://a/b",
+            "http://*",
+            "http://a b",
+            "http://u@a",
+        ] {
+            assert!(origin(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! One request from its beginning to its end, for the counters and the request log.
+//!
+//! A record that is dropped before anybody said how the request ended belongs to a client that went away.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hyper::{Method, StatusCode};
+use plugin_api::{Attempt, Done, Error};
+
+use super::metrics::Metrics;
+use super::requests_log::RequestLog;
+
+/// Where records go.
+pub struct Telemetry {
+    pub metrics: Metrics,
+    pub log: Option<RequestLog>,
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Ok,
+    /// The caller's request could not be served.
+    Refused,
+    /// There was no answer.
+    Failed,
+    /// The answer broke off.
+    Interrupted,
+    /// The client went away.
+    Left,
+}
+
+impl Outcome {
+    /// The stable word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+            Self::Interrupted => "interrupted",
+            Self::Left => "client_left",
+        }
+    }
+}
+
+/// A request, and what is known of it.
+pub struct Record {
+    telemetry: Arc<Telemetry>,
+    pub route: &'static str,
+    pub method: Method,
+    /// Without its query; empty where nobody keeps a log.
+    pub path: String,
+    begun: Instant,
+    pub status: Option<StatusCode>,
+    outcome: Option<Outcome>,
+    pub first_token: Option<Duration>,
+    pub done: Option<Box<Done>>,
+    /// The attempts of a request that failed.
+    failed_attempts: Vec<Attempt>,
+}
+
+impl Record {
+    pub fn begin(telemetry: Arc<Telemetry>, route: &'static str, method: &Method, path: &str) -> Self {
+        telemetry.metrics.in_flight.inc();
+        let path = if telemetry.log.is_some() { path } else { "" };
+        Self {
+            route,
+            method: method.clone(),
+            path: path.to_owned(),
+            begun: Instant::now(),
+            status: None,
+            outcome: None,
+            first_token: None,
+            done: None,
+            failed_attempts: Vec::new(),
+            telemetry,
+        }
+    }
+
+    pub fn elapsed(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    /// The first piece of an answer was seen.
+    pub fn piece(&mut self) {
+        if self.first_token.is_none() {
+            self.first_token = Some(self.begun.elapsed());
+        }
+    }
+
+    /// The answer is complete.
+    pub fn complete(&mut self, done: Box<Done>) {
+        self.outcome = Some(Outcome::Ok);
+        self.done = Some(done);
+    }
+
+    /// The answer broke off.
+    pub fn broke_off(&mut self, error: &Error) {
+        self.outcome = Some(Outcome::Interrupted);
+        self.failed_attempts.clone_from(&error.details.attempts);
+    }
+
+    /// There is no answer but an error.
+    pub fn failed(&mut self, error: &Error) {
+        self.failed_attempts.clone_from(&error.details.attempts);
+    }
+
+    /// A whole answer with this status goes out.
+    pub fn answered(&mut self, status: StatusCode) {
+        self.status = Some(status);
+        self.outcome = Some(match status.as_u16() {
+            ..400 => Outcome::Ok,
+            400..500 => Outcome::Refused,
+            _ => Outcome::Failed,
+        });
+    }
+
+    pub fn outcome(&self) -> Outcome {
+        self.outcome.unwrap_or(Outcome::Left)
+    }
+
+    /// Every attempt that was made, where there was more than one.
+    pub fn attempts(&self) -> &[Attempt] {
+        match &self.done {
+            Some(done) => &done.attempts,
+            None => &self.failed_attempts,
+        }
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        let telemetry = Arc::clone(&self.telemetry);
+        telemetry.metrics.in_flight.dec();
+        telemetry.metrics.count(self);
+        if let Some(log) = &telemetry.log {
+            log.write(self);
+        }
+    }
+}

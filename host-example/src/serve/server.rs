@@ -1,0 +1,219 @@
+//! The sockets: threads that accept connections and serve them until they are told to end.
+//!
+//! Each thread has a runtime of its own and shares the listening socket. They are other threads than the one that reads profiles and
+//! runs key commands, so that no answer waits for those.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use plugin_api::{Plugin, TierModel};
+use serde::Serialize;
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::runtime::Builder;
+use tokio::sync::{Semaphore, mpsc, watch};
+
+use super::guard::Rules;
+use super::handle::handle;
+use super::models::Page;
+use super::record::Telemetry;
+use crate::protect::Secret;
+
+/// The longest time for a request's head, and for which an idle connection is kept.
+const HEAD_LIMIT: Duration = Duration::from_secs(10);
+/// The largest head of a request, in bytes.
+const MAX_HEAD_BYTES: usize = 64 << 10;
+/// How long to wait before the next connection where the system has no room for one.
+const NO_ROOM: Duration = Duration::from_millis(50);
+/// Connections that the system keeps until they are accepted.
+const BACKLOG: u32 = 1024;
+
+/// What every request needs.
+pub struct Shared {
+    pub serving: ArcSwap<Serving>,
+    pub rules: Rules,
+    pub telemetry: Arc<Telemetry>,
+    pub max_body_bytes: u64,
+    pub started: Instant,
+    is_draining: AtomicBool,
+}
+
+/// The plugin that answers, and what is known of it; a reload puts another one in its place.
+pub struct Serving {
+    pub plugin: Plugin,
+    pub tiers: Vec<TierModel>,
+    /// The plugin's own keys, which are tokens as well.
+    pub keys: Vec<Secret>,
+    /// What is in the plugin folder.
+    pub plugins: Vec<PluginRow>,
+    pub models_page: ArcSwapOption<Page>,
+}
+
+/// A plugin of the folder, for whoever asks how the endpoint is.
+#[derive(Clone, Serialize)]
+pub struct PluginRow {
+    pub id: String,
+    pub verdict: &'static str,
+    pub reason: String,
+    /// Whether it is the one that answers.
+    pub is_active: bool,
+}
+
+impl Serving {
+    /// Whether the plugin has this method.
+    pub fn has(&self, method: &str) -> bool {
+        self.plugin.manifest().methods.iter().any(|name| name == method)
+    }
+}
+
+impl Shared {
+    pub fn new(serving: Serving, rules: Rules, telemetry: Telemetry, max_body_bytes: u64) -> Self {
+        Self {
+            serving: ArcSwap::from_pointee(serving),
+            rules,
+            telemetry: Arc::new(telemetry),
+            max_body_bytes,
+            started: Instant::now(),
+            is_draining: AtomicBool::new(false),
+        }
+    }
+
+    pub fn is_draining(&self) -> bool {
+        self.is_draining.load(Ordering::Relaxed)
+    }
+}
+
+/// How far the end has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    Serving,
+    /// No new connections; answers go on to their end.
+    Draining,
+    Over,
+}
+
+/// The threads that serve.
+pub struct Server {
+    shared: Arc<Shared>,
+    phase: watch::Sender<Phase>,
+    /// Is closed when all threads have ended.
+    ended: mpsc::Receiver<()>,
+}
+
+/// Opens the socket. The port may be taken right after another program gave it up.
+pub fn listen(address: SocketAddr) -> io::Result<StdListener> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    // On Windows it would let two programs have the same port.
+    if cfg!(unix) {
+        socket.set_reuseaddr(true)?;
+    }
+    socket.bind(address)?;
+    socket.listen(BACKLOG)?.into_std()
+}
+
+impl Server {
+    /// - Errors: the system gives no thread or no event queue.
+    pub fn start(
+        listener: &StdListener,
+        shared: Arc<Shared>,
+        n_threads: u32,
+        max_connections: u32,
+    ) -> io::Result<Self> {
+        let (phase, _) = watch::channel(Phase::Serving);
+        let (alive, ended) = mpsc::channel(1);
+        let room = Arc::new(Semaphore::new(max_connections as usize));
+        for n in 0..n_threads {
+            let listener = listener.try_clone()?;
+            listener.set_nonblocking(true)?;
+            let runtime = Builder::new_current_thread().enable_all().build()?;
+            let (shared, room, alive) = (Arc::clone(&shared), Arc::clone(&room), alive.clone());
+            let phases = phase.subscribe();
+            thread::Builder::new().name(format!("serve-{n}")).spawn(move || {
+                runtime.block_on(serve(listener, shared, room, phases));
+                // What has not ended by now is cut off here.
+                runtime.shutdown_background();
+                drop(alive);
+            })?;
+        }
+        Ok(Self { shared, phase, ended })
+    }
+
+    /// Takes no further connections. Answers that have begun go on.
+    pub fn drain(&self) {
+        self.shared.is_draining.store(true, Ordering::Relaxed);
+        self.phase.send_replace(Phase::Draining);
+    }
+
+    /// Cuts off what is left.
+    pub fn end(&self) {
+        self.phase.send_replace(Phase::Over);
+    }
+
+    /// Waits until the last connection is gone.
+    pub async fn ended(&mut self) {
+        // Nothing is sent: the channel is closed when the threads have ended.
+        while self.ended.recv().await.is_some() {}
+    }
+}
+
+async fn serve(listener: StdListener, shared: Arc<Shared>, room: Arc<Semaphore>, mut phases: watch::Receiver<Phase>) {
+    let listener = match TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(cause) => return tracing::error!("a thread cannot serve: {cause}"),
+    };
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(HEAD_LIMIT)
+        .max_header_size(MAX_HEAD_BYTES);
+    let connections = GracefulShutdown::new();
+    loop {
+        // Beyond the limit, connections wait in the system's queue.
+        let next = async {
+            // The semaphore is never closed.
+            let place = Arc::clone(&room).acquire_owned().await;
+            (place, listener.accept().await)
+        };
+        let (place, accepted) = tokio::select! {
+            next = next => next,
+            _ = phases.wait_for(|phase| *phase > Phase::Serving) => break,
+        };
+        let socket = match accepted {
+            Ok((socket, _)) => socket,
+            Err(cause) => {
+                // A client that left while it was waiting is nobody's trouble; a lack of room passes.
+                if cause.kind() != io::ErrorKind::ConnectionAborted {
+                    tracing::warn!("a connection cannot be accepted: {cause}");
+                    tokio::time::sleep(NO_ROOM).await;
+                }
+                continue;
+            }
+        };
+        // Without it, small pieces of a stream would wait for the acknowledgement of those before them.
+        let _ = socket.set_nodelay(true);
+        let shared = Arc::clone(&shared);
+        let service = service_fn(move |request| handle(Arc::clone(&shared), request));
+        let connection = connections.watch(http.serve_connection(TokioIo::new(socket), service));
+        tokio::spawn(async move {
+            // How a connection ends concerns nobody: what is to be told of its requests, their records tell.
+            let _ = connection.await;
+            drop(place);
+        });
+    }
+    drop(listener);
+    tokio::select! {
+        () = connections.shutdown() => {}
+        _ = phases.wait_for(|phase| *phase == Phase::Over) => {}
+    }
+}

@@ -1,0 +1,7 @@
+//! The endpoint in this process, with plugins that do what a test tells them, and clients that speak HTTP letter by letter.
+
+mod answers;
+mod bench;
+mod ends;
+mod fake;
+mod streams;

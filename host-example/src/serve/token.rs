@@ -1,0 +1,365 @@
+//! The token that clients of the endpoint must send: given, read from a file, or made on the first start.
+//!
+//! The file that holds a made one is its owner's alone. It appears whole or not at all, and a link or a file that others can read is never
+//! taken for it.
+
+use std::fs;
+use std::io::{ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+
+use etcetera::BaseStrategy;
+use etcetera::base_strategy::Xdg;
+
+use super::options::Options;
+use crate::exit::{Exit, Failure};
+use crate::protect::Secret;
+use crate::terminal;
+
+/// Holds the token where no option does.
+const VARIABLE: &str = "AGENT_HOST_TOKEN";
+/// What a made token begins with.
+const PREFIX: &str = "ah-";
+/// What a made token is made of.
+const RANDOM_BYTES: usize = 32;
+/// The largest file that can be a token, in bytes.
+const MAX_FILE_BYTES: u64 = 4 << 10;
+/// Below this length a token can be guessed.
+const MIN_SAFE_BYTES: usize = 16;
+
+/// Where the token comes from.
+pub enum Token {
+    /// None is asked for.
+    Open,
+    /// Somebody chose it.
+    Given(Secret),
+    /// It lies in the state folder.
+    Kept {
+        secret: Secret,
+        file: PathBuf,
+        is_new: bool,
+    },
+}
+
+impl Token {
+    /// - Errors: the token or its file cannot be used.
+    pub fn find(options: &Options) -> Result<Self, Failure> {
+        if options.no_auth {
+            return Ok(Self::Open);
+        }
+        if let Some(text) = &options.token {
+            return given(text, "`--token`");
+        }
+        if let Some(path) = &options.token_file {
+            return from_named_file(path);
+        }
+        // A blank variable is an absent one.
+        if let Some(text) = std::env::var(VARIABLE).ok().filter(|text| !text.trim().is_empty()) {
+            return given(&text, &format!("`{VARIABLE}`"));
+        }
+        let file = state_file()?;
+        let (secret, is_new) = kept(&file)?;
+        Ok(Self::Kept { secret, file, is_new })
+    }
+
+    /// The token that has to be sent.
+    pub fn secret(&self) -> Option<&Secret> {
+        match self {
+            Self::Open => None,
+            Self::Given(secret) | Self::Kept { secret, .. } => Some(secret),
+        }
+    }
+
+    /// Tells people where the token is; a new one is shown this once.
+    pub fn tell(&self) {
+        match self {
+            Self::Open => terminal::say("no token is asked for: every program on this machine may ask, and spend"),
+            Self::Given(_) => {}
+            Self::Kept { secret, file, is_new } => {
+                let file = terminal::clean_line(&file.display().to_string());
+                if *is_new {
+                    terminal::say(&format!(
+                        "token: {} (kept in `{file}`, not shown again)",
+                        secret.reveal()
+                    ));
+                } else {
+                    terminal::say(&format!("the token is in `{file}`"));
+                }
+            }
+        }
+    }
+}
+
+fn given(text: &str, from: &str) -> Result<Token, Failure> {
+    let token = text.trim();
+    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Failure::new(
+            Exit::Usage,
+            format!("the token of {from} cannot be sent in a header: expected visible ASCII letters without blanks"),
+        )
+        .with_hint("make one: openssl rand -hex 32"));
+    }
+    if token.len() < MIN_SAFE_BYTES {
+        tracing::warn!("the token of {from} has fewer than {MIN_SAFE_BYTES} letters and can be guessed");
+    }
+    Ok(Token::Given(Secret::new(token.to_owned())))
+}
+
+/// A file that somebody names may be a link, as those of container secrets are.
+fn from_named_file(path: &Path) -> Result<Token, Failure> {
+    let shown = path.display();
+    let failed = |cause: String| {
+        Failure::new(Exit::Usage, format!("the token file `{shown}` {cause}"))
+            .with_hint("write the token alone into the file, and let nobody else read it: chmod 600")
+    };
+    let metadata = fs::metadata(path).map_err(|cause| match cause.kind() {
+        ErrorKind::NotFound => failed("does not exist".to_owned()),
+        _ => failed(format!("cannot be read: {cause}")),
+    })?;
+    if !metadata.is_file() || metadata.len() > MAX_FILE_BYTES {
+        return Err(failed("is not a small regular file".to_owned()));
+    }
+    let text = Secret::new(fs::read_to_string(path).map_err(|cause| failed(format!("cannot be read: {cause}")))?);
+    if text.is_blank() {
+        return Err(failed("is empty".to_owned()));
+    }
+    if let Some(mode) = mode_for_others(&metadata) {
+        tracing::warn!("the token file `{shown}` can be read by others (mode {mode:03o}): chmod 600 {shown}");
+    }
+    given(text.reveal(), &format!("the file `{shown}`"))
+}
+
+fn state_file() -> Result<PathBuf, Failure> {
+    let xdg = Xdg::new().map_err(|_| {
+        Failure::new(Exit::Usage, "the home folder is not known: `HOME` is not set").with_hint("set `HOME`")
+    })?;
+    Ok(xdg
+        .state_dir()
+        .unwrap_or_else(|| xdg.data_dir())
+        .join("agent-host/token"))
+}
+
+/// The token in the file; a new one where there is no file.
+fn kept(file: &Path) -> Result<(Secret, bool), Failure> {
+    loop {
+        match fs::symlink_metadata(file) {
+            Ok(found) => return Ok((read_kept(file, &found)?, false)),
+            Err(cause) if cause.kind() == ErrorKind::NotFound => {}
+            Err(cause) => return Err(unusable(file, &format!("cannot be read: {cause}"), CHOOSE)),
+        }
+        let token = made()?;
+        if put(file, &token)? {
+            return Ok((token, true));
+        }
+        // Another start was faster, and its token holds.
+    }
+}
+
+/// What to do where the file cannot be mended.
+const CHOOSE: &str = "name a token instead: `--token-file FILE`, or the variable `AGENT_HOST_TOKEN`";
+
+fn unusable(file: &Path, why: &str, hint: &str) -> Failure {
+    Failure::new(Exit::Usage, format!("the token file `{}` {why}", file.display())).with_hint(hint)
+}
+
+fn read_kept(file: &Path, found: &fs::Metadata) -> Result<Secret, Failure> {
+    let shown = file.display();
+    let anew = format!("remove it, and the next start makes a new token: rm {shown}");
+    if found.is_symlink() {
+        return Err(unusable(file, "is a link, which is not followed", &anew));
+    }
+    if !found.is_file() || found.len() > MAX_FILE_BYTES {
+        return Err(unusable(file, "is not a small regular file", &anew));
+    }
+    if let Some(mode) = mode_for_others(found) {
+        let why = format!("can be read by others (mode {mode:03o}), so its token is no secret");
+        return Err(unusable(file, &why, &anew));
+    }
+    let unreadable = |cause: std::io::Error| unusable(file, &format!("cannot be read: {cause}"), CHOOSE);
+    let mut opened = fs::File::open(file).map_err(unreadable)?;
+    // Between the look and the opening somebody may have put a link there.
+    if !is_same(found, &opened.metadata().map_err(unreadable)?) {
+        return Err(unusable(file, "was replaced while it was being read", "start again"));
+    }
+    let mut text = String::new();
+    opened.read_to_string(&mut text).map_err(unreadable)?;
+    let token = Secret::new(text).trimmed();
+    if token.is_blank() || !token.reveal().bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(unusable(file, "holds no token", &anew));
+    }
+    Ok(token)
+}
+
+/// Writes a new token. Whether it was written: a file that is there already stays.
+fn put(file: &Path, token: &Secret) -> Result<bool, Failure> {
+    let failed = |cause: std::io::Error| unusable(file, &format!("cannot be written: {cause}"), CHOOSE);
+    let folder = file.parent().unwrap_or(Path::new("."));
+    make_folder(folder).map_err(failed)?;
+    // For its owner alone from the beginning, and linked to its name only when it is whole.
+    let mut fresh = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    fresh.write_all(token.reveal().as_bytes()).map_err(failed)?;
+    fresh.write_all(b"\n").map_err(failed)?;
+    fresh.as_file().sync_all().map_err(failed)?;
+    match fresh.persist_noclobber(file) {
+        Ok(_) => Ok(true),
+        Err(error) if error.error.kind() == ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(failed(error.error)),
+    }
+}
+
+fn make_folder(folder: &Path) -> std::io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt;
+        builder.mode(0o700);
+    }
+    builder.create(folder)
+}
+
+fn made() -> Result<Secret, Failure> {
+    let mut bytes = [0; RANDOM_BYTES];
+    getrandom::fill(&mut bytes).map_err(|cause| {
+        Failure::new(
+            Exit::Internal,
+            format!("the system gives no random bytes for a token: {cause}"),
+        )
+    })?;
+    Ok(Secret::new(format!("{PREFIX}{}", base64url(&bytes))))
+}
+
+/// Base64 in the alphabet for addresses, without padding.
+fn base64url(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
+        let byte = |index: usize| u32::from(group.get(index).copied().unwrap_or(0));
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for letter in 0..=group.len() {
+            let index = bits >> (18 - 6 * letter) & 63;
+            text.push(char::from(LETTERS[index as usize]));
+        }
+    }
+    text
+}
+
+#[cfg(unix)]
+fn mode_for_others(metadata: &fs::Metadata) -> Option<u32> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = metadata.permissions().mode() & 0o777;
+    (mode & 0o077 != 0).then_some(mode)
+}
+
+#[cfg(not(unix))]
+fn mode_for_others(_metadata: &fs::Metadata) -> Option<u32> {
+    None
+}
+
+#[cfg(unix)]
+fn is_same(one: &fs::Metadata, other: &fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+#[cfg(not(unix))]
+fn is_same(_one: &fs::Metadata, other: &fs::Metadata) -> bool {
+    other.is_file()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(file: &Path) -> String {
+        match kept(file) {
+            Ok(_) => "it was taken".to_owned(),
+            Err(failure) => failure.message,
+        }
+    }
+
+    #[test]
+    fn base64url_has_the_letters_of_its_standard() {
+        // Source: RFC 4648, section 10, without padding; the last one has both letters that differ from plain Base64.
+        for (bytes, text) in [
+            (&b""[..], ""),
+            (b"f", "Zg"),
+            (b"fo", "Zm8"),
+            (b"foo", "Zm9v"),
+            (b"foobar", "Zm9vYmFy"),
+            (&[0xfb, 0xff], "-_8"),
+        ] {
+            assert_eq!(base64url(bytes), text);
+        }
+    }
+
+    #[test]
+    fn the_first_start_makes_a_token_and_later_ones_find_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("agent-host/token");
+        let (first, is_new) = kept(&file).ok().expect("a token");
+        assert!(is_new);
+        let random = first.reveal().strip_prefix("ah-").expect("the prefix");
+        assert_eq!(random.len(), 43);
+        let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        assert!(random.bytes().all(is_letter));
+        let (second, is_new) = kept(&file).ok().expect("a token");
+        assert!(second == first && !is_new);
+        assert!(!put(&file, &Secret::new("another".to_owned())).ok().expect("no failure"));
+        assert!(kept(&file).ok().expect("a token").0 == first);
+        let left: Vec<_> = fs::read_dir(file.parent().expect("a folder"))
+            .expect("a folder")
+            .collect();
+        assert_eq!(left.len(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn neither_a_link_nor_what_others_can_read_is_taken_for_the_token() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("token");
+        kept(&file).ok().expect("a token");
+        assert_eq!(
+            fs::metadata(&file).expect("the file").permissions().mode() & 0o777,
+            0o600
+        );
+        let shown = file.display();
+
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).expect("it is mine");
+        assert_eq!(
+            refused(&file),
+            format!("the token file `{shown}` can be read by others (mode 640), so its token is no secret")
+        );
+        let elsewhere = folder.path().join("elsewhere");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("it is mine");
+        fs::rename(&file, &elsewhere).expect("it is mine");
+        symlink(&elsewhere, &file).expect("a link");
+        let is_a_link = format!("the token file `{shown}` is a link, which is not followed");
+        assert_eq!(refused(&file), is_a_link);
+        fs::remove_file(&elsewhere).expect("it is mine");
+        assert_eq!(refused(&file), is_a_link);
+        assert!(!elsewhere.exists());
+        fs::remove_file(&file).expect("it is mine");
+        fs::create_dir(&file).expect("a folder");
+        assert_eq!(
+            refused(&file),
+            format!("the token file `{shown}` is not a small regular file")
+        );
+        fs::remove_dir(&file).expect("it is mine");
+        fs::write(&file, " \n").expect("it is mine");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("it is mine");
+        assert_eq!(refused(&file), format!("the token file `{shown}` holds no token"));
+    }
+
+    #[test]
+    fn a_token_that_no_header_can_hold_is_refused() {
+        for bad in ["", "  ", "a b", "a\u{e9}", "a\nb"] {
+            assert!(given(bad, "`--token`").is_err(), "{bad:?}");
+        }
+        assert!(given(" 0123456789abcdef\n", "`--token`").is_ok_and(|token| {
+            token
+                .secret()
+                .is_some_and(|secret| secret.reveal() == "0123456789abcdef")
+        }));
+    }
+}

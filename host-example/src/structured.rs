@@ -1,0 +1,245 @@
+//! Structured answers: the schema that an answer must fit, as the service is told of it and as the answer is held against it.
+//!
+//! The service promises nothing, and many models ignore a schema, so the answer is looked at here whatever was asked for. An answer
+//! that does not fit is printed all the same: the caller may still make something of it.
+
+use std::fs;
+use std::path::Path;
+
+use jsonschema::Validator;
+use serde_json::{Value, json};
+
+use crate::exit::{Exit, Failure};
+use crate::terminal::clean_line;
+
+/// The largest schema, in bytes.
+const MAX_SCHEMA_BYTES: u64 = 1 << 20;
+/// The longest name of a schema that services take, in characters.
+// Source: OpenAI's API reference, `response_format.json_schema.name`: letters, digits, `_` and `-`, at most 64.
+const MAX_NAME_CHARS: usize = 64;
+/// The longest sentence about one mismatch, in characters: it quotes what was found.
+const MAX_SENTENCE_CHARS: usize = 200;
+
+/// A schema that answers must fit.
+pub struct Schema {
+    name: String,
+    schema: Value,
+    validator: Validator,
+}
+
+impl Schema {
+    /// Reads the schema from a file.
+    ///
+    /// - Errors: the file cannot be read or is no JSON Schema.
+    pub fn read(file: &Path) -> Result<Self, Failure> {
+        let shown = file.display();
+        let wrong = |message: String| Failure::new(Exit::Usage, message);
+        let size = fs::metadata(file).map_err(|cause| wrong(format!("schema `{shown}` cannot be read: {cause}")))?;
+        if size.len() > MAX_SCHEMA_BYTES {
+            let limit = MAX_SCHEMA_BYTES >> 20;
+            return Err(wrong(format!(
+                "schema `{shown}`: expected at most {limit} MiB, found more"
+            )));
+        }
+        let text =
+            fs::read_to_string(file).map_err(|cause| wrong(format!("schema `{shown}` cannot be read: {cause}")))?;
+        let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        Self::parse(&text, &stem.unwrap_or_default()).map_err(|reason| wrong(format!("schema `{shown}`: {reason}")))
+    }
+
+    /// - In: `stem`, the name for a schema without a title.
+    pub fn parse(text: &str, stem: &str) -> Result<Self, String> {
+        let schema: Value = serde_json::from_str(text).map_err(|cause| format!("expected JSON: {cause}"))?;
+        if !schema.is_object() {
+            return Err("expected a JSON object, such as {\"type\": \"object\", …}".to_owned());
+        }
+        let validator = jsonschema::validator_for(&schema).map_err(|error| {
+            let place = place(error.instance_path().as_str());
+            format!("it is no JSON Schema: {place}: {}", shortened(&error.to_string()))
+        })?;
+        let title = schema["title"].as_str().unwrap_or_default();
+        let name = [title, stem].into_iter().map(name_of).find(|name| !name.is_empty());
+        Ok(Self {
+            name: name.unwrap_or_else(|| "answer".to_owned()),
+            schema,
+            validator,
+        })
+    }
+
+    /// The request's field.
+    pub fn response_format(&self) -> Value {
+        json!({
+            "type": "json_schema",
+            "json_schema": {"name": self.name, "strict": true, "schema": self.schema},
+        })
+    }
+
+    /// Everything in which an answer does not fit, with its place; empty if it fits.
+    pub fn mismatches(&self, answer: &str) -> Vec<Mismatch> {
+        let value: Value = match serde_json::from_str(answer) {
+            Ok(value) => value,
+            Err(cause) => {
+                let found = if answer.trim().is_empty() {
+                    "nothing"
+                } else {
+                    "other text"
+                };
+                return vec![Mismatch {
+                    pointer: String::new(),
+                    message: format!("expected JSON and nothing else, found {found}: {cause}"),
+                }];
+            }
+        };
+        self.validator
+            .iter_errors(&value)
+            .map(|error| Mismatch {
+                pointer: error.instance_path().as_str().to_owned(),
+                message: shortened(&error.to_string()),
+            })
+            .collect()
+    }
+
+    /// What is said of an answer that does not fit.
+    pub fn failure(&self, mismatches: &[Mismatch]) -> Failure {
+        let mut text = format!("the answer does not fit the schema `{}`", self.name);
+        for mismatch in mismatches {
+            let Mismatch { pointer, message } = mismatch;
+            text.push_str(&format!("\n  {}: {}", place(&clean_line(pointer)), clean_line(message)));
+        }
+        Failure::new(Exit::Mismatch, text)
+            .with_hint("not every model keeps to a schema; `agent-host models --structured` lists those that can")
+    }
+}
+
+/// Something in which an answer does not fit its schema.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Mismatch {
+    /// Where, as a JSON pointer into the answer; empty for the whole.
+    pub pointer: String,
+    pub message: String,
+}
+
+fn place(pointer: &str) -> String {
+    match pointer {
+        "" => "at the root".to_owned(),
+        pointer => format!("at {pointer}"),
+    }
+}
+
+/// `A person's name` as `A_person_s_name`.
+fn name_of(title: &str) -> String {
+    let name: String = title
+        .chars()
+        .map(|letter| match letter {
+            letter if letter.is_ascii_alphanumeric() || letter == '-' => letter,
+            _ => '_',
+        })
+        .take(MAX_NAME_CHARS)
+        .collect();
+    name.trim_matches('_').to_owned()
+}
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(MAX_SENTENCE_CHARS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PERSON: &str = r#"{
+        "title": "A person's name & age",
+        "type": "object",
+        "properties": {"name": {"type": "string"}, "age": {"type": "integer", "minimum": 0}, "tags": {"items": {"type": "string"}}},
+        "required": ["name", "age"],
+        "additionalProperties": false
+    }"#;
+
+    fn schema(text: &str) -> Schema {
+        Schema::parse(text, "the file").unwrap_or_else(|reason| panic!("{reason}"))
+    }
+
+    fn found(answer: &str) -> Vec<(String, String)> {
+        let mut found: Vec<_> = schema(PERSON)
+            .mismatches(answer)
+            .into_iter()
+            .map(|mismatch| (mismatch.pointer, mismatch.message))
+            .collect();
+        found.sort();
+        found
+    }
+
+    #[test]
+    fn the_request_has_the_schema_and_a_name_that_services_take() {
+        let format = schema(PERSON).response_format();
+        assert_eq!(format["type"], "json_schema");
+        assert_eq!(format["json_schema"]["name"], "A_person_s_name___age");
+        assert_eq!(format["json_schema"]["strict"], true);
+        assert_eq!(format["json_schema"]["schema"]["required"][1], "age");
+        assert_eq!(schema(r#"{"title": "Ω"}"#).name, "the_file");
+        assert_eq!(
+            Schema::parse("{}", "").map(|schema| schema.name),
+            Ok("answer".to_owned())
+        );
+        assert_eq!(name_of(&"a".repeat(100)).len(), 64);
+    }
+
+    #[test]
+    fn every_mismatch_is_listed_with_its_place() {
+        assert_eq!(found(r#"{"name": "Ada", "age": 36, "tags": ["x"]}"#), []);
+        let pair = |pointer: &str, message: &str| (pointer.to_owned(), message.to_owned());
+        assert_eq!(
+            found(r#"{"name": 1, "age": -1, "tags": [true]}"#),
+            [
+                pair("/age", "-1 is less than the minimum of 0"),
+                pair("/name", r#"1 is not of type "string""#),
+                pair("/tags/0", r#"true is not of type "string""#),
+            ]
+        );
+        let outer = found(r#"{"name": "Ada", "size": 3}"#);
+        assert_eq!(outer.len(), 2, "{outer:?}");
+        assert!(outer.iter().all(|(pointer, _)| pointer.is_empty()), "{outer:?}");
+        assert_eq!(found("  ").len(), 1);
+        assert!(
+            found("```json\n{}\n```")[0]
+                .1
+                .starts_with("expected JSON and nothing else, found other text: ")
+        );
+    }
+
+    #[test]
+    fn the_failure_names_every_place_and_prints_nothing_that_a_terminal_obeys() {
+        let schema = schema(r#"{"title": "t", "items": {"type": "string"}}"#);
+        let failure = schema.failure(&schema.mismatches("[\"\\u001b[2J\", {\"a\": \"\\u009b\"}, 3]"));
+        assert_eq!(failure.exit, Exit::Mismatch);
+        let text = failure.to_string();
+        assert!(
+            text.starts_with("error: the answer does not fit the schema `t`\n  at /1: {\"a\":\"")
+                && text.contains("\n  at /2: 3 is not of type \"string\"\nhint: "),
+            "{text:?}"
+        );
+        assert!(
+            !text.contains(|letter: char| letter.is_control() && letter != '\n'),
+            "{text:?}"
+        );
+    }
+
+    #[test]
+    fn what_is_no_schema_is_refused() {
+        let reason = |text: &str| Schema::parse(text, "x").err().unwrap_or_default();
+        assert!(reason("{").starts_with("expected JSON: "), "{}", reason("{"));
+        assert!(
+            reason("true").starts_with("expected a JSON object"),
+            "{}",
+            reason("true")
+        );
+        let wrong = reason(r#"{"properties": {"a": {"type": "strin"}}}"#);
+        assert!(
+            wrong.starts_with("it is no JSON Schema: at /properties/a/type: "),
+            "{wrong}"
+        );
+    }
+}

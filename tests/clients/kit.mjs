@@ -1,0 +1,133 @@
+// What every Node program here is made of: named checks, the address to test, and what the sandbox saw.
+// The counterpart of kit.py, with the same lines as output and the same variables as input.
+
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { open, readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const { env } = process;
+export const BASE_URL = env.CLIENTS_BASE_URL;
+export const TOKEN = env.CLIENTS_TOKEN;
+// `endpoint`, or `sandbox` where the programs talk to the sandbox itself, which knows no tiers.
+const TARGET = env.CLIENTS_TARGET ?? 'endpoint';
+export const SERVICE_KEY = env.CLIENTS_SERVICE_KEY;
+export const TIMEOUT_MS = 20_000;
+const SEEN_WITHIN_MS = 5_000;
+const CHECK_WITHIN_MS = 60_000;
+
+const checks = [];
+
+class Skipped extends Error {}
+
+export function check(name, action) {
+  checks.push([name, action]);
+}
+
+/** A check of what only the endpoint has. */
+export function endpointCheck(name, action) {
+  check(name, () => (TARGET === 'endpoint' ? action() : skip('the sandbox itself does not have this')));
+}
+
+export function skip(reason) {
+  throw new Skipped(reason);
+}
+
+export function equal(found, expected, what = 'value') {
+  try {
+    assert.deepEqual(found, expected);
+  } catch {
+    throw new Error(`${what}: expected ${short(expected)}, found ${short(found)}`);
+  }
+}
+
+export function holds(condition, why) {
+  if (!condition) throw new Error(why);
+}
+
+/** The error of exactly this class that `action` ends with. */
+export async function raises(kind, action) {
+  let result;
+  try {
+    result = await action();
+  } catch (error) {
+    if (error.constructor === kind) return error;
+    throw new Error(`expected ${kind.name}, found ${error.constructor.name}: ${error.message}`, { cause: error });
+  }
+  throw new Error(`expected ${kind.name}, found an answer: ${short(result)}`);
+}
+
+export function short(value) {
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length <= 400 ? text : `${text.slice(0, 400)}…`;
+}
+
+/** A text that no other request holds. */
+export const nonce = () => `nonce-${randomUUID()}`;
+
+/** The sandbox's record of the request whose body holds `mark`, once that request is over. */
+export async function seen(mark) {
+  const path = env.CLIENTS_SANDBOX_RECORD;
+  if (!path) skip("CLIENTS_SANDBOX_RECORD does not name the sandbox's record");
+  const deadline = performance.now() + SEEN_WITHIN_MS;
+  const file = await open(path);
+  try {
+    let rest = '';
+    const decoder = new TextDecoder();
+    const buffer = Buffer.alloc(1 << 20);
+    for (;;) {
+      const { bytesRead } = await file.read(buffer);
+      const lines = (rest + decoder.decode(buffer.subarray(0, bytesRead), { stream: true })).split('\n');
+      rest = lines.pop();
+      const line = lines.find((line) => line.includes(mark));
+      if (line) return JSON.parse(line);
+      if (bytesRead > 0) continue;
+      holds(performance.now() < deadline, `within ${SEEN_WITHIN_MS} ms the sandbox saw no end of the request`);
+      await sleep(10);
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+/** Fails unless the request that holds `mark` was left by its client, as the sandbox saw it. */
+export async function left(mark) {
+  const { outcome } = await seen(mark);
+  holds(outcome?.client_left !== undefined, `the outcome was ${short(outcome)}`);
+}
+
+export async function run(...packages) {
+  const versions = [];
+  for (const name of packages) {
+    const { version } = JSON.parse(await readFile(new URL(`./node_modules/${name}/package.json`, import.meta.url)));
+    versions.push(`${name} ${version}`);
+  }
+  console.log(`# ${[...versions, `Node ${process.versions.node}`].join(', ')}`);
+  const chosen = process.argv.slice(2);
+  let nFailed = 0;
+  for (const [name, action] of checks) {
+    if (chosen.length > 0 && !chosen.some((part) => name.includes(part))) continue;
+    const began = performance.now();
+    const limit = new AbortController();
+    const tooLate = sleep(CHECK_WITHIN_MS, undefined, { signal: limit.signal }).then(() => {
+      throw new Error(`no end within ${CHECK_WITHIN_MS} ms`);
+    });
+    tooLate.catch(() => {});
+    try {
+      await Promise.race([action(), tooLate]);
+      console.log(`ok ${name} (${Math.round(performance.now() - began)} ms)`);
+    } catch (error) {
+      if (error instanceof Skipped) {
+        console.log(`skipped ${name}: ${error.message}`);
+        continue;
+      }
+      nFailed += 1;
+      console.log(`FAILED ${name}: ${`${error?.name}: ${error?.message}`.replace(/\s+/g, ' ')}`);
+      if (env.CLIENTS_TRACE) console.error(error);
+    } finally {
+      limit.abort();
+    }
+  }
+  // Connections that are kept alive would hold the process.
+  process.exit(nFailed > 0 ? 1 : 0);
+}

@@ -1,0 +1,132 @@
+"""What every Python program here is made of: named checks, the address to test, and what the sandbox saw.
+
+A check is a function whose name is a sentence. It passes if it returns, fails if it raises, and is skipped if it
+calls `skip`. The next one runs in every case. One line is printed for each: `ok`, `FAILED … : why`, `skipped … : why`.
+Arguments of a program choose the checks whose sentence holds one of them.
+"""
+
+import json
+import os
+import platform
+import sys
+import time
+import traceback
+import uuid
+from importlib import metadata
+
+# Clients read proxies from the environment, and the address below is on this machine.
+for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+    os.environ.pop(name, None)
+
+BASE_URL = os.environ["CLIENTS_BASE_URL"]
+TOKEN = os.environ["CLIENTS_TOKEN"]
+# `endpoint`, or `sandbox` where the programs talk to the sandbox itself, which knows no tiers.
+TARGET = os.environ.get("CLIENTS_TARGET", "endpoint")
+# The file that the sandbox appends a line to when a request is over; and the key it accepts.
+RECORD = os.environ.get("CLIENTS_SANDBOX_RECORD")
+SERVICE_KEY = os.environ.get("CLIENTS_SERVICE_KEY")
+
+# Longest wait for an answer, and for the sandbox to see something.
+TIMEOUT_S = 20.0
+SEEN_WITHIN_S = 5.0
+
+_checks = []
+
+
+class Skipped(Exception):
+    pass
+
+
+def check(function):
+    _checks.append((function.__name__.replace("_", " "), function))
+    return function
+
+
+def endpoint_check(function):
+    """A check of what only the endpoint has."""
+
+    def checked():
+        if TARGET != "endpoint":
+            skip("the sandbox itself does not have this")
+        function()
+
+    checked.__name__ = function.__name__
+    return check(checked)
+
+
+def skip(reason):
+    raise Skipped(reason)
+
+
+def equal(found, expected, what="value"):
+    if found != expected:
+        raise AssertionError(f"{what}: expected {short(expected)}, found {short(found)}")
+
+
+def holds(condition, why):
+    if not condition:
+        raise AssertionError(why)
+
+
+def raises(kind, action):
+    """The error of exactly this class that `action` raises."""
+    try:
+        result = action()
+    except Exception as error:
+        if type(error) is kind:
+            return error
+        raise AssertionError(f"expected {kind.__name__}, found {type(error).__name__}: {error}") from error
+    raise AssertionError(f"expected {kind.__name__}, found an answer: {short(result)}")
+
+
+def short(value):
+    text = repr(value)
+    return text if len(text) <= 400 else text[:400] + "…"
+
+
+def nonce():
+    """A text that no other request holds."""
+    return f"nonce-{uuid.uuid4().hex}"
+
+
+def seen(mark):
+    """The sandbox's record of the request whose body holds `mark`, once that request is over."""
+    if RECORD is None:
+        skip("CLIENTS_SANDBOX_RECORD does not name the sandbox's record")
+    deadline_s = time.monotonic() + SEEN_WITHIN_S
+    with open(RECORD, encoding="utf-8") as record:
+        partial = ""
+        while True:
+            partial += record.readline()
+            if partial.endswith("\n"):
+                if mark in partial:
+                    return json.loads(partial)
+                partial = ""
+            elif time.monotonic() > deadline_s:
+                raise AssertionError(f"within {SEEN_WITHIN_S} s the sandbox saw no end of the request")
+            else:
+                time.sleep(0.01)
+
+
+def run(*packages):
+    versions = [f"{package} {metadata.version(package)}" for package in packages]
+    print("# " + ", ".join([*versions, f"Python {platform.python_version()}"]), flush=True)
+    chosen = sys.argv[1:]
+    n_failed = 0
+    for name, function in _checks:
+        if chosen and not any(part in name for part in chosen):
+            continue
+        began_s = time.monotonic()
+        try:
+            function()
+        except Skipped as skipped:
+            print(f"skipped {name}: {skipped}", flush=True)
+        except Exception as error:
+            n_failed += 1
+            why = " ".join(f"{type(error).__name__}: {error}".split())
+            print(f"FAILED {name}: {why}", flush=True)
+            if os.environ.get("CLIENTS_TRACE"):
+                traceback.print_exc()
+        else:
+            print(f"ok {name} ({(time.monotonic() - began_s) * 1000:.0f} ms)", flush=True)
+    sys.exit(1 if n_failed else 0)

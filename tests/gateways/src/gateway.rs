@@ -1,0 +1,290 @@
+//! The gateways: how each is set up, started and asked.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use hyper::StatusCode;
+use serde_json::json;
+use tokio::time::sleep;
+
+use crate::client::{Connection, Failure, Target, status_of, text_of};
+use crate::load::{ANSWER, ANSWER_TEXT, ECHO, STREAM, request, scripts};
+use crate::process::{Process, cpu_time};
+
+/// The key that the sandbox accepts; long enough for those that count its letters.
+const KEY: &str = "sk-or-v1-sandbox-benchmark";
+/// The token that the gateways with one of their own accept.
+const TOKEN: &str = "sk-token-of-the-benchmark";
+
+const START_LIMIT: Duration = Duration::from_secs(90);
+const POLL: Duration = Duration::from_millis(50);
+
+/// Every name that `--only` takes, with what it is.
+pub const NAMES: [(&str, &str); 7] = [
+    ("direct", "the sandbox itself"),
+    ("ours", "`agent-host serve` with the plugin"),
+    ("litellm", "LiteLLM's proxy with 2 workers, as many as cores"),
+    ("portkey", "Portkey's gateway"),
+    ("litellm-1", "LiteLLM's proxy with 1 worker, its default"),
+    (
+        "litellm-granian",
+        "LiteLLM's proxy with 2 workers on Granian, a server in Rust",
+    ),
+    (
+        "litellm-router",
+        "as litellm, by its provider `openrouter/` in place of `openai/`",
+    ),
+];
+/// What runs without `--only`.
+pub const USUAL: [&str; 4] = ["direct", "ours", "litellm", "portkey"];
+
+/// Where everything lies.
+pub struct Places {
+    /// The programs of the workspace.
+    pub release: PathBuf,
+    /// The gateways of others.
+    pub peers: PathBuf,
+    /// What this run writes.
+    pub folder: PathBuf,
+}
+
+impl Places {
+    pub fn new(folder: PathBuf, programs: Option<PathBuf>) -> Self {
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
+        let target = workspace.expect("this package is two folders below").join("target");
+        Self {
+            release: programs.unwrap_or_else(|| target.join("release")),
+            peers: target.join("gateways"),
+            folder,
+        }
+    }
+
+    /// A command that sees nothing of the environment but the path, with a home of its own.
+    fn command(&self, program: &Path, name: &str) -> Result<Command, Failure> {
+        if !program.exists() {
+            return Err(format!("`{}` is missing", program.display()).into());
+        }
+        let home = self.folder.join(name);
+        fs::create_dir_all(&home)?;
+        let mut command = Command::new(program);
+        command
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", &home)
+            .current_dir(&home);
+        Ok(command)
+    }
+}
+
+/// One that answers requests.
+pub struct Gateway {
+    pub name: &'static str,
+    pub target: Target,
+    /// None for the sandbox itself.
+    pub process: Option<Process>,
+}
+
+impl Gateway {
+    pub fn id(&self) -> Option<u32> {
+        self.process.as_ref().map(Process::id)
+    }
+}
+
+/// The stand-in for the service.
+pub struct Sandbox {
+    pub process: Process,
+    base_url: String,
+}
+
+impl Sandbox {
+    pub async fn start(places: &Places, threads: usize) -> Result<Self, Failure> {
+        let file = places.folder.join("scripts.json");
+        fs::write(&file, scripts().to_string())?;
+        let mut command = places.command(&places.release.join("sandbox"), "sandbox")?;
+        command
+            .args(["--port", "0", "--print-base-url", "--key", KEY])
+            .args(["--threads", &threads.to_string(), "--script"])
+            .arg(file);
+        let mut process = Process::start(&mut command, "sandbox", &places.folder)?;
+        let base_url = told(&mut process, "").await?;
+        Ok(Self { process, base_url })
+    }
+}
+
+/// Starts a gateway before the sandbox, waits until it is healthy, and asks it for a whole answer and a stream.
+pub async fn start(name: &'static str, sandbox: &Sandbox, places: &Places) -> Result<Gateway, Failure> {
+    let (target, process) = match name {
+        "direct" => (Target::new(&sandbox.base_url, KEY, &[]), None),
+        "ours" => ours(sandbox, places).await?,
+        "portkey" => portkey(sandbox, places).await?,
+        "litellm-1" => litellm(name, "openrouter", &[], sandbox, places).await?,
+        "litellm" => litellm(name, "openrouter", &["--num_workers", "2"], sandbox, places).await?,
+        "litellm-openai" => litellm(name, "openai", &["--num_workers", "2"], sandbox, places).await?,
+        "litellm-granian" => {
+            let more = ["--num_workers", "2", "--run_granian"];
+            litellm(name, "openrouter", &more, sandbox, places).await?
+        }
+        _ => return Err("no such gateway".into()),
+    };
+    let gateway = Gateway { name, target, process };
+    let mut connection = Connection::new(&gateway.target);
+    for (model, is_stream) in [(ANSWER, false), (ANSWER, true), (STREAM, true), (ECHO, true)] {
+        connection
+            .ask(&request(model, is_stream, 0), Instant::now(), || {})
+            .await
+            .map_err(|error| format!("{model}, stream {is_stream}: {error}"))?;
+        let text = text_of(&connection.body, is_stream)?;
+        if text.is_empty() || model == ANSWER && text != ANSWER_TEXT {
+            return Err(format!("{model}, stream {is_stream}: it says `{text}`").into());
+        }
+    }
+    Ok(gateway)
+}
+
+type Started = (Target, Option<Process>);
+
+async fn ours(sandbox: &Sandbox, places: &Places) -> Result<Started, Failure> {
+    let program = places.release.join("agent-host");
+    let plugin = places.release.join(format!(
+        "{}plugin_openrouter{}",
+        std::env::consts::DLL_PREFIX,
+        std::env::consts::DLL_SUFFIX
+    ));
+    let installed = places
+        .command(&program, "ours")?
+        .args(["plugins", "install"])
+        .arg(plugin)
+        .stdin(Stdio::null())
+        .output()?;
+    if !installed.status.success() {
+        let told = String::from_utf8_lossy(&installed.stderr).replace('\n', " ");
+        return Err(format!("cannot install the plugin: {told}").into());
+    }
+    let mut command = places.command(&program, "ours")?;
+    command
+        .args(["serve", "--port", "0", "--token", TOKEN])
+        .env("OPENROUTER_API_KEY", KEY)
+        .env("OPENROUTER_BASE_URL", &sandbox.base_url);
+    let mut process = Process::start(&mut command, "ours", &places.folder)?;
+    let base_url = told(&mut process, "listening on ").await?;
+    let target = Target::new(&base_url, TOKEN, &[]);
+    healthy(&mut process, &target.address, "/health").await?;
+    Ok((target, Some(process)))
+}
+
+async fn litellm(
+    name: &str,
+    provider: &str,
+    more: &[&str],
+    sandbox: &Sandbox,
+    places: &Places,
+) -> Result<Started, Failure> {
+    let models = [ANSWER, STREAM, ECHO].map(|model| {
+        json!({"model_name": model, "litellm_params": {
+            "model": format!("{provider}/{model}"), "api_base": sandbox.base_url, "api_key": KEY,
+        }})
+    });
+    // As LiteLLM's own page on benchmarks has it. JSON is YAML.
+    let config = json!({
+        "model_list": models,
+        "litellm_settings": {"callbacks": [], "num_retries": 0, "request_timeout": 600, "telemetry": false},
+        "general_settings": {"master_key": TOKEN},
+    });
+    let file = places.folder.join(format!("{name}.yaml"));
+    fs::write(&file, config.to_string())?;
+    let port = free_port()?;
+    let mut command = places.command(&places.peers.join("litellm/bin/litellm"), name)?;
+    command
+        .args(["--host", "127.0.0.1", "--port", &port.to_string(), "--config"])
+        .arg(file)
+        .args(more)
+        .env("LITELLM_MODE", "PRODUCTION")
+        .env("LITELLM_LOG", "ERROR")
+        .env("LITELLM_TELEMETRY", "False")
+        // Else it asks GitHub for the prices of models at the start.
+        .env("LITELLM_LOCAL_MODEL_COST_MAP", "True");
+    let mut process = Process::start(&mut command, name, &places.folder)?;
+    let target = Target::new(&format!("http://127.0.0.1:{port}/v1"), TOKEN, &[]);
+    healthy(&mut process, &target.address, "/health/liveliness").await?;
+    settled(&mut process).await?;
+    Ok((target, Some(process)))
+}
+
+async fn portkey(sandbox: &Sandbox, places: &Places) -> Result<Started, Failure> {
+    let script = places
+        .peers
+        .join("portkey/node_modules/@portkey-ai/gateway/build/start-server.js");
+    if !script.exists() {
+        return Err(format!("`{}` is missing", script.display()).into());
+    }
+    let port = free_port()?;
+    let mut command = places.command(Path::new("/usr/bin/env"), "portkey")?;
+    command
+        .arg("node")
+        .arg(script)
+        .args([&format!("--port={port}"), "--headless"])
+        .env("NODE_ENV", "production");
+    let mut process = Process::start(&mut command, "portkey", &places.folder)?;
+    let headers = [
+        ("x-portkey-provider", "openai".to_owned()),
+        ("x-portkey-custom-host", sandbox.base_url.clone()),
+    ];
+    let target = Target::new(&format!("http://127.0.0.1:{port}/v1"), KEY, &headers);
+    healthy(&mut process, &target.address, "/").await?;
+    Ok((target, Some(process)))
+}
+
+/// A port that is free now.
+fn free_port() -> Result<u16, Failure> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+/// What a process says after `beginning` on its stdout.
+async fn told(process: &mut Process, beginning: &str) -> Result<String, Failure> {
+    let deadline = Instant::now() + START_LIMIT;
+    loop {
+        if let Some(line) = process.line(beginning).filter(|line| !line.is_empty()) {
+            return Ok(line);
+        }
+        wait_for(process, deadline).await?;
+    }
+}
+
+async fn healthy(process: &mut Process, address: &str, path: &str) -> Result<(), Failure> {
+    let deadline = Instant::now() + START_LIMIT;
+    while !matches!(status_of(address, path).await, Ok(StatusCode::OK)) {
+        wait_for(process, deadline).await?;
+    }
+    Ok(())
+}
+
+/// Waits until every worker has come up: one that answers says nothing of the others, but they work hard until then.
+async fn settled(process: &mut Process) -> Result<(), Failure> {
+    const WINDOW: Duration = Duration::from_millis(500);
+    let deadline = Instant::now() + START_LIMIT;
+    let mut before = cpu_time(process.id());
+    loop {
+        sleep(WINDOW).await;
+        let now = cpu_time(process.id());
+        if now.saturating_sub(before) < WINDOW / 20 {
+            return Ok(());
+        }
+        before = now;
+        wait_for(process, deadline).await?;
+    }
+}
+
+/// Waits a little.
+///
+/// - Errors: the deadline has passed, or the process has ended.
+async fn wait_for(process: &mut Process, deadline: Instant) -> Result<(), Failure> {
+    process.check_alive()?;
+    if Instant::now() > deadline {
+        return Err(format!("not up in time: {}", process.told()).into());
+    }
+    sleep(POLL).await;
+    Ok(())
+}

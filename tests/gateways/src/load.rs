@@ -1,0 +1,366 @@
+//! Loads: what is asked, how many at a time, and what is measured.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use tokio::sync::{Mutex, Semaphore, mpsc};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, sleep_until, timeout};
+
+use crate::client::{Connection, Failure, Target, Times, data_frames, is_done, text_of};
+use crate::figures::Latencies;
+use crate::process::{cpu_time, resident_bytes};
+
+/// Models of the sandbox, made for this benchmark.
+pub const ANSWER: &str = "bench/answer";
+pub const STREAM: &str = "bench/stream";
+pub const ECHO: &str = "bench/echo";
+
+/// What [`ANSWER`] says.
+pub const ANSWER_TEXT: &str = "The answer of the benchmark, one sentence of twelve words, at once.";
+/// What [`ECHO`] says before it repeats what it was told.
+const HEARD: &str = "The sandbox heard: ";
+/// Chunks with text in a stream of [`STREAM`].
+pub const CHUNKS: usize = 200;
+
+/// Streams that are open at once.
+pub const SLOW_STREAMS: usize = 1000;
+const SLOW_WORDS: usize = 40;
+const SLOW_PAUSE_MS: u64 = 250;
+/// Slow streams that are opened together; very many might overflow a queue of new connections.
+const OPENED_TOGETHER: usize = 50;
+const SLOW_LIMIT: Duration = Duration::from_secs(90);
+
+/// Longest part of a measurement that is not counted, while connections and caches get warm.
+const WARM_UP: Duration = Duration::from_millis(500);
+/// How long answers may stay away after the end of a measurement.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Connections of the open load. Requests that find none free wait, and their waiting counts.
+const OPEN_CONNECTIONS: usize = 128;
+/// A load that fails this often is over.
+const MOST_FAILURES: usize = 100;
+
+/// The scripts of the models for the sandbox.
+pub fn scripts() -> Value {
+    json!({
+        ANSWER: {"text": ANSWER_TEXT},
+        STREAM: {"words": CHUNKS},
+        ECHO: {"echo": true, "chunk_delay_ms": SLOW_PAUSE_MS},
+    })
+}
+
+/// A request; `kib` of text go before the question, as a conversation does.
+pub fn request(model: &str, is_stream: bool, kib: usize) -> Bytes {
+    let before = "What was said before. ".repeat(kib * 1024 / 22);
+    ask(model, is_stream, &format!("{before}Answer."))
+}
+
+fn ask(model: &str, is_stream: bool, text: &str) -> Bytes {
+    let body = json!({"model": model, "stream": is_stream, "messages": [{"role": "user", "content": text}]});
+    Bytes::from(body.to_string())
+}
+
+/// What one measurement of one gateway gave.
+#[derive(Default, Clone)]
+pub struct Measured {
+    pub whole: Latencies,
+    /// Until the first piece of the body.
+    pub first: Latencies,
+    pub failures: usize,
+    pub first_failure: Option<String>,
+    /// Answers in a second.
+    pub per_second: f64,
+    /// CPU time of the gateway for each answer.
+    pub cpu_ms: Option<f64>,
+}
+
+impl Measured {
+    fn add(&mut self, times: Times) {
+        self.whole.add(times.whole);
+        self.first.add(times.first);
+    }
+
+    fn fail(&mut self, failure: impl ToString) {
+        self.failures += 1;
+        self.first_failure.get_or_insert_with(|| failure.to_string());
+    }
+
+    fn join(&mut self, other: Self) {
+        self.whole.extend(other.whole);
+        self.first.extend(other.first);
+        self.failures += other.failures;
+        self.first_failure = self.first_failure.take().or(other.first_failure);
+    }
+}
+
+/// An answer that is not the whole answer counts as failed. It is not parsed: that would cost more than asking.
+fn check(body: &[u8], is_stream: bool) -> Result<(), Failure> {
+    let is_whole = if is_stream {
+        data_frames(body) > CHUNKS && is_done(body)
+    } else {
+        memchr::memmem::find(body, ANSWER_TEXT.as_bytes()).is_some()
+    };
+    if is_whole {
+        return Ok(());
+    }
+    let told: String = String::from_utf8_lossy(body).chars().take(200).collect();
+    Err(format!("not the whole answer, {} bytes: {told}", body.len()).into())
+}
+
+/// Closed loop: each of `at_a_time` connections asks again as soon as it has its answer.
+pub async fn closed(
+    target: &Target,
+    gateway: Option<u32>,
+    (is_stream, kib): (bool, usize),
+    at_a_time: usize,
+    lasts: Duration,
+) -> Result<Measured, Failure> {
+    let model = if is_stream { STREAM } else { ANSWER };
+    let body = request(model, is_stream, kib);
+    let begin = Instant::now() + WARM_UP.min(lasts / 2);
+    let end = begin + lasts;
+    let mut workers = JoinSet::new();
+    for _ in 0..at_a_time {
+        let (mut connection, body) = (Connection::new(target), body.clone());
+        workers.spawn(async move {
+            let mut measured = Measured::default();
+            while Instant::now() < end && measured.failures < MOST_FAILURES {
+                let asked = connection.ask(&body, Instant::now(), || {}).await;
+                let result = asked.and_then(|times| check(&connection.body, is_stream).map(|()| times));
+                let now = Instant::now();
+                match result {
+                    Ok(times) if (begin..end).contains(&now) => measured.add(times),
+                    Ok(_) => {}
+                    Err(failure) => {
+                        measured.fail(failure);
+                        sleep(Duration::from_millis(10)).await;
+                    }
+                }
+            }
+            measured
+        });
+    }
+    let cpu = async {
+        sleep_until(begin.into()).await;
+        let before = gateway.map(cpu_time);
+        sleep_until(end.into()).await;
+        Some(gateway.map(cpu_time)? - before?)
+    };
+    let all = async {
+        let mut all = Measured::default();
+        while let Some(joined) = workers.join_next().await {
+            all.join(joined?);
+        }
+        Ok::<_, Failure>(all)
+    };
+    let limit = end.saturating_duration_since(Instant::now()) + PATIENCE;
+    let (all, cpu) = timeout(limit, async { tokio::join!(all, cpu) })
+        .await
+        .map_err(|_| "an answer stayed away")?;
+    let mut all = all?;
+    let n = all.whole.len();
+    all.per_second = n as f64 / lasts.as_secs_f64();
+    all.cpu_ms = cpu.filter(|_| n > 0).map(|cpu| cpu.as_secs_f64() * 1000.0 / n as f64);
+    Ok(all)
+}
+
+/// Open loop: requests begin at fixed times, whatever became of those before, and a latency counts from that time on.
+///
+/// So a request that waits for a free connection, or that this client sends late, is as late as it was.
+pub async fn open(
+    target: &Target,
+    gateway: Option<u32>,
+    kib: usize,
+    per_second: u32,
+    lasts: Duration,
+) -> Result<Measured, Failure> {
+    let body = request(ANSWER, false, kib);
+    let warm = WARM_UP.min(lasts / 2);
+    let (send, receive) = mpsc::unbounded_channel::<Instant>();
+    let receive = Arc::new(Mutex::new(receive));
+    let mut workers = JoinSet::new();
+    let opened = Arc::new(AtomicUsize::new(0));
+    for _ in 0..OPEN_CONNECTIONS {
+        let (mut connection, body) = (Connection::new(target), body.clone());
+        let (receive, opened) = (Arc::clone(&receive), Arc::clone(&opened));
+        workers.spawn(async move {
+            let mut measured = Measured::default();
+            if let Err(failure) = connection.open().await {
+                measured.fail(failure);
+                opened.fetch_add(1, Ordering::Relaxed);
+                return (measured, Vec::new());
+            }
+            opened.fetch_add(1, Ordering::Relaxed);
+            let mut times = Vec::new();
+            loop {
+                let intended = receive.lock().await.recv().await;
+                let Some(intended) = intended else {
+                    return (measured, times);
+                };
+                let asked = connection.ask(&body, intended, || {}).await;
+                match asked.and_then(|times| check(&connection.body, false).map(|()| times)) {
+                    Ok(answered) => times.push((intended, answered)),
+                    Err(failure) => measured.fail(failure),
+                }
+            }
+        });
+    }
+    timeout(PATIENCE, async {
+        while opened.load(Ordering::Relaxed) < OPEN_CONNECTIONS {
+            sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await
+    .map_err(|_| "cannot connect")?;
+
+    // The timers of the runtime are a millisecond coarse; those of a thread are not.
+    let start = Instant::now() + Duration::from_millis(20);
+    let n_all = ((warm + lasts).as_secs_f64() * f64::from(per_second)) as u32;
+    let cpu_before = gateway.map(cpu_time);
+    let over = Arc::new(AtomicBool::new(false));
+    let clock = thread::spawn({
+        let over = Arc::clone(&over);
+        move || {
+            for n in 0..n_all {
+                let intended = start + Duration::from_secs(1) * n / per_second;
+                thread::sleep(intended.saturating_duration_since(Instant::now()));
+                if over.load(Ordering::Relaxed) || send.send(intended).is_err() {
+                    return;
+                }
+            }
+        }
+    });
+    let (begin, end) = (start + warm, start + warm + lasts);
+    let n_due = (0..n_all)
+        .filter(|n| Duration::from_secs(1) * *n / per_second >= warm)
+        .count();
+    let mut all = Measured::default();
+    let mut n_in_time = 0;
+    let gathered = timeout(warm + lasts + PATIENCE, async {
+        while let Some(joined) = workers.join_next().await {
+            let (measured, times) = joined?;
+            all.join(measured);
+            for (intended, times) in times.into_iter().filter(|(intended, _)| *intended >= begin) {
+                all.add(times);
+                n_in_time += usize::from(intended + times.whole < end + WARM_UP);
+            }
+        }
+        Ok::<_, Failure>(())
+    })
+    .await;
+    over.store(true, Ordering::Relaxed);
+    let _ = clock.join();
+    match gathered {
+        Ok(result) => result?,
+        Err(_) => return Err(format!("cannot take {per_second} a second").into()),
+    }
+    // With the part that is not counted, since requests overlap.
+    let cpu_ms = |before| {
+        gateway
+            .map(cpu_time)?
+            .checked_sub(before)
+            .map(|cpu: Duration| cpu.as_secs_f64() * 1000.0)
+    };
+    all.cpu_ms = cpu_before.and_then(cpu_ms).map(|cpu| cpu / f64::from(n_all));
+    all.per_second = n_in_time as f64 / lasts.as_secs_f64();
+    // Else the queue grew until the end, and the latencies only say how long the measurement was.
+    if (n_in_time as f64) < 0.97 * n_due as f64 && all.failures == 0 {
+        return Err(format!("cannot take {per_second} a second; {n_in_time} of {n_due} were answered in time").into());
+    }
+    Ok(all)
+}
+
+/// What many slow streams at once gave.
+pub struct Slow {
+    pub whole: usize,
+    /// Broke off, or were never answered.
+    pub lost: usize,
+    /// Ended with a text that is not theirs.
+    pub mixed: usize,
+    pub first_failure: Option<String>,
+    pub open_at_once: usize,
+    pub first: Latencies,
+    /// Resident memory of the gateway, in bytes.
+    pub before: u64,
+    pub most: u64,
+    pub after: u64,
+    pub cpu: Duration,
+}
+
+/// [`SLOW_STREAMS`] streams at once, each of which has to come back with its own text.
+pub async fn slow(target: &Target, gateway: u32) -> Slow {
+    let at_once = Arc::new(Semaphore::new(OPENED_TOGETHER));
+    let (n_open, most_open) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (before, cpu_before) = (resident_bytes(gateway), cpu_time(gateway));
+    let mut streams = JoinSet::new();
+    for n in 0..SLOW_STREAMS {
+        let mut connection = Connection::new(target);
+        let at_once = Arc::clone(&at_once);
+        let (n_open, most_open) = (Arc::clone(&n_open), Arc::clone(&most_open));
+        streams.spawn(async move {
+            let words: Vec<String> = (0..SLOW_WORDS).map(|word| format!("s{n:04}w{word:02}")).collect();
+            let text = words.join(" ");
+            let permit = at_once.acquire_owned().await;
+            let mut was_opened = false;
+            let on_head = || {
+                was_opened = true;
+                drop(permit);
+                most_open.fetch_max(n_open.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+            };
+            let asked = timeout(
+                SLOW_LIMIT,
+                connection.ask(&ask(ECHO, true, &text), Instant::now(), on_head),
+            )
+            .await;
+            if was_opened {
+                n_open.fetch_sub(1, Ordering::Relaxed);
+            }
+            let times = asked.map_err(|_| "no end in time")??;
+            if !is_done(&connection.body) {
+                return Err("without its end".into());
+            }
+            Ok::<_, Failure>((
+                times,
+                text_of(&connection.body, true)?.strip_prefix(HEARD) == Some(&text),
+            ))
+        });
+    }
+    let mut slow = Slow {
+        whole: 0,
+        lost: 0,
+        mixed: 0,
+        first_failure: None,
+        open_at_once: 0,
+        first: Latencies::default(),
+        before,
+        most: before,
+        after: 0,
+        cpu: Duration::ZERO,
+    };
+    loop {
+        tokio::select! {
+            ended = streams.join_next() => match ended {
+                None => break,
+                Some(Ok(Ok((times, is_its_own)))) => {
+                    slow.whole += usize::from(is_its_own);
+                    slow.mixed += usize::from(!is_its_own);
+                    slow.first.add(times.first);
+                }
+                Some(Ok(Err(failure))) => {
+                    slow.lost += 1;
+                    slow.first_failure.get_or_insert_with(|| failure.to_string());
+                }
+                Some(Err(_)) => slow.lost += 1,
+            },
+            () = sleep(Duration::from_millis(100)) => slow.most = slow.most.max(resident_bytes(gateway)),
+        }
+    }
+    slow.open_at_once = most_open.load(Ordering::Relaxed);
+    slow.after = resident_bytes(gateway);
+    slow.cpu = cpu_time(gateway).saturating_sub(cpu_before);
+    slow
+}
