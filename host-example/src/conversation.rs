@@ -282,7 +282,9 @@ impl Conversation {
 }
 
 async fn followed(active: &mut Active, global: &Global, reload: Reload) -> String {
-    match reload::follow(active, global, reload).await {
+    let followed = reload::follow(active, global, reload).await;
+    active.retire_former();
+    match followed {
         Ok(line) => format!("{GOOD}↻{GOOD:#} {line}"),
         Err(failure) => {
             let what = match reload {

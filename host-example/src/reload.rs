@@ -25,7 +25,7 @@ pub enum Reload {
 /// Reads profile, variables and key again and gives them to the plugin. On any error the former ones stay, as the former
 /// profile does where the file is gone.
 ///
-/// - Out: one line for people.
+/// - Out: one line for people. Where another plugin came, the former one is in `active.former`, and still answers.
 pub async fn follow(active: &mut Active, global: &Global, reload: Reload) -> Result<String, Failure> {
     let command_keys = match reload {
         Reload::Profile => active.command_keys.clone(),
@@ -48,7 +48,7 @@ pub async fn follow(active: &mut Active, global: &Global, reload: Reload) -> Res
         let provider = chosen.profile.provider.clone();
         let next = setup.activate(true).await?;
         let former = std::mem::replace(active, next);
-        former.shut_down().await;
+        active.former = Some(former.plugin);
         active.read_tiers().await?;
         return Ok(format!(
             "profile reloaded: {provider} instead of {id}, from the next message on"

@@ -18,6 +18,9 @@ use crate::protect::WipedConfig;
 /// How long a plugin may take to end its work when the program ends.
 const SHUTDOWN: Duration = Duration::from_secs(2);
 
+/// How long the answers of a plugin may go on in whose place another one came.
+const RETIREMENT: Duration = Duration::from_secs(600);
+
 /// What lies on disk and in the environment.
 pub struct Setup {
     pub places: Places,
@@ -40,6 +43,8 @@ pub struct Active {
     pub tiers: Vec<TierModel>,
     /// What key commands said.
     pub command_keys: CommandKeys,
+    /// The plugin in whose place this one came; see [`Active::retire_former`].
+    pub former: Option<Plugin>,
 }
 
 impl Setup {
@@ -268,6 +273,7 @@ impl Setup {
             chosen,
             tiers: Vec::new(),
             command_keys: self.environment.command_keys(),
+            former: None,
         })
     }
 
@@ -379,6 +385,18 @@ impl Active {
             tiers => tiers?,
         };
         Ok(())
+    }
+
+    /// Lets the plugin go in whose place this one came: its answers may end, and nothing new may be asked of it. To be called when nobody
+    /// asks it any more.
+    pub fn retire_former(&mut self) {
+        if let Some(former) = self.former.take() {
+            tokio::spawn(async move {
+                if let Err(error) = former.shutdown(RETIREMENT).await {
+                    tracing::warn!("the former plugin did not end well: {error}");
+                }
+            });
+        }
     }
 
     /// Ends the plugin's work.

@@ -32,6 +32,8 @@ pub async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<R
     let route = Route::of(parts.uri.path_and_query(), &serving.plugin.manifest().id);
     let label = route.as_ref().map_or("none", Route::label);
     let mut record = Record::begin(Arc::clone(&shared.telemetry), label, &parts.method, parts.uri.path());
+    #[cfg(feature = "otel")]
+    record.trace(&serving.plugin.manifest().id, &parts);
     let Verdict { cors_origin, outcome } =
         shared
             .rules
@@ -113,6 +115,8 @@ async fn passed_on(
             Err(problem) => return told(problem, &mut record),
         }
     };
+    #[cfg(feature = "otel")]
+    record.wants_stream(wants_stream);
     if !serving.has(method::RAW) {
         return by_types(serving, dialect, &body, wants_stream, record).await;
     }

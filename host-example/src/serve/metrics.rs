@@ -251,10 +251,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_counted_with_its_tokens_its_cost_and_the_model_that_served() {
-        let telemetry = Arc::new(Telemetry {
-            metrics: Metrics::new(),
-            log: None,
-        });
+        let telemetry = Arc::new(Telemetry::new(None));
         let mut record = Record::begin(Arc::clone(&telemetry), "chat", &Method::POST, "/v1/chat/completions");
         assert_eq!(telemetry.metrics.in_flight.get(), 1);
         let attempt = |model: &str| Attempt {

@@ -22,6 +22,8 @@ mod problem;
 mod record;
 mod metrics;
 mod requests_log;
+#[cfg(feature = "otel")]
+mod otel;
 
 #[cfg(test)]
 mod tests;
@@ -39,7 +41,6 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 pub use self::options::{ABOUT, Options};
 
 use self::guard::Rules;
-use self::metrics::Metrics;
 use self::record::Telemetry;
 use self::requests_log::RequestLog;
 use self::server::{PluginRow, Server, Serving, Shared};
@@ -74,9 +75,11 @@ pub async fn run(global: &Global, options: &Options) -> Result<Exit, Failure> {
         token: token.secret().cloned(),
     };
     let log = options.request_log.then(|| RequestLog::start(global)).transpose()?;
+    let telemetry = Telemetry::new(log);
+    #[cfg(feature = "otel")]
     let telemetry = Telemetry {
-        metrics: Metrics::new(),
-        log,
+        otel: otel::Otel::start(set_variable)?,
+        ..telemetry
     };
     let serving = serving(&setup, &active)?;
     let shared = Arc::new(Shared::new(serving, rules, telemetry, options.max_body << 20));
@@ -93,8 +96,18 @@ pub async fn run(global: &Global, options: &Options) -> Result<Exit, Failure> {
     // Kept until here, so that the channel above never closes.
     drop(sender);
     let exit = wind_up(&mut server, &shared, &mut ends, Duration::from_secs(options.drain)).await;
+    #[cfg(feature = "otel")]
+    if let Some(otel) = &shared.telemetry.otel {
+        otel.end().await;
+    }
     active.shut_down().await;
     Ok(exit)
+}
+
+/// A variable of the environment; an empty one counts as none.
+#[cfg(feature = "otel")]
+fn set_variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.trim().is_empty())
 }
 
 /// Follows the profile until somebody wants the end.
@@ -134,6 +147,7 @@ async fn followed(active: &mut Active, global: &Global, shared: &Shared, reload:
     let line = reload::follow(active, global, reload).await?;
     let setup = Setup::read_with(global, active.command_keys.clone())?;
     shared.serving.store(Arc::new(serving(&setup, active)?));
+    active.retire_former();
     Ok(line)
 }
 

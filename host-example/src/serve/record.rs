@@ -9,12 +9,27 @@ use hyper::{Method, StatusCode};
 use plugin_api::{Attempt, Done, Error};
 
 use super::metrics::Metrics;
+#[cfg(feature = "otel")]
+use super::otel::{Otel, Traced};
 use super::requests_log::RequestLog;
 
 /// Where records go.
 pub struct Telemetry {
     pub metrics: Metrics,
     pub log: Option<RequestLog>,
+    #[cfg(feature = "otel")]
+    pub otel: Option<Otel>,
+}
+
+impl Telemetry {
+    pub fn new(log: Option<RequestLog>) -> Self {
+        Self {
+            metrics: Metrics::new(),
+            log,
+            #[cfg(feature = "otel")]
+            otel: None,
+        }
+    }
 }
 
 /// How a request ended.
@@ -58,6 +73,9 @@ pub struct Record {
     pub done: Option<Box<Done>>,
     /// The attempts of a request that failed.
     failed_attempts: Vec<Attempt>,
+    /// What only a trace needs, where there is one.
+    #[cfg(feature = "otel")]
+    traced: Option<Box<Traced>>,
 }
 
 impl Record {
@@ -74,7 +92,26 @@ impl Record {
             first_token: None,
             done: None,
             failed_attempts: Vec::new(),
+            #[cfg(feature = "otel")]
+            traced: None,
             telemetry,
+        }
+    }
+
+    /// Who answers, what is asked and from whose trace; nothing is kept of it where nobody collects traces.
+    #[cfg(feature = "otel")]
+    pub fn trace(&mut self, plugin: &str, parts: &hyper::http::request::Parts) {
+        if self.telemetry.otel.is_some() {
+            let traced = Traced::new(plugin, self.route, &parts.method, &parts.uri, &parts.headers);
+            self.traced = Some(Box::new(traced));
+        }
+    }
+
+    /// Whether an answer in pieces is wanted.
+    #[cfg(feature = "otel")]
+    pub fn wants_stream(&mut self, wants_stream: bool) {
+        if let Some(traced) = &mut self.traced {
+            traced.wants_stream = Some(wants_stream);
         }
     }
 
@@ -98,12 +135,16 @@ impl Record {
     /// The answer broke off.
     pub fn broke_off(&mut self, error: &Error) {
         self.outcome = Some(Outcome::Interrupted);
-        self.failed_attempts.clone_from(&error.details.attempts);
+        self.failed(error);
     }
 
     /// There is no answer but an error.
     pub fn failed(&mut self, error: &Error) {
         self.failed_attempts.clone_from(&error.details.attempts);
+        #[cfg(feature = "otel")]
+        if let Some(traced) = &mut self.traced {
+            traced.failed(error);
+        }
     }
 
     /// A whole answer with this status goes out.
@@ -136,6 +177,10 @@ impl Drop for Record {
         telemetry.metrics.count(self);
         if let Some(log) = &telemetry.log {
             log.write(self);
+        }
+        #[cfg(feature = "otel")]
+        if let (Some(otel), Some(traced)) = (&telemetry.otel, &self.traced) {
+            otel.take(self, traced);
         }
     }
 }

@@ -156,7 +156,6 @@ mod tests {
     use plugin_api::{Done, Usage};
 
     use super::*;
-    use crate::serve::metrics::Metrics;
     use crate::serve::record::Telemetry;
 
     #[test]
@@ -166,10 +165,7 @@ mod tests {
             lines,
             left_out: AtomicU64::new(0),
         };
-        let telemetry = Arc::new(Telemetry {
-            metrics: Metrics::new(),
-            log: Some(log),
-        });
+        let telemetry = Arc::new(Telemetry::new(Some(log)));
         let mut record = Record::begin(telemetry, "chat", &Method::POST, "/v1/chat/completions");
         record.answered(StatusCode::OK);
         record.complete(Box::new(Done {

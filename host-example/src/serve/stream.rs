@@ -168,7 +168,7 @@ impl Events {
 
     /// How a stream ends that broke off without the service saying so itself.
     fn last_words(&self, error: &Error) -> String {
-        let object = error_object(error);
+        let object = services_object(error).unwrap_or_else(|| error_object(error));
         let (dialect, id) = match &self.form {
             Form::Raw(dialect) => (*dialect, error.details.generation_id.as_deref().unwrap_or_default()),
             Form::Typed(writer) => (Dialect::Chat, writer.id()),
@@ -213,6 +213,13 @@ impl Events {
             }
         }
     }
+}
+
+/// The error in the service's own words, where it said any before anything of the answer went out.
+fn services_object(error: &Error) -> Option<Value> {
+    let answer = error.details.answer.as_ref()?;
+    let mut told: Value = serde_json::from_str(&answer.body).ok()?;
+    Some(told["error"].take()).filter(Value::is_object)
 }
 
 impl Out {

@@ -11,7 +11,6 @@ use plugin_api::{Config, LogOnly, PluginModule, Provider, TierModel};
 use super::fake::{Fake, KEY};
 use crate::protect::Secret;
 use crate::serve::guard::Rules;
-use crate::serve::metrics::Metrics;
 use crate::serve::record::Telemetry;
 use crate::serve::server::{self, PluginRow, Server, Serving, Shared};
 
@@ -29,6 +28,10 @@ impl Bench {
     }
 
     pub fn with<P: Provider>(max_connections: u32) -> Self {
+        Self::telling::<P>(Telemetry::new(None), max_connections)
+    }
+
+    pub fn telling<P: Provider>(telemetry: Telemetry, max_connections: u32) -> Self {
         let module = PluginModule::linked::<P>().expect("a manifest");
         let id = module.manifest().id.clone();
         let plugin = module
@@ -60,10 +63,6 @@ impl Bench {
             allowed_hosts: Vec::new(),
             cors_origins: vec!["http://localhost:3000".to_owned()],
             token: Some(Secret::new(TOKEN.to_owned())),
-        };
-        let telemetry = Telemetry {
-            metrics: Metrics::new(),
-            log: None,
         };
         let shared = Arc::new(Shared::new(serving, rules, telemetry, 1 << 20));
         let server = Server::start(&listener, Arc::clone(&shared), 1, max_connections).expect("a thread");

@@ -4,4 +4,6 @@ mod answers;
 mod bench;
 mod ends;
 mod fake;
+#[cfg(feature = "otel")]
+mod otel;
 mod streams;

@@ -1,0 +1,419 @@
+//! What a collector gets.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+use opentelemetry_proto::tonic::metrics::v1::{HistogramDataPoint, Metric, metric};
+use opentelemetry_proto::tonic::trace::v1::Span;
+use plugin_api::{Attempt, ChatEvent, Done, Error, ErrorKind, Usage};
+use prost::Message;
+use serde_json::{Value, json};
+
+use super::bench::{Bench, TOKEN, block_on};
+use super::fake::{Fake, Held, KEY};
+use crate::serve::otel::Otel;
+use crate::serve::record::Telemetry;
+
+const PROMPT: &str = "a prompt that nobody else may read";
+/// The caller's.
+const TRACEPARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+/// What was sent to a collector: the path, the head and the body of each request.
+type Sent = (String, String, Vec<u8>);
+
+/// Takes whatever is posted, and says yes.
+fn collector() -> (SocketAddr, Receiver<Sent>) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let (sender, sent) = channel();
+    thread::spawn(move || {
+        for socket in listener.incoming() {
+            let mut socket = socket.expect("a connection");
+            let mut bytes = Vec::new();
+            let (head, length) = loop {
+                read_more(&mut socket, &mut bytes);
+                let text = String::from_utf8_lossy(&bytes).to_lowercase();
+                if let Some((head, _)) = text.split_once("\r\n\r\n") {
+                    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+                    break (
+                        head.to_owned(),
+                        length.and_then(|length| length.parse().ok()).expect("a length"),
+                    );
+                }
+            };
+            let mut body = bytes.split_off(head.len() + 4);
+            while body.len() < length {
+                read_more(&mut socket, &mut body);
+            }
+            let answer = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+            socket.write_all(answer.as_bytes()).expect("it waits for the answer");
+            let path = head.split(' ').nth(1).expect("a path").to_owned();
+            // The test may have all that it wants.
+            let _ = sender.send((path, head, body));
+        }
+    });
+    (address, sent)
+}
+
+fn read_more(from: &mut impl Read, bytes: &mut Vec<u8>) {
+    let mut piece = [0; 4096];
+    let count = from.read(&mut piece).expect("something arrives");
+    assert!(count > 0, "the request broke off");
+    bytes.extend_from_slice(&piece[..count]);
+}
+
+/// The endpoint, with its traces and metrics on their way to this address.
+fn bench(collector: SocketAddr) -> Bench {
+    let endpoint = format!("http://{collector}");
+    let otel = Otel::start(|name| (name == "OTEL_EXPORTER_OTLP_ENDPOINT").then(|| endpoint.clone()));
+    let telemetry = Telemetry {
+        otel: otel.expect("an address"),
+        ..Telemetry::new(None)
+    };
+    assert!(telemetry.otel.is_some());
+    Bench::telling::<Fake>(telemetry, 8)
+}
+
+/// Sends what is left.
+fn end(bench: &Bench) {
+    let otel = bench.shared.telemetry.otel.as_ref();
+    block_on(otel.expect("it was started").end());
+}
+
+fn value(value: Option<&AnyValue>) -> Value {
+    match value.and_then(|value| value.value.as_ref()) {
+        Some(Any::StringValue(text)) => json!(text),
+        Some(Any::BoolValue(flag)) => json!(flag),
+        Some(Any::IntValue(number)) => json!(number),
+        Some(Any::DoubleValue(number)) => json!(number),
+        Some(Any::ArrayValue(items)) => items.values.iter().map(|item| self::value(Some(item))).collect(),
+        other => panic!("{other:?} is not expected"),
+    }
+}
+
+fn object(attributes: &[KeyValue]) -> Value {
+    let pairs = attributes
+        .iter()
+        .map(|pair| (pair.key.clone(), value(pair.value.as_ref())));
+    Value::Object(pairs.collect())
+}
+
+fn histogram(metric: &Metric) -> &[HistogramDataPoint] {
+    match &metric.data {
+        Some(metric::Data::Histogram(histogram)) => &histogram.data_points,
+        other => panic!("{other:?} is no histogram"),
+    }
+}
+
+fn chat(name: &str) -> String {
+    format!("/v1/chat/completions?{name}")
+}
+
+fn streaming() -> String {
+    json!({"stream": true, "messages": [{"role": "user", "content": PROMPT}]}).to_string()
+}
+
+#[test]
+fn spans_and_measures_arrive_and_say_nothing_of_what_was_said() {
+    let (address, sent) = collector();
+    let bench = bench(address);
+    let begun = Instant::now();
+    let whole = json!({"messages": [{"role": "user", "content": PROMPT}]}).to_string();
+    assert_eq!(bench.ask("POST", &chat("secret-query"), &whole).status, 200);
+
+    // In pieces, by the second model, as a part of the caller's trace.
+    let mut client = bench.client();
+    let (host, body) = (bench.address, streaming());
+    client.send(&format!(
+        "POST {} HTTP/1.1\r\nhost: {host}\r\nx-api-key: {KEY}\r\ntraceparent: {TRACEPARENT}\r\ncontent-type: application/json\r\n\
+         x-title: secret-title\r\ncontent-length: {}\r\n\r\n{body}",
+        chat("traced"),
+        body.len()
+    ));
+    let held = Held::wait("/chat/completions?traced");
+    held.raw("data: secret-answer\n\n");
+    held.send(ChatEvent::Done(Box::new(Done {
+        finish_reason: "stop".to_owned(),
+        requested_model: Some("acme/large".to_owned()),
+        model: Some("acme/small".to_owned()),
+        generation_id: Some("gen-2".to_owned()),
+        attempts: vec![
+            Attempt {
+                model: "acme/large".to_owned(),
+                provider: Some("Acme".to_owned()),
+                status: Some(503),
+                code: Some("unavailable".to_owned()),
+                reason: Some("secret-reason".to_owned()),
+            },
+            Attempt {
+                model: "acme/small".to_owned(),
+                ..Attempt::default()
+            },
+        ],
+        usage: Some(Usage {
+            prompt_tokens: 12,
+            completion_tokens: 34,
+            cost_usd: Some("0.25".to_owned()),
+            ..Usage::default()
+        }),
+        ..Done::default()
+    })));
+    assert_eq!(client.head().0, 200);
+    client.chunks();
+    // An answer on the same connection: the record of the one before is complete.
+    client.ask("GET", "/health", "");
+    assert_eq!(client.answer().status, 200);
+
+    // Broken off.
+    let mut client = bench.client();
+    client.ask("POST", &chat("broken"), &streaming());
+    let held = Held::wait("/chat/completions?broken");
+    held.raw("data: 1\n\n");
+    let mut error = Error::new(ErrorKind::INTERRUPTED, "secret-message");
+    error.details.model = Some("acme/odd".to_owned());
+    held.fail(error);
+    client.head();
+    client.chunks();
+    client.ask("GET", "/nothing", "");
+    assert_eq!(client.answer().status, 404);
+
+    // Refused by the service, failed, and refused here.
+    assert_eq!(bench.ask("POST", &chat("refused"), &streaming()).status, 402);
+    assert_eq!(bench.ask("GET", "/v1/responses/unreachable", "").status, 502);
+    let mut client = bench.client();
+    client.send(&format!(
+        "POST /v1/embeddings HTTP/1.1\r\nhost: {host}\r\nx-api-key: wrong-key\r\ncontent-length: 0\r\n\r\n"
+    ));
+    assert_eq!(client.answer().status, 401);
+    let lasted = begun.elapsed();
+    end(&bench);
+
+    let sent: Vec<Sent> = sent.try_iter().collect();
+    for (_, head, body) in &sent {
+        assert!(head.contains("content-type: application/x-protobuf"), "{head}");
+        for secret in [PROMPT, TOKEN, KEY, "wrong-key", "secret", "authorization", "Bearer"] {
+            let found = body.windows(secret.len()).any(|window| window == secret.as_bytes());
+            assert!(!found, "{secret} was sent");
+        }
+    }
+    let bodies = |path: &str| {
+        let bodies = sent.iter().filter(|(sent_to, _, _)| sent_to == path);
+        bodies.map(|(_, _, body)| body.as_slice()).collect::<Vec<_>>()
+    };
+    assert_eq!(bodies("/v1/traces").len() + bodies("/v1/metrics").len(), sent.len());
+    spans_are_complete(&bodies("/v1/traces"), lasted);
+    measures_are_complete(&bodies("/v1/metrics"));
+}
+
+fn spans_are_complete(bodies: &[&[u8]], lasted: Duration) {
+    let mut spans: Vec<Span> = Vec::new();
+    for body in bodies {
+        let request = ExportTraceServiceRequest::decode(*body).expect("it is readable");
+        for of_resource in request.resource_spans {
+            let resource = object(&of_resource.resource.expect("a resource").attributes);
+            assert_eq!(resource["service.name"], "agent-host");
+            assert_eq!(resource["service.version"], env!("CARGO_PKG_VERSION"));
+            spans.extend(of_resource.scope_spans.into_iter().flat_map(|scope| scope.spans));
+        }
+    }
+    let mut found = BTreeMap::new();
+    for span in &spans {
+        let mut attributes = object(&span.attributes);
+        if let Some(first) = attributes.get_mut("gen_ai.response.time_to_first_chunk") {
+            assert!(first.as_f64().is_some_and(|seconds| seconds > 0.0), "{first}");
+            *first = json!("some time");
+        }
+        let status = span
+            .status
+            .as_ref()
+            .map_or((0, ""), |status| (status.code, status.message.as_str()));
+        let key = format!("{} {attributes}", span.name);
+        found.insert(key, (span.kind, status.0, status.1.to_owned()));
+        let took = Duration::from_nanos(span.end_time_unix_nano - span.start_time_unix_nano);
+        assert!(took > Duration::ZERO && took <= lasted, "{took:?}");
+    }
+    let (server, client) = (2, 3);
+    let (unset, error) = (0, 2);
+    let expected = [
+        (
+            "chat",
+            json!({
+                "gen_ai.operation.name": "chat", "gen_ai.provider.name": "fake", "gen_ai.response.model": "acme/small",
+                "http.response.status_code": 200, "gen_ai.request.stream": false, "gen_ai.response.id": "gen-1",
+                "gen_ai.usage.input_tokens": 0, "gen_ai.usage.output_tokens": 0, "gen_ai.usage.cost": 0.0041
+            }),
+            (client, unset, ""),
+        ),
+        (
+            "chat acme/large",
+            json!({
+                "gen_ai.operation.name": "chat", "gen_ai.provider.name": "fake", "gen_ai.request.model": "acme/large",
+                "gen_ai.response.model": "acme/small", "http.response.status_code": 200, "gen_ai.request.stream": true,
+                "gen_ai.response.time_to_first_chunk": "some time", "gen_ai.response.id": "gen-2",
+                "gen_ai.response.finish_reasons": ["stop"], "gen_ai.usage.input_tokens": 12,
+                "gen_ai.usage.output_tokens": 34, "gen_ai.usage.cost": 0.25
+            }),
+            (client, unset, ""),
+        ),
+        (
+            "chat acme/odd",
+            json!({
+                "gen_ai.operation.name": "chat", "gen_ai.provider.name": "fake", "gen_ai.request.model": "acme/odd",
+                "error.type": "interrupted", "http.response.status_code": 200, "gen_ai.request.stream": true,
+                "gen_ai.response.time_to_first_chunk": "some time"
+            }),
+            (client, error, "interrupted"),
+        ),
+        (
+            "chat",
+            json!({
+                "gen_ai.operation.name": "chat", "gen_ai.provider.name": "fake", "error.type": "payment",
+                "http.response.status_code": 402, "gen_ai.request.stream": true
+            }),
+            (client, error, "payment"),
+        ),
+        (
+            "embeddings",
+            json!({
+                "gen_ai.operation.name": "embeddings", "gen_ai.provider.name": "fake", "error.type": "401",
+                "http.response.status_code": 401
+            }),
+            (client, error, "401"),
+        ),
+        (
+            "responses",
+            json!({"http.request.method": "GET", "http.response.status_code": 502, "error.type": "connect"}),
+            (server, error, "connect"),
+        ),
+        (
+            "health",
+            json!({"http.request.method": "GET", "http.response.status_code": 200}),
+            (server, unset, ""),
+        ),
+        (
+            "none",
+            json!({"http.request.method": "GET", "http.response.status_code": 404, "error.type": "404"}),
+            (server, unset, ""),
+        ),
+    ];
+    let expected = expected.map(|(name, attributes, (kind, code, message))| {
+        (format!("{name} {attributes}"), (kind, code, message.to_owned()))
+    });
+    assert_eq!(found, BTreeMap::from(expected));
+
+    let traced = spans
+        .iter()
+        .find(|span| span.name == "chat acme/large")
+        .expect("it is there");
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    assert_eq!(
+        (hex(&traced.trace_id).as_str(), hex(&traced.parent_span_id).as_str()),
+        ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331")
+    );
+    let events: Vec<_> = traced
+        .events
+        .iter()
+        .map(|event| (event.name.as_str(), object(&event.attributes)))
+        .collect();
+    let failed = json!({"model": "acme/large", "provider": "Acme", "status": 503, "code": "unavailable"});
+    assert_eq!(events, [("attempt", failed)]);
+    let others = spans.iter().filter(|span| span.name != "chat acme/large");
+    assert!(others.into_iter().all(|span| span.parent_span_id.is_empty()));
+}
+
+fn measures_are_complete(bodies: &[&[u8]]) {
+    let request = ExportMetricsServiceRequest::decode(*bodies.last().expect("metrics were sent"));
+    let resources = request.expect("it is readable").resource_metrics;
+    let scopes = resources.into_iter().flat_map(|resource| resource.scope_metrics);
+    let metrics: BTreeMap<String, Metric> = scopes
+        .flat_map(|scope| scope.metrics)
+        .map(|metric| (metric.name.clone(), metric))
+        .collect();
+    let names: Vec<&str> = metrics.keys().map(String::as_str).collect();
+    assert_eq!(
+        names,
+        [
+            "gen_ai.client.operation.duration",
+            "gen_ai.client.operation.time_to_first_chunk",
+            "gen_ai.client.token.usage"
+        ]
+    );
+    let duration = &metrics["gen_ai.client.operation.duration"];
+    assert_eq!(duration.unit, "s");
+    let points = histogram(duration);
+    assert_eq!(points.len(), 5);
+    let bounds = [
+        0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92,
+    ];
+    assert!(
+        points
+            .iter()
+            .all(|point| point.count == 1 && point.explicit_bounds == bounds)
+    );
+    let of_traced = json!({
+        "gen_ai.operation.name": "chat", "gen_ai.provider.name": "fake", "gen_ai.request.model": "acme/large",
+        "gen_ai.response.model": "acme/small"
+    });
+    assert!(points.iter().any(|point| object(&point.attributes) == of_traced));
+    let first_chunk = &metrics["gen_ai.client.operation.time_to_first_chunk"];
+    assert_eq!((first_chunk.unit.as_str(), histogram(first_chunk).len()), ("s", 2));
+    let tokens = &metrics["gen_ai.client.token.usage"];
+    assert_eq!(tokens.unit, "{token}");
+    let mut sums: Vec<(Value, Option<f64>)> = histogram(tokens)
+        .iter()
+        .map(|point| (object(&point.attributes), point.sum))
+        .filter(|(attributes, _)| attributes["gen_ai.request.model"] == "acme/large")
+        .map(|(attributes, sum)| (attributes["gen_ai.token.type"].clone(), sum))
+        .collect();
+    sums.sort_by_key(|(kind, _)| kind.to_string());
+    assert_eq!(sums, [(json!("input"), Some(12.0)), (json!("output"), Some(34.0))]);
+}
+
+#[test]
+fn a_collector_that_never_answers_holds_up_neither_answers_nor_the_end() {
+    // It takes connections, and nobody ever reads them.
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let bench = bench(listener.local_addr().expect("an address"));
+    let begun = Instant::now();
+    for _ in 0..3000 {
+        // More than the queue holds; each is dropped at once.
+        let mut record = crate::serve::record::Record::begin(
+            bench.shared.telemetry.clone(),
+            "health",
+            &hyper::Method::GET,
+            "/health",
+        );
+        let (parts, ()) = hyper::Request::new(()).into_parts();
+        record.trace("fake", &parts);
+        record.answered(hyper::StatusCode::OK);
+    }
+    assert_eq!(bench.ask("POST", &chat("hung"), "{}").status, 200);
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    let begun = Instant::now();
+    end(&bench);
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn without_a_collector_nothing_is_started_and_a_dead_one_is_given_up() {
+    let started = Otel::start(|_| None);
+    assert!(started.is_ok_and(|otel| otel.is_none()));
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let address = listener.local_addr().expect("an address");
+    drop(listener);
+    let bench = bench(address);
+    assert_eq!(bench.ask("POST", &chat("dead"), "{}").status, 200);
+    let begun = Instant::now();
+    end(&bench);
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    // What ends later is dropped.
+    assert_eq!(bench.ask("POST", &chat("late"), "{}").status, 200);
+}
