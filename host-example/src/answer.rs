@@ -4,13 +4,14 @@ use std::future::Future;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
-use plugin_api::{ChatEvent, ChatReply, ChatRequest, Error, ErrorKind, Message, Notice};
+use plugin_api::{ChatEvent, ChatReply, ChatRequest, Error, ErrorKind, Message, ModelsRequest, Notice};
 use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::cli::Chat;
 use crate::exit::{Exit, Failure};
 use crate::parameters::Parameters;
+use crate::profile;
 use crate::progress::{self, Wait};
 use crate::setup::Active;
 use crate::structured::Schema;
@@ -56,6 +57,9 @@ impl From<&Chat> for Manner {
         }
     }
 }
+
+/// How long the list of models is waited for, where it could say which model was meant.
+const SUGGESTION_LIMIT: Duration = Duration::from_secs(3);
 
 /// Ctrl-C, as an event. It is listened to from the beginning: until then it would end the program.
 pub struct Interrupts {
@@ -114,7 +118,10 @@ pub async fn answer(
         reply
     };
     screen.end_line();
-    let reply = shown?;
+    let reply = match shown {
+        Ok(reply) => reply,
+        Err(error) => return Err(with_suggestion(active, request, error).await),
+    };
     let mismatches = match schema {
         // Of an answer that nobody reads to its end, the rest was not fetched.
         Some(schema) if !screen.is_gone => schema.mismatches(&reply.text),
@@ -147,6 +154,26 @@ pub async fn answer(
         .filter(|_| !mismatches.is_empty())
         .map(|schema| schema.failure(&mismatches));
     Ok(Answer { reply, mismatch })
+}
+
+/// The same error, with the listed model that is much like the one that nobody has.
+async fn with_suggestion(active: &Active, request: &ChatRequest, error: Error) -> Error {
+    let is_suggested = || error.hint().is_some_and(|hint| hint.starts_with("did you mean"));
+    let Some(model) = request
+        .model
+        .as_deref()
+        .filter(|_| error.kind == ErrorKind::NOT_FOUND && !is_suggested())
+    else {
+        return error;
+    };
+    let listed = active.plugin.models(ModelsRequest::default());
+    let Ok(Ok(list)) = tokio::time::timeout(SUGGESTION_LIMIT, listed).await else {
+        return error;
+    };
+    match profile::closest(model, list.models.iter().map(|model| model.id.as_str())) {
+        Some(closest) => error.with_hint(format!("did you mean `{closest}`?")),
+        None => error,
+    }
 }
 
 /// A reply as one flat object, for programs.

@@ -113,24 +113,16 @@ fn check_abilities(ask: &Ask, plan: &mut Plan, catalogue: &Catalogue, is_strict:
     Ok(())
 }
 
-/// Adds to an error about a model that there is none of this name what it may have been meant to be.
-pub async fn suggest(settings: &Settings, common: &Common, error: &mut Error, clock: Clock) {
+/// Adds to an error about a model that there is none of this name what it may have been meant to be, where the list is at hand.
+pub fn suggest(settings: &Settings, common: &Common, error: &mut Error) {
     let is_about_the_model = error.kind == ErrorKind::NOT_FOUND
         && matches!(
             error.details.error_type.as_deref(),
             None | Some("not_found" | "model_not_found")
         );
-    let Some(model) = error.details.model.clone().filter(|_| is_about_the_model) else {
-        return;
-    };
-    let catalogue = match common.catalogue.known(settings) {
-        Some(catalogue) => catalogue,
-        None => match clock.total().wait(common.catalogue.catalogue(settings)).await {
-            Ok(Ok(catalogue)) => catalogue,
-            _ => return,
-        },
-    };
-    if let Meaning::Unknown { suggestions } = meaning(&model, &catalogue)
+    let model = error.details.model.as_deref().filter(|_| is_about_the_model);
+    if let (Some(model), Some(catalogue)) = (model, common.catalogue.known(settings))
+        && let Meaning::Unknown { suggestions } = meaning(model, &catalogue)
         && let Some(hint) = did_you_mean(&suggestions)
     {
         error.details.hint = Some(hint);

@@ -207,10 +207,11 @@ fn headers_of(http: &HttpRequest, dialect: Dialect) -> Result<HeaderMap, Error> 
             headers.insert(name, value);
         }
     }
-    // Its two names are one header.
-    let title = HeaderName::from_static("x-openrouter-title");
-    if let (Some(old), None) = (headers.get("x-title").cloned(), headers.get(&title)) {
-        headers.insert(title, old);
+    // Its two names are one header, and the profile's may not stand beside the caller's.
+    for (said, silent) in [("x-title", "x-openrouter-title"), ("x-openrouter-title", "x-title")] {
+        if let (Some(title), None) = (headers.get(said).cloned(), headers.get(silent)) {
+            headers.insert(HeaderName::from_static(silent), title);
+        }
     }
     Ok(headers)
 }

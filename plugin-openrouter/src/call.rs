@@ -630,7 +630,7 @@ impl Call {
             }
             let mut error = self.give_up(error);
             if !self.is_at_secondary {
-                advice::suggest(&self.settings, &self.common, &mut error, self.clock()).await;
+                advice::suggest(&self.settings, &self.common, &mut error);
             }
             return Err(error);
         }

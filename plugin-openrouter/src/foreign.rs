@@ -157,15 +157,19 @@ impl ForeignReader {
     ///
     /// - Errors: the service's, where the body holds one.
     pub fn document(&mut self, body: &[u8]) -> Result<(), Error> {
-        self.has_begun = true;
-        let Some(told) = read(body) else { return Ok(()) };
+        let Some(told) = read(body) else {
+            self.has_begun = true;
+            return Ok(());
+        };
         let failed = told.status.is_some_and(|status| status.get() == "\"failed\"");
         let has_error = told.error.is_some_and(|error| error.get() != "null");
         let is_error = told.kind.as_ref().is_some_and(|Str(kind)| kind == "error");
         // Lists and files may have members of these names that mean something else.
         if self.dialect != Dialect::Other && (failed || has_error || is_error) {
+            // It takes the place of an answer, so nothing has begun.
             return Err(self.reported(&told));
         }
+        self.has_begun = true;
         self.note(&told);
         match told.status.map(RawValue::get) {
             Some("\"incomplete\"") => self.finished("length"),

@@ -1,0 +1,82 @@
+//! The measures of what was asked of models.
+
+use opentelemetry::metrics::{Histogram, MeterProvider};
+use opentelemetry::{InstrumentationScope, KeyValue};
+use opentelemetry_sdk::metrics::SdkMeterProvider;
+
+use super::{Told, Traced};
+use crate::serve::record::Record;
+
+// Source: semantic-conventions-genai, `docs/gen-ai/gen-ai-metrics.md`.
+const SECONDS: [f64; 14] = [
+    0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92,
+];
+const TOKENS: [f64; 14] = [
+    1.0,
+    4.0,
+    16.0,
+    64.0,
+    256.0,
+    1024.0,
+    4096.0,
+    16_384.0,
+    65_536.0,
+    262_144.0,
+    1_048_576.0,
+    4_194_304.0,
+    16_777_216.0,
+    67_108_864.0,
+];
+
+pub struct Measures {
+    pub provider: SdkMeterProvider,
+    duration_s: Histogram<f64>,
+    first_chunk_s: Histogram<f64>,
+    tokens: Histogram<u64>,
+}
+
+impl Measures {
+    pub fn new(provider: SdkMeterProvider, scope: InstrumentationScope) -> Self {
+        let meter = provider.meter_with_scope(scope);
+        let seconds = |name: &'static str, description: &'static str| {
+            meter
+                .f64_histogram(name)
+                .with_unit("s")
+                .with_description(description)
+                .with_boundaries(SECONDS.to_vec())
+                .build()
+        };
+        Self {
+            duration_s: seconds(
+                "gen_ai.client.operation.duration",
+                "From a request's head to the end of its answer",
+            ),
+            first_chunk_s: seconds(
+                "gen_ai.client.operation.time_to_first_chunk",
+                "From a request's head to the first piece of its answer",
+            ),
+            tokens: meter
+                .u64_histogram("gen_ai.client.token.usage")
+                .with_unit("{token}")
+                .with_description("Tokens, as the service counted them")
+                .with_boundaries(TOKENS.to_vec())
+                .build(),
+            provider,
+        }
+    }
+
+    pub fn take(&self, record: &Record, operation: &'static str, traced: &Traced, told: &Told) {
+        let mut attributes = told.attributes(operation, traced);
+        self.duration_s.record(record.elapsed().as_secs_f64(), &attributes);
+        if let Some(first_token) = record.first_token {
+            self.first_chunk_s.record(first_token.as_secs_f64(), &attributes);
+        }
+        let usage = record.done.as_deref().and_then(|done| done.usage.as_ref());
+        let Some(usage) = usage else { return };
+        for (kind, count) in [("input", usage.prompt_tokens), ("output", usage.completion_tokens)] {
+            attributes.push(KeyValue::new("gen_ai.token.type", kind));
+            self.tokens.record(count, &attributes);
+            attributes.pop();
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Spans, one of each request, by the conventions for GenAI clients or for HTTP servers.
+
+use std::time::SystemTime;
+
+use opentelemetry::trace::{Span, SpanBuilder, SpanKind, Status, Tracer, TracerProvider};
+use opentelemetry::{Array, InstrumentationScope, KeyValue, StringValue, Value};
+use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
+use plugin_api::Attempt;
+
+use super::{Told, Traced, short};
+use crate::serve::record::{Outcome, Record};
+
+pub struct Spans {
+    pub provider: SdkTracerProvider,
+    tracer: SdkTracer,
+}
+
+impl Spans {
+    pub fn new(provider: SdkTracerProvider, scope: InstrumentationScope) -> Self {
+        let tracer = provider.tracer_with_scope(scope);
+        Self { provider, tracer }
+    }
+
+    pub fn take(&self, record: &Record, traced: &Traced, told: &Told) {
+        let ended = SystemTime::now();
+        let begun = ended.checked_sub(record.elapsed()).unwrap_or(ended);
+        let builder = match traced.operation {
+            Some(operation) => {
+                let name = match &told.requested_model {
+                    Some(model) => format!("{operation} {model}"),
+                    None => operation.to_owned(),
+                };
+                let mut attributes = told.attributes(operation, traced);
+                attributes.extend(of_answer(record, traced));
+                SpanBuilder::from_name(name)
+                    .with_kind(SpanKind::Client)
+                    .with_attributes(attributes)
+            }
+            None => {
+                let mut attributes = vec![KeyValue::new("http.request.method", short(record.method.as_str()))];
+                attributes.extend(of_status(record));
+                if let Some(error_type) = &told.error_type {
+                    attributes.push(KeyValue::new("error.type", error_type.clone()));
+                }
+                SpanBuilder::from_name(record.route)
+                    .with_kind(SpanKind::Server)
+                    .with_attributes(attributes)
+            }
+        };
+        let builder = builder.with_start_time(begun);
+        let mut span = self.tracer.build_with_context(builder, &traced.parent);
+        // Nobody said when they were made; the answer told of them.
+        for attempt in record.attempts().iter().filter(|attempt| attempt.code.is_some()) {
+            span.add_event_with_timestamp("attempt", ended, of_attempt(attempt));
+        }
+        // Whoever asks a server for what it does not have makes no error of the server's, and nobody does who leaves.
+        let is_error = match record.outcome() {
+            Outcome::Failed | Outcome::Interrupted => true,
+            Outcome::Refused => traced.operation.is_some(),
+            Outcome::Ok | Outcome::Left => false,
+        };
+        if let (true, Some(error_type)) = (is_error, &told.error_type) {
+            span.set_status(Status::error(error_type.clone()));
+        }
+        span.end_with_timestamp(ended);
+    }
+}
+
+/// What is known of an answer.
+fn of_answer(record: &Record, traced: &Traced) -> Vec<KeyValue> {
+    let mut attributes: Vec<KeyValue> = of_status(record).into_iter().collect();
+    if let Some(wants_stream) = traced.wants_stream {
+        attributes.push(KeyValue::new("gen_ai.request.stream", wants_stream));
+    }
+    if let Some(first_token) = record.first_token {
+        let seconds = first_token.as_secs_f64();
+        attributes.push(KeyValue::new("gen_ai.response.time_to_first_chunk", seconds));
+    }
+    let done = record.done.as_deref();
+    let failed = traced.failed.as_ref();
+    let id = done
+        .and_then(|done| done.generation_id.as_deref())
+        .or(failed.and_then(|failed| failed.generation_id.as_deref()));
+    if let Some(id) = id {
+        attributes.push(KeyValue::new("gen_ai.response.id", short(id)));
+    }
+    let Some(done) = done else { return attributes };
+    if !done.finish_reason.is_empty() {
+        let reasons = vec![StringValue::from(short(&done.finish_reason))];
+        attributes.push(KeyValue::new(
+            "gen_ai.response.finish_reasons",
+            Value::Array(Array::String(reasons)),
+        ));
+    }
+    let Some(usage) = &done.usage else { return attributes };
+    attributes.push(KeyValue::new("gen_ai.usage.input_tokens", whole(usage.prompt_tokens)));
+    attributes.push(KeyValue::new(
+        "gen_ai.usage.output_tokens",
+        whole(usage.completion_tokens),
+    ));
+    let cost = usage.cost_usd.as_deref().and_then(|cost| cost.parse::<f64>().ok());
+    if let Some(cost) = cost.filter(|cost| cost.is_finite()) {
+        // The conventions have no name for it; this one is what several programs read.
+        attributes.push(KeyValue::new("gen_ai.usage.cost", cost));
+    }
+    attributes
+}
+
+fn of_status(record: &Record) -> Option<KeyValue> {
+    let status = record.status?.as_u16();
+    Some(KeyValue::new("http.response.status_code", i64::from(status)))
+}
+
+/// Not its reason, which is a sentence and may quote.
+fn of_attempt(attempt: &Attempt) -> Vec<KeyValue> {
+    let mut attributes = vec![KeyValue::new("model", short(&attempt.model))];
+    if let Some(provider) = &attempt.provider {
+        attributes.push(KeyValue::new("provider", short(provider)));
+    }
+    if let Some(status) = attempt.status {
+        attributes.push(KeyValue::new("status", i64::from(status)));
+    }
+    if let Some(code) = &attempt.code {
+        attributes.push(KeyValue::new("code", short(code)));
+    }
+    attributes
+}
+
+fn whole(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
