@@ -113,6 +113,16 @@ fn streaming(body: Vec<u8>) -> Vec<u8> {
     [&body[..=brace], field, &body[brace + 1..]].concat()
 }
 
+/// Whether the body itself asks for a stream.
+fn says_stream(request: &HttpRequest) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Said {
+        stream: Option<bool>,
+    }
+    let body = request.body.as_deref().unwrap_or_default();
+    serde_json::from_slice::<Said>(body).is_ok_and(|said| said.stream == Some(true))
+}
+
 fn read(name: &str) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     let done = match name {
@@ -137,7 +147,7 @@ fn read(name: &str) -> Result<Vec<u8>, Failure> {
 
 async fn answer(active: &Active, request: HttpRequest, args: &Api) -> Result<Exit, Failure> {
     let mut output = Output::new(args.include);
-    let outcome = match args.stream {
+    let outcome = match args.stream || says_stream(&request) {
         true => streamed(active, request, &mut output).await,
         false => whole(active, request, &mut output).await,
     };

@@ -285,7 +285,7 @@ async fn followed(active: &mut Active, global: &Global, reload: Reload) -> Strin
     let followed = reload::follow(active, global, reload).await;
     active.retire_former();
     match followed {
-        Ok(line) => format!("{GOOD}↻{GOOD:#} {line}"),
+        Ok((line, _)) => format!("{GOOD}↻{GOOD:#} {line}"),
         Err(failure) => {
             let what = match reload {
                 Reload::Profile => "the edit was not taken, the former profile still holds",

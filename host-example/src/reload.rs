@@ -25,8 +25,8 @@ pub enum Reload {
 /// Reads profile, variables and key again and gives them to the plugin. On any error the former ones stay, as the former
 /// profile does where the file is gone.
 ///
-/// - Out: one line for people. Where another plugin came, the former one is in `active.former`, and still answers.
-pub async fn follow(active: &mut Active, global: &Global, reload: Reload) -> Result<String, Failure> {
+/// - Out: one line for people, and what was read. Where another plugin came, the former one is in `active.former`, and still answers.
+pub async fn follow(active: &mut Active, global: &Global, reload: Reload) -> Result<(String, Setup), Failure> {
     let command_keys = match reload {
         Reload::Profile => active.command_keys.clone(),
         Reload::Everything => CommandKeys::default(),
@@ -41,7 +41,7 @@ pub async fn follow(active: &mut Active, global: &Global, reload: Reload) -> Res
         file.display()
     );
     if file_is_gone && reload == Reload::Profile {
-        return Ok(gone);
+        return Ok((gone, setup));
     }
     let id = active.plugin.manifest().id.clone();
     if let Some(chosen) = chosen.as_ref().filter(|chosen| chosen.profile.provider != id) {
@@ -50,9 +50,8 @@ pub async fn follow(active: &mut Active, global: &Global, reload: Reload) -> Res
         let former = std::mem::replace(active, next);
         active.former = Some(former.plugin);
         active.read_tiers().await?;
-        return Ok(format!(
-            "profile reloaded: {provider} instead of {id}, from the next message on"
-        ));
+        let line = format!("profile reloaded: {provider} instead of {id}, from the next message on");
+        return Ok((line, setup));
     }
     let holding = chosen.as_ref().or(active.chosen.as_ref());
     let manifest = active.plugin.manifest();
@@ -77,9 +76,9 @@ pub async fn follow(active: &mut Active, global: &Global, reload: Reload) -> Res
         Reload::Everything => "profile, variables and key",
     };
     if file_is_gone {
-        return Ok(format!("variables and key reloaded; {gone}"));
+        return Ok((format!("variables and key reloaded; {gone}"), setup));
     }
-    Ok(changes(what, active, &tiers_before, &options_before))
+    Ok((changes(what, active, &tiers_before, &options_before), setup))
 }
 
 fn options_of(chosen: Option<&Chosen>) -> Value {

@@ -69,6 +69,9 @@ pub struct Details {
     /// The service's own answer, where the raw form of answers was asked for and there was one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answer: Option<Box<ServiceAnswer>>,
+    /// What the caller should know about the request that failed, where it was not told before.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<crate::chat::Notice>,
     /// Whether the raw form of the stream has told this error already, in the service's own words.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_told: bool,
@@ -212,6 +215,7 @@ impl fmt::Debug for Details {
             .field("generation_id", &self.generation_id)
             .field("partial_text_bytes", &self.partial_text.as_ref().map(String::len))
             .field("answer", &self.answer)
+            .field("notices", &self.notices)
             .field("attempts", &self.attempts)
             .field("problems", &self.problems)
             .finish()

@@ -4,6 +4,8 @@
 //! be sent as it is, or where the profile is strict; else what is at hand is looked at. It advises: what the list does not have may be
 //! served all the same.
 
+use std::time::{Duration, Instant};
+
 use plugin_api::{Error, ErrorKind, Notice};
 
 use crate::ask::Ask;
@@ -11,10 +13,13 @@ use crate::call::Common;
 use crate::capabilities;
 use crate::catalogue::Catalogue;
 use crate::dialect::Dialect;
-use crate::http::Clock;
+use crate::http::{Clock, Due};
 use crate::request::Plan;
 use crate::resolve::{Meaning, meaning};
 use crate::settings::Settings;
+
+/// How long a call waits for the list of models.
+const LIST_LIMIT: Duration = Duration::from_secs(3);
 
 /// Completes the ids of a plan's models, and says what is doubtful about the request.
 ///
@@ -31,15 +36,25 @@ pub async fn advise(
         plan.notices.push(Notice::new("out_of_range", message));
     }
     let is_strict = settings.options.strict_capabilities && ask.dialect == Dialect::Chat;
-    let has_bare = ask.dialect != Dialect::Other && plan.models.iter().any(|model| is_bare(model));
-    let catalogue = if has_bare || is_strict {
-        let listed = clock.total().wait(common.catalogue.catalogue(settings)).await?;
-        match listed {
+    let is_known_form = |model: &String| !is_bare(model) && !looks_foreign(model);
+    let has_doubtful = ask.dialect != Dialect::Other && !plan.models.iter().all(is_known_form);
+    if ask.dialect == Dialect::Embeddings && !has_doubtful {
+        // Models that make vectors stand in a list of their own.
+        return Ok(());
+    }
+    let catalogue = if has_doubtful || is_strict {
+        let due = Due {
+            at: Instant::now() + LIST_LIMIT,
+            what: "the list of models did not come",
+            ..clock.total()
+        };
+        let listed = due.or(clock.total()).wait(common.catalogue.catalogue(settings)).await;
+        match listed.and_then(|listed| listed) {
             Ok(catalogue) => Some(catalogue),
             Err(error) if is_strict => return Err(error),
             Err(error) => {
                 let message = format!(
-                    "the list of models cannot be had, so bare names are sent as they are: {}",
+                    "the list of models cannot be had, so ids are sent as they are: {}",
                     error.message
                 );
                 plan.notices.push(Notice::new("models_unknown", message));
@@ -62,6 +77,20 @@ pub async fn advise(
 /// Whether an id lacks its author, without which the service does not know it.
 fn is_bare(id: &str) -> bool {
     !id.contains('/') && !id.starts_with(['@', '~'])
+}
+
+/// Whether an id has a form that is rather another service's: dashes in a version, a date, `latest`.
+fn looks_foreign(id: &str) -> bool {
+    let slug = id.rsplit('/').next().unwrap_or(id);
+    let name = slug.split(':').next().unwrap_or(slug).as_bytes();
+    let parts: Vec<&[u8]> = name.split(|byte| *byte == b'-').collect();
+    // `3-70b` is a size behind a version.
+    let is_number = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_digit);
+    let has_dashed_version = parts
+        .windows(2)
+        .any(|two| two[0].last().is_some_and(u8::is_ascii_digit) && is_number(two[1]));
+    let has_date = name.len() > 9 && name[name.len() - 8..].iter().all(u8::is_ascii_digit);
+    !id.starts_with(['@', '~']) && (has_dashed_version || has_date || name.ends_with(b"-latest"))
 }
 
 fn complete(plan: &mut Plan, catalogue: &Catalogue, dialect: Dialect) -> Result<(), Error> {

@@ -179,10 +179,21 @@ fn check_path(path: &str) -> Result<(), Error> {
     {
         return refused("has characters that no path has");
     }
-    let steps = path.split('?').next().unwrap_or(path).split('/');
+    let steps = path.split('?').next().unwrap_or(path);
+    // A letter that is written otherwise than it could be would make another path of this one for whoever reads it.
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+    let hides_plain = |at: usize| {
+        let digits = steps
+            .get(at + 1..at + 3)
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        digits.is_none_or(is_plain)
+    };
     let is_dots = |step: &str| matches!(step.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..");
-    if steps.into_iter().any(is_dots) {
+    if steps.split('/').any(is_dots) {
         return refused("leads upwards");
+    }
+    if steps.match_indices('%').any(|(at, _)| hides_plain(at)) {
+        return refused("is written with more percent signs than it needs");
     }
     Ok(())
 }
@@ -202,7 +213,12 @@ fn headers_of(http: &HttpRequest, dialect: Dialect) -> Result<HeaderMap, Error> 
             let message = format!("the value of the header `{}` cannot be sent", name.escape_debug());
             Error::new(ErrorKind::INVALID_REQUEST, message)
         };
-        let value = HeaderValue::from_str(value).map_err(refused)?;
+        // A header that comes several times says everything that it says, and goes on as one.
+        let value = match headers.get(&name).and_then(|said| said.to_str().ok()) {
+            Some(said) => HeaderValue::from_bytes(format!("{said}, {value}").as_bytes()),
+            None => HeaderValue::from_bytes(value.as_bytes()),
+        };
+        let value = value.map_err(refused)?;
         if let Ok(name) = HeaderName::try_from(name.as_str()) {
             headers.insert(name, value);
         }

@@ -80,11 +80,21 @@ pub async fn whole(settings: Arc<Settings>, common: Arc<Common>, ask: Ask) -> Re
         tracing::warn!(wait_ms = notice.wait_ms.unwrap_or(0), "{}", notice.message);
         notices.push(notice);
     };
-    let (mut reply, head, body) = loop {
-        call.pass(&mut tell).await?;
-        match call.ask_whole().await {
-            Ok(whole) => break whole,
-            Err(failed) => call.after(failed, &mut tell).await?,
+    let tried: Result<_, Error> = async {
+        loop {
+            call.pass(&mut tell).await?;
+            match call.ask_whole().await {
+                Ok(whole) => break Ok(whole),
+                Err(failed) => call.after(failed, &mut tell).await?,
+            }
+        }
+    }
+    .await;
+    let (mut reply, head, body) = match tried {
+        Ok(whole) => whole,
+        Err(mut error) => {
+            error.details.notices = notices;
+            return Err(error);
         }
     };
     notices.extend(call.fallback_notice(reply.done.model.as_deref()));
@@ -306,6 +316,7 @@ impl Call {
     async fn pass(&mut self, tell: &mut (impl FnMut(Notice) + Send)) -> Result<(), Error> {
         let longest = Duration::from_millis(self.settings.options.retry.max_wait_ms);
         let mut per_minute = self.settings.options.limits.requests_per_minute;
+        let mut n_waits = 0;
         loop {
             let left = self.clock().left();
             if left.is_zero() {
@@ -347,7 +358,10 @@ impl Call {
                     Pass::Wait(wait) => (wait, "this key may not be used".to_owned()),
                 },
             };
-            if wait > longest || wait >= left {
+            // What is refused anew to others after each wait would be refused to this one as well.
+            n_waits += 1;
+            let is_refused_again = n_waits > self.settings.options.retry.attempts;
+            if wait > longest || wait >= left || is_refused_again {
                 let error = Error::new(ErrorKind::RATE_LIMIT, format!("{whose} for another {}", seconds(wait)))
                     .with_hint("wait, or ask less often: the service asks for it");
                 return Err(self.give_up(after_a_wait(error, wait)));
@@ -388,6 +402,13 @@ impl Call {
                 let model = models.first().map_or("", String::as_str);
                 let model = secondary_model(&self.settings, model);
                 tracing::debug!(host = secondary.host(), model, "request");
+                // The first service's own headers are no matter of another company's.
+                let others = [CONTENT_TYPE.as_str(), "http-referer", "x-title"];
+                headers = headers
+                    .iter()
+                    .filter(|(name, _)| others.contains(&name.as_str()))
+                    .map(|(name, value)| (name.clone(), value.clone()))
+                    .collect();
                 let body = self.plan.plain_body(options, request, model, self.changes, self.stream);
                 Some(body.into())
             }
@@ -400,7 +421,7 @@ impl Call {
                     url = self.url()?;
                 }
                 match (&self.ask.body, self.ask.dialect) {
-                    (Some(given), _) => Some(self.plan.given_body(&self.ask, given, models)),
+                    (Some(given), _) => Some(self.plan.given_body(options, &self.ask, given, models)),
                     (None, Dialect::Other) => {
                         headers.remove(CONTENT_TYPE);
                         None
@@ -493,8 +514,12 @@ impl Call {
                 decoder.read_end();
             }
         }
-        if self.ask.view.has_raw() && !decoder.reader.has_begun() {
+        if self.ask.view.has_raw() && !decoder.reader.has_begun() && decoder.is_reported {
             decoder.reported = Some(body.to_vec());
+        }
+        if !self.ask.view.has_types() && decoder.reader.has_begun() && !decoder.is_cut {
+            // Part of an answer with an error in it is what the service gives, and what it bills.
+            decoder.forgive();
         }
         if !self.ask.view.has_raw() {
             body = Bytes::new();
@@ -591,7 +616,7 @@ impl Call {
         ServiceAnswer {
             status: status.unwrap_or(502),
             headers: vec![("content-type".to_owned(), "application/json".to_owned())],
-            body: failure::scrub(&String::from_utf8_lossy(reported), self.service().secret()),
+            body: failure::without_keys(&String::from_utf8_lossy(reported), self.service().secret()),
         }
     }
 
@@ -599,6 +624,16 @@ impl Call {
     ///
     /// - Errors: nothing follows; the failure is the outcome.
     async fn after(&mut self, failed: Failed, tell: &mut (impl FnMut(Notice) + Send)) -> Result<(), Error> {
+        let mut failed = failed;
+        let is_told_to_wait = matches!(failed.error.details.status, Some(429 | 503));
+        if self.ask.dialect == Dialect::Other
+            && !self.ask.is_idempotent()
+            && failed.class != Class::NeverProcessed
+            && !is_told_to_wait
+        {
+            // Nobody knows what it would do a second time.
+            failed.class = Class::Final;
+        }
         self.note(&failed);
         self.bill.is_open = false;
         self.bill.n_unknown += u32::from(matches!(failed.class, Class::Ambiguous | Class::Answered));
@@ -634,7 +669,13 @@ impl Call {
             }
             return Err(error);
         }
-        let Some(cost) = self.gate().pay(error.kind == ErrorKind::RATE_LIMIT) else {
+        let is_free = self.ask.is_for_something_new();
+        let cost = if is_free {
+            Some(0)
+        } else {
+            self.gate().pay(error.kind == ErrorKind::RATE_LIMIT)
+        };
+        let Some(cost) = cost else {
             tracing::warn!("no retry: too many calls have failed lately");
             return Err(self.give_up(error));
         };
@@ -679,7 +720,12 @@ impl Call {
             status = error.details.status.unwrap_or(0),
             "refused"
         );
-        let attempt = failure::attempt_of(error, self.model());
+        let asked = if self.model().is_empty() {
+            &self.ask.path
+        } else {
+            self.model()
+        };
+        let attempt = failure::attempt_of(error, asked.split('?').next().unwrap_or(asked));
         self.attempts.extend(error.details.attempts.iter().cloned());
         // The service's own list may end with this one.
         if error
@@ -689,6 +735,10 @@ impl Call {
             .is_none_or(|last| last.status != attempt.status)
         {
             self.attempts.push(attempt);
+        }
+        if self.ask.dialect == Dialect::Other {
+            // What another path is refused says nothing about chat.
+            return;
         }
         let now = Instant::now();
         if let Some(wait) = error

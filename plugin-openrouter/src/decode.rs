@@ -15,6 +15,9 @@ use crate::sse::{self, Frame};
 /// Frames that are not JSON which one answer may have; with more of them it is no answer.
 const MAX_BAD_FRAMES: u32 = 16;
 
+/// Bytes of the raw form that may wait for an event to be whole, or for the answer to begin.
+const MAX_RAW_BYTES: usize = 18 << 20;
+
 /// Bytes of a comment that are handed on.
 const MAX_COMMENT_BYTES: usize = 256;
 
@@ -82,6 +85,14 @@ impl Reader {
         }
     }
 
+    /// What is known of the answer, whole or not.
+    fn known(&mut self) -> Done {
+        match self {
+            Self::Chat(reader) => reader.known(),
+            Self::Foreign(reader) => reader.known(),
+        }
+    }
+
     fn finish(&mut self, events: &mut VecDeque<ChatEvent>) -> Result<Done, Error> {
         match self {
             Self::Chat(reader) => reader.finish(events),
@@ -99,7 +110,7 @@ pub struct Decoder {
     /// Whether anything is made of the answer beside its raw form.
     has_types: bool,
     /// Whether the answer ended with an error that a frame of it reported.
-    is_reported: bool,
+    pub is_reported: bool,
     /// The frame that reported it, where nothing else of the raw form has been handed on.
     pub reported: Option<Vec<u8>>,
     /// What was read and not yet taken.
@@ -191,6 +202,10 @@ impl Decoder {
         self.frames.push(piece);
         if let Some(raw) = &mut self.raw {
             raw.bytes.extend_from_slice(piece);
+            if raw.bytes.len() > MAX_RAW_BYTES {
+                let message = format!("expected an event of at most {} MiB, found more", MAX_RAW_BYTES >> 20);
+                self.fail(Error::new(ErrorKind::TOO_LARGE, message));
+            }
         }
     }
 
@@ -265,7 +280,11 @@ impl Decoder {
             }
         } else if let Some(raw) = self.raw.as_mut().filter(|_| is_done) {
             let piece = raw.take_to(u64::MAX) + "\n\n";
-            self.ready.push_back(ChatEvent::Raw(piece.into()));
+            self.finish();
+            if let Some(Ok(_)) = self.end {
+                self.ready.push_back(ChatEvent::Raw(piece.into()));
+            }
+            return;
         }
         self.finish();
     }
@@ -286,7 +305,19 @@ impl Decoder {
                 let message = "the answer broke off: it ends in its middle";
                 self.fail(Error::new(ErrorKind::INTERRUPTED, message).with_hint("try again"));
             }
-            Err(error) => self.fail(error.into_error()),
+            Err(error) => {
+                self.is_reported = matches!(error, FrameError::Reported(_));
+                self.fail(error.into_error());
+            }
+        }
+    }
+
+    /// Makes an answer of one that reports an error, with a notice in the error's place: whoever reads its raw form reads the error there.
+    pub fn forgive(&mut self) {
+        if let Some(Err(error)) = &self.end {
+            let notice = Notice::new("error_in_answer", error.message.clone());
+            self.ready.push_back(ChatEvent::Notice(notice));
+            self.end = Some(Ok(self.reader.known()));
         }
     }
 
@@ -336,9 +367,13 @@ impl Decoder {
                 let sign = sign_of_life(text);
                 self.alive(sign);
             }
-            Some(Ok(Frame::Event { data, .. })) => {
+            Some(Ok(Frame::Event { data, name })) => {
                 self.n_data += 1;
+                let is_ping = name == b"ping";
                 match self.reader.frame(data, &mut self.ready) {
+                    Ok(()) if is_ping && !self.reader.has_begun() => {
+                        self.ready.push_back(ChatEvent::KeepAlive("ping".into()));
+                    }
                     Ok(()) if self.reader.is_complete() => self.finish(),
                     Ok(()) => {}
                     // One frame that was spoilt on the way is no reason to lose an answer; it is told of at the end.

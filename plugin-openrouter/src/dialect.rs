@@ -56,7 +56,7 @@ const NOT_OF_COMPLETIONS: [&str; 3] = ["reasoning", "parallel_tool_calls", "verb
 
 /// Parameters that mean the same: who says one of them has said the others too.
 const SAME: [&[&str]; 3] = [
-    &["max_tokens", "max_completion_tokens", "max_output_tokens"],
+    &["max_tokens", "max_completion_tokens"],
     &["reasoning", "reasoning_effort", "include_reasoning", "thinking"],
     &["stop", "stop_sequences"],
 ];
@@ -83,6 +83,15 @@ impl Dialect {
             Self::Chat | Self::Completions | Self::Responses | Self::Messages => Some(Tier::TextLarge),
             Self::Embeddings => Some(Tier::TextEmbedding),
             Self::Other => None,
+        }
+    }
+
+    /// The names under which it limits the length of an answer, the usual one last.
+    pub fn max_tokens_names(self) -> &'static [&'static str] {
+        match self {
+            Self::Chat => &["max_completion_tokens", "max_tokens"],
+            Self::Responses => &["max_output_tokens"],
+            Self::Completions | Self::Messages | Self::Embeddings | Self::Other => &["max_tokens"],
         }
     }
 
@@ -142,6 +151,8 @@ pub fn is_said(name: &str, said: impl Fn(&str) -> bool) -> bool {
         || SAME
             .iter()
             .any(|names| names.contains(&name) && names.iter().any(|other| said(other)))
+        // Models that think in Anthropic's form take no other sampling.
+        || ["temperature", "top_p", "top_k"].contains(&name) && said("thinking")
 }
 
 #[cfg(test)]

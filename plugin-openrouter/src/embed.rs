@@ -90,6 +90,9 @@ fn vectors_from(body: &[u8], n_texts: usize, dimensions: Option<u32>) -> Result<
             }
         }
     }
+    if vectors[0].is_empty() {
+        return Err(broken("expected vectors of numbers, found an empty one".to_owned()));
+    }
     let expected = dimensions.map_or(vectors[0].len(), |dimensions| {
         usize::try_from(dimensions).unwrap_or(usize::MAX)
     });
@@ -142,6 +145,12 @@ mod tests {
                 2,
                 None,
                 "expected vectors of 1 numbers, found one of 2",
+            ),
+            (
+                r#"{"data":[{"embedding":[]},{"embedding":[]}]}"#,
+                2,
+                None,
+                "expected vectors of numbers, found an empty one",
             ),
         ];
         for (body, n_texts, dimensions, message) in rows {

@@ -352,7 +352,7 @@ fn page_title(body: &[u8]) -> Option<String> {
 }
 
 /// Takes keys out of a text of the service, and shortens it.
-pub fn scrub(text: &str, secret: &str) -> String {
+pub fn without_keys(text: &str, secret: &str) -> String {
     let has_secret = !secret.is_empty() && memchr::memmem::find(text.as_bytes(), secret.as_bytes()).is_some();
     let text = if has_secret {
         text.replace(secret, "[key]")
@@ -369,6 +369,12 @@ pub fn scrub(text: &str, secret: &str) -> String {
         rest = &key[end.unwrap_or(key.len())..];
     }
     clean.push_str(rest);
+    clean
+}
+
+/// The same for a message: what is longer than a message should be is cut.
+pub fn scrub(text: &str, secret: &str) -> String {
+    let mut clean = without_keys(text, secret);
     if clean.len() > MAX_MESSAGE_BYTES {
         let end = (0..=MAX_MESSAGE_BYTES)
             .rev()

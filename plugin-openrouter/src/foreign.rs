@@ -85,6 +85,11 @@ impl ForeignReader {
         self.has_begun
     }
 
+    /// What is known of the answer, whole or not.
+    pub fn known(&mut self) -> Done {
+        std::mem::take(&mut self.done)
+    }
+
     pub fn is_complete(&self) -> bool {
         self.is_complete
     }
@@ -170,6 +175,11 @@ impl ForeignReader {
             return Err(self.reported(&told));
         }
         self.has_begun = true;
+        // A list, a file or a key may have an id, and is no answer of a model.
+        let is_of_a_model = self.dialect != Dialect::Other || told.model.is_some() || told.usage.is_some();
+        if !is_of_a_model {
+            return Ok(());
+        }
         self.note(&told);
         match told.status.map(RawValue::get) {
             Some("\"incomplete\"") => self.finished("length"),

@@ -171,9 +171,11 @@ pub async fn send(service: &Service, request: Sending, clock: Clock) -> Result<r
         .wait(read_body(&mut body, response, MAX_ERROR_BODY_BYTES, || None))
         .await;
     let mut error = failure::from_response(status, &head, &body, service.secret(), SystemTime::now());
-    if request.has_raw {
+    // A page of something in front of the service is not in its words.
+    let is_json = serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_ok();
+    if request.has_raw && is_json {
         let Head { status, headers } = head_of(status, &head, service.secret());
-        let body = failure::scrub(&String::from_utf8_lossy(&body), service.secret());
+        let body = failure::without_keys(&String::from_utf8_lossy(&body), service.secret());
         error.details.answer = Some(Box::new(ServiceAnswer { status, headers, body }));
     }
     Err(Failed {

@@ -5,13 +5,17 @@ use std::borrow::Cow;
 /// Ids that documentation names and OpenRouter does not serve, beside the ids it serves.
 ///
 /// OpenRouter writes the versions of these models with a dot, and has no Haiku 4.0.
-const SERVED_AS: [(&str, &str); 6] = [
+const SERVED_AS: [(&str, &str); 9] = [
     ("anthropic/claude-haiku-4", "anthropic/claude-haiku-4.5"),
     ("anthropic/claude-haiku-4-5", "anthropic/claude-haiku-4.5"),
     ("anthropic/claude-sonnet-4-5", "anthropic/claude-sonnet-4.5"),
     ("anthropic/claude-opus-4-1", "anthropic/claude-opus-4.1"),
     ("anthropic/claude-opus-4-5", "anthropic/claude-opus-4.5"),
     ("auto", "openrouter/auto"),
+    // Models that make vectors stand in no list by which a bare name could be completed, and these are what clients ask for by default.
+    ("text-embedding-3-small", "openai/text-embedding-3-small"),
+    ("text-embedding-3-large", "openai/text-embedding-3-large"),
+    ("text-embedding-ada-002", "openai/text-embedding-ada-002"),
 ];
 
 /// Turns a model id as people write it into the id that OpenRouter serves.

@@ -294,6 +294,16 @@ impl Options {
         preferences
     }
 
+    /// The tier's own provider preferences, and over them what `privacy` demands.
+    pub fn own_preferences_for(&self, tier: Option<Tier>) -> ProviderPreferences {
+        let own = Self {
+            privacy: self.privacy,
+            tiers: self.tiers.clone(),
+            ..Self::default()
+        };
+        own.preferences_for(tier)
+    }
+
     /// The settings that hold for a tier: its own, or those of the tier that it follows. Whoever gets that tier's model
     /// gets what was demanded of it, too.
     fn settings_of(&self, tier: Option<Tier>) -> Option<&TierOptions> {

@@ -281,6 +281,11 @@ impl ReplyReader {
         }
     }
 
+    /// What is known of the answer, whole or not.
+    pub fn known(&mut self) -> Done {
+        std::mem::take(&mut self.done)
+    }
+
     /// Whether the service has said why the answer ends.
     pub fn has_finish_reason(&self) -> bool {
         !self.done.finish_reason.is_empty()

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use plugin_api::{ChatRequest, Error, ErrorKind, Notice};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 
 use crate::ask::Ask;
 use crate::dialect::{self, Dialect};
@@ -48,10 +48,10 @@ pub struct Changes {
 const NOT_PARAMETERS: [&str; 3] = ["messages", "model", "stream"];
 
 /// Parameters that have a place of their own in the body.
-const PLACED_FIELDS: [&str; 3] = ["provider", "models", "plugins"];
+const PLACED_FIELDS: [&str; 3] = ["provider", "plugins", "models"];
 
 /// Fields that OpenAI's protocol does not have.
-const OWN_FIELDS: [&str; 17] = [
+const OWN_FIELDS: [&str; 21] = [
     "provider",
     "models",
     "plugins",
@@ -67,12 +67,13 @@ const OWN_FIELDS: [&str; 17] = [
     "session_id",
     "trace",
     "debug",
+    "preset",
+    "stop_server_tools_when",
+    "max_tool_calls",
+    "prompt_cache_options",
     "cache_control",
     "image_config",
 ];
-
-/// The names under which the length of an answer is limited, the newer ones first.
-const MAX_TOKENS: [&str; 3] = ["max_completion_tokens", "max_output_tokens", "max_tokens"];
 
 /// What stands before the name of a tier where a model is expected.
 const TIER_PREFIX: &str = "tier/";
@@ -146,10 +147,22 @@ pub fn plan(settings: &Settings, ask: &Ask, stepped_down_to: Option<Tier>) -> Re
         _ => others(settings, tier, called, named.as_deref(), &choice.wire, &mut notices)?,
     };
     let parameters = ask.dialect.defaults(options.parameters_for(tier));
-    let max_tokens = MAX_TOKENS.iter().find_map(|name| {
-        let called = request.parameters.get(*name).map(|value| value.get().parse().ok());
-        called.unwrap_or_else(|| parameters.get(*name).and_then(Value::as_u64))
+    let called_number = |name: &str| request.parameters.get(name)?.get().parse::<u64>().ok();
+    let names = ask.dialect.max_tokens_names();
+    // Of several limits, the service may take any.
+    let limit = names.iter().filter_map(|name| called_number(name)).max();
+    let limit = limit.or_else(|| {
+        names
+            .iter()
+            .find_map(|name| parameters.get(*name).and_then(Value::as_u64))
     });
+    let n_answers = ["n", "best_of"]
+        .into_iter()
+        .filter_map(called_number)
+        .max()
+        .unwrap_or(1)
+        .max(1);
+    let max_tokens = limit.map(|limit| limit.saturating_mul(n_answers));
     Ok(Plan {
         dialect: ask.dialect,
         tier,
@@ -160,17 +173,23 @@ pub fn plan(settings: &Settings, ask: &Ask, stepped_down_to: Option<Tier>) -> Re
     })
 }
 
-/// The tier that stands in the place of a model: `TEXT_SMALL`, `tier/small`.
+/// The tier that stands in the place of a model: `TEXT_SMALL`, `tier/small`, `small`.
 ///
-/// - Errors: `invalid_request` for `tier/` and a name that no tier has.
+/// - Errors: `invalid_request` for a name that is meant for a tier's and that no tier has.
 fn named_tier(model: &str) -> Result<Option<Tier>, Error> {
-    match model.get(..TIER_PREFIX.len()) {
-        Some(prefix) if prefix.eq_ignore_ascii_case(TIER_PREFIX) => {
-            let name = &model[TIER_PREFIX.len()..];
-            Tier::parse(name).map(Some).ok_or_else(|| unknown_tier(name))
-        }
-        // Only the full names: a short one could be a model's.
-        _ => Ok(Tier::parse(model).filter(|_| model.contains('_') || model.eq_ignore_ascii_case("IMAGE"))),
+    let starts_with = |prefix: &str| {
+        model
+            .get(..prefix.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    };
+    if starts_with(TIER_PREFIX) {
+        let name = &model[TIER_PREFIX.len()..];
+        return Tier::parse(name).map(Some).ok_or_else(|| unknown_tier(name));
+    }
+    // A model's id has an author, so a bare word is free to mean a tier.
+    match Tier::parse(model) {
+        None if starts_with("TEXT_") && !model.contains('/') => Err(unknown_tier(model)),
+        tier => Ok(tier),
     }
 }
 
@@ -204,16 +223,21 @@ impl Plan {
         changes: Changes,
         stream: bool,
     ) -> Vec<u8> {
-        let mut body = self.common(options, request, models, changes, stream, &PLACED_FIELDS);
+        // Where a form has no such list, it is the service's matter what it makes of one.
+        let placed = if self.dialect.has_fallbacks() {
+            &PLACED_FIELDS[..]
+        } else {
+            &PLACED_FIELDS[..2]
+        };
+        let mut body = self.common(options, request, models, changes, stream, placed);
         let others = models.get(1..).unwrap_or_default();
         if !others.is_empty() {
             body.field("models", &others);
         }
-        if self.dialect.has_provider() {
-            let provider = provider(options, self.tier, &request.parameters);
-            if !provider.is_empty() {
-                body.field("provider", &provider);
-            }
+        if self.dialect.has_provider()
+            && let Some(provider) = provider(self.dialect, options, self.tier, &request.parameters)
+        {
+            body.raw("provider", &provider);
         }
         let plugins = options.plugins_for(self.tier);
         match request.parameters.get("plugins") {
@@ -225,20 +249,30 @@ impl Plan {
     }
 
     /// A body that was given, with the model that is asked for in the place of the one that it names.
-    pub fn given_body(&self, ask: &Ask, given: &Bytes, models: &[String]) -> Bytes {
-        let Some(model) = models
+    /// Where `privacy` is strict, it asks for what that demands, too.
+    pub fn given_body(&self, options: &Options, ask: &Ask, given: &Bytes, models: &[String]) -> Bytes {
+        let model = models
             .first()
-            .filter(|model| ask.request.model.as_ref() != Some(*model))
-        else {
+            .filter(|model| ask.request.model.as_ref() != Some(*model));
+        let is_strict = options.privacy == Some(Privacy::Strict) && !models.is_empty();
+        if model.is_none() && !is_strict {
+            return given.clone();
+        }
+        let Ok(mut members) = Members::parse(given) else {
             return given.clone();
         };
-        match Members::parse(given) {
-            Ok(mut members) => {
-                members.set_value("model", model);
-                members.to_json().into()
-            }
-            Err(_) => given.clone(),
+        if let Some(model) = model {
+            members.set_value("model", model);
         }
+        if is_strict {
+            let called = members
+                .get("provider")
+                .map(|provider| Members::parse(provider.get().as_bytes()));
+            let mut provider = called.and_then(Result::ok).unwrap_or_default();
+            demand_privacy(&mut provider);
+            members.set_value("provider", &provider);
+        }
+        members.to_json().into()
     }
 
     /// The body of a request for `model` at another service, without the fields that only this one knows.
@@ -277,7 +311,7 @@ impl Plan {
         }
         let mut has_limit = false;
         let mut limit = |name: &str| {
-            let is_limit = MAX_TOKENS.contains(&name) && changes.max_tokens.is_some();
+            let is_limit = self.dialect.max_tokens_names().contains(&name) && changes.max_tokens.is_some();
             has_limit |= is_limit;
             is_limit
         };
@@ -300,11 +334,7 @@ impl Plan {
             }
         }
         if let (Some(tokens), false) = (changes.max_tokens, has_limit) {
-            let name = if self.dialect == Dialect::Responses {
-                "max_output_tokens"
-            } else {
-                "max_tokens"
-            };
+            let name = self.dialect.max_tokens_names().last().unwrap_or(&"max_tokens");
             body.field(name, &tokens);
         }
         body
@@ -397,21 +427,48 @@ fn others(
 
 /// The provider preferences: the call's over those of the options, field by field; what `privacy` demands is demanded
 /// once more, because it is the operator's word.
-fn provider(options: &Options, tier: Option<Tier>, called: &BTreeMap<String, Box<RawValue>>) -> Map<String, Value> {
-    let mut merged = options.preferences_for(tier).to_wire();
-    if let Some(called) = called.get("provider")
-        && let Ok(Some(called)) = serde_json::from_str::<Option<Map<String, Value>>>(called.get())
-    {
-        merged.extend(called);
-        if options.privacy == Some(Privacy::Strict) {
-            let demanded = Options {
-                privacy: options.privacy,
-                ..Options::default()
-            };
-            merged.extend(demanded.preferences_for(None).to_wire());
-        }
+fn provider(
+    dialect: Dialect,
+    options: &Options,
+    tier: Option<Tier>,
+    called: &BTreeMap<String, Box<RawValue>>,
+) -> Option<String> {
+    let called = called.get("provider").filter(|called| called.get() != "null");
+    let overlaid = match called.map(|called| Members::parse(called.get().as_bytes())) {
+        Some(Ok(members)) => members,
+        // What is not an object the service refuses in its own words.
+        Some(Err(_)) => return called.map(|called| called.get().to_owned()),
+        None => Members::default(),
+    };
+    let preferences = match dialect {
+        // Whom the profile prefers for text may have no vectors.
+        Dialect::Embeddings => options.own_preferences_for(tier),
+        _ => options.preferences_for(tier),
+    };
+    let mut merged = Members::default();
+    for (name, value) in preferences.to_wire() {
+        merged.set_value(&name, &value);
     }
-    merged
+    for (name, value) in overlaid {
+        merged.set(&name, value);
+    }
+    if options.privacy == Some(Privacy::Strict) {
+        demand_privacy(&mut merged);
+    }
+    (!merged.is_empty())
+        .then(|| String::from_utf8(merged.to_json()).ok())
+        .flatten()
+}
+
+/// Demands of providers what a strict `privacy` does.
+fn demand_privacy(provider: &mut Members) {
+    let strict = Options {
+        privacy: Some(Privacy::Strict),
+        ..Options::default()
+    };
+    for (name, value) in strict.preferences_for(None).to_wire() {
+        provider.set_value(&name, &value);
+    }
 }
 
 /// A JSON object under construction.

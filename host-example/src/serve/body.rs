@@ -11,11 +11,14 @@ use hyper::header::{self, HeaderValue};
 use plugin_api::ErrorKind;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::error::Category;
+use tokio::time::Instant;
 
 use super::problem::Problem;
 
 /// The longest silence within a body.
 const IDLE: Duration = Duration::from_secs(30);
+/// The longest time for a whole body.
+const WHOLE: Duration = Duration::from_secs(300);
 /// The most that is set aside for a body before any of it has come, in bytes.
 const MAX_FIRST_BYTES: u64 = 256 << 10;
 
@@ -26,14 +29,19 @@ pub async fn read(mut body: Incoming, max_bytes: u64) -> Result<Vec<u8>, Problem
         return Err(too_large(max_bytes));
     }
     let mut bytes = Vec::with_capacity(usize::try_from(promised.min(MAX_FIRST_BYTES)).unwrap_or(0));
+    let end = Instant::now() + WHOLE;
     loop {
         let next = poll_fn(|context| Pin::new(&mut body).poll_frame(context));
-        let frame = match tokio::time::timeout(IDLE, next).await {
+        let frame = match tokio::time::timeout_at(end.min(Instant::now() + IDLE), next).await {
             Ok(None) => return Ok(bytes),
             Ok(Some(Ok(frame))) => frame,
             Ok(Some(Err(_))) => return Err(Problem::bad_request("the body broke off")),
             Err(_) => {
-                let message = format!("the body paused for {} s", IDLE.as_secs());
+                let message = if Instant::now() >= end {
+                    format!("the body was not complete after {} s", WHOLE.as_secs())
+                } else {
+                    format!("the body paused for {} s", IDLE.as_secs())
+                };
                 return Err(closing(Problem::new(
                     StatusCode::REQUEST_TIMEOUT,
                     ErrorKind::TIMEOUT.code(),

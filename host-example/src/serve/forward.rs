@@ -27,10 +27,12 @@ const X_ATTEMPTS: HeaderName = HeaderName::from_static("x-attempts");
 const X_COST_USD: HeaderName = HeaderName::from_static("x-cost-usd");
 const X_GENERATION_ID: HeaderName = HeaderName::from_static("x-generation-id");
 const X_TRANSLATED: HeaderName = HeaderName::from_static("x-translated");
+const X_NOTICES: HeaderName = HeaderName::from_static("x-notices");
+const X_HINT: HeaderName = HeaderName::from_static("x-hint");
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// The headers that a page may read beside the harmless ones.
-pub const EXPOSED: &str = "x-served-model, x-served-provider, x-attempts, x-cost-usd, x-generation-id, x-translated, retry-after, age, warning";
+pub const EXPOSED: &str = "x-served-model, x-served-provider, x-attempts, x-cost-usd, x-generation-id, x-translated, x-notices, x-hint, x-request-id, retry-after, age, warning";
 
 /// What a notice's code begins with that tells of a translated form.
 const TRANSLATED: &str = "translated.";
@@ -253,11 +255,15 @@ pub fn failure(error: &Error, notices: &[Notice], record: &mut Record) -> Respon
     {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(wait_ms.div_ceil(1000)));
     }
-    if !error.details.attempts.is_empty() {
-        headers.insert(X_ATTEMPTS, HeaderValue::from(error.details.attempts.len()));
+    let was_asked = error.details.status.is_some() || !error.details.attempts.is_empty();
+    if was_asked {
+        headers.insert(X_ATTEMPTS, HeaderValue::from(error.details.attempts.len().max(1)));
     }
     tell(headers, X_GENERATION_ID, error.details.generation_id.as_deref());
-    tell_notices(notices, headers);
+    // The service's own body has no place for it.
+    tell(headers, X_HINT, error.hint().filter(|_| error.details.answer.is_some()));
+    let notices: Vec<Notice> = notices.iter().chain(&error.details.notices).cloned().collect();
+    tell_notices(&notices, headers);
     record.failed(error);
     record.answered(response.status());
     response
@@ -290,14 +296,22 @@ fn tell_done(done: &Done, headers: &mut HeaderMap) {
 }
 
 fn tell_notices(notices: &[Notice], headers: &mut HeaderMap) {
-    let mut words: Vec<&str> = Vec::new();
-    for word in notices.iter().filter_map(|notice| notice.code.strip_prefix(TRANSLATED)) {
-        if !words.contains(&word) {
-            words.push(word);
+    let (mut words, mut others): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
+    for notice in notices {
+        let (list, word) = match notice.code.strip_prefix(TRANSLATED) {
+            Some(word) => (&mut words, word),
+            // Of retries the number of attempts tells.
+            None if notice.attempt.is_some() || notice.wait_ms.is_some() => continue,
+            None => (&mut others, notice.code.as_str()),
+        };
+        if !list.contains(&word) {
+            list.push(word);
         }
     }
-    if !words.is_empty() {
-        tell(headers, X_TRANSLATED, Some(&words.join(", ")));
+    for (name, words) in [(X_TRANSLATED, words), (X_NOTICES, others)] {
+        if !words.is_empty() {
+            tell(headers, name, Some(&words.join(", ")));
+        }
     }
 }
 
@@ -373,15 +387,20 @@ mod tests {
     fn translations_are_told_once_each() {
         let notice = |code: &str| Notice::new(code, "x");
         let mut headers = HeaderMap::new();
-        tell_notices(&[notice("retry")], &mut headers);
+        let retry = Notice {
+            wait_ms: Some(7),
+            ..notice("retry")
+        };
+        tell_notices(&[retry], &mut headers);
         assert!(headers.is_empty());
         let codes = [
             "translated.model-list",
-            "retry",
+            "capability",
             "translated.max-price",
             "translated.model-list",
         ];
         tell_notices(&codes.map(notice), &mut headers);
         assert_eq!(headers[X_TRANSLATED], "model-list, max-price");
+        assert_eq!(headers[X_NOTICES], "capability");
     }
 }

@@ -117,7 +117,8 @@ impl Rules {
         }
         if [Method::POST, Method::PUT, Method::PATCH].contains(method) && !is_json(headers) {
             // A page may send a form or plain text anywhere without being asked first; JSON it may not.
-            let message = "expected exactly one `content-type`, and in it `application/json`";
+            let message =
+                "expected exactly one `content-type`, and in it `application/json`: this endpoint takes JSON only";
             return Err(Problem::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "unsupported_media_type",

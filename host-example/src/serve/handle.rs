@@ -22,6 +22,8 @@ use super::server::{Serving, Shared};
 use super::stream::Body;
 use super::typed;
 
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
 /// The longest time for which a browser may remember what it may ask, in seconds.
 const PREFLIGHT_S: &str = "600";
 
@@ -32,6 +34,7 @@ pub async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<R
     let route = Route::of(parts.uri.path_and_query(), &serving.plugin.manifest().id);
     let label = route.as_ref().map_or("none", Route::label);
     let mut record = Record::begin(Arc::clone(&shared.telemetry), label, &parts.method, parts.uri.path());
+    let id = record.id.clone();
     #[cfg(feature = "otel")]
     record.trace(&serving.plugin.manifest().id, &parts);
     let Verdict { cors_origin, outcome } =
@@ -51,6 +54,9 @@ pub async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<R
     };
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        headers.insert(X_REQUEST_ID, id);
+    }
     if let Some(origin) = cors_origin {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         headers.append(header::VARY, HeaderValue::from_static("origin"));

@@ -17,9 +17,13 @@ const CREDITS_WAIT: Duration = Duration::from_secs(1);
 
 /// - In: `is_known`, whether whoever asks may see more than that the endpoint lives.
 pub fn health(shared: &Shared, serving: &Serving, is_known: bool) -> Response<Body> {
-    let status = if shared.is_draining() { "draining" } else { "ok" };
+    let (code, status) = if shared.is_draining() {
+        (StatusCode::SERVICE_UNAVAILABLE, "draining")
+    } else {
+        (StatusCode::OK, "ok")
+    };
     if !is_known {
-        return json_response(StatusCode::OK, &json!({"status": status}));
+        return json_response(code, &json!({"status": status}));
     }
     let manifest = serving.plugin.manifest();
     let page = json!({
@@ -32,7 +36,7 @@ pub fn health(shared: &Shared, serving: &Serving, is_known: bool) -> Response<Bo
         "plugins": serving.plugins,
         "models_cache_age_s": models_age(serving).map(|age| age.as_secs()),
     });
-    json_response(StatusCode::OK, &page)
+    json_response(code, &page)
 }
 
 fn models_age(serving: &Serving) -> Option<Duration> {

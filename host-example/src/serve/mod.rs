@@ -144,8 +144,7 @@ async fn follow_until_the_end(
 
 /// Reads everything again, and lets the requests that come from now on have it.
 async fn followed(active: &mut Active, global: &Global, shared: &Shared, reload: Reload) -> Result<String, Failure> {
-    let line = reload::follow(active, global, reload).await?;
-    let setup = Setup::read_with(global, active.command_keys.clone())?;
+    let (line, setup) = reload::follow(active, global, reload).await?;
     shared.serving.store(Arc::new(serving(&setup, active)?));
     active.retire_former();
     Ok(line)

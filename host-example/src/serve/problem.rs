@@ -114,6 +114,11 @@ pub const MISSING_KEY: &str = "missing_api_key";
 
 /// The status of an error that the service did not put into one.
 pub fn status_of(error: &Error) -> StatusCode {
+    // What the service answered, it answered with a status.
+    let told = error.details.status.filter(|status| (400..600).contains(status));
+    if let Some(status) = told.and_then(|status| StatusCode::from_u16(status).ok()) {
+        return status;
+    }
     match error.kind {
         ErrorKind::INVALID_REQUEST => StatusCode::BAD_REQUEST,
         ErrorKind::AUTH => StatusCode::UNAUTHORIZED,

@@ -2,8 +2,9 @@
 //!
 //! A record that is dropped before anybody said how the request ended belongs to a client that went away.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant, SystemTime};
 
 use hyper::{Method, StatusCode};
 use plugin_api::{Attempt, Done, Error};
@@ -59,9 +60,23 @@ impl Outcome {
     }
 }
 
+/// A name for a request that no other one of this machine has, as far as anybody can tell.
+fn next_id() -> String {
+    static STARTED: OnceLock<u128> = OnceLock::new();
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let started = STARTED.get_or_init(|| {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        since.map_or(0, |since| since.as_nanos())
+    });
+    let n = COUNT.fetch_add(1, Ordering::Relaxed);
+    format!("req-{:x}-{:x}-{n}", std::process::id(), started & 0xffff_ffff)
+}
+
 /// A request, and what is known of it.
 pub struct Record {
     telemetry: Arc<Telemetry>,
+    /// What the request is called in the log and in its answer's headers.
+    pub id: String,
     pub route: &'static str,
     pub method: Method,
     /// Without its query; empty where nobody keeps a log.
@@ -73,6 +88,8 @@ pub struct Record {
     pub done: Option<Box<Done>>,
     /// The attempts of a request that failed.
     failed_attempts: Vec<Attempt>,
+    /// What went wrong, as a stable word, and the model that was asked, where there is an error.
+    pub failure: Option<(&'static str, Option<String>)>,
     /// What only a trace needs, where there is one.
     #[cfg(feature = "otel")]
     traced: Option<Box<Traced>>,
@@ -92,6 +109,8 @@ impl Record {
             first_token: None,
             done: None,
             failed_attempts: Vec::new(),
+            failure: None,
+            id: next_id(),
             #[cfg(feature = "otel")]
             traced: None,
             telemetry,
@@ -141,6 +160,7 @@ impl Record {
     /// There is no answer but an error.
     pub fn failed(&mut self, error: &Error) {
         self.failed_attempts.clone_from(&error.details.attempts);
+        self.failure = Some((error.kind.code(), error.details.model.clone()));
         #[cfg(feature = "otel")]
         if let Some(traced) = &mut self.traced {
             traced.failed(error);

@@ -114,6 +114,13 @@ fn line_of(record: &Record, now: SystemTime) -> String {
             }
         }
     }
+    let _ = write!(line, " id={}", record.id);
+    if let Some((word, model)) = &record.failure {
+        if let Some(model) = model {
+            let _ = write!(line, " model={model}");
+        }
+        let _ = write!(line, " error={word}");
+    }
     let attempts = record.attempts().len();
     if attempts > 1 {
         let _ = write!(line, " attempts={attempts}");
@@ -185,6 +192,8 @@ mod tests {
         let (before, after) = line.split_once(" duration_ms=").expect("a duration");
         assert_eq!(before, "2026-11-20T20:39:57.123Z POST /v1/chat/completions 200 ok");
         let after = after.trim_start_matches(|letter: char| letter.is_ascii_digit());
+        let (after, id) = after.split_once(" id=").expect("an id");
+        assert!(id.starts_with("req-"), "{id}");
         assert_eq!(
             after,
             " model=acme/small prompt_tokens=12 completion_tokens=34 cost_usd=0.0041"

@@ -66,6 +66,15 @@ impl Route {
             return Err(NoRoute::Unclear);
         };
         let (path, query) = (target.path(), target.query());
+        if path.starts_with("//") {
+            return Err(NoRoute::Unclear);
+        }
+        // A slash too many is the usual slip of a base address, and means nothing else.
+        let mended = path.replace("//", "/");
+        let path = match mended.trim_end_matches('/') {
+            "" => "/",
+            path => path,
+        };
         match path {
             "/" => return Ok(Self::Home),
             "/health" => return Ok(Self::Health),
@@ -315,8 +324,6 @@ mod tests {
             "*",
             "//",
             "//evil.com/v1/models",
-            "/v1//models",
-            "/v1/models/",
             "/v1/./models",
             "/v1/../health",
             "/v1/models/%2e%2e/key",
@@ -334,6 +341,10 @@ mod tests {
             "/v1/a%zz",
         ] {
             assert_eq!(route(unclear), Err(NoRoute::Unclear), "{unclear}");
+        }
+        // A slash too many can be read in one way only.
+        for mended in ["/v1//models", "/v1/models/", "/v1//models//"] {
+            assert_eq!(route(mended), Ok(Route::Models { force: false }), "{mended}");
         }
         assert_eq!(route("/v1/a%25b"), raw("/a%25b", Dialect::Other));
         assert_eq!(Route::of(None, "acme"), Err(NoRoute::Unclear));

@@ -33,6 +33,12 @@ const HEAD_LIMIT: Duration = Duration::from_secs(10);
 const MAX_HEAD_BYTES: usize = 64 << 10;
 /// How long to wait before the next connection where the system has no room for one.
 const NO_ROOM: Duration = Duration::from_millis(50);
+/// After how long a silent client is asked whether it is still there.
+#[cfg(target_os = "linux")]
+const KEEPALIVE: Duration = Duration::from_secs(60);
+/// The longest time for which a client may take nothing of what is sent to it, in milliseconds.
+#[cfg(target_os = "linux")]
+const SILENCE_MS: u32 = 300_000;
 /// Connections that the system keeps until they are accepted.
 const BACKLOG: u32 = 1024;
 
@@ -168,6 +174,20 @@ impl Server {
     }
 }
 
+/// Lets the system end a connection whose client is gone without a word, or takes nothing any more: it would hold its answer for ever.
+fn give_up_the_silent(socket: &tokio::net::TcpStream) {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::net::sockopt;
+        // Without them the connection lives on as it would by default.
+        let _ = sockopt::set_socket_keepalive(socket, true);
+        let _ = sockopt::set_tcp_keepidle(socket, KEEPALIVE);
+        let _ = sockopt::set_tcp_user_timeout(socket, SILENCE_MS);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = socket;
+}
+
 async fn serve(listener: StdListener, shared: Arc<Shared>, room: Arc<Semaphore>, mut phases: watch::Receiver<Phase>) {
     let listener = match TcpListener::from_std(listener) {
         Ok(listener) => listener,
@@ -202,6 +222,7 @@ async fn serve(listener: StdListener, shared: Arc<Shared>, room: Arc<Semaphore>,
         };
         // Without it, small pieces of a stream would wait for the acknowledgement of those before them.
         let _ = socket.set_nodelay(true);
+        give_up_the_silent(&socket);
         let shared = Arc::clone(&shared);
         let service = service_fn(move |request| handle(Arc::clone(&shared), request));
         let connection = connections.watch(http.serve_connection(TokioIo::new(socket), service));
