@@ -417,7 +417,7 @@ impl Call {
                     // How the answer came about: which models and providers were tried. Whoever reads the raw form asks for it there.
                     headers.insert("x-openrouter-metadata", HeaderValue::from_static("enabled"));
                 }
-                if self.ask.dialect != Dialect::Chat {
+                if !self.ask.view.has_types() {
                     url = self.url()?;
                 }
                 match (&self.ask.body, self.ask.dialect) {
@@ -484,7 +484,7 @@ impl Call {
             .headers()
             .get("x-generation-id")
             .and_then(|id| id.to_str().ok())
-            .map(str::to_owned);
+            .map(|id| failure::scrub(id, secret));
         let model = self.models().first().cloned();
         let reader = match self.ask.dialect {
             Dialect::Chat => {

@@ -16,7 +16,7 @@ use crate::sse::{self, Frame};
 const MAX_BAD_FRAMES: u32 = 16;
 
 /// Bytes of the raw form that may wait for an event to be whole, or for the answer to begin.
-const MAX_RAW_BYTES: usize = 18 << 20;
+const MAX_RAW_BYTES: usize = 10 << 20;
 
 /// Bytes of a comment that are handed on.
 const MAX_COMMENT_BYTES: usize = 256;

@@ -409,10 +409,10 @@ impl ReplyReader {
         if let Some(Str(reason)) = choice.finish_reason.take()
             && !reason.is_empty()
         {
-            self.done.finish_reason = self.plain(reason);
+            self.done.finish_reason = failure::scrub(&self.plain(reason), &self.secret);
         }
         if let Some(Str(reason)) = choice.native_finish_reason.take() {
-            self.done.native_finish_reason = Some(self.plain(reason));
+            self.done.native_finish_reason = Some(failure::scrub(&self.plain(reason), &self.secret));
         }
         Ok(())
     }

@@ -21,17 +21,17 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 /// The sizes beyond which a stream is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Longest line without its line end, in bytes; default 16 MiB: a picture comes in one.
+    /// Longest line without its line end, in bytes; default 8 MiB: a picture comes in one.
     pub line_bytes: usize,
-    /// Longest data of one event, all its lines together, in bytes; default 16 MiB.
+    /// Longest data of one event, all its lines together, in bytes; default 8 MiB.
     pub event_bytes: usize,
 }
 
 impl Limits {
-    /// What holds unless a caller says otherwise: lines and events to 16 MiB.
+    /// What holds unless a caller says otherwise: lines and events to 8 MiB.
     pub const DEFAULT: Self = Self {
-        line_bytes: 16 * 1024 * 1024,
-        event_bytes: 16 * 1024 * 1024,
+        line_bytes: 8 * 1024 * 1024,
+        event_bytes: 8 * 1024 * 1024,
     };
 }
 

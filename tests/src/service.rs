@@ -98,7 +98,13 @@ impl Description {
             return Vec::new();
         };
         let mut breaches = Vec::new();
-        let base = format!("/paths/{}/{method}", path.replace('~', "~0").replace('/', "~1"));
+        let base = format!(
+            "/paths/{}/{method}",
+            path.replace('~', "~0")
+                .replace('/', "~1")
+                .replace('{', "%7B")
+                .replace('}', "%7D")
+        );
         if operation
             .pointer("/requestBody/content/application~1json/schema")
             .is_some()
@@ -163,7 +169,8 @@ impl Description {
         validators.entry(schema.to_owned()).or_insert_with(|| {
             let root = json!({
                 "$schema": "https://json-schema.org/draft/2020-12/schema",
-                "$ref": format!("#{schema}"),
+                // Braces stand for themselves in a pointer, and not in a reference.
+                "$ref": format!("#{}", schema.replace('{', "%7B").replace('}', "%7D")),
                 "components": self.document["components"],
                 "paths": self.document["paths"],
             });

@@ -79,10 +79,10 @@ fn fault_22_the_body_of_an_error_without_end_is_read_only_in_part() {
 #[test]
 fn fault_30_a_line_without_end_is_refused_in_little_memory() {
     in_little_memory("flood::fault_30_a_line_without_end_is_refused_in_little_memory", || {
-        let two = format!("data: {}\n\n", "x".repeat(2 << 20));
         for (begin, n_requests) in [(Vec::new(), 1), (text_event("once ").into_bytes(), 1)] {
             let begun = [sse_head_until_close(), begin].concat();
-            let finite = Script::new().send(begun.clone()).send(two.clone()).close();
+            let line = [begun.as_slice(), b"data: "].concat();
+            let finite = Script::new().send(line).send(vec![b'x'; 9 << 20]).send("\n\n").close();
             let endless = Script::new().send(begun.clone()).send_forever(vec![b'x'; 1 << 20]);
             for script in [finite, endless] {
                 let outcome = streamed(json!({}), &[script]);
