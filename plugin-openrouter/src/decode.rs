@@ -367,13 +367,9 @@ impl Decoder {
                 let sign = sign_of_life(text);
                 self.alive(sign);
             }
-            Some(Ok(Frame::Event { data, name })) => {
+            Some(Ok(Frame::Event { data, .. })) => {
                 self.n_data += 1;
-                let is_ping = name == b"ping";
                 match self.reader.frame(data, &mut self.ready) {
-                    Ok(()) if is_ping && !self.reader.has_begun() => {
-                        self.ready.push_back(ChatEvent::KeepAlive("ping".into()));
-                    }
                     Ok(()) if self.reader.is_complete() => self.finish(),
                     Ok(()) => {}
                     // One frame that was spoilt on the way is no reason to lose an answer; it is told of at the end.

@@ -121,10 +121,6 @@ impl ForeignReader {
             };
         };
         let kind = told.kind.as_ref().map_or("", |Str(kind)| kind);
-        let opens_only = matches!(
-            kind,
-            "response.created" | "response.in_progress" | "message_start" | "ping"
-        );
         match kind {
             "error" | "response.failed" => return Err(self.reported(&told).into()),
             "response.completed" => self.finished("stop"),
@@ -150,11 +146,12 @@ impl ForeignReader {
         } else {
             self.note_usage(told.usage);
         }
+        // What opens an answer goes on at once: clients count on it, and on the pings behind it, as signs of life.
         let says_text = |choice: &Choice<'_>| choice.text.as_ref().is_some_and(|Str(text)| !text.is_empty());
-        self.has_begun |= match &told.choices {
-            Some(choices) => choices.iter().any(says_text),
-            None => !opens_only,
-        };
+        self.has_begun |= told
+            .choices
+            .as_ref()
+            .is_none_or(|choices| choices.iter().any(says_text));
         Ok(())
     }
 
@@ -305,7 +302,7 @@ mod tests {
         assert_eq!(cut.kind, ErrorKind::INTERRUPTED);
         let mut begins = reader(Dialect::Responses);
         begins.frame(created.to_string().as_bytes()).expect("it is one");
-        assert!(!begins.has_begun());
+        assert!(begins.has_begun(), "its opening goes on at once");
     }
 
     #[test]

@@ -16,6 +16,8 @@ mod recorder;
 mod requests;
 mod service;
 pub mod faultd;
+#[cfg(target_os = "linux")]
+pub mod endpoint;
 
 pub use artefacts::{
     agent_host, cargo, echo_plugin, openrouter_plugin, rustc, sandbox_binary, second_plugin, target_folder, workspace,

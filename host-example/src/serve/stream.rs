@@ -33,6 +33,8 @@ pub struct Events {
     /// What was looked at already, in reverse.
     held: Vec<Result<ChatEvent, Error>>,
     form: Form,
+    /// The number of the last event, in a form that counts them.
+    sequence_number: Option<u64>,
     record: Record,
 }
 
@@ -75,6 +77,7 @@ impl Body {
             stream: Some(stream),
             held,
             form,
+            sequence_number: None,
             record,
         }))
     }
@@ -152,7 +155,10 @@ impl Events {
     fn take(&mut self, event: ChatEvent, out: &mut Out) {
         match (event, &mut self.form) {
             (ChatEvent::KeepAlive(text), _) => out.push(comment(&text).into()),
-            (ChatEvent::Raw(text), Form::Raw(_)) if !text.is_empty() => {
+            (ChatEvent::Raw(text), Form::Raw(dialect)) if !text.is_empty() => {
+                if *dialect == Dialect::Responses {
+                    self.sequence_number = last_number(&text).or(self.sequence_number);
+                }
                 self.record.piece();
                 out.push(Bytes::from_owner(InPlace(text)));
             }
@@ -180,7 +186,7 @@ impl Events {
                     "code": object["type"],
                     "message": error.message,
                     "param": null,
-                    "sequence_number": 0,
+                    "sequence_number": self.sequence_number.map_or(0, |last| last + 1),
                     "error": object,
                 });
                 format!("event: error\ndata: {told}\n\n")
@@ -254,6 +260,14 @@ impl Out {
             Self::Several(bytes) => Some(bytes.freeze()),
         }
     }
+}
+
+/// The number of the last event in a piece of a stream of responses.
+fn last_number(piece: &str) -> Option<u64> {
+    let (_, rest) = piece.rsplit_once("\"sequence_number\":")?;
+    let rest = rest.trim_start();
+    let end = rest.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(rest.len());
+    rest[..end].parse().ok()
 }
 
 /// A comment of an event stream, which clients pass over.

@@ -276,6 +276,11 @@ fn an_error_ahead_of_everything_takes_the_place_of_an_answer() {
         let mut frames = given.text().lines().filter_map(|line| line.strip_prefix("data: "));
         let last = frames.rfind(|data| *data != "[DONE]").expect("an error");
         let error = came.error();
+        if ["/responses", "/messages"].contains(&asked.path.as_str()) {
+            // Their opening goes on at once, so an error behind it is one in the middle.
+            assert!(error.details.is_told && came.raw().contains(last), "{}", asked.path);
+            continue;
+        }
         assert_eq!(came.raw(), "", "{}", asked.path);
         assert!(!error.details.is_told, "{}", asked.path);
         assert_eq!(answer_of(error).body, last, "{}", asked.path);

@@ -1,0 +1,462 @@
+//! The real `agent-host serve` before a service of this machine, and a client that sends exactly the bytes that it is told to.
+//!
+//! The endpoint listens on a free port of this machine, has the kit's token, and is stopped as a system does it: with SIGTERM. What it
+//! wrote is looked through for keys, and so is every answer. The client keeps to HTTP/1.1 only as far as it reads; what it sends is up to
+//! the test. Linux alone, because processes are looked at in `/proc`.
+
+mod client;
+mod exchange;
+
+use std::fs;
+use std::io::Read;
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use serde_json::{Value, json};
+
+use crate::artefacts::openrouter_plugin;
+use crate::canary;
+use crate::faultd::Faultd;
+use crate::home::{Home, HostRun};
+use crate::run::Ran;
+use crate::service::{Service, service};
+use crate::wait::LIMIT;
+
+pub use client::{Client, Reply};
+pub use exchange::{Answer, Request, chat_body};
+
+/// The token of endpoints that are given one.
+pub const TOKEN: &str = "the-token-of-the-kit-0123456789";
+
+const TOKEN_VARIABLE: &str = "AGENT_HOST_TOKEN";
+const LISTENING: &str = "listening on http://";
+
+/// An endpoint that is not started yet.
+#[must_use]
+pub struct Serve {
+    home: Arc<Home>,
+    service: Arc<Service>,
+    /// 0 is any that is free.
+    port: u16,
+    arguments: Vec<String>,
+    /// `None` takes a variable away.
+    variables: Vec<(String, Option<String>)>,
+}
+
+/// An endpoint at work. It is stopped when it is dropped, and must then end well.
+pub struct Endpoint {
+    /// Where it lives.
+    pub home: Arc<Home>,
+    /// Whom its plugin asks.
+    pub service: Arc<Service>,
+    address: SocketAddr,
+    child: Child,
+    stdout: Arc<Output>,
+    stderr: Arc<Output>,
+    has_ended: bool,
+}
+
+impl Serve {
+    /// A new home with the OpenRouter plugin, before a new service, without a profile.
+    pub fn new() -> Self {
+        Self::before(service())
+    }
+
+    /// The same before this service.
+    pub fn before(service: Service) -> Self {
+        let home = Home::new();
+        home.install(&openrouter_plugin());
+        let this = Self {
+            home: Arc::new(home),
+            service: Arc::new(service),
+            port: 0,
+            arguments: Vec::new(),
+            variables: Vec::new(),
+        };
+        let (key, base_url) = (this.service.key().to_owned(), this.service.base_url());
+        this.env("OPENROUTER_API_KEY", &key)
+            .env("OPENROUTER_BASE_URL", &base_url)
+            .env(TOKEN_VARIABLE, TOKEN)
+    }
+
+    /// The same with another start of an endpoint in its home, before its service.
+    pub fn again(endpoint: &Endpoint) -> Self {
+        let mut this = Self::new();
+        this.home = Arc::clone(&endpoint.home);
+        this.service = Arc::clone(&endpoint.service);
+        let base_url = this.service.base_url();
+        this.env("OPENROUTER_BASE_URL", &base_url)
+    }
+
+    /// Has the plugin ask a service of raw bytes.
+    pub fn asking(self, faultd: &Faultd) -> Self {
+        self.env("OPENROUTER_BASE_URL", &faultd.base_url())
+    }
+
+    /// Gives it a profile for the OpenRouter plugin with these options.
+    pub fn profile(self, options: &Value) -> Self {
+        self.home.write_profile(&profile_text(options));
+        self
+    }
+
+    /// Has it listen on this port.
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// Adds words to its command line.
+    pub fn arguments(mut self, words: &[&str]) -> Self {
+        self.arguments.extend(words.iter().map(|word| (*word).to_owned()));
+        self
+    }
+
+    /// Sets an environment variable.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), Some(value.to_owned())));
+        self
+    }
+
+    /// Takes an environment variable away.
+    pub fn without(mut self, name: &str) -> Self {
+        self.variables.push((name.to_owned(), None));
+        self
+    }
+
+    /// Lets it make its own token, as on a first start.
+    pub fn without_token(self) -> Self {
+        self.without(TOKEN_VARIABLE)
+    }
+
+    /// Where it lives.
+    pub fn home(&self) -> &Home {
+        &self.home
+    }
+
+    /// Starts it, and waits until it listens.
+    ///
+    /// - Panics: it ends instead, or says nothing for too long; with what it wrote.
+    #[track_caller]
+    pub fn start(self) -> Endpoint {
+        let mut command = self.host().into_command();
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary starts");
+        let stdout = Output::of(child.stdout.take().expect("it is piped"));
+        let stderr = Output::of(child.stderr.take().expect("it is piped"));
+        let line = stdout.wait_for_line(LISTENING);
+        let address = line.as_deref().and_then(|line| {
+            let address = line.strip_prefix(LISTENING)?.strip_suffix("/v1")?;
+            address.parse().ok()
+        });
+        let Some(address) = address else {
+            let _ = child.kill();
+            let _ = child.wait();
+            panic!("it does not listen: {:?}\n{}", stdout.text(), stderr.text());
+        };
+        Endpoint {
+            home: self.home,
+            service: self.service,
+            address,
+            child,
+            stdout,
+            stderr,
+            has_ended: false,
+        }
+    }
+
+    /// Runs it to its end, for starts that are refused.
+    pub fn run(self) -> Ran {
+        self.host().run()
+    }
+
+    fn host(&self) -> HostRun {
+        let port = self.port.to_string();
+        let beginning = ["serve", "--port", &port].into_iter();
+        let arguments: Vec<&str> = beginning.chain(self.arguments.iter().map(String::as_str)).collect();
+        let mut run = self.home.host(&arguments);
+        if !self.home.profile().exists() {
+            // A file that is named must be there.
+            run = run.without("AGENT_HOST_CONFIG");
+        }
+        for (name, value) in &self.variables {
+            run = match value {
+                Some(value) => run.env(name, value),
+                None => run.without(name),
+            };
+        }
+        run
+    }
+}
+
+impl Default for Serve {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A profile for the OpenRouter plugin with these options, which are an object.
+pub fn profile_text(options: &Value) -> String {
+    let mut default = json!({"provider": "openrouter"});
+    for (name, value) in options.as_object().expect("options are an object") {
+        default[name.as_str()] = value.clone();
+    }
+    json!({"auth": {"profiles": {"default": default}}}).to_string()
+}
+
+impl Endpoint {
+    /// The usual one: the OpenRouter plugin before a new service, without a profile.
+    #[track_caller]
+    pub fn start() -> Self {
+        Serve::new().start()
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has written for people so far.
+    pub fn stderr(&self) -> String {
+        self.stderr.text()
+    }
+
+    /// Waits until it has written this for people, so many times.
+    #[track_caller]
+    pub fn wait_for_stderr(&self, text: &str, n_times: usize) {
+        let is_there = self.stderr.wait_until(|all| all.matches(text).count() >= n_times);
+        assert!(
+            is_there,
+            "waited in vain for `{text}`, {n_times} times:\n{}",
+            self.stderr()
+        );
+    }
+
+    /// A connection to it.
+    #[track_caller]
+    pub fn connect(&self) -> Client {
+        Client::connect(self.address)
+    }
+
+    /// A request without a body that has all that a good one needs.
+    pub fn get(&self, target: &str) -> Request {
+        Request::new("GET", target)
+            .header("host", &self.address.to_string())
+            .header("authorization", &format!("Bearer {TOKEN}"))
+    }
+
+    /// A request with a body of JSON that has all that a good one needs.
+    pub fn post(&self, target: &str, body: &Value) -> Request {
+        let request = self.get(target).method("POST");
+        request
+            .header("content-type", "application/json")
+            .body(body.to_string())
+    }
+
+    /// Sends a request on a new connection, and reads the head of its answer.
+    #[track_caller]
+    pub fn open(&self, request: &Request) -> Reply {
+        self.connect().ask(request)
+    }
+
+    /// Sends a request on a new connection, and reads its answer to its end.
+    #[track_caller]
+    pub fn answer(&self, request: &Request) -> Answer {
+        self.open(request).whole()
+    }
+
+    /// What a model answers to one message.
+    #[track_caller]
+    pub fn chat(&self, model: &str, text: &str) -> Answer {
+        self.answer(&self.post("/v1/chat/completions", &chat_body(model, text)))
+    }
+
+    /// A counter or gauge of `/metrics`, with its labels as they are written there; 0 if it is not there.
+    #[track_caller]
+    pub fn metric(&self, name: &str) -> f64 {
+        let page = self.answer(&self.get("/metrics")).text();
+        let value = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.map_or(0.0, |value| value.parse().expect("a number"))
+    }
+
+    /// How many files it has open, connections among them.
+    pub fn open_files(&self) -> usize {
+        let files = fs::read_dir(format!("/proc/{}/fd", self.id())).expect("it runs");
+        files.count()
+    }
+
+    /// A line of its `/proc/PID/status`, in KiB.
+    pub fn status_kib(&self, name: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).expect("it runs");
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let number = line.and_then(|rest| rest.trim().strip_suffix(" kB")?.trim().parse().ok());
+        number.expect("the line is there")
+    }
+
+    /// Sends it a signal, such as `TERM`.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill")
+            .arg(format!("-{name}"))
+            .arg(self.id().to_string())
+            .status();
+        assert!(status.expect("there is a `kill`").success());
+    }
+
+    /// Waits for its end, and looks at what it leaves behind: no key in what it wrote, no half-written file, no connection.
+    ///
+    /// - Panics: it does not end in time, or leaves something behind.
+    #[track_caller]
+    pub fn end(&mut self) -> Ran {
+        let is_closed = [&self.stdout, &self.stderr].map(|output| output.wait_for_end());
+        if is_closed != [true; 2] {
+            let _ = self.child.kill();
+        }
+        self.has_ended = true;
+        let status = self.child.wait().expect("it was started here");
+        let ran = Ran {
+            code: status.code(),
+            stdout: self.stdout.text(),
+            stderr: self.stderr.text(),
+        };
+        assert_eq!(is_closed, [true; 2], "it does not end: {ran:?}");
+        for (pipe, text) in [("stdout", &ran.stdout), ("stderr", &ran.stderr)] {
+            canary::assert_none(&format_args!("the {pipe} of the endpoint"), text.as_bytes());
+            assert!(!text.contains(TOKEN), "the {pipe} holds the token");
+        }
+        let connected = TcpStream::connect(self.address);
+        assert!(connected.is_err(), "somebody still listens on {}", self.address);
+        let half_written = half_written_files(self.home.path());
+        assert!(half_written.is_empty(), "left behind: {half_written:?}");
+        if let Err(late) = self.service.wait_for_open_connections(0, LIMIT) {
+            panic!("{late}");
+        }
+        ran
+    }
+
+    /// Ends it as a system does.
+    #[track_caller]
+    pub fn stop(&mut self) -> Ran {
+        self.signal("TERM");
+        self.end()
+    }
+}
+
+impl Drop for Endpoint {
+    fn drop(&mut self) {
+        if self.has_ended {
+            return;
+        }
+        if thread::panicking() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+            eprintln!("the endpoint wrote:\n{}", self.stderr());
+            return;
+        }
+        let ran = self.stop();
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert_eq!(ran.stdout.lines().count(), 1, "{}", ran.stdout);
+    }
+}
+
+/// Files of the home that were to take another name and did not.
+fn half_written_files(home: &Path) -> Vec<String> {
+    let mut folders = vec![home.to_owned()];
+    let mut found = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                folders.push(entry.path());
+            } else if name.starts_with(".tmp") {
+                found.push(entry.path().display().to_string());
+            }
+        }
+    }
+    found
+}
+
+/// What a process writes, as it comes.
+struct Output {
+    written: Mutex<Written>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Written {
+    bytes: Vec<u8>,
+    has_ended: bool,
+}
+
+impl Output {
+    fn of(mut pipe: impl Read + Send + 'static) -> Arc<Self> {
+        let this = Arc::new(Self {
+            written: Mutex::default(),
+            changed: Condvar::new(),
+        });
+        let reading = Arc::clone(&this);
+        thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            loop {
+                let n_bytes = pipe.read(&mut buffer).unwrap_or(0);
+                let mut written = reading.lock();
+                written.bytes.extend_from_slice(&buffer[..n_bytes]);
+                written.has_ended = n_bytes == 0;
+                let has_ended = written.has_ended;
+                drop(written);
+                reading.changed.notify_all();
+                if has_ended {
+                    return;
+                }
+            }
+        });
+        this
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.lock().bytes).into_owned()
+    }
+
+    /// The first whole line that begins so; `None` if the process ended or was silent for too long.
+    fn wait_for_line(&self, beginning: &str) -> Option<String> {
+        let line = |all: &str| {
+            let whole = &all[..all.rfind('\n')?];
+            whole
+                .lines()
+                .find(|line| line.starts_with(beginning))
+                .map(str::to_owned)
+        };
+        self.wait_until(|all| line(all).is_some());
+        line(&self.text())
+    }
+
+    /// Whether it came to this before the end and in time.
+    fn wait_until(&self, is_so: impl Fn(&str) -> bool) -> bool {
+        let is_so = |written: &Written| is_so(&String::from_utf8_lossy(&written.bytes));
+        let waiting = |written: &mut Written| !is_so(written) && !written.has_ended;
+        let waited = self.changed.wait_timeout_while(self.lock(), LIMIT, waiting);
+        let (written, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        is_so(&written)
+    }
+
+    fn wait_for_end(&self) -> bool {
+        let waiting = |written: &mut Written| !written.has_ended;
+        let waited = self.changed.wait_timeout_while(self.lock(), LIMIT, waiting);
+        waited.unwrap_or_else(PoisonError::into_inner).0.has_ended
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Written> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
