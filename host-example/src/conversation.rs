@@ -5,6 +5,7 @@
 //! the next line, for edits of the profile and for SIGHUP at once.
 
 use std::fs;
+use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
@@ -14,7 +15,7 @@ use rustyline::error::ReadlineError;
 use rustyline::history::FileHistory;
 use rustyline::{Config, Editor, ExternalPrinter};
 use serde_json::Value;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::answer::{self, Interrupts, Manner};
 use crate::attach;
@@ -22,7 +23,6 @@ use crate::cli::{Chat, Global};
 use crate::exit::{Exit, Failure};
 use crate::parameters::Parameters;
 use crate::places::Places;
-use crate::profile::{self, ProfileWatch};
 use crate::reload::{self, Reload};
 use crate::setup::Active;
 use crate::structured::Schema;
@@ -80,8 +80,9 @@ pub async fn run(
 ) -> Result<Exit, Failure> {
     let places = Places::from(global)?;
     let (sender, mut reloads) = unbounded_channel();
-    listen_for_hangups(sender.clone());
-    let _watch = (!args.no_watch).then(|| watch(&places, sender));
+    // A terminal that hangs up sends the signal too, and then nobody is left to talk to.
+    reload::listen_for_hangups(sender.clone(), || io::stdin().is_terminal());
+    let _watch = (!args.no_watch).then(|| reload::watch(&places, sender));
     let mut reader = Reader::start((!args.no_history).then_some(places.history.as_path()))?;
     let mut conversation = Conversation {
         active,
@@ -294,49 +295,6 @@ async fn followed(active: &mut Active, global: &Global, reload: Reload) -> Strin
             format!("{BAD}✗{BAD:#} {what}\n{failure}")
         }
     }
-}
-
-/// Takes SIGHUP for the wish to have everything read again, as servers do.
-#[cfg(unix)]
-fn listen_for_hangups(reloads: UnboundedSender<Reload>) {
-    use std::io::{self, IsTerminal};
-    use std::process;
-
-    use tokio::signal::unix::{SignalKind, signal};
-
-    match signal(SignalKind::hangup()) {
-        Ok(mut hangups) => drop(tokio::spawn(async move {
-            while hangups.recv().await.is_some() {
-                // A terminal that hangs up sends it too, and then nobody is left to talk to.
-                if !io::stdin().is_terminal() {
-                    process::exit(Exit::Interrupted as i32);
-                }
-                if reloads.send(Reload::Everything).is_err() {
-                    break;
-                }
-            }
-        })),
-        Err(cause) => tracing::warn!("SIGHUP cannot be listened to: {cause}"),
-    }
-}
-
-#[cfg(not(unix))]
-fn listen_for_hangups(_reloads: UnboundedSender<Reload>) {}
-
-/// Edits of the profile file as they happen, for as long as what is returned is kept.
-fn watch(places: &Places, edits: UnboundedSender<Reload>) -> Option<ProfileWatch> {
-    let config = &places.config;
-    if let Some(folder) = config.parent().filter(|_| !places.config_was_named) {
-        // What does not exist cannot be watched. If it cannot be made, the watch says so.
-        let _ = fs::create_dir_all(folder);
-    }
-    let watch = profile::watch(config, move || {
-        // The conversation has ended when nobody listens.
-        let _ = edits.send(Reload::Profile);
-    });
-    watch
-        .map_err(|cause| tracing::warn!("edits of `{}` will not be noticed: {cause}", config.display()))
-        .ok()
 }
 
 /// Reads lines on a thread of its own.

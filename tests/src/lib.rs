@@ -15,6 +15,7 @@ mod wait;
 mod recorder;
 mod requests;
 mod service;
+mod table;
 pub mod faultd;
 #[cfg(target_os = "linux")]
 pub mod endpoint;
@@ -29,5 +30,6 @@ pub use recorder::{Callback, Record, Recorder, recorder};
 pub use requests::{ask, openrouter_config, request};
 pub use run::{Ran, run};
 pub use service::{Service, description_is_at_hand, service, service_from};
+pub use table::{numbered_rows, quoted, tests_of_the_workspace};
 pub use typist::Typist;
 pub use wait::{LIMIT, block_on, poll_once, wait_for};

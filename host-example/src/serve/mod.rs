@@ -28,7 +28,6 @@ mod otel;
 #[cfg(test)]
 mod tests;
 
-use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -36,7 +35,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use plugin_api::Manifest;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 pub use self::options::{ABOUT, Options};
 
@@ -47,8 +46,6 @@ use self::server::{PluginRow, Server, Serving, Shared};
 use self::token::Token;
 use crate::cli::Global;
 use crate::exit::{Exit, Failure};
-use crate::places::Places;
-use crate::profile::{self, ProfileWatch};
 use crate::protect::Secret;
 use crate::reload::{self, Reload};
 use crate::setup::{Active, Setup};
@@ -84,8 +81,8 @@ pub async fn run(global: &Global, options: &Options) -> Result<Exit, Failure> {
     let serving = serving(&setup, &active)?;
     let shared = Arc::new(Shared::new(serving, rules, telemetry, options.max_body << 20));
     let (sender, reloads) = unbounded_channel();
-    listen_for_hangups(sender.clone());
-    let _watch = (!options.no_watch).then(|| watch(&setup.places, sender.clone()));
+    reload::listen_for_hangups(sender.clone(), || true);
+    let _watch = (!options.no_watch).then(|| reload::watch(&setup.places, sender.clone()));
     let mut server = Server::start(&listener, Arc::clone(&shared), options.threads, options.max_connections)
         .map_err(|cause| Failure::new(Exit::Internal, format!("no thread to serve with: {cause}")))?;
     drop(listener);
@@ -288,39 +285,4 @@ impl Ends {
             _ = self.terminate.recv() => {}
         }
     }
-}
-
-/// Takes SIGHUP for the wish to have everything read again, as servers do.
-#[cfg(unix)]
-fn listen_for_hangups(reloads: UnboundedSender<Reload>) {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::hangup()) {
-        Ok(mut hangups) => drop(tokio::spawn(async move {
-            while hangups.recv().await.is_some() {
-                if reloads.send(Reload::Everything).is_err() {
-                    break;
-                }
-            }
-        })),
-        Err(cause) => tracing::warn!("SIGHUP cannot be listened to: {cause}"),
-    }
-}
-
-#[cfg(not(unix))]
-fn listen_for_hangups(_reloads: UnboundedSender<Reload>) {}
-
-/// Edits of the profile file as they happen, for as long as what is returned is kept.
-fn watch(places: &Places, edits: UnboundedSender<Reload>) -> Option<ProfileWatch> {
-    let config = &places.config;
-    if let Some(folder) = config.parent().filter(|_| !places.config_was_named) {
-        // What does not exist cannot be watched. If it cannot be made, the watch says so.
-        let _ = fs::create_dir_all(folder);
-    }
-    let watch = profile::watch(config, move || {
-        // The program is ending when nobody listens.
-        let _ = edits.send(Reload::Profile);
-    });
-    watch
-        .map_err(|cause| tracing::warn!("edits of `{}` will not be noticed: {cause}", config.display()))
-        .ok()
 }

@@ -1,10 +1,8 @@
 //! Holds `features.md` against the tests: what the table names exists, and each row of the list that shows here has a test.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::Path;
 
-use tests::workspace;
+use tests::{numbered_rows, quoted, tests_of_the_workspace};
 
 /// The rows of the list of features that this table is about.
 const ROWS: [usize; 34] = [
@@ -14,60 +12,11 @@ const ROWS: [usize; 34] = [
 
 /// What stands behind a row: its cells.
 fn rows() -> BTreeMap<usize, Vec<String>> {
-    let table = fs::read_to_string(workspace().join("tests/features.md")).expect("the table is there");
-    let rows = table.lines().filter_map(|line| {
-        let cells: Vec<String> = line
-            .strip_prefix('|')?
-            .split('|')
-            .map(|cell| cell.trim().to_owned())
-            .collect();
-        Some((cells.first()?.parse().ok()?, cells))
-    });
-    let rows: Vec<(usize, Vec<String>)> = rows.collect();
+    let rows = numbered_rows("features.md");
     let numbers: BTreeSet<usize> = rows.iter().map(|(number, _)| *number).collect();
     assert_eq!(numbers.len(), rows.len(), "each feature has one row");
     assert_eq!(numbers, BTreeSet::from(ROWS));
     rows.into_iter().collect()
-}
-
-/// What stands between backticks in a text.
-fn quoted(text: &str) -> impl Iterator<Item = &str> {
-    text.split('`').skip(1).step_by(2)
-}
-
-/// The names of all tests in the sources of these folders, with the files that they stand in.
-fn tests_of_the_workspace() -> BTreeMap<String, String> {
-    let mut tests = BTreeMap::new();
-    for folder in [
-        "tests/tests",
-        "plugin-openrouter/src",
-        "plugin-api/src",
-        "host-example/src",
-    ] {
-        collect(&workspace().join(folder), &mut tests);
-    }
-    tests
-}
-
-fn collect(folder: &Path, tests: &mut BTreeMap<String, String>) {
-    for entry in fs::read_dir(folder).expect("the workspace is there") {
-        let path = entry.expect("the workspace is readable").path();
-        if path.is_dir() {
-            collect(&path, tests);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let source = fs::read_to_string(&path).expect("a source is text");
-            let mut is_test = false;
-            for line in source.lines().map(str::trim_start) {
-                let name = line.strip_prefix("async ").unwrap_or(line).strip_prefix("fn ");
-                if let Some(name) = name.filter(|_| is_test) {
-                    let name = name.split('(').next().unwrap_or_default();
-                    tests.insert(name.to_owned(), path.display().to_string());
-                }
-                // Between the attribute and the function stand other attributes at most.
-                is_test = line == "#[test]" || line.starts_with("#[tokio::test") || is_test && line.starts_with("#[");
-            }
-        }
-    }
 }
 
 #[test]
