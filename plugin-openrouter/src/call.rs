@@ -93,6 +93,8 @@ pub async fn whole(settings: Arc<Settings>, common: Arc<Common>, ask: Ask) -> Re
     let (mut reply, head, body) = match tried {
         Ok(whole) => whole,
         Err(mut error) => {
+            // Of retries the attempts tell.
+            notices.retain(|notice| notice.attempt.is_none() && notice.wait_ms.is_none());
             error.details.notices = notices;
             return Err(error);
         }
