@@ -22,7 +22,7 @@ use crate::wire::accept_snake_case;
 pub const MAX_FALLBACKS: usize = 10;
 
 /// OpenRouter's request plugin that shortens prompts.
-const COMPRESSION: &str = "context-compression";
+pub const COMPRESSION: &str = "context-compression";
 
 /// Options of the OpenRouter plugin. All of them are optional.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

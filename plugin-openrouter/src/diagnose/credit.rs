@@ -1,15 +1,12 @@
 //! How much may still be spent.
 
-use plugin_api::{Account, Error, Finding, FindingStatus};
+use plugin_api::{Account, CreditStatus, Error, Finding, FindingStatus};
 
 use super::{failed, ok, skipped, unknown_for, warning};
 use crate::account::Known;
+use crate::credits;
 
 const CREDITS_PAGE: &str = "https://openrouter.ai/settings/credits";
-
-/// US dollars of which more is enough, and of which less is hardly any.
-const ENOUGH_USD: f64 = 5.0;
-const LITTLE_USD: f64 = 1.0;
 
 /// Everything about the account.
 pub fn findings(known: &Result<Known, Error>) -> Vec<Finding> {
@@ -57,12 +54,11 @@ fn credit(account: &Account) -> Finding {
 
 /// Above five dollars all is well; below one it is not.
 fn judge(amount_usd: &str) -> FindingStatus {
-    // It is judged here and counted nowhere, so a binary fraction is near enough.
-    match amount_usd.parse::<f64>() {
-        Ok(amount) if amount > ENOUGH_USD => FindingStatus::Ok,
-        Ok(amount) if amount >= LITTLE_USD => FindingStatus::Warning,
-        Ok(_) => FindingStatus::Failed,
-        Err(_) => FindingStatus::Skipped,
+    match credits::status(Some(amount_usd)) {
+        CreditStatus::Green => FindingStatus::Ok,
+        CreditStatus::Yellow => FindingStatus::Warning,
+        CreditStatus::Red => FindingStatus::Failed,
+        CreditStatus::Unknown => FindingStatus::Skipped,
     }
 }
 
