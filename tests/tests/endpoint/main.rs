@@ -16,6 +16,7 @@ mod forms;
 mod rows;
 mod crowd;
 mod swap;
+mod told;
 mod drain;
 mod health;
 mod table;
