@@ -7,58 +7,20 @@
 //! `http`, `intake`, `call` and `answer`.
 
 // In the order in which data travels.
-mod manifest;
-mod wire;
-mod slug;
-mod parameters;
-mod preferences;
-mod policy;
-mod options;
-mod model_id;
-mod tiers;
-mod dialect;
-mod members;
-mod old_forms;
-mod base_url;
-mod check;
-mod client;
-mod gate;
-mod settings;
-mod fetch;
-mod catalogue;
-mod resolve;
-mod capabilities;
-mod ledger;
-mod spend;
-mod credits;
-mod account;
+mod values;
+mod profile;
+mod request;
+mod failure;
+mod service;
+mod models;
+mod money;
+mod answer;
+mod call;
 mod refresh;
 mod diagnose;
-mod ask;
-mod request;
-mod advice;
-mod http;
-mod errors;
-mod failure;
-mod retry;
-mod dice;
-mod sse;
-mod usage;
-mod characters;
-mod tool_calls;
-mod extras;
-mod reply;
-mod foreign;
-mod decode;
-mod intake;
-mod shape;
-mod turn;
-mod closing;
-mod call;
-mod answer;
-mod embed;
-#[cfg(any(test, fuzzing))]
-pub mod golden;
+
+#[cfg(fuzzing)]
+pub use crate::answer::golden;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -73,11 +35,11 @@ use plugin_api::{
 use serde_json::Value;
 use zeroize::Zeroize;
 
-use crate::ask::Ask;
 use crate::call::Common;
-use crate::catalogue::Wish;
 use crate::refresh::Refresher;
-use crate::settings::Settings;
+use crate::request::Ask;
+use crate::service::Settings;
+use crate::service::kept::Wish;
 
 /// How long the last bookings are waited for at the end, whatever the deadline.
 const LAST_BOOKINGS: Duration = Duration::from_millis(200);
@@ -106,7 +68,7 @@ impl OpenRouter {
 }
 
 impl Provider for OpenRouter {
-    const MANIFEST: &'static str = manifest::TEXT;
+    const MANIFEST: &'static str = profile::manifest::TEXT;
 
     fn create(_host: Host, config: &str) -> Result<Self, Error> {
         let settings = settings_from(config, None)?;
@@ -143,13 +105,13 @@ impl Provider for OpenRouter {
 
     async fn embed(&self, request: EmbedRequest) -> Result<Embeddings, Error> {
         let (settings, common) = self.for_a_call()?;
-        self.runtime.spawn(embed::embed(settings, common, request)).await
+        self.runtime.spawn(call::embed(settings, common, request)).await
     }
 
     fn tiers(&self) -> Result<Vec<TierModel>, Error> {
         let settings = self.settings()?;
-        let models = tiers::all().iter().map(|tier| {
-            let choice = tiers::resolve(*tier, &settings.options, &settings.environment);
+        let models = profile::tiers::all().iter().map(|tier| {
+            let choice = settings.profile.choice(*tier);
             TierModel {
                 tier: tier.name().to_owned(),
                 configured: choice.configured,
@@ -157,14 +119,14 @@ impl Provider for OpenRouter {
                 origin: choice.origin.to_string(),
                 follows: choice.origin.via().map(|tier| tier.name().to_owned()),
                 note: choice.note,
-                fallbacks: request::fallbacks_of(&settings, *tier),
+                fallbacks: request::plan::fallbacks_of(&settings.profile, *tier),
             }
         });
         Ok(models.collect())
     }
 
     fn check(options: &Value) -> Vec<Problem> {
-        settings::problems_of(options)
+        profile::check::problems_of(options)
     }
 
     fn configure(&self, config: &str) -> Result<(), Error> {

@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use plugin_api::runtime::Runtime;
 
-use crate::account::both;
 use crate::call::Common;
-use crate::catalogue::Wish;
-use crate::settings::Settings;
+use crate::money::account::both;
+use crate::service::Settings;
+use crate::service::kept::Wish;
 
 const VARIABLE: &str = "OPENROUTER_BACKGROUND_REFRESH";
 
@@ -45,7 +45,7 @@ impl Refresher {
     /// Notes that the plugin is used, and starts the task if it is wanted and does not run. It waits for nothing.
     pub fn touch(&self, runtime: &Runtime, settings: &Arc<ArcSwap<Settings>>, common: &Arc<Common>) {
         let newest = settings.load();
-        if value(&newest.environment).is_none() {
+        if value(&newest.profile.environment).is_none() {
             return;
         }
         self.shared.used(Instant::now());
@@ -88,7 +88,7 @@ impl Shared {
     }
 
     fn pace(&self, settings: &Settings, common: &Common) -> Pace {
-        let (wanted, wrong) = wanted(value(&settings.environment).unwrap_or_default());
+        let (wanted, wrong) = wanted(value(&settings.profile.environment).unwrap_or_default());
         if let Some(wrong) = wrong
             && !self.has_warned.swap(true, Ordering::Relaxed)
         {
@@ -274,8 +274,8 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::fetch::stand_in::{KEY, Service, block_on};
-    use crate::http::milliseconds;
+    use crate::service::fetch::stand_in::{KEY, Service, block_on};
+    use crate::values::time::milliseconds;
 
     /// A service that has a model and a key.
     fn service() -> Service {

@@ -3,8 +3,9 @@
 use plugin_api::{Account, CreditStatus, Error, Finding, FindingStatus};
 
 use super::{failed, ok, skipped, unknown_for, warning};
-use crate::account::Known;
-use crate::credits;
+use crate::money::account::Known;
+use crate::money::credits;
+use crate::values::usd::dollars;
 
 const CREDITS_PAGE: &str = "https://openrouter.ai/settings/credits";
 
@@ -87,17 +88,6 @@ fn free_tier(account: &Account) -> Finding {
         ),
         None => skipped(id, "not known: the service did not say"),
     }
-}
-
-/// A decimal as dollars and whole cents, never more than it is; what is below a cent is shown as it stands.
-pub fn dollars(amount: &str) -> String {
-    let (sign, unsigned) = amount.strip_prefix('-').map_or(("", amount), |rest| ("-", rest));
-    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
-    let cents: String = fraction.chars().chain("00".chars()).take(2).collect();
-    if whole == "0" && cents == "00" && !fraction.is_empty() {
-        return format!("{sign}${unsigned}");
-    }
-    format!("{sign}${whole}.{cents}")
 }
 
 #[cfg(test)]
@@ -190,20 +180,5 @@ mod tests {
              else 50"
         );
         assert_eq!(seen(None), "skipped free_tier: not known: the service did not say");
-    }
-
-    #[test]
-    fn amounts_are_shown_in_whole_cents_and_never_rounded_up() {
-        let rows = [
-            ("0", "$0.00"),
-            ("12", "$12.00"),
-            ("0.5", "$0.50"),
-            ("24.99986", "$24.99"),
-            ("0.00014", "$0.00014"),
-            ("-2.5", "-$2.50"),
-        ];
-        for (amount, expected) in rows {
-            assert_eq!(dollars(amount), expected);
-        }
     }
 }

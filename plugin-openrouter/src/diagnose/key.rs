@@ -2,9 +2,10 @@
 
 use plugin_api::{Account, Error, ErrorKind, Finding};
 
-use super::{date, failed, ok, skipped, took, unknown_for, warning};
-use crate::account::{Asked, Known};
-use crate::settings::Settings;
+use super::{failed, ok, skipped, took, unknown_for, warning};
+use crate::money::account::{Asked, Known};
+use crate::service::Settings;
+use crate::values::time;
 
 /// The variables that may hold the key, in order.
 const VARIABLES: [&str; 2] = ["OPENROUTER_API_KEY", "OPENROUTER_KEY"];
@@ -27,7 +28,7 @@ pub fn findings(settings: &Settings, asked: &Asked, known: &Result<Known, Error>
 /// The variables that are set, and what they are set to.
 fn given(settings: &Settings) -> Vec<(&'static str, &str)> {
     let set = VARIABLES.iter().filter_map(|name| {
-        let value = settings.environment.get(*name)?.as_str();
+        let value = settings.profile.environment.get(*name)?.as_str();
         (!value.trim().is_empty()).then_some((*name, value))
     });
     set.collect()
@@ -106,7 +107,7 @@ fn judge_expiry(account: &Account, now_s: i64) -> Finding {
     let Some(at) = &account.expires_at else {
         return ok(id, "it has no end");
     };
-    let Some(end_s) = date::from_json(at) else {
+    let Some(end_s) = time::from_json(at) else {
         return skipped(id, format!("expected the date of its end, found `{at}`"));
     };
     let remedy = format!("make another key at {KEYS_PAGE} and set `{}` to it", VARIABLES[0]);
@@ -247,7 +248,7 @@ mod tests {
 
     #[test]
     fn the_end_of_a_key_is_told_a_week_ahead() {
-        let now_s = date::from_json("2027-12-24T00:00:00Z").expect("a date");
+        let now_s = time::from_json("2027-12-24T00:00:00Z").expect("a date");
         let remedy = "make another key at https://openrouter.ai/settings/keys and set `OPENROUTER_API_KEY` to it";
         let seen = |expires_at: Option<&str>| {
             let account = Account {

@@ -7,14 +7,15 @@ use plugin_api::runtime::Runtime;
 use plugin_api::{ChatEvent, ChatRequest, DiagnoseRequest, Done, Error, ErrorKind, EventStream, Finding, Message};
 use serde_json::value::RawValue;
 
-use super::credit::dollars;
-use super::{LIMIT, date, failed, milliseconds, ok, seconds, skipped, took, unknown_for, warning};
-use crate::account::{Asked, Known};
-use crate::ask::Ask;
-use crate::base_url::is_loopback;
+use super::{LIMIT, failed, ok, skipped, took, unknown_for, warning};
 use crate::call::{self, Common};
-use crate::settings::Settings;
-use crate::tiers::Tier;
+use crate::money::account::{Asked, Known};
+use crate::profile::tiers::Tier;
+use crate::request::Ask;
+use crate::service::Settings;
+use crate::values::base_url::is_loopback;
+use crate::values::time::{self, milliseconds, unix_seconds};
+use crate::values::usd::dollars;
 
 /// Seconds between two clocks from which on it is worth a warning, and from which on it is too much.
 const SKEW_S: u64 = 60;
@@ -63,13 +64,9 @@ fn reachable(refusal: Option<&Error>, unread: Option<&Error>, elapsed: Duration)
 }
 
 fn base_url(settings: &Settings) -> Finding {
-    let origin = if settings.options.base_url.is_some() {
+    let origin = if settings.profile.options.base_url.is_some() {
         "profile `baseUrl`"
-    } else if settings
-        .environment
-        .get("OPENROUTER_BASE_URL")
-        .is_some_and(|url| !url.trim().is_empty())
-    {
+    } else if settings.profile.variable("OPENROUTER_BASE_URL").is_some() {
         "variable `OPENROUTER_BASE_URL`"
     } else {
         "the default"
@@ -112,8 +109,8 @@ fn clock(asked: &Asked) -> Finding {
         .as_ref()
         .ok()
         .and_then(|answer| answer.headers.get("date")?.to_str().ok());
-    match header.and_then(date::from_header) {
-        Some(theirs_s) => judge_clock(seconds(asked.at), theirs_s),
+    match header.and_then(time::from_header) {
+        Some(theirs_s) => judge_clock(unix_seconds(asked.at), theirs_s),
         None => skipped("clock", "not known: the service did not say what time it is"),
     }
 }
@@ -247,7 +244,7 @@ mod tests {
 
     use super::*;
     use crate::diagnose::kit::line;
-    use crate::fetch::stand_in::{Service, block_on, settings};
+    use crate::service::fetch::stand_in::{Service, block_on, settings};
 
     #[test]
     fn a_service_that_refuses_is_there_and_one_that_is_silent_is_not() {

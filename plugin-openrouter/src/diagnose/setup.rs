@@ -5,15 +5,15 @@ use std::time::{Instant, SystemTime};
 
 use plugin_api::{Error, ErrorKind, Finding};
 
-use super::credit::dollars;
 use super::{failed, ok, took, warning};
-use crate::base_url::{base_url_problem, is_loopback};
-use crate::catalogue::ttl;
-use crate::ledger::{self, Ledger};
-use crate::policy::Budget;
-use crate::preferences::Price;
-use crate::settings::Settings;
-use crate::spend::money::Usd;
+use crate::money::ledger::{self, Ledger};
+use crate::profile::policy::Budget;
+use crate::profile::preferences::Price;
+use crate::service::Settings;
+use crate::service::kept::ttl;
+use crate::values::base_url::{base_url_problem, is_loopback};
+use crate::values::usd::Usd;
+use crate::values::usd::dollars;
 
 /// Milliseconds that hold where nobody says otherwise.
 // Source: LibreChat's documentation of the same variables.
@@ -25,7 +25,7 @@ const SECONDARY_KEY: &str = "OPENROUTER_SECONDARY_API_KEY";
 
 /// Everything about the other settings.
 pub async fn findings(settings: &Settings) -> Vec<Finding> {
-    let caches = &settings.options.caches;
+    let caches = &settings.profile.options.caches;
     vec![
         cache(
             settings,
@@ -48,7 +48,7 @@ pub async fn findings(settings: &Settings) -> Vec<Finding> {
 
 /// A variable that is set and not blank.
 fn variable<'a>(settings: &'a Settings, name: &str) -> Option<&'a str> {
-    let value = settings.environment.get(name)?.trim();
+    let value = settings.profile.environment.get(name)?.trim();
     (!value.is_empty()).then_some(value)
 }
 
@@ -66,7 +66,7 @@ fn cache(settings: &Settings, id: &str, name: &str, option_ms: Option<u64>, defa
 
 async fn budget(settings: &Settings) -> Finding {
     let id = "budget";
-    let Some(budget) = &settings.options.budget else {
+    let Some(budget) = &settings.profile.options.budget else {
         return ok(id, "none is set");
     };
     let limits = limits(budget);
@@ -137,7 +137,7 @@ fn committed_today(folder: PathBuf) -> Result<(String, String), Error> {
 }
 
 fn secondary(settings: &Settings) -> Finding {
-    let Some(secondary) = &settings.options.secondary else {
+    let Some(secondary) = &settings.profile.options.secondary else {
         return ok("secondary", "no second service is set");
     };
     let has_key = settings.secondary.as_ref().is_some_and(|service| service.key.is_some());
@@ -180,8 +180,8 @@ mod tests {
 
     use super::*;
     use crate::diagnose::kit::{line, lines};
-    use crate::fetch::stand_in::{block_on, settings};
-    use crate::ledger::folder_for_tests::Folder;
+    use crate::money::ledger::folder_for_tests::Folder;
+    use crate::service::fetch::stand_in::{block_on, settings};
 
     #[test]
     fn by_default_everything_is_as_documented() {

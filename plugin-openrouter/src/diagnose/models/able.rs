@@ -4,10 +4,10 @@ use plugin_api::Finding;
 use serde_json::{Map, Value};
 
 use super::{Chain, is_chat};
-use crate::catalogue::{Catalogue, Model};
 use crate::diagnose::{failed, ok, warning};
-use crate::settings::Settings;
-use crate::tiers::Tier;
+use crate::models::{Catalogue, Model};
+use crate::profile::tiers::Tier;
+use crate::service::Settings;
 
 /// The parameters of which the service says for each model whether it knows them.
 // Source: OpenRouter's API description, schema `Parameter`.
@@ -47,7 +47,7 @@ const ANSWER_LIMITS: [&str; 2] = ["max_completion_tokens", "max_tokens"];
 pub fn judge_abilities(chain: &Chain, settings: &Settings, catalogue: &Catalogue) -> Option<Finding> {
     let tier = chain.tier();
     let parameters = match is_chat(tier) {
-        true => settings.options.parameters_for(Some(tier)),
+        true => settings.profile.options.parameters_for(Some(tier)),
         false => Map::new(),
     };
     let models: Vec<&Model> = chain.models.iter().filter_map(|id| catalogue.find(id)).collect();
@@ -65,7 +65,7 @@ pub fn judge_abilities(chain: &Chain, settings: &Settings, catalogue: &Catalogue
     }
     let summary = lacks.join("; ");
     let remedy = format!("choose another model for {tier}, or take what it cannot do out of the tier's `parameters`");
-    let requires = settings.options.preferences_for(Some(tier)).require_parameters == Some(true);
+    let requires = settings.profile.options.preferences_for(Some(tier)).require_parameters == Some(true);
     if requires
         && models
             .iter()

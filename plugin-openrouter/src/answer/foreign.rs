@@ -1,0 +1,362 @@
+//! Reads answers in the forms that the plugin only passes on: how they end, who served, what was billed.
+//!
+//! In: the frames of a stream, or a whole body. Out: no events, because whoever asks in such a form reads its raw form; but
+//! the truth about the answer: whether it is whole, what it says of an error, its bill. Pure.
+
+use plugin_api::{Done, Error, ErrorKind};
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use zeroize::Zeroizing;
+
+use crate::answer::reply::FrameError;
+use crate::answer::text::Str;
+use crate::answer::usage::{self, RawUsage};
+use crate::failure;
+use crate::request::Dialect;
+use crate::values::secret;
+
+/// The members of an answer, or of an event of one, that tell how it goes.
+#[derive(Deserialize)]
+struct Told<'a> {
+    #[serde(borrow, rename = "type", default)]
+    kind: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    id: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    model: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    provider: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    usage: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+    /// Of responses: how it stands.
+    #[serde(borrow, default)]
+    status: Option<&'a RawValue>,
+    /// Of messages: why it ended.
+    #[serde(borrow, default)]
+    stop_reason: Option<Str<'a>>,
+    /// Of completions.
+    #[serde(borrow, default)]
+    choices: Option<Vec<Choice<'a>>>,
+    /// Of events: the answer as far as it is known.
+    #[serde(borrow, default)]
+    response: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    message: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    delta: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Choice<'a> {
+    #[serde(borrow, default)]
+    text: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    finish_reason: Option<Str<'a>>,
+}
+
+/// Reads one answer.
+pub struct ForeignReader {
+    dialect: Dialect,
+    done: Done,
+    has_begun: bool,
+    /// Whether the event has come that ends an answer of this form. Clients of messages take no other for an end, and stumble over
+    /// the `[DONE]` that follows it.
+    is_complete: bool,
+    secret: Zeroizing<String>,
+}
+
+impl ForeignReader {
+    pub fn new(dialect: Dialect, requested_model: Option<String>, generation_id: Option<String>, secret: &str) -> Self {
+        Self {
+            dialect,
+            done: Done {
+                requested_model,
+                generation_id,
+                ..Done::default()
+            },
+            has_begun: false,
+            is_complete: false,
+            secret: Zeroizing::new(secret.to_owned()),
+        }
+    }
+
+    pub fn has_begun(&self) -> bool {
+        self.has_begun
+    }
+
+    /// What is known of the answer, whole or not.
+    pub fn known(&mut self) -> Done {
+        std::mem::take(&mut self.done)
+    }
+
+    pub fn is_complete(&self) -> bool {
+        self.is_complete
+    }
+
+    pub fn has_finish_reason(&self) -> bool {
+        !self.done.finish_reason.is_empty()
+    }
+
+    pub fn model(&self) -> Option<&str> {
+        self.done.model.as_deref()
+    }
+
+    pub fn attach_partial(&self, mut error: Error) -> Error {
+        error.details.model = error.details.model.or_else(|| self.done.model.clone());
+        error.details.provider = error.details.provider.or_else(|| self.done.provider.clone());
+        error.details.generation_id = error.details.generation_id.or_else(|| self.done.generation_id.clone());
+        error
+    }
+
+    /// Reads the data of one event of a stream.
+    ///
+    /// - Errors: the service's, where the event reports one; that it is not JSON, in a form where everything is.
+    pub fn frame(&mut self, data: &[u8]) -> Result<(), FrameError> {
+        let Some(told) = read(data) else {
+            self.has_begun = true;
+            return match self.dialect {
+                Dialect::Other => Ok(()),
+                _ => Err(FrameError::NotJson { n_bytes: data.len() }),
+            };
+        };
+        let kind = told.kind.as_ref().map_or("", |Str(kind)| kind);
+        match kind {
+            "error" | "response.failed" => return Err(self.reported(&told).into()),
+            "response.completed" => self.finished("stop"),
+            "response.incomplete" => self.finished("length"),
+            "message_stop" => self.is_complete = true,
+            _ => {}
+        }
+        let part = |part: Option<&RawValue>| part.map(|part| part.get().to_owned());
+        for inner in [part(told.response), part(told.message), part(told.delta)]
+            .into_iter()
+            .flatten()
+        {
+            if let Some(inner) = read(inner.as_bytes()) {
+                self.note(&inner);
+            }
+        }
+        if told.error.is_some_and(|error| error.get() != "null") {
+            return Err(self.reported(&told).into());
+        }
+        // The id of an event is not that of the answer.
+        if matches!(self.dialect, Dialect::Completions | Dialect::Other) {
+            self.note(&told);
+        } else {
+            self.note_usage(told.usage);
+        }
+        // What opens an answer goes on at once: clients count on it, and on the pings behind it, as signs of life.
+        let says_text = |choice: &Choice<'_>| choice.text.as_ref().is_some_and(|Str(text)| !text.is_empty());
+        self.has_begun |= told
+            .choices
+            .as_ref()
+            .is_none_or(|choices| choices.iter().any(says_text));
+        Ok(())
+    }
+
+    /// Reads a whole body with status 200. What is not JSON is none of its business.
+    ///
+    /// - Errors: the service's, where the body holds one.
+    pub fn document(&mut self, body: &[u8]) -> Result<(), Error> {
+        let Some(told) = read(body) else {
+            self.has_begun = true;
+            return Ok(());
+        };
+        let failed = told.status.is_some_and(|status| status.get() == "\"failed\"");
+        let has_error = told.error.is_some_and(|error| error.get() != "null");
+        let is_error = told.kind.as_ref().is_some_and(|Str(kind)| kind == "error");
+        // Lists and files may have members of these names that mean something else.
+        if self.dialect != Dialect::Other && (failed || has_error || is_error) {
+            // It takes the place of an answer, so nothing has begun.
+            return Err(self.reported(&told));
+        }
+        self.has_begun = true;
+        // A list, a file or a key may have an id, and is no answer of a model.
+        let is_of_a_model = self.dialect != Dialect::Other || told.model.is_some() || told.usage.is_some();
+        if !is_of_a_model {
+            return Ok(());
+        }
+        self.note(&told);
+        match told.status.map(RawValue::get) {
+            Some("\"incomplete\"") => self.finished("length"),
+            _ if !self.has_finish_reason() => self.finished("stop"),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Ends the answer.
+    ///
+    /// - Errors: `interrupted` for a stream that did not say that it is whole.
+    pub fn finish(&mut self) -> Result<Done, Error> {
+        let may_just_end = matches!(self.dialect, Dialect::Other | Dialect::Embeddings);
+        if self.done.finish_reason.is_empty() && !may_just_end {
+            let message = if self.has_begun {
+                "the answer broke off: it ended without saying that it is complete"
+            } else {
+                "the answer ended before anything had arrived"
+            };
+            return Err(self.attach_partial(Error::new(ErrorKind::INTERRUPTED, message).with_hint("try again")));
+        }
+        Ok(std::mem::take(&mut self.done))
+    }
+
+    fn note(&mut self, told: &Told<'_>) {
+        let secret = self.secret.as_str();
+        let text = |text: &Option<Str<'_>>| {
+            let Str(text) = text.as_ref()?;
+            (!text.is_empty()).then(|| secret::scrub(text, secret))
+        };
+        for (told, slot) in [
+            (&told.id, &mut self.done.generation_id),
+            (&told.model, &mut self.done.model),
+            (&told.provider, &mut self.done.provider),
+        ] {
+            *slot = text(told).or_else(|| slot.take());
+        }
+        let finish = told
+            .choices
+            .iter()
+            .flatten()
+            .find_map(|choice| text(&choice.finish_reason));
+        if let Some(reason) = finish.or_else(|| text(&told.stop_reason)) {
+            self.finished(&reason);
+        }
+        self.note_usage(told.usage);
+    }
+
+    fn finished(&mut self, reason: &str) {
+        self.done.finish_reason = reason.to_owned();
+    }
+
+    fn note_usage(&mut self, usage: Option<&RawValue>) {
+        let usage = usage.and_then(|usage| serde_json::from_str::<Option<RawUsage<'_>>>(usage.get()).ok().flatten());
+        if let Some(mut usage) = usage.and_then(usage::from_raw) {
+            // Messages count what they read at their beginning, and what they wrote at their end.
+            if let Some(former) = &self.done.usage {
+                usage.prompt_tokens = usage.prompt_tokens.max(former.prompt_tokens);
+                usage.total_tokens = usage.total_tokens.max(usage.prompt_tokens + usage.completion_tokens);
+                usage.cost_usd = usage.cost_usd.or_else(|| former.cost_usd.clone());
+                usage.cached_tokens = usage.cached_tokens.or(former.cached_tokens);
+            }
+            self.done.usage = Some(usage);
+        }
+    }
+
+    fn reported(&self, told: &Told<'_>) -> Error {
+        let value = |json: &RawValue| serde_json::from_str::<Value>(json.get()).unwrap_or_default();
+        let within = told.response.map(value).map(|mut response| response["error"].take());
+        let object = told.error.map(value).or(within).filter(|object| !object.is_null());
+        let object = object.unwrap_or_else(|| {
+            let message = told.message.map(value).unwrap_or_default();
+            serde_json::json!({ "message": message })
+        });
+        self.attach_partial(failure::from_error_object(&object, &self.secret))
+    }
+}
+
+fn read(json: &[u8]) -> Option<Told<'_>> {
+    serde_json::from_slice(json).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn reader(dialect: Dialect) -> ForeignReader {
+        ForeignReader::new(dialect, Some("acme/large".to_owned()), None, "sk-or-v1-secret")
+    }
+
+    fn streamed(dialect: Dialect, frames: &[Value]) -> Result<Done, Error> {
+        let mut reader = reader(dialect);
+        for frame in frames {
+            reader
+                .frame(frame.to_string().as_bytes())
+                .map_err(FrameError::into_error)?;
+        }
+        reader.finish()
+    }
+
+    #[test]
+    fn a_response_is_whole_when_it_says_that_it_is_completed() {
+        let created = json!({"type": "response.created", "response": {"id": "resp-1", "model": "acme/large-2"}});
+        let delta = json!({"type": "response.output_text.delta", "delta": "Hi"});
+        let completed = json!({"type": "response.completed", "response": {"id": "resp-1", "model": "acme/large-2",
+            "usage": {"input_tokens": 3, "output_tokens": 2, "total_tokens": 5, "cost": 0.25}}});
+        let done = streamed(Dialect::Responses, &[created.clone(), delta.clone(), completed]).expect("it is whole");
+        assert_eq!(
+            (
+                done.generation_id.as_deref(),
+                done.model.as_deref(),
+                &*done.finish_reason
+            ),
+            (Some("resp-1"), Some("acme/large-2"), "stop")
+        );
+        let usage = done.usage.expect("it is told");
+        assert_eq!((usage.prompt_tokens, usage.cost_usd.as_deref()), (3, Some("0.25")));
+
+        let cut = streamed(Dialect::Responses, &[created.clone(), delta]).expect_err("it is cut");
+        assert_eq!(cut.kind, ErrorKind::INTERRUPTED);
+        let mut begins = reader(Dialect::Responses);
+        begins.frame(created.to_string().as_bytes()).expect("it is one");
+        assert!(begins.has_begun(), "its opening goes on at once");
+    }
+
+    #[test]
+    fn an_error_inside_a_foreign_stream_is_one() {
+        let failed =
+            json!({"type": "response.failed", "response": {"error": {"code": "server_error", "message": "no"}}});
+        let anthropic = json!({"type": "error", "error": {"type": "overloaded_error", "message": "no"}});
+        let bare = json!({"type": "error", "code": "server_error", "message": "no"});
+        let chat = json!({"error": {"code": 502, "message": "no"}, "choices": []});
+        for (dialect, frame) in [
+            (Dialect::Responses, failed),
+            (Dialect::Messages, anthropic),
+            (Dialect::Responses, bare),
+            (Dialect::Completions, chat),
+        ] {
+            let error = streamed(dialect, &[frame]).expect_err("it is one");
+            assert!(error.message.ends_with(": no"), "{error}");
+        }
+    }
+
+    #[test]
+    fn messages_count_at_both_ends() {
+        let frames = [
+            json!({"type": "message_start", "message": {"id": "m-1", "model": "acme/large", "usage": {"input_tokens": 9, "output_tokens": 1}}}),
+            json!({"type": "content_block_delta", "delta": {"type": "text_delta", "text": "Hi"}}),
+            json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 4}}),
+            json!({"type": "message_stop"}),
+        ];
+        let done = streamed(Dialect::Messages, &frames).expect("it is whole");
+        let usage = done.usage.expect("it is told");
+        assert_eq!(
+            (
+                done.finish_reason.as_str(),
+                usage.prompt_tokens,
+                usage.completion_tokens,
+                usage.total_tokens
+            ),
+            ("end_turn", 9, 4, 13)
+        );
+    }
+
+    #[test]
+    fn a_whole_body_may_be_anything_but_an_error() {
+        let mut speech = reader(Dialect::Other);
+        speech.document(&[0xff, 0xfb]).expect("sound is no error");
+        assert!(speech.finish().is_ok());
+        let failed = br#"{"status":"failed","error":{"code":"server_error","message":"no"}}"#;
+        assert!(reader(Dialect::Responses).document(failed).is_err());
+        let job = br#"{"status":"failed","error":"see the log"}"#;
+        assert!(
+            reader(Dialect::Other).document(job).is_ok(),
+            "a list of jobs may hold failed ones"
+        );
+    }
+}

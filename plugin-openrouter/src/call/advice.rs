@@ -1,0 +1,169 @@
+//! Before a call: what is known about its models, and what its caller should know.
+//!
+//! In: a plan. Out: the same with the ids of models completed, and with notices. The list of models is asked for only where an id cannot
+//! be sent as it is, or where the profile is strict; else what is at hand is looked at. It advises: what the list does not have may be
+//! served all the same.
+
+use std::time::{Duration, Instant};
+
+use plugin_api::{Error, ErrorKind, Notice};
+
+use crate::call::Common;
+use crate::models::Catalogue;
+use crate::models::capabilities;
+use crate::models::resolve::{Meaning, meaning};
+use crate::request::Ask;
+use crate::request::Dialect;
+use crate::request::Plan;
+use crate::service::Settings;
+use crate::service::clock::{Clock, Due};
+
+/// How long a call waits for the list of models.
+const LIST_LIMIT: Duration = Duration::from_secs(3);
+
+/// Completes the ids of a plan's models, and says what is doubtful about the request.
+///
+/// - Errors: `invalid_request` for a bare name that several models have, and, where the profile is strict, for what the model is not
+///   said to be able to do; then also what keeps the list from being had.
+pub async fn advise(
+    settings: &Settings,
+    common: &Common,
+    ask: &Ask,
+    plan: &mut Plan,
+    clock: Clock,
+) -> Result<(), Error> {
+    for message in capabilities::out_of_range(&ask.request.parameters) {
+        plan.notices.push(Notice::new("out_of_range", message));
+    }
+    let is_strict = settings.profile.options.strict_capabilities && ask.dialect == Dialect::Chat;
+    let is_known_form = |model: &String| !is_bare(model) && !looks_foreign(model);
+    let has_doubtful = ask.dialect != Dialect::Other && !plan.models.iter().all(is_known_form);
+    if ask.dialect == Dialect::Embeddings && !has_doubtful {
+        // Models that make vectors stand in a list of their own.
+        return Ok(());
+    }
+    let catalogue = if has_doubtful || is_strict {
+        let due = Due {
+            at: Instant::now() + LIST_LIMIT,
+            what: "the list of models did not come",
+            ..clock.total()
+        };
+        let listed = due.or(clock.total()).wait(common.catalogue.catalogue(settings)).await;
+        match listed.and_then(|listed| listed) {
+            Ok(catalogue) => Some(catalogue),
+            Err(error) if is_strict => return Err(error),
+            Err(error) => {
+                let message = format!(
+                    "the list of models cannot be had, so ids are sent as they are: {}",
+                    error.message
+                );
+                plan.notices.push(Notice::new("models_unknown", message));
+                None
+            }
+        }
+    } else {
+        common.catalogue.known(settings)
+    };
+    let Some(catalogue) = catalogue.filter(|_| ask.dialect != Dialect::Other) else {
+        return Ok(());
+    };
+    complete(plan, &catalogue, ask.dialect)?;
+    if ask.dialect == Dialect::Chat {
+        check_abilities(ask, plan, &catalogue, is_strict)?;
+    }
+    Ok(())
+}
+
+/// Whether an id lacks its author, without which the service does not know it.
+fn is_bare(id: &str) -> bool {
+    !id.contains('/') && !id.starts_with(['@', '~'])
+}
+
+/// Whether an id has a form that is rather another service's: dashes in a version, a date, `latest`.
+fn looks_foreign(id: &str) -> bool {
+    let slug = id.rsplit('/').next().unwrap_or(id);
+    let name = slug.split(':').next().unwrap_or(slug).as_bytes();
+    let parts: Vec<&[u8]> = name.split(|byte| *byte == b'-').collect();
+    // `3-70b` is a size behind a version.
+    let is_number = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_digit);
+    let has_dashed_version = parts
+        .windows(2)
+        .any(|two| two[0].last().is_some_and(u8::is_ascii_digit) && is_number(two[1]));
+    let has_date = name.len() > 9 && name[name.len() - 8..].iter().all(u8::is_ascii_digit);
+    !id.starts_with(['@', '~']) && (has_dashed_version || has_date || name.ends_with(b"-latest"))
+}
+
+fn complete(plan: &mut Plan, catalogue: &Catalogue, dialect: Dialect) -> Result<(), Error> {
+    let mut notices = Vec::new();
+    for model in &mut plan.models {
+        match meaning(model, catalogue) {
+            Meaning::Known => {}
+            Meaning::Resolved { wire, note } => {
+                notices.push(Notice::new("translated.model-id", note));
+                *model = wire;
+            }
+            Meaning::Ambiguous { candidates } => {
+                let named = candidates
+                    .iter()
+                    .map(|id| format!("`{id}`"))
+                    .collect::<Vec<_>>()
+                    .join(", ");
+                let message = format!("expected one model, found several that are called `{model}`: {named}");
+                return Err(
+                    Error::new(ErrorKind::INVALID_REQUEST, message).with_hint("name one of them with its author")
+                );
+            }
+            // Models that make vectors stand in a list of their own.
+            Meaning::Unknown { .. } if dialect == Dialect::Embeddings => {}
+            Meaning::Unknown { suggestions } => {
+                let hint = did_you_mean(&suggestions).map_or(String::new(), |hint| format!("; {hint}"));
+                let message = format!("`{model}` is not in the list of models; it is sent as it is{hint}");
+                notices.push(Notice::new("unknown_model", message));
+            }
+        }
+    }
+    plan.notices.append(&mut notices);
+    Ok(())
+}
+
+fn check_abilities(ask: &Ask, plan: &mut Plan, catalogue: &Catalogue, is_strict: bool) -> Result<(), Error> {
+    let Some(model) = plan.models.first().and_then(|model| catalogue.find(model)) else {
+        return Ok(());
+    };
+    let wants = capabilities::wants(ask.request.messages.get(), &ask.request.parameters);
+    let lacks = capabilities::lacking(&wants, model, catalogue);
+    if is_strict && !lacks.is_empty() {
+        let sentences: Vec<String> = lacks.into_iter().map(|lack| lack.message).collect();
+        return Err(Error::new(ErrorKind::INVALID_REQUEST, sentences.join("; "))
+            .with_hint("choose another model, or take `strictCapabilities` out of the profile"));
+    }
+    let notices = lacks.into_iter().map(|lack| Notice::new("capability", lack.message));
+    plan.notices.extend(notices);
+    Ok(())
+}
+
+/// Adds to an error about a model that there is none of this name what it may have been meant to be, where the list is at hand.
+pub fn suggest(settings: &Settings, common: &Common, error: &mut Error) {
+    let is_about_the_model = error.kind == ErrorKind::NOT_FOUND
+        && matches!(
+            error.details.error_type.as_deref(),
+            None | Some("not_found" | "model_not_found")
+        );
+    let model = error.details.model.as_deref().filter(|_| is_about_the_model);
+    if let (Some(model), Some(catalogue)) = (model, common.catalogue.known(settings))
+        && let Meaning::Unknown { suggestions } = meaning(model, &catalogue)
+        && let Some(hint) = did_you_mean(&suggestions)
+    {
+        error.details.hint = Some(hint);
+    }
+}
+
+fn did_you_mean(suggestions: &[String]) -> Option<String> {
+    let named: Vec<String> = suggestions.iter().map(|id| format!("`{id}`")).collect();
+    let (last, others) = named.split_last()?;
+    Some(if others.is_empty() {
+        format!("did you mean {last}?")
+    } else {
+        format!("did you mean {} or {last}?", others.join(", "))
+    })
+}

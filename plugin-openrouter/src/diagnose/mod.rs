@@ -1,0 +1,298 @@
+//! Looks at everything that a call depends on, and says how it is.
+//!
+//! What has to be asked of the service is asked at once; the rest is judged by pure functions, one file for each heading.
+//! What cannot be looked at is a finding that says why, never an error. A finding's id is a word; where there are
+//! several things of a kind, the thing follows behind a colon: `model_known:TEXT_SMALL`.
+
+mod key;
+pub mod credit;
+mod service;
+mod models;
+mod setup;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use plugin_api::runtime::Runtime;
+use plugin_api::{DiagnoseRequest, Error, ErrorKind, Finding, FindingStatus};
+
+use crate::call::Common;
+use crate::money::account::{self, both};
+use crate::service::Settings;
+use crate::values::time::{milliseconds, unix_seconds};
+
+/// The longest time that a question to the service may take.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// Looks at key, account, service, models and settings. It takes as long as its slowest question, at most half a minute.
+///
+/// - Out: the findings in the order of their headings: `Key`, `Account`, `Service`, `Models`, `Settings`.
+pub async fn diagnose(
+    runtime: &Runtime,
+    settings: &Arc<Settings>,
+    common: &Arc<Common>,
+    request: DiagnoseRequest,
+) -> Vec<Finding> {
+    let catalogue = async {
+        let begun = Instant::now();
+        let answer = tokio::time::timeout(LIMIT, common.catalogue.catalogue(settings)).await;
+        let in_time = answer.unwrap_or_else(|_| {
+            let message = format!("the list of models was not complete within {} s", LIMIT.as_secs());
+            Err(Error::new(ErrorKind::TIMEOUT, message))
+        });
+        (in_time, begun.elapsed())
+    };
+    let lists = both(account::ask(settings), catalogue);
+    let streaming = service::streaming(runtime, settings, common, request);
+    let ((asked, (catalogue, listed_in)), streaming) = both(lists, streaming).await;
+    let known = asked.read(settings);
+    let now_s = unix_seconds(SystemTime::now());
+    let mut findings = under("Key", key::findings(settings, &asked, &known, now_s));
+    findings.extend(under("Account", credit::findings(&known)));
+    let mut service = service::findings(settings, &asked, &known);
+    service.push(streaming);
+    findings.extend(under("Service", service));
+    let models = models::findings(settings, catalogue.as_deref(), listed_in, now_s);
+    findings.extend(under("Models", models));
+    findings.extend(under("Settings", setup::findings(settings).await));
+    findings
+}
+
+/// Puts findings under a heading, and each of their texts on one line.
+fn under(group: &str, findings: Vec<Finding>) -> Vec<Finding> {
+    let one_line = |text: String| match text.contains(char::is_control) {
+        true => text.split(char::is_control).collect::<Vec<_>>().join(" "),
+        false => text,
+    };
+    let placed = |finding: Finding| Finding {
+        group: group.to_owned(),
+        summary: one_line(finding.summary),
+        remedy: finding.remedy.map(one_line),
+        ..finding
+    };
+    findings.into_iter().map(placed).collect()
+}
+
+fn ok(id: impl Into<String>, summary: impl Into<String>) -> Finding {
+    Finding {
+        id: id.into(),
+        status: FindingStatus::Ok,
+        summary: summary.into(),
+        ..Finding::default()
+    }
+}
+
+fn warning(id: impl Into<String>, summary: impl Into<String>, remedy: impl Into<String>) -> Finding {
+    Finding {
+        status: FindingStatus::Warning,
+        remedy: Some(remedy.into()),
+        ..ok(id, summary)
+    }
+}
+
+fn failed(id: impl Into<String>, summary: impl Into<String>, remedy: impl Into<String>) -> Finding {
+    Finding {
+        status: FindingStatus::Failed,
+        ..warning(id, summary, remedy)
+    }
+}
+
+fn skipped(id: impl Into<String>, summary: impl Into<String>) -> Finding {
+    Finding {
+        status: FindingStatus::Skipped,
+        ..ok(id, summary)
+    }
+}
+
+fn took(finding: Finding, elapsed: Duration) -> Finding {
+    Finding {
+        duration_ms: milliseconds(elapsed),
+        ..finding
+    }
+}
+
+/// Whether the service never answered, so that nothing is known of what it would have said.
+fn is_unreached(error: &Error) -> bool {
+    let kinds = [ErrorKind::CONNECT, ErrorKind::TIMEOUT, ErrorKind::INTERRUPTED];
+    error.details.status.is_none() && kinds.contains(&error.kind)
+}
+
+/// Why something is not known that the service was asked for and did not tell.
+fn unknown_for(error: &Error) -> String {
+    if is_unreached(error) {
+        return "not known: the service cannot be reached".to_owned();
+    }
+    match (error.kind, error.details.status) {
+        (ErrorKind::AUTH, None) => "not asked: there is no key".to_owned(),
+        (ErrorKind::AUTH, Some(_)) => "not known: the key is refused".to_owned(),
+        _ => format!("not known: {}", error.message),
+    }
+}
+
+#[cfg(test)]
+mod kit {
+    use plugin_api::{Finding, FindingStatus};
+
+    /// A finding as one line: mark, id, summary, remedy.
+    pub fn line(finding: &Finding) -> String {
+        let mark = match finding.status {
+            FindingStatus::Ok => "ok",
+            FindingStatus::Warning => "warning",
+            FindingStatus::Failed => "failed",
+            FindingStatus::Skipped => "skipped",
+        };
+        let remedy = finding.remedy.as_ref().map(|remedy| format!(" | {remedy}"));
+        format!(
+            "{mark} {}: {}{}",
+            finding.id,
+            finding.summary,
+            remedy.unwrap_or_default()
+        )
+    }
+
+    /// Findings as lines.
+    pub fn lines(findings: &[Finding]) -> Vec<String> {
+        findings.iter().map(line).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::{Value, json};
+
+    use super::kit::{line, lines};
+    use super::*;
+    use crate::service::fetch::stand_in::{self, KEY, Service, block_on};
+
+    fn findings(settings: &Arc<Settings>, may_cost: bool) -> Vec<Finding> {
+        let runtime = Runtime::start("test").expect("the machine has threads");
+        block_on(diagnose(
+            &runtime,
+            settings,
+            &Arc::default(),
+            DiagnoseRequest { may_cost },
+        ))
+    }
+
+    fn service() -> Service {
+        Service::start(|path| {
+            let body = match path.rsplit('/').next() {
+                Some("key") => json!({"data": {"label": "sk-or-v1-abc...xyz", "limit": 10, "limit_remaining": 7.5,
+                    "is_free_tier": false, "expires_at": null}}),
+                Some("models") => json!({"data": [{"id": "acme/large"}]}),
+                _ => return (403, String::new(), String::new()),
+            };
+            (
+                200,
+                "date: Thu, 01 Jan 1970 00:00:00 GMT\r\n".to_owned(),
+                body.to_string(),
+            )
+        })
+    }
+
+    fn failed_of(findings: &[Finding]) -> Vec<&Finding> {
+        let failed = findings
+            .iter()
+            .filter(|finding| finding.status == FindingStatus::Failed);
+        failed.collect()
+    }
+
+    #[test]
+    fn everything_has_its_heading_in_order_and_an_id_of_its_own() {
+        let service = service();
+        let options = json!({"model": "acme/large", "fallbackModels": ["acme/spare"]});
+        let found = findings(&service.settings(options, &[]), false);
+        let mut groups: Vec<&str> = found.iter().map(|finding| finding.group.as_str()).collect();
+        groups.dedup();
+        assert_eq!(groups, ["Key", "Account", "Service", "Models", "Settings"]);
+        let ids: BTreeSet<&str> = found.iter().map(|finding| finding.id.as_str()).collect();
+        assert_eq!(ids.len(), found.len());
+        for finding in &found {
+            let needs_remedy = [FindingStatus::Warning, FindingStatus::Failed].contains(&finding.status);
+            assert_eq!(finding.remedy.is_some(), needs_remedy, "{}", line(finding));
+        }
+        let told = lines(&found);
+        for expected in [
+            "ok key_valid: the service takes it; its name there is `[key]`",
+            "ok credit: the key has $7.50 left of $10.00; what the account has is not told to this key",
+            "skipped streaming: not tried: the answer would be billed",
+            "ok model_known:TEXT_LARGE: `acme/large` is listed",
+        ] {
+            assert!(told.iter().any(|line| line == expected), "{expected}\n{told:#?}");
+        }
+        assert!(told.iter().any(|line| line.starts_with("failed clock: ")), "{told:#?}");
+        assert!(!told.join("\n").contains(KEY) && !told.join("\n").contains("abc...xyz"));
+    }
+
+    #[test]
+    fn a_service_that_cannot_be_reached_is_one_failure_and_not_many() {
+        // Nothing listens at the port of a listener that is gone.
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let url = format!("http://{}/api/v1", listener.local_addr().expect("it listens"));
+        drop(listener);
+        let found = findings(&stand_in::settings(json!({"baseUrl": url}), &[]), false);
+        let failed = failed_of(&found);
+        assert_eq!(failed.len(), 1, "{failed:#?}");
+        assert_eq!(failed[0].id, "service_reachable");
+        let told = lines(&found);
+        for id in [
+            "key_valid",
+            "key_expires",
+            "credit",
+            "models_listed",
+            "model_known:TEXT_SMALL",
+        ] {
+            let expected = format!("skipped {id}: not known: the service cannot be reached");
+            assert!(told.contains(&expected), "{expected}\n{told:#?}");
+        }
+    }
+
+    #[test]
+    fn a_refused_key_is_one_failure_and_not_many() {
+        let refusal = json!({"error": {"code": 401, "message": "User not found."}}).to_string();
+        let service = Service::start(move |_| (401, String::new(), refusal.clone()));
+        let found = findings(&service.settings(json!({}), &[]), false);
+        let failed = failed_of(&found);
+        assert_eq!(failed.len(), 1, "{failed:#?}");
+        assert_eq!(
+            line(failed[0]),
+            "failed key_valid: the key is refused: the service answered 401: User not found. | look at \
+             https://openrouter.ai/settings/keys whether it is disabled, expired or deleted, and make another one"
+        );
+        assert!(lines(&found).contains(&"skipped credit: not known: the key is refused".to_owned()));
+    }
+
+    #[test]
+    fn without_a_key_nobody_is_asked() {
+        let service = Service::saying(&Value::Null);
+        let found = findings(&service.settings(json!({}), &[("OPENROUTER_API_KEY", "")]), true);
+        assert_eq!(service.requests().len(), 0);
+        let told = lines(&found);
+        assert!(told[0].starts_with("failed key_present: "), "{told:#?}");
+        for id in [
+            "key_valid",
+            "key_expires",
+            "credit",
+            "free_tier",
+            "service_reachable",
+            "streaming",
+            "models_listed",
+            "model_known:TEXT_SMALL",
+        ] {
+            let expected = format!("skipped {id}: not asked: there is no key");
+            assert!(told.contains(&expected), "{expected}\n{told:#?}");
+        }
+    }
+
+    #[test]
+    fn a_finding_is_one_line_whatever_the_service_says() {
+        let finding = warning("a", "two\nlines", "do\tthis\r\nnow");
+        let placed = under("Key", vec![finding]);
+        assert_eq!(
+            (placed[0].group.as_str(), line(&placed[0]).as_str()),
+            ("Key", "warning a: two lines | do this  now")
+        );
+    }
+}

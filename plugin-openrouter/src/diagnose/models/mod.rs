@@ -1,0 +1,450 @@
+//! Whether the service has the configured models, and whether they can do what is configured for them.
+
+mod able;
+mod nearest;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use plugin_api::{ChatRequest, Error, ErrorKind, Finding, FindingStatus};
+
+use self::able::judge_abilities;
+use self::nearest::nearest;
+use super::{failed, is_unreached, ok, skipped, took, unknown_for, warning};
+use crate::models::Catalogue;
+use crate::profile::choice::{Choice, Origin};
+use crate::profile::tiers::{self, Tier};
+use crate::request::Ask;
+use crate::request::plan;
+use crate::service::Settings;
+use crate::values::model_id::is_auto_router;
+use crate::values::time;
+
+/// Everything about the models.
+///
+/// - In: the service's list or why there is none, and how long asking for it took.
+pub fn findings(
+    settings: &Settings,
+    catalogue: Result<&Catalogue, &Error>,
+    elapsed: Duration,
+    now_s: i64,
+) -> Vec<Finding> {
+    let mut findings = vec![took(list(catalogue), elapsed)];
+    let chains: Vec<Chain> = tiers::all().iter().map(|tier| Chain::of(*tier, settings)).collect();
+    for chain in chains.iter().filter(|chain| !chain.follows()) {
+        let id = format!("model_known:{}", chain.tier());
+        findings.push(match catalogue {
+            Ok(catalogue) => judge_choice(id, &chain.choice, catalogue, now_s),
+            Err(error) => skipped(id, unknown_for(error)),
+        });
+    }
+    let mut seen = BTreeSet::new();
+    for fallback in chains.iter().flat_map(Chain::fallbacks) {
+        if seen.insert(fallback) {
+            let id = format!("model_known:{fallback}");
+            findings.push(match catalogue {
+                Ok(catalogue) => judge_model(id, fallback, "the fallback models", catalogue, now_s),
+                Err(error) => skipped(id, unknown_for(error)),
+            });
+        }
+    }
+    if let Ok(catalogue) = catalogue {
+        let own = chains.iter().filter(|chain| chain.is_own);
+        findings.extend(own.filter_map(|chain| judge_abilities(chain, settings, catalogue)));
+    }
+    findings.push(fallbacks_auto(&chains, settings));
+    findings.push(fallback_chain(&chains));
+    findings
+}
+
+/// The models that a tier asks for.
+struct Chain {
+    choice: Choice,
+    /// In order, the tier's own model first.
+    models: Vec<String>,
+    n_requests: usize,
+    /// Whether it has a model or settings of its own: a tier that follows another may still differ in its parameters.
+    is_own: bool,
+}
+
+impl Chain {
+    fn of(tier: Tier, settings: &Settings) -> Self {
+        let choice = settings.profile.choice(tier);
+        let plan = ChatRequest::new(&[]).and_then(|mut request| {
+            request.tier = Some(tier.name().to_owned());
+            plan::plan(&settings.profile, &Ask::chat(request), None)
+        });
+        let (models, n_requests) = match plan {
+            Ok(plan) if is_chat(tier) => {
+                let n_requests = plan.n_requests();
+                (plan.models, n_requests)
+            }
+            _ => (vec![choice.wire.clone()], 1),
+        };
+        Self {
+            is_own: choice.origin.via().is_none() || settings.profile.options.tier_entry(tier).is_some(),
+            choice,
+            models,
+            n_requests,
+        }
+    }
+
+    fn tier(&self) -> Tier {
+        self.choice.tier
+    }
+
+    /// Whether its model is that of another tier.
+    fn follows(&self) -> bool {
+        self.choice.origin.via().is_some()
+    }
+
+    fn fallbacks(&self) -> &[String] {
+        self.models.get(1..).unwrap_or_default()
+    }
+}
+
+/// Whether the tier's model answers chat requests.
+fn is_chat(tier: Tier) -> bool {
+    !matches!(tier, Tier::TextEmbedding | Tier::Image)
+}
+
+fn list(catalogue: Result<&Catalogue, &Error>) -> Finding {
+    let id = "models_listed";
+    match catalogue {
+        Ok(catalogue) => {
+            let n_models = catalogue.models().len();
+            let age_s = catalogue.age().as_secs();
+            if n_models == 0 {
+                return warning(
+                    id,
+                    "the service lists no models",
+                    "check the base URL, and what the key may use at https://openrouter.ai/settings/keys",
+                );
+            }
+            ok(
+                id,
+                format!("the service lists {n_models} models; the list is {age_s} s old"),
+            )
+        }
+        Err(error) if error.kind == ErrorKind::AUTH || is_unreached(error) => skipped(id, unknown_for(error)),
+        Err(error) => warning(
+            id,
+            format!("there is no list of models: {}", error.message),
+            error.hint().unwrap_or("check the base URL"),
+        ),
+    }
+}
+
+/// Whether the service has the model of a tier.
+fn judge_choice(id: String, choice: &Choice, catalogue: &Catalogue, now_s: i64) -> Finding {
+    let place = match &choice.origin {
+        Origin::Default { .. } => choice.tier.to_string(),
+        origin => origin.to_string(),
+    };
+    let finding = judge_model(id.clone(), &choice.wire, &place, catalogue, now_s);
+    if finding.status == FindingStatus::Failed && !is_chat(choice.tier) {
+        // The list has the models that write text unless it is asked for others.
+        // Source: OpenRouter's API description, `/models`, `output_modalities`.
+        let why = format!(
+            "not known: `{}` is not in the list, which has models that write text",
+            choice.wire
+        );
+        return skipped(id, why);
+    }
+    match (&choice.note, &choice.origin) {
+        // Nobody wrote the built-in defaults, so nobody needs to be told that they have other names.
+        (None, _) | (_, Origin::Default { .. }) => finding,
+        (Some(note), _) => Finding {
+            summary: format!("{}; {note}", finding.summary),
+            ..finding
+        },
+    }
+}
+
+/// Whether the service has a model, and for how long.
+///
+/// - In: `place`, what names the model.
+fn judge_model(id: String, wire: &str, place: &str, catalogue: &Catalogue, now_s: i64) -> Finding {
+    // A preset is the account's own, and no list has it.
+    let base = wire.split("@preset/").next().unwrap_or(wire);
+    let listed = catalogue.find(base);
+    let is_taken_as_it_is = base.is_empty() || base.starts_with('~') || base.starts_with("openrouter/");
+    let Some(model) = listed else {
+        if is_taken_as_it_is {
+            return ok(id, format!("`{wire}` is not listed, and is taken as it is"));
+        }
+        let remedy = match nearest(base, catalogue.models().iter().map(|model| model.id.as_str())) {
+            Some(near) => format!("did you mean `{near}`? Write it for {place}"),
+            None => format!("choose a model at https://openrouter.ai/models and write its id for {place}"),
+        };
+        return failed(id, format!("the service does not list `{wire}`"), remedy);
+    };
+    if base.ends_with(":free") && !model.id.ends_with(":free") {
+        return failed(
+            id,
+            format!("`{}` is listed, but not as `{base}`", model.id),
+            format!(
+                "write `{}` for {place}, which is billed, or choose another free model",
+                model.id
+            ),
+        );
+    }
+    let Some(end) = &model.expiration_date else {
+        return ok(id, format!("`{wire}` is listed"));
+    };
+    let is_past = time::from_json(end).is_some_and(|end_s| end_s <= now_s);
+    let verb = if is_past {
+        "may be gone any day since"
+    } else {
+        "may be gone after"
+    };
+    warning(
+        id,
+        format!("`{wire}` is listed, but {verb} {end}"),
+        format!("choose another model at https://openrouter.ai/models and write its id for {place}"),
+    )
+}
+
+/// Whether fallback models stand behind the auto router, which has its own.
+fn fallbacks_auto(chains: &[Chain], settings: &Settings) -> Finding {
+    let id = "fallbacks_auto";
+    let is_both = |chain: &&Chain| {
+        chain.is_own
+            && is_chat(chain.tier())
+            && is_auto_router(&chain.choice.wire)
+            && !settings.profile.options.fallbacks_for(Some(chain.tier())).is_empty()
+    };
+    let both: Vec<&str> = chains.iter().filter(is_both).map(|chain| chain.tier().name()).collect();
+    if both.is_empty() {
+        return ok(id, "no fallback models stand behind the auto router");
+    }
+    warning(
+        id,
+        format!(
+            "the auto router of {} has its own fallbacks, so the configured ones are left out",
+            both.join(", ")
+        ),
+        "remove `fallbackModels` there, or name a model in place of `openrouter/auto`",
+    )
+}
+
+/// How long the chains of fallback models are.
+fn fallback_chain(chains: &[Chain]) -> Finding {
+    let id = "fallback_chain";
+    let described: Vec<String> = chains
+        .iter()
+        .filter(|chain| chain.is_own && !chain.fallbacks().is_empty())
+        .map(|chain| {
+            let noun = if chain.n_requests == 1 { "request" } else { "requests" };
+            let (n_models, n_requests) = (chain.models.len(), chain.n_requests);
+            format!("{} {n_models} models in {n_requests} {noun}", chain.tier())
+        })
+        .collect();
+    if described.is_empty() {
+        return ok(id, "no model stands in for another");
+    }
+    ok(id, described.join(", "))
+}
+
+#[cfg(test)]
+pub mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::diagnose::kit::lines;
+    use crate::models::Store;
+    use crate::service::fetch::stand_in::{block_on, settings};
+
+    fn entry(id: &str, parameters: &[&str], inputs: &[&str], outputs: &[&str]) -> Value {
+        json!({
+            "id": id, "supported_parameters": parameters, "top_provider": {"max_completion_tokens": 1000},
+            "architecture": {"input_modalities": inputs, "output_modalities": outputs},
+        })
+    }
+
+    fn entries() -> Value {
+        let mut expiring = entry("acme/old", &[], &[], &[]);
+        expiring["expiration_date"] = json!("2027-06-01");
+        json!([
+            entry(
+                "acme/large",
+                &["temperature", "max_tokens", "reasoning"],
+                &["text"],
+                &["text"]
+            ),
+            entry("acme/small", &["max_tokens"], &["text", "image"], &["text"]),
+            entry("acme/painter", &[], &["text"], &["text", "image"]),
+            entry("acme/gift", &[], &[], &[]),
+            entry("acme/gift:free", &[], &[], &[]),
+            expiring,
+        ])
+    }
+
+    const NOW: &str = "2027-01-01";
+
+    /// The findings as lines, except for those of the tiers that nobody configured and of the list itself.
+    pub fn seen(options: Value) -> Vec<String> {
+        let settings = settings(options, &[]);
+        let store = Store::with(&settings, &entries());
+        let catalogue = block_on(store.catalogue(&settings)).expect("it is there");
+        let now_s = time::from_json(NOW).expect("a date");
+        let findings = findings(&settings, Ok(&catalogue), Duration::ZERO, now_s);
+        let lines = lines(&findings).into_iter();
+        let is_of_interest = |line: &String| {
+            let is_usual = [
+                "ok fallbacks_auto: no fallback models stand behind the auto router",
+                "ok fallback_chain: no model stands in for another",
+            ];
+            !line.contains("openai/")
+                && !line.contains("google/")
+                && !line.contains("anthropic/")
+                && !line.contains("models_listed")
+                && !is_usual.contains(&line.as_str())
+        };
+        lines.filter(is_of_interest).collect()
+    }
+
+    #[test]
+    fn a_model_is_listed_missing_or_taken_as_it_is() {
+        let rows = [
+            ("acme/large", "ok model_known:TEXT_LARGE: `acme/large` is listed"),
+            (
+                "acme/large:nitro",
+                "ok model_known:TEXT_LARGE: `acme/large:nitro` is listed",
+            ),
+            (
+                "acme/large@preset/mine",
+                "ok model_known:TEXT_LARGE: `acme/large@preset/mine` is listed",
+            ),
+            (
+                "@preset/mine",
+                "ok model_known:TEXT_LARGE: `@preset/mine` is not listed, and is taken as it is",
+            ),
+            (
+                "openrouter/auto",
+                "ok model_known:TEXT_LARGE: `openrouter/auto` is not listed, and is taken as it is",
+            ),
+            (
+                "~acme/large-latest",
+                "ok model_known:TEXT_LARGE: `~acme/large-latest` is not listed, and is taken as it is",
+            ),
+            (
+                "openrouter/acme/large",
+                "ok model_known:TEXT_LARGE: `acme/large` is listed; OpenRouter's own ids have no `openrouter/`; \
+                 `acme/large` is sent",
+            ),
+            (
+                "acme/larg",
+                "failed model_known:TEXT_LARGE: the service does not list `acme/larg` | did you mean `acme/large`? Write \
+                 it for profile `model`",
+            ),
+            (
+                "nobody/nothing-alike",
+                "failed model_known:TEXT_LARGE: the service does not list `nobody/nothing-alike` | choose a model at \
+                 https://openrouter.ai/models and write its id for profile `model`",
+            ),
+            (
+                "acme/gift:free",
+                "ok model_known:TEXT_LARGE: `acme/gift:free` is listed",
+            ),
+            (
+                "acme/large:free",
+                "failed model_known:TEXT_LARGE: `acme/large` is listed, but not as `acme/large:free` | write `acme/large` \
+                 for profile `model`, which is billed, or choose another free model",
+            ),
+            (
+                "acme/old",
+                "warning model_known:TEXT_LARGE: `acme/old` is listed, but may be gone after 2027-06-01 | choose another \
+                 model at https://openrouter.ai/models and write its id for profile `model`",
+            ),
+        ];
+        for (model, expected) in rows {
+            assert_eq!(seen(json!({"model": model})), [expected], "{model}");
+        }
+    }
+
+    #[test]
+    fn models_that_do_not_write_text_are_not_expected_in_the_list() {
+        let options =
+            json!({"tiers": {"TEXT_EMBEDDING": "acme/vectors", "IMAGE": "acme/brush", "TEXT_LARGE": "acme/large"}});
+        assert_eq!(
+            seen(options),
+            [
+                "ok model_known:TEXT_LARGE: `acme/large` is listed",
+                "skipped model_known:TEXT_EMBEDDING: not known: `acme/vectors` is not in the list, which has models that \
+                 write text",
+                "skipped model_known:IMAGE: not known: `acme/brush` is not in the list, which has models that write text",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_fallback_is_looked_for_once_however_many_tiers_have_it() {
+        let options = json!({"model": "acme/large", "tiers": {"small": "acme/small"},
+            "fallbackModels": ["acme/gift", "acme/small", "acme/gone-for-good"]});
+        let lines = seen(options);
+        let of_fallbacks: Vec<&String> = lines.iter().filter(|line| line.contains("known:acme")).collect();
+        assert_eq!(
+            of_fallbacks,
+            [
+                "ok model_known:acme/gift: `acme/gift` is listed",
+                "failed model_known:acme/gone-for-good: the service does not list `acme/gone-for-good` | choose a model at \
+                 https://openrouter.ai/models and write its id for the fallback models",
+                "ok model_known:acme/small: `acme/small` is listed",
+            ]
+        );
+        let chain = lines.last().expect("a line");
+        assert!(
+            chain
+                .starts_with("ok fallback_chain: TEXT_SMALL 3 models in 1 request, TEXT_LARGE 4 models in 1 request, "),
+            "{chain}"
+        );
+    }
+
+    #[test]
+    fn a_long_chain_takes_several_requests() {
+        let fallbacks: Vec<String> = (1..=9).map(|n| format!("~acme/spare-{n}")).collect();
+        let options = json!({"tiers": {"TEXT_LARGE": {"model": "acme/large", "fallbackModels": fallbacks}}});
+        let lines = seen(options);
+        assert_eq!(
+            lines.last().map(String::as_str),
+            Some("ok fallback_chain: TEXT_LARGE 10 models in 3 requests")
+        );
+    }
+
+    #[test]
+    fn the_auto_router_takes_no_fallbacks() {
+        let options =
+            json!({"tiers": {"TEXT_SMALL": "acme/small", "TEXT_LARGE": "auto"}, "fallbackModels": ["acme/gift"]});
+        let auto = seen(options).into_iter().find(|line| line.contains("fallbacks_auto"));
+        assert_eq!(
+            auto.as_deref(),
+            Some(
+                "warning fallbacks_auto: the auto router of TEXT_LARGE has its own fallbacks, so the configured ones are \
+                 left out | remove `fallbackModels` there, or name a model in place of `openrouter/auto`"
+            )
+        );
+    }
+
+    #[test]
+    fn without_a_list_nothing_is_known_of_the_models() {
+        let settings = settings(json!({"model": "acme/large", "fallbackModels": ["acme/gift"]}), &[]);
+        let seen = |error: Error| lines(&findings(&settings, Err(&error), Duration::ZERO, 0));
+        let unreached = seen(Error::new(ErrorKind::CONNECT, "no connection"));
+        assert_eq!(
+            unreached[..2],
+            [
+                "skipped models_listed: not known: the service cannot be reached",
+                "skipped model_known:TEXT_SMALL: not known: the service cannot be reached",
+            ]
+        );
+        assert!(
+            unreached.contains(&"skipped model_known:acme/gift: not known: the service cannot be reached".to_owned())
+        );
+        let refused = seen(Error::new(ErrorKind::PROTOCOL, "no list").with_hint("check the base URL"));
+        assert_eq!(
+            refused[0],
+            "warning models_listed: there is no list of models: no list | check the base URL"
+        );
+    }
+}

@@ -1,0 +1,361 @@
+//! Turns everything that can go wrong with a call into one typed [`Error`].
+//!
+//! In: HTTP statuses, bodies and headers, error objects from inside a stream, transport errors. Out: the kind, the
+//! service's own message, what to do, and for an attempt that failed whether another one is safe. Pure. What leaves this module never holds the key, a URL's query or a prompt.
+
+use std::time::{Duration, SystemTime};
+
+use http::header::HeaderMap;
+use plugin_api::{Attempt, Error, ErrorKind};
+use serde_json::Value;
+
+use crate::failure::table;
+use crate::values::secret::scrub;
+
+/// The longest wait that is believed, in milliseconds: a day. What is longer is told as a day.
+const MAX_WAIT_MS: u64 = 86_400_000;
+
+/// The error of an answer whose status is not 200.
+///
+/// - In: at most the first 64 KiB of the body, anything from JSON in several shapes to a web page; `now`, for a service that
+///   says when to come back but not what time it has.
+pub fn from_response(status: u16, headers: &HeaderMap, body: &[u8], secret: &str, now: SystemTime) -> Error {
+    let parsed: Option<Value> = serde_json::from_slice(body).ok();
+    let mut error = match parsed.as_ref().and_then(error_object) {
+        Some(object) => from_object(object, Some(status), secret),
+        None => {
+            let found = if body.is_empty() {
+                "no explanation".to_owned()
+            } else {
+                page(body, secret)
+            };
+            // With it, the network in front of the service finds the request in its own log.
+            let ray =
+                text_header(headers, "cf-ray").map_or(String::new(), |ray| format!(" (ray {})", scrub(&ray, secret)));
+            with_status(status, &format!("the service answered {status} with {found}{ray}"))
+        }
+    };
+    error.retry_after_ms = retry_after_ms(status, headers, now).or(error.retry_after_ms);
+    error.details.generation_id = text_header(headers, "x-generation-id").map(|id| scrub(&id, secret));
+    if let Some(document) = &parsed {
+        error.details.attempts = router_attempts(&document["openrouter_metadata"], secret);
+        error.details.attempts.extend(previous_errors(document, secret));
+    }
+    error
+}
+
+/// The attempts that the service itself made for one request, as its metadata tells them.
+pub fn router_attempts(metadata: &Value, secret: &str) -> Vec<Attempt> {
+    let told = metadata["attempts"].as_array().into_iter().flatten();
+    told.map(|told| attempt(told, "status", secret)).collect()
+}
+
+/// The same for a request that failed, where the error lists what failed before.
+fn previous_errors(document: &Value, secret: &str) -> Vec<Attempt> {
+    let told = document["error"]["metadata"]["previous_errors"].as_array();
+    let told = told.into_iter().flatten();
+    told.map(|told| {
+        let key = if told["status"].is_null() { "code" } else { "status" };
+        attempt(told, key, secret)
+    })
+    .collect()
+}
+
+fn attempt(told: &Value, status_key: &str, secret: &str) -> Attempt {
+    let text = |key: &str| told[key].as_str().map(|text| scrub(text, secret));
+    let status = number(&told[status_key]);
+    Attempt {
+        model: text("model").unwrap_or_default(),
+        provider: text("provider").or_else(|| text("provider_name")),
+        status,
+        code: status
+            .filter(|status| *status != 200)
+            .map(|status| table::meaning_of_status(status).0.code().to_owned()),
+        reason: text("message"),
+    }
+}
+
+/// The attempt that ended with `error`, with the model that was asked where the error does not say which one failed.
+pub fn attempt_of(error: &Error, asked: &str) -> Attempt {
+    Attempt {
+        model: error.details.model.clone().unwrap_or_else(|| asked.to_owned()),
+        provider: error.details.provider.clone(),
+        status: error.details.status,
+        code: Some(error.kind.code().to_owned()),
+        reason: Some(error.message.clone()),
+    }
+}
+
+/// Whether an error came from the service's own code, as opposed to something in front of it that could not reach it.
+pub fn is_the_services_own(error: &Error) -> bool {
+    error.details.error_type.is_some()
+        || error.details.provider.is_some()
+        || !error.details.attempts.is_empty()
+        || error.details.status.is_some_and(|status| status < 500)
+}
+
+/// The error of an object `{code, message, metadata}` that came with status 200: in place of an answer, or in the
+/// middle of a stream.
+pub fn from_error_object(object: &Value, secret: &str) -> Error {
+    from_object(object, None, secret)
+}
+
+/// Finds the error object in a body: `{"error": {…}}`, `{"error": "text"}` or the object itself.
+pub fn error_object(body: &Value) -> Option<&Value> {
+    match body.get("error") {
+        Some(error @ (Value::Object(_) | Value::String(_))) => Some(error),
+        _ if body.get("object").and_then(Value::as_str) == Some("error") => Some(body),
+        _ => None,
+    }
+}
+
+fn from_object(object: &Value, status: Option<u16>, secret: &str) -> Error {
+    let metadata = &object["metadata"];
+    let availability = &object["availability"];
+    // Source: OpenRouter's API description has a number in `code`, its page on streaming a string, its page on
+    // availability neither but `http_status`.
+    let code = number(&object["code"]).or_else(|| number(&object["http_status"]));
+    // What came inside an answer was no status, and is not told as one.
+    let verb = if status.is_some() { "answered" } else { "reported error" };
+    let status = status.or(code);
+    let message = object["message"].as_str().or(object.as_str()).unwrap_or_default();
+    let message = scrub(message, secret);
+    let said = match status.and_then(table::sentence_of_status) {
+        _ if !message.is_empty() => message,
+        Some(sentence) => sentence.to_owned(),
+        None => "it gave no reason".to_owned(),
+    };
+    let mut error = match status {
+        Some(status) => with_status(status, &format!("the service {verb} {status}: {said}")),
+        None => Error::new(ErrorKind::UNAVAILABLE, format!("the service reported an error: {said}")),
+    };
+    // The most telling one first.
+    let words = [
+        &availability["code"],
+        &metadata["error_type"],
+        &object["error_type"],
+        &object["type"],
+        &object["code"],
+    ];
+    let words: Vec<&str> = words.into_iter().filter_map(Value::as_str).collect();
+    let known = words.iter().find_map(|word| table::meaning_of_word(word));
+    let said = known.map(|row| row.code).or(words.first().copied());
+    error.details.error_type = said
+        .filter(|word| number(&Value::from(*word)).is_none())
+        .map(|word| scrub(word, secret));
+    if let Some(row) = known {
+        error.kind = row.kind;
+        error.details.hint = Some(row.remedy.to_owned());
+    }
+    error.details.provider = metadata["provider_name"].as_str().map(|name| scrub(name, secret));
+    error.details.retryable = availability["retryable"].as_bool();
+    error.retry_after_ms = availability["retry_after"].as_f64().and_then(milliseconds);
+    error
+}
+
+fn with_status(status: u16, message: &str) -> Error {
+    let (kind, hint) = table::meaning_of_status(status);
+    let mut error = Error::new(kind, message).with_hint(hint);
+    error.details.status = Some(status);
+    error
+}
+
+fn number(value: &Value) -> Option<u16> {
+    let number = value.as_u64().or_else(|| value.as_str()?.parse().ok())?;
+    u16::try_from(number).ok().filter(|status| (100..1000).contains(status))
+}
+
+/// The wait that the service asks for, in milliseconds; the longest one where it says several. What makes no sense is
+/// passed over.
+fn retry_after_ms(status: u16, headers: &HeaderMap, now: SystemTime) -> Option<u64> {
+    let all = |name: &'static str| {
+        headers
+            .get_all(name)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .map(str::trim)
+    };
+    let precise = all("retry-after-ms")
+        .filter_map(|text| milliseconds(text.parse::<f64>().ok()? / 1000.0))
+        .max();
+    if precise.is_some() {
+        return precise;
+    }
+    // Against the service's own clock, where it tells it: this machine's may be wrong.
+    let now = all("date")
+        .find_map(|text| httpdate::parse_http_date(text).ok())
+        .unwrap_or(now);
+    let until = |then: SystemTime| {
+        let wait = then.duration_since(now).unwrap_or_default();
+        u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).min(MAX_WAIT_MS)
+    };
+    let asked = all("retry-after").filter_map(|text| match text.parse::<f64>() {
+        Ok(seconds) => milliseconds(seconds),
+        Err(_) => httpdate::parse_http_date(text).ok().map(until),
+    });
+    let reset = || {
+        // Source: OpenRouter's own limits come with the moment of their end, in milliseconds since 1970.
+        let at_ms: u64 = all("x-ratelimit-reset").next()?.parse().ok()?;
+        let is_moment = at_ms > 1_000_000_000_000;
+        (status == 429 && is_moment).then(|| until(SystemTime::UNIX_EPOCH + Duration::from_millis(at_ms)))
+    };
+    asked.max().or_else(reset)
+}
+
+fn milliseconds(seconds: f64) -> Option<u64> {
+    let wait = Duration::try_from_secs_f64(seconds).ok()?;
+    Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).min(MAX_WAIT_MS))
+}
+
+fn text_header(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers.get(name)?.to_str().ok().map(str::to_owned)
+}
+
+/// What was found where JSON was expected.
+pub fn page(body: &[u8], secret: &str) -> String {
+    match page_title(body) {
+        Some(title) => format!("a page titled `{}`", scrub(&title, secret)),
+        None => "an answer that is not JSON".to_owned(),
+    }
+}
+
+/// The title of a web page, such as the error pages of proxies.
+fn page_title(body: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(body);
+    let lower = text.to_ascii_lowercase();
+    let start = lower.find("<title>")? + "<title>".len();
+    let end = start + lower[start..].find("</title>")?;
+    let title = text.get(start..end)?.split_whitespace().collect::<Vec<_>>().join(" ");
+    (!title.is_empty()).then_some(title)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::{HeaderMap, HeaderValue};
+    use plugin_api::ErrorKind;
+    use serde_json::json;
+
+    use super::*;
+
+    fn answered(status: u16, body: &str) -> Error {
+        from_response(
+            status,
+            &HeaderMap::new(),
+            body.as_bytes(),
+            "sk-or-v1-secret",
+            SystemTime::UNIX_EPOCH,
+        )
+    }
+
+    #[test]
+    fn every_documented_status_has_its_kind() {
+        let kinds = [
+            (400, ErrorKind::INVALID_REQUEST),
+            (401, ErrorKind::AUTH),
+            (402, ErrorKind::PAYMENT),
+            (403, ErrorKind::FORBIDDEN),
+            (404, ErrorKind::NOT_FOUND),
+            (408, ErrorKind::TIMEOUT),
+            (413, ErrorKind::TOO_LARGE),
+            (422, ErrorKind::INVALID_REQUEST),
+            (429, ErrorKind::RATE_LIMIT),
+            (500, ErrorKind::UNAVAILABLE),
+            (502, ErrorKind::UNAVAILABLE),
+            (503, ErrorKind::UNAVAILABLE),
+            (524, ErrorKind::TIMEOUT),
+            (529, ErrorKind::UNAVAILABLE),
+            (307, ErrorKind::PROTOCOL),
+        ];
+        for (status, kind) in kinds {
+            let body = json!({"error": {"code": status, "message": "because"}}).to_string();
+            let error = answered(status, &body);
+            assert_eq!((error.kind, error.details.status), (kind, Some(status)));
+            assert_eq!(error.message, format!("the service answered {status}: because"));
+            assert!(error.hint().is_some());
+        }
+    }
+
+    #[test]
+    fn the_code_may_be_a_number_a_string_or_absent() {
+        for code in [json!(429), json!("429"), json!(null)] {
+            let error = answered(
+                429,
+                &json!({"error": {"code": code, "message": "slow down"}}).to_string(),
+            );
+            assert_eq!((error.kind, error.details.status), (ErrorKind::RATE_LIMIT, Some(429)));
+        }
+        let error = from_error_object(&json!({"code": "server_error", "message": "oh"}), "");
+        assert_eq!(
+            (error.kind, error.message.as_str()),
+            (ErrorKind::UNAVAILABLE, "the service reported an error: oh")
+        );
+    }
+
+    #[test]
+    fn the_service_says_how_long_to_wait_in_several_ways() {
+        let now = httpdate::parse_http_date("Fri, 20 Nov 2026 12:00:00 GMT").expect("a date");
+        let wait = |name: &'static str, value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, HeaderValue::from_str(value).expect("a header value"));
+            from_response(429, &headers, b"{}", "", now).retry_after_ms
+        };
+        assert_eq!(wait("retry-after", "7"), Some(7000));
+        assert_eq!(wait("retry-after", "0.5"), Some(500));
+        assert_eq!(wait("retry-after-ms", "1500"), Some(1500));
+        assert_eq!(wait("retry-after", "0"), Some(0));
+        assert_eq!(wait("retry-after", "86400"), Some(86_400_000));
+        assert_eq!(wait("retry-after", "1e15"), Some(MAX_WAIT_MS));
+        assert_eq!(wait("retry-after", "Fri, 20 Nov 2026 12:00:30 GMT"), Some(30_000));
+        assert_eq!(wait("retry-after", "Fri, 20 Nov 2026 11:00:00 GMT"), Some(0));
+        assert_eq!(wait("x-ratelimit-reset", "1795176005000"), Some(5000));
+        assert_eq!(wait("x-ratelimit-reset", "5"), None);
+        for nonsense in ["-1", "NaN", "1e309", "soon", ""] {
+            assert_eq!(wait("retry-after", nonsense), None, "{nonsense}");
+        }
+        let mut several = HeaderMap::new();
+        for (name, value) in [
+            ("retry-after", "2"),
+            ("retry-after", "Fri, 20 Nov 2026 10:00:09 GMT"),
+            ("date", "Fri, 20 Nov 2026 10:00:00 GMT"),
+        ] {
+            several.append(name, HeaderValue::from_static(value));
+        }
+        let error = from_response(503, &several, b"", "", now);
+        assert_eq!(
+            error.retry_after_ms,
+            Some(9000),
+            "the longest one, by the service's clock"
+        );
+        let body = json!({"error": {"message": "m", "availability": {"retryable": true, "retry_after": 2}}});
+        let error = answered(503, &body.to_string());
+        assert_eq!((error.retry_after_ms, error.is_retryable()), (Some(2000), true));
+    }
+
+    #[test]
+    fn the_body_outweighs_the_status_in_what_may_be_retried() {
+        let body = json!({"error": {"message": "m", "availability": {"code": "no_endpoints", "retryable": false}}});
+        let error = answered(503, &body.to_string());
+        assert!(!error.is_retryable());
+        assert_eq!(error.details.error_type.as_deref(), Some("no_endpoints"));
+    }
+
+    #[test]
+    fn a_web_page_is_reported_by_its_title() {
+        let error = answered(
+            502,
+            "<html><head><title>502 Bad\n Gateway</title></head><body>long</body></html>",
+        );
+        assert_eq!(
+            error.message,
+            "the service answered 502 with a page titled `502 Bad Gateway`"
+        );
+        assert_eq!(
+            answered(503, "").message,
+            "the service answered 503 with no explanation"
+        );
+        assert_eq!(
+            answered(503, "busy").message,
+            "the service answered 503 with an answer that is not JSON"
+        );
+    }
+}

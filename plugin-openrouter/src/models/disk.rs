@@ -1,0 +1,488 @@
+//! Keeps the catalogue on the disk, so that a process that has just begun need not ask for it.
+//!
+//! A file for each service holds a line about itself and a page as the service would write it. It is written beside its place
+//! and moved there in one step, so that a reader sees the old list or the new one. What is wrong with a file costs
+//! the file only: the service is asked then. No key is written. The files are read and written on threads of their own,
+//! because a disk may take its time and a runtime has none.
+
+use std::env;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+use zeroize::Zeroizing;
+
+use crate::models::page::page_from;
+use crate::models::{Catalogue, Model};
+use crate::service::Settings;
+use crate::values::base_url::is_loopback;
+
+/// The form of the file. A reader ignores every other one.
+const FORM: &str = "openrouter-models 1";
+
+/// Bytes of a file that are read or written; a catalogue has about 2 MB.
+const MAX_BYTES: u64 = 32 << 20;
+
+/// How long the disk is waited for: after that, asking the service is quicker.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The age of a list whose date lies ahead of the clock, which means that nobody knows it.
+const UNKNOWN_AGE: Duration = Duration::from_secs(30 * 86_400);
+
+/// The file of one service.
+#[derive(Debug, Clone)]
+pub struct Disk {
+    folder: PathBuf,
+    name: String,
+    base_url: String,
+}
+
+/// The first line of a file.
+#[derive(Serialize, Deserialize)]
+struct Header {
+    form: String,
+    /// The service that the list is of. Two of them may have one name for their files.
+    base_url: String,
+    /// When the service gave the list, in milliseconds since 1970.
+    fetched_ms: u64,
+}
+
+impl Disk {
+    /// The file of the service of these settings; `None` where none is to be used.
+    ///
+    /// A service on this machine has one only where the profile says so: tomorrow another one may listen at its port,
+    /// and asking it is as quick as reading.
+    ///
+    /// - Errors: why there is no folder for it.
+    pub fn of(settings: &Settings) -> Result<Option<Self>, String> {
+        let caches = &settings.profile.options.caches;
+        let base_url = &settings.service.base_url;
+        let is_wanted = caches
+            .disk
+            .unwrap_or_else(|| caches.folder.is_some() || !is_loopback(base_url));
+        if !is_wanted {
+            return Ok(None);
+        }
+        let variable = |name| env::var_os(name).map(PathBuf::from);
+        Ok(Some(Self {
+            folder: folder_from(caches.folder.as_deref(), variable("XDG_CACHE_HOME"), variable("HOME"))?,
+            name: file_name(settings.service.host(), base_url),
+            base_url: base_url.clone(),
+        }))
+    }
+
+    /// The models and their age, if there is a good file.
+    pub async fn read(&self) -> Option<(Vec<Model>, Duration)> {
+        let disk = self.clone();
+        match aside(move || disk.read_at(SystemTime::now())).await {
+            Ok(found) => found,
+            Err(problem) => {
+                let path = self.path();
+                tracing::debug!(path = %path.display(), "the kept list of models is of no use: {problem}");
+                None
+            }
+        }
+    }
+
+    /// Writes a list that has just arrived. What goes wrong is only noted.
+    pub async fn write(&self, catalogue: &Arc<Catalogue>, secret: &str) {
+        let (disk, catalogue) = (self.clone(), Arc::clone(catalogue));
+        let secret = Zeroizing::new(secret.to_owned());
+        if let Err(problem) = aside(move || disk.write_at(SystemTime::now(), &catalogue, &secret)).await {
+            let folder = self.folder.display();
+            tracing::debug!(folder = %folder, "the list of models is not kept on the disk: {problem}");
+        }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.join(&self.name)
+    }
+
+    /// - Errors: what is wrong with the file; it is no error that there is none.
+    fn read_at(&self, now: SystemTime) -> Result<Option<(Vec<Model>, Duration)>, String> {
+        let text = match read_file(&self.path()) {
+            Ok(text) => text,
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(cause) => return Err(cause.to_string()),
+        };
+        let damaged = || "it is damaged, or of another version".to_owned();
+        let line_end = memchr::memchr(b'\n', &text).ok_or_else(damaged)?;
+        let header: Header = serde_json::from_slice(&text[..line_end]).map_err(|_| damaged())?;
+        if header.form != FORM {
+            return Err(damaged());
+        }
+        if header.base_url != self.base_url {
+            return Err("it is of another service".to_owned());
+        }
+        let page = page_from(&text[line_end + 1..]).map_err(|_| damaged())?;
+        if page.models.is_empty() || page.n_unreadable > 0 {
+            return Err(damaged());
+        }
+        let fetched = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(header.fetched_ms));
+        let age = fetched.and_then(|fetched| now.duration_since(fetched).ok());
+        Ok(Some((page.models, age.unwrap_or(UNKNOWN_AGE))))
+    }
+
+    /// - Errors: why it is not written; what was there before then stays.
+    fn write_at(&self, now: SystemTime, catalogue: &Catalogue, secret: &str) -> Result<(), String> {
+        if catalogue.models.is_empty() {
+            // It may be a mishap of the service, which is not to outlive this process.
+            return Err("it has no models".to_owned());
+        }
+        let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let header = Header {
+            form: FORM.to_owned(),
+            base_url: self.base_url.clone(),
+            fetched_ms: crate::values::time::milliseconds(since),
+        };
+        let mut text = serde_json::to_string(&header).map_err(|cause| cause.to_string())?;
+        text.push_str("\n{\"data\":[");
+        for (place, model) in catalogue.models.iter().enumerate() {
+            text.push_str(if place == 0 { "\n" } else { ",\n" });
+            text.push_str(model.raw.get());
+        }
+        text.push_str("\n]}\n");
+        if text.len() as u64 > MAX_BYTES {
+            return Err(format!("it has more than {} MiB", MAX_BYTES >> 20));
+        }
+        if !secret.is_empty() && text.contains(secret) {
+            return Err("the service put the key into it".to_owned());
+        }
+        replace_file(&self.folder, &self.name, text.as_bytes()).map_err(|cause| cause.to_string())
+    }
+}
+
+/// The folder that the files are in: the option's, else `openrouter` in the user's folder for caches.
+///
+/// - Errors: why there is none.
+fn folder_from(option: Option<&str>, caches: Option<PathBuf>, home: Option<PathBuf>) -> Result<PathBuf, String> {
+    let no_home = || "there is no home folder; `caches.folder` may name another one".to_owned();
+    let home = home.filter(|path| path.is_absolute());
+    if let Some(option) = option {
+        let path = match option.strip_prefix("~/") {
+            Some(rest) => home.ok_or_else(no_home)?.join(rest),
+            None => PathBuf::from(option),
+        };
+        if path.is_absolute() {
+            return Ok(path);
+        }
+        return Err(format!(
+            "`caches.folder`: expected a path that begins with `/` or `~/`, found `{option}`"
+        ));
+    }
+    match caches.filter(|path| path.is_absolute()) {
+        Some(caches) => Ok(caches.join("openrouter")),
+        None => Ok(home.ok_or_else(no_home)?.join(".cache/openrouter")),
+    }
+}
+
+/// A name for people and for machines: the host, and a number that tells its addresses apart.
+fn file_name(host: &str, base_url: &str) -> String {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || ".-".contains(letter);
+    let host = host.chars().take(100);
+    let host: String = host.map(|letter| if is_plain(letter) { letter } else { '_' }).collect();
+    // FNV-1a, which is the same in every version of this program, as that of the standard library need not be.
+    let hash = base_url.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("models-{host}-{hash:016x}.json")
+}
+
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    // Opening something else, such as a pipe, might wait for ever.
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a file"));
+    }
+    let mut text = Vec::new();
+    File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut text)?;
+    if text.len() as u64 > MAX_BYTES {
+        return Err(io::Error::other(format!("it has more than {} MiB", MAX_BYTES >> 20)));
+    }
+    Ok(text)
+}
+
+/// Puts a file in its place in one step.
+fn replace_file(folder: &Path, name: &str, text: &[u8]) -> io::Result<()> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)?;
+    let n = COUNT.fetch_add(1, Ordering::Relaxed);
+    let new = folder.join(format!(".{name}.{}-{n}", process::id()));
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let written = options
+        .open(&new)
+        .and_then(|mut file| file.write_all(text))
+        .and_then(|()| fs::rename(&new, folder.join(name)));
+    if written.is_err() {
+        // What cannot be removed is in nobody's way.
+        let _ = fs::remove_file(&new);
+    }
+    written
+}
+
+/// Does work that may wait on a thread of its own.
+///
+/// - Errors: those of the work, and its taking too long.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> Result<T, String> + Send + 'static) -> Result<T, String> {
+    let (answer, answered) = oneshot::channel();
+    let job = move || {
+        // Nobody waits any more for an answer that took too long.
+        let _ = answer.send(work());
+    };
+    thread::Builder::new()
+        .name("models".to_owned())
+        .spawn(job)
+        .map_err(|cause| cause.to_string())?;
+    match tokio::time::timeout(PATIENCE, answered).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(_)) => Err("its thread ended early".to_owned()),
+        Err(_) => Err("the disk takes too long".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use plugin_api::Config;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::money::ledger::folder_for_tests::Folder;
+    use crate::service::fetch::stand_in::settings;
+
+    const BASE_URL: &str = "https://models.example/api/v1";
+
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    fn disk(folder: &Folder) -> Disk {
+        let caches = json!({"folder": folder.path});
+        let settings = settings(json!({"baseUrl": BASE_URL, "caches": caches}), &[]);
+        Disk::of(&settings).expect("a folder").expect("it is wanted")
+    }
+
+    fn catalogue(entries: &Value) -> Catalogue {
+        let page = page_from(json!({"data": entries}).to_string().as_bytes()).expect("a list");
+        Catalogue::new(BASE_URL, page.models, Duration::ZERO)
+    }
+
+    fn ids(found: Result<Option<(Vec<Model>, Duration)>, String>) -> Vec<String> {
+        let (models, _) = found.expect("a good file").expect("a file");
+        models.into_iter().map(|model| model.id).collect()
+    }
+
+    #[test]
+    fn what_is_written_is_read_to_the_last_byte() {
+        let folder = Folder::new();
+        let disk = disk(&folder);
+        assert!(disk.read_at(at(1000)).expect("it is no error").is_none());
+        let body =
+            "{\"data\":[{\"id\":\"a/b\",\n \"pricing\": {\"prompt\": 1e-7}, \"x\":[ 1.0 ]}, {\"id\":\"c\\nd\"}]}";
+        let page = page_from(body.as_bytes()).expect("a list");
+        let catalogue = Catalogue::new(BASE_URL, page.models, Duration::ZERO);
+        disk.write_at(at(1000), &catalogue, "secret").expect("it is writable");
+        let (models, age) = disk.read_at(at(1060)).expect("a good file").expect("a file");
+        assert_eq!((models, age), (catalogue.models, Duration::from_secs(60)));
+        // Nothing else is left behind.
+        assert_eq!(fs::read_dir(&folder.path).expect("it is there").count(), 1);
+    }
+
+    #[test]
+    fn a_newer_list_takes_the_place_of_the_older_one() {
+        let folder = Folder::new();
+        let disk = disk(&folder);
+        for id in ["a/first", "a/second"] {
+            disk.write_at(at(1000), &catalogue(&json!([{"id": id}])), "")
+                .expect("it is writable");
+        }
+        assert_eq!(ids(disk.read_at(at(1000))), ["a/second"]);
+    }
+
+    #[test]
+    fn a_list_from_the_future_is_old() {
+        let folder = Folder::new();
+        let disk = disk(&folder);
+        disk.write_at(at(1000), &catalogue(&json!([{"id": "a/b"}])), "")
+            .expect("it is writable");
+        let (_, age) = disk.read_at(at(999)).expect("a good file").expect("a file");
+        assert_eq!(age, UNKNOWN_AGE);
+    }
+
+    #[test]
+    fn a_file_that_is_not_whole_is_not_read() {
+        let folder = Folder::new();
+        let disk = disk(&folder);
+        disk.write_at(at(1000), &catalogue(&json!([{"id": "a/b"}, {"id": "c/d"}])), "")
+            .expect("it is writable");
+        let whole = fs::read(disk.path()).expect("it is there");
+        let last = whole.len() - 1;
+        for length in 0..last {
+            fs::write(disk.path(), &whole[..length]).expect("it is writable");
+            let problem = disk.read_at(at(1000)).err();
+            assert_eq!(
+                problem.as_deref(),
+                Some("it is damaged, or of another version"),
+                "{length}"
+            );
+        }
+        // Without the last line break nothing is missing.
+        fs::write(disk.path(), &whole[..last]).expect("it is writable");
+        assert_eq!(ids(disk.read_at(at(1000))), ["a/b", "c/d"]);
+    }
+
+    #[test]
+    fn a_file_of_another_form_service_or_kind_is_not_read() {
+        let folder = Folder::new();
+        let disk = disk(&folder);
+        let header =
+            |form: &str, base_url: &str| json!({"form": form, "base_url": base_url, "fetched_ms": 1}).to_string();
+        let page = r#"{"data":[{"id":"a/b"}]}"#;
+        let damaged = "it is damaged, or of another version";
+        let rows = [
+            (String::new(), damaged),
+            ("\0\0\0\n\0\0\0\n".to_owned(), damaged),
+            (format!("{}\n{page}", header("openrouter-models 2", BASE_URL)), damaged),
+            (format!("{}\n{{\"data\":[]}}", header(FORM, BASE_URL)), damaged),
+            (format!("{}\n{{\"data\":[7]}}", header(FORM, BASE_URL)), damaged),
+            (
+                format!("{}\n{page}", header(FORM, "https://other.example")),
+                "it is of another service",
+            ),
+        ];
+        for (text, expected) in rows {
+            fs::create_dir_all(&folder.path).expect("it is writable");
+            fs::write(disk.path(), &text).expect("it is writable");
+            assert_eq!(disk.read_at(at(1000)).err().as_deref(), Some(expected), "{text}");
+        }
+        fs::remove_file(disk.path()).expect("it is there");
+        fs::create_dir(disk.path()).expect("it is writable");
+        assert_eq!(disk.read_at(at(1000)).err().as_deref(), Some("it is not a file"));
+    }
+
+    #[test]
+    fn a_file_beyond_the_limit_is_not_read() {
+        let folder = Folder::new();
+        let disk = disk(&folder);
+        fs::create_dir_all(&folder.path).expect("it is writable");
+        let file = File::create(disk.path()).expect("it is writable");
+        file.set_len(MAX_BYTES + 1).expect("it is sparse");
+        let problem = disk.read_at(at(1000)).err();
+        assert_eq!(problem.as_deref(), Some("it has more than 32 MiB"));
+    }
+
+    #[test]
+    fn neither_a_key_nor_an_empty_list_is_written() {
+        let folder = Folder::new();
+        let disk = disk(&folder);
+        let entries = json!([{"id": "a/b", "description": "for sk-or-v1-abc only"}]);
+        let refused = |entries: &Value| disk.write_at(at(1000), &catalogue(entries), "sk-or-v1-abc").err();
+        assert_eq!(refused(&entries).as_deref(), Some("the service put the key into it"));
+        assert_eq!(refused(&json!([])).as_deref(), Some("it has no models"));
+        assert!(!folder.path.exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nobody_else_may_read_or_write_it() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let folder = Folder::new();
+        let disk = disk(&folder);
+        disk.write_at(at(1000), &catalogue(&json!([{"id": "a/b"}])), "")
+            .expect("it is writable");
+        let mode = |path: &Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+        assert_eq!((mode(&folder.path), mode(&disk.path())), (0o700, 0o600));
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_only_a_problem() {
+        let folder = Folder::new();
+        fs::create_dir_all(&folder.path).expect("it is writable");
+        let disk = Disk {
+            folder: folder.path.join("file/inside"),
+            ..disk(&folder)
+        };
+        fs::write(folder.path.join("file"), "").expect("it is writable");
+        assert!(
+            disk.write_at(at(1000), &catalogue(&json!([{"id": "a/b"}])), "")
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn each_address_has_a_file_of_its_own() {
+        let name = |base_url: &str| {
+            let settings = settings(json!({"baseUrl": base_url, "caches": {"folder": "/c"}}), &[]);
+            Disk::of(&settings).expect("a folder").expect("it is wanted").name
+        };
+        assert_eq!(
+            name("https://openrouter.ai/api/v1"),
+            "models-openrouter.ai-16f0e60a520c9446.json"
+        );
+        assert!(name("http://[::1]:8080/api/v1").starts_with("models-___1__8080-"));
+        assert_ne!(name("https://a.example/v1"), name("https://a.example/v2"));
+    }
+
+    #[test]
+    fn a_service_on_this_machine_has_a_file_only_where_somebody_says_so() {
+        let is_used = |base_url: &str, caches: Value| {
+            let config = Config {
+                options: json!({"baseUrl": base_url, "caches": caches}),
+                ..Config::default()
+            };
+            let settings = Settings::from_config(&config, None).expect("good settings");
+            Disk::of(&settings).map(|disk| disk.is_some())
+        };
+        let here = "http://127.0.0.1:8080/v1";
+        let folder = "/tmp/models";
+        let rows = [
+            (here, json!({}), false),
+            (here, json!({"disk": null, "folder": null}), false),
+            (here, json!({"folder": folder}), true),
+            (here, json!({"folder": folder, "disk": false}), false),
+            (BASE_URL, json!({"folder": folder}), true),
+            (BASE_URL, json!({"folder": folder, "disk": false}), false),
+            (BASE_URL, json!({"folder": folder, "disk": true}), true),
+        ];
+        for (base_url, caches, expected) in rows {
+            assert_eq!(is_used(base_url, caches.clone()), Ok(expected), "{base_url} {caches}");
+        }
+    }
+
+    #[test]
+    fn the_folder_is_the_options_or_the_users() {
+        let folder = |option, caches: Option<&str>, home: Option<&str>| {
+            folder_from(option, caches.map(PathBuf::from), home.map(PathBuf::from))
+                .map(|path| path.display().to_string())
+        };
+        let is = |path: &str| Ok(path.to_owned());
+        assert_eq!(folder(Some("/l"), Some("/c"), Some("/h")), is("/l"));
+        assert_eq!(folder(Some("~/l"), Some("/c"), Some("/h")), is("/h/l"));
+        assert_eq!(folder(None, Some("/c"), Some("/h")), is("/c/openrouter"));
+        assert_eq!(folder(None, Some("relative"), Some("/h")), is("/h/.cache/openrouter"));
+        for (option, home) in [(None, None), (None, Some("")), (Some("~/l"), None)] {
+            assert_eq!(
+                folder(option, None, home),
+                Err("there is no home folder; `caches.folder` may name another one".to_owned())
+            );
+        }
+        assert_eq!(
+            folder(Some("l"), None, Some("/h")),
+            Err("`caches.folder`: expected a path that begins with `/` or `~/`, found `l`".to_owned())
+        );
+    }
+}

@@ -1,0 +1,296 @@
+//! The catalogue as a host gets it.
+//!
+//! In: a [`Listed`] catalogue. Out: a [`ModelList`], with the models that `OPENROUTER_MODELS` names where it is set. The
+//! variable restricts this list, not what may be asked for, and no price that a budget counts with.
+
+use std::sync::atomic::Ordering;
+
+use plugin_api::{Model, ModelList};
+
+use crate::models::capabilities;
+use crate::models::resolve::{self, Meaning};
+use crate::models::{self, Catalogue, Listed, Store};
+use crate::service::Settings;
+use crate::values::secret::scrub;
+use crate::values::time::milliseconds;
+use crate::values::usd::Usd;
+
+/// The variable that names the models of the list.
+const VARIABLE: &str = "OPENROUTER_MODELS";
+
+/// Tokens that a price is told for.
+const MILLION: u64 = 1_000_000;
+
+impl Store {
+    /// The list for the host.
+    ///
+    /// - In: `with_raw`, whether each model comes with the service's own entry.
+    pub fn list(&self, settings: &Settings, listed: &Listed, with_raw: bool) -> ModelList {
+        let catalogue = &*listed.catalogue;
+        let names = settings.profile.environment.get(VARIABLE).map_or("", String::as_str);
+        let chosen = Chosen::of(names, catalogue);
+        if let Some(problem) = chosen.as_ref().and_then(Chosen::problem)
+            && !self.has_warned_of_names.swap(true, Ordering::Relaxed)
+        {
+            let problem = scrub(&problem, settings.service.secret());
+            tracing::warn!(variable = VARIABLE, "{problem}");
+        }
+        let is_chosen = |place: usize| chosen.as_ref().is_none_or(|chosen| chosen.is_chosen[place]);
+        let models = catalogue.models.iter().enumerate();
+        ModelList {
+            models: models
+                .filter(|(place, _)| is_chosen(*place))
+                .map(|(_, model)| model_from(model, with_raw))
+                .collect(),
+            age_ms: milliseconds(catalogue.age()),
+            is_stale: listed.problem.is_some(),
+            problem: listed.problem.as_ref().map(|problem| problem.message.clone()),
+        }
+    }
+}
+
+/// The models that a list of names means.
+struct Chosen {
+    /// By their places in the catalogue.
+    is_chosen: Vec<bool>,
+    /// Names that mean none, each with the id that may be meant.
+    unknown: Vec<(String, Option<String>)>,
+}
+
+impl Chosen {
+    /// - In: ids between commas; `author/*` means all of an author.
+    /// - Out: `None` for a text without a name, which is no restriction.
+    fn of(names: &str, catalogue: &Catalogue) -> Option<Self> {
+        let mut names = names
+            .split(',')
+            .map(str::trim)
+            .filter(|name| !name.is_empty())
+            .peekable();
+        names.peek()?;
+        let mut chosen = Self {
+            is_chosen: vec![false; catalogue.models.len()],
+            unknown: Vec::new(),
+        };
+        for name in names {
+            let mut is_known = false;
+            for (place, model) in catalogue.models.iter().enumerate() {
+                let is_meant = match name.strip_suffix('*') {
+                    Some(start) => starts_with(&model.id, start),
+                    None => name.eq_ignore_ascii_case(&model.id) || name == model.canonical_slug,
+                };
+                chosen.is_chosen[place] |= is_meant;
+                is_known |= is_meant;
+            }
+            if !is_known {
+                chosen.choose_by_base(name, catalogue);
+            }
+        }
+        Some(chosen)
+    }
+
+    /// Chooses the model of which `name` is a variant that is not listed, such as `:nitro`.
+    fn choose_by_base(&mut self, name: &str, catalogue: &Catalogue) {
+        match catalogue.place(name) {
+            Some(place) => self.is_chosen[place] = true,
+            None => self.unknown.push((name.to_owned(), nearest(name, catalogue))),
+        }
+    }
+
+    fn problem(&self) -> Option<String> {
+        // An empty list says nothing about any name.
+        if self.unknown.is_empty() || self.is_chosen.is_empty() {
+            return None;
+        }
+        let names = self.unknown.iter().map(|(name, nearest)| match nearest {
+            Some(nearest) => format!("`{name}` (did you mean `{nearest}`?)"),
+            None => format!("`{name}`"),
+        });
+        Some(format!(
+            "the service does not list {}",
+            names.collect::<Vec<_>>().join(", ")
+        ))
+    }
+}
+
+fn starts_with(id: &str, start: &str) -> bool {
+    id.get(..start.len())
+        .is_some_and(|beginning| beginning.eq_ignore_ascii_case(start))
+}
+
+fn nearest(name: &str, catalogue: &Catalogue) -> Option<String> {
+    match resolve::meaning(name, catalogue) {
+        Meaning::Known => None,
+        Meaning::Resolved { wire, .. } => Some(wire),
+        Meaning::Ambiguous { candidates: ids } | Meaning::Unknown { suggestions: ids } => ids.into_iter().next(),
+    }
+}
+
+fn model_from(model: &models::Model, with_raw: bool) -> Model {
+    let per_million = |price: Option<Usd>| price.map(|price| price.times(MILLION).to_string());
+    Model {
+        id: model.id.clone(),
+        name: model.name.clone(),
+        description: model.description.clone(),
+        created_s: model.created_s,
+        context_length: model.context_length,
+        max_completion_tokens: model.max_completion_tokens,
+        prompt_usd_per_million: per_million(model.prompt_price),
+        completion_usd_per_million: per_million(model.completion_price),
+        request_usd: model.request_price.map(|price| price.to_string()),
+        input_modalities: model.input_modalities.clone(),
+        output_modalities: model.output_modalities.clone(),
+        supported_parameters: model.supported_parameters.clone(),
+        abilities: capabilities::badges(model).into_iter().map(str::to_owned).collect(),
+        expiration_date: model.expiration_date.clone(),
+        raw: with_raw.then(|| model.raw.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use plugin_api::{Error, ErrorKind};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::service::fetch::stand_in::settings;
+
+    fn entries() -> Value {
+        let entry = |id: &str| {
+            json!({"id": id, "canonical_slug": format!("{id}-2026-01-01"),
+                "pricing": {"prompt": "0.00000015", "completion": "6e-7"}})
+        };
+        json!([
+            entry("acme/large"),
+            entry("acme/large:free"),
+            entry("other/large"),
+            entry("other/small"),
+        ])
+    }
+
+    fn list(names: &str, with_raw: bool, problem: Option<Error>) -> ModelList {
+        let settings = settings(json!({}), &[(VARIABLE, names)]);
+        let store = Store::with(&settings, &entries());
+        let catalogue = store.known(&settings).expect("it is there");
+        store.list(&settings, &Listed { catalogue, problem }, with_raw)
+    }
+
+    fn ids(list: &ModelList) -> Vec<&str> {
+        list.models.iter().map(|model| model.id.as_str()).collect()
+    }
+
+    #[test]
+    fn a_model_is_told_with_everything_that_is_known_of_it() {
+        let settings = settings(json!({}), &[]);
+        let entry = json!({
+            "id": "acme/large", "canonical_slug": "acme/large-1", "name": "Large", "description": "It is large.",
+            "created": 1_692_901_234, "context_length": 8192, "top_provider": {"max_completion_tokens": 4096},
+            "architecture": {"input_modalities": ["text", "image"], "output_modalities": ["text"]},
+            "pricing": {"prompt": "0.00000015", "completion": "6e-7", "request": "0.01"},
+            "supported_parameters": ["tools"], "expiration_date": "2027-06-01", "new": {"field": 1.0},
+        });
+        let store = Store::with(&settings, &json!([entry]));
+        let catalogue = store.known(&settings).expect("it is there");
+        let listed = Listed {
+            catalogue,
+            problem: None,
+        };
+        let list = store.list(&settings, &listed, true);
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let some = |text: &str| Some(text.to_owned());
+        let expected = Model {
+            id: "acme/large".to_owned(),
+            name: "Large".to_owned(),
+            description: some("It is large."),
+            created_s: Some(1_692_901_234),
+            context_length: Some(8192),
+            max_completion_tokens: Some(4096),
+            prompt_usd_per_million: some("0.15"),
+            completion_usd_per_million: some("0.6"),
+            request_usd: some("0.01"),
+            input_modalities: words(&["text", "image"]),
+            output_modalities: words(&["text"]),
+            supported_parameters: words(&["tools"]),
+            abilities: words(&["vision", "tools"]),
+            expiration_date: some("2027-06-01"),
+            raw: plugin_api::Verbatim::parse(entry.to_string()),
+        };
+        assert_eq!(list.models, [expected]);
+        assert!(store.list(&settings, &listed, false).models[0].raw.is_none());
+    }
+
+    #[test]
+    fn what_is_unknown_is_absent() {
+        let settings = settings(json!({}), &[]);
+        let entries = json!([{"id": "openrouter/auto", "pricing": {"prompt": "-1", "completion": "-1", "request": "-1"},
+            "description": 7, "created": "soon"}]);
+        let store = Store::with(&settings, &entries);
+        let catalogue = store.known(&settings).expect("it is there");
+        let listed = Listed {
+            catalogue,
+            problem: None,
+        };
+        let expected = Model {
+            id: "openrouter/auto".to_owned(),
+            name: "openrouter/auto".to_owned(),
+            ..Model::default()
+        };
+        assert_eq!(store.list(&settings, &listed, false).models, [expected]);
+    }
+
+    #[test]
+    fn the_variable_names_the_models_of_the_list() {
+        let all = ["acme/large", "acme/large:free", "other/large", "other/small"];
+        let rows: [(&str, &[&str]); 11] = [
+            ("", &all),
+            (" , ,", &all),
+            ("other/small", &["other/small"]),
+            (" other/small ,, acme/large ", &["acme/large", "other/small"]),
+            ("Acme/Large", &["acme/large"]),
+            ("acme/*", &["acme/large", "acme/large:free"]),
+            ("ACME/*,other/small", &["acme/large", "acme/large:free", "other/small"]),
+            ("*", &all),
+            ("other/small-2026-01-01", &["other/small"]),
+            ("other/small:nitro", &["other/small"]),
+            ("nobody/*,nobody/nothing", &[]),
+        ];
+        for (names, expected) in rows {
+            assert_eq!(ids(&list(names, false, None)), expected, "{names}");
+        }
+    }
+
+    #[test]
+    fn names_that_mean_nothing_are_told_with_the_nearest_id() {
+        let settings = settings(json!({}), &[]);
+        let problem = |names: &str, entries: &Value| {
+            let catalogue = Store::with(&settings, entries).known(&settings).expect("it is there");
+            Chosen::of(names, &catalogue).and_then(|chosen| chosen.problem())
+        };
+        assert_eq!(
+            problem("other/smal,acme/large,nobody/*,xyzzy/plugh", &entries()).as_deref(),
+            Some("the service does not list `other/smal` (did you mean `other/small`?), `nobody/*`, `xyzzy/plugh`")
+        );
+        assert_eq!(problem("acme/*", &entries()), None);
+        assert_eq!(problem("acme/large", &json!([])), None);
+    }
+
+    #[test]
+    fn a_list_that_should_be_newer_says_why_it_is_not() {
+        let list = list("", false, Some(Error::new(ErrorKind::TIMEOUT, "it took too long")));
+        assert_eq!(
+            (list.is_stale, list.problem.as_deref()),
+            (true, Some("it took too long"))
+        );
+        assert!(list.age_ms < 60_000);
+    }
+
+    #[test]
+    fn the_service_s_entry_is_kept_byte_for_byte() {
+        let text = "{\"id\":\"a/b\",  \"n\" : 1.0e-7, \"created\":1,\n \"x\":[ ]}";
+        let page = models::page::page_from(format!("{{\"data\":[{text}]}}").as_bytes()).expect("a list");
+        let catalogue = Arc::new(Catalogue::new("", page.models, std::time::Duration::ZERO));
+        let model = model_from(&catalogue.models()[0], true);
+        assert_eq!(model.raw.expect("it was asked for").get(), text);
+    }
+}

@@ -1,0 +1,406 @@
+//! Turns a model id as a caller wrote it into an id that the service lists.
+//!
+//! In: an id that went through [`crate::values::model_id`], and the catalogue. Out: its [`Meaning`]. Pure, one pass over the list.
+//! It never chooses between models, and never makes a paid model of a free one or a free one of a paid one: the variant
+//! behind `:` is the caller's word.
+
+use std::cmp::Reverse;
+
+use crate::models::{Catalogue, Model};
+
+/// The most models that are named where several have a name.
+const MAX_CANDIDATES: usize = 10;
+
+/// The most models that are named where none has the name.
+const MAX_SUGGESTIONS: usize = 3;
+
+/// What a model id means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Meaning {
+    /// The catalogue has it, or the model that it is a variant of; or it is no matter of the catalogue, such as a router, a
+    /// preset or `~author/family-latest`. It is sent as it is.
+    Known,
+    /// It means another id.
+    Resolved {
+        /// The id to send, with the caller's variant.
+        wire: String,
+        /// Why, as a sentence.
+        note: String,
+    },
+    /// Several models have this name.
+    Ambiguous {
+        /// Their ids, two to ten, in the service's order.
+        candidates: Vec<String>,
+    },
+    /// No model has this name.
+    Unknown {
+        /// The ids that are most like it, at most three, the nearest one first.
+        suggestions: Vec<String>,
+    },
+}
+
+/// What `id` means.
+///
+/// - In: an id without blanks around it. With an author it means models of this author, without one those of all.
+/// - Out: `Known` too where the catalogue has no models at all, because it then says nothing about this one.
+pub fn meaning(id: &str, catalogue: &Catalogue) -> Meaning {
+    let wanted = Wanted::of(id);
+    // A variant in capitals would be looked for as a plain model, and `:Free` must not be billed.
+    let is_listed = id.ends_with(&wanted.variant) && catalogue.find(id).is_some();
+    if is_listed || is_no_catalogue_matter(id) || catalogue.models().is_empty() {
+        return Meaning::Known;
+    }
+    let mut best = None;
+    let mut found: Vec<Found> = Vec::new();
+    for other in catalogue.models().iter().filter_map(|model| wanted.found_in(model)) {
+        let closeness = Some(other.closeness);
+        if best.is_none() || closeness < best {
+            found.clear();
+            best = closeness;
+        }
+        // A model with an alias is listed twice.
+        if closeness == best && found.iter().all(|one| one.wire != other.wire) {
+            found.push(other);
+        }
+    }
+    match found.as_slice() {
+        [] => Meaning::Unknown {
+            suggestions: wanted.nearest(catalogue),
+        },
+        [only] if only.closeness.is_other_variant => Meaning::Unknown {
+            suggestions: vec![only.wire.clone()],
+        },
+        [only] => Meaning::Resolved {
+            note: wanted.note(only),
+            wire: only.wire.clone(),
+        },
+        several => Meaning::Ambiguous {
+            candidates: several
+                .iter()
+                .take(MAX_CANDIDATES)
+                .map(|one| one.wire.clone())
+                .collect(),
+        },
+    }
+}
+
+/// Whether an id is for the service to understand: the alias of a family's newest model, a preset or a router.
+fn is_no_catalogue_matter(id: &str) -> bool {
+    id.starts_with(['~', '@']) || id.contains("@preset/") || id.starts_with("openrouter/")
+}
+
+/// An id in pieces. Folded is: in lower case, with dashes for dots.
+struct Wanted<'a> {
+    id: &'a str,
+    /// Folded.
+    author: Option<String>,
+    /// What is behind the slash, as it is written.
+    name: &'a str,
+    /// Folded; it has the length of `name`.
+    folded: String,
+    /// The length of the name without its date or `-latest`.
+    stem_bytes: usize,
+    /// The digits of its date.
+    date: Option<String>,
+    /// The length of the name without four digits that may be a date.
+    short_bytes: Option<usize>,
+    /// In lower case with its colon, or empty.
+    variant: String,
+}
+
+/// A model that an id may mean.
+struct Found<'a> {
+    model: &'a Model,
+    /// The id that is sent for it; that of the list if the caller would have to say another variant.
+    wire: String,
+    closeness: Closeness,
+}
+
+/// How well a model fits, the best first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Closeness {
+    likeness: Likeness,
+    /// Whether only variants are listed that the caller did not ask for.
+    is_other_variant: bool,
+    /// How much of the variant is listed, in bytes.
+    variant_bytes: Reverse<usize>,
+}
+
+/// How far a name has to be taken apart to be that of a model.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Likeness {
+    Exact,
+    /// It differs in capitals, in dots for dashes, or in how its date is written.
+    Spelling,
+    /// It has a date or `-latest` that the model's has not.
+    Undated,
+    /// It is the model's canonical slug without its date.
+    OtherName,
+    /// It ends in four digits that the model's has not.
+    Undigited,
+}
+
+impl<'a> Wanted<'a> {
+    fn of(id: &'a str) -> Self {
+        let (author, name, variant) = pieces(id);
+        let folded = fold(name);
+        let date = date_of(&folded).map(|(stem, digits)| (stem.len(), digits));
+        let latest = folded.strip_suffix("-latest").map(str::len);
+        let stem_bytes = date.as_ref().map(|(stem, _)| *stem).or(latest);
+        Self {
+            id,
+            author: author.map(fold),
+            name,
+            stem_bytes: stem_bytes.unwrap_or(folded.len()),
+            date: date.map(|(_, digits)| digits),
+            short_bytes: four_digits(&folded),
+            variant: variant.to_ascii_lowercase(),
+            folded,
+        }
+    }
+
+    /// The folded name without its date or `-latest`.
+    fn stem(&self) -> &str {
+        &self.folded[..self.stem_bytes]
+    }
+
+    fn found_in<'m>(&self, model: &'m Model) -> Option<Found<'m>> {
+        let (likeness, base) = self.likeness(model)?;
+        let (_, _, listed) = pieces(&model.id);
+        let rest = self.variant.strip_prefix(listed);
+        let is_other_variant = !rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'));
+        Some(Found {
+            model,
+            wire: match is_other_variant {
+                true => model.id.clone(),
+                false => format!("{base}{}", self.variant),
+            },
+            closeness: Closeness {
+                likeness,
+                is_other_variant,
+                variant_bytes: Reverse(if is_other_variant { 0 } else { listed.len() }),
+            },
+        })
+    }
+
+    /// How a model's name is like this one, and under which id without a variant it then goes.
+    fn likeness<'m>(&self, model: &'m Model) -> Option<(Likeness, &'m str)> {
+        let id = base(&model.id);
+        let by_id = self.likeness_to(id).map(|likeness| (likeness, id));
+        let slug = base(&model.canonical_slug);
+        // The slug of an alias is that of the model that it stands for.
+        if slug == id || id.starts_with('~') {
+            return by_id.filter(|(likeness, _)| !id.starts_with('~') || *likeness <= Likeness::Spelling);
+        }
+        let by_slug = match self.likeness_to(slug) {
+            // Who names a dated slug means this date.
+            Some(likeness @ (Likeness::Exact | Likeness::Spelling)) => Some((likeness, slug)),
+            Some(likeness) => Some((likeness, id)),
+            None => self.is_undated(slug, id).then_some((Likeness::OtherName, id)),
+        };
+        by_id.into_iter().chain(by_slug).min_by_key(|(likeness, _)| *likeness)
+    }
+
+    fn likeness_to(&self, listed: &str) -> Option<Likeness> {
+        let (author, name, _) = pieces(listed);
+        if !self.is_by(author) {
+            return None;
+        }
+        if name == self.name {
+            return Some(Likeness::Exact);
+        }
+        let folded = fold(name);
+        let is_of = |day: &String| date_of(&folded).is_some_and(|(stem, digits)| stem == self.stem() && digits == *day);
+        if folded == self.folded || self.date.as_ref().is_some_and(is_of) {
+            return Some(Likeness::Spelling);
+        }
+        if folded == self.stem() {
+            return Some(Likeness::Undated);
+        }
+        let is_short = self.short_bytes.is_some_and(|short| self.folded[..short] == folded);
+        is_short.then_some(Likeness::Undigited)
+    }
+
+    /// Whether a model with a dated slug and an undated id has this name for its slug without the date.
+    fn is_undated(&self, slug: &str, id: &str) -> bool {
+        let (author, name, _) = pieces(slug);
+        let folded = fold(name);
+        self.is_by(author)
+            && date_of(&folded).is_some_and(|(stem, _)| stem == self.stem())
+            && date_of(&fold(id)).is_none()
+    }
+
+    fn is_by(&self, author: Option<&str>) -> bool {
+        match &self.author {
+            None => true,
+            Some(wanted) => author.is_some_and(|author| fold(author.trim_start_matches('~')) == *wanted),
+        }
+    }
+
+    /// Why `found` is what this id means.
+    fn note(&self, found: &Found) -> String {
+        let why = match found.closeness.likeness {
+            Likeness::Exact if self.author.is_none() => "the only model of this name".to_owned(),
+            Likeness::Exact | Likeness::Spelling => "the same name in the service's spelling".to_owned(),
+            Likeness::Undated => format!("the same name without `{}`", &self.name[self.stem_bytes..]),
+            Likeness::OtherName => format!("which it also calls `{}`", found.model.canonical_slug),
+            Likeness::Undigited => {
+                let short = self.short_bytes.unwrap_or(self.name.len());
+                format!("the same name without `{}`", &self.name[short..])
+            }
+        };
+        format!(
+            "the service does not list `{}`; `{}` is sent, {why}",
+            self.id, found.wire
+        )
+    }
+
+    /// The ids that are most like this one, the nearest one first, each model in one variant only.
+    fn nearest(&self, catalogue: &Catalogue) -> Vec<String> {
+        let mut near: Vec<(usize, usize, &str)> = Vec::new();
+        for model in catalogue.models() {
+            if let Some(distance) = self.distance_to(&model.id) {
+                let (_, _, variant) = pieces(&model.id);
+                let wish = if variant == self.variant {
+                    0
+                } else {
+                    1 + usize::from(!variant.is_empty())
+                };
+                near.push((distance, wish, &model.id));
+            }
+        }
+        near.sort_by_key(|(distance, wish, _)| (*distance, *wish));
+        let Some((least, ..)) = near.first().copied() else {
+            return Vec::new();
+        };
+        let mut nearest: Vec<&str> = Vec::new();
+        for (distance, _, id) in near {
+            // Behind a near hit, what is merely similar is no help.
+            if distance > 2 * least + 1 || nearest.len() == MAX_SUGGESTIONS {
+                break;
+            }
+            if nearest.iter().all(|one| base(one) != base(id)) {
+                nearest.push(id);
+            }
+        }
+        nearest.into_iter().map(str::to_owned).collect()
+    }
+
+    /// How far away a listed id is; `None` where it is not like this one at all.
+    fn distance_to(&self, listed: &str) -> Option<usize> {
+        let listed = fold(base(listed));
+        let (author, name, _) = pieces(&listed);
+        let by_name = distance_of_names(self.stem(), name);
+        let Some(wanted) = &self.author else {
+            // The author may stand there with another sign than a slash, even with a colon.
+            let by_id = distance_of_slips(self.stem(), &listed);
+            let by_all = distance_of_slips(&fold(self.id), &listed).filter(|_| !self.variant.is_empty());
+            return [by_name, by_id, by_all].into_iter().flatten().min();
+        };
+        // That the name is right says more than that the author is.
+        let of_authors = distance(wanted, author.unwrap_or_default(), 2).map_or(2, |distance| distance.min(2));
+        Some(by_name? + of_authors)
+    }
+}
+
+/// An id's author, its name and its variant with the colon.
+fn pieces(id: &str) -> (Option<&str>, &str, &str) {
+    let base = base(id);
+    let variant = &id[base.len()..];
+    match base.split_once('/') {
+        Some((author, name)) => (Some(author), name, variant),
+        None => (None, base, variant),
+    }
+}
+
+/// An id without its variant.
+fn base(id: &str) -> &str {
+    id.split(':').next().unwrap_or(id)
+}
+
+fn fold(name: &str) -> String {
+    name.to_ascii_lowercase().replace('.', "-")
+}
+
+/// What stands before a date at the end of a folded name, and the date's eight digits. Both `-20240806` and `-2024-08-06`
+/// are dates.
+fn date_of(folded: &str) -> Option<(&str, String)> {
+    ["-20240806".len(), "-2024-08-06".len()].into_iter().find_map(|bytes| {
+        let (stem, date) = folded.split_at_checked(folded.len().checked_sub(bytes)?)?;
+        let parts: Vec<&str> = date.split('-').collect();
+        let digits = match parts.as_slice() {
+            ["", digits] => (*digits).to_owned(),
+            ["", year, month, day] if (year.len(), month.len()) == (4, 2) => [*year, *month, *day].concat(),
+            _ => return None,
+        };
+        let is_date = digits.starts_with("20") && is_month(digits.get(4..6)?) && is_day(digits.get(6..)?);
+        is_date.then_some((stem, digits))
+    })
+}
+
+/// The length of a folded name without four digits at its end, which may be a month and a day, or a year and a month.
+fn four_digits(folded: &str) -> Option<usize> {
+    let (stem, digits) = folded.rsplit_once('-').filter(|(_, digits)| digits.len() == 4)?;
+    let (first, second) = digits.split_at_checked(2)?;
+    let is_date = (is_month(first) && is_day(second)) || (first.starts_with('2') && is_month(second));
+    (is_date && first.bytes().all(|byte| byte.is_ascii_digit())).then_some(stem.len())
+}
+
+fn is_month(digits: &str) -> bool {
+    is_within(digits, 12)
+}
+
+fn is_day(digits: &str) -> bool {
+    is_within(digits, 31)
+}
+
+/// Whether two digits are a number from 1 to `most`.
+fn is_within(digits: &str, most: u8) -> bool {
+    digits.len() == 2
+        && digits.bytes().all(|byte| byte.is_ascii_digit())
+        && digits.parse().is_ok_and(|number| (1..=most).contains(&number))
+}
+
+/// How far apart two folded names are; `None` where they are not alike.
+fn distance_of_names(wanted: &str, listed: &str) -> Option<usize> {
+    // Where a name goes on, something was left out, which is likelier than many slips.
+    if wanted.len() > 2 && listed.contains(wanted) {
+        return Some((listed.len() - wanted.len()).div_ceil(4));
+    }
+    distance_of_slips(wanted, listed)
+}
+
+/// The slips that make one text of the other; `None` where they would have to change more than a third of it.
+fn distance_of_slips(wanted: &str, listed: &str) -> Option<usize> {
+    let bytes = wanted.len().max(listed.len());
+    let limit = (bytes / 3).max(usize::from(bytes > 1));
+    distance(wanted, listed, limit)
+}
+
+/// How many bytes have to be put in, taken out, replaced or swapped with their neighbour to make one text of the other, if
+/// it is no more than `limit` (the distance of Damerau and Levenshtein, in its form without overlaps).
+fn distance(one: &str, other: &str, limit: usize) -> Option<usize> {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    if one.len().abs_diff(other.len()) > limit {
+        return None;
+    }
+    let mut before = vec![0; other.len() + 1];
+    let mut last: Vec<usize> = (0..=other.len()).collect();
+    let mut row = before.clone();
+    for (i, byte) in one.iter().enumerate() {
+        row[0] = i + 1;
+        for (j, another) in other.iter().enumerate() {
+            let replaced = last[j] + usize::from(byte != another);
+            row[j + 1] = replaced.min(last[j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && *byte == other[j - 1] && one[i - 1] == *another {
+                row[j + 1] = row[j + 1].min(before[j - 1] + 1);
+            }
+        }
+        std::mem::swap(&mut before, &mut last);
+        std::mem::swap(&mut last, &mut row);
+    }
+    last.last().copied().filter(|distance| *distance <= limit)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,426 @@
+//! What is wrong with the options beyond what their schema can say.
+//!
+//! In: options that their types accept. Out: every [`Problem`], each with its place. Pure.
+
+use std::collections::BTreeSet;
+
+use plugin_api::{Error, ErrorKind, Problem};
+use serde::Deserialize;
+
+use crate::profile::options::{Attribution, Options, Privacy, TierOption};
+use crate::profile::parameters::Parameters;
+use crate::profile::policy::OnExceed;
+use crate::profile::preferences::{DataCollection, ProviderPreferences};
+use crate::profile::tiers::{self, Tier};
+use crate::values::base_url::base_url_problem;
+use crate::values::model_id;
+use crate::values::slug::provider_slug;
+use serde_json::Value;
+
+impl Options {
+    /// Lists everything that is wrong with the options and that a schema cannot say.
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        problems.extend(self.model.as_deref().and_then(|model| model_problem("/model", model)));
+        self.add_tier_problems(&mut problems);
+        let fallbacks = &self.fallback_models;
+        add_fallback_problems(&mut problems, "", self.model.as_deref(), Some(fallbacks), fallbacks);
+        if let Some(preferences) = &self.provider_preferences {
+            self.add_preference_problems(&mut problems, "", preferences);
+        }
+        add_parameter_problems(&mut problems, "", self.parameters.as_ref());
+        add_attribution_problems(&mut problems, &self.attribution);
+        problems.extend(self.base_url.as_deref().and_then(base_url_problem));
+        self.add_policy_problems(&mut problems);
+        problems
+    }
+
+    fn add_policy_problems(&self, problems: &mut Vec<Problem>) {
+        if let Some(secondary) = &self.secondary
+            && let Some(problem) = base_url_problem(&secondary.base_url)
+        {
+            problems.push(Problem {
+                pointer: "/secondary/baseUrl".to_owned(),
+                ..problem
+            });
+        }
+        if let Some(OnExceed::StepDownTo(name)) = self.budget.as_ref().map(|budget| &budget.on_exceed)
+            && Tier::parse(name).is_none()
+        {
+            let problem = Problem::error("/budget/onExceed/stepDownTo", format!("unknown tier `{name}`"));
+            let known = tiers::all().iter().map(|tier| tier.name()).collect::<Vec<_>>();
+            problems.push(problem.with_hint(format!("the tiers are {}", known.join(", "))));
+        }
+        for (pointer, number, least, most) in [
+            ("/limits/concurrency", self.limits.concurrency, 1, 100_000),
+            (
+                "/limits/requestsPerMinute",
+                self.limits.requests_per_minute.unwrap_or(1),
+                1,
+                1_000_000,
+            ),
+            ("/retry/attempts", self.retry.attempts, 1, 10),
+        ] {
+            if !(least..=most).contains(&number) {
+                let message = format!("expected a whole number from {least} to {most}, found {number}");
+                problems.push(Problem::error(pointer, message));
+            }
+        }
+        let times = &self.timeouts;
+        if times.idle_ms > times.progress_ms {
+            let message = "`idleMs` is longer than `progressMs`, which holds first";
+            problems.push(Problem::warning("/timeouts/idleMs", message).with_hint("make it the shorter one"));
+        }
+    }
+
+    fn add_tier_problems(&self, problems: &mut Vec<Problem>) {
+        let mut seen = BTreeSet::new();
+        for (key, entry) in &self.tiers {
+            let pointer = format!("/tiers/{}", key.replace('~', "~0").replace('/', "~1"));
+            let Some(tier) = Tier::parse(key) else {
+                let known = tiers::all().iter().map(|tier| tier.name()).collect::<Vec<_>>();
+                problems.push(
+                    Problem::error(&pointer, format!("unknown tier `{key}`"))
+                        .with_hint(format!("the tiers are {}", known.join(", "))),
+                );
+                continue;
+            };
+            if !seen.insert(tier) {
+                problems.push(
+                    Problem::error(&pointer, format!("the tier {tier} is named twice"))
+                        .with_hint("keep one of the two"),
+                );
+            }
+            let model_pointer = match entry {
+                TierOption::Model(_) => pointer.clone(),
+                TierOption::Settings(_) => format!("{pointer}/model"),
+            };
+            problems.extend(entry.model().and_then(|model| model_problem(&model_pointer, model)));
+            let own_parameters = entry.settings().and_then(|settings| settings.parameters.as_ref());
+            add_parameter_problems(problems, &pointer, own_parameters);
+            let own_fallbacks = entry
+                .settings()
+                .and_then(|settings| settings.fallback_models.as_deref());
+            let fallbacks = own_fallbacks.unwrap_or(&self.fallback_models);
+            add_fallback_problems(problems, &pointer, entry.model(), own_fallbacks, fallbacks);
+            if let Some(own) = entry
+                .settings()
+                .and_then(|settings| settings.provider_preferences.as_ref())
+            {
+                self.add_preference_problems(problems, &pointer, own);
+            }
+        }
+    }
+
+    fn add_preference_problems(&self, problems: &mut Vec<Problem>, parent: &str, preferences: &ProviderPreferences) {
+        let pointer = format!("{parent}/providerPreferences");
+        let list = |names: &Option<Vec<String>>| names.clone().unwrap_or_default();
+        if !list(&preferences.order).is_empty() && preferences.sort.is_some() {
+            let message = "`sort` has no effect while `order` is set";
+            let warning = Problem::warning(format!("{pointer}/sort"), message);
+            problems.push(warning.with_hint("keep one of the two"));
+        }
+        for (index, ignored) in list(&preferences.ignore).iter().enumerate() {
+            let ignored = provider_slug(ignored);
+            let contradiction = list(&preferences.only).into_iter().find(|wanted| {
+                // A slug without a variant means all variants.
+                let rest = provider_slug(wanted).strip_prefix(&*ignored).map(str::to_owned);
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            });
+            if let Some(wanted) = contradiction {
+                let message = format!("`{ignored}` is ignored, but `only` has `{wanted}`");
+                let error = Problem::error(format!("{pointer}/ignore/{index}"), message);
+                problems.push(error.with_hint("remove it from one of the two"));
+            }
+        }
+        if self.privacy == Some(Privacy::Strict) {
+            let remedy = "remove it, or remove `privacy`";
+            if preferences.data_collection == Some(DataCollection::Allow) {
+                let message = "`allow` has no effect while `privacy` is `strict`";
+                let warning = Problem::warning(format!("{pointer}/dataCollection"), message);
+                problems.push(warning.with_hint(remedy));
+            }
+            if preferences.zdr == Some(false) {
+                let message = "`false` has no effect while `privacy` is `strict`";
+                let warning = Problem::warning(format!("{pointer}/zdr"), message);
+                problems.push(warning.with_hint(remedy));
+            }
+        }
+    }
+}
+
+fn model_problem(pointer: &str, model: &str) -> Option<Problem> {
+    let trimmed = model.trim();
+    if trimmed.contains(char::is_whitespace) || trimmed.contains(',') {
+        let error = Problem::error(pointer, format!("expected one model id, found `{trimmed}`"));
+        return Some(error.with_hint("an id has no blanks or commas; further models go to `fallbackModels`"));
+    }
+    None
+}
+
+/// `own` are the fallback models that stand at `parent`, `effective` those that hold there.
+fn add_fallback_problems(
+    problems: &mut Vec<Problem>,
+    parent: &str,
+    model: Option<&str>,
+    own: Option<&[String]>,
+    effective: &[String],
+) {
+    for (index, fallback) in own.unwrap_or_default().iter().enumerate() {
+        problems.extend(model_problem(&format!("{parent}/fallbackModels/{index}"), fallback));
+    }
+    if model.is_some_and(model_id::is_auto_router) && !effective.is_empty() {
+        let place = if own.is_some() { parent } else { "" };
+        let message = "the fallback models are not used with `openrouter/auto`, which has its own";
+        let warning = Problem::warning(format!("{place}/fallbackModels"), message);
+        let warning = warning.with_hint("remove them, or name a model");
+        if !problems.contains(&warning) {
+            problems.push(warning);
+        }
+    }
+}
+
+fn add_parameter_problems(problems: &mut Vec<Problem>, parent: &str, parameters: Option<&Parameters>) {
+    let extra = parameters.and_then(|parameters| parameters.extra.as_ref());
+    for (name, _) in extra.into_iter().flatten() {
+        if let Some((_, place)) = ELSEWHERE.iter().find(|(field, _)| field == name) {
+            let pointer = format!("{parent}/parameters/extra/{name}");
+            let error = Problem::error(pointer, format!("`{name}` has a place of its own"));
+            problems.push(error.with_hint(*place));
+        }
+    }
+}
+
+/// Fields of the request's body that `extra` may not hold, and what to do instead.
+const ELSEWHERE: [(&str, &str); 6] = [
+    ("model", "write it as the profile's or the tier's `model`"),
+    ("models", "write them as `fallbackModels`"),
+    ("messages", "the messages come from the conversation"),
+    ("stream", "whether the answer is streamed is the caller's choice"),
+    ("provider", "write it as `providerPreferences`"),
+    ("plugins", "write them as the profile's or the tier's `plugins`"),
+];
+
+fn add_attribution_problems(problems: &mut Vec<Problem>, attribution: &Attribution) {
+    let mut check = |pointer: String, value: &str, is_allowed: fn(char) -> bool, expected: &str| {
+        if !value.chars().all(is_allowed) {
+            let message = format!("expected {expected}, because it becomes an HTTP header");
+            problems.push(Problem::error(pointer, message));
+        }
+    };
+    if let Some(site_url) = &attribution.site_url {
+        let is_allowed = |letter: char| letter.is_ascii_graphic();
+        check(
+            "/attribution/siteUrl".into(),
+            site_url,
+            is_allowed,
+            "ASCII without blanks",
+        );
+    }
+    if let Some(app_name) = &attribution.app_name {
+        let is_allowed = |letter: char| !letter.is_control();
+        check("/attribution/appName".into(), app_name, is_allowed, "text on one line");
+    }
+    for (index, category) in attribution.categories.iter().enumerate() {
+        let is_allowed = |letter: char| letter.is_ascii_graphic() && letter != ',';
+        let pointer = format!("/attribution/categories/{index}");
+        check(pointer, category, is_allowed, "ASCII without blanks and commas");
+    }
+}
+
+/// Reads the options.
+///
+/// - Errors: `config` with every problem that is not a warning.
+pub fn read_options(value: &Value) -> Result<Options, Error> {
+    let problems = problems_of(value);
+    let failures: Vec<Problem> = problems.into_iter().filter(|problem| !problem.warning).collect();
+    if !failures.is_empty() {
+        let count = failures.len();
+        let noun = if count == 1 { "problem" } else { "problems" };
+        let first = format!("at {}: {}", failures[0].pointer, failures[0].message);
+        let mut error = Error::new(
+            ErrorKind::CONFIG,
+            format!("the options have {count} {noun}, the first {first}"),
+        );
+        error.details.problems = failures;
+        return Err(error);
+    }
+    Ok(parse(value).unwrap_or_default())
+}
+
+fn parse(value: &Value) -> Result<Options, serde_json::Error> {
+    match value {
+        Value::Null => Ok(Options::default()),
+        value => Options::deserialize(value),
+    }
+}
+
+/// Everything that is wrong with `options`, and what is merely doubtful.
+pub fn problems_of(value: &Value) -> Vec<Problem> {
+    match parse(value) {
+        Ok(options) => options.problems(),
+        // The parser's own words would quote the value, which may be anything.
+        Err(_) => vec![
+            Problem::error("", "an option is unknown, or of another type than its schema says")
+                .with_hint("check the options against the schema in the plugin's manifest"),
+        ],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn parsed(value: Value) -> Options {
+        serde_json::from_value(value).expect("these options are valid")
+    }
+
+    /// Each problem as one line: `!` or `?`, pointer, message, hint.
+    fn problems(value: Value) -> Vec<String> {
+        let line = |problem: Problem| {
+            let mark = if problem.warning { "?" } else { "!" };
+            let hint = problem.hint.map(|hint| format!(" | {hint}")).unwrap_or_default();
+            format!("{mark} {}: {}{hint}", problem.pointer, problem.message)
+        };
+        parsed(value).problems().into_iter().map(line).collect()
+    }
+
+    #[test]
+    fn strict_privacy_wins_over_looser_preferences_and_says_so() {
+        let profile = json!({
+            "privacy": "strict",
+            "tiers": {"small": {"providerPreferences": {"zdr": false, "dataCollection": "allow"}}},
+        });
+        let wire = parsed(profile.clone()).preferences_for(Some(Tier::TextSmall)).to_wire();
+        assert_eq!(Value::Object(wire), json!({"data_collection": "deny", "zdr": true}));
+        assert_eq!(
+            problems(profile),
+            [
+                "? /tiers/small/providerPreferences/dataCollection: `allow` has no effect while \
+                 `privacy` is `strict` | remove it, or remove `privacy`",
+                "? /tiers/small/providerPreferences/zdr: `false` has no effect while `privacy` is \
+                 `strict` | remove it, or remove `privacy`",
+            ],
+        );
+    }
+
+    #[test]
+    fn unknown_and_doubled_tiers_are_problems() {
+        assert_eq!(
+            problems(json!({"tiers": {"TEXT_HUGE/~": "a/b", "TEXT_SMALL": "a/b", "small": "a/b"}})),
+            [
+                "! /tiers/TEXT_HUGE~1~0: unknown tier `TEXT_HUGE/~` | the tiers are TEXT_NANO, \
+                 TEXT_SMALL, TEXT_MEDIUM, TEXT_LARGE, TEXT_MEGA, TEXT_REASONING_LARGE, \
+                 RESPONSE_HANDLER, ACTION_PLANNER, TEXT_EMBEDDING, IMAGE_DESCRIPTION, IMAGE",
+                "! /tiers/small: the tier TEXT_SMALL is named twice | keep one of the two",
+            ],
+        );
+    }
+
+    #[test]
+    fn model_ids_with_blanks_or_commas_are_problems() {
+        let hint = "an id has no blanks or commas; further models go to `fallbackModels`";
+        assert_eq!(
+            problems(json!({
+                "model": " a/b ",
+                "fallbackModels": ["a/b", "c d"],
+                "tiers": {"large": "a/x,b/y", "small": {"model": "a/b c"}},
+            })),
+            [
+                format!("! /tiers/large: expected one model id, found `a/x,b/y` | {hint}"),
+                format!("! /tiers/small/model: expected one model id, found `a/b c` | {hint}"),
+                format!("! /fallbackModels/1: expected one model id, found `c d` | {hint}"),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_fallback_chain_with_the_auto_router_is_a_warning() {
+        let warning = |place: &str| {
+            format!(
+                "? {place}/fallbackModels: the fallback models are not used with \
+                 `openrouter/auto`, which has its own | remove them, or name a model"
+            )
+        };
+        assert_eq!(
+            problems(json!({"model": "openrouter/auto:nitro", "fallbackModels": ["a/b"]})),
+            [warning("")],
+        );
+        let twice = json!({"small": "auto", "large": "openrouter/auto"});
+        assert_eq!(
+            problems(json!({"tiers": twice, "fallbackModels": ["a/b"]})),
+            [warning("")]
+        );
+        let own = json!({"small": {"model": "openrouter/auto", "fallbackModels": ["a/b"]}});
+        assert_eq!(problems(json!({"tiers": own})), [warning("/tiers/small")]);
+        assert_eq!(problems(json!({"model": "openrouter/auto"})), [""; 0]);
+    }
+
+    #[test]
+    fn contradicting_preferences_are_problems() {
+        assert_eq!(
+            problems(json!({"providerPreferences": {"order": ["openai"], "sort": "price"}})),
+            [
+                "? /providerPreferences/sort: `sort` has no effect while `order` is set \
+              | keep one of the two"
+            ],
+        );
+        let both = json!({
+            "only": ["AWS Bedrock", "google-vertex/us-east5", "openai"],
+            "ignore": ["azure", "amazon-bedrock", "Google", "openai/priority", "open"],
+        });
+        assert_eq!(
+            problems(json!({"providerPreferences": both})),
+            [
+                "! /providerPreferences/ignore/1: `amazon-bedrock` is ignored, but `only` has \
+                 `AWS Bedrock` | remove it from one of the two",
+                "! /providerPreferences/ignore/2: `google-vertex` is ignored, but `only` has \
+                 `google-vertex/us-east5` | remove it from one of the two",
+            ],
+        );
+    }
+
+    #[test]
+    fn attribution_must_fit_into_headers() {
+        assert_eq!(
+            problems(json!({"attribution": {
+                "siteUrl": "https://grüße.example", "appName": "a\r\nb",
+                "categories": ["cli-agent", "a,b"],
+            }})),
+            [
+                "! /attribution/siteUrl: expected ASCII without blanks, because it becomes an \
+                 HTTP header",
+                "! /attribution/appName: expected text on one line, because it becomes an HTTP \
+                 header",
+                "! /attribution/categories/1: expected ASCII without blanks and commas, because \
+                 it becomes an HTTP header",
+            ],
+        );
+        assert_eq!(problems(json!({"attribution": {"appName": "Grüße 🦀"}})), [""; 0]);
+    }
+
+    #[test]
+    fn extra_fields_cannot_stand_in_for_others() {
+        let extra = json!({"extra": {"model": "a/b", "messages": [], "new_field": 1}});
+        let profile = json!({"parameters": extra, "tiers": {"TEXT_SMALL": {"parameters": extra}}});
+        let expected = [
+            "! /parameters/extra/model: `model` has a place of its own | write it as the profile's or the tier's `model`",
+            "! /parameters/extra/messages: `messages` has a place of its own | the messages come from the conversation",
+        ];
+        let of_tier = expected.map(|line| line.replace("! /", "! /tiers/TEXT_SMALL/"));
+        assert_eq!(problems(profile), [of_tier, expected.map(str::to_owned)].concat());
+    }
+
+    #[test]
+    fn every_problem_of_the_options_is_told() {
+        let options = json!({"model": "two words", "baseUrl": "ftp://example.com"});
+        let error = read_options(&options).expect_err("two problems");
+        assert_eq!(
+            (error.kind, error.details.problems.len()),
+            (ErrorKind::CONFIG, 2),
+            "{error:?}"
+        );
+    }
+}

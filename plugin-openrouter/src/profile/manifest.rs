@@ -1,0 +1,104 @@
+//! What the plugin says of itself.
+//!
+//! The text is put into the library as data, so it is a constant. The schema in it is made from the types in
+//! [`crate::profile::options`], the errors from the table in [`crate::failure::table`]; both are committed in `schemas/`, where others find
+//! them too, and tests hold them together.
+
+/// The manifest as JSON.
+pub const TEXT: &str = concat!(
+    r#"{
+  "id": "openrouter",
+  "name": "OpenRouter",
+  "version": ""#,
+    env!("CARGO_PKG_VERSION"),
+    r#"",
+  "description": "Models of many makers through one service, chosen by tier",
+  "environment": [
+    {"name": "OPENROUTER_API_KEY", "role": "key", "prefix": "sk-or-", "description": "The key; its presence enables the plugin"},
+    {"name": "OPENROUTER_KEY", "role": "key", "prefix": "sk-or-", "description": "The same by another name"},
+    {"name": "OPENROUTER_BASE_URL", "role": "endpoint", "description": "Where the service is, if not at openrouter.ai"},
+    {"name": "OPENROUTER_SECONDARY_API_KEY", "role": "secret", "description": "The key of the second service, where the profile names one"},
+    {"name": "OPENROUTER_CACHE_TTL_MODELS", "role": "setting", "description": "How long the catalogue of models is kept, in milliseconds"},
+    {"name": "OPENROUTER_CACHE_TTL_CREDITS", "role": "setting", "description": "How long what is known of the account is kept, in milliseconds"},
+    {"name": "OPENROUTER_BACKGROUND_REFRESH", "role": "setting", "description": "How often models and credit are asked for ahead of time, in milliseconds; true: whenever their time is over"},
+    {"name": "OPENROUTER_MODELS", "role": "setting", "description": "The models that are listed, by their ids between commas; author/* means all of an author"},
+    {"name": "OPENROUTER_SITE_URL", "role": "setting", "description": "The address of the site that asks, for attribution"},
+    {"name": "OPENROUTER_SITE_NAME", "role": "setting", "description": "The name of the application that asks, for attribution"},
+    {"name": "OPENROUTER_SMALL_MODEL", "role": "setting"},
+    {"name": "SMALL_MODEL", "role": "setting"},
+    {"name": "OPENROUTER_LARGE_MODEL", "role": "setting"},
+    {"name": "LARGE_MODEL", "role": "setting"},
+    {"name": "OPENROUTER_REASONING_LARGE_MODEL", "role": "setting"},
+    {"name": "REASONING_LARGE_MODEL", "role": "setting"},
+    {"name": "OPENROUTER_NANO_MODEL", "role": "setting"},
+    {"name": "NANO_MODEL", "role": "setting"},
+    {"name": "OPENROUTER_MEDIUM_MODEL", "role": "setting"},
+    {"name": "MEDIUM_MODEL", "role": "setting"},
+    {"name": "OPENROUTER_MEGA_MODEL", "role": "setting"},
+    {"name": "MEGA_MODEL", "role": "setting"},
+    {"name": "OPENROUTER_RESPONSE_HANDLER_MODEL", "role": "setting"},
+    {"name": "RESPONSE_HANDLER_MODEL", "role": "setting"},
+    {"name": "OPENROUTER_ACTION_PLANNER_MODEL", "role": "setting"},
+    {"name": "ACTION_PLANNER_MODEL", "role": "setting"},
+    {"name": "OPENROUTER_EMBEDDING_MODEL", "role": "setting"},
+    {"name": "EMBEDDING_MODEL", "role": "setting"},
+    {"name": "OPENROUTER_IMAGE_MODEL", "role": "setting"},
+    {"name": "IMAGE_MODEL", "role": "setting"},
+    {"name": "OPENROUTER_IMAGE_GENERATION_MODEL", "role": "setting"},
+    {"name": "IMAGE_GENERATION_MODEL", "role": "setting"}
+  ],
+  "tiers": ["TEXT_NANO", "TEXT_SMALL", "TEXT_MEDIUM", "TEXT_LARGE", "TEXT_MEGA", "TEXT_REASONING_LARGE",
+    "RESPONSE_HANDLER", "ACTION_PLANNER", "TEXT_EMBEDDING", "IMAGE_DESCRIPTION", "IMAGE"],
+  "methods": ["chat", "stream", "tiers", "check", "configure", "diagnose", "account", "raw", "models", "credits", "embed"],
+  "options_schema": "#,
+    include_str!("../../../schemas/openrouter-options.schema.json"),
+    r#",
+  "errors": "#,
+    include_str!("../../../schemas/openrouter-errors.json"),
+    "}"
+);
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    use crate::profile::options::Options;
+    use crate::profile::tiers;
+
+    const SCHEMA_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../schemas/openrouter-options.schema.json");
+
+    #[test]
+    fn the_published_schema_is_the_one_of_the_types() {
+        let schema = serde_json::to_value(schemars::schema_for!(Options)).expect("a schema is JSON");
+        let expected = serde_json::to_string_pretty(&schema).expect("a schema is JSON") + "\n";
+        if std::env::var_os("UPDATE_EXPECTED").is_some() {
+            std::fs::write(SCHEMA_FILE, &expected).expect("the schema file is writable");
+        }
+        assert_eq!(
+            std::fs::read_to_string(SCHEMA_FILE).unwrap_or_default(),
+            expected,
+            "to rewrite it: UPDATE_EXPECTED=1 cargo test -p plugin-openrouter the_published_schema"
+        );
+    }
+
+    #[test]
+    fn the_manifest_names_every_tier_and_every_variable_that_is_read() {
+        let manifest: Value = serde_json::from_str(super::TEXT).expect("the manifest is JSON");
+        let names = |list: &str, field: &str| -> BTreeSet<String> {
+            let entries = manifest[list].as_array().expect("a list").iter();
+            entries
+                .map(|entry| entry[field].as_str().or(entry.as_str()).expect("a name").to_owned())
+                .collect()
+        };
+        let named = names("environment", "name");
+        for tier in tiers::all() {
+            for variable in tier.variables() {
+                assert!(named.contains(*variable), "{variable} is read but not asked for");
+            }
+        }
+        let tiers: BTreeSet<String> = tiers::all().iter().map(|tier| tier.name().to_owned()).collect();
+        assert_eq!(names("tiers", ""), tiers);
+    }
+}

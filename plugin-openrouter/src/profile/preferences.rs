@@ -1,0 +1,539 @@
+//! Provider preferences: which of a model's providers OpenRouter may use, and in what order.
+//!
+//! In: `providerPreferences` of a profile. Out: the request's `provider` object, which the API
+//! closes to unknown keys and writes in snake_case. Pure. Turns the providers' display names into
+//! slugs, and never emits a key that nobody set: an `order` or `sort` that the plugin made up
+//! would cost the caller his prompt cache.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{self, Deserializer, Visitor};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::values::slug::provider_slug;
+use crate::values::spelling::{accept_snake_case, add_extra, number, set};
+
+/// Which providers OpenRouter may use for a model, and which it should prefer. What is not set is
+/// not sent, and OpenRouter then balances by price and uptime.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(transform = accept_snake_case)]
+pub struct ProviderPreferences {
+    /// Providers to try first, in this order. Names (`AWS Bedrock`) and slugs (`amazon-bedrock`,
+    /// `novita/fp8`) are both fine. Switches load balancing and sticky routing off, so prompt
+    /// caches may go cold. An empty list is the same as none, here and below.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order: Option<Vec<String>>,
+    /// Only these providers may be used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub only: Option<Vec<String>>,
+    /// These providers are never used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ignore: Option<Vec<String>>,
+    /// Whether other providers may step in when the preferred ones fail. OpenRouter's default:
+    /// true.
+    #[serde(alias = "allow_fallbacks", skip_serializing_if = "Option::is_none")]
+    pub allow_fallbacks: Option<bool>,
+    /// Whether only providers may be used that support every parameter of the request.
+    /// OpenRouter's default: false, and parameters that a provider does not know are dropped.
+    #[serde(alias = "require_parameters", skip_serializing_if = "Option::is_none")]
+    pub require_parameters: Option<bool>,
+    /// Whether providers may be used that keep or train on prompts. OpenRouter's default: allow.
+    #[serde(alias = "data_collection", skip_serializing_if = "Option::is_none")]
+    pub data_collection: Option<DataCollection>,
+    /// Whether only endpoints with zero data retention may be used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zdr: Option<bool>,
+    /// Whether only models may be used whose author allows distillation of their output.
+    #[serde(alias = "enforce_distillable_text", skip_serializing_if = "Option::is_none")]
+    pub enforce_distillable_text: Option<bool>,
+    /// Quantisations that are good enough; endpoints with others are not used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quantizations: Option<Vec<Quantization>>,
+    /// What to sort providers by, instead of load balancing. Has no effect beside `order`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sort: Option<Sort>,
+    /// Preferred throughput, in tokens per second. Slower providers come later, but stay in.
+    #[serde(alias = "preferred_min_throughput", skip_serializing_if = "Option::is_none")]
+    pub preferred_min_throughput: Option<Threshold>,
+    /// Preferred time to the first token, in seconds. Slower providers come later, but stay in.
+    #[serde(alias = "preferred_max_latency", skip_serializing_if = "Option::is_none")]
+    pub preferred_max_latency: Option<Threshold>,
+    /// Highest prices. Dearer providers are not used, and if none is left the request fails.
+    #[serde(alias = "max_price", skip_serializing_if = "Option::is_none")]
+    pub max_price: Option<MaxPrice>,
+    /// Fields of OpenRouter's `provider` object that are newer than this plugin, written as
+    /// OpenRouter documents them. They are sent as they are, and never replace a field above.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extra: Option<Map<String, Value>>,
+}
+
+/// Whether providers may keep prompts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DataCollection {
+    /// Providers may store prompts and train on them.
+    Allow,
+    /// Only providers that do not collect prompts.
+    Deny,
+}
+
+/// How coarsely a provider stores the numbers of a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Quantization {
+    /// Integers of 4 bits.
+    Int4,
+    /// Integers of 8 bits.
+    Int8,
+    /// Floating point, 4 bits.
+    Fp4,
+    /// Floating point, 4 bits, with the scales of the MX standard.
+    Mxfp4,
+    /// Floating point, 4 bits, with Nvidia's scales.
+    Nvfp4,
+    /// Floating point, 6 bits.
+    Fp6,
+    /// Floating point, 8 bits.
+    Fp8,
+    /// Floating point, 8 bits, with the scales of the MX standard.
+    Mxfp8,
+    /// Floating point, 16 bits.
+    Fp16,
+    /// Floating point, 16 bits with the range of 32.
+    Bf16,
+    /// Floating point, 32 bits.
+    Fp32,
+    /// The provider does not say.
+    Unknown,
+}
+
+/// What providers are sorted by: a word, or an object with `by` and `partition`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(
+    untagged,
+    expecting = "expected `price`, `throughput`, `latency`, `exacto` or an object"
+)]
+pub enum Sort {
+    /// The best first.
+    By(SortBy),
+    /// The same with a partition.
+    Config(SortConfig),
+}
+
+/// What providers are sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SortBy {
+    /// Cheapest first.
+    Price,
+    /// Most tokens per second first.
+    Throughput,
+    /// Shortest time to the first token first.
+    Latency,
+    /// Most reliable tool calls first.
+    Exacto,
+}
+
+/// A sort with a partition.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SortConfig {
+    /// What to sort by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<SortBy>,
+    /// `model` (OpenRouter's default) sorts the providers of each model, so that fallback models
+    /// stay fallbacks; `none` sorts the providers of all models together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partition: Option<Partition>,
+}
+
+/// What is sorted together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Partition {
+    /// The providers of each model.
+    Model,
+    /// The providers of all models.
+    None,
+}
+
+/// A threshold: a number, which is the median's, or an object with one number per percentile.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(
+    untagged,
+    expecting = "expected a number or an object with `p50`, `p75`, `p90`, `p99`"
+)]
+pub enum Threshold {
+    /// For the median.
+    Median(#[schemars(range(min = 0))] f64),
+    /// For several percentiles, all of which must hold.
+    Percentiles(Percentiles),
+}
+
+/// One threshold per percentile of the last half hour.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Percentiles {
+    /// For the median.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub p50: Option<f64>,
+    /// For three requests in four.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub p75: Option<f64>,
+    /// For nine requests in ten.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub p90: Option<f64>,
+    /// For 99 requests in a hundred.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub p99: Option<f64>,
+}
+
+/// Highest prices, in US dollars, as decimal strings or numbers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct MaxPrice {
+    /// Per million tokens of the prompt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<Price>,
+    /// Per million tokens of the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub completion: Option<Price>,
+    /// Per request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request: Option<Price>,
+    /// Per image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<Price>,
+    /// Per unit of audio.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audio: Option<Price>,
+}
+
+impl ProviderPreferences {
+    /// Makes the request's `provider` object.
+    ///
+    /// - Out: snake_case, always in the same order, only what was set, provider names as slugs,
+    ///   prices as decimal strings. If it is empty, the request has no `provider` key.
+    /// - Source: OpenRouter docs, `guides/routing/provider-selection`; the API's description says
+    ///   strings for `max_price` where the docs show numbers, and both are accepted as strings.
+    pub fn to_wire(&self) -> Map<String, Value> {
+        let mut wire = Map::new();
+        set(&mut wire, "order", slugs(self.order.as_deref()));
+        set(&mut wire, "only", slugs(self.only.as_deref()));
+        set(&mut wire, "ignore", slugs(self.ignore.as_deref()));
+        set(&mut wire, "allow_fallbacks", self.allow_fallbacks);
+        set(&mut wire, "require_parameters", self.require_parameters);
+        set(&mut wire, "data_collection", self.data_collection);
+        set(&mut wire, "zdr", self.zdr);
+        set(&mut wire, "enforce_distillable_text", self.enforce_distillable_text);
+        let quantizations = self.quantizations.as_ref().filter(|list| !list.is_empty());
+        set(&mut wire, "quantizations", quantizations);
+        let sort = self
+            .sort
+            .as_ref()
+            .filter(|sort| **sort != Sort::Config(SortConfig::default()));
+        set(&mut wire, "sort", sort);
+        let throughput = self.preferred_min_throughput.as_ref().and_then(Threshold::to_wire);
+        set(&mut wire, "preferred_min_throughput", throughput);
+        let latency = self.preferred_max_latency.as_ref().and_then(Threshold::to_wire);
+        set(&mut wire, "preferred_max_latency", latency);
+        let max_price = self.max_price.as_ref().filter(|prices| **prices != MaxPrice::default());
+        set(&mut wire, "max_price", max_price);
+        add_extra(&mut wire, self.extra.as_ref());
+        wire
+    }
+
+    /// These preferences, and for every field that they leave open the one of `base`.
+    pub fn over(&self, base: &Self) -> Self {
+        let (own, base) = (self.clone(), base.clone());
+        let extra = match (own.extra, base.extra) {
+            (Some(own), Some(mut base)) => {
+                base.extend(own);
+                Some(base)
+            }
+            (own, base) => own.or(base),
+        };
+        Self {
+            order: own.order.or(base.order),
+            only: own.only.or(base.only),
+            ignore: own.ignore.or(base.ignore),
+            allow_fallbacks: own.allow_fallbacks.or(base.allow_fallbacks),
+            require_parameters: own.require_parameters.or(base.require_parameters),
+            data_collection: own.data_collection.or(base.data_collection),
+            zdr: own.zdr.or(base.zdr),
+            enforce_distillable_text: own.enforce_distillable_text.or(base.enforce_distillable_text),
+            quantizations: own.quantizations.or(base.quantizations),
+            sort: own.sort.or(base.sort),
+            preferred_min_throughput: own.preferred_min_throughput.or(base.preferred_min_throughput),
+            preferred_max_latency: own.preferred_max_latency.or(base.preferred_max_latency),
+            max_price: own.max_price.or(base.max_price),
+            extra,
+        }
+    }
+}
+
+impl Threshold {
+    fn to_wire(&self) -> Option<Value> {
+        let percentiles = match self {
+            Self::Median(value) => return Some(number(*value)),
+            Self::Percentiles(percentiles) => percentiles,
+        };
+        let mut wire = Map::new();
+        set(&mut wire, "p50", percentiles.p50.map(number));
+        set(&mut wire, "p75", percentiles.p75.map(number));
+        set(&mut wire, "p90", percentiles.p90.map(number));
+        set(&mut wire, "p99", percentiles.p99.map(number));
+        (!wire.is_empty()).then_some(Value::Object(wire))
+    }
+}
+
+/// A price as a decimal string, such as `0.1`: no sign, no exponent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Price(String);
+
+const PRICE_PATTERN: &str = r"^[0-9]+(\.[0-9]+)?$";
+
+impl Price {
+    /// The decimal.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        let is_price = match text.split_once('.') {
+            Some((whole, fraction)) => is_number(whole) && is_number(fraction),
+            None => is_number(text),
+        };
+        is_price.then(|| Self(text.to_owned()))
+    }
+
+    fn from_number(value: f64) -> Option<Self> {
+        // Display writes the shortest text that reads back as the same number, never an exponent.
+        // Adding zero turns -0 into 0.
+        (value.is_finite() && value >= 0.0).then(|| Self((value + 0.0).to_string()))
+    }
+}
+
+impl<'de> Deserialize<'de> for Price {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct PriceVisitor;
+
+        impl Visitor<'_> for PriceVisitor {
+            type Value = Price;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a price of 0 or more in US dollars, such as `0.5` or `\"0.5\"`")
+            }
+
+            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Price, E> {
+                Ok(Price(value.to_string()))
+            }
+
+            fn visit_i64<E: de::Error>(self, value: i64) -> Result<Price, E> {
+                Err(E::invalid_value(de::Unexpected::Signed(value), &self))
+            }
+
+            fn visit_f64<E: de::Error>(self, value: f64) -> Result<Price, E> {
+                Price::from_number(value).ok_or_else(|| E::invalid_value(de::Unexpected::Float(value), &self))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Price, E> {
+                Price::from_text(text).ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
+            }
+        }
+
+        deserializer.deserialize_any(PriceVisitor)
+    }
+}
+
+impl JsonSchema for Price {
+    fn schema_name() -> Cow<'static, str> {
+        "Price".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A price in US dollars, 0 or more: a number, or a decimal string.",
+            "type": ["number", "string"],
+            "minimum": 0,
+            "pattern": PRICE_PATTERN,
+        })
+    }
+}
+
+fn slugs(names: Option<&[String]>) -> Option<Vec<Cow<'_, str>>> {
+    let names = names.filter(|names| !names.is_empty())?;
+    Some(names.iter().map(|name| provider_slug(name)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn parsed(value: Value) -> ProviderPreferences {
+        serde_json::from_value(value).expect("these preferences are valid")
+    }
+
+    fn wire_text(value: Value) -> String {
+        Value::Object(parsed(value).to_wire()).to_string()
+    }
+
+    fn refused(value: Value) -> String {
+        serde_json::from_value::<ProviderPreferences>(value)
+            .expect_err("not valid")
+            .to_string()
+    }
+
+    #[test]
+    fn the_documented_example_is_sent_with_slugs_and_snake_case() {
+        assert_eq!(
+            wire_text(json!({"order": ["Anthropic", "AWS Bedrock"], "allowFallbacks": true})),
+            r#"{"order":["anthropic","amazon-bedrock"],"allow_fallbacks":true}"#,
+        );
+    }
+
+    #[test]
+    fn what_nobody_set_is_not_sent() {
+        assert_eq!(wire_text(json!({})), "{}");
+        let nulls = json!({
+            "order": null, "only": null, "ignore": null, "allowFallbacks": null,
+            "requireParameters": null, "dataCollection": null, "zdr": null,
+            "enforceDistillableText": null, "quantizations": null, "sort": null,
+            "preferredMinThroughput": null, "preferredMaxLatency": null, "maxPrice": null,
+            "extra": null,
+        });
+        assert_eq!(wire_text(nulls), "{}");
+        let empty = json!({
+            "order": [], "only": [], "ignore": [], "quantizations": [], "sort": {},
+            "preferredMinThroughput": {}, "preferredMaxLatency": {}, "maxPrice": {}, "extra": {},
+        });
+        assert_eq!(wire_text(empty), "{}");
+        assert_eq!(serde_json::to_value(parsed(json!({}))).expect("plain JSON"), json!({}));
+    }
+
+    #[test]
+    fn every_field_is_sent_in_a_fixed_order() {
+        let everything = json!({
+            "extra": {"options": {"openai": {}}, "zdr": false, "newest": 1},
+            "maxPrice": {"audio": "4", "prompt": 0.1, "completion": 3, "request": 0, "image": 2.50},
+            "preferredMaxLatency": {"p90": 2.5, "p50": 1},
+            "preferredMinThroughput": 100,
+            "sort": {"partition": "none", "by": "price"},
+            "quantizations": ["fp8", "bf16", "nvfp4"],
+            "enforceDistillableText": true,
+            "zdr": true,
+            "dataCollection": "deny",
+            "requireParameters": false,
+            "allowFallbacks": false,
+            "ignore": ["Google AI Studio"],
+            "only": ["novita/fp8"],
+            "order": ["Together AI"],
+        });
+        assert_eq!(
+            wire_text(everything),
+            concat!(
+                r#"{"order":["together"],"only":["novita/fp8"],"ignore":["google-ai-studio"],"#,
+                r#""allow_fallbacks":false,"require_parameters":false,"data_collection":"deny","#,
+                r#""zdr":true,"enforce_distillable_text":true,"#,
+                r#""quantizations":["fp8","bf16","nvfp4"],"sort":{"by":"price","partition":"none"},"#,
+                r#""preferred_min_throughput":100,"preferred_max_latency":{"p50":1,"p90":2.5},"#,
+                r#""max_price":{"prompt":"0.1","completion":"3","request":"0","image":"2.5","#,
+                r#""audio":"4"},"options":{"openai":{}},"newest":1}"#,
+            ),
+        );
+    }
+
+    #[test]
+    fn both_spellings_of_a_key_mean_the_same() {
+        let snake = json!({
+            "allow_fallbacks": true, "require_parameters": true, "data_collection": "allow",
+            "enforce_distillable_text": true, "preferred_min_throughput": 1.5,
+            "preferred_max_latency": 2, "max_price": {"prompt": "1"}, "sort": "exacto",
+        });
+        let camel = json!({
+            "allowFallbacks": true, "requireParameters": true, "dataCollection": "allow",
+            "enforceDistillableText": true, "preferredMinThroughput": 1.5,
+            "preferredMaxLatency": 2, "maxPrice": {"prompt": 1}, "sort": "exacto",
+        });
+        assert_eq!(parsed(snake.clone()).to_wire().len(), 8);
+        assert_eq!(parsed(snake), parsed(camel));
+    }
+
+    #[test]
+    fn unknown_keys_and_words_are_refused() {
+        assert!(refused(json!({"alowFallbacks": true})).starts_with("unknown field `alowFallbacks`"));
+        assert!(refused(json!({"dataCollection": "no"})).contains("`allow` or `deny`"));
+        assert!(refused(json!({"quantizations": ["int3"]})).contains("unknown variant `int3`"));
+        assert!(refused(json!({"maxPrice": {"prompts": 1}})).starts_with("unknown field `prompts`"));
+        assert_eq!(
+            refused(json!({"sort": "cheapest"})),
+            "expected `price`, `throughput`, `latency`, `exacto` or an object",
+        );
+        assert_eq!(
+            refused(json!({"preferredMaxLatency": {"p42": 1}})),
+            "expected a number or an object with `p50`, `p75`, `p90`, `p99`",
+        );
+    }
+
+    #[test]
+    fn prices_are_decimal_strings_without_noise_or_exponent() {
+        let sent = |price: &str| {
+            let text = format!(r#"{{"maxPrice":{{"prompt":{price}}}}}"#);
+            let preferences: ProviderPreferences = serde_json::from_str(&text).expect("this price is valid");
+            preferences.to_wire()["max_price"]["prompt"].clone()
+        };
+        for (written, expected) in [
+            ("0.1", "0.1"),
+            ("0.30000000000000004", "0.30000000000000004"),
+            ("3", "3"),
+            ("3.0", "3"),
+            ("0", "0"),
+            ("-0.0", "0"),
+            ("1e-7", "0.0000001"),
+            ("25e2", "2500"),
+            ("1e21", "1000000000000000000000"),
+            ("18446744073709551615", "18446744073709551615"),
+            (r#""0.10""#, "0.10"),
+            (r#""12""#, "12"),
+        ] {
+            assert_eq!(sent(written), json!(expected), "{written}");
+        }
+    }
+
+    #[test]
+    fn negative_and_malformed_prices_are_refused() {
+        let prices = json!([
+            -1, -0.5, "-1", "1e3", "", ".", ".5", "1.", "1.2.3", "$1", " 1", "free", true
+        ]);
+        for price in prices.as_array().expect("it is a list") {
+            let message = refused(json!({"maxPrice": {"prompt": price}}));
+            let expected = "expected a price of 0 or more in US dollars, such as `0.5` or `\"0.5\"`";
+            assert!(message.ends_with(expected), "{message}");
+        }
+    }
+
+    #[test]
+    fn preferences_of_a_tier_lie_over_those_of_the_profile() {
+        let base = parsed(json!({
+            "order": ["openai"], "zdr": true, "sort": "price", "extra": {"a": 1, "b": 1},
+        }));
+        let own = parsed(json!({"order": [], "zdr": false, "maxPrice": {}, "extra": {"b": 2}}));
+        assert_eq!(
+            Value::Object(own.over(&base).to_wire()),
+            json!({"zdr": false, "sort": "price", "a": 1, "b": 2}),
+        );
+        assert_eq!(ProviderPreferences::default().over(&base), base);
+    }
+}

@@ -1,0 +1,203 @@
+//! Model tiers: the names an agent asks by, and which model each one means.
+//!
+//! An agent asks for `TEXT_SMALL`; [`resolve`] says that this is `anthropic/claude-haiku-4.5` and
+//! where that was decided. In: the profile's [`Options`] and the environment. Out: a [`Choice`]
+//! that shows both the id as configured and the id as sent. Pure: reads no environment itself.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+/// A kind of work that a model is chosen for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Tier {
+    /// Trivial text: routing, yes or no. Uses the small model unless it has its own.
+    TextNano,
+    /// Quick and cheap text.
+    TextSmall,
+    /// Between small and large. Uses the small model unless it has its own.
+    TextMedium,
+    /// The main model.
+    TextLarge,
+    /// The best text at any price. Uses the large model unless it has its own.
+    TextMega,
+    /// Long reasoning.
+    TextReasoningLarge,
+    /// Deciding whether and how to answer. Uses the nano model unless it has its own.
+    ResponseHandler,
+    /// Planning actions. Uses the medium model unless it has its own.
+    ActionPlanner,
+    /// Vectors for text.
+    TextEmbedding,
+    /// Text about an image. Uses the large model unless it has its own.
+    ImageDescription,
+    /// Images from text.
+    Image,
+}
+
+const ALL: [Tier; 11] = [
+    Tier::TextNano,
+    Tier::TextSmall,
+    Tier::TextMedium,
+    Tier::TextLarge,
+    Tier::TextMega,
+    Tier::TextReasoningLarge,
+    Tier::ResponseHandler,
+    Tier::ActionPlanner,
+    Tier::TextEmbedding,
+    Tier::ImageDescription,
+    Tier::Image,
+];
+
+const ALIASES: [(&str, Tier); 7] = [
+    ("REASONING_LARGE", Tier::TextReasoningLarge),
+    ("nano", Tier::TextNano),
+    ("small", Tier::TextSmall),
+    ("medium", Tier::TextMedium),
+    ("large", Tier::TextLarge),
+    ("mega", Tier::TextMega),
+    ("reasoning", Tier::TextReasoningLarge),
+];
+
+/// Every tier: text by size, then the special ones.
+pub fn all() -> &'static [Tier] {
+    &ALL
+}
+
+/// Every name by which a profile may call a tier: the canonical names, then the aliases.
+pub fn accepted_names() -> Vec<&'static str> {
+    let aliases = ALIASES.iter().map(|(alias, _)| *alias);
+    ALL.iter().map(|tier| tier.name()).chain(aliases).collect()
+}
+
+impl Tier {
+    /// Reads a tier's name or alias in any case: `TEXT_SMALL`, `text_small`, `small`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let by_name = ALL.into_iter().find(|tier| tier.name().eq_ignore_ascii_case(text));
+        by_name.or_else(|| {
+            let alias = ALIASES.iter().find(|(alias, _)| alias.eq_ignore_ascii_case(text));
+            alias.map(|(_, tier)| *tier)
+        })
+    }
+
+    /// The canonical name, such as `TEXT_SMALL`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::TextNano => "TEXT_NANO",
+            Self::TextSmall => "TEXT_SMALL",
+            Self::TextMedium => "TEXT_MEDIUM",
+            Self::TextLarge => "TEXT_LARGE",
+            Self::TextMega => "TEXT_MEGA",
+            Self::TextReasoningLarge => "TEXT_REASONING_LARGE",
+            Self::ResponseHandler => "RESPONSE_HANDLER",
+            Self::ActionPlanner => "ACTION_PLANNER",
+            Self::TextEmbedding => "TEXT_EMBEDDING",
+            Self::ImageDescription => "IMAGE_DESCRIPTION",
+            Self::Image => "IMAGE",
+        }
+    }
+
+    /// The tier whose model stands in where this one has none.
+    pub fn parent(self) -> Option<Self> {
+        match self {
+            Self::TextNano | Self::TextMedium => Some(Self::TextSmall),
+            Self::TextMega | Self::ImageDescription => Some(Self::TextLarge),
+            Self::ResponseHandler => Some(Self::TextNano),
+            Self::ActionPlanner => Some(Self::TextMedium),
+            Self::TextSmall | Self::TextLarge | Self::TextReasoningLarge | Self::TextEmbedding | Self::Image => None,
+        }
+    }
+
+    /// The environment variables that may name this tier's model; the first that is set wins.
+    pub fn variables(self) -> &'static [&'static str] {
+        match self {
+            Self::TextNano => &["OPENROUTER_NANO_MODEL", "NANO_MODEL"],
+            Self::TextSmall => &["OPENROUTER_SMALL_MODEL", "SMALL_MODEL"],
+            Self::TextMedium => &["OPENROUTER_MEDIUM_MODEL", "MEDIUM_MODEL"],
+            Self::TextLarge => &["OPENROUTER_LARGE_MODEL", "LARGE_MODEL"],
+            Self::TextMega => &["OPENROUTER_MEGA_MODEL", "MEGA_MODEL"],
+            Self::TextReasoningLarge => &["OPENROUTER_REASONING_LARGE_MODEL", "REASONING_LARGE_MODEL"],
+            Self::ResponseHandler => &["OPENROUTER_RESPONSE_HANDLER_MODEL", "RESPONSE_HANDLER_MODEL"],
+            Self::ActionPlanner => &["OPENROUTER_ACTION_PLANNER_MODEL", "ACTION_PLANNER_MODEL"],
+            Self::TextEmbedding => &["OPENROUTER_EMBEDDING_MODEL", "EMBEDDING_MODEL"],
+            Self::ImageDescription => &["OPENROUTER_IMAGE_MODEL", "IMAGE_MODEL"],
+            Self::Image => &["OPENROUTER_IMAGE_GENERATION_MODEL", "IMAGE_GENERATION_MODEL"],
+        }
+    }
+
+    /// The model if nobody chose one; `None` for a tier that uses its parent's.
+    pub fn default_model(self) -> Option<&'static str> {
+        match self {
+            Self::TextSmall => Some("anthropic/claude-haiku-4"),
+            Self::TextLarge => Some("anthropic/claude-sonnet-4-5"),
+            Self::TextReasoningLarge => Some("anthropic/claude-opus-4"),
+            Self::TextEmbedding => Some("openai/text-embedding-3-small"),
+            Self::Image => Some("google/gemini-2.5-flash-image"),
+            Self::TextNano
+            | Self::TextMedium
+            | Self::TextMega
+            | Self::ResponseHandler
+            | Self::ActionPlanner
+            | Self::ImageDescription => None,
+        }
+    }
+}
+
+impl fmt::Display for Tier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Serialize for Tier {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+
+    use super::*;
+
+    #[test]
+    fn every_tier_is_found_by_its_name_in_any_case() {
+        assert_eq!(all().len(), 11);
+        for tier in all() {
+            assert_eq!(Tier::parse(tier.name()), Some(*tier));
+            assert_eq!(Tier::parse(&tier.name().to_lowercase()), Some(*tier));
+        }
+        for name in accepted_names() {
+            assert!(Tier::parse(name).is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn short_names_and_aliases_mean_text_tiers() {
+        let short = [
+            "nano",
+            "small",
+            "medium",
+            "large",
+            "mega",
+            "reasoning",
+            "Reasoning_Large",
+        ];
+        let names: Vec<_> = short.map(|name| Tier::parse(name).map(Tier::name)).to_vec();
+        assert_eq!(
+            names,
+            [
+                Some("TEXT_NANO"),
+                Some("TEXT_SMALL"),
+                Some("TEXT_MEDIUM"),
+                Some("TEXT_LARGE"),
+                Some("TEXT_MEGA"),
+                Some("TEXT_REASONING_LARGE"),
+                Some("TEXT_REASONING_LARGE"),
+            ],
+        );
+        for unknown in ["", "smart", "TEXT_HUGE", "TEXT_SMALL ", "embedding"] {
+            assert_eq!(Tier::parse(unknown), None, "{unknown:?}");
+        }
+    }
+}

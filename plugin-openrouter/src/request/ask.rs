@@ -1,0 +1,270 @@
+//! What is asked of the service: a chat request of a host, or any request in the service's own form.
+//!
+//! In: a [`ChatRequest`] or an [`HttpRequest`]. Out: an [`Ask`], which [`crate::request::plan`] plans and [`crate::call`] carries out. Pure.
+//! A request in the service's own form is read at its top level only; old forms become those that the service has.
+
+use bytes::Bytes;
+use http::Method;
+use http::header::HeaderMap;
+use plugin_api::{ChatRequest, Error, ErrorKind, HttpRequest, Notice, View};
+use serde_json::value::RawValue;
+
+use crate::request::Dialect;
+use crate::request::{headers, old_forms};
+use crate::values::members::Members;
+
+/// The longest path with its query, in bytes.
+const MAX_PATH_BYTES: usize = 8 << 10;
+
+/// What is asked of the service.
+pub struct Ask {
+    pub dialect: Dialect,
+    pub method: Method,
+    /// Below the service's address, with its query.
+    pub path: String,
+    /// In which form the answer is wanted.
+    pub view: View,
+    /// The model, the messages and everything else that the body is made of, unless it is given.
+    pub request: ChatRequest,
+    /// A body that is sent as it is, but for the model in it.
+    pub body: Option<Bytes>,
+    /// The caller's headers that go to the service.
+    pub headers: HeaderMap,
+    /// What was changed on the way here.
+    pub notices: Vec<Notice>,
+}
+
+impl Ask {
+    /// A chat request of a host.
+    pub fn chat(request: ChatRequest) -> Self {
+        Self {
+            dialect: Dialect::Chat,
+            method: Method::POST,
+            path: "/chat/completions".to_owned(),
+            view: request.view,
+            request,
+            body: None,
+            headers: HeaderMap::new(),
+            notices: Vec::new(),
+        }
+    }
+
+    /// A request in the service's own form.
+    ///
+    /// - Errors: `invalid_request` for what is no request: an unknown method, a path that leads elsewhere, a body that is no JSON object
+    ///   where the form needs one.
+    pub fn raw(http: HttpRequest) -> Result<Self, Error> {
+        let method = method_of(&http.method)?;
+        check_path(&http.path)?;
+        let dialect = Dialect::of(&http.method, &http.path);
+        let mut ask = Self {
+            dialect,
+            method,
+            headers: headers::from_caller(&http, dialect)?,
+            view: View::Raw,
+            request: empty_request(),
+            body: None,
+            notices: Vec::new(),
+            path: http.path.clone(),
+        };
+        let body = http.body.as_deref().unwrap_or_default();
+        if dialect == Dialect::Other {
+            if !body.is_empty() {
+                ask.request.model = Members::parse(body).ok().and_then(|members| members.text("model"));
+                ask.body = http.body.map(Bytes::from_owner);
+            }
+            return Ok(ask);
+        }
+        let mut members = Members::parse(body)?;
+        let translations = old_forms::translate(&mut members, http.header("x-provider"))?;
+        for translation in translations {
+            let code = format!("translated.{}", translation.word);
+            ask.notices.push(Notice::new(&code, translation.message));
+        }
+        // How the answer comes is said by the function that is called.
+        members.take("stream");
+        ask.request.model = match members.take("model") {
+            Some(model) => serde_json::from_str(model.get()).map_err(|_| {
+                let message = "expected `model` to be a text, found something else";
+                Error::new(ErrorKind::INVALID_REQUEST, message)
+            })?,
+            None => None,
+        };
+        let has_model = ask.request.model.as_ref().is_some_and(|model| !model.trim().is_empty());
+        if !has_model && dialect.has_fallbacks() {
+            // The first of a list is the one that is asked for; it is left in the list, where it is looked over.
+            ask.request.model = members.get("models").and_then(first_model);
+        }
+        if let Some(messages) = members.take("messages") {
+            ask.request.messages = messages;
+        }
+        ask.request.parameters = members.into_iter().collect();
+        Ok(ask)
+    }
+
+    /// Whether it may be sent twice without harm, whatever became of the first one.
+    pub fn is_idempotent(&self) -> bool {
+        self.method == Method::GET
+    }
+
+    /// Whether what it asks for may come to exist a little later.
+    // Source: several clients report that the record of a generation can be had half a second after its end, or later.
+    pub fn is_for_something_new(&self) -> bool {
+        self.method == Method::GET && self.path.starts_with("/generation?")
+    }
+
+    /// The length of what the models are to read, in bytes of JSON; more rather than less.
+    pub fn prompt_bytes(&self) -> usize {
+        let given = self.body.as_ref().map_or(0, Bytes::len);
+        let parameter = |name: &str| self.request.parameters.get(name).map_or(0, |value| value.get().len());
+        let fields = ["tools", "system", "instructions", "input", "prompt"].map(parameter);
+        given + self.request.messages.get().len() + fields.iter().sum::<usize>()
+    }
+}
+
+fn first_model(models: &RawValue) -> Option<String> {
+    let ids: Vec<String> = serde_json::from_str(models.get()).ok()?;
+    ids.into_iter().next()
+}
+
+fn empty_request() -> ChatRequest {
+    ChatRequest {
+        tier: None,
+        model: None,
+        messages: RawValue::NULL.to_owned(),
+        parameters: std::collections::BTreeMap::new(),
+        attribution: None,
+        view: View::Raw,
+    }
+}
+
+fn method_of(name: &str) -> Result<Method, Error> {
+    let known = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+    known.into_iter().find(|method| method.as_str() == name).ok_or_else(|| {
+        let message = "expected the method GET, POST, PUT, PATCH or DELETE, found another";
+        Error::new(ErrorKind::INVALID_REQUEST, message)
+    })
+}
+
+/// Sees to it that a path stays below the service's address, where the key may go.
+fn check_path(path: &str) -> Result<(), Error> {
+    let refused = |why: &str| {
+        Err(Error::new(
+            ErrorKind::INVALID_REQUEST,
+            format!("the path of the request {why}"),
+        ))
+    };
+    if path.len() > MAX_PATH_BYTES {
+        return refused("is too long");
+    }
+    if !path.starts_with('/') || path.starts_with("//") {
+        return refused("is none: expected it to begin with one `/`");
+    }
+    if path
+        .bytes()
+        .any(|byte| !byte.is_ascii_graphic() || matches!(byte, b'\\' | b'#'))
+    {
+        return refused("has characters that no path has");
+    }
+    let steps = path.split('?').next().unwrap_or(path);
+    // A letter that is written otherwise than it could be would make another path of this one for whoever reads it.
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+    let hides_plain = |at: usize| {
+        let digits = steps
+            .get(at + 1..at + 3)
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        digits.is_none_or(is_plain)
+    };
+    let is_dots = |step: &str| matches!(step.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..");
+    if steps.split('/').any(is_dots) {
+        return refused("leads upwards");
+    }
+    if steps.match_indices('%').any(|(at, _)| hides_plain(at)) {
+        return refused("is written with more percent signs than it needs");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderName;
+
+    use super::*;
+
+    fn refusal(http: HttpRequest) -> String {
+        Ask::raw(http).err().expect("a refusal").message
+    }
+
+    #[test]
+    fn a_chat_request_in_the_services_form_is_taken_apart_at_its_top_level() {
+        let body = r#"{"temperature":1.0,"model":"tier/small","stream":true,"messages":[ {"role":"user"} ],"x":{"y":"\u00e9"}}"#;
+        let ask = Ask::raw(HttpRequest::post("/chat/completions", body)).expect("a good request");
+        assert_eq!(ask.request.model.as_deref(), Some("tier/small"));
+        assert_eq!(ask.request.messages.get(), r#"[ {"role":"user"} ]"#);
+        let parameters: Vec<(&str, &str)> = ask
+            .request
+            .parameters
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.get()))
+            .collect();
+        assert_eq!(parameters, [("temperature", "1.0"), ("x", r#"{"y":"\u00e9"}"#)]);
+    }
+
+    #[test]
+    fn a_path_that_leads_elsewhere_is_refused() {
+        for path in [
+            "",
+            "models",
+            "//evil.example/models",
+            "/../keys",
+            "/a/%2e%2E/keys",
+            "/a/./b",
+            "/models#x",
+            "/mod els",
+            "/a\\b",
+            "/\u{e9}",
+            "/a\r\nhost: x",
+        ] {
+            assert!(
+                refusal(HttpRequest::new("GET", path)).starts_with("the path of the request"),
+                "{path}"
+            );
+        }
+        assert!(Ask::raw(HttpRequest::new("GET", "/generation?id=../x%20y")).is_ok());
+        assert!(refusal(HttpRequest::new("CONNECT", "/models")).starts_with("expected the method"));
+    }
+
+    #[test]
+    fn only_headers_that_mean_something_to_the_service_go_on() {
+        let mut http = HttpRequest::post("/chat/completions", "{}");
+        for (name, value) in [
+            ("X-Title", "Mine"),
+            ("HTTP-Referer", "https://a.example"),
+            ("X-OpenRouter-Cache", "true"),
+            ("Authorization", "Bearer local"),
+            ("Cookie", "a=b"),
+            ("X-Forwarded-For", "10.0.0.1"),
+        ] {
+            http.headers.push((name.to_owned(), value.to_owned()));
+        }
+        let ask = Ask::raw(http).expect("a good request");
+        let mut names: Vec<&str> = ask.headers.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(
+            names,
+            ["http-referer", "x-openrouter-cache", "x-openrouter-title", "x-title"]
+        );
+    }
+
+    #[test]
+    fn a_body_of_another_form_stays_as_it_is() {
+        let sound = HttpRequest::post("/audio/speech", r#"{ "model":"tier/small", "b":1, "a":[] }"#);
+        let ask = Ask::raw(sound).expect("a good request");
+        assert_eq!(
+            ask.body.as_deref(),
+            Some(&br#"{ "model":"tier/small", "b":1, "a":[] }"#[..])
+        );
+        assert_eq!(ask.request.model.as_deref(), Some("tier/small"));
+        assert!(Ask::raw(HttpRequest::post("/files", vec![0xff])).is_ok());
+    }
+}

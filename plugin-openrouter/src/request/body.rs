@@ -1,0 +1,258 @@
+//! The bodies of a call's requests.
+//!
+//! In: a plan, the profile's options, a request. Out: JSON. Messages are spliced in as they came. Only what somebody set is
+//! sent: no empty `provider`, no sampling parameter, no `max_tokens` of our own. Pure.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use plugin_api::ChatRequest;
+use serde_json::value::RawValue;
+
+use crate::profile::options::{Options, Privacy};
+use crate::profile::tiers::Tier;
+use crate::request::dialect::{self, Dialect};
+use crate::request::{Ask, Plan};
+use crate::values::members::Members;
+
+/// What an attempt asks for otherwise than the plan.
+#[derive(Clone, Copy, Default)]
+pub struct Changes {
+    /// Fewer tokens than were asked for.
+    pub max_tokens: Option<u64>,
+}
+
+/// Parameters that have a place of their own in the body.
+const PLACED_FIELDS: [&str; 3] = ["provider", "plugins", "models"];
+
+/// Fields that OpenAI's protocol does not have.
+const OWN_FIELDS: [&str; 21] = [
+    "provider",
+    "models",
+    "plugins",
+    "route",
+    "transforms",
+    "reasoning",
+    "include_reasoning",
+    "top_k",
+    "top_a",
+    "min_p",
+    "repetition_penalty",
+    "usage",
+    "session_id",
+    "trace",
+    "debug",
+    "preset",
+    "stop_server_tools_when",
+    "max_tool_calls",
+    "prompt_cache_options",
+    "cache_control",
+    "image_config",
+];
+
+impl Plan {
+    /// The body of a request for these models at the service itself.
+    pub fn body(
+        &self,
+        options: &Options,
+        request: &ChatRequest,
+        models: &[String],
+        changes: Changes,
+        stream: bool,
+    ) -> Vec<u8> {
+        // Where a form has no such list, it is the service's matter what it makes of one.
+        let placed = if self.dialect.has_fallbacks() {
+            &PLACED_FIELDS[..]
+        } else {
+            &PLACED_FIELDS[..2]
+        };
+        let mut body = self.common(options, request, models, changes, stream, placed);
+        let others = models.get(1..).unwrap_or_default();
+        if !others.is_empty() {
+            body.field("models", &others);
+        }
+        if self.dialect.has_provider()
+            && let Some(provider) = provider(self.dialect, options, self.tier, &request.parameters)
+        {
+            body.raw("provider", &provider);
+        }
+        let plugins = options.plugins_for(self.tier);
+        match request.parameters.get("plugins") {
+            Some(called) => body.raw("plugins", called.get()),
+            None if !plugins.is_empty() && self.dialect.has_plugins() => body.field("plugins", &plugins),
+            None => {}
+        }
+        body.end()
+    }
+
+    /// A body that was given, with the model that is asked for in the place of the one that it names.
+    /// Where `privacy` is strict, it asks for what that demands, too.
+    pub fn given_body(&self, options: &Options, ask: &Ask, given: &Bytes, models: &[String]) -> Bytes {
+        let model = models
+            .first()
+            .filter(|model| ask.request.model.as_ref() != Some(*model));
+        let is_strict = options.privacy == Some(Privacy::Strict) && !models.is_empty();
+        if model.is_none() && !is_strict {
+            return given.clone();
+        }
+        let Ok(mut members) = Members::parse(given) else {
+            return given.clone();
+        };
+        if let Some(model) = model {
+            members.set_value("model", model);
+        }
+        if is_strict {
+            let called = members
+                .get("provider")
+                .map(|provider| Members::parse(provider.get().as_bytes()));
+            let mut provider = called.and_then(Result::ok).unwrap_or_default();
+            demand_privacy(&mut provider);
+            members.set_value("provider", &provider);
+        }
+        members.to_json().into()
+    }
+
+    /// The body of a request for `model` at another service, without the fields that only this one knows.
+    pub fn plain_body(
+        &self,
+        options: &Options,
+        request: &ChatRequest,
+        model: &str,
+        changes: Changes,
+        stream: bool,
+    ) -> Vec<u8> {
+        self.common(options, request, &[model.to_owned()], changes, stream, &OWN_FIELDS)
+            .end()
+    }
+
+    /// Everything but what is `left_out`.
+    fn common(
+        &self,
+        options: &Options,
+        request: &ChatRequest,
+        models: &[String],
+        changes: Changes,
+        stream: bool,
+        left_out: &[&str],
+    ) -> Body {
+        let messages = request.messages.get();
+        let mut body = Body(Vec::with_capacity(messages.len() + 256));
+        if let Some(model) = models.first() {
+            body.field("model", model);
+        }
+        if messages != "null" {
+            body.raw("messages", messages);
+        }
+        if stream {
+            body.field("stream", &true);
+        }
+        let mut has_limit = false;
+        let mut limit = |name: &str| {
+            let is_limit = self.dialect.max_tokens_names().contains(&name) && changes.max_tokens.is_some();
+            has_limit |= is_limit;
+            is_limit
+        };
+        let configured = self.dialect.defaults(options.parameters_for(self.tier));
+        let is_called = |name: &str| request.parameters.contains_key(name) || self.is_said_in_headers(name);
+        for (name, value) in configured
+            .iter()
+            .filter(|(name, _)| !dialect::is_said(name, is_called) && !left_out.contains(&name.as_str()))
+        {
+            match limit(name) {
+                true => body.field(name, &changes.max_tokens),
+                false => body.field(name, value),
+            }
+        }
+        let called = request.parameters.iter();
+        for (name, value) in called.filter(|(name, _)| !left_out.contains(&name.as_str())) {
+            match limit(name) {
+                true => body.field(name, &changes.max_tokens),
+                false => body.raw(name, value.get()),
+            }
+        }
+        if let (Some(tokens), false) = (changes.max_tokens, has_limit) {
+            let name = self.dialect.max_tokens_names().last().unwrap_or(&"max_tokens");
+            body.field(name, &tokens);
+        }
+        body
+    }
+
+    /// Whether a header of the call says what a parameter would.
+    fn is_said_in_headers(&self, name: &str) -> bool {
+        name == "session_id" && self.headers.contains_key("x-session-id")
+    }
+}
+
+/// The provider preferences: the call's over those of the options, field by field; what `privacy` demands is demanded
+/// once more, because it is the operator's word.
+fn provider(
+    dialect: Dialect,
+    options: &Options,
+    tier: Option<Tier>,
+    called: &BTreeMap<String, Box<RawValue>>,
+) -> Option<String> {
+    let called = called.get("provider").filter(|called| called.get() != "null");
+    let overlaid = match called.map(|called| Members::parse(called.get().as_bytes())) {
+        Some(Ok(members)) => members,
+        // What is not an object the service refuses in its own words.
+        Some(Err(_)) => return called.map(|called| called.get().to_owned()),
+        None => Members::default(),
+    };
+    let preferences = match dialect {
+        // Whom the profile prefers for text may have no vectors.
+        Dialect::Embeddings => options.own_preferences_for(tier),
+        _ => options.preferences_for(tier),
+    };
+    let mut merged = Members::default();
+    for (name, value) in preferences.to_wire() {
+        merged.set_value(&name, &value);
+    }
+    for (name, value) in overlaid {
+        merged.set(&name, value);
+    }
+    if options.privacy == Some(Privacy::Strict) {
+        demand_privacy(&mut merged);
+    }
+    (!merged.is_empty())
+        .then(|| String::from_utf8(merged.to_json()).ok())
+        .flatten()
+}
+
+/// Demands of providers what a strict `privacy` does.
+fn demand_privacy(provider: &mut Members) {
+    let strict = Options {
+        privacy: Some(Privacy::Strict),
+        ..Options::default()
+    };
+    for (name, value) in strict.preferences_for(None).to_wire() {
+        provider.set_value(&name, &value);
+    }
+}
+
+/// A JSON object under construction.
+struct Body(Vec<u8>);
+
+impl Body {
+    fn name(&mut self, name: &str) {
+        self.0.push(if self.0.is_empty() { b'{' } else { b',' });
+        // Writing text into a Vec cannot fail.
+        let _ = serde_json::to_writer(&mut self.0, name);
+        self.0.push(b':');
+    }
+
+    fn raw(&mut self, name: &str, json: &str) {
+        self.name(name);
+        self.0.extend_from_slice(json.as_bytes());
+    }
+
+    fn field(&mut self, name: &str, value: &impl serde::Serialize) {
+        self.name(name);
+        // The values are JSON already, or lists of text and numbers.
+        let _ = serde_json::to_writer(&mut self.0, value);
+    }
+
+    fn end(mut self) -> Vec<u8> {
+        self.0.push(b'}');
+        self.0
+    }
+}

@@ -1,0 +1,380 @@
+//! Asks the service for what is not an answer of a model: lists, the key, the account.
+//!
+//! In: a path below the service's address. Out: the body of an answer with status 200, or a typed error. Nothing is tried
+//! again here. The key goes to the service's own origin and nowhere else.
+
+use std::time::{Duration, SystemTime};
+
+use plugin_api::{Error, ErrorKind};
+use reqwest::Url;
+use reqwest::header::{self, HeaderMap};
+
+use crate::failure;
+use crate::service::Settings;
+use crate::service::transport;
+
+/// The longest time from the request to the last byte of its answer.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// Bytes of an answer that are read; a catalogue has about 2 MB.
+const MAX_BODY_BYTES: usize = 16 << 20;
+
+/// Bytes of an error's body that are read.
+const MAX_ERROR_BODY_BYTES: usize = 64 << 10;
+
+/// An answer with status 200.
+#[derive(Debug)]
+pub struct Fetched {
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+}
+
+/// Asks for what is at `path` below the service's address, such as `/models`.
+///
+/// - Errors: `auth` without a key; what a status other than 200 means; `connect`; `timeout` after 10 seconds;
+///   `too_large` beyond 16 MiB; `interrupted`.
+pub async fn get(settings: &Settings, path: &str) -> Result<Fetched, Error> {
+    let url = Url::parse(&format!("{}{path}", settings.service.base_url))
+        .map_err(|_| Error::new(ErrorKind::INTERNAL, format!("`{}` is not a path", without_query(path))))?;
+    fetch(settings, url, LIMIT).await
+}
+
+/// Asks for what a `next` link of an earlier answer points to.
+///
+/// - Errors: `protocol` for a link that is none, or that leads to another origin, where the key must not go; else those of
+///   [`get`].
+pub async fn get_next(settings: &Settings, link: &str) -> Result<Fetched, Error> {
+    fetch(settings, next_url(&settings.service.base_url, link)?, LIMIT).await
+}
+
+/// The address that a link means, which is at the service's own origin.
+fn next_url(base_url: &str, link: &str) -> Result<Url, Error> {
+    let refused = |why: &str| {
+        Error::new(
+            ErrorKind::PROTOCOL,
+            format!("the service's link to its next page {why}"),
+        )
+    };
+    let base = Url::parse(&format!("{base_url}/")).map_err(|_| refused("has nothing to start from"))?;
+    let url = base.join(link).map_err(|_| refused("is not an address"))?;
+    if url.origin() != base.origin() {
+        return Err(
+            refused("leads to another origin, and the key would travel with it").with_hint("check the base URL")
+        );
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(refused("holds a user name or password"));
+    }
+    Ok(url)
+}
+
+async fn fetch(settings: &Settings, url: Url, limit: Duration) -> Result<Fetched, Error> {
+    let key = settings.key()?;
+    let path = url.path().to_owned();
+    let work = async {
+        let mut response = settings
+            .service
+            .client
+            .get(url)
+            .header(header::AUTHORIZATION, key.header.clone())
+            .header(header::ACCEPT, "application/json")
+            .send()
+            .await
+            .map_err(|cause| transport::from_transport(&cause, settings.service.host()).error)?;
+        let status = response.status().as_u16();
+        let headers = response.headers().clone();
+        if status != 200 {
+            // An error whose explanation does not arrive is still that error.
+            let (body, _) = read(&mut response, MAX_ERROR_BODY_BYTES).await;
+            return Err(failure::from_response(
+                status,
+                &headers,
+                &body,
+                &key.secret,
+                SystemTime::now(),
+            ));
+        }
+        let (body, end) = read(&mut response, MAX_BODY_BYTES).await;
+        match end {
+            End::Whole => Ok(Fetched { headers, body }),
+            End::TooLarge => Err(Error::new(
+                ErrorKind::TOO_LARGE,
+                format!("expected at most {} MiB at `{path}`, found more", MAX_BODY_BYTES >> 20),
+            )),
+            End::Broken(cause) => Err(transport::from_body(&cause)),
+        }
+    };
+    match tokio::time::timeout(limit, work).await {
+        Ok(result) => result,
+        Err(_) => Err(Error::new(
+            ErrorKind::TIMEOUT,
+            format!("the service did not answer at `{path}` within {} ms", limit.as_millis()),
+        )),
+    }
+}
+
+/// How the reading of a body ended.
+enum End {
+    Whole,
+    TooLarge,
+    Broken(reqwest::Error),
+}
+
+/// Reads a body up to a limit; what was read is there however the reading ended.
+async fn read(response: &mut reqwest::Response, limit_bytes: usize) -> (Vec<u8>, End) {
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(piece)) => {
+                let room = limit_bytes - body.len();
+                body.extend_from_slice(&piece[..piece.len().min(room)]);
+                if piece.len() > room {
+                    return (body, End::TooLarge);
+                }
+            }
+            Ok(None) => return (body, End::Whole),
+            Err(cause) => return (body, End::Broken(cause)),
+        }
+    }
+}
+
+/// A path as it may be shown: a query may hold anything.
+fn without_query(path: &str) -> &str {
+    path.split('?').next().unwrap_or(path)
+}
+
+/// A service of a few written answers, for the tests of those who ask it.
+#[cfg(test)]
+pub mod stand_in {
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::sync::{Arc, Mutex, PoisonError};
+    use std::thread;
+
+    use plugin_api::Config;
+    use serde_json::{Value, json};
+
+    use crate::service::Settings;
+
+    /// The key that [`Service::settings`] has.
+    pub const KEY: &str = "sk-or-v1-stand-in";
+
+    /// A service on a port of its own.
+    pub struct Service {
+        pub base_url: String,
+        requests: Arc<Mutex<Vec<String>>>,
+    }
+
+    impl Service {
+        /// Answers each request by what `answer` makes of its path: a status, further header lines, a body.
+        pub fn start(answer: impl Fn(&str) -> (u16, String, String) + Send + Sync + 'static) -> Self {
+            let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+            let address = listener.local_addr().expect("it listens");
+            let requests = Arc::new(Mutex::new(Vec::new()));
+            let (seen, answer) = (Arc::clone(&requests), Arc::new(answer));
+            // Ends with the test's process; nobody waits for it.
+            thread::spawn(move || {
+                for stream in listener.incoming().flatten() {
+                    let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
+                    thread::spawn(move || serve(stream, &seen, &*answer));
+                }
+            });
+            Self {
+                base_url: format!("http://{address}/api/v1"),
+                requests,
+            }
+        }
+
+        /// Answers every request with 200 and this JSON.
+        pub fn saying(body: &Value) -> Self {
+            let body = body.to_string();
+            Self::start(move |_| (200, String::new(), body.clone()))
+        }
+
+        /// The heads of the requests so far.
+        pub fn requests(&self) -> Vec<String> {
+            self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        }
+
+        /// Settings with a key that point here.
+        pub fn settings(&self, options: Value, environment: &[(&str, &str)]) -> Arc<Settings> {
+            let mut options = options;
+            options["baseUrl"] = json!(self.base_url);
+            settings(options, environment)
+        }
+    }
+
+    /// Settings with a key. Nothing is read or written on the disk unless the options name a folder.
+    pub fn settings(mut options: Value, environment: &[(&str, &str)]) -> Arc<Settings> {
+        if options["caches"]["folder"].is_null() {
+            options["caches"]["disk"] = json!(false);
+        }
+        let mut variables = vec![("OPENROUTER_API_KEY", KEY)];
+        variables.extend_from_slice(environment);
+        let environment = variables
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        Settings::from_config(&Config { options, environment }, None).expect("good settings")
+    }
+
+    /// Does `work` on a runtime with sockets and timers.
+    pub fn block_on<T>(work: impl Future<Output = T>) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("the machine has memory");
+        runtime.block_on(work)
+    }
+
+    fn serve(mut stream: TcpStream, seen: &Mutex<Vec<String>>, answer: &dyn Fn(&str) -> (u16, String, String)) {
+        let mut head = Vec::new();
+        let mut byte = [0];
+        while !head.ends_with(b"\r\n\r\n") {
+            match stream.read(&mut byte) {
+                Ok(1) => head.push(byte[0]),
+                _ => return,
+            }
+        }
+        let head = String::from_utf8_lossy(&head).into_owned();
+        let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
+        seen.lock().unwrap_or_else(PoisonError::into_inner).push(head);
+        let (status, lines, body) = answer(&path);
+        let length = if lines.contains("content-length: ") {
+            String::new()
+        } else {
+            format!("content-length: {}\r\n", body.len())
+        };
+        let reply = format!("HTTP/1.1 {status} -\r\nconnection: close\r\n{length}{lines}\r\n{body}");
+        // A client that has seen enough may be gone.
+        let _ = stream.write_all(reply.as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::stand_in::{KEY, Service, block_on};
+    use super::*;
+
+    #[test]
+    fn an_answer_comes_with_its_headers_and_the_key_went_along() {
+        let service = Service::start(|_| (200, "x-request-id: 7\r\n".to_owned(), "{}".to_owned()));
+        let settings = service.settings(json!({}), &[]);
+        let fetched = block_on(get(&settings, "/models?limit=1")).expect("an answer");
+        assert_eq!(fetched.body, b"{}");
+        assert_eq!(fetched.headers["x-request-id"], "7");
+        let request = &service.requests()[0];
+        assert!(
+            request.starts_with("GET /api/v1/models?limit=1 HTTP/1.1\r\n"),
+            "{request}"
+        );
+        assert!(
+            request.contains(&format!("authorization: Bearer {KEY}\r\n")),
+            "{request}"
+        );
+    }
+
+    #[test]
+    fn a_refusal_is_what_its_status_means() {
+        let service = Service::start(|_| {
+            let body = json!({"error": {"code": 403, "message": format!("not with {KEY}")}});
+            (403, String::new(), body.to_string())
+        });
+        let error = block_on(get(&service.settings(json!({}), &[]), "/credits")).expect_err("a refusal");
+        assert_eq!(
+            (error.kind, error.message.as_str()),
+            (ErrorKind::FORBIDDEN, "the service answered 403: not with [key]")
+        );
+    }
+
+    #[test]
+    fn a_redirect_is_not_followed() {
+        let service = Service::start(|_| (302, "location: /elsewhere\r\n".to_owned(), String::new()));
+        let error = block_on(get(&service.settings(json!({}), &[]), "/models")).expect_err("a refusal");
+        assert_eq!((error.kind, error.details.status), (ErrorKind::PROTOCOL, Some(302)));
+        assert_eq!(service.requests().len(), 1);
+    }
+
+    #[test]
+    fn more_than_the_limit_is_an_error_that_names_both() {
+        let service = Service::start(|_| (200, String::new(), " ".repeat(MAX_BODY_BYTES + 1)));
+        let error = block_on(get(&service.settings(json!({}), &[]), "/models")).expect_err("too large");
+        assert_eq!(
+            (error.kind, error.message.as_str()),
+            (
+                ErrorKind::TOO_LARGE,
+                "expected at most 16 MiB at `/api/v1/models`, found more"
+            )
+        );
+    }
+
+    #[test]
+    fn a_body_that_breaks_off_is_an_error() {
+        let service = Service::start(|_| (200, "content-length: 9\r\n".to_owned(), "{".to_owned()));
+        let error = block_on(get(&service.settings(json!({}), &[]), "/models")).expect_err("it broke off");
+        assert_eq!(error.kind, ErrorKind::INTERRUPTED, "{error:?}");
+    }
+
+    #[test]
+    fn a_service_that_says_nothing_is_given_up() {
+        let (over, waits) = std::sync::mpsc::channel::<()>();
+        let waits = std::sync::Mutex::new(waits);
+        let service = Service::start(move |_| {
+            // Ends when the test drops the other side.
+            let _ = waits.lock().map(|waits| waits.recv());
+            (200, String::new(), String::new())
+        });
+        let settings = service.settings(json!({}), &[]);
+        let url = Url::parse(&format!("{}/models?q=secret", settings.service.base_url)).expect("an address");
+        let error = block_on(fetch(&settings, url, Duration::from_millis(20))).expect_err("silence");
+        assert_eq!(
+            (error.kind, error.message.as_str()),
+            (
+                ErrorKind::TIMEOUT,
+                "the service did not answer at `/api/v1/models` within 20 ms"
+            )
+        );
+        drop(over);
+    }
+
+    #[test]
+    fn a_link_to_another_origin_is_refused_before_the_key_travels() {
+        let base = "https://openrouter.ai/api/v1";
+        for link in [
+            "https://example.com/api/v1/models?offset=500",
+            "//example.com/models",
+            "http://openrouter.ai/api/v1/models",
+            "https://openrouter.ai:8443/api/v1/models",
+            "https://openrouter.ai.example.com/models",
+            "file:///etc/passwd",
+        ] {
+            let error = next_url(base, link).expect_err("another origin");
+            assert_eq!(
+                (error.kind, error.message.as_str()),
+                (
+                    ErrorKind::PROTOCOL,
+                    "the service's link to its next page leads to another origin, and the key would travel with it"
+                ),
+                "{link}"
+            );
+        }
+        let error = next_url(base, "https://user:password@openrouter.ai/models").expect_err("a password");
+        assert_eq!(
+            error.message,
+            "the service's link to its next page holds a user name or password"
+        );
+        let error = next_url(base, "https://").expect_err("no address");
+        assert_eq!(error.message, "the service's link to its next page is not an address");
+    }
+
+    #[test]
+    fn a_link_may_be_whole_or_begin_at_any_level() {
+        let base = "https://openrouter.ai/api/v1";
+        let expected = "https://openrouter.ai/api/v1/models?offset=500";
+        for link in [expected, "/api/v1/models?offset=500", "models?offset=500"] {
+            assert_eq!(next_url(base, link).expect("the same origin").as_str(), expected);
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Takes keys out of text that must not hold one.
+//!
+//! In: text of the service or of a host. Out: the same without the key, and without anything that looks like one. Pure.
+
+/// The longest message of the service that is passed on, in bytes.
+const MAX_MESSAGE_BYTES: usize = 2048;
+
+/// Takes keys out of a text of the service, and shortens it.
+pub fn without_keys(text: &str, secret: &str) -> String {
+    let has_secret = !secret.is_empty() && memchr::memmem::find(text.as_bytes(), secret.as_bytes()).is_some();
+    let text = if has_secret {
+        text.replace(secret, "[key]")
+    } else {
+        text.to_owned()
+    };
+    let mut clean = String::with_capacity(text.len());
+    let mut rest = text.as_str();
+    while let Some(at) = rest.find("sk-or-") {
+        let (before, key) = rest.split_at(at);
+        clean.push_str(before);
+        clean.push_str("[key]");
+        let end = key.find(|letter: char| !(letter.is_ascii_alphanumeric() || "-_*.".contains(letter)));
+        rest = &key[end.unwrap_or(key.len())..];
+    }
+    clean.push_str(rest);
+    clean
+}
+
+/// The same for a message: what is longer than a message should be is cut.
+pub fn scrub(text: &str, secret: &str) -> String {
+    let mut clean = without_keys(text, secret);
+    if clean.len() > MAX_MESSAGE_BYTES {
+        let end = (0..=MAX_MESSAGE_BYTES)
+            .rev()
+            .find(|&at| clean.is_char_boundary(at))
+            .unwrap_or(0);
+        clean.truncate(end);
+        clean.push('…');
+    }
+    clean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_never_leaves_in_a_message() {
+        assert_eq!(
+            scrub(
+                "key sk-or-v1-secret is bad, so is (sk-or-v1-0a1b2c) here",
+                "sk-or-v1-secret"
+            ),
+            "key [key] is bad, so is ([key]) here"
+        );
+        assert_eq!(scrub("my own secret word", "secret"), "my own [key] word");
+    }
+
+    #[test]
+    fn a_long_message_is_shortened_between_characters() {
+        let short = scrub(&"é".repeat(5000), "");
+        assert!(short.len() <= MAX_MESSAGE_BYTES + "…".len() && short.ends_with('…'));
+    }
+}

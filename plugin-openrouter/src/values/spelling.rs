@@ -1,0 +1,89 @@
+//! What options have in common on their way into a request and into a schema: snake_case on the wire, both spellings in
+//! the profile, nothing that nobody set.
+
+use schemars::Schema;
+use serde::Deserializer;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// Puts `value` at `key` if there is one.
+pub fn set(wire: &mut Map<String, Value>, key: &str, value: Option<impl Serialize>) {
+    // Only strings, numbers, lists and maps with string keys get here; those always serialise.
+    if let Some(value) = value
+        && let Ok(value) = serde_json::to_value(value)
+    {
+        wire.insert(key.to_owned(), value);
+    }
+}
+
+/// Adds further fields behind the typed ones without replacing any.
+pub fn add_extra(wire: &mut Map<String, Value>, extra: Option<&Map<String, Value>>) {
+    for (key, value) in extra.into_iter().flatten() {
+        wire.entry(key.as_str()).or_insert_with(|| value.clone());
+    }
+}
+
+/// A number as JSON, whole numbers without `.0`: a `1` of the profile stays a `1` on the wire.
+pub fn number(value: f64) -> Value {
+    // Up to 2^53 every whole f64 is exactly one integer.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    if value.fract() == 0.0 && value.abs() <= EXACT {
+        return Value::from(value as i64);
+    }
+    Value::from(value)
+}
+
+/// Lets the schema of a struct accept snake_case beside each camelCase key, as the struct does.
+///
+/// The second spelling goes to `patternProperties`, where editors do not offer it for completion.
+pub fn accept_snake_case(schema: &mut Schema) {
+    let Some(properties) = schema.get("properties").and_then(Value::as_object) else {
+        return;
+    };
+    let mut patterns = Map::new();
+    for (key, property) in properties {
+        if key.contains(|letter: char| letter.is_ascii_uppercase()) {
+            patterns.insert(format!("^{}$", snake_case(key)), property.clone());
+        }
+    }
+    if !patterns.is_empty() {
+        schema.insert("patternProperties".to_owned(), Value::Object(patterns));
+    }
+}
+
+fn snake_case(key: &str) -> String {
+    let mut snake = String::with_capacity(key.len() + 4);
+    for letter in key.chars() {
+        if letter.is_ascii_uppercase() {
+            snake.push('_');
+        }
+        snake.push(letter.to_ascii_lowercase());
+    }
+    snake
+}
+
+pub fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+pub fn null_as<'de, D: Deserializer<'de>, const DEFAULT: u64>(deserializer: D) -> Result<u64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(DEFAULT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_numbers_stay_whole() {
+        let text = |value| number(value).to_string();
+        assert_eq!(
+            [text(1.0), text(0.7), text(-2.0), text(1e-7)],
+            ["1", "0.7", "-2", "1e-7"].map(str::to_owned),
+        );
+    }
+}
