@@ -4,16 +4,25 @@
 //! on the plugin's runtime; a stream is understood on the thread that polls it. Once a piece of an answer is there,
 //! nothing is tried again.
 
-mod advice;
-mod attempts;
-mod closing;
+// In the order in which a call goes through them.
 mod common;
-mod embed;
-mod intake;
-mod jitter;
-mod stream;
+mod advice;
 mod turn;
+mod attempts;
+mod pass;
+mod sending;
+mod reading;
+mod after;
+mod jitter;
+mod whole;
+mod stream;
+mod intake;
+mod events;
+mod limits;
+mod closing;
+mod embed;
 
-pub use self::attempts::{chat, raw, stream, whole};
 pub use self::common::Common;
 pub use self::embed::embed;
+pub use self::stream::stream;
+pub use self::whole::{chat, raw, whole};

@@ -1,229 +1,78 @@
-//! An answer on its way to the host: what has arrived is understood on the thread that polls, and leaves at once.
+//! Calls whose answer is wanted as it arrives.
 //!
-//! In: what [`crate::call::intake`] took off the network. Out: events, the last of which is the end. Before an answer begins, the
-//! reading task keeps the time limits, because it may try again; from then on they are reckoned here, and only while the host
-//! waits: a host that is slow to poll is never taken for a service that is silent. The timer is the task's.
+//! A task on the plugin's runtime opens the answer and reads its body; the host polls [`Answer`].
 
-use std::collections::VecDeque;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
-use futures_core::Stream;
-use plugin_api::{ChatEvent, Error, Events};
+use plugin_api::runtime::Runtime;
+use plugin_api::{ChatEvent, Error, Notice};
 
-use crate::answer::decode::Decoder;
-use crate::call::closing::Closing;
-use crate::call::intake::{Arrived, End, Intake};
-use crate::service::clock::{Clock, Due};
-use crate::service::transport;
+use crate::call::Common;
+use crate::call::attempts::Call;
+use crate::call::events::{Answer, Begun};
+use crate::call::intake::{Intake, Writer};
+use crate::call::limits::Limits;
+use crate::request::Ask;
+use crate::service::Settings;
+use crate::service::http::Body;
 
-/// Reads without an event after which the thread is given back.
-const MAX_FRUITLESS_READS: u32 = 32;
-
-/// The events of one answer.
-pub struct Answer {
-    /// `None` once the answer has ended, well or not.
-    intake: Option<Intake<Box<Begun>>>,
-    /// What is told before the answer begins, and what is told last.
-    ready: VecDeque<ChatEvent>,
-    /// Told when the events before it are gone.
-    failure: Option<Error>,
-    begun: Option<Box<Begun>>,
+/// Sends a request and returns the answer as it arrives.
+///
+/// - Errors: what the service says before it begins to answer, and before anything else is to be told.
+pub async fn stream(
+    runtime: &Runtime,
+    settings: Arc<Settings>,
+    common: Arc<Common>,
+    ask: Ask,
+) -> Result<Answer, Error> {
+    let mut intake = Intake::begin(runtime, |writer| open(settings, common, ask, writer));
+    intake.opened().await?;
+    Ok(Answer::new(intake))
 }
 
-/// An answer that has begun.
-pub struct Begun {
-    pub decoder: Decoder,
-    pub limits: Limits,
-    /// What remains to be done when it ends.
-    pub closing: Closing,
-}
-
-impl Answer {
-    /// The answer that `intake` brings.
-    pub fn new(intake: Intake<Box<Begun>>) -> Self {
-        Self {
-            intake: Some(intake),
-            ready: VecDeque::new(),
-            failure: None,
-            begun: None,
-        }
-    }
-
-    fn next_event(&mut self) -> Option<Result<ChatEvent, Error>> {
-        if let Some(event) = self.ready.pop_front() {
-            return Some(Ok(event));
-        }
-        if let Some(begun) = &mut self.begun {
-            if let Some(event) = begun.decoder.ready.pop_front() {
-                return Some(Ok(event));
-            }
-            if let Some(end) = begun.decoder.end.take() {
-                let begun = self.begun.take()?;
-                let intake = self.intake.take();
-                return Some(
-                    match begun
-                        .closing
-                        .close(end, Some(begun.limits.first_token), begun.limits.clock.elapsed())
-                    {
-                        Ok(done) => {
-                            intake.into_iter().for_each(Intake::drain);
-                            Ok(ChatEvent::Done(Box::new(done)))
-                        }
-                        Err(error) => Err(error),
-                    },
-                );
-            }
-        }
-        self.failure.take().map(Err)
-    }
-
-    fn take(&mut self, arrived: Arrived<Box<Begun>>) {
-        match (arrived, &mut self.begun) {
-            (Arrived::Events(events), _) => self.ready.extend(events),
-            (Arrived::Begun(mut begun), _) => {
-                begun.decoder.read();
-                self.begun = Some(begun);
-            }
-            (Arrived::Pieces(pieces), Some(begun)) => {
-                for piece in &pieces {
-                    begun.decoder.push(piece);
-                    begun.decoder.read();
-                }
-                if let Some(intake) = &mut self.intake {
-                    intake.recycle(pieces);
-                }
-                begun.limits.heard(begun.decoder.take_n_data() > 0);
-                if let Some(error) = begun.limits.total_passed() {
-                    begun.decoder.fail(error);
-                }
-            }
-            (Arrived::Ended(End::Whole), Some(begun)) => begun.decoder.read_end(),
-            (Arrived::Ended(End::Broken(cause)), Some(begun)) => begun.decoder.broken(transport::from_body(&cause)),
-            (Arrived::Ended(End::Failed(error)), Some(begun)) => begun.decoder.fail(error),
-            (Arrived::Ended(End::Failed(error)), None) => {
-                self.intake = None;
-                self.failure = Some(error);
-            }
-            (Arrived::Late, Some(begun)) => {
-                let error = begun.limits.late();
-                begun.decoder.broken(error);
-            }
-            // Bytes, and limits, come only after a beginning.
-            (Arrived::Pieces(_) | Arrived::Ended(_) | Arrived::Late, None) => self.intake = None,
-        }
+/// Opens an answer, hands it over and reads it to its end.
+async fn open(settings: Arc<Settings>, common: Arc<Common>, ask: Ask, writer: Writer<Box<Begun>>) {
+    // In a box that is gone once the answer has begun: a stream may live long, and need not carry its request with it.
+    let opening = Box::pin(begin_answer(settings, common, ask, &writer));
+    match opening.await {
+        Ok(Some((body, patience))) => writer.read(body, patience).await,
+        Ok(None) => writer.whole(),
+        Err(error) => writer.failed(error),
     }
 }
 
-impl Stream for Answer {
-    type Item = Result<ChatEvent, Error>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = &mut *self;
-        let mut fruitless_reads = 0;
-        loop {
-            if let Some(event) = this.next_event() {
-                return Poll::Ready(Some(event));
-            }
-            let Some(intake) = &mut this.intake else {
-                return Poll::Ready(None);
-            };
-            let begun = &mut this.begun;
-            match intake.poll(context, || begun.as_mut().map(|begun| begun.limits.wait())) {
-                Poll::Ready(arrived) => {
-                    this.take(arrived);
-                    fruitless_reads += 1;
-                    if fruitless_reads > MAX_FRUITLESS_READS && this.ready.is_empty() && this.failure.is_none() {
-                        // A flood without events must not keep the host's thread from everything else.
-                        context.waker().wake_by_ref();
-                        return Poll::Pending;
-                    }
-                }
-                Poll::Pending => return Poll::Pending,
-            }
+/// Tries until an answer begins, and hands its beginning over.
+///
+/// - Out: the rest of the body, if there is one, and the shortest time that is too long a wait for it.
+async fn begin_answer(
+    settings: Arc<Settings>,
+    common: Arc<Common>,
+    ask: Ask,
+    writer: &Writer<Box<Begun>>,
+) -> Result<Option<(Body, Duration)>, Error> {
+    let mut call = Call::begin(settings, common, ask, true).await?;
+    let mut tell = |notice: Notice| writer.event(ChatEvent::Notice(notice));
+    std::mem::take(&mut call.plan.notices).into_iter().for_each(&mut tell);
+    let (mut decoder, head, body) = loop {
+        call.pass(&mut tell).await?;
+        match call.ask_stream(writer).await {
+            Ok(begun) => break begun,
+            Err(failed) => call.after(failed, &mut tell).await?,
         }
+    };
+    if call.ask.view.has_raw() {
+        decoder.ready.push_front(ChatEvent::Head(Box::new(head)));
     }
-}
-
-impl Events for Answer {
-    fn has_more(&self) -> bool {
-        let begun = self.begun.as_ref();
-        !self.ready.is_empty()
-            || self.failure.is_some()
-            || begun.is_some_and(|begun| !begun.decoder.ready.is_empty() || begun.decoder.end.is_some())
+    if let Some(notice) = call.fallback_notice(decoder.reader.model()) {
+        decoder.ready.push_front(ChatEvent::Notice(notice));
     }
-}
-
-/// The time limits of an answer that has begun.
-pub struct Limits {
-    clock: Clock,
-    /// From the beginning of the call to the first token.
-    first_token: Duration,
-    /// Since when the host has been waiting for the next piece.
-    waiting_since: Option<Instant>,
-    /// How long it has waited in all since the last data.
-    waited_for_data: Duration,
-}
-
-impl Limits {
-    /// The limits of an answer whose first token has just come.
-    pub fn new(clock: Clock) -> Self {
-        Self {
-            clock,
-            first_token: clock.elapsed(),
-            waiting_since: None,
-            waited_for_data: Duration::ZERO,
-        }
-    }
-
-    /// Something has arrived, with data in it or only as a sign of life.
-    fn heard(&mut self, is_data: bool) {
-        let waited = self
-            .waiting_since
-            .take()
-            .map_or(Duration::ZERO, |since| since.elapsed());
-        self.waited_for_data = if is_data {
-            Duration::ZERO
-        } else {
-            self.waited_for_data + waited
-        };
-    }
-
-    /// The next moment at which the answer is late, and what is to be said then.
-    fn due(&self, waiting_since: Instant) -> Due {
-        let progress_ms = self.clock.timeouts.progress_ms;
-        let left = Duration::from_millis(progress_ms).saturating_sub(self.waited_for_data);
-        let progress = Due {
-            at: waiting_since + left,
-            what: "the answer did not go on",
-            limit_ms: progress_ms,
-            option: "progressMs",
-        };
-        self.clock.idle(waiting_since).or(progress).or(self.clock.total())
-    }
-
-    /// The error of the total time, once it has passed: it holds also while there is always something to read.
-    fn total_passed(&self) -> Option<Error> {
-        let total = self.clock.total();
-        (Instant::now() >= total.at).then(|| total.error())
-    }
-
-    /// Until when to wait for the next piece.
-    fn wait(&mut self) -> Instant {
-        let waiting_since = *self.waiting_since.get_or_insert_with(Instant::now);
-        self.due(waiting_since).at
-    }
-
-    /// The error of having waited too long.
-    fn late(&mut self) -> Error {
-        let waiting_since = *self.waiting_since.get_or_insert_with(Instant::now);
-        self.due(waiting_since).error()
-    }
-
-    /// The shortest time that can be too long.
-    pub fn patience(&self) -> Duration {
-        let now = Instant::now();
-        self.due(now).at.saturating_duration_since(now)
-    }
+    let begun = Begun {
+        decoder,
+        limits: Limits::new(call.clock()),
+        closing: call.closing(),
+    };
+    let patience = begun.limits.patience();
+    writer.begun(Box::new(begun));
+    Ok(body.map(|body| (body, patience)))
 }

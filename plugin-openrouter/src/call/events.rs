@@ -1,0 +1,155 @@
+//! An answer on its way to the host: what has arrived is understood on the thread that polls, and leaves at once.
+//!
+//! In: what [`crate::call::intake`] took off the network. Out: events, the last of which is the end. Before an answer begins, the
+//! reading task keeps the time limits, because it may try again; from then on they are reckoned here, and only while the host
+//! waits: a host that is slow to poll is never taken for a service that is silent. The timer is the task's.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+use plugin_api::{ChatEvent, Error, Events};
+
+use crate::answer::decode::Decoder;
+use crate::call::closing::Closing;
+use crate::call::intake::{Arrived, End, Intake};
+use crate::call::limits::Limits;
+use crate::service::transport;
+
+/// Reads without an event after which the thread is given back.
+const MAX_FRUITLESS_READS: u32 = 32;
+
+/// The events of one answer.
+pub struct Answer {
+    /// `None` once the answer has ended, well or not.
+    intake: Option<Intake<Box<Begun>>>,
+    /// What is told before the answer begins, and what is told last.
+    ready: VecDeque<ChatEvent>,
+    /// Told when the events before it are gone.
+    failure: Option<Error>,
+    begun: Option<Box<Begun>>,
+}
+
+/// An answer that has begun.
+pub struct Begun {
+    pub decoder: Decoder,
+    pub limits: Limits,
+    /// What remains to be done when it ends.
+    pub closing: Closing,
+}
+
+impl Answer {
+    /// The answer that `intake` brings.
+    pub fn new(intake: Intake<Box<Begun>>) -> Self {
+        Self {
+            intake: Some(intake),
+            ready: VecDeque::new(),
+            failure: None,
+            begun: None,
+        }
+    }
+
+    fn next_event(&mut self) -> Option<Result<ChatEvent, Error>> {
+        if let Some(event) = self.ready.pop_front() {
+            return Some(Ok(event));
+        }
+        if let Some(begun) = &mut self.begun {
+            if let Some(event) = begun.decoder.ready.pop_front() {
+                return Some(Ok(event));
+            }
+            if let Some(end) = begun.decoder.end.take() {
+                let begun = self.begun.take()?;
+                let intake = self.intake.take();
+                return Some(
+                    match begun
+                        .closing
+                        .close(end, Some(begun.limits.first_token), begun.limits.clock.elapsed())
+                    {
+                        Ok(done) => {
+                            intake.into_iter().for_each(Intake::drain);
+                            Ok(ChatEvent::Done(Box::new(done)))
+                        }
+                        Err(error) => Err(error),
+                    },
+                );
+            }
+        }
+        self.failure.take().map(Err)
+    }
+
+    fn take(&mut self, arrived: Arrived<Box<Begun>>) {
+        match (arrived, &mut self.begun) {
+            (Arrived::Events(events), _) => self.ready.extend(events),
+            (Arrived::Begun(mut begun), _) => {
+                begun.decoder.read();
+                self.begun = Some(begun);
+            }
+            (Arrived::Pieces(pieces), Some(begun)) => {
+                for piece in &pieces {
+                    begun.decoder.push(piece);
+                    begun.decoder.read();
+                }
+                if let Some(intake) = &mut self.intake {
+                    intake.recycle(pieces);
+                }
+                begun.limits.heard(begun.decoder.take_n_data() > 0);
+                if let Some(error) = begun.limits.total_passed() {
+                    begun.decoder.fail(error);
+                }
+            }
+            (Arrived::Ended(End::Whole), Some(begun)) => begun.decoder.read_end(),
+            (Arrived::Ended(End::Broken(cause)), Some(begun)) => begun.decoder.broken(transport::from_body(&cause)),
+            (Arrived::Ended(End::Failed(error)), Some(begun)) => begun.decoder.fail(error),
+            (Arrived::Ended(End::Failed(error)), None) => {
+                self.intake = None;
+                self.failure = Some(error);
+            }
+            (Arrived::Late, Some(begun)) => {
+                let error = begun.limits.late();
+                begun.decoder.broken(error);
+            }
+            // Bytes, and limits, come only after a beginning.
+            (Arrived::Pieces(_) | Arrived::Ended(_) | Arrived::Late, None) => self.intake = None,
+        }
+    }
+}
+
+impl Stream for Answer {
+    type Item = Result<ChatEvent, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        let mut fruitless_reads = 0;
+        loop {
+            if let Some(event) = this.next_event() {
+                return Poll::Ready(Some(event));
+            }
+            let Some(intake) = &mut this.intake else {
+                return Poll::Ready(None);
+            };
+            let begun = &mut this.begun;
+            match intake.poll(context, || begun.as_mut().map(|begun| begun.limits.wait())) {
+                Poll::Ready(arrived) => {
+                    this.take(arrived);
+                    fruitless_reads += 1;
+                    if fruitless_reads > MAX_FRUITLESS_READS && this.ready.is_empty() && this.failure.is_none() {
+                        // A flood without events must not keep the host's thread from everything else.
+                        context.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
+                }
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+}
+
+impl Events for Answer {
+    fn has_more(&self) -> bool {
+        let begun = self.begun.as_ref();
+        !self.ready.is_empty()
+            || self.failure.is_some()
+            || begun.is_some_and(|begun| !begun.decoder.ready.is_empty() || begun.decoder.end.is_some())
+    }
+}

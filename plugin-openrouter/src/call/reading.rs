@@ -1,0 +1,187 @@
+//! One attempt: sends its request, and reads the answer in one piece or up to its first piece.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use plugin_api::{ChatEvent, ChatReply, Error, ErrorKind, Head, Notice};
+use plugin_api::{ServiceAnswer, View};
+use reqwest::header::CONTENT_TYPE;
+
+use crate::answer::decode::{Decoder, Reader};
+use crate::answer::foreign::ForeignReader;
+use crate::answer::reply::ReplyReader;
+use crate::answer::shape::Shape;
+use crate::call::attempts::Call;
+use crate::call::events::Begun;
+use crate::call::intake::Writer;
+use crate::failure::retry::{Class, Failed};
+use crate::request::Dialect;
+use crate::service::http::{self, Body};
+use crate::service::transport;
+use crate::values::secret;
+
+impl Call {
+    pub(super) async fn send(&mut self) -> Result<(reqwest::Response, Head, Reader), Failed> {
+        let sending = self.sending()?;
+        self.bill.is_open = true;
+        let response = http::send(self.service(), sending, self.clock()).await;
+        let response = response.map_err(|mut failed| {
+            if failed.error.details.status == Some(404) && self.ask.is_for_something_new() {
+                failed.class = Class::Refused;
+            }
+            failed
+        })?;
+        self.gate().answered();
+        let secret = self.service().secret();
+        let head = if self.ask.view.has_raw() {
+            http::head_of(response.status().as_u16(), response.headers(), secret)
+        } else {
+            Head::default()
+        };
+        let generation_id = response
+            .headers()
+            .get("x-generation-id")
+            .and_then(|id| id.to_str().ok())
+            .map(|id| secret::scrub(id, secret));
+        let model = self.models().first().cloned();
+        let reader = match self.ask.dialect {
+            Dialect::Chat => {
+                let model = model.unwrap_or_default();
+                Reader::Chat(Box::new(ReplyReader::new(model, generation_id, secret, self.ask.view)))
+            }
+            dialect => Reader::Foreign(Box::new(ForeignReader::new(dialect, model, generation_id, secret))),
+        };
+        Ok((response, head, reader))
+    }
+
+    /// One attempt for an answer in one piece.
+    pub(super) async fn ask_whole(&mut self) -> Result<(ChatReply, Head, Bytes), Failed> {
+        let (response, head, reader) = self.send().await?;
+        let content_type = response.headers().get(CONTENT_TYPE).cloned();
+        let mut body = http::whole_body(response, self.clock()).await?;
+        // Its raw form is the body itself.
+        let mut decoder = Decoder::new(reader, View::Typed);
+        match Shape::of(&body, content_type.as_ref()) {
+            // It may be anything.
+            _ if self.ask.dialect == Dialect::Other => decoder.read_document(&body),
+            Shape::Document => decoder.read_document(&body),
+            Shape::Page => return Err(http::not_an_answer(&body, self.service().secret())),
+            // Not asked for, but as good.
+            Shape::Stream => {
+                decoder.push(&body);
+                decoder.read_end();
+            }
+        }
+        if self.ask.view.has_raw() && !decoder.reader.has_begun() && decoder.is_reported {
+            decoder.reported = Some(body.to_vec());
+        }
+        if !self.ask.view.has_types() && decoder.reader.has_begun() && !decoder.is_cut {
+            // Part of an answer with an error in it is what the service gives, and what it bills.
+            decoder.forgive();
+        }
+        if !self.ask.view.has_raw() {
+            body = Bytes::new();
+        }
+        let mut decoder = self.settled(decoder)?;
+        let done = match decoder.end.take() {
+            Some(Ok(done)) => done,
+            Some(Err(error)) => return Err(Failed::new(Class::Answered, error)),
+            None => return Err(Failed::new(Class::Empty, nothing_came())),
+        };
+        let mut reply = ChatReply::default();
+        for event in decoder.ready {
+            reply.add(event);
+        }
+        reply.done = done;
+        Ok((reply, head, body))
+    }
+
+    /// One attempt for an answer as a stream, to its first piece.
+    pub(super) async fn ask_stream(
+        &mut self,
+        writer: &Writer<Box<Begun>>,
+    ) -> Result<(Decoder, Head, Option<Body>), Failed> {
+        let (response, head, reader) = self.send().await?;
+        if self.ask.view.has_types() {
+            writer.head();
+        }
+        let clock = self.clock();
+        let mut decoder = Decoder::new(reader, self.ask.view);
+        let content_type = response.headers().get(CONTENT_TYPE).cloned();
+        let mut shape = None;
+        let mut body = Box::pin(reqwest::Body::from(response));
+        loop {
+            let due = clock
+                .idle(Instant::now())
+                .or(clock.first_token("no first token came"))
+                .or(clock.total());
+            let frame = std::future::poll_fn(|context| http_body::Body::poll_frame(body.as_mut(), context));
+            match due.wait(frame).await {
+                Ok(Some(Ok(frame))) => {
+                    let Ok(piece) = frame.into_data() else { continue };
+                    if *shape.get_or_insert_with(|| Shape::of(&piece, content_type.as_ref())) != Shape::Stream {
+                        // Some providers ignore `stream`; their one piece is as good as many.
+                        let whole = http::rest_of_body(piece, body, clock, true).await?;
+                        if shape == Some(Shape::Page) && self.ask.dialect != Dialect::Other {
+                            return Err(http::not_an_answer(&whole, self.service().secret()));
+                        }
+                        decoder.read_document(&whole);
+                        return self.settled(decoder).map(|decoder| (decoder, head, None));
+                    }
+                    decoder.push(&piece);
+                    decoder.read_until_begun();
+                }
+                Ok(Some(Err(cause))) => return Err(Failed::new(Class::Ambiguous, transport::from_body(&cause))),
+                Ok(None) => decoder.read_end(),
+                Err(late) => return Err(Failed::new(Class::Ambiguous, late)),
+            }
+            if decoder.reader.has_begun() {
+                return Ok((decoder, head, Some(body)));
+            }
+            if decoder.end.is_some() {
+                return self.settled(decoder).map(|decoder| (decoder, head, Some(body)));
+            }
+            decoder.ready.drain(..).for_each(|event| writer.event(event));
+        }
+    }
+
+    /// Whether an answer that has ended, or came in one piece, is one to hand on.
+    pub(super) fn settled(&self, mut decoder: Decoder) -> Result<Decoder, Failed> {
+        if decoder.reader.has_begun() {
+            // What came is handed on, with the error that ended it if there is one.
+            return Ok(decoder);
+        }
+        if let (Some(Err(error)), Some(reported)) = (&mut decoder.end, decoder.reported.take()) {
+            error.details.is_told = false;
+            error.details.answer = Some(Box::new(self.answer_of(error, &reported)));
+        }
+        match decoder.end {
+            Some(Err(error)) if decoder.is_cut => Err(Failed::new(Class::Ambiguous, error)),
+            Some(Err(error)) if error.kind == ErrorKind::INTERRUPTED => Err(Failed::new(Class::Empty, error)),
+            Some(Err(error)) => Err(Failed::reported(error)),
+            Some(Ok(_)) if decoder.is_empty => {
+                if self.tries.empty == 0 && self.settings.profile.options.retry.attempts > 1 {
+                    return Err(Failed::new(Class::Empty, nothing_came()));
+                }
+                let notice = Notice::new("empty_answer", "the model answered with nothing");
+                decoder.ready.push_back(ChatEvent::Notice(notice));
+                Ok(decoder)
+            }
+            _ => Ok(decoder),
+        }
+    }
+
+    /// An error that came inside an answer, in the place of one that came with a status.
+    pub(super) fn answer_of(&self, error: &Error, reported: &[u8]) -> ServiceAnswer {
+        let status = error.details.status.filter(|status| *status >= 400);
+        ServiceAnswer {
+            status: status.unwrap_or(502),
+            headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+            body: secret::without_keys(&String::from_utf8_lossy(reported), self.service().secret()),
+        }
+    }
+}
+
+fn nothing_came() -> Error {
+    Error::new(ErrorKind::INTERRUPTED, "the answer ended before anything had arrived").with_hint("try again")
+}
