@@ -9,14 +9,15 @@ use plugin_api::{ChatEvent, Done, Error, ErrorKind, Notice, View};
 use serde::de::IgnoredAny;
 
 use crate::answer::foreign::ForeignReader;
-use crate::answer::reply::{FrameError, ReplyReader};
+use crate::answer::heard::FrameError;
+use crate::answer::heard::Heard;
+use crate::answer::raw::MAX_RAW_BYTES;
+use crate::answer::raw::Raw;
+use crate::answer::reply::ReplyReader;
 use crate::answer::sse::{self, Frame};
 
 /// Frames that are not JSON which one answer may have; with more of them it is no answer.
 const MAX_BAD_FRAMES: u32 = 16;
-
-/// Bytes of the raw form that may wait for an event to be whole, or for the answer to begin.
-const MAX_RAW_BYTES: usize = 10 << 20;
 
 /// Bytes of a comment that are handed on.
 const MAX_COMMENT_BYTES: usize = 256;
@@ -28,47 +29,33 @@ pub enum Reader {
 }
 
 impl Reader {
+    /// What the answer has said of itself.
+    pub fn heard(&self) -> &Heard {
+        match self {
+            Self::Chat(reader) => &reader.heard,
+            Self::Foreign(reader) => &reader.heard,
+        }
+    }
+
     pub fn has_begun(&self) -> bool {
-        match self {
-            Self::Chat(reader) => reader.has_begun(),
-            Self::Foreign(reader) => reader.has_begun(),
-        }
+        self.heard().has_begun
     }
 
-    pub fn model(&self) -> Option<&str> {
+    /// What is known of the answer, whole or not.
+    fn take_done(&mut self) -> Done {
         match self {
-            Self::Chat(reader) => reader.model(),
-            Self::Foreign(reader) => reader.model(),
-        }
-    }
-
-    fn has_finish_reason(&self) -> bool {
-        match self {
-            Self::Chat(reader) => reader.has_finish_reason(),
-            Self::Foreign(reader) => reader.has_finish_reason(),
+            Self::Chat(reader) => reader.heard.take_done(),
+            Self::Foreign(reader) => reader.heard.take_done(),
         }
     }
 
     /// Whether the answer has said by itself that nothing follows.
     fn is_complete(&self) -> bool {
-        match self {
-            Self::Chat(_) => false,
-            Self::Foreign(reader) => reader.is_complete(),
-        }
+        matches!(self, Self::Foreign(reader) if reader.is_complete())
     }
 
     fn is_empty(&self) -> bool {
-        match self {
-            Self::Chat(reader) => reader.is_empty(),
-            Self::Foreign(_) => false,
-        }
-    }
-
-    fn attach_partial(&self, error: Error) -> Error {
-        match self {
-            Self::Chat(reader) => reader.attach_partial(error),
-            Self::Foreign(reader) => reader.attach_partial(error),
-        }
+        matches!(self, Self::Chat(reader) if reader.is_empty())
     }
 
     fn frame(&mut self, data: &[u8], events: &mut VecDeque<ChatEvent>) -> Result<(), FrameError> {
@@ -82,14 +69,6 @@ impl Reader {
         match self {
             Self::Chat(reader) => reader.frame(body, events),
             Self::Foreign(reader) => reader.document(body).map_err(FrameError::from),
-        }
-    }
-
-    /// What is known of the answer, whole or not.
-    fn known(&mut self) -> Done {
-        match self {
-            Self::Chat(reader) => reader.known(),
-            Self::Foreign(reader) => reader.known(),
         }
     }
 
@@ -124,59 +103,6 @@ pub struct Decoder {
     bad_frames: u32,
     /// Frames with data since the last call of [`Self::take_n_data`].
     n_data: u32,
-}
-
-/// What was pushed and has not been handed on in its raw form.
-#[derive(Default)]
-struct Raw {
-    bytes: Vec<u8>,
-    /// Where in the stream the bytes would begin if nothing had been taken out behind their beginning.
-    start: u64,
-    /// Where something was cut out: a blank line that follows belongs to it.
-    cut_at: Option<u64>,
-}
-
-impl Raw {
-    fn index(&self, position: u64) -> usize {
-        let index = usize::try_from(position.saturating_sub(self.start)).unwrap_or(usize::MAX);
-        index.min(self.bytes.len())
-    }
-
-    /// Takes everything up to a place in the stream.
-    fn take_to(&mut self, end: u64) -> String {
-        self.close_cut();
-        let rest = self.bytes.split_off(self.index(end));
-        self.start = self.start.max(end);
-        text_of(std::mem::replace(&mut self.bytes, rest))
-    }
-
-    /// Takes out what lies between two places in the stream, and a blank line behind it.
-    fn cut(&mut self, from: u64, to: u64) {
-        if from >= to {
-            return;
-        }
-        if self.cut_at != Some(from) {
-            self.close_cut();
-        }
-        self.bytes.drain(self.index(from)..self.index(to));
-        self.start += to - from;
-        self.cut_at = Some(to);
-    }
-
-    /// Takes out the blank line behind the last cut; by now it has been read.
-    fn close_cut(&mut self) {
-        let Some(at) = self.cut_at.take() else { return };
-        let at = self.index(at);
-        let is_end = |byte: &&u8| matches!(byte, b'\r' | b'\n');
-        let n_ends = self.bytes[at..].iter().take_while(is_end).count();
-        self.bytes.drain(at..at + n_ends);
-        self.start += n_ends as u64;
-    }
-}
-
-/// What is no UTF-8 becomes U+FFFD: JSON has no other text.
-fn text_of(bytes: Vec<u8>) -> String {
-    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
 impl Decoder {
@@ -317,20 +243,20 @@ impl Decoder {
         if let Some(Err(error)) = &self.end {
             let notice = Notice::new("error_in_answer", error.message.clone());
             self.ready.push_back(ChatEvent::Notice(notice));
-            self.end = Some(Ok(self.reader.known()));
+            self.end = Some(Ok(self.reader.take_done()));
         }
     }
 
     /// Ends the answer with an error from outside, such as a broken connection; what had arrived goes with it.
     pub fn fail(&mut self, error: Error) {
         if self.end.is_none() {
-            self.end = Some(Err(self.reader.attach_partial(error)));
+            self.end = Some(Err(self.reader.heard().attach_partial(error)));
         }
     }
 
     /// The body broke off, or nothing more came in time. An answer whose finish reason was seen is whole all the same.
     pub fn broken(&mut self, error: Error) {
-        if self.end.is_none() && self.reader.has_finish_reason() {
+        if self.end.is_none() && self.reader.heard().has_finish_reason() {
             self.finish();
         } else {
             self.fail(error);

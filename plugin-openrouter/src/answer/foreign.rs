@@ -3,18 +3,17 @@
 //! In: the frames of a stream, or a whole body. Out: no events, because whoever asks in such a form reads its raw form; but
 //! the truth about the answer: whether it is whole, what it says of an error, its bill. Pure.
 
-use plugin_api::{Done, Error, ErrorKind};
+use plugin_api::{Done, Error};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use zeroize::Zeroizing;
 
-use crate::answer::reply::FrameError;
+use crate::answer::heard::FrameError;
+use crate::answer::heard::Heard;
 use crate::answer::text::Str;
 use crate::answer::usage::{self, RawUsage};
 use crate::failure;
 use crate::request::Dialect;
-use crate::values::secret;
 
 /// The members of an answer, or of an event of one, that tell how it goes.
 #[derive(Deserialize)]
@@ -60,55 +59,23 @@ struct Choice<'a> {
 /// Reads one answer.
 pub struct ForeignReader {
     dialect: Dialect,
-    done: Done,
-    has_begun: bool,
+    pub heard: Heard,
     /// Whether the event has come that ends an answer of this form. Clients of messages take no other for an end, and stumble over
     /// the `[DONE]` that follows it.
     is_complete: bool,
-    secret: Zeroizing<String>,
 }
 
 impl ForeignReader {
-    pub fn new(dialect: Dialect, requested_model: Option<String>, generation_id: Option<String>, secret: &str) -> Self {
+    pub fn new(dialect: Dialect, heard: Heard) -> Self {
         Self {
             dialect,
-            done: Done {
-                requested_model,
-                generation_id,
-                ..Done::default()
-            },
-            has_begun: false,
+            heard,
             is_complete: false,
-            secret: Zeroizing::new(secret.to_owned()),
         }
-    }
-
-    pub fn has_begun(&self) -> bool {
-        self.has_begun
-    }
-
-    /// What is known of the answer, whole or not.
-    pub fn known(&mut self) -> Done {
-        std::mem::take(&mut self.done)
     }
 
     pub fn is_complete(&self) -> bool {
         self.is_complete
-    }
-
-    pub fn has_finish_reason(&self) -> bool {
-        !self.done.finish_reason.is_empty()
-    }
-
-    pub fn model(&self) -> Option<&str> {
-        self.done.model.as_deref()
-    }
-
-    pub fn attach_partial(&self, mut error: Error) -> Error {
-        error.details.model = error.details.model.or_else(|| self.done.model.clone());
-        error.details.provider = error.details.provider.or_else(|| self.done.provider.clone());
-        error.details.generation_id = error.details.generation_id.or_else(|| self.done.generation_id.clone());
-        error
     }
 
     /// Reads the data of one event of a stream.
@@ -116,7 +83,7 @@ impl ForeignReader {
     /// - Errors: the service's, where the event reports one; that it is not JSON, in a form where everything is.
     pub fn frame(&mut self, data: &[u8]) -> Result<(), FrameError> {
         let Some(told) = read(data) else {
-            self.has_begun = true;
+            self.heard.has_begun = true;
             return match self.dialect {
                 Dialect::Other => Ok(()),
                 _ => Err(FrameError::NotJson { n_bytes: data.len() }),
@@ -125,8 +92,8 @@ impl ForeignReader {
         let kind = told.kind.as_ref().map_or("", |Str(kind)| kind);
         match kind {
             "error" | "response.failed" => return Err(self.reported(&told).into()),
-            "response.completed" => self.finished("stop"),
-            "response.incomplete" => self.finished("length"),
+            "response.completed" => self.heard.note_finish_reason("stop"),
+            "response.incomplete" => self.heard.note_finish_reason("length"),
             "message_stop" => self.is_complete = true,
             _ => {}
         }
@@ -150,7 +117,7 @@ impl ForeignReader {
         }
         // What opens an answer goes on at once: clients count on it, and on the pings behind it, as signs of life.
         let says_text = |choice: &Choice<'_>| choice.text.as_ref().is_some_and(|Str(text)| !text.is_empty());
-        self.has_begun |= told
+        self.heard.has_begun |= told
             .choices
             .as_ref()
             .is_none_or(|choices| choices.iter().any(says_text));
@@ -162,7 +129,7 @@ impl ForeignReader {
     /// - Errors: the service's, where the body holds one.
     pub fn document(&mut self, body: &[u8]) -> Result<(), Error> {
         let Some(told) = read(body) else {
-            self.has_begun = true;
+            self.heard.has_begun = true;
             return Ok(());
         };
         let failed = told.status.is_some_and(|status| status.get() == "\"failed\"");
@@ -173,7 +140,7 @@ impl ForeignReader {
             // It takes the place of an answer, so nothing has begun.
             return Err(self.reported(&told));
         }
-        self.has_begun = true;
+        self.heard.has_begun = true;
         // A list, a file or a key may have an id, and is no answer of a model.
         let is_of_a_model = self.dialect != Dialect::Other || told.model.is_some() || told.usage.is_some();
         if !is_of_a_model {
@@ -181,8 +148,8 @@ impl ForeignReader {
         }
         self.note(&told);
         match told.status.map(RawValue::get) {
-            Some("\"incomplete\"") => self.finished("length"),
-            _ if !self.has_finish_reason() => self.finished("stop"),
+            Some("\"incomplete\"") => self.heard.note_finish_reason("length"),
+            _ if !self.heard.has_finish_reason() => self.heard.note_finish_reason("stop"),
             _ => {}
         }
         Ok(())
@@ -193,56 +160,35 @@ impl ForeignReader {
     /// - Errors: `interrupted` for a stream that did not say that it is whole.
     pub fn finish(&mut self) -> Result<Done, Error> {
         let may_just_end = matches!(self.dialect, Dialect::Other | Dialect::Embeddings);
-        if self.done.finish_reason.is_empty() && !may_just_end {
-            let message = if self.has_begun {
-                "the answer broke off: it ended without saying that it is complete"
-            } else {
-                "the answer ended before anything had arrived"
-            };
-            return Err(self.attach_partial(Error::new(ErrorKind::INTERRUPTED, message).with_hint("try again")));
+        if !self.heard.has_finish_reason() && !may_just_end {
+            return Err(self.heard.interrupted("without saying that it is complete"));
         }
-        Ok(std::mem::take(&mut self.done))
+        Ok(self.heard.take_done())
     }
 
     fn note(&mut self, told: &Told<'_>) {
-        let secret = self.secret.as_str();
-        let text = |text: &Option<Str<'_>>| {
-            let Str(text) = text.as_ref()?;
-            (!text.is_empty()).then(|| secret::scrub(text, secret))
-        };
-        for (told, slot) in [
-            (&told.id, &mut self.done.generation_id),
-            (&told.model, &mut self.done.model),
-            (&told.provider, &mut self.done.provider),
-        ] {
-            *slot = text(told).or_else(|| slot.take());
-        }
-        let finish = told
-            .choices
-            .iter()
-            .flatten()
-            .find_map(|choice| text(&choice.finish_reason));
-        if let Some(reason) = finish.or_else(|| text(&told.stop_reason)) {
-            self.finished(&reason);
-        }
+        let text = |text: &Option<Str<'_>>| text.as_ref().map_or("", |Str(text)| text).to_owned();
+        self.heard.note_id(&text(&told.id));
+        self.heard.note_model(&text(&told.model));
+        self.heard.note_provider(&text(&told.provider));
+        let mut choices = told.choices.iter().flatten().map(|choice| text(&choice.finish_reason));
+        let finish = choices.find(|reason| !reason.is_empty());
+        self.heard
+            .note_finish_reason(&finish.unwrap_or_else(|| text(&told.stop_reason)));
         self.note_usage(told.usage);
-    }
-
-    fn finished(&mut self, reason: &str) {
-        self.done.finish_reason = reason.to_owned();
     }
 
     fn note_usage(&mut self, usage: Option<&RawValue>) {
         let usage = usage.and_then(|usage| serde_json::from_str::<Option<RawUsage<'_>>>(usage.get()).ok().flatten());
         if let Some(mut usage) = usage.and_then(usage::from_raw) {
             // Messages count what they read at their beginning, and what they wrote at their end.
-            if let Some(former) = &self.done.usage {
+            if let Some(former) = &self.heard.done.usage {
                 usage.prompt_tokens = usage.prompt_tokens.max(former.prompt_tokens);
                 usage.total_tokens = usage.total_tokens.max(usage.prompt_tokens + usage.completion_tokens);
                 usage.cost_usd = usage.cost_usd.or_else(|| former.cost_usd.clone());
                 usage.cached_tokens = usage.cached_tokens.or(former.cached_tokens);
             }
-            self.done.usage = Some(usage);
+            self.heard.done.usage = Some(usage);
         }
     }
 
@@ -254,7 +200,8 @@ impl ForeignReader {
             let message = told.message.map(value).unwrap_or_default();
             serde_json::json!({ "message": message })
         });
-        self.attach_partial(failure::from_error_object(&object, &self.secret))
+        self.heard
+            .attach_partial(failure::from_error_object(&object, self.heard.secret()))
     }
 }
 
@@ -267,9 +214,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use plugin_api::ErrorKind;
 
     fn reader(dialect: Dialect) -> ForeignReader {
-        ForeignReader::new(dialect, Some("acme/large".to_owned()), None, "sk-or-v1-secret")
+        ForeignReader::new(
+            dialect,
+            Heard::new(Some("acme/large".to_owned()), None, "sk-or-v1-secret"),
+        )
     }
 
     fn streamed(dialect: Dialect, frames: &[Value]) -> Result<Done, Error> {
@@ -304,7 +255,7 @@ mod tests {
         assert_eq!(cut.kind, ErrorKind::INTERRUPTED);
         let mut begins = reader(Dialect::Responses);
         begins.frame(created.to_string().as_bytes()).expect("it is one");
-        assert!(begins.has_begun(), "its opening goes on at once");
+        assert!(begins.heard.has_begun, "its opening goes on at once");
     }
 
     #[test]

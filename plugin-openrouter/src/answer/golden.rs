@@ -7,6 +7,7 @@
 use plugin_api::{ChatEvent, Error, View};
 
 use crate::answer::decode::{Decoder, Reader};
+use crate::answer::heard::Heard;
 use crate::answer::reply::ReplyReader;
 
 /// All that one stream says.
@@ -61,7 +62,7 @@ pub fn play_in<'a>(
     pace: Pace,
     mut sink: impl FnMut(ChatEvent),
 ) -> Result<(), Error> {
-    let reader = ReplyReader::new("acme/large".to_owned(), None, "sk-or-v1-secret", view);
+    let reader = ReplyReader::new(Heard::new(Some("acme/large".to_owned()), None, "sk-or-v1-secret"), view);
     let mut decoder = Decoder::new(Reader::Chat(Box::new(reader)), view);
     for piece in pieces {
         decoder.push(piece);

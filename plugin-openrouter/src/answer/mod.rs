@@ -3,14 +3,21 @@
 //! In: the bytes of an answer's body, however the network cut them. Out: events in order, then how the answer ended. The
 //! same bytes give the same events. Pure: no I/O, no clock.
 
-pub mod decode;
-mod extras;
-pub mod foreign;
-#[cfg(any(test, fuzzing))]
-pub mod golden;
-pub mod reply;
+// In the order in which bytes become events.
 pub mod shape;
 mod sse;
 mod text;
+mod chunk;
+mod template;
 mod tool_calls;
+mod extras;
 mod usage;
+pub mod heard;
+pub mod reply;
+mod untyped;
+mod odd_frames;
+pub mod foreign;
+mod raw;
+pub mod decode;
+#[cfg(any(test, fuzzing))]
+pub mod golden;

@@ -90,6 +90,15 @@ pub fn plain(text: Cow<'_, str>, has_halves: bool) -> String {
     whole
 }
 
+/// The same, without a copy where nothing can be wrong.
+pub fn mended(text: Cow<'_, str>, has_halves: bool) -> Cow<'_, str> {
+    if has_halves {
+        Cow::Owned(plain(text, true))
+    } else {
+        text
+    }
+}
+
 /// Whether a text has letters that look like stand-ins before there are any.
 pub fn looks_halved(text: &str) -> bool {
     memchr::memchr(FIRST_BYTE_OF_HALVES, text.as_bytes()).is_some()

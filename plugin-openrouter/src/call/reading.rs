@@ -9,6 +9,7 @@ use reqwest::header::CONTENT_TYPE;
 
 use crate::answer::decode::{Decoder, Reader};
 use crate::answer::foreign::ForeignReader;
+use crate::answer::heard::Heard;
 use crate::answer::reply::ReplyReader;
 use crate::answer::shape::Shape;
 use crate::call::attempts::Call;
@@ -44,12 +45,10 @@ impl Call {
             .and_then(|id| id.to_str().ok())
             .map(|id| secret::scrub(id, secret));
         let model = self.models().first().cloned();
+        let heard = Heard::new(model, generation_id, secret);
         let reader = match self.ask.dialect {
-            Dialect::Chat => {
-                let model = model.unwrap_or_default();
-                Reader::Chat(Box::new(ReplyReader::new(model, generation_id, secret, self.ask.view)))
-            }
-            dialect => Reader::Foreign(Box::new(ForeignReader::new(dialect, model, generation_id, secret))),
+            Dialect::Chat => Reader::Chat(Box::new(ReplyReader::new(heard, self.ask.view))),
+            dialect => Reader::Foreign(Box::new(ForeignReader::new(dialect, heard))),
         };
         Ok((response, head, reader))
     }

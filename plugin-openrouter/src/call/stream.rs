@@ -64,7 +64,7 @@ async fn begin_answer(
     if call.ask.view.has_raw() {
         decoder.ready.push_front(ChatEvent::Head(Box::new(head)));
     }
-    if let Some(notice) = call.fallback_notice(decoder.reader.model()) {
+    if let Some(notice) = call.fallback_notice(decoder.reader.heard().model()) {
         decoder.ready.push_front(ChatEvent::Notice(notice));
     }
     let begun = Begun {

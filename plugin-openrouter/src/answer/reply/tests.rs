@@ -4,9 +4,13 @@ use plugin_api::{ChatReply, ToolCall, Usage};
 use serde_json::json;
 
 use super::*;
+use serde_json::Value;
 
 fn reader() -> ReplyReader {
-    ReplyReader::new("acme/large".to_owned(), None, "sk-or-v1-secret", View::Typed)
+    ReplyReader::new(
+        Heard::new(Some("acme/large".to_owned()), None, "sk-or-v1-secret"),
+        View::Typed,
+    )
 }
 
 /// Reads a whole reply.
@@ -268,9 +272,10 @@ fn chunks_are_read_alike_whether_what_stands_around_their_text_is_known_or_not()
         (done.generation_id.as_deref(), done.model.as_deref()),
         (Some("h"), Some("a/c"))
     );
+    let ended = one.heard.attach_partial(Error::new(ErrorKind::INTERRUPTED, ""));
     assert_eq!(
-        one.text,
-        "zero and a \"half\", é, one two three four five six seven eight nine"
+        ended.details.partial_text.as_deref(),
+        Some("zero and a \"half\", é, one two three four five six seven eight nine")
     );
 }
 
@@ -278,11 +283,11 @@ fn chunks_are_read_alike_whether_what_stands_around_their_text_is_known_or_not()
 fn a_tool_call_is_a_beginning() {
     let mut reader = reader();
     let call = piece(json!({"tool_calls": [{"index": 0, "id": "c", "function": {"name": "f"}}]}));
-    assert!(!reader.has_begun());
+    assert!(!reader.heard.has_begun);
     reader
         .frame(call.to_string().as_bytes(), &mut VecDeque::new())
         .expect("a readable frame");
-    assert!(reader.has_begun());
+    assert!(reader.heard.has_begun);
 }
 
 #[test]
@@ -311,4 +316,18 @@ fn a_whole_reply_reads_like_a_stream() {
     assert_eq!(reply.done.usage.and_then(|usage| usage.cost_usd).as_deref(), Some("0"));
     let error = whole(reader(), br#"{"error": {"code": 402, "message": "pay"}}"#).expect_err("an error in a 200");
     assert_eq!(error.kind, ErrorKind::PAYMENT);
+}
+
+#[test]
+fn the_key_is_taken_out_of_every_member_of_an_odd_frame() {
+    let mut reader = reader();
+    let frame = json!({"id": "sk-or-v1-secret", "model": "a/sk-or-v1-secret", "provider": "sk-or-v1-secret", "choices": [
+        {"delta": {"content": [{"text": "Hi"}]}, "finish_reason": "sk-or-v1-secret",
+            "native_finish_reason": "sk-or-v1-secret"}]});
+    reader
+        .frame(frame.to_string().as_bytes(), &mut VecDeque::new())
+        .expect("a readable frame");
+    let done = reader.finish(&mut VecDeque::new()).expect("a finish reason");
+    let said = serde_json::to_string(&done).expect("JSON");
+    assert!(!said.contains("secret") && said.contains("a/[key]"), "{said}");
 }
