@@ -18,6 +18,8 @@ mod answer;
 mod call;
 mod refresh;
 mod diagnose;
+#[cfg(test)]
+mod kit;
 
 #[cfg(fuzzing)]
 pub use crate::answer::golden;

@@ -9,10 +9,8 @@ use plugin_api::{ChatEvent, Done, Error, ErrorKind, Notice, View};
 use serde::de::IgnoredAny;
 
 use crate::answer::foreign::ForeignReader;
-use crate::answer::heard::FrameError;
-use crate::answer::heard::Heard;
-use crate::answer::raw::MAX_RAW_BYTES;
-use crate::answer::raw::Raw;
+use crate::answer::heard::{FrameError, Heard};
+use crate::answer::raw::{MAX_RAW_BYTES, Raw};
 use crate::answer::reply::ReplyReader;
 use crate::answer::sse::{self, Frame};
 

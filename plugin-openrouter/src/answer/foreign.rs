@@ -8,8 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::answer::heard::FrameError;
-use crate::answer::heard::Heard;
+use crate::answer::heard::{FrameError, Heard};
 use crate::answer::text::Str;
 use crate::answer::usage::{self, RawUsage};
 use crate::failure;
@@ -211,10 +210,10 @@ fn read(json: &[u8]) -> Option<Told<'_>> {
 
 #[cfg(test)]
 mod tests {
+    use plugin_api::ErrorKind;
     use serde_json::json;
 
     use super::*;
-    use plugin_api::ErrorKind;
 
     fn reader(dialect: Dialect) -> ForeignReader {
         ForeignReader::new(

@@ -10,9 +10,7 @@ use crate::answer::heard::FrameError;
 use crate::answer::reply::ReplyReader;
 use crate::answer::template::Template;
 use crate::answer::text::{self, whole_characters};
-use crate::answer::untyped::MAX_LOOSE_BYTES;
-use crate::answer::untyped::loose_text;
-use crate::answer::untyped::texts_of_details;
+use crate::answer::untyped::{MAX_LOOSE_BYTES, loose_text, texts_of_details};
 use crate::answer::usage::{self, RawUsage};
 use crate::failure;
 

@@ -10,18 +10,13 @@ use std::collections::VecDeque;
 use plugin_api::{ChatEvent, Done, Error, ErrorKind, Notice, View};
 use serde_json::value::RawValue;
 
-use crate::answer::chunk::Choice;
-use crate::answer::chunk::Chunk;
-use crate::answer::chunk::Delta;
+use crate::answer::chunk::{Choice, Chunk, Delta};
 use crate::answer::extras::Extras;
-use crate::answer::heard::FrameError;
-use crate::answer::heard::Heard;
+use crate::answer::heard::{FrameError, Heard};
 use crate::answer::template::Template;
-use crate::answer::text::Str;
-use crate::answer::text::{self, Half, joined};
+use crate::answer::text::{self, Half, Str, joined};
 use crate::answer::tool_calls::{Assembler, ToolPiece, ToolPieces};
-use crate::answer::untyped::loose;
-use crate::answer::untyped::texts_of_details;
+use crate::answer::untyped::{loose, texts_of_details};
 use crate::answer::usage::{self, RawUsage};
 use crate::failure;
 

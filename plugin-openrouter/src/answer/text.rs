@@ -31,8 +31,8 @@ pub fn whole_characters(json: &str, with_halves: bool) -> Cow<'_, str> {
             Some(0xD800..=0xDBFF) if matches!(half_at(at + 6), Some(0xDC00..=0xDFFF)) => at += 12,
             Some(half @ 0xD800..=0xDFFF) => {
                 mended.push_str(&json[kept..at]);
-                let stand_in = char::from_u32(HALVES_AT + u32::from(half - 0xD800));
-                mended.push(stand_in.filter(|_| with_halves).unwrap_or('\u{fffd}'));
+                let placeholder = char::from_u32(HALVES_AT + u32::from(half - 0xD800));
+                mended.push(placeholder.filter(|_| with_halves).unwrap_or('\u{fffd}'));
                 at += 6;
                 kept = at;
             }

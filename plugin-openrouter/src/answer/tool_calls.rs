@@ -10,8 +10,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::answer::text::Str;
-use crate::answer::text::{Half, joined, looks_halved, whole_characters};
+use crate::answer::text::{Half, Str, joined, looks_halved, whole_characters};
 
 /// Tool calls that one answer may hold; more are refused.
 const MAX_TOOL_CALLS: usize = 128;

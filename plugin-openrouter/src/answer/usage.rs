@@ -3,10 +3,11 @@
 //! The bill is a decimal number and stays one: it is carried as the text that the service wrote, without an exponent,
 //! never as a binary fraction.
 
-use crate::values::usd::decimal;
 use plugin_api::Usage;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+
+use crate::values::usd::decimal;
 
 /// The `usage` object as it is on the wire. Every field may be missing.
 #[derive(Deserialize)]

@@ -9,12 +9,9 @@ use std::time::{Duration, Instant};
 use plugin_api::{Error, ErrorKind, Notice};
 
 use crate::call::Common;
-use crate::models::Catalogue;
-use crate::models::capabilities;
 use crate::models::resolve::{Meaning, meaning};
-use crate::request::Ask;
-use crate::request::Dialect;
-use crate::request::Plan;
+use crate::models::{Catalogue, capabilities};
+use crate::request::{Ask, Dialect, Plan};
 use crate::service::Settings;
 use crate::service::clock::{Clock, Due};
 

@@ -6,9 +6,8 @@ use std::time::{Duration, Instant};
 
 use plugin_api::{Error, ErrorKind, Notice};
 
-use crate::call::advice;
 use crate::call::attempts::Call;
-use crate::call::jitter;
+use crate::call::{advice, jitter};
 use crate::failure;
 use crate::failure::retry::{self, Class, Failed, Next, Situation};
 use crate::request::Dialect;

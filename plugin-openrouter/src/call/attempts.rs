@@ -9,15 +9,12 @@ use std::time::Instant;
 use plugin_api::{Attempt, Error};
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::call::Common;
-use crate::call::advice;
 use crate::call::closing::{Bill, Closing};
-use crate::call::turn;
+use crate::call::{Common, advice, turn};
 use crate::failure::retry::Tries;
-use crate::request::Ask;
-use crate::request::Plan;
 use crate::request::body::Changes;
 use crate::request::plan::plan;
+use crate::request::{Ask, Plan};
 use crate::service::clock::Clock;
 use crate::service::gate::Gate;
 use crate::service::{Service, Settings};

@@ -3,8 +3,7 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use plugin_api::{ChatEvent, ChatReply, Error, ErrorKind, Head, Notice};
-use plugin_api::{ServiceAnswer, View};
+use plugin_api::{ChatEvent, ChatReply, Error, ErrorKind, Head, Notice, ServiceAnswer, View};
 use reqwest::header::CONTENT_TYPE;
 
 use crate::answer::decode::{Decoder, Reader};

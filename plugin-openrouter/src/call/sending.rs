@@ -7,8 +7,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderValue};
 
 use crate::call::attempts::Call;
 use crate::failure::retry::{Class, Failed};
-use crate::request::Dialect;
-use crate::request::headers;
+use crate::request::{Dialect, headers};
 use crate::service::Settings;
 use crate::service::http::Sending;
 

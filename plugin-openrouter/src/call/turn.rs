@@ -12,9 +12,7 @@ use crate::call::Common;
 use crate::money::budget;
 use crate::money::estimate::Demand;
 use crate::profile::tiers::Tier;
-use crate::request::Ask;
-use crate::request::Plan;
-use crate::request::plan;
+use crate::request::{Ask, Plan, plan};
 use crate::service::Settings;
 use crate::service::clock::{Clock, Due};
 

@@ -3,7 +3,7 @@
 use plugin_api::{Account, CreditStatus, Error, Finding, FindingStatus};
 
 use super::{failed, ok, skipped, unknown_for, warning};
-use crate::money::account::Known;
+use crate::money::asked::Known;
 use crate::money::credits;
 use crate::values::usd::dollars;
 

@@ -3,7 +3,7 @@
 use plugin_api::{Account, Error, ErrorKind, Finding};
 
 use super::{failed, ok, skipped, took, unknown_for, warning};
-use crate::money::account::{Asked, Known};
+use crate::money::asked::{Asked, Known};
 use crate::service::Settings;
 use crate::values::time;
 

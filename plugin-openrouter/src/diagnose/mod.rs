@@ -17,7 +17,7 @@ use plugin_api::runtime::Runtime;
 use plugin_api::{DiagnoseRequest, Error, ErrorKind, Finding, FindingStatus};
 
 use crate::call::Common;
-use crate::money::account::{self, both};
+use crate::money::asked;
 use crate::service::Settings;
 use crate::values::time::{milliseconds, unix_seconds};
 
@@ -42,9 +42,9 @@ pub async fn diagnose(
         });
         (in_time, begun.elapsed())
     };
-    let lists = both(account::ask(settings), catalogue);
+    let asked = asked::ask(settings);
     let streaming = service::streaming(runtime, settings, common, request);
-    let ((asked, (catalogue, listed_in)), streaming) = both(lists, streaming).await;
+    let (asked, (catalogue, listed_in), streaming) = tokio::join!(asked, catalogue, streaming);
     let known = asked.read(settings);
     let now_s = unix_seconds(SystemTime::now());
     let mut findings = under("Key", key::findings(settings, &asked, &known, now_s));
@@ -164,7 +164,7 @@ mod tests {
 
     use super::kit::{line, lines};
     use super::*;
-    use crate::service::fetch::stand_in::{self, KEY, Service, block_on};
+    use crate::kit::{self, KEY, Service, block_on};
 
     fn findings(settings: &Arc<Settings>, may_cost: bool) -> Vec<Finding> {
         let runtime = Runtime::start("test").expect("the machine has threads");
@@ -232,7 +232,7 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
         let url = format!("http://{}/api/v1", listener.local_addr().expect("it listens"));
         drop(listener);
-        let found = findings(&stand_in::settings(json!({"baseUrl": url}), &[]), false);
+        let found = findings(&kit::settings(json!({"baseUrl": url}), &[]), false);
         let failed = failed_of(&found);
         assert_eq!(failed.len(), 1, "{failed:#?}");
         assert_eq!(failed[0].id, "service_reachable");

@@ -8,12 +8,11 @@ use plugin_api::{Error, ErrorKind, Finding};
 use super::{failed, ok, took, warning};
 use crate::money::ledger::{self, Ledger};
 use crate::profile::policy::Budget;
-use crate::profile::preferences::Price;
+use crate::profile::price::Price;
 use crate::service::Settings;
 use crate::service::kept::ttl;
 use crate::values::base_url::{base_url_problem, is_loopback};
-use crate::values::usd::Usd;
-use crate::values::usd::dollars;
+use crate::values::usd::{Usd, dollars};
 
 /// Milliseconds that hold where nobody says otherwise.
 // Source: LibreChat's documentation of the same variables.
@@ -180,8 +179,7 @@ mod tests {
 
     use super::*;
     use crate::diagnose::kit::{line, lines};
-    use crate::money::ledger::folder_for_tests::Folder;
-    use crate::service::fetch::stand_in::{block_on, settings};
+    use crate::kit::{Folder, block_on, settings};
 
     #[test]
     fn by_default_everything_is_as_documented() {

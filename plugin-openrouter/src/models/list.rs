@@ -7,9 +7,8 @@ use std::sync::atomic::Ordering;
 
 use plugin_api::{Model, ModelList};
 
-use crate::models::capabilities;
-use crate::models::resolve::{self, Meaning};
-use crate::models::{self, Catalogue, Listed, Store};
+use crate::models::resolve;
+use crate::models::{self, Catalogue, Listed, Store, capabilities};
 use crate::service::Settings;
 use crate::values::secret::scrub;
 use crate::values::time::milliseconds;
@@ -92,7 +91,7 @@ impl Chosen {
     fn choose_by_base(&mut self, name: &str, catalogue: &Catalogue) {
         match catalogue.place(name) {
             Some(place) => self.is_chosen[place] = true,
-            None => self.unknown.push((name.to_owned(), nearest(name, catalogue))),
+            None => self.unknown.push((name.to_owned(), resolve::nearest(name, catalogue))),
         }
     }
 
@@ -115,14 +114,6 @@ impl Chosen {
 fn starts_with(id: &str, start: &str) -> bool {
     id.get(..start.len())
         .is_some_and(|beginning| beginning.eq_ignore_ascii_case(start))
-}
-
-fn nearest(name: &str, catalogue: &Catalogue) -> Option<String> {
-    match resolve::meaning(name, catalogue) {
-        Meaning::Known => None,
-        Meaning::Resolved { wire, .. } => Some(wire),
-        Meaning::Ambiguous { candidates: ids } | Meaning::Unknown { suggestions: ids } => ids.into_iter().next(),
-    }
 }
 
 fn model_from(model: &models::Model, with_raw: bool) -> Model {
@@ -154,7 +145,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::service::fetch::stand_in::settings;
+    use crate::kit::settings;
 
     fn entries() -> Value {
         let entry = |id: &str| {

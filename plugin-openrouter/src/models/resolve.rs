@@ -84,6 +84,15 @@ pub fn meaning(id: &str, catalogue: &Catalogue) -> Meaning {
     }
 }
 
+/// The id that `name` means, or that it is most like, if there is one.
+pub fn nearest(name: &str, catalogue: &Catalogue) -> Option<String> {
+    match meaning(name, catalogue) {
+        Meaning::Known => None,
+        Meaning::Resolved { wire, .. } => Some(wire),
+        Meaning::Ambiguous { candidates: ids } | Meaning::Unknown { suggestions: ids } => ids.into_iter().next(),
+    }
+}
+
 /// Whether an id is for the service to understand: the alias of a family's newest model, a preset or a router.
 fn is_no_catalogue_matter(id: &str) -> bool {
     id.starts_with(['~', '@']) || id.contains("@preset/") || id.starts_with("openrouter/")
@@ -298,7 +307,7 @@ impl<'a> Wanted<'a> {
             return [by_name, by_id, by_all].into_iter().flatten().min();
         };
         // That the name is right says more than that the author is.
-        let of_authors = distance(wanted, author.unwrap_or_default(), 2).map_or(2, |distance| distance.min(2));
+        let of_authors = strsim::osa_distance(wanted, author.unwrap_or_default()).min(2);
         Some(by_name? + of_authors)
     }
 }
@@ -374,32 +383,7 @@ fn distance_of_names(wanted: &str, listed: &str) -> Option<usize> {
 fn distance_of_slips(wanted: &str, listed: &str) -> Option<usize> {
     let bytes = wanted.len().max(listed.len());
     let limit = (bytes / 3).max(usize::from(bytes > 1));
-    distance(wanted, listed, limit)
-}
-
-/// How many bytes have to be put in, taken out, replaced or swapped with their neighbour to make one text of the other, if
-/// it is no more than `limit` (the distance of Damerau and Levenshtein, in its form without overlaps).
-fn distance(one: &str, other: &str, limit: usize) -> Option<usize> {
-    let (one, other) = (one.as_bytes(), other.as_bytes());
-    if one.len().abs_diff(other.len()) > limit {
-        return None;
-    }
-    let mut before = vec![0; other.len() + 1];
-    let mut last: Vec<usize> = (0..=other.len()).collect();
-    let mut row = before.clone();
-    for (i, byte) in one.iter().enumerate() {
-        row[0] = i + 1;
-        for (j, another) in other.iter().enumerate() {
-            let replaced = last[j] + usize::from(byte != another);
-            row[j + 1] = replaced.min(last[j + 1] + 1).min(row[j] + 1);
-            if i > 0 && j > 0 && *byte == other[j - 1] && one[i - 1] == *another {
-                row[j + 1] = row[j + 1].min(before[j - 1] + 1);
-            }
-        }
-        std::mem::swap(&mut before, &mut last);
-        std::mem::swap(&mut last, &mut row);
-    }
-    last.last().copied().filter(|distance| *distance <= limit)
+    Some(strsim::osa_distance(wanted, listed)).filter(|distance| *distance <= limit)
 }
 
 #[cfg(test)]

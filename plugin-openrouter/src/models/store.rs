@@ -4,8 +4,7 @@
 //! kept by its [`Store`] for a while. It advises: a model that is not in it may still be served, and is only without a known
 //! price.
 
-use crate::models::Catalogue;
-use crate::models::Model;
+use crate::models::{Catalogue, Model};
 use crate::service::kept::{PAUSE_AFTER_FAILURE, Wish, ttl};
 #[cfg(test)]
 mod tests;
@@ -21,8 +20,7 @@ use tokio::sync::Mutex;
 
 use super::disk::Disk;
 use super::page::page_from;
-use crate::service::Settings;
-use crate::service::fetch;
+use crate::service::{Settings, fetch};
 use crate::values::time::milliseconds;
 
 /// How long a catalogue is kept unless somebody says otherwise, in milliseconds.

@@ -4,11 +4,10 @@
 //! after it, the bill takes its place. What cannot be known counts as what it may be at most. Without a budget
 //! nothing is asked, read or written. Nothing here touches a file on its caller's thread: that is left to [`clerk`].
 
-use std::fmt;
-use std::mem;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
+use std::{fmt, mem};
 
 use plugin_api::{Error, Notice};
 

@@ -6,11 +6,10 @@
 use std::collections::HashMap;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
-use std::process;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Mutex, PoisonError};
-use std::thread;
 use std::time::Duration;
+use std::{process, thread};
 
 use plugin_api::{Error, ErrorKind};
 use tokio::sync::oneshot;
@@ -135,7 +134,7 @@ fn serve(jobs: &Receiver<Job>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::service::fetch::stand_in::block_on;
+    use crate::kit::block_on;
 
     #[test]
     fn without_a_thread_there_is_nothing_to_wait_for() {

@@ -11,12 +11,7 @@ use std::time::Instant;
 use plugin_api::{CreditStatus, Credits, Notice};
 
 use crate::values::time::milliseconds;
-use crate::values::usd::decimal;
-use crate::values::usd::difference;
-use crate::values::usd::dollars;
-use crate::values::usd::is_more;
-use crate::values::usd::n_places;
-use crate::values::usd::units;
+use crate::values::usd::{decimal, difference, dollars, is_more, n_places, units};
 
 /// US dollars of which more is enough, and of which less is hardly any.
 const ENOUGH_USD: &str = "5";

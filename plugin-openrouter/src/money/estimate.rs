@@ -6,7 +6,7 @@ use plugin_api::{Error, ErrorKind};
 
 use crate::models::model::{Catalogue, Model};
 use crate::profile::policy::Budget;
-use crate::profile::preferences::Price;
+use crate::profile::price::Price;
 use crate::values::usd::Usd;
 
 /// The tokens that an answer may have where the call does not say it, and the catalogue knows neither the longest answer of

@@ -4,6 +4,7 @@
 //! day's ledger on disk, the balance. Amounts are exact decimals. Nothing here knows HTTP beyond a path to fetch.
 
 pub mod account;
+pub mod asked;
 pub mod budget;
 mod clerk;
 pub mod credits;

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use plugin_api::{Error, ErrorKind, Problem};
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::profile::options::{Attribution, Options, Privacy, TierOption};
 use crate::profile::parameters::Parameters;
@@ -15,7 +16,6 @@ use crate::profile::tiers::{self, Tier};
 use crate::values::base_url::base_url_problem;
 use crate::values::model_id;
 use crate::values::slug::provider_slug;
-use serde_json::Value;
 
 impl Options {
     /// Lists everything that is wrong with the options and that a schema cannot say.
@@ -268,159 +268,4 @@ pub fn problems_of(value: &Value) -> Vec<Problem> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    fn parsed(value: Value) -> Options {
-        serde_json::from_value(value).expect("these options are valid")
-    }
-
-    /// Each problem as one line: `!` or `?`, pointer, message, hint.
-    fn problems(value: Value) -> Vec<String> {
-        let line = |problem: Problem| {
-            let mark = if problem.warning { "?" } else { "!" };
-            let hint = problem.hint.map(|hint| format!(" | {hint}")).unwrap_or_default();
-            format!("{mark} {}: {}{hint}", problem.pointer, problem.message)
-        };
-        parsed(value).problems().into_iter().map(line).collect()
-    }
-
-    #[test]
-    fn strict_privacy_wins_over_looser_preferences_and_says_so() {
-        let profile = json!({
-            "privacy": "strict",
-            "tiers": {"small": {"providerPreferences": {"zdr": false, "dataCollection": "allow"}}},
-        });
-        let wire = parsed(profile.clone()).preferences_for(Some(Tier::TextSmall)).to_wire();
-        assert_eq!(Value::Object(wire), json!({"data_collection": "deny", "zdr": true}));
-        assert_eq!(
-            problems(profile),
-            [
-                "? /tiers/small/providerPreferences/dataCollection: `allow` has no effect while \
-                 `privacy` is `strict` | remove it, or remove `privacy`",
-                "? /tiers/small/providerPreferences/zdr: `false` has no effect while `privacy` is \
-                 `strict` | remove it, or remove `privacy`",
-            ],
-        );
-    }
-
-    #[test]
-    fn unknown_and_doubled_tiers_are_problems() {
-        assert_eq!(
-            problems(json!({"tiers": {"TEXT_HUGE/~": "a/b", "TEXT_SMALL": "a/b", "small": "a/b"}})),
-            [
-                "! /tiers/TEXT_HUGE~1~0: unknown tier `TEXT_HUGE/~` | the tiers are TEXT_NANO, \
-                 TEXT_SMALL, TEXT_MEDIUM, TEXT_LARGE, TEXT_MEGA, TEXT_REASONING_LARGE, \
-                 RESPONSE_HANDLER, ACTION_PLANNER, TEXT_EMBEDDING, IMAGE_DESCRIPTION, IMAGE",
-                "! /tiers/small: the tier TEXT_SMALL is named twice | keep one of the two",
-            ],
-        );
-    }
-
-    #[test]
-    fn model_ids_with_blanks_or_commas_are_problems() {
-        let hint = "an id has no blanks or commas; further models go to `fallbackModels`";
-        assert_eq!(
-            problems(json!({
-                "model": " a/b ",
-                "fallbackModels": ["a/b", "c d"],
-                "tiers": {"large": "a/x,b/y", "small": {"model": "a/b c"}},
-            })),
-            [
-                format!("! /tiers/large: expected one model id, found `a/x,b/y` | {hint}"),
-                format!("! /tiers/small/model: expected one model id, found `a/b c` | {hint}"),
-                format!("! /fallbackModels/1: expected one model id, found `c d` | {hint}"),
-            ],
-        );
-    }
-
-    #[test]
-    fn a_fallback_chain_with_the_auto_router_is_a_warning() {
-        let warning = |place: &str| {
-            format!(
-                "? {place}/fallbackModels: the fallback models are not used with \
-                 `openrouter/auto`, which has its own | remove them, or name a model"
-            )
-        };
-        assert_eq!(
-            problems(json!({"model": "openrouter/auto:nitro", "fallbackModels": ["a/b"]})),
-            [warning("")],
-        );
-        let twice = json!({"small": "auto", "large": "openrouter/auto"});
-        assert_eq!(
-            problems(json!({"tiers": twice, "fallbackModels": ["a/b"]})),
-            [warning("")]
-        );
-        let own = json!({"small": {"model": "openrouter/auto", "fallbackModels": ["a/b"]}});
-        assert_eq!(problems(json!({"tiers": own})), [warning("/tiers/small")]);
-        assert_eq!(problems(json!({"model": "openrouter/auto"})), [""; 0]);
-    }
-
-    #[test]
-    fn contradicting_preferences_are_problems() {
-        assert_eq!(
-            problems(json!({"providerPreferences": {"order": ["openai"], "sort": "price"}})),
-            [
-                "? /providerPreferences/sort: `sort` has no effect while `order` is set \
-              | keep one of the two"
-            ],
-        );
-        let both = json!({
-            "only": ["AWS Bedrock", "google-vertex/us-east5", "openai"],
-            "ignore": ["azure", "amazon-bedrock", "Google", "openai/priority", "open"],
-        });
-        assert_eq!(
-            problems(json!({"providerPreferences": both})),
-            [
-                "! /providerPreferences/ignore/1: `amazon-bedrock` is ignored, but `only` has \
-                 `AWS Bedrock` | remove it from one of the two",
-                "! /providerPreferences/ignore/2: `google-vertex` is ignored, but `only` has \
-                 `google-vertex/us-east5` | remove it from one of the two",
-            ],
-        );
-    }
-
-    #[test]
-    fn attribution_must_fit_into_headers() {
-        assert_eq!(
-            problems(json!({"attribution": {
-                "siteUrl": "https://grüße.example", "appName": "a\r\nb",
-                "categories": ["cli-agent", "a,b"],
-            }})),
-            [
-                "! /attribution/siteUrl: expected ASCII without blanks, because it becomes an \
-                 HTTP header",
-                "! /attribution/appName: expected text on one line, because it becomes an HTTP \
-                 header",
-                "! /attribution/categories/1: expected ASCII without blanks and commas, because \
-                 it becomes an HTTP header",
-            ],
-        );
-        assert_eq!(problems(json!({"attribution": {"appName": "Grüße 🦀"}})), [""; 0]);
-    }
-
-    #[test]
-    fn extra_fields_cannot_stand_in_for_others() {
-        let extra = json!({"extra": {"model": "a/b", "messages": [], "new_field": 1}});
-        let profile = json!({"parameters": extra, "tiers": {"TEXT_SMALL": {"parameters": extra}}});
-        let expected = [
-            "! /parameters/extra/model: `model` has a place of its own | write it as the profile's or the tier's `model`",
-            "! /parameters/extra/messages: `messages` has a place of its own | the messages come from the conversation",
-        ];
-        let of_tier = expected.map(|line| line.replace("! /", "! /tiers/TEXT_SMALL/"));
-        assert_eq!(problems(profile), [of_tier, expected.map(str::to_owned)].concat());
-    }
-
-    #[test]
-    fn every_problem_of_the_options_is_told() {
-        let options = json!({"model": "two words", "baseUrl": "ftp://example.com"});
-        let error = read_options(&options).expect_err("two problems");
-        assert_eq!(
-            (error.kind, error.details.problems.len()),
-            (ErrorKind::CONFIG, 2),
-            "{error:?}"
-        );
-    }
-}
+mod tests;

@@ -5,11 +5,13 @@
 
 pub mod check;
 pub mod choice;
+mod effective;
 pub mod manifest;
 pub mod options;
 pub mod parameters;
 pub mod policy;
 pub mod preferences;
+pub mod price;
 pub mod tiers;
 
 use std::collections::BTreeMap;

@@ -7,9 +7,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::profile::preferences::Price;
-use crate::values::spelling::accept_snake_case;
-use crate::values::spelling::{null_as, null_as_default};
+use crate::profile::price::Price;
+use crate::values::spelling::{accept_snake_case, null_as, null_as_default};
 
 /// How often and how long a call is tried again. Nothing is tried again once a piece of an answer was delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -152,4 +151,46 @@ pub struct Caches {
     /// The folder for that. Default: `openrouter` in the folder for caches of the user, such as `~/.cache/openrouter`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub folder: Option<String>,
+}
+
+const LONGEST_TIMEOUT_MS: u64 = 3_600_000;
+
+/// How long to wait for what, in milliseconds, each from 1 to 3600000.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(transform = accept_snake_case)]
+pub struct Timeouts {
+    /// Longest wait for a connection, in milliseconds; default 5000.
+    #[serde(alias = "connect_ms", deserialize_with = "null_as::<_, 5_000>")]
+    #[schemars(with = "Option<u64>", range(min = 1, max = LONGEST_TIMEOUT_MS))]
+    pub connect_ms: u64,
+    /// Longest wait for the first piece of the answer, in milliseconds; default 120000.
+    #[serde(alias = "first_token_ms", deserialize_with = "null_as::<_, 120_000>")]
+    #[schemars(with = "Option<u64>", range(min = 1, max = LONGEST_TIMEOUT_MS))]
+    pub first_token_ms: u64,
+    /// Longest silence during an answer, in milliseconds: any byte ends it, also one that only says that the
+    /// service is alive; default 60000.
+    #[serde(alias = "idle_ms", deserialize_with = "null_as::<_, 60_000>")]
+    #[schemars(with = "Option<u64>", range(min = 1, max = LONGEST_TIMEOUT_MS))]
+    pub idle_ms: u64,
+    /// Longest wait between two pieces of the answer, in milliseconds, signs of life or not; default 300000.
+    #[serde(alias = "progress_ms", deserialize_with = "null_as::<_, 300_000>")]
+    #[schemars(with = "Option<u64>", range(min = 1, max = LONGEST_TIMEOUT_MS))]
+    pub progress_ms: u64,
+    /// Longest time for the whole call with all its attempts, in milliseconds; default 600000.
+    #[serde(alias = "total_ms", deserialize_with = "null_as::<_, 600_000>")]
+    #[schemars(with = "Option<u64>", range(min = 1, max = LONGEST_TIMEOUT_MS))]
+    pub total_ms: u64,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect_ms: 5_000,
+            first_token_ms: 120_000,
+            idle_ms: 60_000,
+            progress_ms: 300_000,
+            total_ms: 600_000,
+        }
+    }
 }

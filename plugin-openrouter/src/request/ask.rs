@@ -9,8 +9,7 @@ use http::header::HeaderMap;
 use plugin_api::{ChatRequest, Error, ErrorKind, HttpRequest, Notice, View};
 use serde_json::value::RawValue;
 
-use crate::request::Dialect;
-use crate::request::{headers, old_forms};
+use crate::request::{Dialect, headers, old_forms};
 use crate::values::members::Members;
 
 /// The longest path with its query, in bytes.

@@ -4,17 +4,16 @@
 //! that nobody set: no `provider`, no sampling parameter, no `max_tokens`.
 
 use http::header::HeaderMap;
-use plugin_api::{Error, ErrorKind, Notice};
-use serde_json::Value;
+use plugin_api::{ChatRequest, Error, ErrorKind, Notice};
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 use crate::profile::Profile;
 use crate::profile::choice::{Choice, Origin};
 use crate::profile::options::MAX_FALLBACKS;
 use crate::profile::tiers::{self, Tier};
-use crate::request::Ask;
 use crate::request::dialect::Dialect;
-use crate::request::headers;
+use crate::request::{Ask, headers};
 use crate::values::model_id;
 
 /// The most models that a request may name behind its first one.
@@ -61,24 +60,10 @@ pub fn plan(profile: &Profile, ask: &Ask, stepped_down_to: Option<Tier>) -> Resu
         Some(models) => Some(called_models(models)?),
         None => None,
     };
-    let mut asked = match &request.tier {
-        Some(name) => Some(Tier::parse(name).ok_or_else(|| unknown_tier(name))?),
-        None => None,
-    };
-    // A blank id is none.
-    let mut model = request
-        .model
-        .as_deref()
-        .map(str::trim)
-        .filter(|model| !model.is_empty());
-    if let Some(tier) = model.map(named_tier).transpose()?.flatten() {
-        asked = Some(tier);
-        model = None;
-    }
+    let (model, asked) = named_by(request)?;
     let called = model.filter(|_| stepped_down_to.is_none());
-    let tier = stepped_down_to
-        .or(asked)
-        .or(called.is_none().then_some(ask.dialect.default_tier()).flatten());
+    let default = || called.is_none().then_some(ask.dialect.default_tier()).flatten();
+    let tier = stepped_down_to.or(asked).or_else(default);
     let headers = headers::headers(profile, ask)?;
     let choice = match (called, tier) {
         (Some(model), tier) => Choice::by_call(tier.unwrap_or(Tier::TextLarge), model),
@@ -109,23 +94,7 @@ pub fn plan(profile: &Profile, ask: &Ask, stepped_down_to: Option<Tier>) -> Resu
         Dialect::Embeddings | Dialect::Other => Vec::new(),
         _ => others(profile, tier, called, named.as_deref(), &choice.wire, &mut notices)?,
     };
-    let parameters = ask.dialect.defaults(options.parameters_for(tier));
-    let called_number = |name: &str| request.parameters.get(name)?.get().parse::<u64>().ok();
-    let names = ask.dialect.max_tokens_names();
-    // Of several limits, the service may take any.
-    let limit = names.iter().filter_map(|name| called_number(name)).max();
-    let limit = limit.or_else(|| {
-        names
-            .iter()
-            .find_map(|name| parameters.get(*name).and_then(Value::as_u64))
-    });
-    let n_answers = ["n", "best_of"]
-        .into_iter()
-        .filter_map(called_number)
-        .max()
-        .unwrap_or(1)
-        .max(1);
-    let max_tokens = limit.map(|limit| limit.saturating_mul(n_answers));
+    let max_tokens = max_tokens(ask, &ask.dialect.defaults(options.parameters_for(tier)));
     Ok(Plan {
         dialect: ask.dialect,
         tier,
@@ -134,6 +103,42 @@ pub fn plan(profile: &Profile, ask: &Ask, stepped_down_to: Option<Tier>) -> Resu
         notices,
         max_tokens,
     })
+}
+
+/// The model and the tier that a request names.
+///
+/// - Errors: `invalid_request` for an unknown tier.
+fn named_by(request: &ChatRequest) -> Result<(Option<&str>, Option<Tier>), Error> {
+    let asked = request.tier.as_deref();
+    let asked = asked
+        .map(|name| Tier::parse(name).ok_or_else(|| unknown_tier(name)))
+        .transpose()?;
+    // A blank id names none.
+    let model = request
+        .model
+        .as_deref()
+        .map(str::trim)
+        .filter(|model| !model.is_empty());
+    Ok(match model.map(named_tier).transpose()?.flatten() {
+        Some(tier) => (None, Some(tier)),
+        None => (model, asked),
+    })
+}
+
+/// The longest answer that is asked for, in tokens: of all answers together, where several are.
+fn max_tokens(ask: &Ask, configured: &Map<String, Value>) -> Option<u64> {
+    let called = |name: &str| ask.request.parameters.get(name)?.get().parse::<u64>().ok();
+    let names = ask.dialect.max_tokens_names();
+    // Of several limits, the service may take any.
+    let limit = names.iter().filter_map(|name| called(name)).max();
+    let limit = limit.or_else(|| names.iter().find_map(|name| configured.get(*name)?.as_u64()))?;
+    let n_answers = ["n", "best_of"]
+        .into_iter()
+        .filter_map(called)
+        .max()
+        .unwrap_or(1)
+        .max(1);
+    Some(limit.saturating_mul(n_answers))
 }
 
 /// The tier that stands in the place of a model: `TEXT_SMALL`, `tier/small`, `small`.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use plugin_api::{Error, ErrorKind};
 
-use crate::profile::options::Timeouts;
+use crate::profile::policy::Timeouts;
 
 /// What is said when the total time has passed.
 pub const INCOMPLETE: &str = "the answer was not complete";

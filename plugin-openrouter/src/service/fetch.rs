@@ -10,8 +10,7 @@ use reqwest::Url;
 use reqwest::header::{self, HeaderMap};
 
 use crate::failure;
-use crate::service::Settings;
-use crate::service::transport;
+use crate::service::{Settings, transport};
 
 /// The longest time from the request to the last byte of its answer.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -143,120 +142,12 @@ fn without_query(path: &str) -> &str {
     path.split('?').next().unwrap_or(path)
 }
 
-/// A service of a few written answers, for the tests of those who ask it.
-#[cfg(test)]
-pub mod stand_in {
-    use std::io::{Read, Write};
-    use std::net::{TcpListener, TcpStream};
-    use std::sync::{Arc, Mutex, PoisonError};
-    use std::thread;
-
-    use plugin_api::Config;
-    use serde_json::{Value, json};
-
-    use crate::service::Settings;
-
-    /// The key that [`Service::settings`] has.
-    pub const KEY: &str = "sk-or-v1-stand-in";
-
-    /// A service on a port of its own.
-    pub struct Service {
-        pub base_url: String,
-        requests: Arc<Mutex<Vec<String>>>,
-    }
-
-    impl Service {
-        /// Answers each request by what `answer` makes of its path: a status, further header lines, a body.
-        pub fn start(answer: impl Fn(&str) -> (u16, String, String) + Send + Sync + 'static) -> Self {
-            let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-            let address = listener.local_addr().expect("it listens");
-            let requests = Arc::new(Mutex::new(Vec::new()));
-            let (seen, answer) = (Arc::clone(&requests), Arc::new(answer));
-            // Ends with the test's process; nobody waits for it.
-            thread::spawn(move || {
-                for stream in listener.incoming().flatten() {
-                    let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
-                    thread::spawn(move || serve(stream, &seen, &*answer));
-                }
-            });
-            Self {
-                base_url: format!("http://{address}/api/v1"),
-                requests,
-            }
-        }
-
-        /// Answers every request with 200 and this JSON.
-        pub fn saying(body: &Value) -> Self {
-            let body = body.to_string();
-            Self::start(move |_| (200, String::new(), body.clone()))
-        }
-
-        /// The heads of the requests so far.
-        pub fn requests(&self) -> Vec<String> {
-            self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
-        }
-
-        /// Settings with a key that point here.
-        pub fn settings(&self, options: Value, environment: &[(&str, &str)]) -> Arc<Settings> {
-            let mut options = options;
-            options["baseUrl"] = json!(self.base_url);
-            settings(options, environment)
-        }
-    }
-
-    /// Settings with a key. Nothing is read or written on the disk unless the options name a folder.
-    pub fn settings(mut options: Value, environment: &[(&str, &str)]) -> Arc<Settings> {
-        if options["caches"]["folder"].is_null() {
-            options["caches"]["disk"] = json!(false);
-        }
-        let mut variables = vec![("OPENROUTER_API_KEY", KEY)];
-        variables.extend_from_slice(environment);
-        let environment = variables
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect();
-        Settings::from_config(&Config { options, environment }, None).expect("good settings")
-    }
-
-    /// Does `work` on a runtime with sockets and timers.
-    pub fn block_on<T>(work: impl Future<Output = T>) -> T {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .expect("the machine has memory");
-        runtime.block_on(work)
-    }
-
-    fn serve(mut stream: TcpStream, seen: &Mutex<Vec<String>>, answer: &dyn Fn(&str) -> (u16, String, String)) {
-        let mut head = Vec::new();
-        let mut byte = [0];
-        while !head.ends_with(b"\r\n\r\n") {
-            match stream.read(&mut byte) {
-                Ok(1) => head.push(byte[0]),
-                _ => return,
-            }
-        }
-        let head = String::from_utf8_lossy(&head).into_owned();
-        let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
-        seen.lock().unwrap_or_else(PoisonError::into_inner).push(head);
-        let (status, lines, body) = answer(&path);
-        let length = if lines.contains("content-length: ") {
-            String::new()
-        } else {
-            format!("content-length: {}\r\n", body.len())
-        };
-        let reply = format!("HTTP/1.1 {status} -\r\nconnection: close\r\n{length}{lines}\r\n{body}");
-        // A client that has seen enough may be gone.
-        let _ = stream.write_all(reply.as_bytes());
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
-    use super::stand_in::{KEY, Service, block_on};
     use super::*;
+    use crate::kit::{KEY, Service, block_on};
 
     #[test]
     fn an_answer_comes_with_its_headers_and_the_key_went_along() {

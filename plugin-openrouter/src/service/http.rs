@@ -14,10 +14,8 @@ use reqwest::{Method, Url};
 
 use crate::failure;
 use crate::failure::retry::{Class, Failed};
-use crate::service::Service;
-use crate::service::clock::Clock;
-use crate::service::clock::Due;
-use crate::service::transport;
+use crate::service::clock::{Clock, Due};
+use crate::service::{Service, transport};
 use crate::values::secret;
 
 /// Bytes of an error's body that are read.

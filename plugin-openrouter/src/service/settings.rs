@@ -282,10 +282,9 @@ fn read_base_url(options: &Options, environment: &BTreeMap<String, String>) -> R
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
-    use serde_json::Value;
 
     fn settings(options: Value, environment: &[(&str, &str)]) -> Result<Arc<Settings>, Error> {
         let environment = environment

@@ -2,8 +2,7 @@
 //! the profile, nothing that nobody set.
 
 use schemars::Schema;
-use serde::Deserializer;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 /// Puts `value` at `key` if there is one.

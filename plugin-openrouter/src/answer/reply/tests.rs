@@ -1,10 +1,9 @@
 //! What replies are read as: frames in all shapes, in and out.
 
 use plugin_api::{ChatReply, ToolCall, Usage};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
-use serde_json::Value;
 
 fn reader() -> ReplyReader {
     ReplyReader::new(

@@ -1,7 +1,6 @@
 //! Whether the service has the configured models, and whether they can do what is configured for them.
 
 mod able;
-mod nearest;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,13 +8,11 @@ use std::time::Duration;
 use plugin_api::{ChatRequest, Error, ErrorKind, Finding, FindingStatus};
 
 use self::able::judge_abilities;
-use self::nearest::nearest;
 use super::{failed, is_unreached, ok, skipped, took, unknown_for, warning};
-use crate::models::Catalogue;
+use crate::models::{Catalogue, resolve};
 use crate::profile::choice::{Choice, Origin};
 use crate::profile::tiers::{self, Tier};
-use crate::request::Ask;
-use crate::request::plan;
+use crate::request::{Ask, plan};
 use crate::service::Settings;
 use crate::values::model_id::is_auto_router;
 use crate::values::time;
@@ -173,7 +170,7 @@ fn judge_model(id: String, wire: &str, place: &str, catalogue: &Catalogue, now_s
         if is_taken_as_it_is {
             return ok(id, format!("`{wire}` is not listed, and is taken as it is"));
         }
-        let remedy = match nearest(base, catalogue.models().iter().map(|model| model.id.as_str())) {
+        let remedy = match resolve::nearest(base, catalogue) {
             Some(near) => format!("did you mean `{near}`? Write it for {place}"),
             None => format!("choose a model at https://openrouter.ai/models and write its id for {place}"),
         };
@@ -252,8 +249,8 @@ pub mod tests {
 
     use super::*;
     use crate::diagnose::kit::lines;
+    use crate::kit::{block_on, settings};
     use crate::models::Store;
-    use crate::service::fetch::stand_in::{block_on, settings};
 
     fn entry(id: &str, parameters: &[&str], inputs: &[&str], outputs: &[&str]) -> Value {
         json!({

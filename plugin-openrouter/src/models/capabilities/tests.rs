@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock};
 use serde_json::json;
 
 use super::*;
+use crate::kit::{block_on, settings};
 use crate::models::Store;
-use crate::service::fetch::stand_in::{block_on, settings};
 
 fn entry(id: &str, context: u64, parameters: &[&str], inputs: &[&str], outputs: &[&str]) -> Value {
     json!({

@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::kit::{block_on, settings};
 use crate::models::Store;
-use crate::service::fetch::stand_in::{block_on, settings};
 
 /// A catalogue of these ids, each with its canonical slug where that is another one.
 fn catalogue(entries: &[(&str, &str)]) -> Arc<Catalogue> {
@@ -338,21 +338,5 @@ fn only_what_can_be_a_date_is_taken_for_one() {
     ];
     for (name, expected) in rows {
         assert_eq!(four_digits(name), expected, "{name}");
-    }
-}
-
-#[test]
-fn the_distance_counts_single_slips_up_to_its_limit() {
-    let rows = [
-        ("", "", 0, Some(0)),
-        ("a", "", 1, Some(1)),
-        ("kitten", "sitting", 3, Some(3)),
-        ("kitten", "sitting", 2, None),
-        ("gpt", "gtp", 1, Some(1)),
-        ("gpt-4", "gpt-4-turbo", 5, None),
-    ];
-    for (one, other, limit, expected) in rows {
-        assert_eq!(distance(one, other, limit), expected, "{one} {other}");
-        assert_eq!(distance(other, one, limit), expected, "{other} {one}");
     }
 }

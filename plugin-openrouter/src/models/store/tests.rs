@@ -1,13 +1,10 @@
 use std::sync::atomic::AtomicUsize;
 
-use plugin_api::ErrorKind;
+use plugin_api::{ErrorKind, Verbatim};
 use serde_json::{Value, json};
 
-use plugin_api::Verbatim;
-
 use super::*;
-use crate::money::ledger::folder_for_tests::Folder;
-use crate::service::fetch::stand_in::{Service, block_on};
+use crate::kit::{Folder, Service, block_on};
 use crate::values::usd::Usd;
 
 /// An entry with only what the tests need.

@@ -10,10 +10,9 @@ use plugin_api::ErrorKind;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::kit::{self, Folder, Service, block_on};
 use crate::money::estimate::{Demand, Which};
 use crate::money::ledger::Ledger;
-use crate::money::ledger::folder_for_tests::Folder;
-use crate::service::fetch::stand_in::{self, Service, block_on};
 
 /// 2026-11-20T17:30:05Z
 const AFTERNOON_S: u64 = 1_795_195_805;
@@ -52,7 +51,7 @@ struct Bench {
 
 impl Bench {
     fn with(budget: &Value) -> Self {
-        let settings = stand_in::settings(json!({ "budget": budget }), &[]);
+        let settings = kit::settings(json!({ "budget": budget }), &[]);
         Self {
             guard: Guard::default(),
             catalogue: Store::with(&settings, &entries()),
@@ -149,7 +148,7 @@ fn a_call_goes_while_its_greatest_cost_is_left() {
 
 #[test]
 fn the_greatest_cost_is_that_of_the_dearest_model_with_its_longest_answer() {
-    let settings = stand_in::settings(json!({}), &[]);
+    let settings = kit::settings(json!({}), &[]);
     let catalogue = block_on(Store::with(&settings, &entries()).catalogue(&settings)).expect("a catalogue");
     let most = |models: &[&str], message_bytes, max_tokens| {
         let models: Vec<String> = models.iter().map(|id| (*id).to_owned()).collect();
@@ -650,7 +649,7 @@ fn options_that_change_keep_the_account() {
     let folder = Folder::new();
     let mut bench = Bench::with(&json!({"perSessionUsd": "0.15"}));
     bench.ten_cents().expect("it may go").settle(None, 0);
-    bench.settings = stand_in::settings(
+    bench.settings = kit::settings(
         json!({"budget": {"perSessionUsd": "0.25", "perDayUsd": 1, "ledger": folder.path}}),
         &[],
     );

@@ -1,0 +1,369 @@
+use std::convert::Infallible;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use futures_core::Stream;
+use serde_json::{Value, json};
+use sse_stream::SseByteStream;
+
+use super::*;
+use crate::answer::sse::{self, Frame, Reader};
+
+/// Set it to `write` to take what the code does for what is expected; then read the difference.
+const REWRITE: &str = "GOLDEN";
+
+/// What a stream says in one form, piece by piece of so many bytes: its events, its raw form in one, how it ends.
+fn played_in(view: View, stream: &[u8], n_bytes: usize, pace: Pace) -> (Vec<ChatEvent>, String, Option<Error>) {
+    let (mut events, mut raw) = (Vec::new(), String::new());
+    let error = play_in(view, stream.chunks(n_bytes), pace, |event| match event {
+        ChatEvent::Raw(piece) => raw.push_str(&piece),
+        event => events.push(event),
+    });
+    (events, raw, error.err())
+}
+
+fn without_signs(events: &[ChatEvent]) -> Vec<&ChatEvent> {
+    let is_sign = |event: &&ChatEvent| matches!(event, ChatEvent::KeepAlive(_));
+    events.iter().filter(|event| !is_sign(event)).collect()
+}
+
+#[test]
+fn the_raw_form_says_what_the_stream_says_however_it_comes() {
+    for golden in goldens() {
+        let (typed, _, failure) = played_in(View::Typed, &golden.stream, usize::MAX, Pace::AtOnce);
+        for (n_bytes, pace) in [
+            (usize::MAX, Pace::AtOnce),
+            (1, Pace::AtOnce),
+            (7, Pace::AtOnce),
+            (64, Pace::Late),
+        ] {
+            let (both, raw, both_failure) = played_in(View::Both, &golden.stream, n_bytes, pace);
+            assert_eq!(
+                without_signs(&both),
+                without_signs(&typed),
+                "{}: {n_bytes}",
+                golden.name
+            );
+            assert_eq!(both_failure.is_some(), failure.is_some(), "{}", golden.name);
+            // What was handed on raw, read once more, says the same.
+            let (again, _, again_failure) = played_in(View::Typed, raw.as_bytes(), usize::MAX, Pace::AtOnce);
+            if failure.is_none() {
+                assert_eq!(
+                    without_signs(&again),
+                    without_signs(&typed),
+                    "{}: {n_bytes}\n{raw}",
+                    golden.name
+                );
+                assert_eq!(again_failure, None, "{}: {raw}", golden.name);
+            }
+            let (alone, raw_alone, _) = played_in(View::Raw, &golden.stream, n_bytes, pace);
+            // Tool calls that are not whole are told by types alone.
+            assert!(
+                raw_alone.starts_with(&raw),
+                "{}: {n_bytes}\n{raw_alone}\n{raw}",
+                golden.name
+            );
+            let is_typed = |event: &ChatEvent| {
+                matches!(
+                    event,
+                    ChatEvent::Text(_) | ChatEvent::Reasoning(_) | ChatEvent::ToolCall(_)
+                )
+            };
+            assert!(!alone.iter().any(is_typed), "{}", golden.name);
+        }
+    }
+}
+
+#[test]
+fn the_raw_form_is_the_stream_byte_for_byte() {
+    let stream = b": OPENROUTER PROCESSING\n\ndata: {\"id\":\"gen-1\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n\
+        : OPENROUTER PROCESSING\r\n\r\nid: 7\r\nevent: x\r\ndata: {\"unknown\":1.0,  \"choices\":[{\"delta\":{\"content\":\"H\\u00e9\"}}]}\r\n\r\n\
+        : later\n\ndata: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+    let first =
+        "data: {\"id\":\"gen-1\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n";
+    let rest = "id: 7\r\nevent: x\r\ndata: {\"unknown\":1.0,  \"choices\":[{\"delta\":{\"content\":\"H\\u00e9\"}}]}\r\n\r\n\
+        : later\n\ndata: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+    for n_bytes in 1..stream.len() + 1 {
+        let (events, raw, error) = played_in(View::Raw, stream, n_bytes, Pace::AtOnce);
+        assert_eq!(error, None);
+        let signs: Vec<&str> = events
+            .iter()
+            .filter_map(|event| match event {
+                ChatEvent::KeepAlive(text) => Some(&**text),
+                _ => None,
+            })
+            .collect();
+        // What lives before the beginning goes ahead; the rest comes in its place.
+        assert_eq!(signs, ["OPENROUTER PROCESSING"; 2], "{n_bytes}");
+        assert_eq!(raw, format!("{first}{rest}"), "{n_bytes}");
+    }
+}
+
+struct Golden {
+    name: String,
+    stream: Vec<u8>,
+    expected: PathBuf,
+}
+
+fn goldens() -> Vec<Golden> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("streams");
+    let files = fs::read_dir(folder).expect("the folder of streams");
+    let paths = files.map(|file| file.expect("a file of the folder").path());
+    let mut goldens: Vec<Golden> = paths
+        .filter(|path| path.extension().is_some_and(|extension| extension == "sse"))
+        .map(|path| Golden {
+            name: path.file_stem().expect("a name").to_string_lossy().into_owned(),
+            stream: fs::read(&path).expect("a stream"),
+            expected: path.with_extension("json"),
+        })
+        .collect();
+    goldens.sort_by(|one, other| one.name.cmp(&other.name));
+    assert!(goldens.len() >= 30, "{} streams", goldens.len());
+    goldens
+}
+
+fn play_whole(stream: &[u8]) -> Played {
+    play([stream], Pace::AtOnce)
+}
+
+/// What was played as JSON, without the wording of errors, which the tests of `failure` and `reply` look at, and
+/// without what a stream has no part in: the model that was asked for and the time it took.
+fn json_of(played: &Played) -> Vec<Value> {
+    let mut lines: Vec<Value> = played.events.iter().map(json_of_event).collect();
+    if let Some(error) = &played.error {
+        let mut value = serde_json::to_value(&error.details).expect("details are JSON");
+        value["code"] = json!(error.kind.code());
+        if let Some(wait_ms) = error.retry_after_ms {
+            value["retry_after_ms"] = json!(wait_ms);
+        }
+        lines.push(json!({"error": without(value, &["hint"])}));
+    }
+    lines
+}
+
+fn json_of_event(event: &ChatEvent) -> Value {
+    match event {
+        ChatEvent::Text(text) => json!({"text": &**text}),
+        ChatEvent::Reasoning(text) => json!({"reasoning": &**text}),
+        ChatEvent::KeepAlive(text) => json!({"keep_alive": &**text}),
+        ChatEvent::ToolCall(call) => json!({"tool_call": call}),
+        ChatEvent::Notice(notice) => json!({"notice": notice}),
+        ChatEvent::Done(done) => {
+            let done = serde_json::to_value(done).expect("the end is JSON");
+            json!({"done": without(done, &["requested_model", "duration_ms"])})
+        }
+        _ => panic!("a kind of event that this test does not know"),
+    }
+}
+
+fn without(mut value: Value, keys: &[&str]) -> Value {
+    let object = value.as_object_mut().expect("an object");
+    object.retain(|key, _| !keys.contains(&key.as_str()));
+    value
+}
+
+/// One event a line.
+fn printed(lines: &[Value]) -> String {
+    let lines: Vec<String> = lines.iter().map(|line| format!("  {line}")).collect();
+    format!("[\n{}\n]\n", lines.join(",\n"))
+}
+
+#[test]
+fn every_stream_gives_the_events_that_are_expected_of_it() {
+    let mut differences = String::new();
+    for golden in goldens() {
+        let found = json_of(&play_whole(&golden.stream));
+        if std::env::var_os(REWRITE).is_some_and(|value| value == "write") {
+            fs::write(&golden.expected, printed(&found)).expect("the folder can be written");
+            continue;
+        }
+        let expected = fs::read(&golden.expected).unwrap_or_default();
+        let expected: Vec<Value> = serde_json::from_slice(&expected).unwrap_or_default();
+        if found != expected {
+            let (expected, found) = (printed(&expected), printed(&found));
+            differences += &format!("{}: expected {expected}found {found}\n", golden.name);
+        }
+    }
+    assert!(
+        differences.is_empty(),
+        "{differences}if that is right: {REWRITE}=write cargo test -p plugin-openrouter --lib golden"
+    );
+}
+
+#[test]
+fn every_way_of_cutting_a_stream_into_pieces_gives_the_same_events() {
+    for Golden { name, stream, .. } in goldens() {
+        let whole = play_whole(&stream);
+        for at in 0..=stream.len() {
+            let (head, tail) = stream.split_at(at);
+            assert_same(
+                &play([head, tail], Pace::AtOnce),
+                &whole,
+                &format!("{name}, cut at {at}"),
+            );
+        }
+        for (piece_bytes, pace) in [(1, Pace::AtOnce), (7, Pace::AtOnce), (1, Pace::Late)] {
+            let played = play(stream.chunks(piece_bytes), pace);
+            assert_same(&played, &whole, &format!("{name} in pieces of {piece_bytes}"));
+        }
+    }
+}
+
+/// Like `assert_eq!`, but shows the texts, which these streams may do: nobody said them.
+fn assert_same(found: &Played, expected: &Played, what: &str) {
+    if found != expected {
+        let (found, expected) = (printed(&json_of(found)), printed(&json_of(expected)));
+        panic!("{what}: expected {expected}found {found}");
+    }
+}
+
+#[test]
+fn a_stream_that_breaks_off_is_never_an_end_and_keeps_its_text() {
+    for Golden { name, stream, .. } in goldens() {
+        let whole_text = play_whole(&stream).text();
+        for at in 0..stream.len() {
+            let played = play_whole(&stream[..at]);
+            let text = played.text();
+            // Half a character may wait for its other half, and is not worth more than a mark in the meantime.
+            let certain_text = text.trim_end_matches('\u{fffd}');
+            assert!(
+                whole_text.starts_with(certain_text),
+                "{name} cut at {at} says something else"
+            );
+            match played.error {
+                None => assert!(
+                    tells_a_finish_reason(&stream[..at]),
+                    "{name} cut at {at} passes for an end"
+                ),
+                Some(error) => assert_eq!(
+                    error.details.partial_text.unwrap_or_default(),
+                    text,
+                    "{name} cut at {at} loses text"
+                ),
+            }
+        }
+    }
+}
+
+/// Whether these bytes hold a finish reason that is none of failure, found without reading any JSON.
+fn tells_a_finish_reason(stream: &[u8]) -> bool {
+    let text = sse::text(stream);
+    let words = text.split(r#""finish_reason":""#).skip(1);
+    words
+        .filter_map(|rest| rest.split_once('"'))
+        .any(|(word, _)| !["", "error"].contains(&word))
+}
+
+/// Pieces of a body that are all there.
+struct Pieces<'a>(Vec<&'a [u8]>);
+
+impl<'a> Stream for Pieces<'a> {
+    type Item = Result<&'a [u8], Infallible>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let piece = if self.0.is_empty() {
+            None
+        } else {
+            Some(self.0.remove(0))
+        };
+        Poll::Ready(piece.map(Ok))
+    }
+}
+
+/// The name and data of each event, as somebody else's reader sees them; the error ends its reading.
+fn read_by_another(pieces: Vec<&[u8]>) -> (Vec<(String, String)>, Option<sse_stream::Error>) {
+    let mut stream = SseByteStream::new(Pieces(pieces));
+    let mut context = Context::from_waker(Waker::noop());
+    let mut events = Vec::new();
+    while let Poll::Ready(Some(event)) = Pin::new(&mut stream).poll_next(&mut context) {
+        match event {
+            Ok(event) => events.extend(event.data.map(|data| (event.event.unwrap_or_default(), data))),
+            Err(error) => return (events, Some(error)),
+        }
+    }
+    (events, None)
+}
+
+fn read_by_ours(pieces: &[&[u8]]) -> Vec<(String, String)> {
+    let mut reader = Reader::default();
+    let mut events = Vec::new();
+    for piece in pieces {
+        reader.push(piece);
+        while let Some(frame) = reader.next_frame() {
+            if let Frame::Event { name, data } = frame.expect("nothing is too long") {
+                events.push((sse::text(name).into_owned(), sse::text(data).into_owned()));
+            }
+        }
+    }
+    events
+}
+
+/// The two agree but for what is not UTF-8, which ends the other's reading and only marks a character in ours.
+fn assert_agreement(pieces: Vec<&[u8]>) {
+    let stream = pieces.concat();
+    let shown = stream.escape_ascii();
+    let mut ours = read_by_ours(&pieces);
+    let (theirs, error) = read_by_another(pieces);
+    if error.is_some() {
+        assert!(std::str::from_utf8(&stream).is_err(), "{error:?} in {shown}");
+        assert!(ours.len() >= theirs.len(), "{shown}");
+        ours.truncate(theirs.len());
+    }
+    assert_eq!(ours, theirs, "{shown}");
+}
+
+#[test]
+fn the_reader_agrees_with_an_independent_one_on_every_stream() {
+    for Golden { stream, .. } in goldens() {
+        assert_agreement(vec![&stream]);
+        assert_agreement(stream.chunks(1).collect());
+        assert_agreement(stream.chunks(100).collect());
+    }
+}
+
+#[test]
+fn the_reader_agrees_with_an_independent_one_on_made_up_streams() {
+    const PARTS: [&[u8]; 24] = [
+        b"\n",
+        b"\n",
+        b"\n\n",
+        b"\r",
+        b"\r\n",
+        b"data",
+        b"data:",
+        b"data: ",
+        b"data:  x",
+        b"event",
+        b"event:",
+        b"event: e",
+        b"id: 1",
+        b"id: \0",
+        b"retry: 10",
+        b"retry: x",
+        b":",
+        b": c",
+        b" ",
+        b"x",
+        b"[DONE]",
+        b"\xEF\xBB\xBF",
+        "é🙂".as_bytes(),
+        b"\xC3",
+    ];
+    let mut state: u64 = 0x2545_F491_4F6C_DD1D;
+    let mut random = move |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state % below as u64) as usize
+    };
+    for _ in 0..20_000 {
+        let stream: Vec<u8> = (0..random(32))
+            .flat_map(|_| PARTS[random(PARTS.len())])
+            .copied()
+            .collect();
+        let piece_bytes = 1 + random(16);
+        assert_agreement(stream.chunks(piece_bytes).collect());
+    }
+}

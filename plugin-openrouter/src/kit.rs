@@ -1,0 +1,143 @@
+//! What unit tests share: a service of a few written answers, and a folder of a test's own.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::{fs, process, thread};
+
+use plugin_api::Config;
+use serde_json::{Value, json};
+
+use crate::service::Settings;
+
+/// The key that [`Service::settings`] has.
+pub const KEY: &str = "sk-or-v1-stand-in";
+
+/// A service on a port of its own.
+pub struct Service {
+    pub base_url: String,
+    requests: Arc<Mutex<Vec<String>>>,
+}
+
+impl Service {
+    /// Answers each request by what `answer` makes of its path: a status, further header lines, a body.
+    pub fn start(answer: impl Fn(&str) -> (u16, String, String) + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("it listens");
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let (seen, answer) = (Arc::clone(&requests), Arc::new(answer));
+        // Ends with the test's process; nobody waits for it.
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
+                thread::spawn(move || serve(stream, &seen, &*answer));
+            }
+        });
+        Self {
+            base_url: format!("http://{address}/api/v1"),
+            requests,
+        }
+    }
+
+    /// Answers every request with 200 and this JSON.
+    pub fn saying(body: &Value) -> Self {
+        let body = body.to_string();
+        Self::start(move |_| (200, String::new(), body.clone()))
+    }
+
+    /// The heads of the requests so far.
+    pub fn requests(&self) -> Vec<String> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Settings with a key that point here.
+    pub fn settings(&self, options: Value, environment: &[(&str, &str)]) -> Arc<Settings> {
+        let mut options = options;
+        options["baseUrl"] = json!(self.base_url);
+        settings(options, environment)
+    }
+}
+
+/// Settings with a key. Nothing is read or written on the disk unless the options name a folder.
+pub fn settings(mut options: Value, environment: &[(&str, &str)]) -> Arc<Settings> {
+    if options["caches"]["folder"].is_null() {
+        options["caches"]["disk"] = json!(false);
+    }
+    let mut variables = vec![("OPENROUTER_API_KEY", KEY)];
+    variables.extend_from_slice(environment);
+    let environment = variables
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    Settings::from_config(&Config { options, environment }, None).expect("good settings")
+}
+
+/// Does `work` on a runtime with sockets and timers.
+pub fn block_on<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("the machine has memory");
+    runtime.block_on(work)
+}
+
+fn serve(mut stream: TcpStream, seen: &Mutex<Vec<String>>, answer: &dyn Fn(&str) -> (u16, String, String)) {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        match stream.read(&mut byte) {
+            Ok(1) => head.push(byte[0]),
+            _ => return,
+        }
+    }
+    let head = String::from_utf8_lossy(&head).into_owned();
+    let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
+    seen.lock().unwrap_or_else(PoisonError::into_inner).push(head);
+    let (status, lines, body) = answer(&path);
+    let length = if lines.contains("content-length: ") {
+        String::new()
+    } else {
+        format!("content-length: {}\r\n", body.len())
+    };
+    let reply = format!("HTTP/1.1 {status} -\r\nconnection: close\r\n{length}{lines}\r\n{body}");
+    // A client that has seen enough may be gone.
+    let _ = stream.write_all(reply.as_bytes());
+}
+
+/// A folder that does not exist yet, and is gone when its test is over.
+pub struct Folder {
+    pub path: PathBuf,
+}
+
+impl Folder {
+    pub fn new() -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let n = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("openrouter-ledger-{}-{n}", process::id()));
+        let _ = fs::remove_dir_all(&path);
+        Self { path }
+    }
+
+    /// What stands in one of its files.
+    pub fn text(&self, name: &str) -> String {
+        fs::read_to_string(self.path.join(name)).unwrap_or_default()
+    }
+
+    /// Adds to one of its files.
+    pub fn append(&self, name: &str, bytes: &[u8]) {
+        fs::create_dir_all(&self.path).expect("it is writable");
+        let file = fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(self.path.join(name));
+        file.and_then(|mut file| file.write_all(bytes)).expect("it is writable");
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}

@@ -1,0 +1,364 @@
+use std::sync::Arc;
+
+use plugin_api::{CreditStatus, ErrorKind};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::kit::{KEY, Service, block_on};
+
+/// A service that answers `/key` and `/credits` with these statuses and bodies.
+fn service(key: (u16, Value), credits: (u16, Value)) -> Service {
+    Service::start(move |path| {
+        let (status, body) = if path.ends_with("/key") { &key } else { &credits };
+        (*status, String::new(), body.to_string())
+    })
+}
+
+fn asked(key: (u16, Value), credits: (u16, Value)) -> Result<Account, Error> {
+    block_on(Store::default().account(&service(key, credits).settings(json!({}), &[])))
+}
+
+fn refusal(status: u16) -> (u16, Value) {
+    (status, json!({"error": {"code": status, "message": "no"}}))
+}
+
+#[test]
+fn everything_that_the_service_tells_is_told() {
+    // Source: OpenRouter's API description, the examples of `/key` and `/credits`.
+    let key = json!({"data": {
+        "label": "sk-or-v1-au7...890", "limit": 100, "limit_remaining": 74.5, "limit_reset": "monthly",
+        "usage": 25.5, "usage_daily": 1.5e-5, "usage_weekly": 25.5, "is_free_tier": false,
+        "is_management_key": false, "is_provisioning_key": false, "expires_at": "2027-12-31T23:59:59Z",
+    }});
+    let credits = json!({"data": {"total_credits": 100.5, "total_usage": 25.75}});
+    assert_eq!(
+        asked((200, key), (200, credits)).expect("an account"),
+        Account {
+            label: some("[key]"),
+            limit_usd: some("100"),
+            remaining_usd: some("74.5"),
+            limit_reset: some("monthly"),
+            usage_usd: some("25.5"),
+            usage_today_usd: some("0.000015"),
+            balance_usd: some("74.75"),
+            is_free_tier: Some(false),
+            expires_at: some("2027-12-31T23:59:59Z"),
+        }
+    );
+}
+
+#[test]
+fn what_is_absent_or_null_stays_unknown() {
+    let key = json!({"data": {"label": format!("mine: {KEY}"), "limit": null, "limit_remaining": null}});
+    for credits in [
+        refusal(401),
+        refusal(403),
+        refusal(500),
+        (200, json!({"data": {"total_credits": 1}})),
+        (200, json!("soon")),
+    ] {
+        let expected = Account {
+            label: Some("mine: [key]".to_owned()),
+            ..Account::default()
+        };
+        assert_eq!(asked((200, key.clone()), credits).expect("an account"), expected);
+    }
+}
+
+#[test]
+fn amounts_are_kept_to_the_last_digit() {
+    let body = r#"{"data": {"usage": 0.12345678901234567890123, "limit": 1e1}}"#;
+    let service = Service::start(move |_| (200, String::new(), body.to_owned()));
+    let settings = service.settings(json!({}), &[]);
+    let account = block_on(Store::default().account(&settings)).expect("an account");
+    assert_eq!(account.usage_usd.as_deref(), Some("0.12345678901234567890123"));
+    assert_eq!(account.limit_usd.as_deref(), Some("10"));
+}
+
+#[test]
+fn a_refused_key_is_an_error_of_the_key() {
+    let error = asked(refusal(401), refusal(401)).expect_err("a refusal");
+    assert_eq!((error.kind, error.details.status), (ErrorKind::AUTH, Some(401)));
+}
+
+#[test]
+fn a_service_without_accounts_says_so() {
+    for status in [404, 405, 501] {
+        let error = asked(refusal(status), refusal(status)).expect_err("nothing to ask");
+        assert_eq!(
+            (error.kind, error.message.as_str()),
+            (
+                ErrorKind::UNSUPPORTED,
+                "the service says nothing about keys and credit: it has no `/key`"
+            )
+        );
+    }
+}
+
+#[test]
+fn an_answer_that_is_something_else_is_not_quoted() {
+    for body in [
+        json!("hello, secret"),
+        json!({"data": {"label": {"secret": 1}}}),
+        json!({}),
+    ] {
+        let error = asked((200, body), refusal(403)).expect_err("nothing to read");
+        assert_eq!(
+            (error.kind, error.message.as_str()),
+            (
+                ErrorKind::PROTOCOL,
+                "the answer about the key cannot be read: expected JSON with the key in `data`"
+            )
+        );
+    }
+}
+
+/// How often a service was asked about the key.
+fn n_asked(service: &Service) -> usize {
+    let heads = service.requests();
+    heads.iter().filter(|head| head.starts_with("GET /api/v1/key ")).count()
+}
+
+#[test]
+fn the_service_is_asked_once_and_again_when_the_time_is_over() {
+    let service = service((200, json!({"data": {"usage": 1}})), refusal(403));
+    let store = Store::default();
+    let ask = |options: Value, variables: &[(&str, &str)]| {
+        let settings = service.settings(options, variables);
+        let account = block_on(store.account(&settings)).expect("an account");
+        assert_eq!(account.usage_usd.as_deref(), Some("1"));
+        n_asked(&service)
+    };
+    let variable = "OPENROUTER_CACHE_TTL_CREDITS";
+    assert_eq!(ask(json!({}), &[]), 1);
+    assert_eq!(ask(json!({}), &[]), 1);
+    assert_eq!(ask(json!({}), &[(variable, "0")]), 2);
+    assert_eq!(ask(json!({"caches": {"creditsMs": 9_000}}), &[(variable, "0")]), 2);
+    assert_eq!(ask(json!({"caches": {"creditsMs": 0}}), &[(variable, "9000")]), 3);
+    assert_eq!(ask(json!({}), &[(variable, "soon")]), 3);
+}
+
+#[test]
+fn another_key_or_service_has_another_account() {
+    let first = service((200, json!({"data": {"usage": 1}})), refusal(403));
+    let second = service((200, json!({"data": {"usage": 2}})), refusal(403));
+    let store = Store::default();
+    let usage = |service: &Service, key: &str| {
+        let settings = service.settings(json!({}), &[("OPENROUTER_API_KEY", key)]);
+        block_on(store.account(&settings)).expect("an account").usage_usd
+    };
+    assert_eq!(usage(&first, KEY).as_deref(), Some("1"));
+    assert_eq!(usage(&second, KEY).as_deref(), Some("2"));
+    assert_eq!(n_asked(&second), 1);
+    usage(&second, &format!("{KEY}2"));
+    assert_eq!(n_asked(&second), 2);
+}
+
+#[test]
+fn many_askers_at_once_make_one_request() {
+    for status in [200, 500] {
+        let service = service((status, json!({"data": {"usage": 1}})), refusal(403));
+        // Even where nothing is kept.
+        let settings = service.settings(json!({"caches": {"creditsMs": 0}}), &[]);
+        let store = Arc::new(Store::default());
+        block_on(async {
+            let askers: Vec<_> = (0..20)
+                .map(|_| {
+                    let (store, settings) = (Arc::clone(&store), Arc::clone(&settings));
+                    tokio::spawn(async move { store.account(&settings).await.is_ok() })
+                })
+                .collect();
+            for asker in askers {
+                assert_eq!(asker.await.expect("no panic"), status == 200);
+            }
+        });
+        assert_eq!(n_asked(&service), 1, "{status}");
+    }
+}
+
+#[test]
+fn an_error_is_not_kept() {
+    let service = service(refusal(500), refusal(500));
+    let settings = service.settings(json!({}), &[]);
+    let store = Store::default();
+    for n in 1..3 {
+        assert!(block_on(store.account(&settings)).is_err());
+        assert_eq!(n_asked(&service), n);
+    }
+}
+
+/// A service whose answers change: `answers` says what comes next for `/key` and `/credits`.
+fn changing(answers: &Arc<std::sync::Mutex<[(u16, Value); 2]>>) -> Service {
+    let answers = Arc::clone(answers);
+    Service::start(move |path| {
+        let answers = answers.lock().expect("no panic");
+        let (status, body) = &answers[usize::from(!path.ends_with("/key"))];
+        (*status, String::new(), body.to_string())
+    })
+}
+
+fn balance_of(key: (u16, Value), credits: (u16, Value)) -> Result<Credits, Error> {
+    let settings = service(key, credits).settings(json!({}), &[]);
+    let credits = block_on(Store::default().balance(&settings, Wish::Kept))?;
+    Ok(Credits { age_ms: 0, ..credits })
+}
+
+fn some(text: &str) -> Option<String> {
+    Some(text.to_owned())
+}
+
+#[test]
+fn the_balance_is_the_accounts_where_the_key_may_ask() {
+    let credits = json!({"data": {"total_credits": 100.5, "total_usage": 25.75}});
+    let expected = Credits {
+        balance_usd: some("74.75"),
+        usage_usd: some("25.75"),
+        status: CreditStatus::Green,
+        source: some("account"),
+        ..Credits::default()
+    };
+    let key = json!({"data": {"limit": 10, "limit_remaining": 0.5}});
+    assert_eq!(
+        balance_of((200, key), (200, credits.clone())).expect("a balance"),
+        expected
+    );
+    // What the key says is not needed then.
+    assert_eq!(balance_of(refusal(404), (200, credits)).expect("a balance"), expected);
+}
+
+#[test]
+fn the_balance_is_the_keys_where_the_accounts_is_not_told() {
+    let key = json!({"data": {"limit": 10, "limit_remaining": 0.5, "usage": 9.5}});
+    let unreadable = (200, json!("<html>"));
+    for credits in [refusal(401), refusal(403), refusal(404), refusal(500), unreadable] {
+        let expected = Credits {
+            balance_usd: some("0.5"),
+            usage_usd: some("9.5"),
+            status: CreditStatus::Red,
+            source: some("key"),
+            ..Credits::default()
+        };
+        assert_eq!(balance_of((200, key.clone()), credits).expect("a balance"), expected);
+    }
+}
+
+#[test]
+fn a_key_without_a_limit_has_no_balance_and_says_so() {
+    let key = json!({"data": {"limit": null, "limit_remaining": null, "usage": 3}});
+    let expected = Credits {
+        usage_usd: some("3"),
+        problem: some("the key has no limit of its own, and the service does not tell it what the account has"),
+        ..Credits::default()
+    };
+    assert_eq!(balance_of((200, key), refusal(403)).expect("an answer"), expected);
+}
+
+#[test]
+fn without_any_answer_the_balance_is_an_error() {
+    for (status, kind) in [(401, ErrorKind::AUTH), (404, ErrorKind::UNSUPPORTED)] {
+        let error = balance_of(refusal(status), refusal(status)).expect_err("nothing is known");
+        assert_eq!(error.kind, kind, "{status}");
+    }
+    let error = balance_of(refusal(500), refusal(500)).expect_err("nothing is known");
+    assert_eq!(error.details.status, Some(500));
+    let service = Service::saying(&json!({}));
+    let settings = service.settings(json!({}), &[("OPENROUTER_API_KEY", "")]);
+    let error = block_on(Store::default().balance(&settings, Wish::New)).expect_err("no key");
+    assert_eq!((error.kind, service.requests().len()), (ErrorKind::AUTH, 0));
+}
+
+#[test]
+fn account_and_balance_share_their_answers() {
+    let service = service(
+        (200, json!({"data": {"limit": 10, "limit_remaining": 7}})),
+        refusal(403),
+    );
+    let settings = service.settings(json!({}), &[]);
+    let store = Store::default();
+    let n_after = |work: &str| {
+        match work {
+            "account" => drop(block_on(store.account(&settings)).expect("an account")),
+            "kept" => drop(block_on(store.balance(&settings, Wish::Kept)).expect("a balance")),
+            _ => drop(block_on(store.balance(&settings, Wish::New)).expect("a balance")),
+        }
+        n_asked(&service)
+    };
+    let seen = ["account", "kept", "account", "new", "account", "kept", "new"].map(n_after);
+    assert_eq!(seen, [1, 1, 1, 2, 2, 2, 3]);
+}
+
+#[test]
+fn bills_are_taken_off_until_the_service_is_asked_again() {
+    let credits = json!({"data": {"total_credits": 10, "total_usage": 4}});
+    let service = service(refusal(404), (200, credits));
+    let settings = service.settings(json!({}), &[]);
+    let store = Store::default();
+    let balance = |wish| {
+        let credits = block_on(store.balance(&settings, wish)).expect("a balance");
+        (credits.balance_usd.expect("it is told"), credits.status)
+    };
+    store.credits().billed("1");
+    assert_eq!(balance(Wish::Kept), ("6".to_owned(), CreditStatus::Green));
+    store.credits().billed("5.5");
+    assert_eq!(balance(Wish::Kept), ("0.5".to_owned(), CreditStatus::Red));
+    assert_eq!(n_asked(&service), 1);
+    let notice = store.credits().low_balance().expect("it fell");
+    assert_eq!(notice.code, "low_balance");
+    assert_eq!(balance(Wish::New), ("6".to_owned(), CreditStatus::Green));
+    assert_eq!(store.credits().low_balance(), None);
+}
+
+#[test]
+fn an_old_balance_is_better_than_an_error_and_says_so() {
+    let told = (200, json!({"data": {"total_credits": 10, "total_usage": 4}}));
+    let key = (200, json!({"data": {"limit": 10, "limit_remaining": 1}}));
+    let answers = Arc::new(std::sync::Mutex::new([key, told]));
+    let service = changing(&answers);
+    let settings = service.settings(json!({"caches": {"creditsMs": 0}}), &[]);
+    let store = Store::default();
+    let balance = |wish| block_on(store.balance(&settings, wish)).expect("a balance");
+    assert!(!balance(Wish::Kept).is_stale);
+    answers.lock().expect("no panic")[1] = refusal(500);
+    // The key's own limit does not take the account's place for a mishap.
+    let old = balance(Wish::Kept);
+    assert_eq!(
+        (old.balance_usd.as_deref(), old.is_stale, old.problem.as_deref()),
+        (Some("6"), true, Some("the service answered 500: no"))
+    );
+    assert_eq!(n_asked(&service), 2);
+    // The service is then left alone for a while, unless somebody insists.
+    assert!(balance(Wish::Kept).is_stale);
+    assert_eq!(n_asked(&service), 2);
+    assert!(balance(Wish::New).is_stale);
+    assert_eq!(n_asked(&service), 3);
+    // A key that may not ask any more has its own limit only.
+    answers.lock().expect("no panic")[1] = refusal(403);
+    let of_key = balance(Wish::New);
+    assert_eq!((of_key.balance_usd.as_deref(), of_key.is_stale), (Some("1"), false));
+    // Another key begins anew.
+    *answers.lock().expect("no panic") = [refusal(500), refusal(500)];
+    let other = format!("{KEY}2");
+    let settings = service.settings(json!({}), &[("OPENROUTER_API_KEY", &other)]);
+    assert!(block_on(store.balance(&settings, Wish::Kept)).is_err());
+}
+
+#[test]
+fn many_who_insist_at_once_make_one_request() {
+    for status in [200, 500] {
+        let service = service((status, json!({"data": {"usage": 1}})), refusal(403));
+        let settings = service.settings(json!({}), &[]);
+        let store = Arc::new(Store::default());
+        block_on(async {
+            let askers: Vec<_> = (0..20)
+                .map(|_| {
+                    let (store, settings) = (Arc::clone(&store), Arc::clone(&settings));
+                    tokio::spawn(async move { store.balance(&settings, Wish::New).await.is_ok() })
+                })
+                .collect();
+            for asker in askers {
+                assert_eq!(asker.await.expect("no panic"), status == 200);
+            }
+        });
+        assert_eq!(n_asked(&service), 1, "{status}");
+    }
+}

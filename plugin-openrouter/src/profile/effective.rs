@@ -1,0 +1,91 @@
+//! What holds for a tier: its own settings over the profile's.
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
+
+use crate::profile::options::{COMPRESSION, Options, PluginOption, Privacy, TierOption, TierOptions};
+use crate::profile::preferences::{DataCollection, ProviderPreferences};
+use crate::profile::tiers::Tier;
+
+impl Options {
+    /// The profile's entry for `tier` and the key it is written at.
+    pub fn tier_entry(&self, tier: Tier) -> Option<(&str, &TierOption)> {
+        let canonical = self.tiers.get_key_value(tier.name());
+        let entry = canonical.or_else(|| self.tiers.iter().find(|(key, _)| Tier::parse(key) == Some(tier)))?;
+        Some((entry.0, entry.1))
+    }
+
+    /// The fallback models of a call: the tier's, else the profile's.
+    pub fn fallbacks_for(&self, tier: Option<Tier>) -> &[String] {
+        let own = self
+            .settings_of(tier)
+            .and_then(|settings| settings.fallback_models.as_deref());
+        own.unwrap_or(&self.fallback_models)
+    }
+
+    /// The request plugins of a call: the tier's, else the profile's.
+    pub fn plugins_for(&self, tier: Option<Tier>) -> Cow<'_, [PluginOption]> {
+        let own = self.settings_of(tier).and_then(|settings| settings.plugins.as_deref());
+        if let Some(own) = own {
+            return Cow::Borrowed(own);
+        }
+        let plugins = self.plugins.as_slice();
+        let is_there = || plugins.iter().any(|plugin| plugin.id == COMPRESSION);
+        let Some(compress) = self.compress.filter(|_| !is_there()) else {
+            return Cow::Borrowed(plugins);
+        };
+        let compression = PluginOption {
+            id: COMPRESSION.to_owned(),
+            settings: Map::from_iter((!compress).then(|| ("enabled".to_owned(), Value::Bool(false)))),
+        };
+        Cow::Owned(plugins.iter().cloned().chain([compression]).collect())
+    }
+
+    /// The body's parameters of a call: the profile's with the tier's over them.
+    pub fn parameters_for(&self, tier: Option<Tier>) -> Map<String, Value> {
+        let own = self.settings_of(tier).and_then(|settings| settings.parameters.as_ref());
+        match (own, &self.parameters) {
+            (Some(own), Some(base)) => own.to_wire_over(base),
+            (Some(only), None) | (None, Some(only)) => only.to_wire(),
+            (None, None) => Map::new(),
+        }
+    }
+
+    /// The provider preferences of a call: the profile's, the tier's over them, and over both what
+    /// `privacy` demands.
+    pub fn preferences_for(&self, tier: Option<Tier>) -> ProviderPreferences {
+        let base = self.provider_preferences.clone().unwrap_or_default();
+        let own = self
+            .settings_of(tier)
+            .and_then(|settings| settings.provider_preferences.as_ref());
+        let mut preferences = own.map(|own| own.over(&base)).unwrap_or(base);
+        if self.privacy == Some(Privacy::Strict) {
+            preferences.data_collection = Some(DataCollection::Deny);
+            preferences.zdr = Some(true);
+        }
+        preferences
+    }
+
+    /// The tier's own provider preferences, and over them what `privacy` demands.
+    pub fn own_preferences_for(&self, tier: Option<Tier>) -> ProviderPreferences {
+        let own = Self {
+            privacy: self.privacy,
+            tiers: self.tiers.clone(),
+            ..Self::default()
+        };
+        own.preferences_for(tier)
+    }
+
+    /// The settings that hold for a tier: its own, or those of the tier that it follows. Whoever gets that tier's model
+    /// gets what was demanded of it, too.
+    fn settings_of(&self, tier: Option<Tier>) -> Option<&TierOptions> {
+        let mut tier = tier?;
+        loop {
+            match self.tier_entry(tier) {
+                Some((_, entry)) => return entry.settings(),
+                None => tier = tier.parent()?,
+            }
+        }
+    }
+}

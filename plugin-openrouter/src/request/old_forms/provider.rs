@@ -1,0 +1,299 @@
+//! Old forms of the provider preferences: other names, prices per thousand tokens, `route`.
+
+use plugin_api::Error;
+use serde_json::value::RawValue;
+
+use crate::request::old_forms::members::{Translation, is_object, object, refused, taken};
+use crate::values::members::{Kind, Members};
+use crate::values::slug::provider_slug;
+use crate::values::usd::{Usd, decimal};
+
+/// The keys of `provider` as the API writes them, behind their camelCase.
+const PROVIDER_KEYS: [(&str, &str); 7] = [
+    ("allowFallbacks", "allow_fallbacks"),
+    ("requireParameters", "require_parameters"),
+    ("dataCollection", "data_collection"),
+    ("enforceDistillableText", "enforce_distillable_text"),
+    ("preferredMinThroughput", "preferred_min_throughput"),
+    ("preferredMaxLatency", "preferred_max_latency"),
+    ("maxPrice", "max_price"),
+];
+
+/// The members of `provider` that name providers.
+const PROVIDER_LISTS: [&str; 3] = ["order", "only", "ignore"];
+
+/// The prices of `max_price`, each with whether it is one per token.
+const PRICES: [(&str, bool); 5] = [
+    ("prompt", true),
+    ("completion", true),
+    ("request", false),
+    ("image", false),
+    ("audio", false),
+];
+
+const PRICE: &str = "a number of 0 or more";
+
+const NEGATIVE: &str = "a negative number";
+
+const OUT_OF_RANGE: &str = "one with an exponent beyond 40";
+
+const PREFERENCES: [&str; 2] = ["providerPreferences", "provider_preferences"];
+
+/// Everything that becomes part of `provider`, and the spelling of what is there.
+pub fn translate_provider(
+    body: &mut Members,
+    x_provider: Option<&str>,
+    told: &mut Vec<Translation>,
+) -> Result<(), Error> {
+    let preferences = taken(body, &PREFERENCES);
+    let max_price = taken(body, &["max_price"]).pop();
+    let route = taken_route(body);
+    let has_more = !preferences.is_empty() || x_provider.is_some() || max_price.is_some() || route == Some(Route::Sort);
+    let mut provider = match body.get("provider").filter(|provider| provider.get() != "null") {
+        None => Members::default(),
+        // With nothing to add to it, the service says what it thinks of it.
+        Some(provider) if !has_more && !is_object(provider) => Members::default(),
+        Some(provider) => object("provider", provider)?,
+    };
+    let mut spelling = respell(&mut provider, "provider")?;
+    let mut is_changed = spelling.is_changed;
+    for (name, value) in &preferences {
+        let mut layer = object(name, value)?;
+        if layer.is_empty() {
+            continue;
+        }
+        spelling.add(respell(&mut layer, name)?);
+        provider.lay_over(layer);
+        is_changed = true;
+        if told.iter().all(|known| known.word != "provider-preferences") {
+            told.push(Translation::new(
+                "provider-preferences",
+                format!("OpenRouter has no `{name}`; its members are sent in `provider`"),
+            ));
+        }
+    }
+    if let Some(header) = x_provider {
+        let mut layer = Members::parse_expecting("the header `X-Provider` to hold a JSON object", header.as_bytes())?;
+        if !layer.is_empty() {
+            spelling.add(respell(&mut layer, "X-Provider")?);
+            provider.lay_over(layer);
+            is_changed = true;
+            told.push(Translation::new(
+                "x-provider",
+                "OpenRouter has no header `X-Provider`; its members are sent in `provider`",
+            ));
+        }
+    }
+    if spelling.is_foreign {
+        told.push(Translation::new(
+            "provider-keys",
+            "OpenRouter writes the keys of `provider` in snake_case and providers as slugs; they are sent so",
+        ));
+    }
+    if let Some((_, prices)) = max_price {
+        is_changed |= add_max_price(&mut provider, &prices, told)?;
+    }
+    match route {
+        None => {}
+        Some(Route::Fallback) => told.push(Translation::new(
+            "route",
+            "OpenRouter falls back without a `route` too; it is left out",
+        )),
+        Some(Route::Sort) => is_changed |= add_partition(&mut provider, told)?,
+    }
+    if is_changed {
+        body.set_value("provider", &provider);
+    }
+    Ok(())
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Route {
+    Fallback,
+    Sort,
+}
+
+/// Takes the `route` out of a body where it is an old form; one of `null` goes too.
+fn taken_route(body: &mut Members) -> Option<Route> {
+    let route = match body.text("route").as_deref() {
+        Some("fallback") => Some(Route::Fallback),
+        Some("sort") => Some(Route::Sort),
+        _ => None,
+    };
+    if route.is_some() || !body.has("route") {
+        body.take("route");
+    }
+    route
+}
+
+/// What became of the spelling of a `provider` object.
+#[derive(Default)]
+struct Spelling {
+    is_changed: bool,
+    /// Keys or names were not as the API has them.
+    is_foreign: bool,
+}
+
+impl Spelling {
+    fn add(&mut self, other: Self) {
+        self.is_changed |= other.is_changed;
+        self.is_foreign |= other.is_foreign;
+    }
+}
+
+/// Writes the keys, the providers and the prices of a `provider` object as the API has them. Members that are not known stay
+/// as they are.
+///
+/// - Errors: `invalid_request` for a negative price, and for one that no decimal holds.
+fn respell(provider: &mut Members, place: &str) -> Result<Spelling, Error> {
+    let mut is_foreign = false;
+    for (camel_case, key) in PROVIDER_KEYS {
+        is_foreign |= provider.rename(camel_case, key);
+    }
+    for list in PROVIDER_LISTS {
+        let Some(names) = provider.get(list) else { continue };
+        let Ok(names) = serde_json::from_str::<Vec<String>>(names.get()) else {
+            continue;
+        };
+        let slugs: Vec<_> = names.iter().map(|name| provider_slug(name)).collect();
+        if slugs != names {
+            provider.set_value(list, &slugs);
+            is_foreign = true;
+        }
+    }
+    let mut spelling = Spelling {
+        is_changed: is_foreign,
+        is_foreign,
+    };
+    let Some(prices) = provider.get("max_price").filter(|prices| is_object(prices)) else {
+        return Ok(spelling);
+    };
+    let place = format!("{place}.max_price");
+    let mut prices = object(&place, prices)?;
+    let mut has_numbers = false;
+    for (name, _) in PRICES {
+        let Some(price) = prices.get(name) else { continue };
+        let problem = |found| refused(&format!("{place}.{name}"), PRICE, found);
+        match Kind::of_value(price) {
+            Kind::Number => {
+                let price = price_of(price.get()).map_err(problem)?;
+                prices.set_value(name, &price);
+                has_numbers = true;
+            }
+            // What else is wrong with a text, the service says.
+            Kind::Text if prices.text(name).is_some_and(|text| price_of(&text) == Err(NEGATIVE)) => {
+                return Err(problem(NEGATIVE));
+            }
+            _ => {}
+        }
+    }
+    if has_numbers {
+        provider.set_value("max_price", &prices);
+        spelling.is_changed = true;
+    }
+    Ok(spelling)
+}
+
+/// Lays a `max_price` in US dollars per thousand tokens under the one in `provider`, which is per million.
+///
+/// - Out: whether `provider` was changed.
+fn add_max_price(provider: &mut Members, asked: &RawValue, told: &mut Vec<Translation>) -> Result<bool, Error> {
+    let asked = match Kind::of_value(asked) {
+        Kind::Object => object("max_price", asked)?,
+        Kind::Number => {
+            // Read here, so that an error names the field that was written.
+            price_of(asked.get()).map_err(|found| refused("max_price", PRICE, found))?;
+            let mut both = Members::default();
+            both.set("prompt", asked.to_owned());
+            both.set("completion", asked.to_owned());
+            both
+        }
+        found => return Err(refused("max_price", "a number or an object", found)),
+    };
+    if asked
+        .iter()
+        .any(|(name, _)| PRICES.iter().all(|(known, _)| *known != name))
+    {
+        let known = "an object with `prompt`, `completion`, `request`, `image` or `audio`";
+        return Err(refused("max_price", known, "another member in it"));
+    }
+    let mut limits = match provider.get("max_price").filter(|prices| prices.get() != "null") {
+        Some(limits) => object("provider.max_price", limits)?,
+        None => Members::default(),
+    };
+    let (mut n_asked, mut n_added) = (0, 0);
+    for (name, is_per_token) in PRICES {
+        let Some(price) = asked.get(name).filter(|price| price.get() != "null") else {
+            continue;
+        };
+        let field = format!("max_price.{name}");
+        let price = match Kind::of_value(price) {
+            Kind::Number => price_of(price.get()).map_err(|found| refused(&field, PRICE, found))?,
+            found => return Err(refused(&field, PRICE, found)),
+        };
+        n_asked += 1;
+        if limits.has(name) {
+            continue;
+        }
+        let price = if is_per_token {
+            decimal(&format!("{price}e3")).ok_or_else(|| refused(&field, PRICE, OUT_OF_RANGE))?
+        } else {
+            price
+        };
+        limits.set_value(name, &price);
+        n_added += 1;
+    }
+    if n_asked == 0 {
+        return Ok(false);
+    }
+    let message = if n_added == 0 {
+        "OpenRouter has no `max_price`; it is left out, because `provider.max_price` holds the same limits"
+    } else {
+        "OpenRouter has no `max_price` per thousand tokens; it is sent as `provider.max_price` per million"
+    };
+    told.push(Translation::new("max-price", message));
+    if n_added > 0 {
+        provider.set_value("max_price", &limits);
+    }
+    Ok(n_added > 0)
+}
+
+/// A number as a decimal without an exponent, or what it is instead.
+fn price_of(number: &str) -> Result<String, &'static str> {
+    let (is_signed, unsigned) = number.strip_prefix('-').map_or((false, number), |rest| (true, rest));
+    // The amount itself would be rounded; it only proves that this is one, and that its exponent is small.
+    let price = Usd::parse(unsigned)
+        .and_then(|_| decimal(unsigned))
+        .ok_or(OUT_OF_RANGE)?;
+    if is_signed && price != "0" {
+        return Err(NEGATIVE);
+    }
+    Ok(price)
+}
+
+/// `route: "sort"`: the providers of all models are sorted together.
+///
+/// - Out: whether `provider` was changed.
+fn add_partition(provider: &mut Members, told: &mut Vec<Translation>) -> Result<bool, Error> {
+    let field = "provider.sort";
+    let mut sort = match provider.get("sort").filter(|sort| sort.get() != "null") {
+        None => Members::default(),
+        Some(sort) if is_object(sort) => object(field, sort)?,
+        Some(by) if Kind::of_value(by) == Kind::Text => {
+            let mut sort = Members::default();
+            sort.set("by", by.to_owned());
+            sort
+        }
+        Some(sort) => return Err(refused(field, "a text or a JSON object", Kind::of_value(sort))),
+    };
+    let has_partition = sort.has("partition");
+    let message = if has_partition {
+        "OpenRouter's `route` is old; it is left out, because `provider.sort` holds a partition"
+    } else {
+        sort.set_value("partition", &"none");
+        provider.set_value("sort", &sort);
+        "OpenRouter's `route` is old; `provider.sort` is sent with the partition `none`"
+    };
+    told.push(Translation::new("route", message));
+    Ok(!has_partition)
+}

@@ -1,0 +1,191 @@
+use std::time::{Duration, Instant};
+
+use super::*;
+
+fn members(json: &str) -> Members {
+    Members::parse(json.as_bytes()).expect("an object")
+}
+
+fn json_of(members: &Members) -> String {
+    String::from_utf8(members.to_json()).expect("JSON is UTF-8")
+}
+
+fn raw(json: &str) -> Box<RawValue> {
+    RawValue::from_string(json.to_owned()).expect("JSON")
+}
+
+#[test]
+fn what_is_read_is_written_byte_for_byte() {
+    for json in [
+        "{}",
+        r#"{"b":1.50,"a":-0.0e+05,"n":123456789012345678901234567890,"big":1e400}"#,
+        r#"{"text":"\u00e9\/\ud83d\ude00\n","list":[1 , 2,{"x" : null}],"é":"é"}"#,
+        r#"{"":"","quote\"\\":true,"control\u0001":false}"#,
+    ] {
+        assert_eq!(json_of(&members(json)), json);
+    }
+    assert_eq!(
+        json_of(&members(" {\n \"a\" : [ 1 ] ,\t\"b\":2 } ")),
+        r#"{"a":[ 1 ],"b":2}"#
+    );
+}
+
+#[test]
+fn of_a_name_that_stands_twice_the_last_value_counts_in_the_first_place() {
+    for (json, once) in [
+        (r#"{"a":1,"b":2,"a":3}"#, r#"{"a":3,"b":2}"#),
+        (r#"{"a":1,"a":2,"a":3,"b":4,"b":5}"#, r#"{"a":3,"b":5}"#),
+        (r#"{"b":0,"a":1,"\u0061":null}"#, r#"{"b":0,"a":null}"#),
+    ] {
+        assert_eq!(json_of(&members(json)), once);
+    }
+}
+
+#[test]
+fn anything_but_an_object_is_refused_with_its_place_and_without_its_text() {
+    for (json, message) in [
+        ("", "what is not JSON: EOF while parsing a value at line 1 column 0"),
+        (r#"[{"secret":1}]"#, "a list at line 1 column 0"),
+        (r#" "secret" "#, "a text at line 1 column 9"),
+        ("123456", "a number at line 1 column 6"),
+        ("true", "true or false at line 1 column 4"),
+        ("null", "null at line 1 column 4"),
+        (
+            "{\n \"secret\": secret}",
+            "what is not JSON: expected value at line 2 column 12",
+        ),
+        (
+            r#"{"secret":1}secret"#,
+            "what is not JSON: trailing characters at line 1 column 13",
+        ),
+        (
+            r#"{"secret":1,}"#,
+            "what is not JSON: trailing comma at line 1 column 13",
+        ),
+        (
+            r#"{"secret":[1}"#,
+            "what is not JSON: expected `,` or `]` at line 1 column 13",
+        ),
+        (
+            r#"{"secret":"#,
+            "what is not JSON: EOF while parsing a value at line 1 column 10",
+        ),
+        (
+            r#"{secret:1}"#,
+            "what is not JSON: key must be a string at line 1 column 2",
+        ),
+        (
+            r#"{"secret":01}"#,
+            "what is not JSON: invalid number at line 1 column 12",
+        ),
+        (
+            r#"{"secret":NaN}"#,
+            "what is not JSON: expected value at line 1 column 11",
+        ),
+        (
+            r#"{"secret\ud800":1}"#,
+            "what is not JSON: unexpected end of hex escape at line 1 column 15",
+        ),
+    ] {
+        let error = Members::parse(json.as_bytes()).expect_err("a refusal");
+        assert_eq!(error.kind, ErrorKind::INVALID_REQUEST);
+        assert_eq!(
+            error.message,
+            format!("expected the body to be a JSON object, found {message}")
+        );
+    }
+    for json in [
+        b"{\"a\":\"\0\"}".as_slice(),
+        b"{\"a\":\"\xff\"}",
+        b"{\"\xff\":1}",
+        b"{\"a\":\"\xed\xa0\x80\"}",
+        b"{\"a\":1}\0",
+        b"\xef\xbb\xbf{}",
+        b"{\"a\":\"\n\"}",
+        b"{'a':1}",
+        b"{\"a\":1}//",
+    ] {
+        let error = Members::parse(json).expect_err("a refusal");
+        assert!(error.message.contains("found what is not JSON: "), "{}", error.message);
+    }
+}
+
+#[test]
+fn null_is_a_value_and_nothing_that_a_member_has() {
+    let members = members(r#"{"a":null,"b":0,"c":"\u0063"}"#);
+    let of = |name| {
+        (
+            members.get(name).map(RawValue::get),
+            members.has(name),
+            members.text(name),
+        )
+    };
+    assert_eq!(of("a"), (Some("null"), false, None));
+    assert_eq!(of("b"), (Some("0"), true, None));
+    assert_eq!(of("c"), (Some(r#""\u0063""#), true, Some("c".to_owned())));
+    assert_eq!(of("d"), (None, false, None));
+}
+
+#[test]
+fn a_change_leaves_all_others_where_and_as_they_are() {
+    let changed = |change: fn(&mut Members)| {
+        let mut members = members(r#"{"a":1.0,"b":null,"c":"x"}"#);
+        change(&mut members);
+        json_of(&members)
+    };
+    type Change = (fn(&mut Members), &'static str);
+    let rows: [Change; 9] = [
+        (|all| all.set("a", raw("[2.0]")), r#"{"a":[2.0],"b":null,"c":"x"}"#),
+        (
+            |all| all.set_value("d", &"\"é"),
+            r#"{"a":1.0,"b":null,"c":"x","d":"\"é"}"#,
+        ),
+        (
+            |all| all.set_value("a", &HashMap::from([(vec![1], 2)])),
+            r#"{"a":1.0,"b":null,"c":"x"}"#,
+        ),
+        (|all| assert!(all.take("b").is_some()), r#"{"a":1.0,"c":"x"}"#),
+        (|all| assert!(all.take("d").is_none()), r#"{"a":1.0,"b":null,"c":"x"}"#),
+        (|all| assert!(all.rename("a", "d")), r#"{"d":1.0,"b":null,"c":"x"}"#),
+        (|all| assert!(all.rename("c", "b")), r#"{"a":1.0,"b":"x"}"#),
+        (|all| assert!(all.rename("c", "a")), r#"{"a":1.0,"b":null}"#),
+        (|all| assert!(!all.rename("d", "b")), r#"{"a":1.0,"b":null,"c":"x"}"#),
+    ];
+    for (change, json) in rows {
+        assert_eq!(changed(change), json);
+    }
+    let mut upper = members(r#"{"a":1,"b":null}"#);
+    upper.lay_over(members(r#"{"c":2,"b":3,"a":4,"d":5}"#));
+    assert_eq!(json_of(&upper), r#"{"a":1,"b":null,"c":2,"d":5}"#);
+    let names: Vec<_> = upper.into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["a", "b", "c", "d"]);
+}
+
+#[test]
+fn a_value_is_as_deep_as_it_likes() {
+    let depth = 1_000_000;
+    let json = format!(r#"{{"a":{}{}}}"#, "[".repeat(depth), "]".repeat(depth));
+    assert_eq!(json_of(&members(&json)), json);
+}
+
+#[test]
+fn many_names_cost_as_many_steps() {
+    let object = |n: usize, modulus: usize| {
+        let names: Vec<_> = (0..n).map(|at| format!(r#""{}":{at}"#, at % modulus)).collect();
+        members(&format!("{{{}}}", names.join(",")))
+    };
+    let begun = Instant::now();
+    let (distinct, repeated) = (object(300_000, 300_000), object(300_000, 1000));
+    assert_eq!((distinct.0.len(), repeated.0.len()), (300_000, 1000));
+    assert_eq!(repeated.get("999").map(RawValue::get), Some("299999"));
+    let mut both = distinct.clone();
+    both.lay_over(distinct);
+    assert_eq!(both.0.len(), 300_000);
+    // Comparing each name with each other would take minutes.
+    assert!(begun.elapsed() < Duration::from_secs(30));
+}
+
+#[test]
+fn debug_output_says_how_many_and_nothing_else() {
+    assert_eq!(format!("{:?}", members(r#"{"secret":"secret"}"#)), "Members(1)");
+}

@@ -1,0 +1,151 @@
+use super::*;
+
+fn usd(text: &str) -> Usd {
+    Usd::parse(text).expect("an amount")
+}
+
+#[test]
+fn what_is_read_is_printed_to_the_last_digit() {
+    let rows = [
+        ("0", "0"),
+        ("0.0", "0"),
+        ("1", "1"),
+        ("12.50", "12.5"),
+        (".5", "0.5"),
+        ("5.", "5"),
+        ("0.00000015", "0.00000015"),
+        ("0.000000000001", "0.000000000001"),
+        ("1.5e-7", "0.00000015"),
+        ("3E-5", "0.00003"),
+        ("25e+2", "2500"),
+        ("007", "7"),
+        ("18446744073709551616", "18446744073709551616"),
+    ];
+    for (written, printed) in rows {
+        assert_eq!(usd(written).to_string(), printed, "{written}");
+    }
+}
+
+#[test]
+fn what_is_finer_than_a_pico_dollar_is_rounded_up() {
+    for text in [
+        "0.0000000000000001",
+        "1e-300",
+        "0.000000000000999999999999999999999999999999999",
+    ] {
+        assert_eq!(usd(text).to_string(), "0.000000000001", "{text}");
+    }
+    assert_eq!(usd("0.1000000000000").to_string(), "0.1");
+}
+
+#[test]
+fn what_is_no_amount_is_none() {
+    for text in [
+        "", "-1", "-0.5", "+1", ".", "e5", "1e", "1e99999", "free", "1.2.3", " 1", "1 ", "NaN", "1_0", "٣",
+    ] {
+        assert_eq!(Usd::parse(text), None, "{text}");
+    }
+}
+
+#[test]
+fn no_sum_wraps_around() {
+    let most = usd("1e300");
+    assert_eq!(most.plus(usd("1")), most);
+    assert_eq!(most.times(u64::MAX), most);
+    assert_eq!(most.rounded_down().minus(most), Usd::ZERO);
+    assert_eq!(usd("1").minus(usd("2")), Usd::ZERO);
+    assert_eq!(usd("0.00003").times(1_000_000), usd("30"));
+    assert_eq!(most.holds(usd("1e-12")), Some(u64::MAX));
+}
+
+#[test]
+fn a_price_of_nothing_fits_without_limit() {
+    assert_eq!(usd("1").holds(Usd::ZERO), None);
+    assert_eq!(usd("1").holds(usd("0.3")), Some(3));
+    assert_eq!(Usd::ZERO.holds(usd("0.3")), Some(0));
+}
+
+#[test]
+fn people_read_three_digits_or_whole_cents() {
+    let rows = [
+        ("0", "0", "0"),
+        ("0.96", "0.96", "0.96"),
+        ("0.9601", "0.961", "0.96"),
+        ("0.001234567", "0.00124", "0.00123"),
+        ("0.000000000001", "0.000000000001", "0.000000000001"),
+        ("1.239", "1.24", "1.23"),
+        ("123.4567", "123.46", "123.45"),
+        ("12345.6789", "12345.68", "12345.67"),
+    ];
+    for (exact, up, down) in rows {
+        let exact = usd(exact);
+        assert_eq!(
+            (
+                exact.rounded_up().to_string().as_str(),
+                exact.rounded_down().to_string().as_str()
+            ),
+            (up, down)
+        );
+    }
+}
+
+#[test]
+fn a_bill_is_kept_to_the_last_digit() {
+    let rows = [
+        ("0", "0"),
+        ("0.0", "0"),
+        ("0.00014", "0.00014"),
+        ("1.4e-4", "0.00014"),
+        ("1.5E-05", "0.000015"),
+        ("12", "12"),
+        ("1.20", "1.2"),
+        ("3e2", "300"),
+        ("1.234e1", "12.34"),
+        ("0.1234567890123456789", "0.1234567890123456789"),
+        ("-0.5", "-0.5"),
+        ("\"0.25\"", "0.25"),
+    ];
+    for (json, text) in rows {
+        assert_eq!(decimal(json).as_deref(), Some(text), "{json}");
+    }
+    for nonsense in ["null", "\"\"", "{}", "1e999999999", "1e-2147483648", "\"free\"", "true"] {
+        assert_eq!(decimal(nonsense), None, "{nonsense}");
+    }
+}
+
+#[test]
+fn amounts_are_shown_in_whole_cents_and_never_rounded_up() {
+    let rows = [
+        ("0", "$0.00"),
+        ("12", "$12.00"),
+        ("0.5", "$0.50"),
+        ("24.99986", "$24.99"),
+        ("0.00014", "$0.00014"),
+        ("-2.5", "-$2.50"),
+    ];
+    for (amount, expected) in rows {
+        assert_eq!(dollars(amount), expected);
+    }
+}
+
+#[test]
+fn differences_are_exact() {
+    let rows = [
+        ("100.5", "25.75", Some("74.75")),
+        ("0.3", "0.1", Some("0.2")),
+        ("25", "0.00014", Some("24.99986")),
+        ("5", "5.0", Some("0")),
+        ("1", "3.5", Some("-2.5")),
+        ("-0.5", "0.25", Some("-0.75")),
+        ("-0.5", "-0.75", Some("0.25")),
+        ("1", "free", None),
+        ("1", "0.0000000000000000000000000000000000000000001", None),
+    ];
+    for (minuend, subtrahend, expected) in rows {
+        assert_eq!(
+            difference(minuend, subtrahend).as_deref(),
+            expected,
+            "{minuend} - {subtrahend}"
+        );
+    }
+}
