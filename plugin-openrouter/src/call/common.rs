@@ -1,11 +1,13 @@
 //! What all calls of a plugin share.
 
-use crate::{models, money};
+use crate::models;
+use crate::money::account;
+use crate::money::budget;
 
 /// What all calls of a plugin share, whatever its settings are.
 #[derive(Default)]
 pub struct Common {
-    pub account: money::account::Store,
+    pub account: account::Store,
     pub catalogue: models::Store,
-    pub guard: money::budget::Guard,
+    pub guard: budget::Guard,
 }
