@@ -307,7 +307,7 @@ impl<'a> Wanted<'a> {
             return [by_name, by_id, by_all].into_iter().flatten().min();
         };
         // That the name is right says more than that the author is.
-        let of_authors = strsim::osa_distance(wanted, author.unwrap_or_default()).min(2);
+        let of_authors = distance_of_authors(wanted, author.unwrap_or_default());
         Some(by_name? + of_authors)
     }
 }
@@ -379,11 +379,22 @@ fn distance_of_names(wanted: &str, listed: &str) -> Option<usize> {
     distance_of_slips(wanted, listed)
 }
 
+/// How far apart two authors are; 2 where they are not alike.
+fn distance_of_authors(wanted: &str, listed: &str) -> usize {
+    if wanted.len().abs_diff(listed.len()) > 2 {
+        return 2;
+    }
+    strsim::osa_distance(wanted, listed).min(2)
+}
+
 /// The slips that make one text of the other; `None` where they would have to change more than a third of it.
 fn distance_of_slips(wanted: &str, listed: &str) -> Option<usize> {
     let bytes = wanted.len().max(listed.len());
     let limit = (bytes / 3).max(usize::from(bytes > 1));
-    Some(strsim::osa_distance(wanted, listed)).filter(|distance| *distance <= limit)
+    // Comparing costs the product of both lengths, and an id may be as long as a request.
+    let is_alike_in_length = wanted.len().abs_diff(listed.len()) <= limit;
+    let distance = is_alike_in_length.then(|| strsim::osa_distance(wanted, listed));
+    distance.filter(|distance| *distance <= limit)
 }
 
 #[cfg(test)]
