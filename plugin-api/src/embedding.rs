@@ -9,8 +9,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::abi::Payload;
-use crate::chat::{Done, Notice};
 use crate::error::{Error, ErrorKind};
+use crate::outcome::{Done, Notice};
 
 /// A request for the vectors of texts.
 #[derive(Clone, Default, Serialize, Deserialize, JsonSchema)]

@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::chat::Attempt;
+use crate::outcome::{Attempt, Notice};
 
 pub use crate::abi::ErrorKind;
 
@@ -71,7 +71,7 @@ pub struct Details {
     pub answer: Option<Box<ServiceAnswer>>,
     /// What the caller should know about the request that failed, where it was not told before.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub notices: Vec<crate::chat::Notice>,
+    pub notices: Vec<Notice>,
     /// Whether the raw form of the stream has told this error already, in the service's own words.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_told: bool,

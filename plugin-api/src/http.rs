@@ -9,8 +9,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::abi::{Blob, Payload};
-use crate::chat::{Done, Notice};
 use crate::error::{Error, ErrorKind};
+use crate::outcome::{Done, Notice};
 
 /// A request to the service behind a plugin.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

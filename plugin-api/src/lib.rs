@@ -33,15 +33,21 @@
 
 // In the order in which data travels: from what a plugin says of itself, over the words of a call, to the boundary.
 pub mod manifest;
+mod config;
 mod services;
-mod chat;
 mod error;
 mod explain;
+mod verbatim;
+mod outcome;
+mod chat;
+mod embedding;
 mod http;
 mod catalogue;
 mod account;
-mod embedding;
+mod diagnose;
+pub mod method;
 mod provider;
+mod dispatch;
 mod plugin;
 #[doc(hidden)]
 pub mod abi;
@@ -54,18 +60,19 @@ pub mod runtime;
 pub use abi::{Blob, Host, Payload, Text};
 pub use account::{Account, CreditStatus, Credits, CreditsRequest};
 pub use catalogue::{Model, ModelList, ModelsRequest};
-pub use chat::{
-    Attempt, Attribution, ChatEvent, ChatReply, ChatRequest, Done, EventStream, Events, Message, Notice, ToolCall,
-    Usage, Verbatim, View,
-};
+pub use chat::{Attribution, ChatEvent, ChatReply, ChatRequest, EventStream, Events, Message, ToolCall, View};
+pub use config::{Config, TierModel};
+pub use diagnose::{DiagnoseRequest, Finding, FindingStatus};
 pub use embedding::{EmbedRequest, Embeddings};
 pub use error::{Details, Error, ErrorKind, Problem, ServiceAnswer};
 pub use explain::{Explanation, Fault};
 pub use http::{Head, HttpAnswer, HttpRequest};
 pub use manifest::{Manifest, Role, ServiceError, Variable};
+pub use outcome::{Attempt, Done, Notice, Usage};
 pub use plugin::{Plugin, PluginModule};
-pub use provider::{Config, DiagnoseRequest, Finding, FindingStatus, Provider, TierModel, method};
+pub use provider::Provider;
 pub use services::{BoxFuture, HostServices, Level, LogOnly};
+pub use verbatim::Verbatim;
 
 /// The version of this crate; its major version is the version of the ABI.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -10,11 +10,14 @@ use crate::abi::{Instance, Module, Payload, module_of};
 use crate::account::{Account, Credits, CreditsRequest};
 use crate::catalogue::{ModelList, ModelsRequest};
 use crate::chat::{ChatReply, ChatRequest, EventStream};
+use crate::config::{Config, TierModel};
+use crate::diagnose::{DiagnoseRequest, Finding};
 use crate::embedding::{EmbedRequest, Embeddings};
 use crate::error::{Error, ErrorKind, Problem};
 use crate::http::{HttpAnswer, HttpRequest};
 use crate::manifest::Manifest;
-use crate::provider::{Config, DiagnoseRequest, Finding, Provider, TierModel, method};
+use crate::method;
+use crate::provider::Provider;
 use crate::services::HostServices;
 
 /// A plugin's code and what it says of itself. It makes [`Plugin`]s.

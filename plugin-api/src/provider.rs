@@ -3,42 +3,18 @@
 use std::future::{self, Future};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::abi::{Host, Payload};
 use crate::account::{Account, Credits, CreditsRequest};
 use crate::catalogue::{ModelList, ModelsRequest};
 use crate::chat::{ChatReply, ChatRequest, EventStream};
+use crate::config::TierModel;
+use crate::diagnose::{DiagnoseRequest, Finding};
 use crate::embedding::{EmbedRequest, Embeddings};
-use crate::error::{Error, ErrorKind, Problem};
+use crate::error::{Error, Problem};
 use crate::http::{HttpAnswer, HttpRequest};
-
-/// The names of the methods of this version, as they cross the boundary.
-pub mod method {
-    /// [`super::Provider::chat`].
-    pub const CHAT: &str = "chat";
-    /// [`super::Provider::stream`].
-    pub const STREAM: &str = "stream";
-    /// [`super::Provider::tiers`].
-    pub const TIERS: &str = "tiers";
-    /// [`super::Provider::check`].
-    pub const CHECK: &str = "check";
-    /// [`super::Provider::configure`].
-    pub const CONFIGURE: &str = "configure";
-    /// [`super::Provider::diagnose`].
-    pub const DIAGNOSE: &str = "diagnose";
-    /// [`super::Provider::account`].
-    pub const ACCOUNT: &str = "account";
-    /// [`super::Provider::raw`] and [`super::Provider::raw_stream`].
-    pub const RAW: &str = "raw";
-    /// [`super::Provider::models`].
-    pub const MODELS: &str = "models";
-    /// [`super::Provider::credits`].
-    pub const CREDITS: &str = "credits";
-    /// [`super::Provider::embed`].
-    pub const EMBED: &str = "embed";
-}
+use crate::method;
 
 /// A plugin. Implement it and write `export_plugin!(TheType);`.
 ///
@@ -50,7 +26,7 @@ pub trait Provider: Send + Sync + Sized + 'static {
 
     /// Creates an instance.
     ///
-    /// - In: `config`, a [`Config`] as JSON.
+    /// - In: `config`, a [`crate::Config`] as JSON.
     /// - Errors: `config` for options that cannot be used, `auth` for a missing or malformed key. It does not talk to
     ///   a network.
     fn create(host: Host, config: &str) -> Result<Self, Error>;
@@ -80,7 +56,7 @@ pub trait Provider: Send + Sync + Sized + 'static {
 
     /// Replaces the options. Calls that have begun keep the ones that they began with.
     ///
-    /// - In: `config`, a [`Config`] as JSON.
+    /// - In: `config`, a [`crate::Config`] as JSON.
     /// - Errors: `config` with every problem in `details.problems`; the former options then stay.
     fn configure(&self, _config: &str) -> Result<(), Error> {
         Err(Error::unsupported(method::CONFIGURE))
@@ -144,141 +120,4 @@ pub trait Provider: Send + Sync + Sized + 'static {
     fn shutdown(&self, _deadline: Duration) -> impl Future<Output = ()> + Send {
         future::ready(())
     }
-}
-
-/// What a host gives a plugin to work with.
-#[derive(Clone, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Config {
-    /// The profile's options for this plugin: an object that its schema allows.
-    pub options: Value,
-    /// The environment variables of the plugin's manifest that are set, keys included. A blank one is left out.
-    pub environment: std::collections::BTreeMap<String, String>,
-}
-
-impl std::fmt::Debug for Config {
-    /// Names only: among the values is the key.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Config")
-            .field("environment", &self.environment.keys().collect::<Vec<_>>())
-            .finish_non_exhaustive()
-    }
-}
-
-/// Which model a tier stands for.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct TierModel {
-    /// The tier's name, such as `TEXT_LARGE`.
-    pub tier: String,
-    /// The id as it was configured.
-    pub configured: String,
-    /// The id that goes to the service.
-    pub wire: String,
-    /// Where the configured id comes from, for people.
-    pub origin: String,
-    /// The tier that this one follows, where nobody configured it itself.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub follows: Option<String>,
-    /// Why `wire` differs from `configured`, for people.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub note: Option<String>,
-    /// The models that stand behind it, in order, by their ids on the wire.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub fallbacks: Vec<String>,
-}
-
-/// What a diagnosis may do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(default)]
-pub struct DiagnoseRequest {
-    /// Whether it may send a small request that is billed, to see an answer stream. Without it, that check is skipped.
-    pub may_cost: bool,
-}
-
-/// One thing that a diagnosis looked at.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct Finding {
-    /// A stable word, such as `key_valid`.
-    pub id: String,
-    /// The heading that it stands under, such as `Key`.
-    pub group: String,
-    /// How it is.
-    pub status: FindingStatus,
-    /// What was found, in one line.
-    pub summary: String,
-    /// What to do about it, in one line.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub remedy: Option<String>,
-    /// How long the look took, in milliseconds.
-    #[serde(default)]
-    pub duration_ms: u64,
-}
-
-/// How a thing is that was looked at.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum FindingStatus {
-    /// As it should be.
-    Ok,
-    /// It works, but not as well as it could.
-    Warning,
-    /// It does not work.
-    Failed,
-    /// It was not looked at. Also what a later version's status reads as.
-    #[default]
-    #[serde(other)]
-    Skipped,
-}
-
-/// Finds the method of `provider` that a raw call means.
-pub(crate) async fn dispatch_call<P: Provider>(provider: &P, method: &str, payload: Payload) -> Result<Payload, Error> {
-    match method {
-        method::CHAT => Payload::of(&provider.chat(json_alone(method, &payload)?.read()?).await?),
-        method::TIERS => {
-            json_alone(method, &payload)?;
-            Payload::of(&provider.tiers()?)
-        }
-        method::CHECK => Payload::of(&P::check(&json_alone(method, &payload)?.read()?)),
-        method::CONFIGURE => {
-            provider.configure(json_alone(method, &payload)?.json())?;
-            Ok(Payload::from_json("null".to_owned()))
-        }
-        method::DIAGNOSE => Payload::of(&provider.diagnose(json_alone(method, &payload)?.read()?).await?),
-        method::ACCOUNT => {
-            json_alone(method, &payload)?;
-            Payload::of(&provider.account().await?)
-        }
-        method::RAW => provider.raw(HttpRequest::from_payload(payload)?).await?.into_payload(),
-        method::MODELS => Payload::of(&provider.models(json_alone(method, &payload)?.read()?).await?),
-        method::CREDITS => Payload::of(&provider.credits(json_alone(method, &payload)?.read()?).await?),
-        method::EMBED => {
-            let embeddings = provider.embed(json_alone(method, &payload)?.read()?).await?;
-            embeddings.into_payload()
-        }
-        other => provider.call(other, payload).await,
-    }
-}
-
-/// Finds the method of `provider` that a raw call for a stream means.
-pub(crate) async fn dispatch_open<P: Provider>(
-    provider: &P,
-    method: &str,
-    payload: Payload,
-) -> Result<EventStream, Error> {
-    match method {
-        method::STREAM => provider.stream(json_alone(method, &payload)?.read()?).await,
-        method::RAW => provider.raw_stream(HttpRequest::from_payload(payload)?).await,
-        other => provider.open(other, payload).await,
-    }
-}
-
-/// The payload, once it is known to have no blobs: these methods would lose them without a word.
-fn json_alone<'a>(method: &str, payload: &'a Payload) -> Result<&'a Payload, Error> {
-    if payload.blobs().len() == 0 {
-        return Ok(payload);
-    }
-    Err(Error::new(
-        ErrorKind::INVALID_REQUEST,
-        format!("`{method}` takes no blobs in this version"),
-    ))
 }

@@ -1,21 +1,16 @@
 //! Keeps panics on the side where they happen.
 //!
 //! A panic that unwinds into an `extern "C"` function ends the process, and so does one in the destructor of a
-//! cancelled future. Every function that crosses runs inside [`caught`], every future inside [`Guarded`], and what a
-//! plugin does on threads of its own inside [`Caught`].
+//! cancelled future. Every function that crosses runs inside [`caught`], every future inside [`Guarded`](super::future::Guarded), and what a
+//! plugin does on threads of its own inside [`Caught`](super::future::Caught).
 
 use std::any::Any;
 use std::cell::RefCell;
-use std::future::Future;
+use std::ops::Deref;
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
-use std::pin::Pin;
 use std::sync::Once;
-use std::task::{Context, Poll, ready};
 
-use abi_stable::std_types::RResult;
-
-use super::types::{ErrorKind, RawError};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 
 /// Which side's code runs inside a guard; it names the culprit in the error.
 #[derive(Clone, Copy)]
@@ -126,81 +121,26 @@ pub fn note_panics_in_tests() {
     });
 }
 
-/// A future whose poll and whose drop are guarded; a panic is an error.
-pub struct Caught<F> {
-    side: Side,
-    what: &'static str,
-    inner: Option<F>,
-}
+/// Drops its value inside a guard.
+pub struct Undropped<T>(Option<T>);
 
-impl<F> Caught<F> {
-    pub fn new(side: Side, what: &'static str, inner: F) -> Self {
-        Self {
-            side,
-            what,
-            inner: Some(inner),
-        }
+impl<T> Undropped<T> {
+    pub fn new(value: T) -> Self {
+        Self(Some(value))
     }
 }
 
-impl<F, T> Future for Caught<F>
-where
-    F: Future<Output = Result<T, Error>>,
-{
-    type Output = Result<T, Error>;
+impl<T> Deref for Undropped<T> {
+    type Target = T;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        // SAFETY: `inner` is structurally pinned: it is never moved out of the option, only dropped in place by
-        // assigning `None`, here and in `drop`.
-        let this = unsafe { self.get_unchecked_mut() };
-        let Some(inner) = &mut this.inner else {
-            return Poll::Ready(Err(Error::new(
-                ErrorKind::INTERNAL,
-                format!("`{}` was polled after its end", this.what),
-            )));
-        };
-        // SAFETY: as above; `this.inner` stays where it is for as long as it lives.
-        let inner = unsafe { Pin::new_unchecked(inner) };
-        let result = match caught(this.side, this.what, || inner.poll(context)) {
-            Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(result)) => result,
-            Err(panicked) => Err(panicked),
-        };
-        caught_drop(|| this.inner = None);
-        Poll::Ready(result)
+    fn deref(&self) -> &T {
+        self.0.as_ref().expect("the value is taken by `drop` alone")
     }
 }
 
-impl<F> Drop for Caught<F> {
+impl<T> Drop for Undropped<T> {
     fn drop(&mut self) {
-        // An assignment writes its new value even when the destructor of the old one unwinds, so the drop glue that
-        // follows finds `None`.
-        caught_drop(|| self.inner = None);
-    }
-}
-
-/// A [`Caught`] future with its result in the form that crosses.
-pub struct Guarded<F>(Caught<F>);
-
-impl<F> Guarded<F> {
-    pub fn new(side: Side, what: &'static str, inner: F) -> Self {
-        Self(Caught::new(side, what, inner))
-    }
-}
-
-impl<F, T> Future for Guarded<F>
-where
-    F: Future<Output = Result<T, Error>>,
-{
-    type Output = RResult<T, RawError>;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        // SAFETY: the only field is structurally pinned: it is never moved, and there is no `Drop` beside its own.
-        let caught = unsafe { self.map_unchecked_mut(|guarded| &mut guarded.0) };
-        Poll::Ready(match ready!(caught.poll(context)) {
-            Ok(value) => RResult::ROk(value),
-            Err(error) => RResult::RErr(error.into()),
-        })
+        caught_drop(|| self.0 = None);
     }
 }
 

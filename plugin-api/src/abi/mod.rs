@@ -11,27 +11,33 @@
     reason = "loading code and handing memory across a binary boundary cannot be expressed safely"
 )]
 
+mod types;
+mod traits;
 mod guard;
+mod payload;
+mod convert;
+mod future;
+mod host;
+mod visit;
+mod serve;
+pub mod export;
 #[cfg(feature = "loader")]
 mod library;
-mod serve;
-mod traits;
-mod types;
-mod visit;
 
-pub mod export;
-
+pub use self::host::Host;
 pub use self::serve::module_of;
 pub use self::types::{Blob, ErrorKind, Payload, RawEvent, RawEventKind, Text};
-pub use self::visit::{Host, Incoming, Instance, Module};
+pub use self::visit::{Incoming, Instance, Module};
 
 #[cfg(feature = "loader")]
 pub use self::library::{Library, LibraryRefusal};
 
+#[cfg(feature = "runtime")]
+pub(crate) use self::future::Caught;
+#[cfg(feature = "runtime")]
+pub(crate) use self::guard::Side;
 #[cfg(all(test, feature = "runtime"))]
 pub(crate) use self::guard::note_panics_in_tests;
-#[cfg(feature = "runtime")]
-pub(crate) use self::guard::{Caught, Side};
 
 #[cfg(test)]
 mod layout;

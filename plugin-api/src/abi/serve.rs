@@ -1,7 +1,6 @@
 //! The side that answers: turns an author's [`Provider`] into the functions that cross, and a host's services
 //! likewise.
 
-use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -12,19 +11,20 @@ use abi_stable::{prefix_type::WithMetadata, sabi_trait::TD_Opaque};
 use async_ffi::{FfiContext, FfiFuture, FfiPoll, FutureExt};
 use futures_core::Stream;
 
-use super::guard::{Guarded, Side, caught, caught_drop};
+use super::future::Guarded;
+use super::guard::{Side, Undropped, caught, caught_drop};
+use super::host::Host;
 use super::traits::{
-    RawHost, RawHost_TO, RawHostBox, RawModule, RawModule_Ref, RawPlugin, RawPlugin_TO, RawPluginBox, RawStream,
-    RawStream_TO, RawStreamBox,
+    RawHostBox, RawModule, RawModule_Ref, RawPlugin, RawPlugin_TO, RawPluginBox, RawStream, RawStream_TO, RawStreamBox,
 };
 use super::types::{Payload, RawError, RawEvent};
-use super::visit::{Host, Module};
+use super::visit::Module;
 use crate::chat::EventStream;
+use crate::dispatch::{dispatch_call, dispatch_open};
 use crate::error::Error;
 use crate::log_bridge;
 use crate::manifest;
-use crate::provider::{self, Provider};
-use crate::services::{HostServices, Level};
+use crate::provider::Provider;
 
 /// The module of a plugin that is linked into this program.
 pub fn module_of<P: Provider>() -> Module {
@@ -63,36 +63,13 @@ extern "C" fn create<P: Provider>(host: RawHostBox, config: RStr<'_>) -> RResult
     }
 }
 
-/// Drops its value inside a guard.
-struct Undropped<T>(Option<T>);
-
-impl<T> Undropped<T> {
-    fn new(value: T) -> Self {
-        Self(Some(value))
-    }
-}
-
-impl<T> Deref for Undropped<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        self.0.as_ref().expect("the value is taken by `drop` alone")
-    }
-}
-
-impl<T> Drop for Undropped<T> {
-    fn drop(&mut self) {
-        caught_drop(|| self.0 = None);
-    }
-}
-
 struct PluginAdapter<P>(Undropped<Arc<P>>);
 
 impl<P: Provider> RawPlugin for PluginAdapter<P> {
     fn call(&self, method: RStr<'_>, payload: Payload) -> FfiFuture<RResult<Payload, RawError>> {
         let provider = Undropped::new(Arc::clone(&self.0));
         let method = method.as_str().to_owned();
-        let answer = async move { provider::dispatch_call(&**provider, &method, payload).await };
+        let answer = async move { dispatch_call(&**provider, &method, payload).await };
         Guarded::new(Side::Plugin, "call", answer).into_ffi()
     }
 
@@ -100,7 +77,7 @@ impl<P: Provider> RawPlugin for PluginAdapter<P> {
         let provider = Undropped::new(Arc::clone(&self.0));
         let method = method.as_str().to_owned();
         let opened = async move {
-            let events = provider::dispatch_open(&**provider, &method, payload).await?;
+            let events = dispatch_open(&**provider, &method, payload).await?;
             let adapter = StreamAdapter {
                 events: Some(events),
                 failure: None,
@@ -197,39 +174,5 @@ impl<P: Provider> RawStream for StreamAdapter<P> {
 impl<P> Drop for StreamAdapter<P> {
     fn drop(&mut self) {
         caught_drop(|| self.events = None);
-    }
-}
-
-/// Gives a host's services the form that crosses.
-pub fn raw_host_of(services: Arc<dyn HostServices>) -> RawHostBox {
-    RawHost_TO::from_value(HostAdapter(Undropped::new(services)), TD_Opaque)
-}
-
-struct HostAdapter(Undropped<Arc<dyn HostServices>>);
-
-impl RawHost for HostAdapter {
-    fn log_enabled(&self, level: u32, target: RStr<'_>) -> bool {
-        caught(Side::Host, "log_enabled", || {
-            self.0.log_enabled(Level::from_number(level), target.as_str())
-        })
-        .unwrap_or(false)
-    }
-
-    fn log(&self, level: u32, target: RStr<'_>, message: RStr<'_>, fields_json: RStr<'_>) {
-        caught_drop(|| {
-            self.0.log(
-                Level::from_number(level),
-                target.as_str(),
-                message.as_str(),
-                fields_json.as_str(),
-            );
-        });
-    }
-
-    fn call(&self, method: RStr<'_>, payload: Payload) -> FfiFuture<RResult<Payload, RawError>> {
-        let services = Undropped::new(Arc::clone(&self.0));
-        let method = method.as_str().to_owned();
-        let answer = async move { services.call(&method, payload).await };
-        Guarded::new(Side::Host, "call", answer).into_ffi()
     }
 }

@@ -10,8 +10,6 @@ use abi_stable::StableAbi;
 use abi_stable::std_types::{ROption, RString, RVec};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::error::{Details, Error};
-
 /// Text that may have been allocated by the other side; reads as a `&str`, without a copy.
 #[repr(transparent)]
 #[derive(StableAbi, Clone, PartialEq, Eq, Default)]
@@ -84,7 +82,7 @@ impl<'de> Deserialize<'de> for Text {
 /// Bytes that may have been allocated by the other side; they read as a `&[u8]`, without a copy.
 #[repr(transparent)]
 #[derive(StableAbi, Clone, PartialEq, Eq, Default)]
-pub struct Blob(RVec<u8>);
+pub struct Blob(pub(super) RVec<u8>);
 
 impl Deref for Blob {
     type Target = [u8];
@@ -125,102 +123,8 @@ impl fmt::Debug for Blob {
 #[repr(C)]
 #[derive(StableAbi, Clone, Default)]
 pub struct Payload {
-    json: RString,
-    blobs: RVec<RVec<u8>>,
-}
-
-impl Payload {
-    /// A payload of JSON alone.
-    pub fn from_json(json: String) -> Self {
-        Self {
-            json: RString::from(json),
-            blobs: RVec::new(),
-        }
-    }
-
-    /// A payload that holds `value` as JSON.
-    ///
-    /// - Errors: `internal` if the value cannot be written as JSON (a map whose keys are not text).
-    pub fn of(value: &impl Serialize) -> Result<Self, Error> {
-        match serde_json::to_string(value) {
-            Ok(json) => Ok(Self::from_json(json)),
-            Err(cause) => Err(Error::new(
-                ErrorKind::INTERNAL,
-                format!("could not write a message as JSON: {}", cause.classify_in_words()),
-            )),
-        }
-    }
-
-    /// Adds a blob; the first one added is `{"$blob": 0}`.
-    pub fn with_blob(mut self, bytes: Vec<u8>) -> Self {
-        self.blobs.push(RVec::from(bytes));
-        self
-    }
-
-    /// The JSON text, in place.
-    pub fn json(&self) -> &str {
-        self.json.as_str()
-    }
-
-    /// The blobs, in place and in order.
-    pub fn blobs(&self) -> impl ExactSizeIterator<Item = &[u8]> {
-        self.blobs.iter().map(RVec::as_slice)
-    }
-
-    /// Adds a blob that is one already.
-    pub(crate) fn and_blob(mut self, blob: Blob) -> Self {
-        self.blobs.push(blob.0);
-        self
-    }
-
-    /// The blobs, out of the payload and in order.
-    pub fn into_blobs(self) -> impl Iterator<Item = Blob> {
-        self.blobs.into_iter().map(Blob)
-    }
-
-    /// Reads the JSON as a `T`, borrowing from this payload.
-    ///
-    /// - Errors: `invalid_request` with the place in the JSON; the offending value is never quoted.
-    pub fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Error> {
-        serde_json::from_str(self.json.as_str()).map_err(|cause| {
-            Error::new(
-                ErrorKind::INVALID_REQUEST,
-                format!(
-                    "the message is not what this method expects: {} at line {}, column {}",
-                    cause.classify_in_words(),
-                    cause.line(),
-                    cause.column()
-                ),
-            )
-        })
-    }
-}
-
-impl fmt::Debug for Payload {
-    /// Sizes only: what travels here is somebody's prompt.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Payload")
-            .field("json_bytes", &self.json.len())
-            .field("blobs", &self.blobs.len())
-            .finish()
-    }
-}
-
-/// What kind of JSON mistake it was, without quoting the input as serde's own message does.
-pub(crate) trait ClassifyInWords {
-    /// A short phrase in lower case.
-    fn classify_in_words(&self) -> &'static str;
-}
-
-impl ClassifyInWords for serde_json::Error {
-    fn classify_in_words(&self) -> &'static str {
-        match self.classify() {
-            serde_json::error::Category::Io => "the text could not be read",
-            serde_json::error::Category::Syntax => "the text is not JSON",
-            serde_json::error::Category::Data => "a field is missing, unknown or of another type",
-            serde_json::error::Category::Eof => "the text ends too early",
-        }
-    }
+    pub(super) json: RString,
+    pub(super) blobs: RVec<RVec<u8>>,
 }
 
 macro_rules! kinds {
@@ -342,40 +246,12 @@ pub struct RawEvent {
     pub(crate) json: Text,
 }
 
-/// An error as it crosses; [`Error`] is what both sides work with.
+/// An error as it crosses; [`crate::Error`] is what both sides work with.
 #[repr(C)]
 #[derive(StableAbi)]
 pub struct RawError {
-    kind: ErrorKind,
-    retry_after_ms: ROption<u64>,
-    message: RString,
-    details: RString,
-}
-
-impl From<Error> for RawError {
-    fn from(error: Error) -> Self {
-        let details = if *error.details == Details::default() {
-            String::new()
-        } else {
-            serde_json::to_string(&error.details).unwrap_or_default()
-        };
-        Self {
-            kind: error.kind,
-            retry_after_ms: error.retry_after_ms.into(),
-            message: error.message.into(),
-            details: details.into(),
-        }
-    }
-}
-
-impl From<RawError> for Error {
-    fn from(raw: RawError) -> Self {
-        Self {
-            kind: raw.kind,
-            message: raw.message.into(),
-            retry_after_ms: raw.retry_after_ms.into(),
-            // Details are advice: an error with unreadable details is still that error.
-            details: Box::new(serde_json::from_str(raw.details.as_str()).unwrap_or_default()),
-        }
-    }
+    pub(super) kind: ErrorKind,
+    pub(super) retry_after_ms: ROption<u64>,
+    pub(super) message: RString,
+    pub(super) details: RString,
 }

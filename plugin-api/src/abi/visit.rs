@@ -7,16 +7,16 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use abi_stable::std_types::{RResult, RStr, RVec};
-use async_ffi::{ContextExt, FfiFuture, FfiPoll};
+use async_ffi::{ContextExt, FfiPoll};
 use futures_core::Stream;
 
-use super::guard::{Side, caught};
-use super::serve::raw_host_of;
-use super::traits::{RawHostBox, RawModule_Ref, RawPluginBox, RawStreamBox};
-use super::types::{ErrorKind, Payload, RawError, RawEvent};
+use super::future::Answer;
+use super::host::raw_host_of;
+use super::traits::{RawModule_Ref, RawPluginBox, RawStreamBox};
+use super::types::{Payload, RawEvent};
 use crate::chat::ChatEvent;
-use crate::error::Error;
-use crate::services::{HostServices, Level};
+use crate::error::{Error, ErrorKind};
+use crate::services::HostServices;
 
 /// Events fetched with one crossing, at most. One crossing costs about as much as one event, so beyond a few dozen
 /// there is nothing left to gain.
@@ -43,28 +43,6 @@ impl Module {
         match (self.raw.create())(raw_host_of(services), RStr::from_str(config)) {
             RResult::ROk(raw) => Ok(Instance { raw }),
             RResult::RErr(error) => Err(error.into()),
-        }
-    }
-}
-
-/// A future of the other side as an ordinary one.
-struct Answer<T> {
-    inner: FfiFuture<RResult<T, RawError>>,
-    what: &'static str,
-}
-
-impl<T> Future for Answer<T> {
-    type Output = Result<T, Error>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        // async-ffi turns a panic that its peer reports into a panic here; the peer's guard makes that impossible
-        // for plugins built with this crate, and this one holds for others.
-        let what = self.what;
-        match caught(Side::Plugin, what, || Pin::new(&mut self.inner).poll(context)) {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(RResult::ROk(value))) => Poll::Ready(Ok(value)),
-            Ok(Poll::Ready(RResult::RErr(error))) => Poll::Ready(Err(error.into())),
-            Err(panicked) => Poll::Ready(Err(panicked)),
         }
     }
 }
@@ -158,41 +136,6 @@ impl Stream for Incoming {
                 Ok(_) => {}
                 Err(error) => return Poll::Ready(Some(Err(error))),
             }
-        }
-    }
-}
-
-/// What the host offers to a plugin: its log, and methods by name.
-#[derive(Clone)]
-pub struct Host {
-    raw: Arc<RawHostBox>,
-}
-
-impl Host {
-    pub(super) fn from_raw(raw: RawHostBox) -> Self {
-        Self { raw: Arc::new(raw) }
-    }
-
-    /// Whether the host wants records of this level. One call, no allocation.
-    pub fn log_enabled(&self, level: Level, target: &str) -> bool {
-        self.raw.log_enabled(level.number(), RStr::from_str(target))
-    }
-
-    /// Writes a record to the host's log. Prefer `tracing`'s macros, which end here.
-    pub fn log(&self, level: Level, target: &str, message: &str, fields_json: &str) {
-        self.raw.log(
-            level.number(),
-            RStr::from_str(target),
-            RStr::from_str(message),
-            RStr::from_str(fields_json),
-        );
-    }
-
-    /// Calls a method of the host. A host that has no such method answers `unsupported`.
-    pub fn call(&self, method: &str, payload: Payload) -> impl Future<Output = Result<Payload, Error>> + Send + use<> {
-        Answer {
-            inner: self.raw.call(RStr::from_str(method), payload),
-            what: "call",
         }
     }
 }

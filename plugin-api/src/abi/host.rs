@@ -1,0 +1,84 @@
+//! A host's services as they cross: the form that the host gives away, and the handle that the plugin gets.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use abi_stable::sabi_trait::TD_Opaque;
+use abi_stable::std_types::{RResult, RStr};
+use async_ffi::{FfiFuture, FutureExt};
+
+use super::future::{Answer, Guarded};
+use super::guard::{Side, Undropped, caught, caught_drop};
+use super::traits::{RawHost, RawHost_TO, RawHostBox};
+use super::types::{Payload, RawError};
+use crate::error::Error;
+use crate::services::{HostServices, Level};
+
+/// Gives a host's services the form that crosses.
+pub fn raw_host_of(services: Arc<dyn HostServices>) -> RawHostBox {
+    RawHost_TO::from_value(HostAdapter(Undropped::new(services)), TD_Opaque)
+}
+
+struct HostAdapter(Undropped<Arc<dyn HostServices>>);
+
+impl RawHost for HostAdapter {
+    fn log_enabled(&self, level: u32, target: RStr<'_>) -> bool {
+        caught(Side::Host, "log_enabled", || {
+            self.0.log_enabled(Level::from_number(level), target.as_str())
+        })
+        .unwrap_or(false)
+    }
+
+    fn log(&self, level: u32, target: RStr<'_>, message: RStr<'_>, fields_json: RStr<'_>) {
+        caught_drop(|| {
+            self.0.log(
+                Level::from_number(level),
+                target.as_str(),
+                message.as_str(),
+                fields_json.as_str(),
+            );
+        });
+    }
+
+    fn call(&self, method: RStr<'_>, payload: Payload) -> FfiFuture<RResult<Payload, RawError>> {
+        let services = Undropped::new(Arc::clone(&self.0));
+        let method = method.as_str().to_owned();
+        let answer = async move { services.call(&method, payload).await };
+        Guarded::new(Side::Host, "call", answer).into_ffi()
+    }
+}
+
+/// What the host offers to a plugin: its log, and methods by name.
+#[derive(Clone)]
+pub struct Host {
+    raw: Arc<RawHostBox>,
+}
+
+impl Host {
+    pub(super) fn from_raw(raw: RawHostBox) -> Self {
+        Self { raw: Arc::new(raw) }
+    }
+
+    /// Whether the host wants records of this level. One call, no allocation.
+    pub fn log_enabled(&self, level: Level, target: &str) -> bool {
+        self.raw.log_enabled(level.number(), RStr::from_str(target))
+    }
+
+    /// Writes a record to the host's log. Prefer `tracing`'s macros, which end here.
+    pub fn log(&self, level: Level, target: &str, message: &str, fields_json: &str) {
+        self.raw.log(
+            level.number(),
+            RStr::from_str(target),
+            RStr::from_str(message),
+            RStr::from_str(fields_json),
+        );
+    }
+
+    /// Calls a method of the host. A host that has no such method answers `unsupported`.
+    pub fn call(&self, method: &str, payload: Payload) -> impl Future<Output = Result<Payload, Error>> + Send + use<> {
+        Answer {
+            inner: self.raw.call(RStr::from_str(method), payload),
+            what: "call",
+        }
+    }
+}
