@@ -1,4 +1,9 @@
-//! Finds the author's method that a name means.
+//! Routes a raw call to the method of [`Provider`] that its name means.
+//!
+//! In: a name from [`method`] and a payload. Out: the provider's answer as a payload or a stream. Names that are not
+//! in [`method`] go to [`Provider::call`] and [`Provider::open`] with their payload untouched.
+
+use serde::Deserialize;
 
 use crate::abi::Payload;
 use crate::chat::EventStream;
@@ -7,55 +12,59 @@ use crate::http::HttpRequest;
 use crate::method;
 use crate::provider::Provider;
 
-/// Finds the method of `provider` that a raw call means.
+/// Routes a call that is answered once.
 pub(crate) async fn dispatch_call<P: Provider>(provider: &P, method: &str, payload: Payload) -> Result<Payload, Error> {
+    let request = Request(method, &payload);
     match method {
-        method::CHAT => Payload::of(&provider.chat(json_alone(method, &payload)?.read()?).await?),
+        method::CHAT => Payload::of(&provider.chat(request.read()?).await?),
         method::TIERS => {
-            json_alone(method, &payload)?;
+            request.payload()?;
             Payload::of(&provider.tiers()?)
         }
-        method::CHECK => Payload::of(&P::check(&json_alone(method, &payload)?.read()?)),
-        method::CONFIGURE => {
-            provider.configure(json_alone(method, &payload)?.json())?;
-            Ok(Payload::from_json("null".to_owned()))
-        }
-        method::DIAGNOSE => Payload::of(&provider.diagnose(json_alone(method, &payload)?.read()?).await?),
+        method::CHECK => Payload::of(&P::check(&request.read()?)),
+        method::CONFIGURE => Payload::of(&provider.configure(request.payload()?.json())?),
+        method::DIAGNOSE => Payload::of(&provider.diagnose(request.read()?).await?),
         method::ACCOUNT => {
-            json_alone(method, &payload)?;
+            request.payload()?;
             Payload::of(&provider.account().await?)
         }
+        method::MODELS => Payload::of(&provider.models(request.read()?).await?),
+        method::CREDITS => Payload::of(&provider.credits(request.read()?).await?),
+        method::EMBED => provider.embed(request.read()?).await?.into_payload(),
         method::RAW => provider.raw(HttpRequest::from_payload(payload)?).await?.into_payload(),
-        method::MODELS => Payload::of(&provider.models(json_alone(method, &payload)?.read()?).await?),
-        method::CREDITS => Payload::of(&provider.credits(json_alone(method, &payload)?.read()?).await?),
-        method::EMBED => {
-            let embeddings = provider.embed(json_alone(method, &payload)?.read()?).await?;
-            embeddings.into_payload()
-        }
         other => provider.call(other, payload).await,
     }
 }
 
-/// Finds the method of `provider` that a raw call for a stream means.
+/// Routes a call that is answered with a stream.
 pub(crate) async fn dispatch_open<P: Provider>(
     provider: &P,
     method: &str,
     payload: Payload,
 ) -> Result<EventStream, Error> {
     match method {
-        method::STREAM => provider.stream(json_alone(method, &payload)?.read()?).await,
+        method::STREAM => provider.stream(Request(method, &payload).read()?).await,
         method::RAW => provider.raw_stream(HttpRequest::from_payload(payload)?).await,
         other => provider.open(other, payload).await,
     }
 }
 
-/// The payload, once it is known to have no blobs: these methods would lose them without a word.
-fn json_alone<'a>(method: &str, payload: &'a Payload) -> Result<&'a Payload, Error> {
-    if payload.blobs().len() == 0 {
-        return Ok(payload);
+/// A request to a method that takes JSON alone.
+struct Request<'a>(&'a str, &'a Payload);
+
+impl<'a> Request<'a> {
+    /// The payload. One with blobs is refused, because these methods would drop the blobs silently.
+    fn payload(&self) -> Result<&'a Payload, Error> {
+        if self.1.blobs().len() == 0 {
+            return Ok(self.1);
+        }
+        Err(Error::new(
+            ErrorKind::INVALID_REQUEST,
+            format!("`{}` takes no blobs in this version", self.0),
+        ))
     }
-    Err(Error::new(
-        ErrorKind::INVALID_REQUEST,
-        format!("`{method}` takes no blobs in this version"),
-    ))
+
+    fn read<T: Deserialize<'a>>(&self) -> Result<T, Error> {
+        self.payload()?.read()
+    }
 }

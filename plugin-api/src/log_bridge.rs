@@ -1,8 +1,8 @@
-//! Carries `tracing` events of a plugin to its host.
+//! Carries a plugin's `tracing` events to its host's log.
 //!
-//! A plugin in a library of its own has its own copy of `tracing`, which nobody listens to. This subscriber does, and
-//! asks the host before it formats anything: a disabled level costs one call. What is said on the thread that serves all calls
-//! reaches the host by a thread of its own, so that a log that is stuck holds up nothing but itself.
+//! A plugin in a library of its own has its own copy of `tracing`, without a subscriber. This is that subscriber. It
+//! asks the host before it formats anything, so a disabled level costs one call. Records from the thread that serves
+//! all calls reach the host through a queue and a thread of their own, so a log that blocks delays no call.
 
 use std::cell::Cell;
 use std::fmt::{self, Write};
@@ -20,30 +20,26 @@ use tracing_core::{Dispatch, Event, Interest, Metadata, Subscriber, dispatcher};
 use crate::abi::Host;
 use crate::services::Level;
 
-/// Whether this copy of `tracing` belongs to a plugin alone, as it does in a library of its own. A plugin that is linked
-/// into its host shares the host's, and needs no bridge.
+/// Whether this copy of `tracing` belongs to a plugin alone, as in a library of its own. A plugin that is linked into
+/// its host shares the host's copy and needs no bridge.
 static IS_OURS: AtomicBool = AtomicBool::new(false);
 
-/// Records that may wait for a log that is slow; beyond that, they are counted and lost.
+/// The most records that wait for a slow log. Further ones are dropped and counted.
 const MAX_WAITING: usize = 1024;
 
 thread_local! {
     static SERVES_ALL: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The way to the host's log for threads that must not wait for it.
+/// The queue for threads that must not wait for the host's log; `None` inside if it could not start.
 static QUEUE: OnceLock<Option<SyncSender<Queued>>> = OnceLock::new();
 
-/// Records that found no room.
+/// Records that were dropped because the queue was full.
 static N_LOST: AtomicU64 = AtomicU64::new(0);
 
-#[cfg_attr(
-    not(feature = "runtime"),
-    allow(dead_code, reason = "only a runtime has such a thread")
-)]
 enum Queued {
     Record(Record),
-    /// Answered when everything before it was written.
+    /// Dropped once everything before it is written.
     Flush(Sender<()>),
 }
 
@@ -54,31 +50,31 @@ struct Record {
     fields_json: String,
 }
 
-/// Says that this thread serves all calls, and must not wait for a log.
+/// Marks this thread as one that serves all calls and must not wait for the log.
 #[cfg_attr(
     not(feature = "runtime"),
-    allow(dead_code, reason = "only a runtime has such a thread")
+    expect(dead_code, reason = "only a runtime has such a thread")
 )]
 pub fn never_wait_here() {
     SERVES_ALL.set(true);
 }
 
-/// Waits until what was said so far has reached the host, `limit` at most.
+/// Waits until the queued records have reached the host, at most for `limit`.
 #[cfg_attr(
     not(feature = "runtime"),
-    allow(dead_code, reason = "only a runtime has such a thread")
+    expect(dead_code, reason = "only a runtime has such a thread")
 )]
 pub fn flush(limit: Duration) {
     if let Some(Some(queue)) = QUEUE.get() {
         let (written, is_written) = mpsc::channel();
         if queue.try_send(Queued::Flush(written)).is_ok() {
-            // Whether it was in time makes no difference: there is nothing else to be done.
+            // In time or not, there is nothing else to do.
             let _ = is_written.recv_timeout(limit);
         }
     }
 }
 
-/// Writes records to the host's log, one after the other.
+/// Writes queued records to the host's log, one after the other.
 fn write_all(host: &Host, queue: &Receiver<Queued>) {
     for queued in queue {
         match queued {
@@ -87,7 +83,7 @@ fn write_all(host: &Host, queue: &Receiver<Queued>) {
         }
         let n_lost = N_LOST.swap(0, Ordering::Relaxed);
         if n_lost > 0 {
-            let message = format!("{n_lost} records of the plugin were lost, because this log was stuck");
+            let message = format!("{n_lost} records of the plugin were dropped because this log was blocked");
             host.log(Level::Warn, module_path!(), &message, "{}");
         }
     }
@@ -99,7 +95,7 @@ impl Record {
     }
 }
 
-/// The queue; `None` where the system gives no thread for it.
+/// Starts the queue if necessary; `None` if the system provides no thread for it.
 fn queue(host: &Host) -> Option<&'static SyncSender<Queued>> {
     let start = || {
         let (sender, receiver) = mpsc::sync_channel(MAX_WAITING);
@@ -114,16 +110,16 @@ fn queue(host: &Host) -> Option<&'static SyncSender<Queued>> {
     QUEUE.get_or_init(start).as_ref()
 }
 
-/// Says that this copy of `tracing` belongs to a plugin alone.
+/// Records that this copy of `tracing` belongs to a plugin alone.
 pub fn allow() {
     IS_OURS.store(true, Ordering::Relaxed);
 }
 
-/// Makes `host` the listener of this copy of `tracing`, where that is allowed. The first host stays: all instances of a
-/// plugin live in one process and so with one log.
+/// Sends the events of this copy of `tracing` to `host`, if [`allow`] was called. The first host stays for good: all
+/// instances of a plugin live in one process and share its log.
 pub fn install(host: &Host) {
     if IS_OURS.load(Ordering::Relaxed) && !dispatcher::has_been_set() {
-        // Losing a race against another instance is the same as coming second.
+        // Another instance may win the race; then its host stays.
         let _ = dispatcher::set_global_default(Dispatch::new(Bridge { host: host.clone() }));
     }
 }
@@ -134,7 +130,7 @@ struct Bridge {
 
 impl Subscriber for Bridge {
     fn register_callsite(&self, _metadata: &'static Metadata<'static>) -> Interest {
-        // The host may change its mind, so nothing is cached.
+        // The host may change its log levels at any time, so nothing is cached.
         Interest::sometimes()
     }
 
@@ -162,7 +158,7 @@ impl Subscriber for Bridge {
         }
     }
 
-    // Spans are the host's matter: it knows which call it made.
+    // Spans do not cross: the host knows which call it made.
     fn new_span(&self, _span: &span::Attributes<'_>) -> span::Id {
         span::Id::from_u64(1)
     }

@@ -1,9 +1,13 @@
-//! The host's side: a plugin looks as if it lived in the host's own code.
+//! The host's side of the boundary: a loaded plugin, used like code of the host's own.
+//!
+//! [`PluginModule`] is the code, [`Plugin`] an instance of it. The methods mirror [`Provider`].
 
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::abi::{Instance, Module, Payload, module_of};
@@ -20,7 +24,10 @@ use crate::method;
 use crate::provider::Provider;
 use crate::services::HostServices;
 
-/// A plugin's code and what it says of itself. It makes [`Plugin`]s.
+/// A plugin's code and its manifest. It creates [`Plugin`]s.
+///
+/// Get one from a file with [`loader::load`](crate::loader::load), or from a linked crate with
+/// [`linked`](Self::linked).
 #[derive(Clone)]
 pub struct PluginModule {
     module: Module,
@@ -28,9 +35,10 @@ pub struct PluginModule {
 }
 
 impl PluginModule {
-    /// The module of a plugin that is linked into this program; it behaves like one from a file.
+    /// The module of a plugin that is linked into this program. It behaves like one from a file, except that it shares
+    /// the program's `tracing` and panic hook.
     ///
-    /// - Errors: `config` if the manifest is not readable.
+    /// - Errors: `config` if the manifest is malformed.
     pub fn linked<P: Provider>() -> Result<Self, Error> {
         Self::from_module(module_of::<P>()).map_err(|reason| Error::new(ErrorKind::CONFIG, reason))
     }
@@ -43,14 +51,14 @@ impl PluginModule {
         })
     }
 
-    /// What the plugin says of itself.
+    /// What the plugin declares about itself.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
     /// Creates an instance of the plugin.
     ///
-    /// - Errors: the plugin's; `internal` if it panics.
+    /// - Errors: those of [`Provider::create`]; `internal` if it panics.
     pub fn create(&self, services: Arc<dyn HostServices>, config: &Config) -> Result<Plugin, Error> {
         let config = Payload::of(config)?;
         let instance = self.module.create(services, config.json())?;
@@ -61,7 +69,11 @@ impl PluginModule {
     }
 }
 
-/// An instance of a plugin. Clones share it. Futures and streams that it gave keep it alive.
+/// An instance of a plugin. Clones share it.
+///
+/// Futures and streams keep the instance alive, and dropping one cancels its call. Every method can fail with
+/// `unsupported` if the plugin does not have it, `internal` if the plugin panics, and `shut_down` after
+/// [`shutdown`](Self::shutdown).
 #[derive(Clone)]
 pub struct Plugin {
     instance: Arc<Instance>,
@@ -69,71 +81,67 @@ pub struct Plugin {
 }
 
 impl Plugin {
-    /// What the plugin says of itself.
+    /// What the plugin declares about itself.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
-    /// Sends a chat request and returns the whole answer. Dropping the future cancels the call.
+    /// Sends a chat request and returns the whole answer.
     ///
-    /// - Errors: the plugin's; what arrived of the answer is in `details.partial_text`.
+    /// - Errors: the plugin's, with the part of the answer that arrived in `details.partial_text`.
     pub fn chat(&self, request: &ChatRequest) -> impl Future<Output = Result<ChatReply, Error>> + Send + use<> {
         let answer = Payload::of(request).map(|payload| self.instance.call(method::CHAT, payload));
         async move { answer?.await?.read() }
     }
 
-    /// Sends a chat request and returns the answer's events as they arrive. Dropping the stream cancels the call.
+    /// Sends a chat request and returns the answer's events as they arrive.
     ///
     /// - Out: any number of events, the last of which is [`ChatEvent::Done`](crate::ChatEvent::Done).
-    /// - Errors: what fails before the first event comes from the future, what fails later from the stream; `protocol`
-    ///   from the stream if it ends without `Done`.
+    /// - Errors: failures before the first event come from the future, later ones from the stream; `protocol` from the
+    ///   stream if it ends without `Done`.
     pub fn stream(&self, request: &ChatRequest) -> impl Future<Output = Result<EventStream, Error>> + Send + use<> {
         let opening = Payload::of(request).map(|payload| self.instance.open(method::STREAM, payload));
         async move { Ok(EventStream::new(opening?.await?).until_done()) }
     }
 
-    /// Which model each tier stands for under the present options, and why.
+    /// Lists the model that each tier stands for with the current options, and why.
     pub async fn tiers(&self) -> Result<Vec<TierModel>, Error> {
-        self.instance
-            .call(method::TIERS, Payload::from_json("null".to_owned()))
-            .await?
-            .read()
+        self.ask(method::TIERS, &()).await
     }
 
-    /// What the plugin finds wrong with `options` beyond what their schema can express.
+    /// Lists the problems of `options` that their JSON Schema cannot express. Nothing changes.
     pub async fn check(&self, options: &Value) -> Result<Vec<Problem>, Error> {
-        self.instance.call(method::CHECK, Payload::of(options)?).await?.read()
+        self.ask(method::CHECK, options).await
     }
 
-    /// Replaces the options. Calls that have begun keep the ones that they began with.
+    /// Replaces the options. Calls in flight keep those they started with.
     ///
-    /// - Errors: `config` with every problem in `details.problems`; the former options then stay.
+    /// - Errors: `config` with every problem in `details.problems`; the previous options then stay in force.
     pub async fn configure(&self, config: &Config) -> Result<(), Error> {
-        self.instance
-            .call(method::CONFIGURE, Payload::of(config)?)
-            .await
-            .map(drop)
+        let payload = Payload::of(config)?;
+        self.instance.call(method::CONFIGURE, payload).await.map(drop)
     }
 
-    /// Lets the plugin check everything that a call depends on.
-    pub async fn diagnose(&self, request: DiagnoseRequest) -> Result<Vec<Finding>, Error> {
-        self.instance
-            .call(method::DIAGNOSE, Payload::of(&request)?)
-            .await?
-            .read()
-    }
-
-    /// What the service says about the key and its credit.
-    pub async fn account(&self) -> Result<Account, Error> {
-        self.instance
-            .call(method::ACCOUNT, Payload::from_json("null".to_owned()))
-            .await?
-            .read()
-    }
-
-    /// Sends any request to the service behind the plugin and returns its answer as it was written. Dropping the future cancels it.
+    /// Lets the plugin check everything that a call depends on: key, account, service, models, settings.
     ///
-    /// - Errors: an answer with another status than success is one, and stands in `details.answer`.
+    /// - Out: one finding for each check, also for those that failed or were impossible.
+    /// - Since: 1.1.
+    pub async fn diagnose(&self, request: DiagnoseRequest) -> Result<Vec<Finding>, Error> {
+        self.ask(method::DIAGNOSE, &request).await
+    }
+
+    /// Asks the service about the key: its limit, its use, its expiry.
+    ///
+    /// - Errors: `auth` if the service refuses the key.
+    /// - Since: 1.1.
+    pub async fn account(&self) -> Result<Account, Error> {
+        self.ask(method::ACCOUNT, &()).await
+    }
+
+    /// Sends any HTTP request to the service behind the plugin and returns its answer as written.
+    ///
+    /// - Errors: an answer whose status is not a success is an error, with the answer in `details.answer`.
+    /// - Since: 1.2.
     pub fn raw(&self, request: HttpRequest) -> impl Future<Output = Result<HttpAnswer, Error>> + Send + use<> {
         let answer = request
             .into_payload()
@@ -141,10 +149,11 @@ impl Plugin {
         async move { HttpAnswer::from_payload(answer?.await?) }
     }
 
-    /// The same for an answer that is an event stream: `Head`, then `Raw` as it arrives, then `Done`. Signs of life and notices may
-    /// come before the head. Dropping the stream cancels the request.
+    /// Sends any HTTP request whose answer is an event stream, and passes that answer on as it arrives.
     ///
-    /// - Errors: what fails before anything has arrived comes from the future, what fails later from the stream.
+    /// - Out: `Head`, any number of `Raw`, `Done`. Keep-alive comments and notices may come before `Head`.
+    /// - Errors: failures before the answer starts come from the future, later ones from the stream.
+    /// - Since: 1.2.
     pub fn raw_stream(&self, request: HttpRequest) -> impl Future<Output = Result<EventStream, Error>> + Send + use<> {
         let opening = request
             .into_payload()
@@ -152,30 +161,34 @@ impl Plugin {
         async move { Ok(EventStream::new(opening?.await?).until_done()) }
     }
 
-    /// The models of the service.
+    /// Lists the service's models.
+    ///
+    /// - Since: 1.2.
     pub async fn models(&self, request: ModelsRequest) -> Result<ModelList, Error> {
-        self.instance.call(method::MODELS, Payload::of(&request)?).await?.read()
+        self.ask(method::MODELS, &request).await
     }
 
-    /// What is left to spend.
+    /// Reports the credit that is left.
+    ///
+    /// - Since: 1.2.
     pub async fn credits(&self, request: CreditsRequest) -> Result<Credits, Error> {
-        self.instance
-            .call(method::CREDITS, Payload::of(&request)?)
-            .await?
-            .read()
+        self.ask(method::CREDITS, &request).await
     }
 
     /// Turns texts into vectors.
+    ///
+    /// - Errors: `protocol` if the vectors differ in length.
+    /// - Since: 1.2.
     pub async fn embed(&self, request: &EmbedRequest) -> Result<Embeddings, Error> {
         Embeddings::from_payload(&self.instance.call(method::EMBED, Payload::of(request)?).await?)
     }
 
-    /// Calls any method by name.
+    /// Calls any method by name, such as one that the plugin adds to those in [`method`].
     pub fn call(&self, method: &str, payload: Payload) -> impl Future<Output = Result<Payload, Error>> + Send + use<> {
         self.instance.call(method, payload)
     }
 
-    /// Calls any method by name that answers with a stream. What its end means is between the plugin and the caller.
+    /// Calls any method by name that answers with a stream. The stream may end without `Done`.
     pub fn open(
         &self,
         method: &str,
@@ -185,8 +198,13 @@ impl Plugin {
         async move { Ok(EventStream::new(opening.await?)) }
     }
 
-    /// Ends the plugin's work, at the latest after `deadline`. Calls after it fail with `shut_down`.
+    /// Ends all of the plugin's work, within `deadline`. Later calls fail with `shut_down`.
     pub fn shutdown(&self, deadline: Duration) -> impl Future<Output = Result<(), Error>> + Send + use<> {
         self.instance.shutdown(deadline)
+    }
+
+    /// Calls a method that takes and gives JSON alone.
+    async fn ask<T: DeserializeOwned>(&self, method: &str, request: &impl Serialize) -> Result<T, Error> {
+        self.instance.call(method, Payload::of(request)?).await?.read()
     }
 }

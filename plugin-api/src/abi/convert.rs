@@ -1,4 +1,7 @@
-//! Between the values that cross and those that both sides work with: events and errors.
+//! Converts events and errors between the form that crosses and the form that both sides work with.
+//!
+//! Text and reasoning events cross without any JSON. Event kinds that this version does not know pass through as
+//! [`ChatEvent::Other`].
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +12,7 @@ use crate::error::{Details, Error, ErrorKind};
 impl From<ChatEvent> for RawEvent {
     fn from(event: ChatEvent) -> Self {
         fn json(kind: RawEventKind, value: &impl Serialize) -> RawEvent {
-            // These types have no maps with odd keys: writing them cannot fail.
+            // These types have no maps whose keys are not text, so writing them cannot fail.
             raw(
                 kind,
                 Text::default(),
@@ -24,15 +27,16 @@ impl From<ChatEvent> for RawEvent {
                 json,
             }
         }
+        let text = |kind, text| raw(kind, text, Text::default());
         match event {
-            ChatEvent::Text(text) => raw(RawEventKind::TEXT, text, Text::default()),
-            ChatEvent::Reasoning(text) => raw(RawEventKind::REASONING, text, Text::default()),
-            ChatEvent::KeepAlive(text) => raw(RawEventKind::KEEP_ALIVE, text, Text::default()),
+            ChatEvent::Text(piece) => text(RawEventKind::TEXT, piece),
+            ChatEvent::Reasoning(piece) => text(RawEventKind::REASONING, piece),
+            ChatEvent::KeepAlive(comment) => text(RawEventKind::KEEP_ALIVE, comment),
             ChatEvent::ToolCall(call) => json(RawEventKind::TOOL_CALL, &call),
             ChatEvent::Notice(notice) => json(RawEventKind::NOTICE, &notice),
             ChatEvent::Done(done) => json(RawEventKind::DONE, &done),
             ChatEvent::Head(head) => json(RawEventKind::HEAD, &head),
-            ChatEvent::Raw(piece) => raw(RawEventKind::RAW, piece, Text::default()),
+            ChatEvent::Raw(piece) => text(RawEventKind::RAW, piece),
             ChatEvent::Other { kind, text, json } => raw(RawEventKind::from_number(kind), text, json),
         }
     }
@@ -90,7 +94,7 @@ impl From<RawError> for Error {
             kind: raw.kind,
             message: raw.message.into(),
             retry_after_ms: raw.retry_after_ms.into(),
-            // Details are advice: an error with unreadable details is still that error.
+            // An error with unreadable details is still that error.
             details: Box::new(serde_json::from_str(raw.details.as_str()).unwrap_or_default()),
         }
     }

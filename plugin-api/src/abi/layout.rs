@@ -1,8 +1,8 @@
-//! Holds the layout of everything that crosses against its committed description, `layout.txt`.
+//! Compares the layout of everything that crosses with its committed description, `layout.txt`.
 //!
-//! Within a major version that file may only grow: a line that disappears or changes breaks every plugin that was ever
-//! built, so not even `UPDATE_EXPECTED` writes over one. New lines are methods and prefix fields appended behind the
-//! last ones. What may grow so has no size in the file.
+//! Within a major version that file may only grow. A line that disappears or changes would break every plugin in use,
+//! so not even `UPDATE_EXPECTED` overwrites one. New lines are methods and prefix fields appended after the last ones;
+//! types that may grow like this have no size in the file.
 
 use std::collections::{BTreeSet, HashSet};
 use std::fmt::Write;
@@ -14,7 +14,7 @@ use super::traits::RawModule_Ref;
 
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/layout.txt");
 
-/// A paragraph for each type that is ours or async-ffi's: a line for the type, and one for each of its fields, in order.
+/// One paragraph per type of plugin-api and async-ffi: a line for the type and one for each of its fields, in order.
 fn described() -> String {
     let mut types = BTreeSet::new();
     let mut seen = HashSet::new();
@@ -39,7 +39,7 @@ fn paragraph(layout: &'static TypeLayout, fields: &[TLField]) -> String {
         true => "growable".to_owned(),
         false => format!("size={}", layout.size()),
     };
-    // The tables of all traits have one name; their modules tell them apart.
+    // The vtables of all traits have the same name, so the module is part of it.
     let mut text = format!(
         "{}::{} {size} align={} repr={:?}\n",
         layout.mod_path(),
@@ -53,7 +53,7 @@ fn paragraph(layout: &'static TypeLayout, fields: &[TLField]) -> String {
             true => spelled(field.layout()),
             false => functions.join(" and "),
         };
-        writeln!(text, "  {index} {}: {kind}", field.name()).expect("a String takes everything");
+        writeln!(text, "  {index} {}: {kind}", field.name()).expect("writing to a String cannot fail");
     }
     text
 }
@@ -62,7 +62,7 @@ fn fields_of(layout: &'static TypeLayout) -> Vec<TLField> {
     layout.get_fields().into_iter().flatten().collect()
 }
 
-/// A function's types. The names of parameters may change.
+/// A function's types, without the names of its parameters, which may change.
 fn signature(function: &TLFunction) -> String {
     let parameters: Vec<_> = function
         .param_type_layouts
@@ -79,7 +79,7 @@ fn signature(function: &TLFunction) -> String {
     )
 }
 
-/// A type with its parameters, which abi_stable knows but does not print for most of its own types.
+/// A type with its parameters. abi_stable knows them but omits them when it prints most of its own types.
 fn spelled(layout: &'static TypeLayout) -> String {
     let fields = fields_of(layout);
     let field = |name| fields.iter().find(|field| field.name() == name);
@@ -89,10 +89,10 @@ fn spelled(layout: &'static TypeLayout) -> String {
         "RVec" | "RBox" => field("_marker").map_or_else(Vec::new, |marker| phantom(marker.layout())),
         "&" | "&mut" | "*const" | "*mut" | "PhantomData" => phantom(layout),
         "BorrowingFfiFuture" => {
-            // The local one inside of it, with a promise about threads.
+            // It wraps the local future and adds `Send`.
             return spelled(fields[0].layout()).replacen("Local", "", 1);
         }
-        // A future is known by what its poll answers.
+        // The parameter of a future is what its poll returns.
         "LocalBorrowingFfiFuture" => field("poll_fn")
             .and_then(|poll| poll.function_range().iter().next())
             .and_then(|poll| poll.return_type_layout())
@@ -105,7 +105,7 @@ fn spelled(layout: &'static TypeLayout) -> String {
     format!("{}<{}>", layout.name(), parameters.join(", "))
 }
 
-/// The lines of `golden` that are not in `now`, each with the type that it belongs to.
+/// The lines of `golden` that are missing in `now`, each with the type it belongs to.
 fn lost(golden: &str, now: &str) -> Vec<String> {
     fn qualified(text: &str) -> Vec<String> {
         let mut of = "";
@@ -132,7 +132,7 @@ fn the_layout_only_grows() {
     assert!(
         lost.is_empty(),
         "the layout of the boundary changed, and plugins in the field would break: {lost:#?}\n\
-         hint: undo the change, or raise the major version of plugin-api and remove `layout.txt` to begin a new one"
+         hint: undo the change, or raise the major version of plugin-api and delete `layout.txt` to start a new one"
     );
     if std::env::var_os("UPDATE_EXPECTED").is_some() {
         std::fs::write(GOLDEN, &now).expect("layout.txt is writable");
@@ -140,12 +140,12 @@ fn the_layout_only_grows() {
     }
     assert_eq!(
         now, golden,
-        "the boundary has grown; if that is meant: UPDATE_EXPECTED=1 cargo test -p plugin-api the_layout_only_grows"
+        "the boundary has grown; if that is intended: UPDATE_EXPECTED=1 cargo test -p plugin-api the_layout_only_grows"
     );
 }
 
 #[test]
-fn what_is_appended_is_no_loss_and_what_changes_is_one() {
+fn appended_lines_are_growth_and_changed_lines_are_a_loss() {
     let golden = "\
         a::Table growable align=8 repr=C\n  0 end: fn(u64) -> ()\n\
         b::Table growable align=8 repr=C\n  0 end: fn(u64) -> ()\n\
@@ -153,23 +153,11 @@ fn what_is_appended_is_no_loss_and_what_changes_is_one() {
     let with = |old: &str, new: &str| lost(golden, &golden.replacen(old, new, 1));
     let appended = with("()\nb::Table", "()\n  1 more: fn() -> ()\nb::Table");
     assert_eq!(appended, [""; 0]);
-    // The same line of another type does not stand in for the one that is gone.
+    // The same line of another type does not replace the missing one.
     assert_eq!(with("u64", "u32"), ["a::Table  0 end: fn(u64) -> ()"]);
     assert_eq!(with("size=8", "size=16"), ["b::Value size=8 align=8 repr=C"]);
     assert_eq!(
         with("b::Value size=8 align=8 repr=C\n  0 number: u64\n", ""),
         ["b::Value size=8 align=8 repr=C", "b::Value  0 number: u64"]
     );
-}
-
-#[test]
-fn the_types_of_a_method_stand_in_the_description() {
-    let now = described();
-    for line in [
-        "shutdown: unsafe fn(RRef<'a>, u64) -> BorrowingFfiFuture<RResult<(), RawError>>",
-        "manifest: fn() -> RStr<'a>",
-        "retry_after_ms: ROption<u64>",
-    ] {
-        assert!(now.contains(line), "expected `{line}` in\n{now}");
-    }
 }

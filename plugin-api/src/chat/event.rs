@@ -1,4 +1,4 @@
-//! The events of an answer.
+//! The events of an answer, as both sides see them. How they cross is in `abi/convert.rs`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,54 +8,47 @@ use crate::http::Head;
 use crate::outcome::{Done, Notice};
 
 /// One event of an answer.
+///
+/// A complete answer is any number of events and then one [`Done`](Self::Done). New kinds may be added in a minor
+/// version; ignore those you do not know.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ChatEvent {
-    /// A piece of the answer.
+    /// The next piece of the answer's text.
     Text(Text),
-    /// A piece of the model's reasoning.
+    /// The next piece of the model's reasoning.
     Reasoning(Text),
-    /// A tool call, whole.
+    /// A tool call, complete with its arguments.
     ToolCall(ToolCall),
-    /// A sign of life without content; the service's words, if it had any.
+    /// A keep-alive comment, empty or with the service's words. The service is still working.
     KeepAlive(Text),
-    /// Something that the caller should know, such as that another model than the one asked for answers.
+    /// Something that the caller should know, such as a retry or a fallback to another model.
     Notice(Notice),
-    /// The answer is complete. It is the last event; a stream that ends without it ends with an error.
+    /// The answer is complete. Always the last event: a stream that ends without it has failed.
     Done(Box<Done>),
-    /// The head of the service's answer, once, where its raw form was asked for.
+    /// The status and headers of the service's answer, once, if the request asked for the raw form. Since: 1.2.
     Head(Box<Head>),
-    /// A piece of the service's answer as it was written, where its raw form was asked for: whole lines, of whole events.
+    /// The service's answer as it was written, if the request asked for the raw form: whole lines of whole events.
+    /// Since: 1.2.
     Raw(Text),
-    /// A kind of event that this version does not know.
+    /// An event that this version does not know.
     Other {
-        /// Its number.
+        /// The number of its kind.
         kind: u32,
-        /// Its text.
+        /// Its text, empty if it has none.
         text: Text,
-        /// Its JSON.
+        /// Its JSON, empty if it has none.
         json: Text,
     },
 }
 
-/// A call of a tool that the model asks for.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct ToolCall {
-    /// The call's id, to be repeated with the tool's answer.
-    pub id: String,
-    /// The function's name.
-    pub name: String,
-    /// Its arguments: a text of JSON, whole.
-    pub arguments: String,
-}
-
 impl ChatEvent {
-    /// A piece of the answer.
+    /// A [`Text`](Self::Text) event.
     pub fn text(text: impl Into<Text>) -> Self {
         Self::Text(text.into())
     }
 
-    /// The end of an answer of which only the reason is known.
+    /// A [`Done`](Self::Done) event with nothing but a finish reason, such as `stop`.
     pub fn done(finish_reason: &str) -> Self {
         Self::Done(Box::new(Done {
             finish_reason: finish_reason.to_owned(),
@@ -64,13 +57,24 @@ impl ChatEvent {
     }
 }
 
+/// A tool call that the model asks for.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ToolCall {
+    /// The call's id. Repeat it in the message with the tool's result.
+    pub id: String,
+    /// The function's name.
+    pub name: String,
+    /// The arguments: JSON as a string, complete.
+    pub arguments: String,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn an_event_is_no_larger_than_what_travels_most() {
-        // A piece of text is 32 bytes; each event is moved half a dozen times on its way.
+    fn an_event_stays_small() {
+        // A piece of text takes 32 bytes, and each event is moved half a dozen times on its way.
         assert!(size_of::<ChatEvent>() <= 80, "{}", size_of::<ChatEvent>());
     }
 }

@@ -1,10 +1,10 @@
-//! One message of a conversation.
+//! One message of a conversation, in the form of OpenAI's protocol.
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::event::ToolCall;
 use super::reply::ChatReply;
@@ -15,21 +15,21 @@ use crate::verbatim::Verbatim;
 pub struct Message {
     /// `system`, `developer`, `user`, `assistant` or `tool`.
     pub role: String,
-    /// Text, or an array of parts.
+    /// A string, or an array of content parts.
     #[serde(default)]
     pub content: Value,
-    /// Whatever else the message has, such as `tool_calls`.
+    /// All other fields of the message, such as `tool_calls`.
     #[serde(flatten)]
     pub others: Map<String, Value>,
-    /// What is sent back exactly as it was received, such as `reasoning_details`; see `Done::extras`. A message that is read has
-    /// it among the `others`.
+    /// Fields that go back to the service exactly as they were received; see [`Done::extras`](crate::Done::extras).
+    /// Only written: when a message is read, these fields are among the `others`.
     #[serde(flatten, skip_deserializing)]
     #[schemars(skip)]
     pub extras: BTreeMap<String, Verbatim>,
 }
 
 impl Message {
-    /// A message of text.
+    /// A message whose content is a string.
     pub fn text(role: &str, text: impl Into<String>) -> Self {
         Self {
             role: role.to_owned(),
@@ -39,7 +39,16 @@ impl Message {
         }
     }
 
-    /// The assistant's turn that `reply` is, complete: services refuse a turn that lacks what they sent with it.
+    /// A text message from the user.
+    pub fn user(text: impl Into<String>) -> Self {
+        Self::text("user", text)
+    }
+
+    /// The assistant's turn of the conversation, made from the model's `reply`, with its tool calls and extras.
+    ///
+    /// Services refuse a turn that lacks the extras they sent with it, so build assistant messages with this.
+    ///
+    /// - Since: 1.2.
     pub fn assistant(reply: &ChatReply) -> Self {
         let mut message = Self::text("assistant", reply.text.as_str());
         if !reply.tool_calls.is_empty() {
@@ -47,7 +56,7 @@ impl Message {
                 message.content = Value::Null;
             }
             let call = |call: &ToolCall| {
-                serde_json::json!({
+                json!({
                     "id": call.id,
                     "type": "function",
                     "function": {"name": call.name, "arguments": call.arguments},
@@ -60,17 +69,12 @@ impl Message {
         message
     }
 
-    /// The result of a tool call.
+    /// The result of the tool call with the id `call_id`.
     pub fn tool(call_id: impl Into<String>, result: impl Into<String>) -> Self {
         let mut message = Self::text("tool", result);
         message
             .others
             .insert("tool_call_id".to_owned(), Value::String(call_id.into()));
         message
-    }
-
-    /// Text from the user.
-    pub fn user(text: impl Into<String>) -> Self {
-        Self::text("user", text)
     }
 }

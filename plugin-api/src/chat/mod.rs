@@ -1,14 +1,14 @@
-//! The vocabulary of chat, shared by hosts and plugins: a request, the events of an answer, a whole answer.
+//! The vocabulary of chat, shared by hosts and plugins: messages, a request, the events of an answer, a whole answer.
 //!
-//! These types cross the boundary as JSON, except for the pieces of text. Fields are only ever added; a reader skips
-//! what it does not know.
+//! Text and reasoning cross the boundary as text, everything else as JSON. Fields are only ever added, and readers
+//! ignore fields that they do not know.
 
 mod message;
 mod request;
 mod event;
 mod stream;
 mod reply;
-mod printed;
+mod debug;
 
 pub use self::event::{ChatEvent, ToolCall};
 pub use self::message::Message;

@@ -1,4 +1,4 @@
-//! A whole answer.
+//! A whole answer, put together from the events of a stream.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,16 +12,16 @@ use crate::outcome::{Done, Notice};
 pub struct ChatReply {
     /// The answer's text.
     pub text: String,
-    /// The model's reasoning, where it was given.
+    /// The model's reasoning, if it gave any.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub reasoning: String,
-    /// The tools that the model wants called.
+    /// The tool calls that the model asks for, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tool_calls: Vec<ToolCall>,
-    /// What the caller should know.
+    /// What the caller should know about the call, such as retries and fallbacks.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notices: Vec<Notice>,
-    /// The answer as the service wrote it, where its raw form was asked for.
+    /// The answer as the service wrote it, if the request asked for the raw form. Since: 1.2.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub raw: Option<String>,
     /// How the answer ended.
@@ -29,7 +29,7 @@ pub struct ChatReply {
 }
 
 impl ChatReply {
-    /// Takes the next event of a stream into this reply.
+    /// Appends the next event of a stream to this reply.
     pub fn add(&mut self, event: ChatEvent) {
         match event {
             ChatEvent::Text(text) => self.text.push_str(&text),

@@ -1,11 +1,13 @@
-//! One chat request.
+//! One chat request: the conversation, which model should answer, and in which form.
+//!
+//! Messages and parameters stay JSON text, so a plugin that only passes them on never parses them.
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::message::Message;
 use crate::error::{Error, ErrorKind};
@@ -13,34 +15,34 @@ use crate::error::{Error, ErrorKind};
 /// One chat request.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ChatRequest {
-    /// The tier whose model is asked for, such as `TEXT_LARGE`. Absent with `model` absent: the plugin's default tier.
+    /// The tier whose model should answer, such as `TEXT_LARGE`. Absent, with `model` absent too: the default tier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tier: Option<String>,
-    /// A model by id; wins over the tier's.
+    /// The id of the model that should answer. Overrides `tier`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// The conversation, oldest first: an array of [`Message`]s, passed on as it is written.
+    /// The conversation, oldest first: an array of messages, passed on unchanged.
     #[schemars(with = "Vec<Message>")]
     pub messages: Box<RawValue>,
-    /// Further fields of the service's request body, by their names on the wire, passed on as they are. They win over
-    /// the profile's.
+    /// Further fields of the service's request body, by their names on the wire, passed on unchanged.
+    /// They override the profile's.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(with = "BTreeMap<String, Value>")]
     pub parameters: BTreeMap<String, Box<RawValue>>,
-    /// Who is asking, where it differs from what the profile says.
+    /// The application that asks, where it differs from the profile's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attribution: Option<Attribution>,
-    /// In which form the answer is wanted.
+    /// The form of the answer. Since: 1.2.
     #[serde(default, skip_serializing_if = "View::is_typed")]
     pub view: View,
 }
 
 impl ChatRequest {
-    /// A request with these messages, for the plugin's default tier.
+    /// A request with these messages for the plugin's default tier, answered in typed form.
     ///
     /// - Errors: `internal` if a message cannot be written as JSON.
     pub fn new(messages: &[Message]) -> Result<Self, Error> {
-        let messages = serde_json::value::to_raw_value(messages)
+        let messages = to_raw_value(messages)
             .map_err(|_| Error::new(ErrorKind::INTERNAL, "could not write the messages as JSON"))?;
         Ok(Self {
             tier: None,
@@ -52,9 +54,9 @@ impl ChatRequest {
         })
     }
 
-    /// The messages, read. A plugin that only passes them on has no need to.
+    /// Parses the messages. A plugin that only passes them on does not need to.
     ///
-    /// - Errors: `invalid_request`; the messages are not quoted.
+    /// - Errors: `invalid_request`, without quoting the messages.
     pub fn read_messages(&self) -> Result<Vec<Message>, Error> {
         serde_json::from_str(self.messages.get()).map_err(|_| {
             Error::new(
@@ -65,16 +67,18 @@ impl ChatRequest {
     }
 }
 
-/// In which form an answer is wanted. Both forms come from one reading of it, and what is not wanted is not made.
+/// The form of an answer. The plugin parses the answer once for both forms, and builds only the form you ask for.
+///
+/// Since: 1.2.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum View {
-    /// Text, reasoning and tool calls, in types.
+    /// Text, reasoning and tool calls, as typed events.
     #[default]
     Typed,
-    /// The service's own words, byte for byte: [`ChatEvent::Head`], then [`ChatEvent::Raw`]; `raw` of a whole reply.
+    /// The service's own answer, byte for byte: a `Head` event, then `Raw` events; `raw` in a whole reply.
     Raw,
-    /// Both; each piece of the raw form comes before what it says in types.
+    /// Both forms. Each raw event comes before the typed events that were read from it.
     Both,
 }
 
@@ -83,28 +87,28 @@ impl View {
         *self == Self::Typed
     }
 
-    /// Whether text, reasoning and tool calls are wanted in types.
+    /// Whether the answer includes text, reasoning and tool calls as typed events.
     pub fn has_types(self) -> bool {
         self != Self::Raw
     }
 
-    /// Whether the service's own words are wanted.
+    /// Whether the answer includes the service's own bytes.
     pub fn has_raw(self) -> bool {
         self != Self::Typed
     }
 }
 
-/// Who is asking, for services that show it.
+/// The application that asks, for services that show it in their statistics.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Attribution {
-    /// The address of the site or of the project.
+    /// The URL of the application or its project.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub site_url: Option<String>,
-    /// The name of the application.
+    /// The application's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub app_name: Option<String>,
-    /// What kind of application it is, in the service's words.
+    /// The kinds of application it is, in the service's words.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub categories: Vec<String>,
 }

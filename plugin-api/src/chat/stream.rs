@@ -1,23 +1,28 @@
-//! The answer as a stream of events, for both sides.
+//! An answer as a stream of events, for both sides.
 //!
-//! That an answer is whole is checked here alone, so that nobody who reads one has to remember to.
+//! [`EventStream::until_done`] is the only place that checks whether an answer is complete, so no reader has to
+//! remember to.
 
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::vec;
 
 use futures_core::Stream;
 
 use super::{ChatEvent, ChatReply};
 use crate::error::{Error, ErrorKind};
 
-/// A stream of events that knows whether there is more to be had at once.
+/// A stream of events that knows whether its next event is already there.
 pub trait Events: Stream<Item = Result<ChatEvent, Error>> {
-    /// Whether it is worth polling again before waiting. `true` is always right; `false` saves a poll that finds nothing.
+    /// Whether polling again may yield an event at once. `true` is always correct; `false` saves a poll in vain.
     fn has_more(&self) -> bool;
 }
 
-/// The events of an answer, as they arrive. Dropping it cancels the call.
+/// The events of an answer, as they arrive. Dropping the stream cancels the call.
+///
+/// Read it with [`next`](Self::next), with any combinator for [`Stream`], or all at once with
+/// [`collect`](Self::collect). It is built from an iterator of events, or from any stream.
 pub struct EventStream {
     inner: Inner,
 }
@@ -28,21 +33,21 @@ enum Inner {
 }
 
 impl EventStream {
-    /// Makes any stream of events an event stream.
+    /// Wraps any stream of events.
     pub fn new(events: impl Stream<Item = Result<ChatEvent, Error>> + Send + 'static) -> Self {
         Self {
             inner: Inner::Plain(Box::pin(events)),
         }
     }
 
-    /// The same for a stream that knows whether there is more to be had at once: its events cost one poll less.
+    /// Wraps a stream that knows whether its next event is already there, which saves one poll per batch.
     pub fn of(events: impl Events + Send + 'static) -> Self {
         Self {
             inner: Inner::Knowing(Box::pin(events)),
         }
     }
 
-    /// Whether it is worth polling again before waiting.
+    /// See [`Events::has_more`].
     pub(crate) fn has_more(&self) -> bool {
         match &self.inner {
             Inner::Plain(_) => true,
@@ -50,14 +55,14 @@ impl EventStream {
         }
     }
 
-    /// The next event; `None` after the end.
+    /// Waits for the next event; `None` after the end.
     pub async fn next(&mut self) -> Option<Result<ChatEvent, Error>> {
         poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
     }
 
-    /// The same events, where an end without [`ChatEvent::Done`] is an error: what an answer to a chat request must be.
+    /// Passes all events on, and ends with an error if the stream ends without [`ChatEvent::Done`].
     ///
-    /// - Errors: the stream's; `protocol` as the last item if the stream ends with neither `Done` nor an error.
+    /// - Errors: those of the stream; `protocol` as the last item if the stream ends with neither `Done` nor an error.
     pub fn until_done(self) -> Self {
         Self::new(UntilDone {
             events: Some(self),
@@ -65,10 +70,10 @@ impl EventStream {
         })
     }
 
-    /// Reads to the end and returns the whole answer.
+    /// Reads all events and returns the whole answer.
     ///
-    /// - Errors: the stream's, with the text that had arrived in `details.partial_text`; `protocol` if the stream ends
-    ///   without [`ChatEvent::Done`].
+    /// - Errors: those of the stream, with the text that had arrived in `details.partial_text`; `protocol` if the
+    ///   stream ends without [`ChatEvent::Done`].
     pub async fn collect(self) -> Result<ChatReply, Error> {
         let mut events = self.until_done();
         let mut reply = ChatReply::default();
@@ -86,7 +91,7 @@ impl EventStream {
 struct UntilDone {
     /// `None` after the end.
     events: Option<EventStream>,
-    /// Whether there was a `Done`, or an error, which ends an answer as well.
+    /// Whether a `Done` or an error has passed; either one ends an answer.
     may_end: bool,
 }
 
@@ -123,17 +128,21 @@ fn with_partial_text(mut error: Error, text: String) -> Error {
 }
 
 impl FromIterator<ChatEvent> for EventStream {
-    /// A stream of events that are all there already.
+    /// A stream of events that are all known already.
     fn from_iter<I: IntoIterator<Item = ChatEvent>>(events: I) -> Self {
-        struct Ready(std::vec::IntoIter<ChatEvent>);
-        impl Stream for Ready {
-            type Item = Result<ChatEvent, Error>;
+        let items: Vec<_> = events.into_iter().map(Ok).collect();
+        Self::new(Known(items.into_iter()))
+    }
+}
 
-            fn poll_next(mut self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-                Poll::Ready(self.0.next().map(Ok))
-            }
-        }
-        Self::new(Ready(events.into_iter().collect::<Vec<_>>().into_iter()))
+/// A stream of items that are all known already.
+struct Known(vec::IntoIter<Result<ChatEvent, Error>>);
+
+impl Stream for Known {
+    type Item = Result<ChatEvent, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Ready(self.0.next())
     }
 }
 
@@ -154,20 +163,9 @@ mod tests {
 
     use super::*;
 
-    /// A stream of what is there already.
-    struct Given(std::vec::IntoIter<Result<ChatEvent, Error>>);
-
-    impl Stream for Given {
-        type Item = Result<ChatEvent, Error>;
-
-        fn poll_next(mut self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-            Poll::Ready(self.0.next())
-        }
-    }
-
-    /// Everything that `until_done` makes of these items, and what follows the end.
+    /// The items that `until_done` makes of these; after the end there are no more.
     fn until_done(items: Vec<Result<ChatEvent, Error>>) -> Vec<Result<ChatEvent, Error>> {
-        let mut stream = EventStream::new(Given(items.into_iter())).until_done();
+        let mut stream = EventStream::new(Known(items.into_iter())).until_done();
         let mut context = Context::from_waker(Waker::noop());
         let mut read = Vec::new();
         while let Poll::Ready(Some(item)) = Pin::new(&mut stream).poll_next(&mut context) {
@@ -178,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_without_done_is_an_error_and_one_with_it_is_none() {
+    fn a_stream_that_ends_without_done_ends_with_an_error() {
         let cut = Error::new(
             ErrorKind::PROTOCOL,
             "the stream ended without saying that the answer is complete",
@@ -191,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_that_fails_does_not_fail_once_more_at_its_end() {
+    fn a_failed_stream_reports_one_error() {
         let failed = || Err(Error::new(ErrorKind::TIMEOUT, "the service sent nothing within 500 ms"));
         assert_eq!(until_done(vec![failed()]), [failed()]);
     }

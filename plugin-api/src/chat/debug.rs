@@ -1,7 +1,7 @@
-//! How the vocabulary of chat is printed for developers: names and sizes.
+//! What `{:?}` prints of chat: names and sizes.
 //!
-//! A `{:?}` ends in logs and in messages of failed tests, so nothing that a person or a model said stands in it. Words
-//! that services and plugins chose themselves, such as ids, models and notices, do.
+//! Debug output ends up in logs and in messages of failed tests, so it never contains what a person or a model said.
+//! It does contain words that services and plugins choose, such as ids, models and notices.
 
 use std::fmt;
 
@@ -102,6 +102,12 @@ mod tests {
         }
     }
 
+    fn error() -> Error {
+        let mut error = Error::new(ErrorKind::INTERRUPTED, "the answer broke off");
+        error.details.partial_text = Some(CANARY.to_owned());
+        error
+    }
+
     fn events() -> Vec<ChatEvent> {
         vec![
             ChatEvent::text(CANARY),
@@ -117,9 +123,8 @@ mod tests {
     }
 
     #[test]
-    fn no_conversation_stands_in_what_is_printed() {
-        let mut error = Error::new(ErrorKind::INTERRUPTED, "the answer broke off");
-        error.details.partial_text = Some(CANARY.to_owned());
+    fn debug_output_never_contains_the_conversation() {
+        let error = error();
         let payload = Payload::of(&CANARY).expect("a text can be written as JSON");
         let mut printed = vec![
             format!("{:?}", Text::from(CANARY)),
@@ -140,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_printed_tells_names_and_sizes() {
+    fn debug_output_contains_names_and_sizes() {
         let expected = [
             (format!("{:?}", Text::from(CANARY)), "Text(16 bytes)"),
             (
@@ -168,5 +173,7 @@ mod tests {
             reply.starts_with("ChatReply { text_bytes: 16, reasoning_bytes: 16, tool_calls: [ToolCall {"),
             "{reply}"
         );
+        let error = format!("{:?}", error());
+        assert!(error.contains("partial_text_bytes: Some(16)"), "{error}");
     }
 }
