@@ -10,13 +10,10 @@ impl Provider for Echo {
     }
 
     async fn stream(&self, request: ChatRequest) -> Result<EventStream, Error> {
-        let said = request
-            .read_messages()?
-            .pop()
-            .map(|message| message.content.to_string());
-        Ok([ChatEvent::text(said.unwrap_or_default()), ChatEvent::done("stop")]
-            .into_iter()
-            .collect())
+        let last = request.read_messages()?.pop();
+        let text = last.and_then(|message| message.content.as_str().map(str::to_owned));
+        let events = [ChatEvent::text(text.unwrap_or_default()), ChatEvent::done("stop")];
+        Ok(events.into_iter().collect())
     }
 }
 

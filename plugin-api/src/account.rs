@@ -1,84 +1,95 @@
-//! What a service says about a key, and what is left to spend.
+//! What a service reports about a key and the credit behind it.
+//!
+//! Amounts are US dollars as decimal strings, so nothing is rounded on the way. Absent means unknown, never zero.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What a service says about a key and its credit. Absent means unknown, never zero. Amounts are US dollars, as decimal texts.
+/// A key's limits and use, as the service reports them. Amounts are US dollars as decimal strings.
+/// Absent means unknown, never zero.
+///
+/// Since: 1.1.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Account {
-    /// The key's name at the service; the service may shorten the key itself for it.
+    /// The key's name at the service, which may be a shortened form of the key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
-    /// What the key may spend in all.
+    /// The most that the key may spend.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit_usd: Option<String>,
-    /// What is left of it.
+    /// How much of that limit remains.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remaining_usd: Option<String>,
-    /// When the limit begins anew, in the service's word: `daily`, `weekly`, `monthly`.
+    /// How often the limit resets, in the service's words: `daily`, `weekly`, `monthly`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit_reset: Option<String>,
-    /// What the key has spent since it was made.
+    /// What the key has spent since it was created.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage_usd: Option<String>,
     /// What the key has spent today.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage_today_usd: Option<String>,
-    /// What the account has left, where the key may ask.
+    /// The account's balance, if the key is allowed to see it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub balance_usd: Option<String>,
-    /// Whether nothing was ever paid for.
+    /// Whether the account has never bought credit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub is_free_tier: Option<bool>,
-    /// When the key ends, as the service writes it.
+    /// When the key expires, as the service writes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<String>,
 }
 
-/// What is wanted of what is known about the credit.
+/// How fresh a report of the credit must be.
+///
+/// Since: 1.2.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct CreditsRequest {
-    /// Whether to ask the service although an answer is at hand.
+    /// Whether to ask the service even if a cached answer is fresh enough.
     pub force: bool,
 }
 
-/// What is left to spend. Absent means unknown, never zero. Amounts are US dollars, as decimal texts.
+/// The credit that is left. Amounts are US dollars as decimal strings. Absent means unknown, never zero.
+///
+/// Since: 1.2.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Credits {
-    /// What is left; what was billed since the service last said so is taken off.
+    /// The balance, less what was billed since the service reported it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub balance_usd: Option<String>,
-    /// What was spent in all.
+    /// What has been spent in total.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage_usd: Option<String>,
-    /// How much that is.
+    /// How much the balance is, as a traffic light.
     pub status: CreditStatus,
-    /// What the balance is of: `account`, or `key` for what is left of the key's own limit.
+    /// Whose balance it is: `account`, or `key` for what remains of the key's own limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    /// How long ago the service said it, in milliseconds.
+    /// How long ago the service reported it, in milliseconds.
     pub age_ms: u64,
-    /// Whether a newer answer was wanted and could not be had; `problem` then says why.
+    /// Whether a newer report was wanted but unavailable; `problem` says why.
     pub is_stale: bool,
-    /// Why there is no newer answer, or no balance.
+    /// Why there is no newer report, or no balance.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
 }
 
-/// How much is left to spend.
+/// How much credit is left, as a traffic light.
+///
+/// Since: 1.2.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CreditStatus {
     /// More than five dollars.
     Green,
-    /// From one dollar to five.
+    /// One to five dollars.
     Yellow,
     /// Less than one dollar.
     Red,
-    /// Nobody said, or there is no limit. Also what a later version's status reads as.
+    /// The balance is unknown, or there is no limit. Unknown values from later versions read as this too.
     #[default]
     #[serde(other)]
     Unknown,

@@ -1,81 +1,87 @@
-//! What a service has to offer: its models.
+//! A service's model list: what each model is called, costs, reads and writes.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::verbatim::Verbatim;
 
-/// What is wanted of a list of models.
+/// How fresh and how detailed a model list must be.
+///
+/// Since: 1.2.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ModelsRequest {
-    /// Whether to ask the service although a list is at hand.
+    /// Whether to ask the service even if a cached list is fresh enough.
     pub force: bool,
-    /// Whether each model comes with the service's own entry for it.
+    /// Whether to add the service's own entry to each model.
     pub raw: bool,
 }
 
-/// The models of a service.
+/// A service's model list.
+///
+/// Since: 1.2.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ModelList {
-    /// In the service's order.
+    /// The models, in the service's order.
     pub models: Vec<Model>,
     /// How long ago the service gave the list, in milliseconds.
     pub age_ms: u64,
-    /// Whether a newer list was wanted and could not be had; `problem` then says why.
+    /// Whether a newer list was wanted but unavailable; `problem` says why.
     pub is_stale: bool,
     /// Why there is no newer list.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
 }
 
-/// A model as a service lists it. What is unknown is absent or empty, never zero.
+/// One model of a service. What is unknown is absent or empty, never zero.
+///
+/// Since: 1.2.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Model {
-    /// What requests ask for.
+    /// The id that requests use.
     pub id: String,
     /// The name for people.
     pub name: String,
-    /// A few sentences.
+    /// A few sentences for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// When the service began to list it, in seconds since 1970.
+    /// When the service started to list it, in seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_s: Option<u64>,
-    /// The most tokens of prompt and answer together.
+    /// The most tokens that prompt and answer may have together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub context_length: Option<u64>,
-    /// The most tokens of an answer.
+    /// The most tokens that an answer may have.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_completion_tokens: Option<u64>,
-    /// The price of a million tokens of the prompt, in US dollars, as a decimal text. Absent for routers, whose price is that of the
-    /// model they choose.
+    /// The price of a million prompt tokens, in US dollars, as a decimal string.
+    /// Absent for routers, which charge the price of the model they choose.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt_usd_per_million: Option<String>,
-    /// The price of a million tokens of the answer, likewise.
+    /// The price of a million completion tokens, in US dollars, as a decimal string.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub completion_usd_per_million: Option<String>,
-    /// The price of a request by itself, in US dollars, as a decimal text.
+    /// The fixed price of each request, in US dollars, as a decimal string.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_usd: Option<String>,
     /// What it reads, such as `text` and `image`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub input_modalities: Vec<String>,
-    /// What it writes.
+    /// What it writes, such as `text`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub output_modalities: Vec<String>,
-    /// The names of the parameters that have an effect, as they stand in a request.
+    /// The request parameters that it honours, by their names on the wire.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub supported_parameters: Vec<String>,
-    /// What it can do beyond text, in words for people: `vision`, `audio`, `files`, `tools`, `reasoning`, `json`, `images`, `free`.
+    /// What it offers beyond text: `vision`, `audio`, `files`, `tools`, `reasoning`, `json`, `images`, `free`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub abilities: Vec<String>,
-    /// The day after which it may be gone, as `2026-11-20`.
+    /// The day after which the service may drop it, such as `2026-11-20`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expiration_date: Option<String>,
-    /// The service's own entry, where it was asked for.
+    /// The service's own entry, if the request asked for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub raw: Option<Verbatim>,
 }

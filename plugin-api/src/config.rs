@@ -1,4 +1,4 @@
-//! What a host gives a plugin to work with, and the models that come of it.
+//! What a host gives a plugin to work with, and the model that each tier stands for as a result.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,18 +7,18 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// What a host gives a plugin to work with.
+/// A plugin's options and environment, as the host passes them to [`Provider::create`](crate::Provider::create).
 #[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Config {
-    /// The profile's options for this plugin: an object that its schema allows.
+    /// The profile's options for this plugin: an object that fits the plugin's schema.
     pub options: Value,
-    /// The environment variables of the plugin's manifest that are set, keys included. A blank one is left out.
+    /// The environment variables from the plugin's manifest that are set, keys included. Blank ones count as not set.
     pub environment: BTreeMap<String, String>,
 }
 
 impl fmt::Debug for Config {
-    /// Names only: among the values is the key.
+    /// Prints names only: one of the values is the key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")
             .field("environment", &self.environment.keys().collect::<Vec<_>>())
@@ -26,24 +26,24 @@ impl fmt::Debug for Config {
     }
 }
 
-/// Which model a tier stands for.
+/// The model that a tier stands for, and why.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TierModel {
     /// The tier's name, such as `TEXT_LARGE`.
     pub tier: String,
-    /// The id as it was configured.
+    /// The model id as it was configured.
     pub configured: String,
-    /// The id that goes to the service.
+    /// The model id as it goes to the service.
     pub wire: String,
     /// Where the configured id comes from, for people.
     pub origin: String,
-    /// The tier that this one follows, where nobody configured it itself.
+    /// The tier whose model this one uses. Absent: this tier is configured itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub follows: Option<String>,
     /// Why `wire` differs from `configured`, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// The models that stand behind it, in order, by their ids on the wire.
+    /// The fallback chain behind the model, in order, as ids that go to the service.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fallbacks: Vec<String>,
 }

@@ -1,10 +1,12 @@
-//! The one error of the boundary: what went wrong, whether waiting helps, and what to do.
+//! The one error type of the boundary: what failed, whether a retry may help, and what to do.
 //!
-//! Callers ask it questions; they do not compare its text. It never holds a key or a prompt. The part of an answer
-//! that arrived before the error is kept for the caller, and left out of every printed form.
+//! Callers ask it questions ([`Error::is_retryable`], [`Error::hint`]) and match its kind; they never compare its
+//! text. It holds no key and no prompt. It keeps the part of an answer that arrived before the failure, and prints it
+//! nowhere.
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::outcome::{Attempt, Notice};
@@ -12,7 +14,7 @@ use crate::outcome::{Attempt, Notice};
 pub use crate::abi::ErrorKind;
 
 impl ErrorKind {
-    /// Whether the same request may succeed later without anybody changing anything.
+    /// Whether the same request may succeed later without anyone changing anything.
     pub fn is_retryable(self) -> bool {
         [
             Self::RATE_LIMIT,
@@ -25,129 +27,23 @@ impl ErrorKind {
     }
 }
 
-/// What a call, a stream or the creation of a plugin can fail with.
-#[derive(Clone, PartialEq)]
+/// Why a call, a stream or the creation of a plugin failed.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Error {
-    /// What went wrong.
+    /// The class of the failure, for programs.
     pub kind: ErrorKind,
-    /// One sentence without a full stop, in lower case: what was being done, expected, found.
+    /// One sentence for people, in lower case and without a full stop: what was being done, expected, found.
     pub message: String,
-    /// How long to wait before the next try, in milliseconds, where the service said so.
+    /// How long the service asks callers to wait before the next try, in milliseconds. `None`: it did not say.
     pub retry_after_ms: Option<u64>,
     /// Everything else that is known.
     pub details: Box<Details>,
 }
 
-/// What is known about a failure beyond its kind and message. Absent fields are unknown.
-#[derive(Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(default)]
-pub struct Details {
-    /// What to do about it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hint: Option<String>,
-    /// The HTTP status of the service's answer, or the code of an error that came inside one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub status: Option<u16>,
-    /// The service's own word for the error.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error_type: Option<String>,
-    /// Whether the service itself says that a retry may succeed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub retryable: Option<bool>,
-    /// The model that was asked or that served.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub model: Option<String>,
-    /// The provider behind the service.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub provider: Option<String>,
-    /// The service's id of the generation, for its support and its logs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub generation_id: Option<String>,
-    /// The answer's text up to the point where it broke off.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub partial_text: Option<String>,
-    /// The service's own answer, where the raw form of answers was asked for and there was one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub answer: Option<Box<ServiceAnswer>>,
-    /// What the caller should know about the request that failed, where it was not told before.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub notices: Vec<Notice>,
-    /// Whether the raw form of the stream has told this error already, in the service's own words.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub is_told: bool,
-    /// Every attempt that the call made, oldest first; empty where the first was the only one and had no answer to tell of.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub attempts: Vec<Attempt>,
-    /// Every problem of a document, for errors of configuration.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub problems: Vec<Problem>,
-}
-
-/// A service's answer that is an error, as it was written; a key that it repeats is taken out.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(default)]
-pub struct ServiceAnswer {
-    /// The HTTP status.
-    pub status: u16,
-    /// The headers that concern whoever asked, in order; names in lower case.
-    pub headers: Vec<(String, String)>,
-    /// The body, at most 64 KiB.
-    pub body: String,
-}
-
-impl fmt::Debug for ServiceAnswer {
-    /// The body may repeat a prompt: its length only.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServiceAnswer")
-            .field("status", &self.status)
-            .field("body_bytes", &self.body.len())
-            .finish_non_exhaustive()
-    }
-}
-
-/// One problem of a document.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct Problem {
-    /// Where, as a JSON pointer into the plugin's options; empty for the whole.
-    pub pointer: String,
-    /// Expected, then found.
-    pub message: String,
-    /// What to do about it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hint: Option<String>,
-    /// A warning does not stop the document from being used.
-    #[serde(default)]
-    pub warning: bool,
-}
-
-impl Problem {
-    /// Something that makes the document unusable.
-    pub fn error(pointer: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            pointer: pointer.into(),
-            message: message.into(),
-            hint: None,
-            warning: false,
-        }
-    }
-
-    /// Something doubtful.
-    pub fn warning(pointer: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            warning: true,
-            ..Self::error(pointer, message)
-        }
-    }
-
-    /// The same problem with advice.
-    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
-        self
-    }
-}
-
 impl Error {
-    /// An error of this kind with this message.
+    /// An error without details.
+    ///
+    /// - In: `message`, one sentence in lower case and without a full stop. It must not quote a key or a prompt.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
             kind,
@@ -165,19 +61,20 @@ impl Error {
         )
     }
 
-    /// The same error with advice.
+    /// Adds advice on what to do.
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.details.hint = Some(hint.into());
         self
     }
 
-    /// What to do about it, where that is known.
+    /// What to do about it, if that is known.
     pub fn hint(&self) -> Option<&str> {
         self.details.hint.as_deref()
     }
 
-    /// Whether the same request may succeed later without anybody changing anything. What the service says about it
-    /// outweighs what the kind suggests.
+    /// Whether the same request may succeed later without anyone changing anything.
+    ///
+    /// If the service said so itself, its word counts; otherwise the kind decides.
     pub fn is_retryable(&self) -> bool {
         self.details.retryable.unwrap_or_else(|| self.kind.is_retryable())
     }
@@ -191,19 +88,53 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-impl fmt::Debug for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Error")
-            .field("kind", &self.kind)
-            .field("message", &self.message)
-            .field("retry_after_ms", &self.retry_after_ms)
-            .field("details", &self.details)
-            .finish()
-    }
+/// What is known about a failure beyond its kind and message. Absent means unknown.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Details {
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// The HTTP status of the service's answer, or the code of an error inside an answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// The service's own name for the error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_type: Option<String>,
+    /// Whether the service itself says that a retry may succeed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retryable: Option<bool>,
+    /// The model that was asked, or that answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// The provider behind the service.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// The service's id of the generation, to quote to its support or to find in its logs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generation_id: Option<String>,
+    /// The answer's text up to the point where it broke off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partial_text: Option<String>,
+    /// The service's own answer, if there was one and the request asked for the raw form. Since: 1.2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Box<ServiceAnswer>>,
+    /// Notices about the failed call that the caller has not received yet.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<Notice>,
+    /// Whether the raw form of the stream already contained this error, in the service's own words.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_told: bool,
+    /// Every attempt of the call, oldest first. Empty if the only attempt adds nothing to the error itself.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<Attempt>,
+    /// Every problem of a document, for errors of configuration.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<Problem>,
 }
 
 impl fmt::Debug for Details {
-    /// The partial text is somebody's conversation: its length only.
+    /// Prints the size of the partial text only: it is part of a conversation.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Details")
             .field("hint", &self.hint)
@@ -222,23 +153,80 @@ impl fmt::Debug for Details {
     }
 }
 
+/// An error answer of the service as it was written, except that a key repeated in it is removed.
+///
+/// Since: 1.2.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct ServiceAnswer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers that matter to the caller, in order; names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body, at most 64 KiB.
+    pub body: String,
+}
+
+impl fmt::Debug for ServiceAnswer {
+    /// Prints the size of the body only: it may repeat a prompt.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServiceAnswer")
+            .field("status", &self.status)
+            .field("body_bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// One problem of a document, such as a profile.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Problem {
+    /// The place, as a JSON pointer into the plugin's options. Empty for the whole document.
+    pub pointer: String,
+    /// What was expected, then what was found.
+    pub message: String,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// Whether the document is usable in spite of it.
+    #[serde(default)]
+    pub warning: bool,
+}
+
+impl Problem {
+    /// A problem that makes the document unusable.
+    pub fn error(pointer: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            pointer: pointer.into(),
+            message: message.into(),
+            hint: None,
+            warning: false,
+        }
+    }
+
+    /// A problem that leaves the document usable.
+    pub fn warning(pointer: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            warning: true,
+            ..Self::error(pointer, message)
+        }
+    }
+
+    /// Adds advice on what to do.
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn what_the_service_says_about_a_retry_outweighs_the_kind() {
+    fn the_service_overrides_the_kind_on_retries() {
         let mut error = Error::new(ErrorKind::UNAVAILABLE, "no capacity");
         assert!(error.is_retryable());
         error.details.retryable = Some(false);
         assert!(!error.is_retryable());
-    }
-
-    #[test]
-    fn the_partial_text_is_not_printed() {
-        let mut error = Error::new(ErrorKind::INTERRUPTED, "the answer broke off");
-        error.details.partial_text = Some("a private matter".to_owned());
-        assert!(!format!("{error} {error:?}").contains("private"));
-        assert!(format!("{error:?}").contains("partial_text_bytes: Some(16)"));
     }
 }

@@ -1,27 +1,29 @@
 //! What each kind of error means: one table for people, programs and documents.
 //!
-//! In: an [`ErrorKind`]. Out: what happened, whose fault it is, whether waiting helps, what to do. A host prints it, the
-//! project's documents quote it, and a test holds all of them together. Pure.
+//! In: an [`ErrorKind`]. Out: what happened, where the cause lies, whether a retry may help, what to do. Hosts print
+//! it, and the host's `errors.md` is made from it. Pure.
 
 use crate::error::ErrorKind;
 
-/// Who can do something about an error.
+/// Where the cause of an error lies, and so who can do something about it.
+///
+/// Since: 1.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Whoever wrote the request.
+    /// The request: change it.
     Caller,
-    /// Whoever set up the host: key, profile, credit.
+    /// The set-up of the host: key, profile, credit.
     Operator,
-    /// The service, or a provider behind it.
+    /// The service, or the provider behind it.
     Service,
-    /// The network between.
+    /// The network in between.
     Network,
     /// The plugin or this crate.
     Plugin,
 }
 
 impl Fault {
-    /// In a word, for people.
+    /// A short phrase for people, such as `the network`.
     pub fn word(self) -> &'static str {
         match self {
             Self::Caller => "the request",
@@ -33,23 +35,27 @@ impl Fault {
     }
 }
 
-/// What a kind of error means.
+/// What a kind of error means, in words for people.
+///
+/// Since: 1.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Explanation {
-    /// The stable code.
+    /// The stable code, such as `rate_limit`.
     pub code: &'static str,
     /// What happened, in one sentence.
     pub meaning: &'static str,
-    /// Where its cause lies.
+    /// Where the cause lies.
     pub fault: Fault,
-    /// Whether the same request may succeed later without anybody changing anything.
+    /// Whether the same request may succeed later without anyone changing anything.
     pub is_retryable: bool,
     /// What to do, in one or two sentences.
     pub remedy: &'static str,
 }
 
 impl ErrorKind {
-    /// What this kind means; `None` for a kind of a later version.
+    /// What this kind means; `None` for a kind that a later version added.
+    ///
+    /// - Since: 1.1.
     pub fn explanation(self) -> Option<Explanation> {
         use Fault::{Caller, Network, Operator, Plugin, Service};
         let (meaning, fault, remedy) = match self {
@@ -91,7 +97,8 @@ impl ErrorKind {
             Self::NOT_FOUND => (
                 "There is no such model, or no provider is left that meets the preferences.",
                 Caller,
-                "Check the model id, then the provider preferences, of which `only`, `maxPrice`, `zdr` and `requireParameters` exclude providers.",
+                "Check the model id, then the provider preferences, of which `only`, `maxPrice`, `zdr` and \
+                 `requireParameters` exclude providers.",
             ),
             Self::RATE_LIMIT => (
                 "Too many requests for this key, this model or this provider.",
@@ -106,22 +113,27 @@ impl ErrorKind {
             Self::TIMEOUT => (
                 "One of the time limits passed before the answer was complete.",
                 Service,
-                "Try again, choose a faster model, or raise the limit that the message names, under `timeouts` in the profile.",
+                "Try again, choose a faster model, or raise the limit that the message names, under `timeouts` in \
+                 the profile.",
             ),
             Self::CONNECT => (
                 "No connection to the service could be made, or it broke before an answer began.",
                 Network,
-                "Check the network, the proxy, the base URL and, for TLS, the clock and the certificates: `agent-host doctor`.",
+                "Check the network, the proxy, the base URL and, for TLS, the clock and the certificates: \
+                 `agent-host doctor`.",
             ),
             Self::PROTOCOL => (
                 "What arrived is not what the protocol promises.",
                 Service,
-                "Check the base URL, and whether a proxy on the way rewrites answers. If it persists, report it to the service with the generation id.",
+                "Check the base URL, and whether a proxy on the way rewrites answers. If it persists, report it to \
+                 the service with the generation id.",
             ),
             Self::INTERRUPTED => (
-                "The answer broke off. The part that arrived, if any, is kept in `partial_text`, and is not the whole answer.",
+                "The answer broke off. The part that arrived, if any, is kept in `partial_text`, and is not the \
+                 whole answer.",
                 Service,
-                "Ask again, or go on from the part that is there. What was delivered may be billed, so it is not tried again by itself.",
+                "Ask again, or go on from the part that is there. What was delivered may be billed, so it is not \
+                 tried again by itself.",
             ),
             Self::SHUT_DOWN => (
                 "The plugin was shut down, or is being shut down.",
@@ -134,7 +146,8 @@ impl ErrorKind {
                 "Send less, or choose a model with a larger context.",
             ),
             Self::SPEND_LIMIT => (
-                "The request might cost more than the profile's `budget` leaves. The service was not asked, and nothing was billed.",
+                "The request might cost more than the profile's `budget` leaves. The service was not asked, and \
+                 nothing was billed.",
                 Operator,
                 "Raise the limit under `budget`, ask for fewer tokens with `maxTokens`, or choose a cheaper tier.",
             ),

@@ -1,7 +1,7 @@
-//! Any request to a plugin's service, and its answer as the service wrote it: the raw view.
+//! Any HTTP request to a plugin's service, and the answer as the service wrote it: the raw view.
 //!
-//! For hosts that speak the service's own protocol, such as a gateway. The plugin adds the key, the address and its failure
-//! policy; the bytes pass both ways without being read into types. A body crosses as a blob, without base64 and without a copy.
+//! For hosts that speak the service's own protocol, such as a gateway. The plugin adds the key, the address and its
+//! failure policy; the bytes pass through unparsed. A body crosses as a blob, without base64 and without a copy.
 
 use std::fmt;
 
@@ -12,15 +12,17 @@ use crate::abi::{Blob, Payload};
 use crate::error::{Error, ErrorKind};
 use crate::outcome::{Done, Notice};
 
-/// A request to the service behind a plugin.
+/// An HTTP request to the service behind a plugin.
+///
+/// Since: 1.2.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct HttpRequest {
     /// `GET`, `POST`, …
     pub method: String,
-    /// Where, below the service's address: `/chat/completions`, with a query if there is one.
+    /// The path below the service's base URL, such as `/chat/completions`, with a query if there is one.
     pub path: String,
-    /// The caller's headers, in order. The plugin passes on those that mean something to its service; the caller's own credentials
-    /// do not belong here.
+    /// The caller's headers, in order. The plugin forwards those that mean something to its service.
+    /// Leave out the caller's own credentials.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<(String, String)>,
     /// The body. Crosses as a blob beside the JSON.
@@ -28,40 +30,8 @@ pub struct HttpRequest {
     pub body: Option<Blob>,
 }
 
-/// The first line and the headers of a service's answer.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Head {
-    /// The HTTP status.
-    pub status: u16,
-    /// The headers that concern whoever asked, in order; names in lower case.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub headers: Vec<(String, String)>,
-}
-
-/// A service's answer as it was written, and what the plugin knows about it.
-#[derive(Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct HttpAnswer {
-    /// Its first line and headers.
-    pub head: Head,
-    /// Its body, byte for byte. Crosses as a blob beside the JSON.
-    #[serde(skip)]
-    pub body: Blob,
-    /// What the caller should know.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub notices: Vec<Notice>,
-    /// How it came about; only `duration_ms` is known of answers that no model gave.
-    pub done: Done,
-}
-
-impl Head {
-    /// The value of the first header of this name; names are compared without regard to case.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        header(&self.headers, name)
-    }
-}
-
 impl HttpRequest {
-    /// A request without headers and body.
+    /// A request without headers or a body.
     pub fn new(method: &str, path: impl Into<String>) -> Self {
         Self {
             method: method.to_owned(),
@@ -70,7 +40,7 @@ impl HttpRequest {
         }
     }
 
-    /// A `POST` of JSON.
+    /// A `POST` with a JSON body.
     pub fn post(path: impl Into<String>, json: impl Into<Vec<u8>>) -> Self {
         Self {
             headers: vec![("content-type".to_owned(), "application/json".to_owned())],
@@ -79,7 +49,7 @@ impl HttpRequest {
         }
     }
 
-    /// The value of the first header of this name; names are compared without regard to case.
+    /// The value of the first header with this name, in any case.
     pub fn header(&self, name: &str) -> Option<&str> {
         header(&self.headers, name)
     }
@@ -99,11 +69,47 @@ impl HttpRequest {
         if blobs.next().is_some() {
             return Err(Error::new(
                 ErrorKind::INVALID_REQUEST,
-                "a raw request has one body at most",
+                "expected at most one body in a raw request, found several",
             ));
         }
         Ok(request)
     }
+}
+
+/// The status and headers of a service's answer.
+///
+/// Since: 1.2.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Head {
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers that matter to the caller, in order; names in lower case.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<(String, String)>,
+}
+
+impl Head {
+    /// The value of the first header with this name, in any case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        header(&self.headers, name)
+    }
+}
+
+/// A service's answer as it was written, and what the plugin knows about it.
+///
+/// Since: 1.2.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct HttpAnswer {
+    /// The status and headers.
+    pub head: Head,
+    /// The body, byte for byte. Crosses as a blob beside the JSON.
+    #[serde(skip)]
+    pub body: Blob,
+    /// What the caller should know about the call, such as retries and fallbacks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<Notice>,
+    /// How the answer ended. If no model was involved, only `duration_ms` is known.
+    pub done: Done,
 }
 
 impl HttpAnswer {
@@ -123,7 +129,7 @@ fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
     Some(&found.1)
 }
 
-// Bodies, queries and header values may be anybody's business: names and sizes only.
+// Bodies, queries and header values may be private, so only names and sizes are printed.
 impl fmt::Debug for HttpRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpRequest")
@@ -154,18 +160,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_and_an_answer_cross_with_their_bytes() {
-        let mut request = HttpRequest::post("/audio/speech?x=1", vec![0xff, 0, b'"']);
-        request.headers.push(("X-Title".to_owned(), "me".to_owned()));
-        let crossed =
-            HttpRequest::from_payload(request.clone().into_payload().expect("it is JSON")).expect("it is one");
-        assert_eq!(crossed, request);
-        assert_eq!(crossed.header("x-title"), Some("me"));
-
-        let without = HttpRequest::new("GET", "/models");
-        let crossed =
-            HttpRequest::from_payload(without.clone().into_payload().expect("it is JSON")).expect("it is one");
-        assert_eq!((crossed.body.is_none(), crossed), (true, without));
+    fn requests_and_answers_cross_unchanged() {
+        let mut with_body = HttpRequest::post("/audio/speech?x=1", vec![0xff, 0, b'"']);
+        with_body.headers.push(("X-Title".to_owned(), "me".to_owned()));
+        assert_eq!(with_body.header("x-title"), Some("me"));
+        for request in [with_body, HttpRequest::new("GET", "/models")] {
+            let payload = request
+                .clone()
+                .into_payload()
+                .expect("a request can be written as JSON");
+            assert_eq!(HttpRequest::from_payload(payload), Ok(request));
+        }
 
         let answer = HttpAnswer {
             head: Head {
@@ -175,12 +180,12 @@ mod tests {
             body: vec![0xff, 0xfb].into(),
             ..HttpAnswer::default()
         };
-        let crossed = HttpAnswer::from_payload(answer.clone().into_payload().expect("it is JSON"));
-        assert_eq!(crossed.expect("it is one"), answer);
+        let payload = answer.clone().into_payload().expect("an answer can be written as JSON");
+        assert_eq!(HttpAnswer::from_payload(payload), Ok(answer));
     }
 
     #[test]
-    fn neither_a_query_nor_a_body_nor_a_header_is_printed() {
+    fn debug_output_contains_no_query_body_or_header_value() {
         let mut request = HttpRequest::post("/generation?id=private", b"private".to_vec());
         request.headers.push(("x-session-id".to_owned(), "private".to_owned()));
         let answer = HttpAnswer {

@@ -1,37 +1,71 @@
-//! The boundary between an agent host and its plugins: a stable ABI, an SDK for plugin authors, a loader for hosts.
+//! Drop one shared library into a folder, and an agent host has a new model provider.
 //!
-//! A plugin is one shared library. Its author implements [`Provider`], a plain async trait, and never sees a
-//! foreign-function type; the host gets a [`Plugin`] with the same methods, as ordinary futures and streams, and
-//! lives on whatever the plugin does. Host and plugin may be built by different compilers, and with different minor
-//! versions of this crate: its major version is the version of the ABI.
+//! This crate is the boundary between the two:
+//!
+//! - **Plugin authors** implement [`Provider`], an ordinary async trait, and export it with [`export_plugin!`].
+//! - **Host authors** load libraries with [`loader`] and hold each as a [`Plugin`], which has the trait's methods as
+//!   ordinary futures and streams.
+//!
+//! Neither side writes `unsafe` code or sees a foreign-function type. Host and plugin may come from different
+//! compilers and use different minor versions of this crate: its major version is the version of the ABI. When a
+//! plugin panics, one call fails with an [`Error`], and the host lives on.
 //!
 //! # A complete plugin
 //!
-//! In a crate of type `cdylib` whose only dependency is `plugin-api`:
+//! It answers every request with the request's last message. Its `Cargo.toml` says `crate-type = ["cdylib"]` under
+//! `[lib]` and names one dependency, `plugin-api`. `cargo build --release` makes the library, `libecho.so` on Linux.
 //!
 //! ```
 #![doc = include_str!("../examples/echo.rs")]
 //! ```
 //!
-//! # A host
+//! # A complete host
+//!
+//! It asks every plugin in a folder the same question and prints the answers as they arrive. Any async executor will do.
 //!
 //! ```no_run
-//! use std::sync::Arc;
-//! use plugin_api::{ChatRequest, Config, LogOnly, Message, loader};
+//! use std::{sync::Arc, time::Duration};
+//! use plugin_api::{ChatEvent, ChatRequest, Config, LogOnly, Message, loader};
 //!
 //! # async fn host() -> Result<(), Box<dyn std::error::Error>> {
-//! for candidate in loader::scan("plugins".as_ref())? {
-//!     let module = loader::load(&candidate)?;
+//! for file in loader::scan("plugins".as_ref())? {
+//!     let module = loader::load(&file)?;
 //!     let plugin = module.create(Arc::new(LogOnly::new(&*module.manifest().id)), &Config::default())?;
-//!     let reply = plugin.chat(&ChatRequest::new(&[Message::user("Hello?")])?).await?;
-//!     println!("{}", reply.text);
+//!     let mut events = plugin.stream(&ChatRequest::new(&[Message::user("Hello?")])?).await?;
+//!     while let Some(event) = events.next().await {
+//!         if let ChatEvent::Text(text) = event? {
+//!             print!("{text}");
+//!         }
+//!     }
+//!     plugin.shutdown(Duration::from_secs(5)).await?;
 //! }
 //! # Ok(()) }
 //! ```
+//!
+//! # Where to look next
+//!
+//! | To | see |
+//! |---|---|
+//! | answer more than chat: models, credit, embeddings | [`Provider`]; defaults answer `unsupported` |
+//! | declare a key, options with a schema, model tiers | [`Manifest`] |
+//! | open sockets and set timers in a plugin | the `runtime` feature: a tokio runtime of its own |
+//! | write to the host's log | `tracing`, whose events end up there, or [`Host::log`] |
+//! | offer services to plugins | [`HostServices`] |
+//! | react to an error | [`Error::is_retryable`], [`ErrorKind::explanation`] |
+//! | pass the service's own protocol through, as a gateway does | [`HttpRequest`] and [`View`] |
+//! | read a plugin's manifest without running its code | [`loader::inspect`] |
+//! | link a plugin into the host, in tests for example | [`PluginModule::linked`] |
+//! | see what crosses the boundary | [`method`], and the JSON Schemas in the repository's `schemas` folder |
+//!
+//! # Features
+//!
+//! - `loader` (default): [`loader`]. Plugins can do without it.
+//! - `runtime`: the module of that name, for plugins that do I/O.
 
 #![warn(missing_docs)]
 
-// In the order in which data travels: from what a plugin says of itself, over the words of a call, to the boundary.
+// In the order in which data travels: what a plugin declares and is given, the vocabulary of calls, the two sides, the
+// boundary between them.
 pub mod manifest;
 mod config;
 mod services;
@@ -74,12 +108,12 @@ pub use provider::Provider;
 pub use services::{BoxFuture, HostServices, Level, LogOnly};
 pub use verbatim::Verbatim;
 
-/// The version of this crate; its major version is the version of the ABI.
+/// This crate's version, such as `1.2.0`. A host and a plugin fit together if the major versions are equal.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 #[cfg(test)]
 mod schemas {
-    //! Holds the committed JSON Schemas of what crosses the boundary against the types.
+    //! Compares the committed JSON Schemas of what crosses the boundary with the types.
 
     use schemars::{JsonSchema, schema_for};
 
@@ -90,14 +124,14 @@ mod schemas {
             std::fs::write(&file, &expected).expect("the schema file is writable");
         }
         let found = std::fs::read_to_string(&file).unwrap_or_default();
-        assert_eq!(
-            found, expected,
-            "to rewrite it: UPDATE_EXPECTED=1 cargo test -p plugin-api schemas"
+        assert!(
+            found == expected,
+            "`{name}.schema.json` is out of date; rewrite it: UPDATE_EXPECTED=1 cargo test -p plugin-api schemas"
         );
     }
 
     #[test]
-    fn the_published_schemas_are_those_of_the_types() {
+    fn the_published_schemas_match_the_types() {
         is_published::<crate::Manifest>("manifest");
         is_published::<crate::ChatRequest>("chat-request");
         is_published::<crate::ChatReply>("chat-reply");

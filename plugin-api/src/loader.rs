@@ -1,11 +1,12 @@
-//! Finds plugins in a folder, looks at their files as data, and loads the ones that fit.
+//! Finds plugins in a folder, checks their files as data, and loads the ones that fit.
 //!
-//! The order is the point. Loading a library runs its constructors before anything can be checked, and loading a
-//! damaged one can end the process, so all that can be learnt from the bytes is learnt first: that it is a whole library
-//! for this machine, that it is a plugin, which plugin-api it was built with. Only then is it loaded, and the code must
-//! tell the same as the file did.
+//! The order matters. Loading a library runs its constructors before anything can be checked, and loading a damaged
+//! one can end the process. So the bytes are checked first: is it a whole library for this machine, is it a plugin,
+//! and which version of plugin-api was it built with? Only then is it loaded, and its code must report the same
+//! manifest as its file.
 //!
-//! A refusal is one line: the file, the reason, who must move.
+//! [`scan`] lists the files, [`inspect`] reads a manifest without running code, [`load`] loads. A [`Refusal`] is one
+//! line: the file and the reason, with a hint that says who must do what.
 
 use std::fmt;
 use std::fs;
@@ -20,23 +21,23 @@ use crate::abi::{Library, LibraryRefusal, export::MANIFEST_SECTIONS};
 use crate::manifest::Manifest;
 use crate::plugin::PluginModule;
 
-/// The largest file that is looked at, in bytes.
+/// The largest file that is read, in bytes.
 const MAX_FILE_BYTES: u64 = 256 << 20;
 
-/// What to do about a file that nobody can have meant to be loaded.
+/// The hint for a file that cannot be meant as a plugin.
 const REMOVE_OR_REPLACE: &str =
     "get the plugin again from its author; a file that is no plugin does not belong into the folder";
 
-/// Why a file is not used as a plugin.
+/// Why a file is not used as a plugin. It displays as one line: the file's name and the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The file.
     pub file: PathBuf,
-    /// The stable word for the reason.
+    /// The reason for programs, such as `version` or `damaged`. Stable.
     pub code: &'static str,
-    /// One sentence: expected, then found.
+    /// The reason for people, in one sentence: expected, then found.
     pub reason: String,
-    /// Who must do what.
+    /// Who must do what about it.
     pub hint: Option<String>,
 }
 
@@ -65,8 +66,10 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// The files of `folder` that are named like libraries, in the order of their names. A folder that does not exist holds
-/// none.
+/// Lists the files in `folder` that are named like libraries, sorted by name.
+///
+/// - Out: paths that have not been read yet; [`load`] or [`inspect`] them. Empty if the folder does not exist.
+/// - Errors: the folder cannot be read.
 pub fn scan(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -87,16 +90,26 @@ pub fn scan(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Reads a plugin's manifest from its file, as data: none of its code runs.
+/// Reads a plugin's manifest from its file. None of its code runs.
+///
+/// - Errors: the file is not a whole plugin for this machine and this major version of plugin-api.
 pub fn inspect(file: &Path) -> Result<Manifest, Refusal> {
     Image::read(file)?.manifest()
 }
 
-/// Checks the file and loads it, for the rest of the process.
+/// Checks a plugin's file and loads it, for the rest of the process: plugins are never unloaded.
+///
+/// Loading the same path again returns the old code, even if the file has changed. Do not overwrite a loaded file in
+/// place: replace it.
+///
+/// - In: a file that you trust. A plugin runs in this process with all of its rights; the checks guard against
+///   mistakes, not against malice.
+/// - Errors: those of [`inspect`]; the library cannot be opened, its boundary types differ from this host's, or its
+///   code reports another manifest than its file.
 pub fn load(file: &Path) -> Result<PluginModule, Refusal> {
     let image = Image::read(file)?;
     let promised = image.manifest()?;
-    let module = Library::load(image.code_path()).map_err(|cause| image.refusal_from(cause, &promised))?;
+    let module = Library::load(&image.code).map_err(|cause| image.refusal_from(cause, &promised))?;
     let module = PluginModule::from_module(module).map_err(|reason| Refusal::new(file, "manifest", reason))?;
     if *module.manifest() != promised {
         return Err(
@@ -107,12 +120,11 @@ pub fn load(file: &Path) -> Result<PluginModule, Refusal> {
     Ok(module)
 }
 
-/// A library file as bytes, checked step by step. What is hashed, pinned against a lock file and copied to where nobody
-/// can change it is an image; today the code is loaded from the file itself.
+/// A library file and its bytes, checked step by step before any of its code runs.
 struct Image {
-    /// The file as the caller calls it, for refusals.
+    /// The path as the caller gave it, for refusals.
     file: PathBuf,
-    /// The same file by its absolute path.
+    /// The absolute path to load from: the dynamic linker would search for a bare name elsewhere.
     code: PathBuf,
     bytes: Vec<u8>,
 }
@@ -124,7 +136,7 @@ impl Image {
                 .with_hint("the host needs to be able to read the file")
         };
         let metadata = fs::metadata(file).map_err(unreadable)?;
-        // Opening a pipe would wait for a writer, for ever.
+        // Opening a pipe would wait for a writer forever.
         if !metadata.is_file() {
             return Err(Refusal::new(file, "not_a_file", "expected a regular file").with_hint(REMOVE_OR_REPLACE));
         }
@@ -149,7 +161,7 @@ impl Image {
         })
     }
 
-    /// The manifest, once the file is known to be a whole plugin for this machine and this major version.
+    /// The manifest, if the file is a whole plugin for this machine and this major version.
     fn manifest(&self) -> Result<Manifest, Refusal> {
         let library = self.library()?;
         let Some(section) = MANIFEST_SECTIONS.iter().find_map(|name| library.section_by_name(name)) else {
@@ -166,7 +178,7 @@ impl Image {
         self.manifest_from(sealed)
     }
 
-    /// The manifest in this text. The version comes first: of another major version, nothing else is known.
+    /// The manifest in this text. The version is checked first: another major version may have another shape.
     fn manifest_from(&self, sealed: &str) -> Result<Manifest, Refusal> {
         let refused = |reason: String| Refusal::new(&self.file, "manifest", reason).with_hint(REMOVE_OR_REPLACE);
         let plugin_api = Manifest::parse_plugin_api(sealed).map_err(refused)?;
@@ -174,8 +186,8 @@ impl Image {
         Manifest::parse(sealed).map_err(refused)
     }
 
-    /// The file as a library of this machine's kind, with all of its segments inside the file. The dynamic linker does
-    /// not check that: it maps what the headers promise, and the process dies on the first page that is not there.
+    /// The file as a library for this machine, with all of its segments inside the file. The dynamic linker does not
+    /// check the latter: it maps what the headers promise, and the process dies on the first page that is missing.
     fn library(&self) -> Result<File<'_>, Refusal> {
         let refused = |code, reason: String| Refusal::new(&self.file, code, reason);
         let kind = FileKind::parse(&*self.bytes).map_err(|_| {
@@ -230,11 +242,6 @@ impl Image {
             format!("rebuild the plugin with plugin-api {}", our_major.unwrap_or(0))
         };
         Err(Refusal::new(&self.file, "version", reason).with_hint(hint))
-    }
-
-    /// Where the code is loaded from: an absolute path, because a bare name would be searched for elsewhere.
-    fn code_path(&self) -> &Path {
-        &self.code
     }
 
     fn refusal_from(&self, cause: LibraryRefusal, manifest: &Manifest) -> Refusal {
@@ -302,10 +309,9 @@ mod tests {
     }
 
     #[test]
-    fn a_manifest_of_a_later_major_version_is_refused_for_its_version_whatever_its_shape() {
+    fn another_major_version_is_refused_whatever_its_manifest_looks_like() {
         for rest in ["\"manifest\": 7", "\"manifest\": {\"ids\": []}", "\"plugin\": {}"] {
-            let refusal =
-                read(&format!("{{\"plugin_api\": \"2.0.0\", {rest}}}")).expect_err("it is of another version");
+            let refusal = read(&format!("{{\"plugin_api\": \"2.0.0\", {rest}}}")).expect_err("it has another version");
             assert_eq!(
                 refusal.to_string(),
                 format!("plugin `libnew.so` was refused: built for plugin-api 2.0.0, this host speaks {VERSION}")
@@ -315,9 +321,9 @@ mod tests {
     }
 
     #[test]
-    fn a_manifest_of_this_major_version_that_has_another_shape_is_refused_as_unreadable() {
+    fn a_malformed_manifest_of_this_version_is_refused() {
         let refusal =
-            read(&format!("{{\"plugin_api\": \"{VERSION}\", \"manifest\": 7}}")).expect_err("it has no shape");
+            read(&format!("{{\"plugin_api\": \"{VERSION}\", \"manifest\": 7}}")).expect_err("it is malformed");
         assert_eq!(refusal.code, "manifest");
         assert!(
             refusal.reason.starts_with("its manifest is not readable: "),

@@ -1,7 +1,7 @@
-//! What a plugin says of itself, readable from its file before any of its code runs.
+//! What a plugin declares about itself, readable from its file before any of its code runs.
 //!
-//! The author writes the manifest as JSON text; [`crate::export_plugin!`] seals it together with the version of this
-//! crate that the plugin was built with, and puts it in the library as data.
+//! The author writes the manifest as JSON. [`export_plugin!`](crate::export_plugin) seals it: it adds the version of
+//! this crate that the plugin was built with, and stores both in the library as data.
 
 use serde::de::IntoDeserializer;
 use serde::de::value::Error as RoleError;
@@ -9,46 +9,51 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::provider::Provider;
 
-/// What a plugin is called, what enables it and what it offers.
+/// A plugin's name, what enables it and what it offers.
+///
+/// Only `id`, `name` and `version` are required. The smallest manifest is
+/// `{"id": "echo", "name": "Echo", "version": "1.0.0"}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[schemars(title = "Manifest of a plugin")]
 pub struct Manifest {
-    /// The version of plugin-api that the plugin was built with. Not written by the author: sealing adds it.
+    /// The version of plugin-api that the plugin was built with. Added automatically; do not write it yourself.
     #[serde(default, skip_deserializing)]
     pub plugin_api: String,
-    /// The name that profiles use in `provider`: lower case, digits and dashes.
+    /// The name that profiles use in `provider`: lower-case letters, digits and dashes; no dash at the start.
     #[schemars(regex(pattern = "^[a-z0-9][a-z0-9-]*$"))]
     pub id: String,
     /// The name for people.
     pub name: String,
     /// The plugin's own version.
     pub version: String,
-    /// One sentence.
+    /// What the plugin does, in one sentence for people.
     #[serde(default)]
     pub description: String,
-    /// The environment variables that the plugin wants to be given. Others it does not see.
+    /// The environment variables that the plugin reads. The host passes it no others.
     #[serde(default)]
     pub environment: Vec<Variable>,
-    /// The model tiers that the plugin maps.
+    /// The model tiers that the plugin supports, such as `TEXT_LARGE`.
     #[serde(default)]
     pub tiers: Vec<String>,
-    /// The methods that the plugin answers, by name.
+    /// The names of the methods that the plugin answers.
     #[serde(default)]
     pub methods: Vec<String>,
-    /// The JSON Schema of the plugin's options in a profile. Absent: it has none.
+    /// The JSON Schema of the plugin's options in a profile. Absent: it takes no options.
     #[serde(default)]
     pub options_schema: Option<serde_json::Value>,
-    /// The words and statuses with which the service itself names errors, and what each means.
+    /// The error codes of the service itself, and what each means. Since: 1.1.
     #[serde(default)]
     pub errors: Vec<ServiceError>,
 }
 
-/// A word or a status with which a service names an error.
+/// One of the service's own error codes.
+///
+/// Since: 1.1.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ServiceError {
-    /// As the service writes it, such as `context_length_exceeded` or `402`.
+    /// The code as the service writes it, such as `context_length_exceeded` or `402`.
     pub code: String,
-    /// The code of the [`crate::ErrorKind`] that it becomes.
+    /// The error kind that it becomes, such as `too_large`.
     pub kind: String,
     /// What it means, in one sentence.
     pub meaning: String,
@@ -59,34 +64,34 @@ pub struct ServiceError {
 /// An environment variable that a plugin reads.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Variable {
-    /// Its name.
+    /// The variable's name.
     pub name: String,
     /// What it is for.
     #[serde(deserialize_with = "known_role_or_setting")]
     pub role: Role,
-    /// How a value of it begins, for keys; profiles are searched for such text. Absent: unknown.
+    /// How values start, for keys: hosts refuse profiles that contain such text. Absent: unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
-    /// One sentence.
+    /// What to set it to, in one sentence for people.
     #[serde(default)]
     pub description: String,
 }
 
-/// What a variable is for.
+/// What an environment variable is for. Unknown values from later versions read as `setting`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// A secret. Its presence enables the plugin.
     Key,
-    /// Where the service is: whoever sets it decides where the key is sent.
+    /// The address of the service. Whoever sets it decides where the key is sent.
     Endpoint,
-    /// A secret that does not enable the plugin.
+    /// A secret that does not enable the plugin. Since: 1.1.
     Secret,
     /// Anything else.
     Setting,
 }
 
-/// A role that a later minor version added is something else than a key and an endpoint, and so a setting.
+/// Keys and endpoints are known since 1.0, so a role that this version does not know can be treated as a setting.
 fn known_role_or_setting<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Role, D::Error> {
     let word = String::deserialize(deserializer)?;
     let known: Result<Role, RoleError> = Role::deserialize(word.as_str().into_deserializer());
@@ -94,9 +99,9 @@ fn known_role_or_setting<'de, D: Deserializer<'de>>(deserializer: D) -> Result<R
 }
 
 impl Manifest {
-    /// Reads a sealed manifest.
+    /// Parses a sealed manifest, as it is stored in a plugin's file.
     ///
-    /// - Errors: one line that says what is wrong with it.
+    /// - Errors: one line that says what is wrong.
     pub fn parse(sealed: &str) -> Result<Self, String> {
         let sealed: Sealed = read(sealed)?;
         let mut manifest = sealed.manifest;
@@ -110,9 +115,9 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// The version of plugin-api in a sealed manifest, whatever shape the rest has in that version.
+    /// Parses only the version of plugin-api in a sealed manifest; the rest may have any shape.
     ///
-    /// - Errors: one line that says what is wrong with it.
+    /// - Errors: one line that says what is wrong.
     #[cfg(feature = "loader")]
     pub(crate) fn parse_plugin_api(sealed: &str) -> Result<String, String> {
         #[derive(Deserialize)]
@@ -122,7 +127,7 @@ impl Manifest {
         read(sealed).map(|version: Version| version.plugin_api)
     }
 
-    /// The variables that hold keys, in order.
+    /// The variables whose role is [`Role::Key`], in order.
     pub fn keys(&self) -> impl Iterator<Item = &Variable> {
         self.environment.iter().filter(|variable| variable.role == Role::Key)
     }
@@ -132,7 +137,7 @@ fn read<'a, T: Deserialize<'a>>(sealed: &'a str) -> Result<T, String> {
     serde_json::from_str(sealed).map_err(|cause| format!("its manifest is not readable: {cause}"))
 }
 
-/// Whether the id is one that profiles and file names can hold; the pattern stands at [`Manifest::id`].
+/// Whether profiles and file names can hold the id. It is the pattern of [`Manifest::id`] as code.
 fn fits_as_id(id: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     !id.is_empty() && !id.starts_with('-') && id.bytes().all(is_allowed)
@@ -147,12 +152,14 @@ struct Sealed {
 const OPEN: &str = concat!("{\"plugin_api\":\"", env!("CARGO_PKG_VERSION"), "\",\"manifest\":");
 const CLOSE: &str = "}";
 
-/// The length of the sealed manifest in bytes.
+/// The length of the sealed manifest in bytes. For [`export_plugin!`](crate::export_plugin).
+#[doc(hidden)]
 pub const fn sealed_len<P: Provider>() -> usize {
     OPEN.len() + P::MANIFEST.len() + CLOSE.len()
 }
 
-/// The sealed manifest; `N` must be [`sealed_len`].
+/// The sealed manifest; `N` must be [`sealed_len`]. For [`export_plugin!`](crate::export_plugin).
+#[doc(hidden)]
 pub const fn sealed_bytes<P: Provider, const N: usize>() -> [u8; N] {
     const fn append<const N: usize>(mut to: [u8; N], mut at: usize, text: &str) -> ([u8; N], usize) {
         let bytes = text.as_bytes();
@@ -171,10 +178,9 @@ pub const fn sealed_bytes<P: Provider, const N: usize>() -> [u8; N] {
     bytes
 }
 
-/// The sealed manifest as text, made once per plugin type and kept.
+/// The sealed manifest as text, leaked.
 pub(crate) fn sealed<P: Provider>() -> &'static str {
-    // A plugin is created a handful of times in a process, so the text is small change; a generic static is not to be
-    // had in Rust.
+    // Rust has no generic statics to keep it in. A process asks for it a handful of times, so the leak is small.
     String::leak([OPEN, P::MANIFEST, CLOSE].concat())
 }
 
@@ -189,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_role_of_a_later_minor_version_is_a_setting() {
+    fn an_unknown_role_is_a_setting() {
         let roles = ["key", "endpoint", "setting", "certificate"];
         let environment: Vec<_> = roles.map(|role| json!({"name": "A", "role": role})).into();
         let manifest = json!({"id": "a", "name": "A", "version": "1", "environment": environment});
@@ -203,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_that_profiles_cannot_name_is_refused() {
+    fn ids_that_profiles_cannot_use_are_refused() {
         let with_id = |id: &str| parsed(json!({"id": id, "name": "A", "version": "1"}));
         for id in ["a", "openrouter", "a-1", "0-", "7"] {
             assert_eq!(with_id(id).map(|manifest| manifest.id), Ok(id.to_owned()));

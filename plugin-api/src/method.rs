@@ -1,24 +1,43 @@
-//! The names of the methods of this version, as they cross the boundary.
+//! The names of the methods that cross the boundary, and the messages that go with them.
+//!
+//! A request and its answer are JSON; types with a body or numbers carry them as a blob beside it. The repository's
+//! `schemas` folder has the JSON Schema of each message. `null` is a request without content.
+//!
+//! | method | request | answer |
+//! |---|---|---|
+//! | [`CHAT`] | [`ChatRequest`](crate::ChatRequest) | [`ChatReply`](crate::ChatReply) |
+//! | [`STREAM`] | [`ChatRequest`](crate::ChatRequest) | a stream of [`ChatEvent`](crate::ChatEvent)s |
+//! | [`TIERS`] | `null` | array of [`TierModel`](crate::TierModel)s |
+//! | [`CHECK`] | the plugin's options | array of [`Problem`](crate::Problem)s |
+//! | [`CONFIGURE`] | [`Config`](crate::Config) | `null` |
+//! | [`DIAGNOSE`] | [`DiagnoseRequest`](crate::DiagnoseRequest) | array of [`Finding`](crate::Finding)s |
+//! | [`ACCOUNT`] | `null` | [`Account`](crate::Account) |
+//! | [`RAW`] | [`HttpRequest`](crate::HttpRequest) | [`HttpAnswer`](crate::HttpAnswer), or a stream of events |
+//! | [`MODELS`] | [`ModelsRequest`](crate::ModelsRequest) | [`ModelList`](crate::ModelList) |
+//! | [`CREDITS`] | [`CreditsRequest`](crate::CreditsRequest) | [`Credits`](crate::Credits) |
+//! | [`EMBED`] | [`EmbedRequest`](crate::EmbedRequest) | [`Embeddings`](crate::Embeddings) |
+//!
+//! Any other name reaches [`Provider::call`](crate::Provider::call) or [`Provider::open`](crate::Provider::open).
 
-/// [`crate::Provider::chat`].
+/// See [`Provider::chat`](crate::Provider::chat).
 pub const CHAT: &str = "chat";
-/// [`crate::Provider::stream`].
+/// See [`Provider::stream`](crate::Provider::stream).
 pub const STREAM: &str = "stream";
-/// [`crate::Provider::tiers`].
+/// See [`Provider::tiers`](crate::Provider::tiers).
 pub const TIERS: &str = "tiers";
-/// [`crate::Provider::check`].
+/// See [`Provider::check`](crate::Provider::check).
 pub const CHECK: &str = "check";
-/// [`crate::Provider::configure`].
+/// See [`Provider::configure`](crate::Provider::configure).
 pub const CONFIGURE: &str = "configure";
-/// [`crate::Provider::diagnose`].
+/// See [`Provider::diagnose`](crate::Provider::diagnose).
 pub const DIAGNOSE: &str = "diagnose";
-/// [`crate::Provider::account`].
+/// See [`Provider::account`](crate::Provider::account).
 pub const ACCOUNT: &str = "account";
-/// [`crate::Provider::raw`] and [`crate::Provider::raw_stream`].
+/// See [`Provider::raw`](crate::Provider::raw) and [`Provider::raw_stream`](crate::Provider::raw_stream).
 pub const RAW: &str = "raw";
-/// [`crate::Provider::models`].
+/// See [`Provider::models`](crate::Provider::models).
 pub const MODELS: &str = "models";
-/// [`crate::Provider::credits`].
+/// See [`Provider::credits`](crate::Provider::credits).
 pub const CREDITS: &str = "credits";
-/// [`crate::Provider::embed`].
+/// See [`Provider::embed`](crate::Provider::embed).
 pub const EMBED: &str = "embed";

@@ -1,4 +1,6 @@
-//! What is known about an answer beside its content: notices, attempts, how it ended, what it cost.
+//! What is known about a call beside its content: notices on the way, attempts, how it ended, what it cost.
+//!
+//! Whole answers of every kind (chat, embeddings, raw HTTP) carry these, and so do errors. Pure data.
 
 use std::collections::BTreeMap;
 
@@ -7,24 +9,24 @@ use serde::{Deserialize, Serialize};
 
 use crate::verbatim::Verbatim;
 
-/// Something that the caller should know about a call.
+/// Something that the caller should know about a call, such as a retry or a fallback to another model.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Notice {
-    /// A stable word for what happened: `retry`, `fallback`, or a word of the plugin.
+    /// A stable code for programs: `retry`, `fallback`, or one that the plugin defines.
     pub code: String,
     /// One sentence for people.
     pub message: String,
-    /// The attempt that led to it, where it tells of a retry or a fallback.
-    // In a box, because every event, the hot ones too, is as large as the largest.
+    /// The failed attempt that led to a retry or a fallback. Absent for other notices.
+    // Boxed, because every event is as large as the largest, and the frequent ones are small.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<Box<Attempt>>,
-    /// How long the call now waits before it goes on, in milliseconds.
+    /// How long the call now waits before it goes on, in milliseconds. Absent: it does not wait.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait_ms: Option<u64>,
 }
 
 impl Notice {
-    /// A notice with this code and sentence.
+    /// A notice without an attempt or a wait.
     pub fn new(code: &str, message: impl Into<String>) -> Self {
         Self {
             code: code.to_owned(),
@@ -34,19 +36,21 @@ impl Notice {
     }
 }
 
-/// One attempt to get an answer: a model that was asked, and what came of it.
+/// One attempt to get an answer: the model that was asked, and how it went. Absent means unknown.
+///
+/// Since: 1.1.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Attempt {
     /// The model that was asked.
     pub model: String,
-    /// The provider that was asked, where that is known.
+    /// The provider that was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
-    /// The HTTP status of its answer; absent where there was none.
+    /// The HTTP status of the answer. Absent: there was no answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    /// The code of the error that it ended with; absent for the attempt that served.
+    /// The code of the error that ended the attempt. Absent: the attempt succeeded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
     /// Why it failed, in one sentence for people.
@@ -54,40 +58,40 @@ pub struct Attempt {
     pub reason: Option<String>,
 }
 
-/// How an answer ended, and what is known about it. Absent means unknown, never zero.
+/// How an answer ended, who gave it and what it cost. Absent means unknown, never zero.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Done {
-    /// Why the model stopped: `stop`, `length`, `tool_calls`, `content_filter`, or a word of the service.
+    /// Why the model stopped: `stop`, `length`, `tool_calls`, `content_filter`, or another word of the service.
     pub finish_reason: String,
-    /// The same in the provider's own words.
+    /// The finish reason in the provider's own words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub native_finish_reason: Option<String>,
-    /// The model that was asked for, by the id that went to the service.
+    /// The id of the requested model, as it was sent to the service.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requested_model: Option<String>,
-    /// The model that served.
+    /// The model that answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// The provider that served.
+    /// The provider that answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
     /// The service's id of this generation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generation_id: Option<String>,
-    /// Every attempt of the call, oldest first; the last one served. Empty where the first attempt served and the service told
-    /// nothing of how it came about.
+    /// Every attempt of the call, oldest first; the last one succeeded.
+    /// Empty if the first attempt succeeded and the service reported no details.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Attempt>,
-    /// What was used and billed.
+    /// The tokens used and the cost.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
-    /// What the message has beside its text and its tool calls, by its names on the wire, exactly as it came and in order:
-    /// `reasoning_details`, `annotations`, `images`, `audio`. It belongs into the conversation with the message; see
-    /// `Message::assistant`.
+    /// Further fields of the assistant's message, by their names on the wire, exactly as received:
+    /// `reasoning_details`, `annotations`, `images`, `audio`. Send them back with the message;
+    /// `Message::assistant` does. Since: 1.2.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub extras: BTreeMap<String, Verbatim>,
-    /// From the start of the call to the first piece of text, reasoning or tool call, in milliseconds.
+    /// From the start of the call to the first text, reasoning or tool call, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time_to_first_token_ms: Option<u64>,
     /// From the start of the call to its end, in milliseconds.
@@ -102,18 +106,18 @@ pub struct Usage {
     pub prompt_tokens: u64,
     /// Tokens of the answer, reasoning included.
     pub completion_tokens: u64,
-    /// Both.
+    /// Tokens of request and answer together.
     pub total_tokens: u64,
-    /// Of the prompt's tokens, those read from a cache.
+    /// Prompt tokens that were read from a cache.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cached_tokens: Option<u64>,
-    /// Of the prompt's tokens, those written to a cache.
+    /// Prompt tokens that were written to a cache.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_write_tokens: Option<u64>,
-    /// Of the answer's tokens, those spent on reasoning.
+    /// Completion tokens that were spent on reasoning.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reasoning_tokens: Option<u64>,
-    /// What was billed, in US dollars, as a decimal text without an exponent.
+    /// The cost in US dollars, as a decimal string without an exponent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost_usd: Option<String>,
 }

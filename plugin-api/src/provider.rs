@@ -1,4 +1,4 @@
-//! The author's side: a plain async trait, and how the methods that cross find their way to it.
+//! The author's side of the boundary: one async trait. [`Plugin`](crate::Plugin) is the same trait seen by a host.
 
 use std::future::{self, Future};
 use std::time::Duration;
@@ -16,107 +16,121 @@ use crate::error::{Error, Problem};
 use crate::http::{HttpAnswer, HttpRequest};
 use crate::method;
 
-/// A plugin. Implement it and write `export_plugin!(TheType);`.
+/// A plugin. Implement it and export it with `export_plugin!(TheType);`.
 ///
-/// Only the manifest, `create` and one of `chat` and `stream` are needed; what is not implemented answers
-/// `unsupported`. A panic anywhere becomes an `internal` error of the call it happened in, and the host lives on.
+/// `MANIFEST`, `create` and either `stream` or `chat` are all a plugin needs; a method without an implementation fails
+/// with `unsupported`. All methods may run concurrently. When the host drops a call, the method's future or stream is
+/// dropped: stop the work there. A panic becomes an `internal` error of the call it happened in.
 pub trait Provider: Send + Sync + Sized + 'static {
-    /// The plugin's [`crate::Manifest`] as JSON text, without `plugin_api`.
+    /// The plugin's [`Manifest`](crate::Manifest) as JSON, without `plugin_api`. Hosts read it from the library file
+    /// before they run any code.
     const MANIFEST: &'static str;
 
-    /// Creates an instance.
+    /// Creates an instance. It uses no network; what needs one is checked by the first call and by `diagnose`.
     ///
-    /// - In: `config`, a [`crate::Config`] as JSON.
-    /// - Errors: `config` for options that cannot be used, `auth` for a missing or malformed key. It does not talk to
-    ///   a network.
+    /// - In: `config`, a [`Config`](crate::Config) as JSON: parse it with `serde_json::from_str`. Keep `host` if the
+    ///   plugin calls the host's services.
+    /// - Errors: `config` if the options cannot be used, `auth` if the key is missing or malformed.
     fn create(host: Host, config: &str) -> Result<Self, Error>;
 
-    /// Answers a chat request as a stream of events, the last of which is `Done`.
+    /// Answers a chat request with a stream of events, the last of which is [`Done`](crate::ChatEvent::Done).
     ///
-    /// - Errors: what is known before the first event, such as a refused key, is returned here; what happens later
-    ///   comes from the stream.
+    /// - Errors: return those known before the first event, such as a refused key; send later ones through the stream.
     fn stream(&self, _request: ChatRequest) -> impl Future<Output = Result<EventStream, Error>> + Send {
         future::ready(Err(Error::unsupported(method::STREAM)))
     }
 
-    /// Answers a chat request in one piece. Without an implementation, the stream is collected.
+    /// Answers a chat request in one piece. The default collects `stream`.
     fn chat(&self, request: ChatRequest) -> impl Future<Output = Result<ChatReply, Error>> + Send {
         async move { self.stream(request).await?.collect().await }
     }
 
-    /// Says which model each tier stands for under the present options, and why.
+    /// Lists the model that each tier stands for with the current options, and why.
     fn tiers(&self) -> Result<Vec<TierModel>, Error> {
         Err(Error::unsupported(method::TIERS))
     }
 
-    /// Says what is wrong with `options` beyond what their schema can express. Pure: nothing changes.
+    /// Lists the problems of `options` that their JSON Schema cannot express. Pure: it changes nothing.
     fn check(_options: &Value) -> Vec<Problem> {
         Vec::new()
     }
 
-    /// Replaces the options. Calls that have begun keep the ones that they began with.
+    /// Replaces the options. Calls in flight keep those they started with.
     ///
-    /// - In: `config`, a [`crate::Config`] as JSON.
-    /// - Errors: `config` with every problem in `details.problems`; the former options then stay.
+    /// - In: `config`, a [`Config`](crate::Config) as JSON.
+    /// - Errors: `config` with every problem in `details.problems`; the previous options then stay in force.
     fn configure(&self, _config: &str) -> Result<(), Error> {
         Err(Error::unsupported(method::CONFIGURE))
     }
 
-    /// Checks everything that a call depends on, as far as the plugin can see it: key, account, service, models, settings. It never
-    /// fails as a whole: what cannot be checked is a finding that says so.
+    /// Checks everything that a call depends on: key, account, service, models, settings.
+    ///
+    /// - Out: one finding for each check, also for those that failed or were impossible.
+    /// - Since: 1.1.
     fn diagnose(&self, _request: DiagnoseRequest) -> impl Future<Output = Result<Vec<Finding>, Error>> + Send {
         future::ready(Err(Error::unsupported(method::DIAGNOSE)))
     }
 
-    /// Asks the service about the key and its credit.
+    /// Asks the service about the key: its limit, its use, its expiry.
     ///
-    /// - Errors: `auth` if the key is refused.
+    /// - Errors: `auth` if the service refuses the key.
+    /// - Since: 1.1.
     fn account(&self) -> impl Future<Output = Result<Account, Error>> + Send {
         future::ready(Err(Error::unsupported(method::ACCOUNT)))
     }
 
-    /// Sends any request to the service, with the key and the failure policy, and returns its answer as it was written.
+    /// Sends any HTTP request to the service, with the plugin's key and failure policy, and returns the answer as
+    /// written.
     ///
-    /// - In: a model may be named by its tier, `TEXT_SMALL` or `tier/small`; what the request leaves out, the options fill.
-    /// - Errors: an answer with another status than success is one, and stands in `details.answer`.
+    /// - In: a body may name a tier as its model (`TEXT_SMALL` or `tier/small`); the options fill in what it leaves
+    ///   out.
+    /// - Errors: an answer whose status is not a success is an error, with the answer in `details.answer`.
+    /// - Since: 1.2.
     fn raw(&self, _request: HttpRequest) -> impl Future<Output = Result<HttpAnswer, Error>> + Send {
         future::ready(Err(Error::unsupported(method::RAW)))
     }
 
-    /// The same for an answer that is an event stream: `Head`, then `Raw` as it arrives, then `Done`. A sign of life may come before
-    /// the head.
+    /// Sends any HTTP request whose answer is an event stream, and passes that answer on as it arrives.
     ///
-    /// - Errors: as those of [`Self::raw`], where they are known before anything has arrived; else from the stream.
+    /// - Out: `Head`, any number of `Raw`, `Done`. Keep-alive comments and notices may come before `Head`.
+    /// - Errors: as for [`raw`](Self::raw) before the answer starts; later ones through the stream.
+    /// - Since: 1.2.
     fn raw_stream(&self, _request: HttpRequest) -> impl Future<Output = Result<EventStream, Error>> + Send {
         future::ready(Err(Error::unsupported(method::RAW)))
     }
 
-    /// Lists the models of the service. The plugin keeps the list for a while, and gives an old one where there is no newer.
+    /// Lists the service's models. Cache the list; an old one, marked as stale, is better than an error.
+    ///
+    /// - Since: 1.2.
     fn models(&self, _request: ModelsRequest) -> impl Future<Output = Result<ModelList, Error>> + Send {
         future::ready(Err(Error::unsupported(method::MODELS)))
     }
 
-    /// Says what is left to spend. The plugin keeps the answer for a while, and takes off what is billed meanwhile.
+    /// Reports the credit that is left. Cache the balance, and subtract what is billed in the meantime.
+    ///
+    /// - Since: 1.2.
     fn credits(&self, _request: CreditsRequest) -> impl Future<Output = Result<Credits, Error>> + Send {
         future::ready(Err(Error::unsupported(method::CREDITS)))
     }
 
     /// Turns texts into vectors.
+    ///
+    /// - Since: 1.2.
     fn embed(&self, _request: EmbedRequest) -> impl Future<Output = Result<Embeddings, Error>> + Send {
         future::ready(Err(Error::unsupported(method::EMBED)))
     }
 
-    /// Answers any other method.
+    /// Answers a method that is not in [`method`].
     fn call(&self, method: &str, _payload: Payload) -> impl Future<Output = Result<Payload, Error>> + Send {
         future::ready(Err(Error::unsupported(method)))
     }
 
-    /// Answers any other method with a stream.
+    /// Answers a method that is not in [`method`] with a stream.
     fn open(&self, method: &str, _payload: Payload) -> impl Future<Output = Result<EventStream, Error>> + Send {
         future::ready(Err(Error::unsupported(method)))
     }
 
-    /// Ends the plugin's work, at the latest after `deadline`. No call is made afterwards.
+    /// Ends all work, within `deadline`. Calls that come later must fail with `shut_down`.
     fn shutdown(&self, _deadline: Duration) -> impl Future<Output = ()> + Send {
         future::ready(())
     }

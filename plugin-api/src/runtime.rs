@@ -1,9 +1,8 @@
-//! A tokio runtime that a plugin owns.
+//! A tokio runtime that a plugin owns, for plugins that do I/O.
 //!
-//! A plugin carries its own copy of tokio, so the host's runtime cannot drive the plugin's sockets. This one has a thread
-//! of its own, on which sockets, timers and the work around them live. Going there and back wakes two threads, so a
-//! plugin goes there once for a request and its answer's head, and hands over what arrives afterwards in as few
-//! pieces as it can; what has arrived is best read on the thread that polls.
+//! A plugin carries its own copy of tokio, so the host's runtime cannot drive the plugin's sockets. This one has one
+//! thread for sockets, timers and the work around them. A round trip to that thread wakes two threads: spawn one task
+//! for a whole request, hand over what arrives in large batches, and parse it on the thread that polls.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -22,27 +21,27 @@ use crate::abi::{Caught, Side};
 use crate::error::{Error, ErrorKind};
 use crate::log_bridge;
 
-/// A runtime with a thread of its own that lives as long as the plugin.
+/// A tokio runtime with one thread of its own. Keep it in the plugin; dropping it ends its tasks.
 pub struct Runtime {
     handle: Handle,
-    /// The process whose thread it is: a fork has a copy of this struct and no thread.
+    /// The process that owns the thread. A fork has a copy of this struct but no thread.
     process_id: u32,
     /// `None` after [`Runtime::shutdown`].
     owned: Mutex<Option<Owned>>,
 }
 
-/// What ends the runtime.
+/// What it takes to end the runtime.
 struct Owned {
-    /// Takes the longest time that the end may take.
+    /// Ends it, within the duration that is sent.
     end: oneshot::Sender<Duration>,
-    /// Is closed when the runtime has ended.
+    /// Closed when the runtime has ended.
     ended: mpsc::Receiver<()>,
 }
 
 impl Runtime {
-    /// Starts a runtime whose thread carries `name`.
+    /// Starts a runtime whose thread is called `name`.
     ///
-    /// - Errors: `internal` if the system gives no thread or no event queue.
+    /// - Errors: `internal` if the system provides no thread or no event queue.
     pub fn start(name: &str) -> Result<Self, Error> {
         let failed = |cause| {
             Error::new(
@@ -50,7 +49,7 @@ impl Runtime {
                 format!("the plugin's runtime could not start: {cause}"),
             )
         };
-        // One thread is enough for sockets and timers, and a runtime of one thread has the cheapest wake-ups.
+        // One thread is enough for sockets and timers, and a single-threaded runtime wakes up fastest.
         let runtime = Builder::new_current_thread()
             .thread_name(name)
             .enable_all()
@@ -82,10 +81,10 @@ impl Runtime {
         })
     }
 
-    /// Does `work` on the runtime's thread. Dropping the task ends the work.
+    /// Runs `work` on the runtime's thread. Dropping the task cancels the work.
     ///
-    /// - Errors: those of the work; `internal` with the place if it panics; `shut_down` if the runtime ends before it; `forked`
-    ///   at once in a process that was forked from the one where the runtime was started.
+    /// - Errors: those of the work; `internal` with the place if it panics; `shut_down` if the runtime ends first;
+    ///   `forked` in a process that was forked from the one that started the runtime.
     pub fn spawn<T, F>(&self, work: F) -> Task<T>
     where
         T: Send + 'static,
@@ -95,15 +94,16 @@ impl Runtime {
             return Task { handle: None };
         }
         Task {
-            // Guarded on the thread where it runs: only there is the place of a panic known.
+            // Guarded on the thread where it runs, because only that thread knows the place of a panic.
             handle: Some(self.handle.spawn(Caught::new(Side::Plugin, "task", work))),
         }
     }
 
-    /// Asks whether work can begin.
+    /// Checks whether new work can start.
     ///
-    /// - Errors: `forked` in a process that was forked from the one where the runtime was started; `shut_down` after
+    /// - Errors: `forked` in a process that was forked from the one that started the runtime; `shut_down` after
     ///   [`Runtime::shutdown`].
+    /// - Since: 1.1.
     pub fn ready(&self) -> Result<(), Error> {
         if process::id() != self.process_id {
             return Err(forked());
@@ -114,7 +114,9 @@ impl Runtime {
         }
     }
 
-    /// Ends all tasks, and waits until `deadline` at most for those that block a thread, be it the runtime's own.
+    /// Cancels all tasks, then waits at most `deadline` for those that block a thread, even the runtime's own.
+    ///
+    /// Log records that were written on the runtime's thread reach the host before it returns, if time permits.
     pub async fn shutdown(&self, deadline: Duration) {
         let owned = self.owned.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(Owned { end, ended }) = owned else {
@@ -123,8 +125,8 @@ impl Runtime {
         if end.send(deadline).is_err() {
             return;
         }
-        // A task that blocks the runtime's thread stops its clock, and no other clock is at hand on every executor that
-        // may poll this, so a thread of its own keeps the time.
+        // A task that blocks the runtime's thread also stops its timers, and the executor that polls this may have
+        // none. So a thread of its own keeps the time.
         let (over, waited) = oneshot::channel::<()>();
         let begun = Instant::now();
         let watch = move || {
@@ -133,7 +135,7 @@ impl Runtime {
             log_bridge::flush(deadline.saturating_sub(begun.elapsed()));
             drop(over);
         };
-        // Without a thread there is nobody to keep the time, and so no wait.
+        // Without that thread nothing could end the wait, so there is none.
         if thread::Builder::new().name("shutdown".to_owned()).spawn(watch).is_ok() {
             let _ = waited.await;
         }
@@ -142,12 +144,14 @@ impl Runtime {
 
 /// Work on a [`Runtime`]'s thread.
 pub struct Task<T> {
-    /// `None`: it could not begin, because this process is a fork, or it goes on by itself.
+    /// `None` if the work could not start because this process is a fork, or if it was detached.
     handle: Option<JoinHandle<Result<T, Error>>>,
 }
 
 impl<T> Task<T> {
-    /// Lets the work go on to its end although nobody waits for it.
+    /// Lets the work run to its end although nothing waits for it.
+    ///
+    /// - Since: 1.1.
     pub fn detach(mut self) {
         self.handle = None;
     }
@@ -162,7 +166,7 @@ impl<T> Future for Task<T> {
         };
         match ready!(Pin::new(handle).poll(context)) {
             Ok(result) => Poll::Ready(result),
-            // The work's own panics are caught inside of it, so what is left is the end of the runtime.
+            // Panics are caught inside the task, so the only failure left is the end of the runtime.
             Err(_) => Poll::Ready(Err(Error::new(ErrorKind::SHUT_DOWN, "the plugin was shut down"))),
         }
     }
@@ -187,7 +191,7 @@ fn forked() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::abi::note_panics_in_tests;
+    use crate::abi::record_panics_in_tests;
 
     fn block_on<T>(work: impl Future<Output = T>) -> T {
         let runtime = Builder::new_current_thread().build().expect("the machine has memory");
@@ -199,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_task_that_blocks_the_only_thread_does_not_hold_up_the_shutdown() {
+    fn a_task_that_blocks_the_only_thread_does_not_delay_the_shutdown() {
         let runtime = started();
         let (begun, has_begun) = mpsc::channel();
         let (release, blocked_until) = mpsc::channel::<()>();
@@ -214,7 +218,7 @@ mod tests {
         block_on(runtime.shutdown(Duration::from_millis(50)));
         let took = since.elapsed();
         assert!(
-            took >= Duration::from_millis(50) && took < Duration::from_secs(10),
+            took >= Duration::from_millis(50) && took < Duration::from_secs(60),
             "{took:?}"
         );
         drop(release);
@@ -225,14 +229,14 @@ mod tests {
         let runtime = started();
         let since = Instant::now();
         block_on(runtime.shutdown(Duration::from_secs(3600)));
-        assert!(since.elapsed() < Duration::from_secs(10));
+        assert!(since.elapsed() < Duration::from_secs(60));
         let error = block_on(runtime.spawn(async { Ok(()) })).expect_err("there is no runtime any more");
         assert_eq!(error, Error::new(ErrorKind::SHUT_DOWN, "the plugin was shut down"));
     }
 
     #[test]
-    fn a_panic_in_a_task_is_an_error_that_names_its_place() {
-        note_panics_in_tests();
+    fn a_panic_in_a_task_becomes_an_error_with_its_place() {
+        record_panics_in_tests();
         let runtime = started();
         let work = async {
             if true {

@@ -1,23 +1,24 @@
 //! JSON that is kept exactly as it was written.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-/// A piece of JSON, byte for byte as it was received. Services that want something back unchanged get it unchanged.
+/// Any JSON value, byte for byte as it was received, for services that want something back unchanged.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Verbatim(Box<RawValue>);
 
 impl Verbatim {
-    /// Keeps a text if it is JSON.
+    /// Keeps `json`; `None` if it is not valid JSON.
     pub fn parse(json: String) -> Option<Self> {
         RawValue::from_string(json).ok().map(Self)
     }
 
-    /// The text.
+    /// The JSON text.
     pub fn get(&self) -> &str {
         self.0.get()
     }
@@ -38,18 +39,18 @@ impl PartialEq for Verbatim {
 impl Eq for Verbatim {}
 
 impl fmt::Debug for Verbatim {
-    /// The size only: it may be a part of somebody's conversation.
+    /// Prints the size only: it may be part of a conversation.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Verbatim({} bytes)", self.get().len())
     }
 }
 
 impl JsonSchema for Verbatim {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
+    fn schema_name() -> Cow<'static, str> {
         "Verbatim".into()
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        schemars::json_schema!({ "description": "Any JSON, kept as it was written." })
+        schemars::json_schema!({ "description": "Any JSON, kept exactly as it was written." })
     }
 }

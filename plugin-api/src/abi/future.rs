@@ -1,4 +1,6 @@
-//! Futures that cross: ours on their way out, and those of the other side.
+//! The futures that cross: [`Guarded`] on the side that answers, [`Answer`] on the side that asks.
+//!
+//! A panic in a future's poll or in its destructor ends on the side where it happens and becomes an error.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -11,7 +13,8 @@ use super::guard::{Side, caught, caught_drop};
 use super::types::RawError;
 use crate::error::{Error, ErrorKind};
 
-/// A future whose poll and whose drop are guarded; a panic is an error.
+/// A future whose poll and destructor are guarded: a panic in `poll` becomes an error, one in the destructor is
+/// swallowed.
 pub struct Caught<F> {
     side: Side,
     what: &'static str,
@@ -35,8 +38,8 @@ where
     type Output = Result<T, Error>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        // SAFETY: `inner` is structurally pinned: it is never moved out of the option, only dropped in place by
-        // assigning `None`, here and in `drop`.
+        // SAFETY: `inner` is structurally pinned: this method and `drop` never move it out of the option, they only
+        // drop it in place by assigning `None`.
         let this = unsafe { self.get_unchecked_mut() };
         let Some(inner) = &mut this.inner else {
             return Poll::Ready(Err(Error::new(
@@ -44,7 +47,7 @@ where
                 format!("`{}` was polled after its end", this.what),
             )));
         };
-        // SAFETY: as above; `this.inner` stays where it is for as long as it lives.
+        // SAFETY: as above, `this.inner` stays in place for as long as it lives.
         let inner = unsafe { Pin::new_unchecked(inner) };
         let result = match caught(this.side, this.what, || inner.poll(context)) {
             Ok(Poll::Pending) => return Poll::Pending,
@@ -58,13 +61,13 @@ where
 
 impl<F> Drop for Caught<F> {
     fn drop(&mut self) {
-        // An assignment writes its new value even when the destructor of the old one unwinds, so the drop glue that
-        // follows finds `None`.
+        // The assignment writes `None` even if the destructor of the old value unwinds, so the drop glue that follows
+        // finds `None`.
         caught_drop(|| self.inner = None);
     }
 }
 
-/// A [`Caught`] future with its result in the form that crosses.
+/// A [`Caught`] future whose result has the form that crosses.
 pub struct Guarded<F>(Caught<F>);
 
 impl<F> Guarded<F> {
@@ -80,7 +83,7 @@ where
     type Output = RResult<T, RawError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        // SAFETY: the only field is structurally pinned: it is never moved, and there is no `Drop` beside its own.
+        // SAFETY: the only field is structurally pinned: nothing moves it, and this type has no `Drop` of its own.
         let caught = unsafe { self.map_unchecked_mut(|guarded| &mut guarded.0) };
         Poll::Ready(match ready!(caught.poll(context)) {
             Ok(value) => RResult::ROk(value),
@@ -89,7 +92,7 @@ where
     }
 }
 
-/// A future of the other side as an ordinary one.
+/// A future of the other side as an ordinary one. Dropping it cancels the work.
 pub struct Answer<T> {
     pub inner: FfiFuture<RResult<T, RawError>>,
     pub what: &'static str,
@@ -99,8 +102,8 @@ impl<T> Future for Answer<T> {
     type Output = Result<T, Error>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        // async-ffi turns a panic that its peer reports into a panic here; the peer's guard makes that impossible
-        // for plugins built with this crate, and this one holds for others.
+        // If the other side reports a panic, async-ffi panics here. A peer built with this crate never does, because
+        // its own guard catches the panic first; this guard is for other peers.
         let what = self.what;
         match caught(Side::Plugin, what, || Pin::new(&mut self.inner).poll(context)) {
             Ok(Poll::Pending) => Poll::Pending,

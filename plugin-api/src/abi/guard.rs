@@ -1,8 +1,8 @@
 //! Keeps panics on the side where they happen.
 //!
 //! A panic that unwinds into an `extern "C"` function ends the process, and so does one in the destructor of a
-//! cancelled future. Every function that crosses runs inside [`caught`], every future inside [`Guarded`](super::future::Guarded), and what a
-//! plugin does on threads of its own inside [`Caught`](super::future::Caught).
+//! cancelled future. So every function that crosses runs inside [`caught`], every destructor inside [`caught_drop`],
+//! and every future inside a guard of [`future`](super::future).
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -12,25 +12,25 @@ use std::sync::Once;
 
 use crate::error::{Error, ErrorKind};
 
-/// Which side's code runs inside a guard; it names the culprit in the error.
+/// Whose code runs inside a guard. The error names it as the culprit.
 #[derive(Clone, Copy)]
 pub enum Side {
     Plugin,
     Host,
 }
 
-/// Runs `work`; a panic becomes an `internal` error that names `what` was being done.
+/// Runs `work`. A panic becomes an `internal` error that names `what` was being done, and where it happened.
 pub fn caught<T>(side: Side, what: &str, work: impl FnOnce() -> T) -> Result<T, Error> {
     let _outer = OuterPlace::put_aside();
     panic::catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
-        // Before the payload is dropped, which may panic elsewhere.
+        // Read the place before the payload is dropped, because its destructor may panic too.
         let place = replace_place(None);
         dispose(panic);
         panicked(side, what, place)
     })
 }
 
-/// Runs `work` and swallows a panic: for destructors, which have nobody to report to.
+/// Runs `work` and swallows a panic, for destructors and logging, which cannot return an error.
 pub fn caught_drop(work: impl FnOnce()) {
     let _outer = OuterPlace::put_aside();
     if let Err(panic) = panic::catch_unwind(AssertUnwindSafe(work)) {
@@ -38,16 +38,17 @@ pub fn caught_drop(work: impl FnOnce()) {
     }
 }
 
-/// A panic's payload has a destructor of its own, which may panic too; that one is leaked.
+/// Drops a panic's payload. Its destructor may panic too; that second payload is leaked.
 fn dispose(panic: Box<dyn Any + Send>) {
     if let Err(second) = panic::catch_unwind(AssertUnwindSafe(|| drop(panic))) {
         std::mem::forget(second);
     }
 }
 
-/// The place that was noted before a guard began. A guard inside of a destructor that runs because of a panic must
-/// leave that panic's place as it was, and no guard may leave behind a place of its own: a later panic that the hook
-/// does not see, such as a resumed one, would be reported with it.
+/// Sets the recorded place of a panic aside while a guard runs, and restores it afterwards.
+///
+/// A guard may run in a destructor during a panic, and must not overwrite the place of that panic. And no guard may
+/// leave a place behind: the hook does not see a resumed panic, so a later one would be reported with the old place.
 struct OuterPlace(Option<String>);
 
 impl OuterPlace {
@@ -62,7 +63,7 @@ impl Drop for OuterPlace {
     }
 }
 
-/// Notes where the last panic of this thread happened, and returns what was noted before.
+/// Records where the last panic of this thread happened, and returns what was recorded before.
 fn replace_place(place: Option<String>) -> Option<String> {
     PANIC_PLACE
         .try_with(|cell| {
@@ -79,7 +80,7 @@ fn panicked(side: Side, what: &str, place: Option<String>) -> Error {
         Side::Plugin => "the plugin",
         Side::Host => "the host",
     };
-    // The panic's own message is left out: it may quote a prompt (slicing a str quotes the str).
+    // Without the panic's own message, which may quote a prompt: slicing a str out of bounds quotes the str.
     match place {
         Some(place) => Error::new(ErrorKind::INTERNAL, format!("{who} panicked in `{what}` at {place}")),
         None => Error::new(ErrorKind::INTERNAL, format!("{who} panicked in `{what}`")),
@@ -90,17 +91,17 @@ thread_local! {
     static PANIC_PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Makes panics of this copy of the standard library silent but located. For plugins in a library of their own:
-/// their panics reach the host as errors, and need not be printed over its terminal as well.
-pub fn note_panics_instead_of_printing() {
+/// Makes the panic hook record places instead of printing. For plugins in a library of their own, which have their own
+/// copy of the standard library: their panics reach the host as errors and must not clutter its terminal too.
+pub fn record_panics_instead_of_printing() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        panic::set_hook(Box::new(note));
+        panic::set_hook(Box::new(record));
     });
 }
 
-/// Says and notes where a panic happened.
-fn note(panic: &PanicHookInfo<'_>) {
+/// Logs and records where a panic happened.
+fn record(panic: &PanicHookInfo<'_>) {
     let place = panic.location().map(|at| format!("{}:{}", at.file(), at.line()));
     if let Some(place) = &place {
         tracing::error!(target: "plugin_api::panic", at = %place, "a thread of the plugin panicked");
@@ -108,20 +109,20 @@ fn note(panic: &PanicHookInfo<'_>) {
     replace_place(place);
 }
 
-/// Like [`note_panics_instead_of_printing`], for tests, whose panics must be printed as well.
+/// Like [`record_panics_instead_of_printing`], but prints as well: tests need to see their panics.
 #[cfg(test)]
-pub fn note_panics_in_tests() {
+pub fn record_panics_in_tests() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let print = panic::take_hook();
         panic::set_hook(Box::new(move |panic| {
-            note(panic);
+            record(panic);
             print(panic);
         }));
     });
 }
 
-/// Drops its value inside a guard.
+/// A value whose destructor is guarded.
 pub struct Undropped<T>(Option<T>);
 
 impl<T> Undropped<T> {
@@ -134,7 +135,7 @@ impl<T> Deref for Undropped<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        self.0.as_ref().expect("the value is taken by `drop` alone")
+        self.0.as_ref().expect("only `drop` takes the value")
     }
 }
 
@@ -153,17 +154,17 @@ mod tests {
     }
 
     #[test]
-    fn the_place_of_a_swallowed_panic_is_not_told_of_a_later_one() {
-        note_panics_in_tests();
+    fn the_place_of_a_swallowed_panic_is_forgotten() {
+        record_panics_in_tests();
         caught_drop(|| panic!("swallowed"));
-        // The hook does not see a resumed panic, so its place is unknown.
+        // The hook does not see a resumed panic, so its place stays unknown.
         let resumed = caught(Side::Plugin, "call", || panic::resume_unwind(Box::new("resumed")));
         assert_eq!(message(resumed), "the plugin panicked in `call`");
     }
 
     #[test]
-    fn a_place_that_was_left_behind_is_not_told_of_a_later_panic() {
-        note_panics_in_tests();
+    fn the_place_of_a_panic_outside_a_guard_is_forgotten() {
+        record_panics_in_tests();
         let own = panic::catch_unwind(|| panic!("caught by the plugin itself"));
         assert!(own.is_err());
         let resumed = caught(Side::Plugin, "call", || panic::resume_unwind(Box::new("resumed")));
@@ -171,18 +172,18 @@ mod tests {
     }
 
     #[test]
-    fn a_guard_in_a_destructor_keeps_the_place_of_the_panic_that_is_under_way() {
-        struct Sore;
-        impl Drop for Sore {
+    fn a_guard_during_a_panic_keeps_the_place_of_that_panic() {
+        struct Noisy;
+        impl Drop for Noisy {
             fn drop(&mut self) {
                 caught_drop(|| panic!("swallowed"));
                 assert!(caught(Side::Plugin, "poll", || ()).is_ok());
             }
         }
-        note_panics_in_tests();
+        record_panics_in_tests();
         let line = line!() + 3;
         let first = caught(Side::Plugin, "call", || {
-            let _sore = Sore;
+            let _noisy = Noisy;
             panic!("the first");
         });
         assert_eq!(

@@ -1,4 +1,6 @@
-//! A host's services as they cross: the form that the host gives away, and the handle that the plugin gets.
+//! Both ends of a host's services: the object that the host hands over, and the [`Host`] that the plugin holds.
+//!
+//! A panic in the services stays on the host's side: it becomes an error of the plugin's call, or a lost log record.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -14,7 +16,7 @@ use super::types::{Payload, RawError};
 use crate::error::Error;
 use crate::services::{HostServices, Level};
 
-/// Gives a host's services the form that crosses.
+/// Turns a host's services into the object that crosses.
 pub fn raw_host_of(services: Arc<dyn HostServices>) -> RawHostBox {
     RawHost_TO::from_value(HostAdapter(Undropped::new(services)), TD_Opaque)
 }
@@ -48,7 +50,9 @@ impl RawHost for HostAdapter {
     }
 }
 
-/// What the host offers to a plugin: its log, and methods by name.
+/// A plugin's handle on its host: the host's log, and methods by name.
+///
+/// Clones share it. A panic in the host becomes an error of the call.
 #[derive(Clone)]
 pub struct Host {
     raw: Arc<RawHostBox>,
@@ -59,12 +63,14 @@ impl Host {
         Self { raw: Arc::new(raw) }
     }
 
-    /// Whether the host wants records of this level. One call, no allocation.
+    /// Whether the host would write a record of this level. Cheap: one call, no allocation.
     pub fn log_enabled(&self, level: Level, target: &str) -> bool {
         self.raw.log_enabled(level.number(), RStr::from_str(target))
     }
 
-    /// Writes a record to the host's log. Prefer `tracing`'s macros, which end here.
+    /// Writes a record to the host's log. Prefer the macros of `tracing`, whose events end up here too.
+    ///
+    /// - In: `target`, the module path; `fields_json`, the structured fields as a JSON object.
     pub fn log(&self, level: Level, target: &str, message: &str, fields_json: &str) {
         self.raw.log(
             level.number(),
@@ -74,7 +80,9 @@ impl Host {
         );
     }
 
-    /// Calls a method of the host. A host that has no such method answers `unsupported`.
+    /// Calls a method of the host. Dropping the future cancels the call.
+    ///
+    /// - Errors: the host's; `unsupported` if it has no such method.
     pub fn call(&self, method: &str, payload: Payload) -> impl Future<Output = Result<Payload, Error>> + Send + use<> {
         Answer {
             inner: self.raw.call(RStr::from_str(method), payload),

@@ -1,4 +1,6 @@
-//! Loads a library and checks that both sides mean the same by every byte.
+//! Loads a library and checks that both sides agree on the layout of everything that crosses.
+//!
+//! In: a file that the [`loader`](crate::loader) has checked as data. Out: its module, or a refusal in one line.
 
 use std::path::Path;
 
@@ -9,16 +11,16 @@ use abi_stable::library::{LibHeader, LibraryError, lib_header_from_path};
 use super::traits::RawModule_Ref;
 use super::visit::Module;
 
-/// Why a file that looked like a plugin could not be used, in one line each.
+/// Why a file that looked like a plugin cannot be used. Each text is one line.
 #[derive(Debug, PartialEq, Eq)]
 pub enum LibraryRefusal {
-    /// The dynamic linker refused it; its words, without the path.
+    /// The dynamic linker refused it: its message without the path.
     Open(String),
-    /// It has no entry symbol of a plugin.
+    /// It has no entry symbol.
     NoEntry,
-    /// It was built with another version of the layout library.
+    /// It was built with an incompatible `abi_stable`.
     Foundation(String),
-    /// The types at the boundary differ although the versions agree.
+    /// The types at the boundary differ, although the versions match.
     Layout,
     /// The entry function failed.
     Entry(String),
@@ -30,23 +32,23 @@ pub struct Library;
 impl Library {
     /// Loads the library at `path` for the rest of the process.
     ///
-    /// The constructors of the library run before anything here can look at it, so the caller has checked the file as
-    /// data first. Nothing is ever unloaded: threads and thread-local destructors of the plugin may outlive any handle.
+    /// The library's constructors run before anything here can check it, so the caller must have checked the file as
+    /// data. Nothing is ever unloaded: the plugin's threads and thread-local destructors may outlive any handle.
     pub fn load(path: &Path) -> Result<Module, LibraryRefusal> {
-        // Not `RootModule::load_from_file`: it keeps one module per type, so the second plugin of a folder would
+        // Not `RootModule::load_from_file`, which keeps one module per type: the second plugin of a folder would
         // silently be the first.
         let header = lib_header_from_path(path).map_err(refusal_from)?;
         if !layouts_agree(header) {
             return Err(LibraryRefusal::Layout);
         }
-        // SAFETY: the layouts were just found to agree. They are not checked once more inside, because that check is
-        // one-way and refuses an older plugin in a newer host.
+        // SAFETY: `layouts_agree` has checked the layouts. The function that checks them itself does so one way only,
+        // and refuses an older plugin in a newer host.
         let raw = unsafe { header.init_root_module_with_unchecked_layout::<RawModule_Ref>() }.map_err(refusal_from)?;
         Ok(Module::from_raw(raw))
     }
 }
 
-/// Whether one side's layout is the beginning of the other's: a newer host must take an older plugin, and the reverse.
+/// Whether one side's layout extends the other's. A newer host must accept an older plugin, and the reverse.
 fn layouts_agree(header: &LibHeader) -> bool {
     let ours = <RawModule_Ref as StableAbi>::LAYOUT;
     header.layout().is_some_and(|theirs| {
@@ -54,7 +56,7 @@ fn layouts_agree(header: &LibHeader) -> bool {
     })
 }
 
-/// The library's own messages run to thousands of lines; one is enough.
+/// One line for each failure: `abi_stable`'s own messages run to thousands of lines.
 fn refusal_from(error: LibraryError) -> LibraryRefusal {
     match error {
         LibraryError::OpenError { err, path } => {

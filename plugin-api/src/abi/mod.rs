@@ -1,16 +1,18 @@
-//! The frozen boundary: the only place that knows how host and plugin are laid out in memory.
+//! The frozen boundary: the only code that depends on how values are laid out in memory.
 //!
-//! Everything here is plumbing. It is built on `abi_stable` and `async-ffi`, which are named nowhere else, so that
-//! replacing them is a change of this folder. The rest of the crate, authors and hosts see ordinary Rust types.
+//! Everything here is plumbing on top of `abi_stable` and `async-ffi`. Both are named in this folder alone, so
+//! replacing them changes this folder alone. The rest of the crate, plugin authors and hosts see ordinary Rust types.
 //!
-//! Two rules hold in every file: no panic passes from one side to the other (`guard`), and nothing by value
-//! changes its shape within a major version (`layout.txt` beside the crate's manifest; its test says what may grow).
+//! Two rules hold in every file. No panic crosses from one side to the other: see `guard` and `future`. No type that
+//! crosses by value changes within a major version: see `layout` and the committed `layout.txt`.
 
 #![expect(
     unsafe_code,
     reason = "loading code and handing memory across a binary boundary cannot be expressed safely"
 )]
 
+// What crosses, then what guards and converts it, then the two ends: `host` has both ends of a host's services,
+// `visit` the end of a plugin that the host holds, `serve` the other one.
 mod types;
 mod traits;
 mod guard;
@@ -37,7 +39,7 @@ pub(crate) use self::future::Caught;
 #[cfg(feature = "runtime")]
 pub(crate) use self::guard::Side;
 #[cfg(all(test, feature = "runtime"))]
-pub(crate) use self::guard::note_panics_in_tests;
+pub(crate) use self::guard::record_panics_in_tests;
 
 #[cfg(test)]
 mod layout;

@@ -1,5 +1,7 @@
-//! The side that answers: turns an author's [`Provider`] into the functions that cross, and a host's services
-//! likewise.
+//! The plugin's end: turns an author's [`Provider`] into the functions that cross.
+//!
+//! In: raw calls from the host. Out: futures and streams whose every poll and destructor is guarded. Everything that
+//! crosses to the host keeps the provider alive.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -31,7 +33,7 @@ pub fn module_of<P: Provider>() -> Module {
     Module::from_raw(raw_module_of::<P>())
 }
 
-/// The root of a plugin library, for [`crate::export_plugin!`].
+/// The root of a plugin library, for [`export_plugin!`](crate::export_plugin).
 pub fn raw_module_of<P: Provider>() -> RawModule_Ref {
     struct Root<P>(P);
     impl<P: Provider> Root<P> {
@@ -101,9 +103,9 @@ impl<P: Provider> RawPlugin for PluginAdapter<P> {
 struct StreamAdapter<P> {
     /// `None` after the end.
     events: Option<EventStream>,
-    /// An error that came behind events of the same batch; it is told at the next poll.
+    /// An error that came after events of the same batch. The next poll returns it.
     failure: Option<Error>,
-    /// The events may come from what the plugin owns, such as its runtime, so they keep it.
+    /// The events may come from something that the provider owns, such as its runtime, so the stream keeps it alive.
     _provider: Undropped<Arc<P>>,
 }
 
@@ -158,7 +160,7 @@ impl<P: Provider> RawStream for StreamAdapter<P> {
             Ok(Poll::Ready(Err(error))) => FfiPoll::Ready(RResult::RErr(error.into())),
             Err(panicked) => {
                 caught_drop(|| self.events = None);
-                // What came before the panic in this batch arrives before its error.
+                // Events of this batch from before the panic arrive before its error.
                 match u32::try_from(out.len()) {
                     Ok(filled @ 1..) => {
                         self.failure = Some(panicked);

@@ -1,13 +1,13 @@
-//! The functions that cross the boundary: nine of them, none about language models.
+//! The nine functions that cross the boundary. None of them knows about language models.
 //!
-//! A method of a later minor version is appended behind the last one, with a default body; the marker
-//! `last_prefix_field` never moves.
+//! A minor version may append methods after the last one, with default bodies. The marker `last_prefix_field` never
+//! moves.
 
 #![expect(
     non_camel_case_types,
     non_local_definitions,
     unused_qualifications,
-    reason = "the names and paths are made by abi_stable's macros"
+    reason = "abi_stable's macros generate these names and paths"
 )]
 
 use abi_stable::StableAbi;
@@ -26,7 +26,7 @@ pub type RawHostBox = RawHost_TO<'static, RBox<()>>;
 
 #[sabi_trait]
 pub trait RawStream: Send {
-    /// Fills `out` with up to `max` events. `Ready(Ok(0))` is the end; dropping the stream cancels it.
+    /// Appends up to `max` events to `out` and returns how many. 0 is the end; dropping the stream cancels the call.
     #[sabi(last_prefix_field)]
     fn poll_next(
         &mut self,
@@ -61,7 +61,7 @@ pub trait RawHost: Send + Sync {
 #[derive(StableAbi)]
 #[sabi(kind(Prefix(prefix_ref = RawModule_Ref, prefix_fields = RawModule_Prefix)))]
 pub struct RawModule {
-    /// The same text as the exported constant that can be read without loading.
+    /// The sealed manifest: the same text as the constant that hosts read from the file without loading it.
     pub manifest: extern "C" fn() -> RStr<'static>,
 
     #[sabi(last_prefix_field)]

@@ -1,6 +1,6 @@
-//! The values that cross the boundary. Their layout is frozen for as long as the major version stands.
+//! The values that cross the boundary. Their layout is frozen within a major version.
 //!
-//! Text and bytes keep the allocator of the side that made them and are read in place by the other: turning them
+//! Text and bytes keep the allocator of the side that made them, and the other side reads them in place. Turning them
 //! into a `String` or a `Vec` would copy, so the types offer slices.
 
 use std::fmt;
@@ -10,13 +10,13 @@ use abi_stable::StableAbi;
 use abi_stable::std_types::{ROption, RString, RVec};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Text that may have been allocated by the other side; reads as a `&str`, without a copy.
+/// Text that the other side may have allocated. It derefs to `&str` without a copy.
 #[repr(transparent)]
 #[derive(StableAbi, Clone, PartialEq, Eq, Default)]
 pub struct Text(RString);
 
 impl Text {
-    /// The text, in place.
+    /// The text, without a copy.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
@@ -61,7 +61,7 @@ impl fmt::Display for Text {
 }
 
 impl fmt::Debug for Text {
-    /// The size only: what travels here is somebody's conversation.
+    /// Prints the size only: the content may be part of a conversation.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Text({} bytes)", self.len())
     }
@@ -79,7 +79,9 @@ impl<'de> Deserialize<'de> for Text {
     }
 }
 
-/// Bytes that may have been allocated by the other side; they read as a `&[u8]`, without a copy.
+/// Bytes that the other side may have allocated. They deref to `&[u8]` without a copy.
+///
+/// Since: 1.2.
 #[repr(transparent)]
 #[derive(StableAbi, Clone, PartialEq, Eq, Default)]
 pub struct Blob(pub(super) RVec<u8>);
@@ -111,13 +113,13 @@ impl From<&[u8]> for Blob {
 }
 
 impl fmt::Debug for Blob {
-    /// The size only: what travels here is somebody's conversation.
+    /// Prints the size only: the content may be part of a conversation.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Blob({} bytes)", self.len())
     }
 }
 
-/// A request or an answer: JSON, and the bytes that it refers to as `{"$blob": INDEX}`.
+/// A request or an answer as it crosses: JSON, and blobs that the JSON refers to as `{"$blob": INDEX}`.
 ///
 /// Blobs carry images and audio without base64 and without a copy.
 #[repr(C)]
@@ -137,7 +139,7 @@ macro_rules! kinds {
         impl $Type {
             $($(#[$doc])* pub const $NAME: Self = Self($number);)*
 
-            /// Every kind that this version knows, with its stable code.
+            /// All kinds that this version knows, each with its stable code.
             pub const KNOWN: &'static [(Self, &'static str)] = &[$((Self($number), $word),)*];
 
             /// The number that crosses the boundary.
@@ -145,12 +147,12 @@ macro_rules! kinds {
                 self.0
             }
 
-            /// The kind with this number, known or not.
+            /// The kind with this number, even if this version does not know it.
             pub const fn from_number(number: u32) -> Self {
                 Self(number)
             }
 
-            /// The stable code, such as it stands in logs and JSON; `"other"` for a kind of a later version.
+            /// The stable code that logs and JSON use; `"other"` for a kind that this version does not know.
             pub fn code(self) -> &'static str {
                 Self::KNOWN.iter().find(|(kind, _)| *kind == self).map_or("other", |(_, code)| code)
             }
@@ -171,51 +173,51 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// What went wrong, as a number that later versions may add to.
+    /// The class of a failure. Later minor versions may add kinds, so match with a fallback.
     ErrorKind {
-        /// A panic, or something that should be impossible: a fault of the plugin or of this crate.
+        /// A panic or an impossible state: a bug in the plugin or in this crate.
         INTERNAL = 1 "internal",
         /// The plugin has no such method.
         UNSUPPORTED = 2 "unsupported",
-        /// The request cannot be served as it is: the caller's fault.
+        /// The request cannot be served as it is. The caller must change it.
         INVALID_REQUEST = 3 "invalid_request",
-        /// The plugin's options are wrong, or something that they need is missing.
+        /// The plugin's options are wrong, or something they need is missing.
         CONFIG = 4 "config",
         /// The key is missing, malformed, refused or expired.
         AUTH = 5 "auth",
         /// The account or the key has no credit left for this request.
         PAYMENT = 6 "payment",
-        /// The service refuses this content, region or use.
+        /// The service refuses this content, this region or this use.
         FORBIDDEN = 7 "forbidden",
-        /// No such model, route or object, or no provider that meets the preferences.
+        /// There is no such model, route or object, or no provider meets the preferences.
         NOT_FOUND = 8 "not_found",
-        /// Too many requests; `retry_after_ms` says how long to wait where the service said so.
+        /// Too many requests. `retry_after_ms` says how long to wait, if the service said so.
         RATE_LIMIT = 9 "rate_limit",
-        /// The service or the provider behind it cannot serve now.
+        /// The service or the provider behind it cannot answer now.
         UNAVAILABLE = 10 "unavailable",
-        /// One of the time limits passed.
+        /// One of the timeouts passed.
         TIMEOUT = 11 "timeout",
-        /// No connection to the service could be made.
+        /// The service could not be reached.
         CONNECT = 12 "connect",
         /// The answer breaks the protocol.
         PROTOCOL = 13 "protocol",
-        /// The answer broke off after a part of it had arrived; `details.partial_text` has that part.
+        /// The answer broke off after part of it had arrived; that part is in `details.partial_text`.
         INTERRUPTED = 14 "interrupted",
         /// The plugin was shut down.
         SHUT_DOWN = 15 "shut_down",
         /// Something is larger than its limit.
         TOO_LARGE = 16 "too_large",
-        /// A limit on spending that the profile sets would be passed. The service was not asked.
+        /// The request might exceed the profile's budget. The service was not asked. Since: 1.1.
         SPEND_LIMIT = 17 "spend_limit",
-        /// More calls at once than the profile allows. The service was not asked.
+        /// More concurrent calls than the profile allows. The service was not asked. Since: 1.1.
         OVERLOADED = 18 "overloaded",
-        /// The process was forked after the plugin had started; in the child its threads do not exist.
+        /// The process was forked after the plugin had started, and its threads do not exist in the child. Since: 1.1.
         FORKED = 19 "forked",
     }
 }
 
 kinds! {
-    /// What an event of a stream is, as a number that later versions may add to.
+    /// The kind of an event in a stream. Later minor versions may add kinds.
     RawEventKind {
         /// A piece of the answer: `text`.
         TEXT = 1 "text",
@@ -223,20 +225,20 @@ kinds! {
         REASONING = 2 "reasoning",
         /// A whole tool call: `json`.
         TOOL_CALL = 3 "tool_call",
-        /// A sign of life without content: `text` may say what the service said.
+        /// A keep-alive comment: `text`, possibly empty.
         KEEP_ALIVE = 4 "keep_alive",
         /// Something that the caller should know: `json`.
         NOTICE = 5 "notice",
         /// The end of a complete answer: `json`.
         DONE = 6 "done",
-        /// The head of the service's answer, where its raw form was asked for: `json`.
+        /// The status and headers of the service's answer, in the raw form: `json`.
         HEAD = 7 "head",
-        /// A piece of the service's answer as it was written, where its raw form was asked for: `text`.
+        /// A piece of the service's answer as it was written, in the raw form: `text`.
         RAW = 8 "raw",
     }
 }
 
-/// One event of a stream as it crosses. The hot ones, text and reasoning, carry no JSON.
+/// One event of a stream as it crosses. The frequent ones, text and reasoning, carry no JSON.
 #[repr(C)]
 #[derive(StableAbi, Clone, Debug)]
 pub struct RawEvent {
@@ -246,7 +248,7 @@ pub struct RawEvent {
     pub(crate) json: Text,
 }
 
-/// An error as it crosses; [`crate::Error`] is what both sides work with.
+/// An error as it crosses. Both sides work with [`Error`](crate::Error).
 #[repr(C)]
 #[derive(StableAbi)]
 pub struct RawError {

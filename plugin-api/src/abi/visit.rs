@@ -1,4 +1,6 @@
-//! The side that asks: safe handles on what the other side answers.
+//! The host's end: safe handles on a plugin's module, its instances and their streams.
+//!
+//! They know methods by name and payloads only; [`Plugin`](crate::Plugin) adds the vocabulary.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -18,11 +20,11 @@ use crate::chat::ChatEvent;
 use crate::error::{Error, ErrorKind};
 use crate::services::HostServices;
 
-/// Events fetched with one crossing, at most. One crossing costs about as much as one event, so beyond a few dozen
-/// there is nothing left to gain.
+/// The most events that one crossing fetches. A crossing costs about as much as an event, so more than a few dozen
+/// gains nothing.
 const BATCH: u32 = 64;
 
-/// A plugin's code, loaded from a file or linked; it makes instances.
+/// A plugin's code, loaded from a file or linked. It creates instances.
 #[derive(Clone, Copy)]
 pub struct Module {
     raw: RawModule_Ref,
@@ -33,7 +35,7 @@ impl Module {
         Self { raw }
     }
 
-    /// The manifest as the code tells it, in its sealed form (see [`crate::Manifest::parse`]).
+    /// The manifest that the code reports, in its sealed form; see [`Manifest::parse`](crate::Manifest::parse).
     pub fn manifest_text(&self) -> &'static str {
         (self.raw.manifest())().as_str()
     }
@@ -47,13 +49,13 @@ impl Module {
     }
 }
 
-/// An instance of a plugin, as raw methods; [`crate::Plugin`] adds the vocabulary.
+/// An instance of a plugin.
 pub struct Instance {
     raw: RawPluginBox,
 }
 
 impl Instance {
-    /// Calls a method that answers once. Dropping the future cancels the work.
+    /// Calls a method that answers once. Dropping the future cancels the call.
     pub fn call(&self, method: &str, payload: Payload) -> impl Future<Output = Result<Payload, Error>> + Send + use<> {
         Answer {
             inner: self.raw.call(RStr::from_str(method), payload),
@@ -61,7 +63,7 @@ impl Instance {
         }
     }
 
-    /// Calls a method that answers with a stream. Errors of opening come from the future, not from the stream.
+    /// Calls a method that answers with a stream. If it cannot be opened, the future fails.
     pub fn open(&self, method: &str, payload: Payload) -> impl Future<Output = Result<Incoming, Error>> + Send + use<> {
         let opening = Answer {
             inner: self.raw.open(RStr::from_str(method), payload),
@@ -70,7 +72,7 @@ impl Instance {
         async move { opening.await.map(Incoming::from_raw) }
     }
 
-    /// Ends the plugin's work, at the latest after `deadline`.
+    /// Ends the plugin's work, within `deadline`.
     pub fn shutdown(&self, deadline: Duration) -> impl Future<Output = Result<(), Error>> + Send + use<> {
         let deadline_ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
         Answer {
@@ -84,7 +86,7 @@ impl Instance {
 pub struct Incoming {
     /// `None` after the end.
     raw: Option<RawStreamBox>,
-    /// What was fetched and not yet asked for, the next one last. It keeps its memory from one batch to the next.
+    /// Events that were fetched but not returned yet, the next one last. Its memory is reused for the next batch.
     fetched: RVec<RawEvent>,
 }
 
@@ -106,13 +108,13 @@ impl Incoming {
             FfiPoll::Pending => return Poll::Pending,
             FfiPoll::Ready(RResult::ROk(count)) => Ok(count),
             FfiPoll::Ready(RResult::RErr(error)) => Err(error.into()),
-            // Only a peer whose own guards are missing answers so.
+            // Only a peer without guards of its own answers this.
             FfiPoll::Panicked => Err(Error::new(ErrorKind::INTERNAL, "the plugin panicked in `poll`")),
         };
         if matches!(count, Ok(1..)) {
             self.fetched.reverse();
         } else {
-            // After an error there is nothing, whatever stands in the buffer.
+            // An error ends the stream, whatever is in the buffer.
             self.fetched.clear();
             self.raw = None;
         }
@@ -120,7 +122,7 @@ impl Incoming {
     }
 }
 
-/// Nothing here is pinned in place: the plugin's stream stands behind a pointer.
+/// Nothing here is pinned in place: the plugin's stream is behind a pointer.
 impl Unpin for Incoming {}
 
 impl Stream for Incoming {
