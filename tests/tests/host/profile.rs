@@ -260,29 +260,6 @@ fn a_schema_of_somebody_else_is_not_replaced() {
 }
 
 #[test]
-fn the_profile_that_the_readme_shows_is_valid() {
-    let readme = fs::read_to_string(tests::workspace().join("README.md")).expect("the README");
-    let shown = readme
-        .split("```jsonc\n")
-        .nth(1)
-        .and_then(|rest| rest.split("```").next())
-        .expect("a profile");
-    let bench = Bench::with_profile(shown);
-    bench.host(&["profile", "check"]).run().expect_success();
-}
-
-#[test]
-fn the_exit_codes_of_the_readme_are_those_of_the_help() {
-    let readme = fs::read_to_string(tests::workspace().join("README.md")).expect("the README");
-    let help = Bench::new().host(&["--help"]).run().expect_success().stdout;
-    let codes = help.split("Exit codes:\n").nth(1).expect("a table");
-    for line in codes.lines().filter(|line| !line.trim().is_empty()) {
-        let (code, meaning) = line.trim().split_once("  ").expect("a code and its meaning");
-        assert!(readme.contains(&format!("| {code} | {meaning} |")), "{line}");
-    }
-}
-
-#[test]
 fn a_password_or_a_key_inside_an_address_is_never_shown() {
     for address in [
         "https://user:open-sesame@example.com/v1",
