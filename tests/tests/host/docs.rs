@@ -12,12 +12,9 @@ use crate::Bench;
 /// The README, the changelog and the pages of the book, by their paths.
 fn pages() -> BTreeMap<String, String> {
     let book = fs::read_dir(workspace().join("docs")).expect("the folder is there");
-    let names = book.map(|entry| format!("docs/{}", entry.expect("readable").file_name().display()));
-    let names = names.filter(|name| name.ends_with(".md"));
-    let names = ["README.md", "CHANGELOG.md"]
-        .map(str::to_owned)
-        .into_iter()
-        .chain(names);
+    let book = book.map(|entry| format!("docs/{}", entry.expect("readable").file_name().display()));
+    let names = book.filter(|name| name.ends_with(".md"));
+    let names = names.chain(["README.md".to_owned(), "CHANGELOG.md".to_owned()]);
     names.map(|name| (name.clone(), read(&name))).collect()
 }
 
@@ -187,57 +184,53 @@ fn every_command_line_in_the_docs_is_understood() {
 #[test]
 fn every_command_is_documented_with_its_options() {
     let page = read("docs/commands.md");
-    let documented: BTreeMap<_, _> = reference(&page)
-        .into_iter()
-        .map(|(name, text)| (name.to_owned(), long_options(text)))
-        .collect();
-    let (_, every) = help(&[]);
-    let every = long_options(&every);
+    let global = long_options(section(&page, "Options of every command"));
+    let of_the_program = global.iter().chain(["--help", "--version"].iter()).copied();
+    assert_eq!(options_in(&help("")), of_the_program.map(str::to_owned).collect());
     let mut commands = BTreeMap::new();
-    let mut left = vec![Vec::new()];
+    let mut left = vec![String::new()];
     while let Some(command) = left.pop() {
-        let words: Vec<&str> = command.iter().map(String::as_str).collect();
-        let (subcommands, options) = help(&words);
-        let own: BTreeSet<_> = long_options(&options).difference(&every).cloned().collect();
-        if subcommands.is_empty() || !own.is_empty() {
-            commands.insert(command.join(" "), own);
+        let help = help(&command);
+        let mut options = options_in(&help);
+        options.retain(|option| option != "--help" && !global.contains(option.as_str()));
+        let list = help.split("Commands:\n").nth(1).unwrap_or_default();
+        let rows = list.lines().take_while(|line| !line.is_empty());
+        // What a command does may need a second line, which stands further in.
+        let names = rows.filter_map(|row| Some(row.strip_prefix("  ")?.split_once(' ')?.0));
+        let names: Vec<&str> = names.filter(|name| !["", "help"].contains(name)).collect();
+        left.extend(names.iter().map(|name| format!("{command} {name}").trim().to_owned()));
+        if !command.is_empty() && (names.is_empty() || !options.is_empty()) {
+            commands.insert(command, options);
         }
-        left.extend(
-            subcommands
-                .into_iter()
-                .map(|name| [command.clone(), vec![name]].concat()),
-        );
     }
-    assert_eq!(documented, commands);
-    assert_eq!(long_options(section(&page, "Options of every command")), every);
+    let documented = reference(&page).into_iter();
+    let documented = documented.map(|(name, text)| {
+        (
+            name.to_owned(),
+            long_options(text).into_iter().map(str::to_owned).collect(),
+        )
+    });
+    assert_eq!(documented.collect::<BTreeMap<String, BTreeSet<String>>>(), commands);
 }
 
-/// The subcommands of a command, and the lines of its help that name options.
-fn help(command: &[&str]) -> (Vec<String>, String) {
-    let arguments = [command, &["--help"]].concat();
-    let help = Home::new().host(&arguments).run().expect_success().stdout;
-    let list = help.split("Commands:\n").nth(1).unwrap_or_default();
-    let rows = list.lines().take_while(|line| !line.is_empty());
-    // What a command does may need a second line, which stands further in.
-    let rows = rows.filter_map(|row| row.strip_prefix("  ")?.split_once(' '));
-    let names = rows.map(|(name, _)| name).filter(|name| !["", "help"].contains(name));
-    let options = help.lines().map(str::trim);
-    let options = options.filter(|line| line.starts_with('-') || line.starts_with("[alias"));
-    let options = options.filter(|line| !line.ends_with("--help") && !line.ends_with("--version"));
-    (
-        names.map(str::to_owned).collect(),
-        options.collect::<Vec<_>>().join("\n"),
-    )
+fn help(command: &str) -> String {
+    let arguments: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
+    Home::new().host(&arguments).run().expect_success().stdout
+}
+
+/// The options that a help lists, and their other names.
+fn options_in(help: &str) -> BTreeSet<String> {
+    let lines = help.lines().map(str::trim);
+    let lines = lines.filter(|line| line.starts_with('-') || line.starts_with("[alias"));
+    lines.flat_map(long_options).map(str::to_owned).collect()
 }
 
 /// Every `--option` of a text.
-fn long_options(text: &str) -> BTreeSet<String> {
+fn long_options(text: &str) -> BTreeSet<&str> {
     let words = text.split(|letter: char| !letter.is_ascii_lowercase() && letter != '-');
-    let options = words.filter(|word| {
-        word.strip_prefix("--")
-            .is_some_and(|name| name.starts_with(char::is_alphabetic))
-    });
-    options.map(str::to_owned).collect()
+    words
+        .filter(|word| word.len() > 2 && word.starts_with("--") && !word.starts_with("---"))
+        .collect()
 }
 
 #[test]
@@ -254,54 +247,34 @@ fn the_exit_codes_are_those_of_the_help() {
 
 #[test]
 fn every_link_in_the_docs_leads_somewhere() {
-    for (name, page) in pages() {
-        let folder = workspace()
-            .join(&name)
-            .parent()
-            .expect("a page is in a folder")
-            .to_owned();
-        let targets = page.split("](").skip(1).filter_map(|rest| rest.split(')').next());
-        for target in targets.filter(|target| !target.contains("://")) {
+    let pages = pages();
+    for (name, page) in &pages {
+        let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
+        for target in links(page) {
             let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
-            let text = if path.is_empty() {
-                page.clone()
-            } else {
-                assert!(folder.join(path).exists(), "{name}: `{path}` is not there");
-                fs::read_to_string(folder.join(path)).unwrap_or_default()
-            };
-            assert!(
-                anchor.is_empty() || anchors(&text).contains(anchor),
-                "{name}: no heading for `{target}`"
-            );
+            let path = workspace().join(folder).join(path);
+            assert!(path.exists(), "{name}: there is no `{target}`");
+            let other = fs::read_to_string(&path).unwrap_or_default();
+            let text = if target.starts_with('#') { page } else { &other };
+            let is_there = anchor.is_empty() || sections(text).any(|(heading, _)| anchor_of(heading) == anchor);
+            assert!(is_there, "{name}: no heading for `{target}`");
         }
     }
+    let summary: BTreeSet<&str> = links(&pages["docs/SUMMARY.md"]).collect();
+    let book = pages.keys().filter_map(|name| name.strip_prefix("docs/"));
+    assert_eq!(summary, book.filter(|name| *name != "SUMMARY.md").collect());
 }
 
-/// The anchors of a page's headings, as GitHub and mdBook make them.
-fn anchors(page: &str) -> BTreeSet<String> {
-    let mut anchors = BTreeSet::new();
-    for (heading, _) in sections(page) {
-        let letters = heading
-            .chars()
-            .filter(|letter| letter.is_alphanumeric() || " -_".contains(*letter));
-        let anchor = letters.collect::<String>().to_lowercase().replace(' ', "-");
-        let numbered = (1..).map(|number| format!("{anchor}-{number}"));
-        let free = [anchor.clone()]
-            .into_iter()
-            .chain(numbered)
-            .find(|anchor| !anchors.contains(anchor));
-        anchors.extend(free);
-    }
-    anchors
+/// Where a page's links lead within this workspace.
+fn links(page: &str) -> impl Iterator<Item = &str> {
+    let targets = page.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    targets.filter(|target| !target.contains("://"))
 }
 
-#[test]
-fn every_page_of_the_book_is_in_its_summary() {
-    let summary = read("docs/SUMMARY.md");
-    for name in pages().keys().filter_map(|name| name.strip_prefix("docs/")) {
-        assert!(
-            name == "SUMMARY.md" || summary.contains(&format!("]({name})")),
-            "{name}"
-        );
-    }
+/// The anchor of a heading, as GitHub and mdBook make it.
+fn anchor_of(heading: &str) -> String {
+    let letters = heading
+        .chars()
+        .filter(|letter| letter.is_alphanumeric() || " -_".contains(*letter));
+    letters.collect::<String>().to_lowercase().replace(' ', "-")
 }
