@@ -1,4 +1,6 @@
-//! One call in the service's own form, and the same request sent by hand.
+//! One call in the service's own form, and the same request sent by hand for comparison.
+//!
+//! Everything that passes through here is searched for the key.
 
 use std::sync::Arc;
 
@@ -6,15 +8,18 @@ use plugin_api::{
     ChatEvent, ChatReply, ChatRequest, Config, Done, Error, EventStream, Head, HttpAnswer, HttpRequest, LogOnly,
     Notice, Plugin, loader,
 };
-use sandbox::{Builder, Recorded, Sandbox};
+use sandbox::{Builder, Recorded, Sandbox, Script};
 use serde_json::{Value, json};
 use tests::canary::CANARY;
-use tests::faultd::Faultd;
-use tests::{LIMIT, Service, block_on, openrouter_plugin, service_from};
+use tests::faultd::{self, Arrival, Faultd};
+use tests::{LIMIT, Service, block_on, openrouter_plugin, service, service_from};
 
-/// Two services that give the same answers to the same requests.
+/// The model that most tests ask for.
+pub const MODEL: &str = "acme/model";
+
+/// Two sandboxes that give the same answers to the same requests.
 pub struct Twins<S = Service> {
-    /// The one that the plugin asks.
+    /// The one behind the plugin.
     pub asked: S,
     /// The one that is asked by hand.
     pub direct: S,
@@ -29,24 +34,34 @@ pub fn twins(settings: impl Fn(Builder) -> Builder) -> Twins {
     }
 }
 
-/// A service to say what the description of the API does not have, or to be told it.
-pub fn strange_service(settings: impl Fn(Builder) -> Builder) -> Box<Sandbox> {
-    let service = settings(Sandbox::builder().key(CANARY)).start();
-    Box::new(service.expect("a port and a thread are free"))
+/// Twins whose [`MODEL`] plays this script.
+pub fn twins_playing(script: &Script) -> Twins {
+    twins(|builder| builder.script(MODEL, script.clone()))
 }
 
-/// Twins of that kind.
-pub fn strange_twins(settings: impl Fn(Builder) -> Builder) -> Twins<Box<Sandbox>> {
+/// Twins that may be asked for, and may answer, what the API description does not contain.
+pub fn unchecked_twins(settings: impl Fn(Builder) -> Builder) -> Twins<Box<Sandbox>> {
+    let start = || {
+        let sandbox = settings(Sandbox::builder().key(CANARY)).start();
+        Box::new(sandbox.expect("a port and a thread are free"))
+    };
     Twins {
-        asked: strange_service(&settings),
-        direct: strange_service(&settings),
+        asked: start(),
+        direct: start(),
     }
 }
 
-/// A model as the service lists one, without any ability.
-pub fn entry(id: &str, slug: &str) -> Value {
+/// A sandbox whose [`MODEL`] plays this script.
+pub fn service_playing(script: Script) -> Service {
+    let service = service();
+    service.script(MODEL, script);
+    service
+}
+
+/// An entry of the model list, without any ability.
+pub fn entry(id: &str) -> Value {
     json!({
-        "id": id, "canonical_slug": slug, "name": id, "created": 1_600_000_000, "description": "", "context_length": 1000,
+        "id": id, "canonical_slug": id, "name": id, "created": 1_600_000_000, "description": "", "context_length": 1000,
         "architecture": {"modality": "text->text", "input_modalities": ["text"], "output_modalities": ["text"],
             "tokenizer": "Other", "instruct_type": null},
         "pricing": {"prompt": "0.000001", "completion": "0.000002", "request": "0"},
@@ -56,7 +71,7 @@ pub fn entry(id: &str, slug: &str) -> Value {
     })
 }
 
-/// The plugin with these options, talking to `service`.
+/// The plugin with these options, talking to a sandbox.
 pub fn plugin(service: &Sandbox, options: Value) -> Plugin {
     plugin_at(&service.base_url(), &[], options)
 }
@@ -66,7 +81,7 @@ pub fn plugin_of(service: &Faultd, options: Value) -> Plugin {
     plugin_at(&service.base_url(), &[], options)
 }
 
-/// The plugin with further variables.
+/// The plugin with further environment variables.
 pub fn plugin_at(base_url: &str, variables: &[(&str, &str)], options: Value) -> Plugin {
     let module = loader::load(&openrouter_plugin()).expect("it fits");
     let own = [("OPENROUTER_API_KEY", CANARY), ("OPENROUTER_BASE_URL", base_url)];
@@ -81,17 +96,25 @@ pub fn plugin_at(base_url: &str, variables: &[(&str, &str)], options: Value) -> 
     module.create(services, &config).expect("the configuration is right")
 }
 
-/// One attempt only, for what a retry would only make longer.
+/// Options for a single attempt, for failures whose retry is not the point.
 pub fn once() -> Value {
     json!({"retry": {"attempts": 1}})
 }
 
-/// A request in the service's own form.
+/// `body` with these members added or replaced.
+pub fn with(mut body: Value, members: &Value) -> Value {
+    for (name, value) in members.as_object().expect("an object") {
+        body[name] = value.clone();
+    }
+    body
+}
+
+/// A POST request with a JSON body.
 pub fn post(path: &str, body: &Value) -> HttpRequest {
     HttpRequest::post(path, body.to_string())
 }
 
-/// A chat request in the service's own form.
+/// A chat request to a model.
 pub fn chat(model: &str) -> HttpRequest {
     post("/chat/completions", &chat_body(model))
 }
@@ -101,25 +124,27 @@ pub fn chat_body(model: &str) -> Value {
     json!({"model": model, "messages": [{"role": "user", "content": "Hello"}]})
 }
 
-/// A request to a model in each form in which models write.
-pub fn writing_forms(model: &str) -> [HttpRequest; 4] {
-    let message = json!([{"role": "user", "content": "Hello"}]);
+/// A chat request to [`MODEL`] with these members added or replaced.
+pub fn chat_with(members: &Value) -> HttpRequest {
+    post("/chat/completions", &with(chat_body(MODEL), members))
+}
+
+/// A request to [`MODEL`] in each form that generates text.
+pub fn writing_forms() -> [HttpRequest; 4] {
+    let messages = &chat_body(MODEL)["messages"];
+    let messages = json!({"model": MODEL, "max_tokens": 50, "messages": messages});
     [
-        chat(model),
-        post("/completions", &json!({"model": model, "prompt": "Hello"})),
-        post("/responses", &json!({"model": model, "input": "Hello"})),
-        post(
-            "/messages",
-            &json!({"model": model, "max_tokens": 50, "messages": message}),
-        ),
+        chat(MODEL),
+        post("/completions", &json!({"model": MODEL, "prompt": "Hello"})),
+        post("/responses", &json!({"model": MODEL, "input": "Hello"})),
+        post("/messages", &messages),
     ]
 }
 
-/// The same request for an answer as a stream, as it is written by hand.
+/// The same request as a client writes it to get a stream.
 pub fn streaming(request: &HttpRequest) -> HttpRequest {
-    let mut body: Value = serde_json::from_slice(request.body.as_deref().unwrap_or_default()).expect("JSON");
-    body["stream"] = json!(true);
-    HttpRequest::post(request.path.clone(), body.to_string())
+    let body: Value = serde_json::from_slice(request.body.as_deref().unwrap_or_default()).expect("JSON");
+    post(&request.path, &with(body, &json!({"stream": true})))
 }
 
 /// The same request with one more header.
@@ -128,7 +153,12 @@ pub fn with_header(mut request: HttpRequest, name: &str, value: &str) -> HttpReq
     request
 }
 
-/// Sends a request in the service's own form.
+/// A GET request.
+pub fn get(path: &str) -> HttpRequest {
+    HttpRequest::new("GET", path)
+}
+
+/// Sends a request and waits for the whole answer.
 pub fn raw(plugin: &Plugin, request: HttpRequest) -> Result<HttpAnswer, Error> {
     let answer = block_on(plugin.raw(request));
     assert_no_key(&format!("{answer:?}"));
@@ -139,25 +169,35 @@ pub fn raw(plugin: &Plugin, request: HttpRequest) -> Result<HttpAnswer, Error> {
     answer
 }
 
+/// Sends a request that succeeds.
+#[track_caller]
+pub fn good(plugin: &Plugin, request: HttpRequest) -> HttpAnswer {
+    raw(plugin, request).expect("a good answer")
+}
+
+/// Sends a request that fails.
+#[track_caller]
+pub fn bad(plugin: &Plugin, request: HttpRequest) -> Error {
+    raw(plugin, request).expect_err("an error")
+}
+
+/// A request under these options as it arrives at a service that answers `yes`.
+pub fn arrived(options: Value, request: HttpRequest) -> Arrival {
+    let service = Faultd::playing([faultd::Script::answer("yes")]);
+    good(&plugin_of(&service, options), request);
+    service.requests().remove(0)
+}
+
 /// Everything that an error holds.
 pub fn printed(error: &Error) -> String {
     let details = serde_json::to_string(&*error.details).expect("details are JSON");
-    format!("{error} {details}")
+    format!("{error:?} {error} {details}")
 }
 
 #[track_caller]
 pub fn assert_no_key(text: &str) {
-    assert!(
-        !text.contains(CANARY),
-        "the key in {}",
-        text.replace(CANARY, "[the key]")
-    );
-}
-
-/// A whole answer, or the sentence of an error.
-#[track_caller]
-pub fn good(plugin: &Plugin, request: HttpRequest) -> HttpAnswer {
-    raw(plugin, request).expect("a good answer")
+    let masked = text.replace(CANARY, "[the key]");
+    assert_eq!(text, masked, "the key");
 }
 
 /// The body of a whole answer.
@@ -172,59 +212,57 @@ pub struct Came {
     pub error: Option<Error>,
 }
 
-/// Sends a request in the service's own form for an answer as a stream.
+/// Sends a request in the service's own form and reads its stream.
 pub fn raw_stream(plugin: &Plugin, request: HttpRequest) -> Came {
-    came(plugin.raw_stream(request))
+    let came = read(plugin.raw_stream(request));
+    assert_no_key(&came.raw());
+    came
 }
 
-/// Sends a chat request for an answer as a stream.
+/// Sends a chat request and reads its stream.
 pub fn streamed(plugin: &Plugin, request: &ChatRequest) -> Came {
-    came(plugin.stream(request))
+    read(plugin.stream(request))
 }
 
-fn came(opening: impl Future<Output = Result<EventStream, Error>>) -> Came {
+/// Reads a stream to its end.
+pub fn read(opening: impl Future<Output = Result<EventStream, Error>>) -> Came {
     let came = block_on(async {
         let mut came = Came::default();
-        let mut stream = match opening.await {
-            Ok(stream) => stream,
-            Err(error) => {
-                came.error = Some(error);
-                return came;
-            }
-        };
-        while let Some(event) = stream.next().await {
-            match event {
-                Ok(event) => came.events.push(event),
-                Err(error) => came.error = Some(error),
+        match opening.await {
+            Err(error) => came.error = Some(error),
+            Ok(mut stream) => {
+                while let Some(event) = stream.next().await {
+                    match event {
+                        Ok(event) => came.events.push(event),
+                        Err(error) => came.error = Some(error),
+                    }
+                }
             }
         }
         came
     });
-    assert_no_key(&came.raw());
-    if let Some(error) = &came.error {
-        assert_no_key(&printed(error));
-    }
+    came.error.iter().for_each(|error| assert_no_key(&printed(error)));
     came
 }
 
 impl Came {
-    /// The raw form, in one.
+    /// The raw form, joined.
     pub fn raw(&self) -> String {
-        let piece = |event: &ChatEvent| match event {
-            ChatEvent::Raw(piece) => Some(piece.to_string()),
+        let pieces = self.events.iter().filter_map(|event| match event {
+            ChatEvent::Raw(piece) => Some(&**piece),
             _ => None,
-        };
-        self.events.iter().filter_map(piece).collect()
+        });
+        pieces.collect()
     }
 
-    /// What kinds of events came, each kind once for a row of them.
+    /// The kinds of events in order; a run of one kind counts once.
     pub fn kinds(&self) -> Vec<&'static str> {
         let mut kinds: Vec<&str> = self.events.iter().map(kind).collect();
         kinds.dedup();
         kinds
     }
 
-    /// The head.
+    /// The only head.
     #[track_caller]
     pub fn head(&self) -> &Head {
         let heads = self.events.iter().filter_map(|event| match event {
@@ -236,41 +274,32 @@ impl Came {
         heads[0]
     }
 
-    /// The signs of life.
-    pub fn signs(&self) -> Vec<String> {
-        let sign = |event: &ChatEvent| match event {
-            ChatEvent::KeepAlive(text) => Some(text.to_string()),
+    /// The keep-alive comments.
+    pub fn keep_alives(&self) -> Vec<&str> {
+        let comments = self.events.iter().filter_map(|event| match event {
+            ChatEvent::KeepAlive(text) => Some(&**text),
             _ => None,
-        };
-        self.events.iter().filter_map(sign).collect()
+        });
+        comments.collect()
     }
 
-    /// Everything but the raw form and what depends on the clock.
+    /// Everything except the raw form and what depends on the clock.
     pub fn typed(&self) -> Vec<ChatEvent> {
         let is_typed = |event: &&ChatEvent| !matches!(event, ChatEvent::Raw(_) | ChatEvent::Head(_));
-        self.events
-            .iter()
-            .filter(is_typed)
-            .map(|event| match event {
-                ChatEvent::Done(done) => ChatEvent::Done(Box::new(without_times((**done).clone()))),
-                other => other.clone(),
-            })
-            .collect()
+        let events = self.events.iter().filter(is_typed).cloned().map(|event| match event {
+            ChatEvent::Done(done) => ChatEvent::Done(Box::new(without_times(*done))),
+            other => other,
+        });
+        events.collect()
     }
 
-    /// Put together.
+    /// The whole reply of a stream that ended well.
     #[track_caller]
     pub fn reply(&self) -> ChatReply {
         assert_eq!(self.error, None, "{:?}", self.error);
         let mut reply = ChatReply::default();
         self.events.iter().for_each(|event| reply.add(event.clone()));
         reply
-    }
-
-    /// How it ended well.
-    #[track_caller]
-    pub fn done(&self) -> Done {
-        self.reply().done
     }
 
     /// The error that ended it.
@@ -280,7 +309,7 @@ impl Came {
     }
 }
 
-/// What an answer knows of itself, but for what depends on the clock.
+/// What an answer reports of itself, except what depends on the clock.
 pub fn without_times(done: Done) -> Done {
     Done {
         duration_ms: 0,
@@ -294,7 +323,7 @@ fn kind(event: &ChatEvent) -> &'static str {
         ChatEvent::Text(_) => "text",
         ChatEvent::Reasoning(_) => "reasoning",
         ChatEvent::ToolCall(_) => "tool call",
-        ChatEvent::KeepAlive(_) => "sign of life",
+        ChatEvent::KeepAlive(_) => "keep-alive",
         ChatEvent::Notice(_) => "notice",
         ChatEvent::Done(_) => "done",
         ChatEvent::Head(_) => "head",
@@ -308,23 +337,21 @@ pub fn codes(notices: &[Notice]) -> Vec<&str> {
     notices.iter().map(|notice| notice.code.as_str()).collect()
 }
 
-/// The words of old forms that were translated.
+/// The words of the old forms that were translated.
 pub fn words(notices: &[Notice]) -> Vec<&str> {
-    let words = notices
-        .iter()
-        .filter_map(|notice| notice.code.strip_prefix("translated."));
-    words.collect()
+    let codes = codes(notices).into_iter();
+    codes.filter_map(|code| code.strip_prefix("translated.")).collect()
 }
 
-/// The message of the one notice with this code.
+/// The message of the only notice with this code.
 #[track_caller]
-pub fn told<'a>(notices: &'a [Notice], code: &str) -> &'a str {
+pub fn message_of<'a>(notices: &'a [Notice], code: &str) -> &'a str {
     let found: Vec<&Notice> = notices.iter().filter(|notice| notice.code == code).collect();
     assert_eq!(found.len(), 1, "{notices:?}");
     &found[0].message
 }
 
-/// What a service answered to a request sent by hand.
+/// A service's answer to a request sent by hand.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Direct {
     pub status: u16,
@@ -333,7 +360,7 @@ pub struct Direct {
 }
 
 impl Direct {
-    /// What a whole answer of the plugin comes to.
+    /// The same of an answer of the plugin.
     pub fn of(answer: &HttpAnswer) -> Self {
         Self {
             status: answer.head.status,
@@ -346,20 +373,20 @@ impl Direct {
     pub fn text(&self) -> &str {
         std::str::from_utf8(&self.body).expect("the body is text")
     }
-}
 
-/// What behind a stream of messages their clients do not understand.
-const BEHIND_MESSAGES: &str = "event: data\ndata: [DONE]\n\n";
-
-/// What the plugin hands on of a stream that the service gave by hand: everything, but of messages not the `[DONE]` behind them.
-pub fn handed_on(path: &str, given: &str) -> String {
-    if path != "/messages" {
-        return given.to_owned();
+    /// What the plugin passes on of this stream: everything, except the `[DONE]` behind messages, which clients of
+    /// messages do not understand.
+    pub fn passed_on(&self, path: &str) -> &str {
+        let done = if path == "/messages" {
+            "event: data\ndata: [DONE]\n\n"
+        } else {
+            ""
+        };
+        self.text().strip_suffix(done).unwrap_or(self.text())
     }
-    given.strip_suffix(BEHIND_MESSAGES).unwrap_or(given).to_owned()
 }
 
-/// Sends the same request by hand, with the key and without a plugin.
+/// Sends a request by hand, with the key and without the plugin.
 pub fn direct(service: &Sandbox, request: &HttpRequest) -> Direct {
     block_on(async {
         let client = reqwest::Client::builder()
@@ -375,7 +402,7 @@ pub fn direct(service: &Sandbox, request: &HttpRequest) -> Direct {
         if let Some(body) = &request.body {
             sending = sending.body(body.to_vec());
         }
-        let response = sending.send().await.expect("the stand-in answers");
+        let response = sending.send().await.expect("the sandbox answers");
         let content_type = response.headers()["content-type"].to_str().expect("text").to_owned();
         Direct {
             status: response.status().as_u16(),
@@ -385,7 +412,7 @@ pub fn direct(service: &Sandbox, request: &HttpRequest) -> Direct {
     })
 }
 
-/// A configuration that says no to every server, for a client that speaks to this machine in the clear.
+/// A configuration that trusts no server, for a client that speaks to this machine in the clear.
 fn no_tls() -> rustls::ClientConfig {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     rustls::ClientConfig::builder_with_provider(provider)
@@ -395,7 +422,7 @@ fn no_tls() -> rustls::ClientConfig {
         .with_no_client_auth()
 }
 
-/// The requests to a path so far, all of them over.
+/// The requests to a path so far, once none is in flight.
 pub fn requests_to(service: &Sandbox, path: &str) -> Vec<Recorded> {
     service.wait_until_idle(LIMIT).expect("nothing stays in flight");
     let mut requests = service.requests();
@@ -403,16 +430,12 @@ pub fn requests_to(service: &Sandbox, path: &str) -> Vec<Recorded> {
     requests
 }
 
-/// The body of the one request to a path, as it came.
-#[track_caller]
-pub fn sent_to(service: &Sandbox, path: &str) -> String {
-    let mut requests = requests_to(service, path);
+/// The body that a request has when it reaches a sandbox with [`MODEL`], under these options.
+pub fn sent(options: Value, request: HttpRequest) -> Value {
+    let service = service_playing(Script::text("yes"));
+    let path = request.path.clone();
+    good(&plugin(&service, options), request);
+    let mut requests = requests_to(&service, &path);
     assert_eq!(requests.len(), 1, "requests to {path}");
-    requests.remove(0).body_text
-}
-
-/// The value of a header of a recorded request.
-pub fn header<'a>(request: &'a Recorded, name: &str) -> Option<&'a str> {
-    let found = request.headers.iter().find(|(known, _)| known == name);
-    found.map(|(_, value)| value.as_str())
+    requests.remove(0).body
 }

@@ -1,10 +1,10 @@
-//! The plugin in the service's own form: what a gateway sends and gets, what of it goes to the service and comes from it byte
-//! for byte, and what the plugin knows of models, credit and vectors.
+//! The plugin in the service's own form: what a gateway sends and receives, which bytes pass unchanged,
+//! and what the plugin itself knows of models, credit and embeddings.
 //!
-//! The real library talks to the real stand-in over sockets. Where the stand-in is too well-behaved, [`tests::faultd`] sends
-//! exactly the bytes that it is told to.
+//! The real library talks to the real sandbox over sockets. Where the sandbox is too well-behaved,
+//! [`tests::faultd`] sends exactly the bytes that a test gives it.
 
-// From the kit over what is sent to what comes back, then what the plugin asks for by itself.
+// From the bench over what is sent to what comes back, then what the plugin asks for by itself.
 mod bench;
 mod requests;
 mod tiers;
@@ -16,7 +16,7 @@ mod security;
 mod raw;
 mod streams;
 mod view;
-mod unknown;
+mod extras;
 mod turns;
 mod errors;
 mod repeats;

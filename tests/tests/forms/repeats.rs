@@ -1,85 +1,57 @@
-//! What is asked twice, and what never is: a question may be, an order of unknown fate may not.
+//! What is asked twice and what never is: a question may be, an order of unknown fate may not.
 
 use plugin_api::{Error, ErrorKind, HttpAnswer, HttpRequest};
 use sandbox::Sandbox;
 use serde_json::{Value, json};
 use tests::canary::CANARY;
-use tests::faultd::{Faultd, Script};
-use tests::{Service, service_from};
+use tests::faultd::{Faultd, Script, head, whole_answer};
+use tests::service_from;
 
-use crate::bench::{chat, codes, good, json_of, plugin, plugin_of, post, raw, raw_stream, requests_to};
-
-const MODEL: &str = "acme/model";
-
-/// A service whose records of generations come late, by so many asks; with the id of one.
-fn late(n_asks: u32) -> (Service, String) {
-    let service = service_from(Sandbox::builder().key(CANARY).late_generations(n_asks));
-    service.script(MODEL, sandbox::Script::text("yes"));
-    let answer = good(&plugin(&service, json!({})), chat(MODEL));
-    let id = json_of(&answer)["id"].as_str().expect("an id").to_owned();
-    (service, id)
-}
+use crate::bench::{
+    MODEL, chat, codes, get, good, json_of, plugin, plugin_of, post, raw, raw_stream, requests_to, with, writing_forms,
+};
 
 #[test]
-fn the_record_of_a_generation_is_asked_for_until_it_is_there() {
-    let (service, id) = late(2);
-    let answer = good(
-        &plugin(&service, json!({})),
-        HttpRequest::new("GET", format!("/generation?id={id}")),
-    );
-    assert_eq!(json_of(&answer)["data"]["id"], id);
-    assert_eq!(requests_to(&service, "/generation").len(), 3);
-    assert_eq!(codes(&answer.notices), ["retry"; 2]);
+fn only_the_record_of_a_generation_is_asked_for_until_it_exists() {
+    for n_late in [2, 100] {
+        let service = service_from(Sandbox::builder().key(CANARY).late_generations(n_late));
+        let plugin = plugin(&service, json!({}));
+        let id = json_of(&good(&plugin, chat("openai/gpt-4o")))["id"].clone();
+        let id = id.as_str().expect("an id");
+        let record = raw(&plugin, get(&format!("/generation?id={id}")));
+        assert_eq!(requests_to(&service, "/generation").len(), 3, "{n_late}");
+        match record {
+            Ok(answer) => {
+                assert_eq!((n_late, &json_of(&answer)["data"]["id"]), (2, &json!(id)));
+                assert_eq!(codes(&answer.notices), ["retry"; 2]);
+            }
+            Err(error) => {
+                assert_eq!((n_late, error.kind), (100, ErrorKind::NOT_FOUND));
+                let answer = error.details.answer.expect("the service's own answer");
+                assert!(answer.status == 404 && answer.body.contains(id), "{}", answer.body);
+            }
+        }
+        raw(&plugin, get("/models/acme/none")).expect_err("there is none");
+        assert_eq!(requests_to(&service, "/models/acme/none").len(), 1);
+    }
 }
 
-#[test]
-fn a_record_that_does_not_come_is_not_found() {
-    let (service, id) = late(100);
-    let error = raw(
-        &plugin(&service, json!({})),
-        HttpRequest::new("GET", format!("/generation?id={id}")),
-    )
-    .expect_err("it does not come");
-    assert_eq!(error.kind, ErrorKind::NOT_FOUND);
-    let answer = error.details.answer.expect("the service's own answer");
-    assert_eq!(answer.status, 404);
-    assert!(answer.body.contains(&id), "{}", answer.body);
-    assert_eq!(
-        requests_to(&service, "/generation").len(),
-        3,
-        "as often as the profile allows"
-    );
-}
-
-#[test]
-fn what_else_is_not_found_is_asked_for_once() {
-    let (service, _) = late(0);
-    raw(
-        &plugin(&service, json!({})),
-        HttpRequest::new("GET", "/models/acme/none"),
-    )
-    .expect_err("there is none");
-    assert_eq!(requests_to(&service, "/models/acme/none").len(), 1);
-}
-
-/// A service that takes the first request, and ends the connection instead of an answer; the second one it answers.
-fn leaving() -> Faultd {
-    Faultd::answering(|request| match request.number {
-        0 => Script::new().close(),
-        _ => Script::answer("yes"),
-    })
-}
-
-fn asked(request: HttpRequest, options: Value) -> (Result<HttpAnswer, Error>, usize) {
-    let service = leaving();
+/// A request whose first answer is this one; the second is good. Returns how many were asked for.
+fn asked(first: &Script, request: HttpRequest, options: Value) -> (Result<HttpAnswer, Error>, usize) {
+    let service = Faultd::playing([first.clone(), Script::answer("yes")]);
     let answer = raw(&plugin_of(&service, options), request);
     (answer, service.requests().len())
 }
 
+/// Takes a request and ends the connection.
+fn close() -> Script {
+    Script::new().close()
+}
+
 #[test]
 fn an_order_of_unknown_fate_is_not_given_twice() {
-    let json = json!({"model": MODEL, "input": "x", "prompt": "x"});
-    let mut orders: Vec<HttpRequest> = [
+    let body = json!({"model": MODEL, "input": "x", "prompt": "x"});
+    let paths = [
         "/completions",
         "/responses",
         "/messages",
@@ -87,75 +59,71 @@ fn an_order_of_unknown_fate_is_not_given_twice() {
         "/rerank",
         "/audio/speech",
         "/keys",
-    ]
-    .map(|path| post(path, &json))
-    .into();
-    orders.push(chat(MODEL));
-    orders.extend(["PUT", "PATCH", "DELETE"].map(|method| HttpRequest::new(method, "/keys/1")));
-    for order in orders {
+    ];
+    let posts = paths.map(|path| post(path, &body)).into_iter().chain([chat(MODEL)]);
+    let others = ["PUT", "PATCH", "DELETE"].map(|method| HttpRequest::new(method, "/keys/1"));
+    for order in posts.chain(others) {
         let what = format!("{} {}", order.method, order.path);
-        let (answer, n_requests) = asked(order, json!({}));
+        let (answer, n_requests) = asked(&close(), order, json!({}));
         let error = answer.expect_err("nobody knows what became of it");
-        assert_eq!(n_requests, 1, "{what}");
-        assert_eq!(error.kind, ErrorKind::CONNECT, "{what}: {error}");
+        assert_eq!((error.kind, n_requests), (ErrorKind::CONNECT, 1), "{what}: {error}");
         assert_eq!(error.details.answer, None, "{what}");
     }
 }
 
 #[test]
-fn a_question_of_unknown_fate_is_asked_again() {
-    let (answer, n_requests) = asked(HttpRequest::new("GET", "/models"), json!({}));
-    assert_eq!((answer.expect("an answer").head.status, n_requests), (200, 2));
+fn a_question_or_a_repeatable_order_is_asked_twice() {
+    let headers = [("content-type", "application/json"), ("content-length", "100")];
+    let breaks_off = Script::new().send(head(200, &headers)).send("{\"data\":").close();
+    for (name, first, request, options) in [
+        ("a question", close(), get("/models"), json!({})),
+        (
+            "a question whose answer breaks off",
+            breaks_off,
+            get("/models"),
+            json!({}),
+        ),
+        (
+            "a profile that allows it",
+            close(),
+            chat(MODEL),
+            json!({"retry": {"ambiguous": true}}),
+        ),
+    ] {
+        let (answer, n_requests) = asked(&first, request, options);
+        assert_eq!((answer.expect(name).head.status, n_requests), (200, 2), "{name}");
+    }
 }
 
 #[test]
-fn a_question_whose_answer_breaks_off_is_asked_again() {
-    let service = Faultd::answering(|request| match request.number {
-        0 => Script::new()
-            .send(tests::faultd::head(
-                200,
-                &[("content-type", "application/json"), ("content-length", "100")],
-            ))
-            .send("{\"data\":")
-            .close(),
-        _ => Script::reply(200, &[], &json!({"data": []})),
-    });
-    let answer = good(&plugin_of(&service, json!({})), HttpRequest::new("GET", "/models"));
-    assert_eq!(json_of(&answer), json!({"data": []}));
-    assert_eq!(service.requests().len(), 2);
-}
-
-#[test]
-fn an_order_is_given_twice_where_the_profile_says_so() {
-    let (answer, n_requests) = asked(chat(MODEL), json!({"retry": {"ambiguous": true}}));
-    assert_eq!((answer.expect("an answer").head.status, n_requests), (200, 2));
-}
-
-#[test]
-fn a_stream_of_unknown_fate_is_asked_for_once_more_because_the_first_is_cancelled() {
-    let service = leaving();
+fn a_stream_of_unknown_fate_is_asked_for_once_more() {
+    // Closing its connection cancels the first one.
+    let service = Faultd::playing([close(), Script::answer("yes")]);
     let came = raw_stream(&plugin_of(&service, json!({})), chat(MODEL));
-    assert_eq!(came.error, None);
-    assert_eq!(service.requests().len(), 2);
     assert_eq!(codes(&came.reply().notices), ["retry"]);
+    assert_eq!(service.requests().len(), 2);
 }
 
 #[test]
-fn an_order_that_was_refused_for_now_is_given_again_in_every_form() {
-    for request in [
+fn what_was_refused_for_now_is_retried_in_every_form() {
+    let busy = json!({"error": {"code": 429, "message": "slower"}});
+    let busy = Script::reply(429, &[("retry-after", "0")], &busy);
+    let embeddings = post("/embeddings", &json!({"model": MODEL, "input": "x"}));
+    let others = [
         post("/keys", &json!({})),
         post("/audio/speech", &json!({"input": "x"})),
-        chat(MODEL),
-    ] {
-        let service = Faultd::answering(|request| match request.number {
-            0 => Script::reply(
-                429,
-                &[("retry-after", "0")],
-                &json!({"error": {"code": 429, "message": "slower"}}),
-            ),
-            _ => Script::answer("yes"),
-        });
-        good(&plugin_of(&service, json!({})), request);
-        assert_eq!(service.requests().len(), 2);
+        embeddings,
+    ];
+    for request in writing_forms().into_iter().chain(others) {
+        let path = request.path.clone();
+        let ok = with(whole_answer("yes"), &json!({"status": "completed", "data": []}));
+        let service = Faultd::playing([busy.clone(), Script::reply(200, &[], &ok)]);
+        let answer = good(&plugin_of(&service, json!({})), request);
+        assert_eq!(
+            (codes(&answer.notices), json_of(&answer)),
+            (vec!["retry"], ok),
+            "{path}"
+        );
+        assert_eq!((service.requests().len(), answer.done.attempts.len()), (2, 2), "{path}");
     }
 }

@@ -1,17 +1,30 @@
-//! A tier in the place of a model, in every form; without either, the large one.
+//! A tier in place of a model, in every form; without either, the large one.
 
 use plugin_api::ErrorKind;
 use sandbox::Script;
-use serde_json::json;
-use tests::service;
+use serde_json::{Value, json};
+use tests::{Service, service};
 
-use crate::bench::{chat, codes, good, plugin, plugin_at, post, raw, requests_to};
-use crate::requests::{MODEL, read, sent, with_model};
+use crate::bench::{MODEL, bad, chat, codes, good, plugin, post, requests_to, sent};
+
+/// A sandbox with the models of [`tiers`].
+fn service_with_tiers() -> Service {
+    let service = service();
+    for id in ["acme/small", "acme/large", "acme/image", "acme/thinks", "acme/embeds"] {
+        service.script(id, Script::default());
+    }
+    service
+}
+
+fn tiers() -> Value {
+    json!({"tiers": {"TEXT_SMALL": "acme/small", "TEXT_LARGE": "acme/large", "IMAGE": {"model": "acme/image"},
+        "TEXT_REASONING_LARGE": "acme/thinks", "TEXT_EMBEDDING": "acme/embeds"}})
+}
 
 #[test]
-fn a_tier_is_a_model() {
-    let options = json!({"tiers": {"TEXT_SMALL": "acme/small", "TEXT_LARGE": "acme/large",
-        "IMAGE": {"model": "acme/image"}, "TEXT_REASONING_LARGE": "acme/thinks"}});
+fn a_tier_can_stand_in_place_of_a_model() {
+    let service = service_with_tiers();
+    let plugin = plugin(&service, tiers());
     for (name, model) in [
         ("TEXT_SMALL", "acme/small"),
         ("text_small", "acme/small"),
@@ -27,110 +40,69 @@ fn a_tier_is_a_model() {
         ("", "acme/large"),
         (" ", "acme/large"),
     ] {
-        let service = service();
-        for id in ["acme/small", "acme/large", "acme/image", "acme/thinks"] {
-            service.script(id, Script::text("yes"));
-        }
-        let answer = good(&plugin(&service, options.clone()), chat(name));
-        assert_eq!(
-            requests_to(&service, "/chat/completions")[0].body["model"],
-            model,
-            "{name:?}"
-        );
+        let answer = good(&plugin, chat(name));
+        let sent = requests_to(&service, "/chat/completions").pop().expect("one came").body;
+        assert_eq!(sent["model"], model, "{name:?}");
         assert_eq!(answer.done.requested_model.as_deref(), Some(model), "{name:?}");
     }
 }
 
 #[test]
-fn a_tier_is_a_model_in_every_form() {
-    let options = json!({"tiers": {"TEXT_SMALL": "acme/small", "TEXT_EMBEDDING": "acme/embeds"}});
-    let message = json!([{"role": "user", "content": "Hello"}]);
-    for (path, body, model) in [
-        (
-            "/completions",
-            json!({"model": "TEXT_SMALL", "prompt": "x"}),
-            "acme/small",
-        ),
-        ("/responses", json!({"model": "tier/small", "input": "x"}), "acme/small"),
-        (
-            "/messages",
-            json!({"model": "tier/small", "max_tokens": 5, "messages": message}),
-            "acme/small",
-        ),
-        (
-            "/embeddings",
-            json!({"model": "TEXT_EMBEDDING", "input": "x"}),
-            "acme/embeds",
-        ),
-        ("/embeddings", json!({"input": "x"}), "acme/embeds"),
-        (
-            "/rerank",
-            json!({"model": "tier/small", "query": "x", "documents": ["x"]}),
-            "acme/small",
-        ),
-        (
-            "/audio/speech",
-            json!({"model": "tier/small", "input": "x"}),
-            "acme/small",
-        ),
-    ] {
-        let service = service();
-        service.script("acme/small", Script::default());
-        service.script("acme/embeds", Script::default());
-        good(&plugin(&service, options.clone()), post(path, &body));
-        assert_eq!(requests_to(&service, path)[0].body["model"], model, "{path}");
+fn every_form_takes_a_tier() {
+    let service = service_with_tiers();
+    let plugin = plugin(&service, tiers());
+    let messages = json!([{"role": "user", "content": "Hello"}]);
+    let rows = json!([
+        ["/completions", {"model": "TEXT_SMALL", "prompt": "x"}, "acme/small"],
+        ["/responses", {"model": "tier/small", "input": "x"}, "acme/small"],
+        ["/messages", {"model": "tier/small", "max_tokens": 5, "messages": messages}, "acme/small"],
+        ["/embeddings", {"model": "TEXT_EMBEDDING", "input": "x"}, "acme/embeds"],
+        ["/embeddings", {"input": "x"}, "acme/embeds"],
+        ["/rerank", {"model": "tier/small", "query": "x", "documents": ["x"]}, "acme/small"],
+        ["/audio/speech", {"model": "tier/small", "input": "x"}, "acme/small"],
+    ]);
+    for row in rows.as_array().expect("a table") {
+        let path = row[0].as_str().expect("a path");
+        good(&plugin, post(path, &row[1]));
+        let sent = requests_to(&service, path).pop().expect("one came").body;
+        assert_eq!(sent["model"], row[2], "{row}");
     }
 }
 
 #[test]
-fn a_tier_that_there_is_not_is_refused_before_any_request() {
-    let service = with_model();
+fn a_request_without_a_model_goes_to_the_large_one() {
+    let service = service();
+    let plugin = plugin(&service, json!({}));
+    let messages = json!([{"role": "user", "content": "Hello"}]);
+    for (path, body) in [
+        ("/chat/completions", json!({"messages": messages})),
+        ("/completions", json!({"prompt": "x"})),
+        ("/responses", json!({"input": "x"})),
+        ("/messages", json!({"max_tokens": 5, "messages": messages})),
+    ] {
+        let answer = good(&plugin, post(path, &body));
+        let sent = requests_to(&service, path).pop().expect("one came").body;
+        assert_eq!(sent["model"], "anthropic/claude-sonnet-4.5", "{path}");
+        assert_eq!(codes(&answer.notices), [""; 0], "nobody asked for another one");
+    }
+}
+
+#[test]
+fn an_unknown_tier_is_refused_before_anything_is_sent() {
+    let service = service();
     let plugin = plugin(&service, json!({}));
     for (model, name) in [("tier/nope", "nope"), ("TEXT_NOPE", "TEXT_NOPE"), ("tier/", "")] {
-        let error = raw(&plugin, chat(model)).expect_err("a refusal");
-        assert_eq!(
-            (error.kind, error.message),
-            (ErrorKind::INVALID_REQUEST, format!("there is no tier `{name}`"))
-        );
-        let hint = error.details.hint.unwrap_or_default();
-        assert!(hint.contains("TEXT_SMALL") && hint.contains("small"), "{hint}");
+        let error = bad(&plugin, chat(model));
+        let message = format!("there is no tier `{name}`");
+        assert_eq!((error.kind, &error.message), (ErrorKind::INVALID_REQUEST, &message));
     }
     assert_eq!(service.requests(), []);
 }
 
 #[test]
-fn a_request_without_a_model_asks_for_the_large_one() {
-    let service = service();
-    let message = json!([{"role": "user", "content": "Hello"}]);
-    let plugin = plugin(&service, json!({}));
-    for (path, body) in [
-        ("/chat/completions", json!({"messages": message})),
-        ("/completions", json!({"prompt": "x"})),
-        ("/responses", json!({"input": "x"})),
-        ("/messages", json!({"max_tokens": 5, "messages": message})),
-    ] {
-        let answer = good(&plugin, post(path, &body));
-        assert_eq!(
-            requests_to(&service, path)[0].body["model"],
-            "anthropic/claude-sonnet-4.5",
-            "{path}"
-        );
-        assert_eq!(codes(&answer.notices), [] as [&str; 0], "nobody asked for another one");
-    }
-}
-
-#[test]
-fn the_variable_of_a_tier_names_its_model() {
-    let service = with_model();
-    let plugin = plugin_at(&service.base_url(), &[("OPENROUTER_SMALL_MODEL", MODEL)], json!({}));
-    good(&plugin, chat("TEXT_SMALL"));
-    assert_eq!(requests_to(&service, "/chat/completions")[0].body["model"], MODEL);
-}
-
-#[test]
-fn the_defaults_of_a_tier_come_with_its_model() {
+fn a_tier_brings_its_own_defaults() {
     let options = json!({"parameters": {"temperature": 0.1},
         "tiers": {"TEXT_SMALL": {"model": MODEL, "parameters": {"temperature": 0.9, "maxTokens": 9}}}});
-    let sent = read(&sent(options, chat("tier/small")));
+    let sent = sent(options, chat("tier/small"));
     assert_eq!((&sent["temperature"], &sent["max_tokens"]), (&json!(0.9), &json!(9)));
 }

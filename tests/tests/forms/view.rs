@@ -1,4 +1,4 @@
-//! The three views of one answer: in types, as it was written, and both.
+//! The three views of one answer: typed, raw, and both.
 
 use plugin_api::{ChatEvent, ChatRequest, View};
 use sandbox::Script;
@@ -7,10 +7,8 @@ use tests::faultd::{DONE, Faultd, Script as Bytes, delta_event, finish_event, te
 use tests::{block_on, request};
 
 use crate::bench::{
-    chat, direct, plugin, plugin_of, post, raw_stream, requests_to, streamed, twins, with_header, without_times,
+    MODEL, chat, direct, plugin, plugin_of, requests_to, streamed, twins_playing, with_header, without_times,
 };
-
-const MODEL: &str = "acme/model";
 
 fn asked(view: View) -> ChatRequest {
     ChatRequest {
@@ -19,8 +17,9 @@ fn asked(view: View) -> ChatRequest {
     }
 }
 
-fn events() -> Vec<String> {
-    vec![
+#[test]
+fn a_stream_in_both_views_is_the_two_views() {
+    let events = [
         ": early\n\n".to_owned(),
         delta_event(&json!({"reasoning": "hm"})),
         text_event("It "),
@@ -30,108 +29,68 @@ fn events() -> Vec<String> {
         delta_event(&json!({"tool_calls": [{"index": 0, "id": "c", "function": {"name": "look", "arguments": "{}"}}]})),
         finish_event("tool_calls"),
         DONE.to_owned(),
-    ]
-}
-
-#[test]
-fn both_views_at_once_are_the_two_views() {
-    let service = Faultd::playing([Bytes::stream(&events())]);
+    ];
+    let service = Faultd::playing([Bytes::stream(&events)]);
     let plugin = plugin_of(&service, json!({}));
     let [typed, raw, both] = [View::Typed, View::Raw, View::Both].map(|view| streamed(&plugin, &asked(view)));
     assert_eq!(both.typed(), typed.typed());
-    assert_eq!(both.raw(), raw.raw());
-    assert_eq!(raw.raw(), events()[1..].concat());
-    assert_eq!(typed.raw(), "");
-    let n_heads = |events: &[ChatEvent]| {
-        events
-            .iter()
-            .filter(|event| matches!(event, ChatEvent::Head(_)))
-            .count()
-    };
-    assert_eq!([&typed, &raw, &both].map(|came| n_heads(&came.events)), [0, 1, 1]);
-    assert_eq!(service.requests().len(), 3, "one request for each");
-}
+    assert_eq!((both.raw(), typed.raw()), (raw.raw(), String::new()));
+    assert_eq!(raw.raw(), events[1..].concat());
+    assert_eq!(raw.kinds(), ["keep-alive", "head", "raw", "done"]);
+    assert!(raw.reply().done.extras.is_empty(), "what nobody wants is not collected");
+    assert!(!typed.kinds().contains(&"head"));
+    both.head();
+    assert_eq!(service.requests().len(), 3, "one request each");
 
-#[test]
-fn what_nobody_wants_is_not_made() {
-    let service = Faultd::playing([Bytes::stream(&events())]);
-    let raw = streamed(&plugin_of(&service, json!({})), &asked(View::Raw));
-    assert_eq!(raw.kinds(), ["sign of life", "head", "raw", "done"]);
-    assert!(raw.done().extras.is_empty());
-}
-
-#[test]
-fn each_raw_piece_comes_before_what_it_says() {
-    let service = Faultd::playing([Bytes::stream(&events())]);
-    let both = streamed(&plugin_of(&service, json!({})), &asked(View::Both));
-    let (mut read, mut said) = (String::new(), String::new());
+    let mut read = String::new();
     for event in &both.events {
         match event {
             ChatEvent::Raw(piece) => read.push_str(piece),
-            ChatEvent::Text(text) => {
-                said.push_str(text);
-                let quoted = serde_json::to_string(&**text).expect("a text");
-                assert!(read.contains(&quoted), "{text} before it was read");
-            }
+            ChatEvent::Text(text) => assert!(read.contains(&**text), "{text} before its raw form"),
             _ => {}
         }
-    }
-    assert_eq!(said, "It rains.");
-}
-
-#[test]
-fn the_raw_view_of_a_stream_is_the_one_that_the_service_gives() {
-    let script = Script {
-        reasoning: Some("hm, hm".to_owned()),
-        ..Script::text("It rains in Paris.")
-    };
-    let twins = twins(|builder| builder.script(MODEL, script.clone()));
-    let plugin = plugin(&twins.asked, json!({}));
-    let mut body = crate::bench::chat_body(MODEL);
-    body["stream"] = json!(true);
-    // Whoever wants types gets to know how the answer came about, so the service is asked to tell.
-    let by_hand = post("/chat/completions", &body);
-    let with_metadata = with_header(by_hand.clone(), "x-openrouter-metadata", "enabled");
-    for (view, by_hand) in [(View::Raw, by_hand), (View::Both, with_metadata)] {
-        let came = streamed(&plugin, &asked(view));
-        assert_eq!(came.raw(), direct(&twins.direct, &by_hand).text(), "{view:?}");
     }
 }
 
 #[test]
 fn the_raw_view_of_a_whole_answer_is_its_body() {
-    let twins = twins(|builder| builder.script(MODEL, Script::text("It rains.")));
+    let twins = twins_playing(&Script::text("It rains."));
     let plugin = plugin(&twins.asked, json!({}));
-    let typed = block_on(plugin.chat(&asked(View::Typed))).expect("an answer");
-    assert_eq!(typed.raw, None);
-    direct(&twins.direct, &chat(MODEL));
-
-    let both = block_on(plugin.chat(&asked(View::Both))).expect("an answer");
-    let by_hand = direct(
-        &twins.direct,
-        &with_header(chat(MODEL), "x-openrouter-metadata", "enabled"),
-    );
-    assert_eq!(both.raw.as_deref(), Some(by_hand.text()));
-    assert_eq!(
-        (&both.text, &both.done.finish_reason),
-        (&typed.text, &typed.done.finish_reason)
-    );
-    assert_eq!(
-        without_times(both.done).usage,
-        without_times(typed.done).usage,
-        "and all that is known of it"
-    );
-
-    let raw = block_on(plugin.chat(&asked(View::Raw))).expect("an answer");
-    assert_eq!(raw.raw.as_deref(), Some(direct(&twins.direct, &chat(MODEL)).text()));
+    let by_hand = chat(MODEL);
+    // A caller who wants types gets the attempts too, so the service is asked for its metadata.
+    let with_metadata = with_header(by_hand.clone(), "x-openrouter-metadata", "enabled");
+    let [typed, both, raw] = [
+        (View::Typed, &with_metadata),
+        (View::Both, &with_metadata),
+        (View::Raw, &by_hand),
+    ]
+    .map(|(view, by_hand)| {
+        let reply = block_on(plugin.chat(&asked(view))).expect("an answer");
+        let given = direct(&twins.direct, by_hand);
+        let expected = (view != View::Typed).then(|| given.text().to_owned());
+        assert_eq!(reply.raw.as_deref(), expected.as_deref(), "{view:?}");
+        reply
+    });
+    assert_eq!(both.text, typed.text);
+    assert_eq!(raw.text, "");
+    let reported = |reply: plugin_api::ChatReply| {
+        let done = without_times(reply.done);
+        (done.finish_reason, done.usage)
+    };
+    assert_eq!(reported(both), reported(typed));
     assert_eq!(requests_to(&twins.asked, "/chat/completions").len(), 3);
 }
 
 #[test]
-fn a_raw_stream_and_the_raw_view_of_a_chat_are_the_same() {
-    let service = Faultd::playing([Bytes::stream(&events())]);
-    let plugin = plugin_of(&service, json!({}));
-    let (raw, view) = (raw_stream(&plugin, chat(MODEL)), streamed(&plugin, &asked(View::Raw)));
-    assert_eq!(raw.raw(), view.raw());
-    assert_eq!(raw.signs(), view.signs());
+fn only_the_raw_views_get_the_services_words_of_an_error() {
+    let twins = twins_playing(&Script::status(400));
+    let plugin = plugin(&twins.asked, json!({}));
+    let has_answer = |view| {
+        let error = block_on(plugin.chat(&asked(view))).expect_err("an error");
+        error.details.answer.is_some()
+    };
+    assert_eq!(
+        [View::Typed, View::Raw, View::Both].map(has_answer),
+        [false, true, true]
+    );
 }
