@@ -123,15 +123,15 @@ pub fn record_panics_in_tests() {
 }
 
 /// A value whose destructor is guarded.
-pub struct Undropped<T>(Option<T>);
+pub struct GuardedDrop<T>(Option<T>);
 
-impl<T> Undropped<T> {
+impl<T> GuardedDrop<T> {
     pub fn new(value: T) -> Self {
         Self(Some(value))
     }
 }
 
-impl<T> Deref for Undropped<T> {
+impl<T> Deref for GuardedDrop<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -139,7 +139,7 @@ impl<T> Deref for Undropped<T> {
     }
 }
 
-impl<T> Drop for Undropped<T> {
+impl<T> Drop for GuardedDrop<T> {
     fn drop(&mut self) {
         caught_drop(|| self.0 = None);
     }

@@ -10,7 +10,7 @@ use abi_stable::std_types::{RResult, RStr};
 use async_ffi::{FfiFuture, FutureExt};
 
 use super::future::{Answer, Guarded};
-use super::guard::{Side, Undropped, caught, caught_drop};
+use super::guard::{GuardedDrop, Side, caught, caught_drop};
 use super::traits::{RawHost, RawHost_TO, RawHostBox};
 use super::types::{Payload, RawError};
 use crate::error::Error;
@@ -18,10 +18,10 @@ use crate::services::{HostServices, Level};
 
 /// Turns a host's services into the object that crosses.
 pub fn raw_host_of(services: Arc<dyn HostServices>) -> RawHostBox {
-    RawHost_TO::from_value(HostAdapter(Undropped::new(services)), TD_Opaque)
+    RawHost_TO::from_value(HostAdapter(GuardedDrop::new(services)), TD_Opaque)
 }
 
-struct HostAdapter(Undropped<Arc<dyn HostServices>>);
+struct HostAdapter(GuardedDrop<Arc<dyn HostServices>>);
 
 impl RawHost for HostAdapter {
     fn log_enabled(&self, level: u32, target: RStr<'_>) -> bool {
@@ -43,7 +43,7 @@ impl RawHost for HostAdapter {
     }
 
     fn call(&self, method: RStr<'_>, payload: Payload) -> FfiFuture<RResult<Payload, RawError>> {
-        let services = Undropped::new(Arc::clone(&self.0));
+        let services = GuardedDrop::new(Arc::clone(&self.0));
         let method = method.as_str().to_owned();
         let answer = async move { services.call(&method, payload).await };
         Guarded::new(Side::Host, "call", answer).into_ffi()

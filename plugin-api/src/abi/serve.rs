@@ -14,7 +14,7 @@ use async_ffi::{FfiContext, FfiFuture, FfiPoll, FutureExt};
 use futures_core::Stream;
 
 use super::future::Guarded;
-use super::guard::{Side, Undropped, caught, caught_drop};
+use super::guard::{GuardedDrop, Side, caught, caught_drop};
 use super::host::Host;
 use super::traits::{
     RawHostBox, RawModule, RawModule_Ref, RawPlugin, RawPlugin_TO, RawPluginBox, RawStream, RawStream_TO, RawStreamBox,
@@ -58,25 +58,25 @@ extern "C" fn create<P: Provider>(host: RawHostBox, config: RStr<'_>) -> RResult
     });
     match created {
         Ok(Ok(provider)) => RResult::ROk(RawPlugin_TO::from_value(
-            PluginAdapter(Undropped::new(Arc::new(provider))),
+            PluginAdapter(GuardedDrop::new(Arc::new(provider))),
             TD_Opaque,
         )),
         Ok(Err(error)) | Err(error) => RResult::RErr(error.into()),
     }
 }
 
-struct PluginAdapter<P>(Undropped<Arc<P>>);
+struct PluginAdapter<P>(GuardedDrop<Arc<P>>);
 
 impl<P: Provider> RawPlugin for PluginAdapter<P> {
     fn call(&self, method: RStr<'_>, payload: Payload) -> FfiFuture<RResult<Payload, RawError>> {
-        let provider = Undropped::new(Arc::clone(&self.0));
+        let provider = GuardedDrop::new(Arc::clone(&self.0));
         let method = method.as_str().to_owned();
         let answer = async move { dispatch_call(&**provider, &method, payload).await };
         Guarded::new(Side::Plugin, "call", answer).into_ffi()
     }
 
     fn open(&self, method: RStr<'_>, payload: Payload) -> FfiFuture<RResult<RawStreamBox, RawError>> {
-        let provider = Undropped::new(Arc::clone(&self.0));
+        let provider = GuardedDrop::new(Arc::clone(&self.0));
         let method = method.as_str().to_owned();
         let opened = async move {
             let events = dispatch_open(&**provider, &method, payload).await?;
@@ -91,7 +91,7 @@ impl<P: Provider> RawPlugin for PluginAdapter<P> {
     }
 
     fn shutdown(&self, deadline_ms: u64) -> FfiFuture<RResult<(), RawError>> {
-        let provider = Undropped::new(Arc::clone(&self.0));
+        let provider = GuardedDrop::new(Arc::clone(&self.0));
         let done = async move {
             provider.shutdown(Duration::from_millis(deadline_ms)).await;
             Ok(())
@@ -106,7 +106,7 @@ struct StreamAdapter<P> {
     /// An error that came after events of the same batch. The next poll returns it.
     failure: Option<Error>,
     /// The events may come from something that the provider owns, such as its runtime, so the stream keeps it alive.
-    _provider: Undropped<Arc<P>>,
+    _provider: GuardedDrop<Arc<P>>,
 }
 
 impl<P> StreamAdapter<P> {
