@@ -12,8 +12,9 @@
 //!
 //! # A complete plugin
 //!
-//! It answers every request with the request's last message. Its `Cargo.toml` says `crate-type = ["cdylib"]` under
-//! `[lib]` and names one dependency, `plugin-api`. `cargo build --release` makes the library, `libecho.so` on Linux.
+//! It answers every request with the content of the last message, as JSON. Its `Cargo.toml` says `crate-type =
+//! ["cdylib"]` under `[lib]` and names one dependency, `plugin-api`. `cargo build --release` makes the library,
+//! `libecho.so` on Linux.
 //!
 //! ```
 #![doc = include_str!("../examples/echo.rs")]
