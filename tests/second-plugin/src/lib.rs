@@ -1,6 +1,6 @@
-//! Parrot: a complete provider that needs no network. It repeats what it hears, and misbehaves on demand.
+//! Parrot: a complete provider without a network. It repeats what it hears, and misbehaves on demand.
 //!
-//! The model's id says how it behaves; `stream` holds the table. What it is made of is in `trick`.
+//! The id of the model chooses the behaviour: `stream` has the table, [`trick`] what a stream does after its last event.
 
 mod trick;
 
@@ -17,14 +17,14 @@ use plugin_api::{
 
 use crate::trick::{Bomb, Then, Trick, WhenDropped};
 
-/// Events of the model `many`, the last one included.
+/// Events of the model `many`, `Done` included.
 const MANY: usize = 200;
 
 struct Parrot {
     host: Host,
     /// Said before whatever is repeated.
     greeting: String,
-    /// Events that the streams have given to the host's side so far.
+    /// Events that have left the streams so far.
     given: Arc<AtomicU32>,
     shut_down: AtomicBool,
 }
@@ -68,7 +68,7 @@ impl Provider for Parrot {
         match model_of(&request) {
             "panic/call" => panic!("cannot repeat `{}`", heard(&request)?),
             "panic/drop" => hold(WhenDropped::Panic).await,
-            "stall" => hold(WhenDropped::Tell(self.host.clone())).await,
+            "stall" => hold(WhenDropped::Log(self.host.clone())).await,
             _ => self.stream(request).await?.collect().await,
         }
     }
@@ -85,7 +85,7 @@ impl Provider for Parrot {
             "panic/drop-panics" => panic_any(Bomb),
             "panic/poll" => (pieces("one two "), Then::Panic(heard)),
             "panic/drop" => (pieces("one "), Then::wait(WhenDropped::Panic)),
-            "stall" => (pieces("one "), Then::wait(WhenDropped::Tell(self.host.clone()))),
+            "stall" => (pieces("one "), Then::wait(WhenDropped::Log(self.host.clone()))),
             "never-done" => (repeated(), Then::End),
             "many" => (
                 (1..MANY).map(|n| ChatEvent::text(format!("{n} "))).collect(),
@@ -153,7 +153,7 @@ impl Drop for Parrot {
     }
 }
 
-/// The model that is asked for; the one of the larger tier if none is.
+/// The requested model; by default that of the large tier.
 fn model_of(request: &ChatRequest) -> &str {
     match (request.model.as_deref(), request.tier.as_deref()) {
         (Some(model), _) => model,
@@ -175,7 +175,7 @@ fn pieces(text: &str) -> Vec<ChatEvent> {
     text.split_inclusive(' ').map(ChatEvent::text).collect()
 }
 
-/// Never ends; only its destructor ever does anything.
+/// Never ends; only the destructor does anything.
 async fn hold(held: WhenDropped) -> Result<ChatReply, Error> {
     let _held = held;
     future::pending().await

@@ -1,4 +1,4 @@
-//! The ways in which a stream can go wrong behind its events.
+//! The ways in which a stream can go wrong after its events.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,15 +9,15 @@ use std::vec;
 use futures_core::Stream;
 use plugin_api::{ChatEvent, Error, Host, Level};
 
-/// What a stream does when its events are gone.
+/// What a stream does after its last event.
 pub enum Then {
-    /// Says that the answer is complete, and ends.
+    /// Sends `Done`, and ends.
     Done,
-    /// Ends without saying so.
+    /// Ends without `Done`.
     End,
-    /// Panics with this text in its message.
+    /// Panics and quotes this text.
     Panic(String),
-    /// Waits for ever, holding this.
+    /// Waits forever, and holds this.
     Wait { _until_dropped: WhenDropped },
 }
 
@@ -29,24 +29,24 @@ impl Then {
     }
 }
 
-/// What happens when something that waits is given up.
+/// What happens when something that waits is dropped.
 pub enum WhenDropped {
     /// Its destructor panics.
     Panic,
-    /// It tells the host's log, at level error.
-    Tell(Host),
+    /// It writes to the host's log, at level error.
+    Log(Host),
 }
 
 impl Drop for WhenDropped {
     fn drop(&mut self) {
         match self {
             Self::Panic => panic!("cannot let go"),
-            Self::Tell(host) => host.log(Level::Error, "second_plugin::trick", "let go", "{}"),
+            Self::Log(host) => host.log(Level::Error, "second_plugin::trick", "let go", "{}"),
         }
     }
 }
 
-/// The payload of a panic; its destructor panics in turn.
+/// The payload of a panic whose destructor panics too.
 pub struct Bomb;
 
 impl Drop for Bomb {
@@ -55,12 +55,12 @@ impl Drop for Bomb {
     }
 }
 
-/// Some events, then what the model is known for.
+/// Some events, then the trick.
 pub struct Trick {
     events: vec::IntoIter<ChatEvent>,
     then: Then,
     done: Option<ChatEvent>,
-    /// Counts the events that leave here.
+    /// Counts the events that leave.
     given: Arc<AtomicU32>,
 }
 
