@@ -1,103 +1,72 @@
-//! Plugins that were built otherwise than this host behave as if they had been built with it.
+//! Plugins that were built differently from this host behave as if they had been built with it.
 //!
-//! A compiler may lay out Rust's own types as it likes, and differently in each build; these builds make it do so. They
-//! stand in target folders of their own and are dear the first time.
+//! A compiler may lay out Rust's own types as it likes, and differently in each build, so none of them may cross. Parrot
+//! is enough to prove that: it uses every function of the boundary, and what other plugins send through them is data.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
-use plugin_api::{Config, loader};
-use sandbox::Script;
-use serde_json::json;
-use tests::{PluginFolder, ask, block_on, cargo, openrouter_config, request, run, service, target_folder};
+use plugin_api::{Config, ErrorKind, Level, Payload, loader};
+use tests::{LIMIT, PluginFolder, ask, block_on, poll_once, recorder, request};
 
-use crate::loading::created;
-
-const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
-
-fn built(target: &Path, arguments: &[&str], environment: &[(&str, &str)]) {
-    let mut command = cargo();
-    command.args(["build", "--locked"]).args(arguments);
-    command
-        .env("CARGO_TARGET_DIR", target)
-        .envs(environment.iter().copied());
-    run(command, None, BUILD_LIMIT).expect_success();
-}
-
-/// Both plugins with the fields of every Rust type in a random order. The flag is for compilers under development, hence
-/// the permission.
-fn randomized() -> PathBuf {
-    let target = target_folder().join("randomized");
-    let environment = [
-        ("RUSTC_BOOTSTRAP", "1"),
-        ("RUSTFLAGS", "-Zrandomize-layout -Zlayout-seed=4711"),
-    ];
-    built(
-        &target,
-        &["-p", "second-plugin", "-p", "plugin-openrouter", "--lib"],
-        &environment,
-    );
-    target.join("debug")
-}
+use crate::bench::{opened, streamed};
+use crate::evolution::versions;
 
 #[test]
-fn plugins_with_randomized_layouts_answer_in_an_ordinary_host() {
-    let folder = randomized();
-    let parrot = loader::load(&folder.join("libsecond_plugin.so")).expect("it fits");
-    assert_parrot_answers(&created(&parrot, &Config::default()));
-
-    let sandbox = service();
-    let script = Script {
-        reasoning: Some("it may rain".to_owned()),
-        ..Script::text("take an umbrella")
-    };
-    sandbox.script("acme/model-a", script);
-    let openrouter = loader::load(&folder.join("libplugin_openrouter.so")).expect("it fits");
-    let openrouter = created(
-        &openrouter,
-        &openrouter_config(&sandbox, json!({"model": "acme/model-a"})),
-    );
-    let asked = request("acme/model-a", "will it rain?");
-    let whole = block_on(openrouter.chat(&asked)).expect("an answer");
-    let streamed = block_on(async { openrouter.stream(&asked).await?.collect().await }).expect("an answer");
-    for reply in [whole, streamed] {
-        assert_eq!(
-            (reply.text.as_str(), reply.reasoning.as_str()),
-            ("take an umbrella", "it may rain")
-        );
-        assert_eq!(reply.done.model.as_deref(), Some("acme/model-a"));
+fn plugins_of_another_layout_and_optimisation_level_work() {
+    for built in versions() {
+        assert_parrot_works(&built.plugin);
     }
-    let tiers = block_on(openrouter.tiers()).expect("it knows its tiers");
-    assert!(tiers.iter().any(|tier| tier.configured == "acme/model-a"), "{tiers:?}");
-    let error = ask(&openrouter, "sandbox/status-402", "hello").expect_err("there is no credit");
-    assert_eq!(error.kind, plugin_api::ErrorKind::PAYMENT);
 }
 
-#[test]
-fn a_plugin_of_another_optimisation_level_answers() {
-    // Optimised, in one codegen unit, linked with LTO and stripped, as plugins are published; in a release test, the
-    // opposite of that.
-    let (profile, name) = if cfg!(debug_assertions) {
-        ("release", "release")
-    } else {
-        ("dev", "debug")
-    };
-    let target = target_folder().join("other-profile");
-    built(&target, &["-p", "second-plugin", "--lib", "--profile", profile], &[]);
-    let file = target.join(name).join("libsecond_plugin.so");
-    let module = loader::load(&PluginFolder::new().copy(&file)).expect("it fits");
-    assert_parrot_answers(&created(&module, &Config::default()));
-}
+/// Asserts that everything works that crosses the boundary: calls, blobs, streams, errors, panics, callbacks, the log,
+/// and what is dropped on the other side.
+fn assert_parrot_works(file: &Path) {
+    let services = recorder().up_to(Level::Info).shared();
+    let module = loader::load(&PluginFolder::new().copy(file)).expect("it fits");
+    let parrot = module
+        .create(services.clone(), &Config::default())
+        .expect("no options are needed");
 
-fn assert_parrot_answers(parrot: &plugin_api::Plugin) {
-    assert_eq!(ask(parrot, "any", "hello").expect("an answer").text, "hello");
-    let streamed = block_on(async { parrot.stream(&request("many", "")).await?.collect().await });
-    assert_eq!(streamed.expect("an answer").text.split_whitespace().count(), 199);
-    let error = ask(parrot, "panic/call", "hello").expect_err("it panics");
-    assert!(
-        error.message.starts_with("the plugin panicked in `call` at "),
-        "{error}"
+    assert_eq!(ask(&parrot, "any", "hello").expect("an answer").text, "hello");
+    let reply = streamed(&parrot, &request("many", "")).expect("an answer");
+    assert_eq!(reply.text.split_whitespace().count(), 199);
+    assert_eq!(reply.done.provider.as_deref(), Some("Parrot"));
+    let tiers = block_on(parrot.tiers()).expect("it knows its tiers");
+    assert_eq!(tiers[0].configured, "parrot/small");
+    let sent = Payload::from_json("7".to_owned()).with_blob(vec![1, 2, 3]);
+    let back = block_on(parrot.call("blob", sent)).expect("an answer");
+    assert!(back.json() == "7" && back.blobs().eq([[1, 2, 3]]));
+
+    let error = ask(&parrot, "panic/call", "hello").expect_err("it panics");
+    let start = "the plugin panicked in `call` at ";
+    assert!(error.message.starts_with(start), "{error}");
+    let error = block_on(parrot.configure(&Config::default())).expect_err("it has no such method");
+    assert_eq!(error.kind, ErrorKind::UNSUPPORTED);
+
+    let reply = ask(&parrot, "host-call", "hello").expect("an answer");
+    assert_eq!(
+        (reply.text.as_str(), services.calls()),
+        (r#"{"say":"hello"}"#, vec!["say".to_owned()])
     );
-    let error = ask(parrot, "host-call", "hello").expect_err("the host offers its log alone");
-    assert_eq!(error.kind, plugin_api::ErrorKind::UNSUPPORTED);
+    ask(&parrot, "log", "hello").expect("an answer");
+    let mut stream = opened(&parrot, &request("stall", ""));
+    block_on(stream.next()).expect("an event").expect("no error");
+    drop(stream);
+    let mut call = Box::pin(parrot.chat(&request("stall", "")));
+    assert!(poll_once(call.as_mut()).is_pending());
+    drop(call);
+    let logged: Vec<_> = services.records().into_iter().map(|record| record.message).collect();
+    let expected = [
+        "a thread of the plugin panicked",
+        "an error",
+        "a warning",
+        "an information",
+        "let go",
+        "let go",
+    ];
+    assert_eq!(logged, expected);
+
+    block_on(parrot.shutdown(LIMIT)).expect("it ends");
+    let error = ask(&parrot, "any", "hello").expect_err("it was shut down");
+    assert_eq!(error.kind, ErrorKind::SHUT_DOWN);
 }

@@ -1,8 +1,8 @@
 //! Plugins that fit are found and loaded, each as itself.
 
-use std::sync::Arc;
+use std::fs;
 
-use plugin_api::{Config, LogOnly, Plugin, PluginModule, loader};
+use plugin_api::{Config, loader};
 use sandbox::Script;
 use serde_json::json;
 use tests::{
@@ -10,18 +10,12 @@ use tests::{
     service,
 };
 
-/// An instance with the services that a plain host has.
-pub fn created(module: &PluginModule, config: &Config) -> Plugin {
-    let services = LogOnly::new(&*module.manifest().id);
-    module
-        .create(Arc::new(services), config)
-        .expect("the configuration is right")
-}
+use crate::bench::{created, greeting, parrot_module};
 
 #[test]
 fn two_plugins_in_one_folder_stay_two() {
     let sandbox = service();
-    sandbox.script("acme/model-a", Script::text("from OpenRouter's stand-in"));
+    sandbox.script("acme/model-a", Script::text("from the sandbox"));
     let folder = PluginFolder::with(&[openrouter_plugin(), second_plugin()]);
 
     let files = loader::scan(folder.path()).expect("the folder is readable");
@@ -31,19 +25,17 @@ fn two_plugins_in_one_folder_stay_two() {
 
     let openrouter = created(&modules[0], &openrouter_config(&sandbox, json!({})));
     let parrot = created(&modules[1], &Config::default());
-    let texts = [
-        ask(&openrouter, "acme/model-a", "hello").map(|reply| reply.text),
-        ask(&parrot, "any", "hello").map(|reply| reply.text),
-        ask(&openrouter, "acme/model-a", "hello").map(|reply| reply.text),
-    ];
-    assert_eq!(
-        texts.map(|text| text.expect("an answer")),
-        ["from OpenRouter's stand-in", "hello", "from OpenRouter's stand-in"]
-    );
+    for (plugin, text) in [
+        (&openrouter, "from the sandbox"),
+        (&parrot, "hello"),
+        (&openrouter, "from the sandbox"),
+    ] {
+        assert_eq!(ask(plugin, "acme/model-a", "hello").expect("an answer").text, text);
+    }
 }
 
 #[test]
-fn the_plugin_of_the_front_page_is_loaded_and_answers() {
+fn the_plugin_of_the_front_page_loads_and_answers() {
     let module = loader::load(&echo_plugin()).expect("it fits");
     let reply = ask(&created(&module, &Config::default()), "any", "hello").expect("an answer");
     assert_eq!(
@@ -54,18 +46,14 @@ fn the_plugin_of_the_front_page_is_loaded_and_answers() {
 
 #[test]
 fn instances_of_one_plugin_keep_their_own_options() {
-    let module = loader::load(&second_plugin()).expect("it fits");
-    let greeting = |greeting: &str| Config {
-        options: json!({"greeting": greeting}),
-        ..Config::default()
-    };
+    let module = parrot_module();
     let [first, second] = ["Ahoy, ", "Arr, "].map(|words| created(&module, &greeting(words)));
     assert_eq!(ask(&first, "any", "Jim").expect("an answer").text, "Ahoy, Jim");
     assert_eq!(ask(&second, "any", "Jim").expect("an answer").text, "Arr, Jim");
 }
 
 #[test]
-fn the_manifest_read_as_data_is_the_one_that_the_code_tells() {
+fn a_manifest_read_from_the_file_equals_the_loaded_one() {
     for plugin in [openrouter_plugin(), second_plugin(), echo_plugin()] {
         let read = loader::inspect(&plugin).expect("it is a plugin");
         let loaded = loader::load(&plugin).expect("it fits");
@@ -76,45 +64,38 @@ fn the_manifest_read_as_data_is_the_one_that_the_code_tells() {
 
 #[test]
 fn reading_a_manifest_runs_nothing_of_the_plugin() {
-    let plugin = PluginFolder::with(&[second_plugin()]);
-    let file = plugin.path().join(second_plugin().file_name().expect("a file"));
-    loader::inspect(&file).expect("it is a plugin");
-    let mapped = std::fs::read_to_string("/proc/self/maps").expect("Linux tells what is loaded");
-    assert!(!mapped.contains(&*file.to_string_lossy()), "{mapped}");
-}
-
-#[test]
-fn a_plugin_is_loaded_by_a_path_relative_to_the_working_folder() {
-    in_a_process_of_its_own(
-        "loading::a_plugin_is_loaded_by_a_path_relative_to_the_working_folder",
-        || {
-            let folder = PluginFolder::with(&[echo_plugin()]);
-            std::env::set_current_dir(folder.path()).expect("the folder is there");
-            // The dynamic linker would look for a bare name in the folders of the system.
-            let name = echo_plugin().file_name().expect("a file").to_owned();
-            let module = loader::load(name.as_ref()).expect("it fits");
-            assert_eq!(module.manifest().name, "Echo");
-            let code = folder.path().canonicalize().expect("the folder is there").join(name);
-            let mapped = std::fs::read_to_string("/proc/self/maps").expect("Linux tells what is loaded");
-            assert!(mapped.contains(&*code.to_string_lossy()), "{mapped}");
-        },
-    );
-}
-
-#[test]
-fn a_folder_that_does_not_exist_holds_no_plugins() {
     let folder = PluginFolder::new();
-    assert_eq!(
-        loader::scan(&folder.path().join("missing")).expect("no error"),
-        [""; 0].map(std::path::PathBuf::from)
-    );
+    let file = folder.copy(&second_plugin());
+    loader::inspect(&file).expect("it is a plugin");
+    assert!(!mapped_files().contains(&*file.to_string_lossy()));
 }
 
 #[test]
-fn files_that_are_not_named_like_libraries_are_not_looked_at() {
+fn a_bare_file_name_loads_from_the_working_directory() {
+    in_a_process_of_its_own("loading::a_bare_file_name_loads_from_the_working_directory", || {
+        let folder = PluginFolder::with(&[echo_plugin()]);
+        std::env::set_current_dir(folder.path()).expect("the folder is there");
+        // The dynamic linker would look for a bare name in the folders of the system.
+        let name = echo_plugin().file_name().expect("a file").to_owned();
+        let module = loader::load(name.as_ref()).expect("it fits");
+        assert_eq!(module.manifest().name, "Echo");
+        let code = folder.path().canonicalize().expect("the folder is there").join(name);
+        assert!(mapped_files().contains(&*code.to_string_lossy()));
+    });
+}
+
+fn mapped_files() -> String {
+    fs::read_to_string("/proc/self/maps").expect("Linux lists what is loaded")
+}
+
+#[test]
+fn a_scan_finds_libraries_only_and_no_folder_is_an_empty_one() {
     let folder = PluginFolder::new();
     for name in ["README.md", "plugin.so.partial", "plugin.lock.json"] {
         folder.write(name, b"anything");
     }
-    assert_eq!(loader::scan(folder.path()).expect("no error").len(), 0);
+    for scanned in [folder.path(), &folder.path().join("missing")] {
+        let found = loader::scan(scanned).expect("no error");
+        assert!(found.is_empty(), "{found:?}");
+    }
 }

@@ -1,6 +1,7 @@
 //! The boundary between host and plugins: what crosses, what must not, and that everything stays alive.
 
-// From loading over calling to ending; then the same with plugins that were built otherwise.
+// From loading over calling to ending; then the same with plugins that were built differently.
+mod bench;
 mod loading;
 mod refusals;
 mod crossing;
@@ -8,6 +9,5 @@ mod logs;
 mod panics;
 mod isolation;
 mod limits;
-mod service;
-mod layout;
 mod evolution;
+mod layout;
