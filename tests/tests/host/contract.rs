@@ -1,42 +1,50 @@
-//! What goes over the wire, and what the stand-in answers, against the official description of the API.
+//! What goes over the wire, and what the sandbox answers, against the official description of the API.
 //!
-//! Every test checks what its own service saw; these here see to it that everything that can be sent was.
+//! Every test checks what its own sandbox received; these ensure that everything that can be sent was sent.
 
-use plugin_api::{ChatRequest, Config, LogOnly, Message, Plugin, loader};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use plugin_api::{ChatRequest, LogOnly, Message, Plugin, loader};
 use sandbox::built_in_models;
 use serde_json::{Value, json};
-use std::sync::Arc;
-use tests::{Service, block_on, openrouter_config, openrouter_plugin, service};
+use tests::{Service, block_on, description_is_at_hand, openrouter_config, openrouter_plugin, request, service};
+use tokio::task::JoinSet;
 
 fn plugin(service: &Service, options: Value) -> Plugin {
     let module = loader::load(&openrouter_plugin()).expect("the plugin loads");
-    let config: Config = openrouter_config(service, options);
-    module
-        .create(Arc::new(LogOnly::new("openrouter")), &config)
-        .expect("the plugin starts")
+    let config = openrouter_config(service, options);
+    let services = Arc::new(LogOnly::new("openrouter"));
+    module.create(services, &config).expect("the plugin starts")
 }
 
 #[test]
-fn every_built_in_model_of_the_stand_in_answers_as_described() {
+fn every_built_in_model_of_the_sandbox_answers_as_described() {
     let service = service();
-    let plugin = plugin(
-        &service,
-        json!({"retry": {"attempts": 1}, "timeouts": {"firstTokenMs": 300, "idleMs": 300, "totalMs": 3000}}),
-    );
-    let mut asked = 0;
-    for (id, _) in built_in_models() {
-        // That one answers on purpose with a text where the description has a number, as the service's own pages show.
-        if id == "sandbox/mid-stream-error-text-code" {
-            continue;
+    // Long enough for every request to be sent on a busy machine; some of the models never answer.
+    let timeouts = json!({"firstTokenMs": 5_000, "idleMs": 5_000, "totalMs": 10_000});
+    let plugin = plugin(&service, json!({"retry": {"attempts": 1}, "timeouts": timeouts}));
+    let models = built_in_models().into_iter().map(|(id, _)| id);
+    // That one answers on purpose with a text where the description has a number, as the service's own pages show.
+    let models = models.filter(|id| id != "sandbox/mid-stream-error-text-code");
+    block_on(async {
+        let mut calls = JoinSet::new();
+        for model in models {
+            for is_streamed in [false, true] {
+                let (plugin, request) = (plugin.clone(), request(&model, "Hello"));
+                calls.spawn(async move {
+                    match is_streamed {
+                        true => plugin.stream(&request).await?.collect().await,
+                        false => plugin.chat(&request).await,
+                    }
+                });
+            }
         }
-        let mut request = ChatRequest::new(&[Message::user("Hello")]).expect("a request");
-        request.model = Some(id);
+        let n_calls = calls.len();
         // Many of these fail, which is their purpose; what counts is what was said.
-        let _ = block_on(plugin.chat(&request));
-        let _ = block_on(async { plugin.stream(&request).await?.collect().await });
-        asked += 2;
-    }
-    assert_eq!(service.requests().len(), asked);
+        calls.join_all().await;
+        assert_eq!(service.requests().len(), n_calls);
+    });
 }
 
 #[test]
@@ -66,30 +74,24 @@ fn every_option_goes_over_the_wire_as_described() {
     let request = ChatRequest::new(&[Message::text("system", "Be brief."), Message::user("Hello")]).expect("a request");
     let streamed = block_on(async { plugin.stream(&request).await?.collect().await });
     let whole = block_on(plugin.chat(&request));
-    let bodies: Vec<Value> = service.requests().into_iter().map(|request| request.body).collect();
-    for body in &bodies {
-        assert_eq!(body["provider"]["max_price"]["completion"], "200.50");
-        assert_eq!(body["provider"].as_object().map(|members| members.len()), Some(13));
+    let requests = service.requests();
+    assert_eq!(requests.len(), 2, "{streamed:?} {whole:?}");
+    for request in requests {
+        let provider = &request.body["provider"];
+        assert_eq!(provider["max_price"]["completion"], "200.50");
+        assert_eq!(provider.as_object().map(|members| members.len()), Some(13));
     }
-    assert_eq!(bodies.len(), 2, "{streamed:?} {whole:?}");
 }
 
 #[test]
 fn the_check_against_the_description_finds_a_breach() {
-    if !tests::description_is_at_hand() {
+    if !description_is_at_hand() {
         return;
     }
     let service = service();
     let plugin = plugin(&service, json!({"parameters": {"extra": {"tools": "none"}}}));
-    let request = ChatRequest::new(&[Message::user("Hello")]).expect("a request");
-    let _ = block_on(plugin.chat(&request));
-    let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(service)));
-    let said = *ended
-        .expect_err("the body is no good")
-        .downcast::<String>()
-        .expect("a message");
-    assert!(
-        said.contains("post /chat/completions, the request: at /tools"),
-        "{said}"
-    );
+    let _ = block_on(plugin.chat(&request("sandbox/hello", "Hello")));
+    let panic = catch_unwind(AssertUnwindSafe(|| drop(service))).expect_err("`tools` is no list");
+    let message = panic.downcast::<String>().expect("a message");
+    crate::assert_has(&message, "post /chat/completions, the request: at /tools");
 }

@@ -1,11 +1,12 @@
-//! Fallback chains: `agent-host fallback test`, and retries and fallbacks that are seen while they happen.
+//! Fallback chains: `agent-host fallback test`, and retries that are shown while they happen.
 
+use sandbox::{Failure, Script};
 use serde_json::{Value, json};
 use tests::Typist;
 
-use crate::{Bench, profile};
+use crate::{Bench, assert_fails, assert_has, assert_lacks, assert_starts, json_of, profile, row};
 
-/// A profile whose large tier has these models, the first one before the others; each is tried once.
+/// A profile whose large tier has these models, the first one before the others; each gets one attempt.
 fn chain(models: &[&str]) -> String {
     let (model, fallbacks) = models.split_first().expect("a model");
     profile(&format!(
@@ -15,133 +16,112 @@ fn chain(models: &[&str]) -> String {
 }
 
 #[test]
-fn every_model_of_a_chain_is_asked_by_its_own_name() {
+fn each_model_of_a_chain_is_asked_by_its_own_name() {
     let models = ["sandbox/hello", "sandbox/echo", "sandbox/words-50"];
     let bench = Bench::with_profile(&chain(&models));
-    let ran = bench.host(&["fallback", "test"]).run().expect_success();
-    assert!(
-        ran.stderr
-            .contains("note: 3 small requests to the service, billed as any other\n"),
-        "{}",
-        ran.stderr
+    let ran = bench.ok(&["fallback", "test"]);
+    assert_has(
+        &ran.stderr,
+        "note: 3 small requests to the service, billed as any other\n",
     );
-    let asked: Vec<(Value, Value, Value)> = bench
-        .bodies()
-        .into_iter()
-        .map(|body| {
-            (
-                body["model"].clone(),
-                body["models"].clone(),
-                body["max_tokens"].clone(),
-            )
-        })
+    let bodies = bench.bodies();
+    let asked: Vec<_> = bodies
+        .iter()
+        .map(|body| (&body["model"], &body["models"], &body["max_tokens"]))
         .collect();
-    assert_eq!(asked, models.map(|model| (json!(model), Value::Null, json!(16))));
+    let expected = models.map(|model| (json!(model), Value::Null, json!(16)));
+    assert!(
+        asked.into_iter().eq(expected.iter().map(|(a, b, c)| (a, b, c))),
+        "{bodies:#?}"
+    );
     for model in models {
-        let row = ran
-            .stdout
-            .lines()
-            .find(|line| line.starts_with(model))
-            .unwrap_or_default();
-        assert!(
-            row.contains("✓ answered") && row.contains("Sandbox") && row.contains('$'),
-            "{row}"
-        );
+        let row = row(&ran.stdout, model);
+        for part in ["✓ answered", "Sandbox", "$"] {
+            assert_has(row, part);
+        }
     }
 }
 
 #[test]
-fn a_model_that_fails_is_told_with_its_error_and_the_others_are_asked_all_the_same() {
+fn a_model_that_fails_is_shown_and_the_others_are_still_asked() {
     let bench = Bench::with_profile(&chain(&["sandbox/hello", "sandbox/status-503", "sandbox/echo"]));
-    let ran = bench.host(&["fallback", "test", "--json"]).run();
-    assert_eq!(ran.code, Some(6), "{}", ran.stderr);
-    let told: Value = serde_json::from_str(&ran.stdout).expect("JSON");
-    assert_eq!((&told["tier"], &told["ok"]), (&json!("TEXT_LARGE"), &json!(false)));
-    let outcomes: Vec<(&Value, &Value)> = told["models"]
-        .as_array()
-        .expect("rows")
-        .iter()
-        .map(|row| (&row["ok"], &row["code"]))
-        .collect();
+    let ran = bench.run(&["fallback", "test", "--json"]);
+    let report = json_of(&ran);
     assert_eq!(
-        outcomes,
-        [
-            (&json!(true), &Value::Null),
-            (&json!(false), &json!("unavailable")),
-            (&json!(true), &Value::Null)
-        ]
+        (ran.code, &report["tier"], &report["ok"]),
+        (Some(6), &json!("TEXT_LARGE"), &json!(false))
     );
-    let table = bench.host(&["fallback", "test", "-t", "large"]).run();
-    assert!(
-        table.stdout.contains("✗ failed") && table.stdout.contains("unavailable"),
-        "{}",
-        table.stdout
+    let rows = report["models"].as_array().expect("rows").iter();
+    let outcomes: Vec<Value> = rows.map(|row| json!([row["ok"], row["code"]])).collect();
+    assert_eq!(
+        json!(outcomes),
+        json!([[true, null], [false, "unavailable"], [true, null]])
     );
-    assert!(table.stderr.contains("\nsandbox/status-503: "), "{}", table.stderr);
+    let table = bench.run(&["fallback", "test", "-t", "large"]);
+    assert_has(row(&table.stdout, "sandbox/status-503"), "✗ failed");
+    assert_has(row(&table.stdout, "sandbox/status-503"), "unavailable");
+    assert_has(&table.stderr, "\nsandbox/status-503: ");
 }
 
 #[test]
 fn a_tier_without_a_chain_is_tried_alone() {
     let bench = Bench::with_profile(&profile(r#""tiers": {"TEXT_SMALL": "sandbox/hello"}"#));
-    let ran = bench
-        .host(&["fallback", "test", "--tier", "small"])
-        .run()
-        .expect_success();
-    assert!(
-        ran.stderr
-            .starts_with("TEXT_SMALL has no fallback models; its own model is tried alone\nnote: 1 small request "),
-        "{}",
-        ran.stderr
+    let ran = bench.ok(&["fallback", "test", "--tier", "small"]);
+    assert_starts(
+        &ran.stderr,
+        "TEXT_SMALL has no fallback models; its own model is tried alone\nnote: 1 small request ",
     );
-    assert_eq!(bench.bodies().len(), 1);
-    let unknown = bench.host(&["fallback", "test", "--tier", "huge"]).run();
-    assert_eq!(unknown.code, Some(2));
-    assert!(
-        unknown
-            .stderr
-            .starts_with("error: there is no tier `huge`\nhint: there are `TEXT_NANO`, "),
-        "{}",
-        unknown.stderr
+    assert_eq!(bench.n_requests(), 1);
+    let unknown = bench.run(&["fallback", "test", "--tier", "huge"]);
+    assert_fails(
+        &unknown,
+        2,
+        "error: there is no tier `huge`\nhint: there are `TEXT_NANO`, ",
     );
 }
 
 #[test]
-fn a_retry_is_seen_when_it_happens_and_once() {
-    let bench = Bench::with_profile(&profile(r#""model": "sandbox/fails-once""#));
-    let ran = bench.host(&["chat", "Hello"]).run().expect_success();
-    assert_eq!(bench.bodies().len(), 2);
-    let told: Vec<&str> = ran.stderr.lines().filter(|line| line.starts_with("… ")).collect();
-    assert_eq!(told.len(), 1, "{}", ran.stderr);
-    assert!(
-        told[0].contains("503") && told[0].contains(" (in 1.") && told[0].ends_with(" s; attempt 1)"),
-        "{}",
-        ran.stderr
-    );
-    assert!(!ran.stderr.contains("note: "), "{}", ran.stderr);
-    assert!(ran.stderr.contains(" · 2 attempts · "), "{}", ran.stderr);
+fn a_retry_is_shown_once_when_it_happens() {
+    let bench = Bench::with_model("sandbox/fails-once");
+    let ran = bench.ok(&["chat", "Hello"]);
+    assert_eq!(bench.n_requests(), 2);
+    assert_eq!(ran.stderr.matches("… ").count(), 1, "{}", ran.stderr);
+    let line = row(&ran.stderr, "… ");
+    assert!(line.contains("503") && line.ends_with(" s; attempt 1)"), "{line}");
+    assert_lacks(&ran.stderr, "note: ");
+    assert_has(&ran.stderr, " · 2 attempts · ");
 }
 
 #[test]
-fn every_attempt_of_a_call_that_failed_is_listed() {
+fn every_attempt_of_a_failed_call_is_listed() {
     let bench = Bench::with_profile(&profile(r#""model": "sandbox/status-503", "retry": {"attempts": 2}"#));
-    let ran = bench.host(&["chat", "Hello"]).run();
+    let ran = bench.run(&["chat", "Hello"]);
     assert_eq!(ran.code, Some(6));
     let lines: Vec<&str> = ran.stderr.lines().filter(|line| line.starts_with("  ")).collect();
     assert_eq!(lines.len(), 2, "{}", ran.stderr);
-    assert!(lines[0].starts_with("  1. sandbox/status-503"), "{}", ran.stderr);
-    assert!(lines[1].starts_with("  2. sandbox/status-503"), "{}", ran.stderr);
+    assert_starts(lines[0], "  1. sandbox/status-503");
+    assert_starts(lines[1], "  2. sandbox/status-503");
 }
 
 #[test]
-fn on_a_terminal_the_seconds_until_the_next_try_are_counted() {
+fn on_a_terminal_the_seconds_until_a_retry_count_down() {
     let bench = Bench::new();
-    let command = bench
-        .host(&["chat", "-m", "sandbox/fails-once", "Hello"])
-        .into_command();
-    let mut typist = Typist::at(command);
+    let failure = Failure {
+        retry_after_s: Some(50),
+        ..Failure::status(429)
+    };
+    bench.script("acme/busy", Script::fail(failure));
+    let mut typist = Typist::at(bench.host(&["chat", "-m", "acme/busy", "Hello"]).into_command());
     typist.sees("attempt 1)");
-    typist.sees("… trying again in 1 s; Ctrl-C stops");
-    typist.sees("You said: “Hello”.");
-    typist.sees(" · 2 attempts · ");
-    assert_eq!(typist.leaves(), Some(0));
+    let mut seconds = || {
+        typist.sees("… trying again in ");
+        let shown = typist.sees(" s; Ctrl-C stops");
+        shown.parse::<u32>().expect("a number")
+    };
+    let first = seconds();
+    while seconds() >= first {}
+    // Nobody has to wait for the end.
+    typist.presses(b"\x03");
+    typist.sees("stopped by Ctrl-C");
+    assert_eq!(typist.leaves(), Some(130));
 }

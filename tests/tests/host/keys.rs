@@ -2,147 +2,99 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::{Bench, profile};
+use crate::{Bench, assert_fails, assert_has, assert_lacks, assert_starts, profile, row};
+
+/// The `.env` of the working directory.
+fn dot_env(bench: &Bench) -> PathBuf {
+    bench.home.path().join("work/.env")
+}
+
+fn write(file: &Path, text: &str) {
+    fs::write(file, text).expect("the home is writable");
+}
+
+/// Writes a key file with this mode.
+fn write_key(file: &Path, key: &str, mode: u32) {
+    write(file, key);
+    fs::set_permissions(file, fs::Permissions::from_mode(mode)).expect("ours");
+}
 
 #[test]
-fn a_missing_key_is_a_matter_of_setting_up() {
+fn a_missing_or_blank_key_is_a_usage_error_with_a_hint() {
     let bench = Bench::new();
     let ran = bench.without_key(&["chat", "Hello"]).run();
-    assert_eq!(ran.code, Some(2));
-    assert!(
-        ran.stderr
-            .starts_with("error: no key for the plugin `openrouter`: `OPENROUTER_API_KEY` is not set\nhint: set it: "),
-        "{}",
-        ran.stderr
-    );
-    let blank = bench
-        .without_key(&["chat", "Hello"])
-        .env("OPENROUTER_API_KEY", "  ")
-        .run();
-    assert_eq!(blank.code, Some(2));
-    assert!(
-        blank.stderr.contains("`OPENROUTER_API_KEY` is set, but blank"),
-        "{}",
-        blank.stderr
-    );
+    let expected = "error: no key for the plugin `openrouter`: `OPENROUTER_API_KEY` is not set\nhint: set it: ";
+    assert_fails(&ran, 2, expected);
+    let blank = bench.without_key(&["chat", "Hello"]).env("OPENROUTER_API_KEY", "  ");
+    assert_fails(&blank.run(), 2, "`OPENROUTER_API_KEY` is set, but blank");
 }
 
 #[test]
-fn the_environment_wins_over_dot_env_and_dot_env_over_a_named_file() {
+fn the_environment_beats_dot_env_and_dot_env_beats_a_named_file() {
     let bench = Bench::new();
-    let work = bench.home.path().join("work");
     let named = bench.home.path().join("named.env");
-    fs::write(&named, format!("OPENROUTER_API_KEY={}\n", bench.service.key())).expect("writable");
-    let flag = ["--env-file", named.to_str().expect("text"), "chat", "Hello"];
-    bench.without_key(&flag).run().expect_success();
-    fs::write(
-        work.join(".env"),
-        "# a comment\nexport OPENROUTER_API_KEY=\"sk-or-v1-wrong\"\n",
-    )
-    .expect("writable");
-    assert_eq!(bench.without_key(&flag).run().code, Some(4));
-    bench.host(&flag).run().expect_success();
+    write(&named, &format!("OPENROUTER_API_KEY={}\n", bench.service.key()));
+    let chat = ["--env-file", named.to_str().expect("text"), "chat", "Hello"];
+    bench.without_key(&chat).run().expect_success();
+    write(&dot_env(&bench), "OPENROUTER_API_KEY=sk-or-v1-wrong\n");
+    assert_eq!(bench.without_key(&chat).run().code, Some(4));
+    bench.ok(&chat);
 }
 
 #[test]
-fn quotes_and_blanks_around_a_key_are_taken_off() {
-    let bench = Bench::new();
-    let quoted = format!("OPENROUTER_API_KEY='  {}  '\r\n", bench.service.key());
-    fs::write(bench.home.path().join("work/.env"), quoted).expect("writable");
-    bench.without_key(&["chat", "Hello"]).run().expect_success();
-}
-
-#[test]
-fn a_file_of_variables_cannot_send_somebody_elses_key_elsewhere() {
+fn a_variable_file_cannot_send_somebody_elses_key_elsewhere() {
     let bench = Bench::new();
     let elsewhere = Bench::new();
     let url = format!("OPENROUTER_BASE_URL={}\n", elsewhere.service.base_url());
-    fs::write(bench.home.path().join("work/.env"), &url).expect("writable");
+    write(&dot_env(&bench), &url);
     let shown = bench
         .host(&["profile", "show", "--resolved"])
         .without("OPENROUTER_BASE_URL")
         .run()
         .expect_success();
-    assert!(
-        shown
-            .stderr
-            .contains("a file may move the service only if the key comes from the same file"),
-        "{}",
-        shown.stderr
-    );
-    assert!(!shown.stdout.contains("OPENROUTER_BASE_URL"), "{}", shown.stdout);
-    let both = format!("{url}OPENROUTER_API_KEY={}\n", elsewhere.service.key());
-    fs::write(bench.home.path().join("work/.env"), both).expect("writable");
+    let warning = "a file may move the service only if the key comes from the same file";
+    assert_has(&shown.stderr, warning);
+    assert_lacks(&shown.stdout, "OPENROUTER_BASE_URL");
+    let key = elsewhere.service.key();
+    write(&dot_env(&bench), &format!("{url}OPENROUTER_API_KEY={key}\n"));
     bench
         .without_key(&["chat", "Hello"])
         .without("OPENROUTER_BASE_URL")
         .run()
         .expect_success();
-    assert_eq!(elsewhere.service.requests().len(), 1);
+    assert_eq!(elsewhere.n_requests(), 1);
 }
 
 #[test]
-fn a_file_of_variables_cannot_take_a_key_out_of_the_environment() {
+fn a_bad_variable_file_is_skipped_with_a_warning_unless_it_was_named() {
     let bench = Bench::new();
-    let elsewhere = Bench::new();
-    let url = format!("OPENROUTER_BASE_URL={}\n", elsewhere.service.base_url());
-    for value in ["${MY_SECRET}", "\"$MY_SECRET\"", "'${MY_SECRET}'"] {
-        let text = format!("{url}OPENROUTER_API_KEY={value}\n");
-        fs::write(bench.home.path().join("work/.env"), text).expect("writable");
-        // The secret is the key of the other service, which answers whoever brings it.
-        let ran = bench
-            .without_key(&["chat", "--allow-any-key", "Hello"])
-            .without("OPENROUTER_BASE_URL")
-            .env("MY_SECRET", elsewhere.service.key())
-            .run();
-        assert_eq!(ran.code, Some(4), "{value}: {}", ran.stderr);
-    }
-    assert_eq!(elsewhere.service.requests().len(), 3);
-}
-
-#[test]
-fn odd_lines_and_odd_files_of_variables_are_skipped_unless_they_were_asked_for() {
-    let bench = Bench::new();
-    let here = bench.home.path().join("work/.env");
+    let here = dot_env(&bench);
     let key = bench.service.key();
-    fs::write(&here, format!("sk-or-v1-lost\nOPENROUTER_API_KEY={key} # mine\n")).expect("writable");
-    let ran = bench.without_key(&["chat", "-q", "Hello"]).run().expect_success();
-    assert!(
-        ran.stderr
-            .contains("the file of variables `.env`, line 1: expected `NAME=value`; the line is skipped"),
-        "{}",
-        ran.stderr
-    );
-    assert!(!ran.stderr.contains("lost"), "{}", ran.stderr);
+    write(&here, &format!("sk-or-v1-lost\nOPENROUTER_API_KEY={key} # mine\n"));
+    let odd_line = bench.without_key(&["chat", "-q", "Hello"]).run().expect_success();
+    let warning = "the file of variables `.env`, line 1: expected `NAME=value`; the line is skipped";
+    assert_has(&odd_line.stderr, warning);
+    assert_lacks(&odd_line.stderr, "lost");
     fs::write(&here, b"\xff\xfe").expect("writable");
-    let unreadable = bench.host(&["chat", "-q", "Hello"]).run().expect_success();
-    assert!(
-        unreadable
-            .stderr
-            .contains("the file of variables `.env`: it cannot be read: "),
-        "{}",
-        unreadable.stderr
-    );
-    let named = bench.host(&["--env-file", ".env", "chat", "Hello"]).run();
-    assert_eq!(named.code, Some(2), "{}", named.stderr);
-    assert!(
-        named
-            .stderr
-            .contains("error: the file of variables `.env`: it cannot be read: "),
-        "{}",
-        named.stderr
-    );
+    let unreadable = "the file of variables `.env`: it cannot be read: ";
+    assert_has(&bench.ok(&["chat", "-q", "Hello"]).stderr, unreadable);
+    let named = bench.run(&["--env-file", ".env", "chat", "Hello"]);
+    assert_fails(&named, 2, &format!("error: {unreadable}"));
     fs::remove_file(&here).expect("ours");
     fs::create_dir(&here).expect("writable");
-    let folder = bench.host(&["chat", "-q", "Hello"]).run().expect_success();
-    assert_eq!(folder.stderr, "");
+    assert_eq!(
+        bench.ok(&["chat", "-q", "Hello"]).stderr,
+        "",
+        "a folder is no variable file"
+    );
 }
 
 #[test]
-fn the_command_of_a_key_is_run_once() {
+fn the_command_of_a_key_runs_once() {
     let bench = Bench::new();
     let runs = bench.home.path().join("runs");
     let script = format!("echo run >> '{}'; echo {}", runs.display(), bench.service.key());
@@ -165,149 +117,122 @@ fn the_command_of_a_key_is_run_once() {
 fn a_key_file_that_others_can_read_is_used_with_a_warning() {
     let bench = Bench::new();
     let file = bench.home.path().join("key");
-    fs::write(&file, format!("{}\n", bench.service.key())).expect("writable");
-    let run = |mode: u32| {
-        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).expect("ours");
-        let run = bench
-            .without_key(&["chat", "Hello"])
-            .env("OPENROUTER_API_KEY_FILE", file.to_str().expect("text"));
+    let stderr = |mode: u32| {
+        write_key(&file, bench.service.key(), mode);
+        let run = bench.without_key(&["chat", "Hello"]);
+        let run = run.env("OPENROUTER_API_KEY_FILE", file.to_str().expect("text"));
         run.run().expect_success().stderr
     };
-    assert!(!run(0o600).contains("can be read by others"));
-    let warned = run(0o644);
-    assert!(
-        warned.contains("can be read by others (mode 644): chmod 600"),
-        "{warned}"
-    );
+    assert_lacks(&stderr(0o600), "can be read by others");
+    assert_has(&stderr(0o644), "can be read by others (mode 644): chmod 600");
 }
 
 #[test]
-fn the_profile_says_where_the_key_comes_from_and_never_what_it_is() {
+fn a_profile_may_name_the_source_of_the_key() {
     let bench = Bench::new();
-    let key = bench.service.key().to_owned();
+    let key = bench.service.key();
     let file = bench.home.path().join("key");
-    fs::write(&file, &key).expect("writable");
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("ours");
-    let sources = [
+    write_key(&file, key, 0o600);
+    for source in [
         json!({"env": "MY_KEY"}),
         json!({"file": file}),
         json!({"file": "~/key"}),
         json!({"command": ["sh", "-c", format!("echo {key}")]}),
-    ];
-    for source in sources {
+    ] {
         bench.home.write_profile(&profile(&format!(r#""apiKey": {source}"#)));
-        bench
-            .without_key(&["chat", "Hello"])
-            .env("MY_KEY", &key)
-            .run()
-            .expect_success();
-        let list = bench
-            .without_key(&["plugins", "list"])
-            .env("MY_KEY", &key)
-            .run()
-            .expect_success();
-        assert!(
-            list.stdout.contains("enabled  by profile `default`, its `apiKey`"),
-            "{}",
-            list.stdout
+        let ok = |command: &[&str]| bench.without_key(command).env("MY_KEY", key).run().expect_success();
+        ok(&["chat", "Hello"]);
+        assert_has(
+            &ok(&["plugins", "list"]).stdout,
+            "enabled  by profile `default`, its `apiKey`",
         );
     }
-    let failures = [
+}
+
+#[test]
+fn a_source_without_a_key_says_why() {
+    let bench = Bench::new();
+    let chat_with = |source: &Value| {
+        bench.home.write_profile(&profile(&format!(r#""apiKey": {source}"#)));
+        bench.without_key(&["chat", "Hello"]).run()
+    };
+    for (source, message) in [
         (
             json!({"env": "MY_KEY"}),
-            "no key: the profile takes it from `MY_KEY`, which is not set",
+            "the profile takes it from `MY_KEY`, which is not set",
         ),
-        (
-            json!({"file": "/nowhere"}),
-            "no key: the key file `/nowhere` does not exist",
-        ),
+        (json!({"file": "/nowhere"}), "the key file `/nowhere` does not exist"),
         (
             json!({"command": ["false"]}),
-            "no key: the command `false` failed: exit status: 1",
+            "the command `false` failed: exit status: 1",
         ),
         (
             json!({"command": ["/no/such"]}),
-            "no key: the command `/no/such` cannot be run: ",
+            "the command `/no/such` cannot be run: ",
         ),
-        (
-            json!({"command": ["true"]}),
-            "no key: the command `true` printed nothing",
-        ),
-    ];
-    for (source, message) in failures {
-        bench.home.write_profile(&profile(&format!(r#""apiKey": {source}"#)));
-        let ran = bench.without_key(&["chat", "Hello"]).run();
-        assert_eq!(ran.code, Some(2), "{}", ran.stderr);
-        assert!(ran.stderr.starts_with(&format!("error: {message}")), "{}", ran.stderr);
+        (json!({"command": ["true"]}), "the command `true` printed nothing"),
+    ] {
+        let ran = chat_with(&source);
+        assert_starts(&ran.stderr, &format!("error: no key: {message}"));
+        assert_eq!(ran.code, Some(2));
     }
-    bench
-        .home
-        .write_profile(&profile(r#""apiKey": {"command": ["echo", "hello"]}"#));
-    let odd = bench.without_key(&["chat", "Hello"]).run();
-    assert_eq!(odd.code, Some(2));
-    assert!(
-        odd.stderr.contains("(it came from profile `default`, its `apiKey`)"),
-        "{}",
-        odd.stderr
-    );
-    bench.home.write_profile(&profile(&format!(r#""apiKey": "{key}""#)));
-    let literal = bench.host(&["chat", "Hello"]).run();
-    assert_eq!(literal.code, Some(3));
-    assert!(
-        literal
-            .stderr
-            .contains("expected where the key comes from, found the key itself"),
-        "{}",
-        literal.stderr
-    );
-    assert!(!literal.stderr.contains(&key), "{}", literal.stderr);
+    let odd = chat_with(&json!({"command": ["echo", "hello"]}));
+    assert_fails(&odd, 2, "(it came from profile `default`, its `apiKey`)");
+    let literal = chat_with(&json!(bench.service.key()));
+    assert_fails(&literal, 3, "expected where the key comes from, found the key itself");
 }
 
 #[test]
 fn a_key_of_another_form_needs_to_be_allowed() {
     let bench = Bench::new();
     let run = |arguments: &[&str]| {
-        bench
-            .without_key(arguments)
-            .env("OPENROUTER_API_KEY", "proxy-key-1")
-            .run()
+        let run = bench.without_key(arguments);
+        run.env("OPENROUTER_API_KEY", "proxy-key-1").run()
     };
     let refused = run(&["chat", "Hello"]);
-    assert_eq!(refused.code, Some(2));
-    assert!(
-        refused
-            .stderr
-            .contains("the key in `OPENROUTER_API_KEY` cannot be one: expected it to begin with `sk-or-`"),
-        "{}",
-        refused.stderr
-    );
-    assert!(!refused.stderr.contains("proxy-key-1"), "{}", refused.stderr);
-    assert_eq!(
-        run(&["chat", "--allow-any-key", "Hello"]).code,
-        Some(4),
-        "it was sent, and refused by the service"
-    );
+    let expected = "the key in `OPENROUTER_API_KEY` cannot be one: expected it to begin with `sk-or-`";
+    assert_fails(&refused, 2, expected);
+    assert_lacks(&refused.stderr, "proxy-key-1");
+    let sent = run(&["chat", "--allow-any-key", "Hello"]);
+    assert_eq!(sent.code, Some(4), "it was sent, and refused by the service");
 }
 
 #[test]
 fn the_key_never_appears_in_any_output() {
     let bench = Bench::with_profile(&profile(r#""timeouts": {"totalMs": 60000}"#));
-    let key = bench.service.key().to_owned();
-    let commands: [&[&str]; 8] = [
-        &["-vvv", "chat", "Hello"],
-        &["-vvv", "chat", "--json", "Hello"],
-        &["-vvv", "chat", "-m", "sandbox/status-401", "Hello"],
-        &["-vvv", "chat", "-m", "sandbox/mid-stream-error", "Hello"],
-        &["-vvv", "plugins", "list", "--json"],
-        &["-vvv", "tiers"],
-        &["-vvv", "profile", "show", "--resolved"],
-        &["-vvv", "profile", "check"],
+    let commands: [&[&str]; 13] = [
+        &["chat", "Hello"],
+        &["chat", "--json", "Hello"],
+        &["chat", "-m", "sandbox/status-401", "Hello"],
+        &["chat", "-m", "sandbox/mid-stream-error", "Hello"],
+        &["plugins", "list", "--json"],
+        &["tiers"],
+        &["profile", "show", "--resolved"],
+        &["profile", "check"],
+        &["key"],
+        &["key", "--json"],
+        &["doctor"],
+        &["doctor", "--json"],
+        &["fallback", "test"],
     ];
     for command in commands {
-        let ran = bench.host(command).run();
-        assert!(
-            !(ran.stdout.clone() + &ran.stderr).contains(&key),
-            "{command:?}: {ran:?}"
-        );
+        let ran = bench.run(&[&["-vvv"], command].concat());
+        assert_lacks(&(ran.stdout + &ran.stderr), bench.service.key());
     }
+}
+
+#[test]
+fn another_secret_is_hidden_too_and_enables_nothing() {
+    let bench = Bench::new();
+    let run = |arguments: &[&str]| {
+        let run = bench.without_key(arguments);
+        let ran = run.env("OPENROUTER_SECONDARY_API_KEY", "second-secret").run();
+        assert_lacks(&(ran.stdout.clone() + &ran.stderr), "second-secret");
+        ran.stdout
+    };
+    assert_has(&run(&["plugins", "list"]), "idle     `OPENROUTER_API_KEY` is not set");
+    let shown = run(&["-vvv", "profile", "show", "--resolved"]);
+    assert_has(row(&shown, "OPENROUTER_SECONDARY_API_KEY"), "\"(set)\"");
+    run(&["-vvv", "doctor"]);
+    run(&["-vvv", "tiers"]);
 }

@@ -1,123 +1,107 @@
-//! The process itself: what others can see of it, and what its log says.
+//! The process itself: what others can see of it, its log, and the signals that it reacts to.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
 use sandbox::Script;
-use tests::{Typist, second_plugin};
+use tests::{HostRun, LIMIT, second_plugin};
 
-use crate::{Bench, profile};
+use crate::{Bench, assert_has, conversation, profile};
+
+/// The messages that Parrot logs for the model `log`, from error to trace.
+const LOGGED: [&str; 5] = ["an error", "a warning", "an information", "a detail", "a trace"];
 
 #[cfg(target_os = "linux")]
 #[test]
 fn a_running_host_leaves_no_core_file() {
     let bench = Bench::new();
-    bench.service.script(
-        "acme/slow",
-        Script {
-            start_delay_ms: 60_000,
-            ..Script::text("At last.")
-        },
-    );
-    let mut host = bench.host(&["chat", "-m", "acme/slow", "Hello"]).into_command();
+    let silent = Script {
+        stall_after_chunks: Some(0),
+        ..Script::default()
+    };
+    bench.script("acme/silent", silent);
+    let mut host = bench.host(&["chat", "-m", "acme/silent", "Hello"]).into_command();
     let host = host.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut host = host.spawn().expect("the host starts");
-    bench.service.wait_for_requests(1, tests::LIMIT).expect("the request");
+    bench.service.wait_for_requests(1, LIMIT).expect("the request");
     let limits = fs::read_to_string(format!("/proc/{}/limits", host.id()));
     host.kill().expect("it was started here");
     host.wait().expect("it was started here");
     let limits = limits.expect("Linux has it");
-    let core = limits
-        .lines()
-        .find(|line| line.starts_with("Max core file size"))
-        .expect("the limit");
+    let core = crate::row(&limits, "Max core file size");
     let words: Vec<&str> = core.split_whitespace().skip(4).collect();
     assert_eq!(words[..2], ["0", "0"], "{core}");
 }
 
-#[test]
-fn the_log_shows_the_details_of_the_plugins_that_debug_names() {
-    let bench = Bench::new();
+/// A bench whose profile names Parrot, which logs at every level.
+fn logging() -> Bench {
+    let bench = Bench::with_profile(r#"{"auth": {"profiles": {"default": {"provider": "parrot"}}}}"#);
     bench.home.install(&second_plugin());
     bench
-        .home
-        .write_profile(r#"{"auth": {"profiles": {"default": {"provider": "parrot"}}}}"#);
-    let stderr = |variables: &[(&str, &str)], flags: &[&str]| {
-        let command = [flags, &["chat", "-q", "-m", "log", "Hello"]].concat();
-        let mut run = bench
-            .without_key(&command)
-            .with_a_log_of_its_own()
-            .env("PARROT_KEY", "parrot-1");
-        for (name, value) in variables {
-            run = run.env(name, value);
-        }
-        run.run().expect_success().stderr
-    };
-    let has = |text: &str, words: [bool; 4]| {
-        let found = ["an error", "a warning", "an information", "a detail"].map(|word| text.contains(word));
-        assert_eq!(found, words, "{text}");
-    };
-    has(&stderr(&[], &[]), [true, true, false, false]);
-    has(&stderr(&[("LOG_LEVEL", "ERROR")], &[]), [true, false, false, false]);
-    has(&stderr(&[("LOG_LEVEL", "info")], &[]), [true, true, true, false]);
-    has(&stderr(&[("DEBUG", "parrot:*")], &[]), [true, true, true, true]);
-    has(&stderr(&[("DEBUG", "*")], &[]), [true, true, true, true]);
-    has(&stderr(&[("DEBUG", "openrouter:*")], &[]), [true, true, false, false]);
-    has(&stderr(&[("DEBUG", "*")], &["-v"]), [true, true, true, false]);
-    has(&stderr(&[("RUST_LOG", "error")], &["-v"]), [true, false, false, false]);
-    let warned = stderr(&[("LOG_LEVEL", "loud")], &[]);
-    let warning = "`LOG_LEVEL` is ignored: expected `error`, `warn`, `info`, `debug` or `trace`, found `loud`";
-    assert_eq!(warned.matches(warning).count(), 1, "{warned}");
+}
+
+/// A chat that makes Parrot log.
+fn logging_chat(bench: &Bench, flags: &[&str]) -> HostRun {
+    let command = [flags, &["chat", "-q", "-m", "log", "Hello"]].concat();
+    let run = bench.without_key(&command).with_a_log_of_its_own();
+    run.env("PARROT_KEY", "parrot-1")
+}
+
+/// Asserts that the first `n_levels` of the messages are in the text, and no others.
+#[track_caller]
+fn assert_logged(text: &str, n_levels: usize) {
+    let found = LOGGED.map(|message| text.contains(message));
+    let expected: [bool; 5] = std::array::from_fn(|level| level < n_levels);
+    assert_eq!(found, expected, "{text}");
 }
 
 #[test]
-fn the_log_may_go_to_a_file_of_its_owners_own_and_warnings_are_printed_all_the_same() {
-    let bench = Bench::new();
-    bench.home.install(&second_plugin());
-    bench
-        .home
-        .write_profile(r#"{"auth": {"profiles": {"default": {"provider": "parrot"}}}}"#);
+fn flags_and_variables_choose_the_level_of_the_log() {
+    let bench = logging();
+    // Which of them wins is tested where it is decided, in `log.rs`.
+    for (variable, value, flags, n_levels) in [
+        ("LOG_LEVEL", " ", &[][..], 2),
+        ("LOG_LEVEL", "ERROR", &[], 1),
+        ("DEBUG", "parrot:*", &[], 4),
+        ("DEBUG", "openrouter:*", &[], 2),
+        ("DEBUG", "*", &["-v"], 3),
+        ("RUST_LOG", "error", &["-v"], 1),
+    ] {
+        let ran = logging_chat(&bench, flags).env(variable, value).run();
+        assert_logged(&ran.expect_success().stderr, n_levels);
+    }
+    let warned = logging_chat(&bench, &[]).env("LOG_LEVEL", "loud").run().stderr;
+    assert_eq!(warned.matches("`LOG_LEVEL` is ignored: ").count(), 1, "{warned}");
+}
+
+#[test]
+fn a_log_file_is_private_and_warnings_are_still_printed() {
+    let bench = logging();
     let file = bench.home.path().join("work/host.log");
     let named = file.to_str().expect("text");
-    let chat = |flags: &[&str]| {
-        let command = [flags, &["chat", "-q", "-m", "log", "Hello"]].concat();
-        let run = bench.without_key(&command).with_a_log_of_its_own();
-        run.env("PARROT_KEY", "parrot-1")
-    };
-    let ran = chat(&["-vvv", "--log-file", named]).run().expect_success();
-    let printed = ["an error", "a warning", "an information", "a detail"].map(|word| ran.stderr.contains(word));
-    assert_eq!(printed, [true, true, false, false], "{}", ran.stderr);
+    let log = || fs::read_to_string(&file).expect("the log");
+    let ran = logging_chat(&bench, &["-vvv", "--log-file", named]).run();
+    assert_logged(&ran.expect_success().stderr, 2);
     let mode = fs::metadata(&file).expect("the log").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    let log = || fs::read_to_string(&file).expect("the log");
     let first = log();
-    for word in [
-        "an error",
-        "a warning",
-        "an information",
-        "a detail",
-        " TRACE plugin: parrot: a trace",
-    ] {
-        assert!(first.contains(word), "{word}: {first}");
-    }
-    chat(&[]).env("AGENT_HOST_LOG_FILE", named).run().expect_success();
+    assert_logged(&first, 5);
+    assert_has(&first, " TRACE plugin: parrot: a trace");
+    let appending = logging_chat(&bench, &[]).env("AGENT_HOST_LOG_FILE", named);
+    appending.run().expect_success();
     let both = log();
-    assert!(both.starts_with(&first), "{both}");
-    assert!(
-        both[first.len()..].contains("a warning") && !both[first.len()..].contains("a detail"),
-        "{both}"
-    );
-    let blank = chat(&["-vv"]).env("AGENT_HOST_LOG_FILE", " ").run().expect_success();
-    assert!(blank.stderr.contains("a detail"), "{}", blank.stderr);
+    assert_logged(both.strip_prefix(&first).expect("the log is appended to"), 2);
+    let blank = logging_chat(&bench, &["-vv"]).env("AGENT_HOST_LOG_FILE", " ");
+    assert_has(&blank.run().expect_success().stderr, "a detail");
     assert_eq!(log(), both);
 }
 
 #[test]
-fn a_log_file_that_cannot_be_written_is_an_error_of_the_command_line() {
+fn a_log_file_that_cannot_be_written_is_a_usage_error() {
     let bench = Bench::new();
     let folder = bench.home.path().to_str().expect("text");
-    let ran = bench.host(&["--log-file", folder, "chat", "Hello"]).run();
+    let ran = bench.run(&["--log-file", folder, "chat", "Hello"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""));
     assert_eq!(
         ran.stderr,
@@ -126,35 +110,28 @@ fn a_log_file_that_cannot_be_written_is_an_error_of_the_command_line() {
              `--log-file` or `AGENT_HOST_LOG_FILE`, or none\n"
         )
     );
-    assert_eq!(bench.service.requests().len(), 0);
-}
-
-/// Somebody in a conversation whose key comes from `key.env`.
-fn conversation(bench: &Bench, file: &str) -> Typist {
-    let mut typist = Typist::at(bench.without_key(&["--env-file", file, "chat"]).into_command());
-    typist.sees("/help");
-    typist.sees("> ");
-    typist
+    assert_eq!(bench.n_requests(), 0);
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_hangup_signal_and_reload_read_the_key_again() {
-    let bench = Bench::with_profile(&profile(r#""model": "sandbox/echo""#));
+fn sighup_and_reload_read_the_key_again() {
+    const RELOADED: &str = "profile, variables and key reloaded: nothing changed";
+    let bench = Bench::with_model("sandbox/echo");
     let file = bench.home.path().join("key.env");
     let write = |key: &str| fs::write(&file, format!("OPENROUTER_API_KEY={key}\n")).expect("writable");
     write(bench.service.key());
-    let shown = file.to_str().expect("text").to_owned();
-    let mut typist = conversation(&bench, &shown);
+    let shown = file.to_str().expect("text");
+    let mut typist = conversation(bench.without_key(&["--env-file", shown, "chat"]));
     write("sk-or-v1-revoked");
     typist.types("/reload");
-    typist.sees("profile, variables and key reloaded: nothing changed");
+    typist.sees(RELOADED);
     typist.types("one");
     typist.sees("error: ");
     typist.sees("\n> ");
     write(bench.service.key());
-    hang_up(&shown);
-    typist.sees("profile, variables and key reloaded: nothing changed");
+    hang_up(shown);
+    typist.sees(RELOADED);
     typist.types("two");
     typist.sees("heard: two");
     typist.sees("\n> ");
@@ -165,44 +142,33 @@ fn a_hangup_signal_and_reload_read_the_key_again() {
     typist.sees("\n> ");
     typist.types("three");
     typist.sees("heard: three");
-    typist.sees("\n> ");
-    typist.types("/quit");
-    assert_eq!(typist.leaves(), Some(0));
 }
 
 /// Sends SIGHUP to the host that was started with this argument.
 #[cfg(target_os = "linux")]
 fn hang_up(argument: &str) {
-    let processes = fs::read_dir("/proc").expect("Linux has it").flatten();
-    let is_meant = |command: Vec<u8>| {
-        let words = String::from_utf8_lossy(&command).into_owned();
-        words.split('\0').any(|word| word == argument)
-    };
-    let id = processes
-        .filter(|process| fs::read(process.path().join("cmdline")).is_ok_and(is_meant))
-        .map(|process| process.file_name())
-        .next()
+    let is_meant = |command: Vec<u8>| command.split(|byte| *byte == 0).any(|word| word == argument.as_bytes());
+    let mut processes = fs::read_dir("/proc").expect("Linux has it").flatten();
+    let host = processes
+        .find(|process| fs::read(process.path().join("cmdline")).is_ok_and(is_meant))
         .expect("the host runs");
-    let status = Command::new("kill").arg("-HUP").arg(id).status();
+    let status = Command::new("kill").arg("-HUP").arg(host.file_name()).status();
     assert!(status.expect("there is a `kill`").success());
 }
 
 #[test]
-fn an_edit_does_not_run_the_command_of_a_key_again_and_a_reload_does() {
+fn a_reload_runs_the_keys_command_again_and_an_edit_does_not() {
     let bench = Bench::new();
     let runs = bench.home.path().join("runs");
     let script = format!("echo run >> '{}'; echo {}", runs.display(), bench.service.key());
+    let source = serde_json::json!({"command": ["sh", "-c", script]});
     let with_model = |model: &str| {
-        let source = serde_json::json!({"command": ["sh", "-c", script]});
-        bench
-            .home
-            .write_profile(&profile(&format!(r#""apiKey": {source}, "model": "{model}""#)));
+        let options = format!(r#""apiKey": {source}, "model": "{model}""#);
+        bench.home.write_profile(&profile(&options));
     };
     let n_runs = || fs::read_to_string(&runs).expect("it ran").lines().count();
     with_model("sandbox/echo");
-    let mut typist = Typist::at(bench.without_key(&["chat"]).into_command());
-    typist.sees("/help");
-    typist.sees("> ");
+    let mut typist = conversation(bench.without_key(&["chat"]));
     assert_eq!(n_runs(), 1);
     with_model("sandbox/hello");
     typist.sees("profile reloaded: TEXT_LARGE sandbox/echo → sandbox/hello");
