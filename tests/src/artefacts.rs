@@ -43,6 +43,14 @@ pub fn sandbox_binary() -> PathBuf {
     binary("sandbox", &BUILT)
 }
 
+/// The example `minimal` of `host-example`: a whole host in fifty lines.
+pub fn minimal_host() -> PathBuf {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    BUILT.get_or_init(|| build(&["--example", "minimal"]));
+    let name = format!("minimal{}", env::consts::EXE_SUFFIX);
+    profile_folder().join("examples").join(name)
+}
+
 fn binary(name: &str, built: &OnceLock<()>) -> PathBuf {
     built.get_or_init(|| build(&["--bin", name, "--example", "echo"]));
     profile_folder().join(format!("{name}{}", env::consts::EXE_SUFFIX))

@@ -21,7 +21,8 @@ pub mod faultd;
 pub mod endpoint;
 
 pub use artefacts::{
-    agent_host, cargo, echo_plugin, openrouter_plugin, rustc, sandbox_binary, second_plugin, target_folder, workspace,
+    agent_host, cargo, echo_plugin, minimal_host, openrouter_plugin, rustc, sandbox_binary, second_plugin,
+    target_folder, workspace,
 };
 pub use child::in_a_process_of_its_own;
 pub use folder::PluginFolder;

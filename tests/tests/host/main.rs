@@ -9,6 +9,7 @@ mod doctor;
 mod explain;
 mod fallback;
 mod keys;
+mod minimal;
 mod origin;
 mod picture;
 mod plugins;
