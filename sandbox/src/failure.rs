@@ -1,6 +1,6 @@
 //! The errors of the service: what each documented status says, and its shape on the wire.
 //!
-//! Used twice: [`crate::rules`] and [`crate::routing`] refuse a request with one, and a [`crate::Script`] asks for
+//! Used twice: [`crate::rules`] and [`crate::service::routing`] refuse a request with one, and a [`crate::Script`] asks for
 //! one. Pure: no I/O, no clock.
 
 use std::collections::BTreeMap;

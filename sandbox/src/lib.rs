@@ -24,41 +24,16 @@
     reason = "a refusal is made once in a request, and moving it costs nothing next to the reply"
 )]
 
-// In the order in which data travels. First what a request has to be, and what is said of one that is not.
-mod failure;
-mod request;
-mod rules;
-
-// Then who answers it,
-mod builtin;
-mod catalogue;
-mod routing;
-mod script;
-
-// with what,
-mod account;
-mod embeddings;
-mod listing;
-mod reasoning;
-mod reply;
-mod rerank;
-mod sample;
-mod speech;
-
-// in which form,
-mod form;
-mod frames;
-mod completions;
-mod responses;
-mod messages;
-mod stream;
-
-// and how these are put together, remembered and sent.
-mod chat;
-mod other;
-mod record;
+// In the order in which data travels.
 mod server;
+mod record;
 mod service;
+mod rules;
+mod catalogue;
+mod script;
+mod answer;
+mod forms;
+mod failure;
 
 use std::{
     error, fmt, io,
@@ -439,5 +414,5 @@ impl error::Error for StartError {
 /// Every built-in model: its id, and what it does.
 #[must_use]
 pub fn built_in_models() -> Vec<(String, String)> {
-    builtin::scripts().map(|(id, does, _)| (id, does)).collect()
+    script::builtin::scripts().map(|(id, does, _)| (id, does)).collect()
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::{
-    request::Chat,
+    rules::request::Chat,
     rules::{
         fields::{Fields, kind_of, listed},
         tokens_of,

@@ -1,8 +1,8 @@
 //! The `provider` object: the one place of a request where unknown members are refused.
 
 use crate::{
-    request::{Preferences, Sort},
     rules::fields::{Fields, listed},
+    rules::request::{Preferences, Sort},
 };
 
 const MEMBERS: [&str; 14] = [

@@ -1,0 +1,158 @@
+//! Reranking: documents that share words with the query come first, always in the same order.
+//!
+//! Pure. The scores carry no meaning beyond that.
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    answer::cost_usd,
+    catalogue::Model,
+    failure::Failure,
+    rules::request::Preferences,
+    rules::{preferences_from, refuse_if_any, tokens_of},
+};
+
+/// A request for reranking that was found to be in order.
+#[derive(Debug)]
+pub(crate) struct Rerank {
+    pub(crate) model_id: String,
+    pub(crate) routing: Preferences,
+    query: String,
+    /// As they came, each with its text.
+    documents: Vec<(Value, String)>,
+    top_n: usize,
+}
+
+/// Checks the body of a request for reranking.
+pub(crate) fn check(body: &Map<String, Value>) -> Result<Rerank, Failure> {
+    let mut problems = Vec::new();
+    let routing = preferences_from(body, &mut problems);
+    let mut text = |name: &str| match body.get(name).and_then(Value::as_str) {
+        Some(text) => text.to_owned(),
+        None => {
+            problems.push(format!("{name}: expected text"));
+            String::new()
+        }
+    };
+    let (model_id, query) = (text("model"), text("query"));
+    let documents = body.get("documents").and_then(Value::as_array);
+    let documents: Option<Vec<(Value, String)>> = documents
+        .filter(|documents| !documents.is_empty())
+        .and_then(|documents| documents.iter().map(document).collect());
+    if documents.is_none() {
+        problems.push("documents: expected an array of texts or objects, at least one".to_owned());
+    }
+    let top_n = match body.get("top_n") {
+        None | Some(Value::Null) => usize::MAX,
+        Some(value) => {
+            let top_n = value.as_u64().filter(|n| *n >= 1);
+            if top_n.is_none() {
+                problems.push("top_n: expected a whole number, 1 or more".to_owned());
+            }
+            top_n.and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX)
+        }
+    };
+    refuse_if_any(&problems)?;
+    Ok(Rerank {
+        model_id,
+        routing,
+        query,
+        documents: documents.unwrap_or_default(),
+        top_n,
+    })
+}
+
+fn document(value: &Value) -> Option<(Value, String)> {
+    match value {
+        Value::String(text) => Some((json!({"text": text}), text.clone())),
+        Value::Object(members) => {
+            let text = members.get("text").and_then(Value::as_str).unwrap_or_default();
+            Some((value.clone(), text.to_owned()))
+        }
+        _ => None,
+    }
+}
+
+/// The body of the reply.
+pub(crate) fn body_from(rerank: &Rerank, model: &Model, id: &str, provider: &str) -> Value {
+    let mut ranked: Vec<(usize, f64)> = rerank
+        .documents
+        .iter()
+        .map(|(_, text)| score(&rerank.query, text))
+        .enumerate()
+        .collect();
+    // Documents of the same score stay in their order: the sort is stable.
+    ranked.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+    ranked.truncate(rerank.top_n);
+    let results: Vec<Value> = ranked
+        .into_iter()
+        .map(|(index, score)| {
+            let (document, _) = &rerank.documents[index];
+            json!({"index": index, "relevance_score": score, "document": document})
+        })
+        .collect();
+    let texts = rerank.documents.iter().map(|(_, text)| text.as_str());
+    let tokens: u64 = texts.chain([rerank.query.as_str()]).map(tokens_of).sum();
+    json!({
+        "id": id,
+        "model": model.id,
+        "provider": provider,
+        "results": results,
+        "usage": {"search_units": 1, "total_tokens": tokens, "cost": cost_usd(tokens, model.prices_usd().0)},
+    })
+}
+
+/// From 0 to 1: how many words of the query the text has.
+fn score(query: &str, text: &str) -> f64 {
+    let words = |text: &str| -> Vec<String> { text.to_lowercase().split_whitespace().map(str::to_owned).collect() };
+    let (wanted, found) = (words(query), words(text));
+    let n_shared = wanted.iter().filter(|word| found.contains(word)).count();
+    // Counts of words are far below 2^52, so the conversions are exact.
+    n_shared as f64 / wanted.len().max(1) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalogue::find;
+
+    fn ask(body: Value) -> Result<Value, Failure> {
+        let rerank = check(body.as_object().expect("an object"))?;
+        let model = find("cohere/rerank-v3.5").expect("in the catalogue");
+        Ok(body_from(&rerank, &model, "gen-sandbox-000001", "Sandbox"))
+    }
+
+    #[test]
+    fn documents_that_share_words_with_the_query_come_first() {
+        let body = ask(json!({
+            "model": "cohere/rerank-v3.5", "query": "capital of France", "top_n": 2,
+            "documents": ["Berlin", {"text": "the capital of France is Paris", "image": "data:,"}, "of course"],
+        }));
+        assert_eq!(
+            body.expect("in order"),
+            json!({
+                "id": "gen-sandbox-000001", "model": "cohere/rerank-v3.5", "provider": "Sandbox",
+                "results": [
+                    {
+                        "index": 1, "relevance_score": 1.0,
+                        "document": {"text": "the capital of France is Paris", "image": "data:,"},
+                    },
+                    {"index": 2, "relevance_score": 1.0 / 3.0, "document": {"text": "of course"}},
+                ],
+                "usage": {"search_units": 1, "total_tokens": 18, "cost": 0.000_018},
+            })
+        );
+    }
+
+    #[test]
+    fn every_problem_is_named() {
+        let refused = ask(json!({"model": "cohere/rerank-v3.5", "documents": [], "top_n": 0})).expect_err("refused");
+        assert_eq!(
+            refused.message.as_deref(),
+            Some(
+                "query: expected text; documents: expected an array of texts or objects, at least one; top_n: expected \
+                 a whole number, 1 or more"
+            )
+        );
+    }
+}

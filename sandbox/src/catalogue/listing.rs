@@ -1,0 +1,452 @@
+//! The catalogue as the service lists it: models, their endpoints, providers.
+//!
+//! Pure: tables in, JSON out.
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    answer::CREATED_S,
+    catalogue::{CATEGORIES, Model, PROVIDERS, Provider},
+    failure::Failure,
+};
+
+/// One model, as `GET /models` lists it.
+pub(crate) fn model_value(model: &Model) -> Value {
+    let facts = model.facts;
+    // The price of a router is that of the model it chooses, which the service writes as -1.
+    let is_router = model.id.starts_with("openrouter/");
+    let (prompt_usd, completion_usd) = if is_router { ("-1", "-1") } else { model.prices_usd() };
+    let output = facts.kind.output();
+    let name = if model.is_scripted() {
+        format!("Sandbox: {}", model.id)
+    } else {
+        facts.name.to_owned()
+    };
+    let usual = "An entry of the sandbox, a local stand-in for OpenRouter.".to_owned();
+    let mut value = json!({
+        "id": model.id,
+        "canonical_slug": model.id,
+        "hugging_face_id": null,
+        "name": name,
+        "created": CREATED_S,
+        "description": model.description.clone().unwrap_or(usual),
+        "context_length": facts.context_tokens,
+        "architecture": {
+            "modality": format!("{}->{output}", facts.inputs.join("+")),
+            "input_modalities": facts.inputs,
+            "output_modalities": [output],
+            "tokenizer": facts.tokenizer,
+            "instruct_type": null,
+        },
+        "pricing": {"prompt": prompt_usd, "completion": completion_usd, "request": "0", "image": "0"},
+        "top_provider": {
+            "context_length": facts.context_tokens,
+            "max_completion_tokens": max_output(model),
+            "is_moderated": false,
+        },
+        "per_request_limits": null,
+        "supported_parameters": facts.parameters,
+        "default_parameters": {},
+        "supported_voices": null,
+        "expiration_date": null,
+        "knowledge_cutoff": null,
+        "links": {"details": format!("/api/v1/models/{}/endpoints", model.id)},
+    });
+    if facts.parameters.contains(&"reasoning") {
+        value["reasoning"] = json!({"mandatory": false, "supported_efforts": ["high", "medium", "low", "minimal"]});
+    }
+    value
+}
+
+fn max_output(model: &Model) -> Value {
+    match model.facts.max_output_tokens {
+        0 => Value::Null,
+        tokens => json!(tokens),
+    }
+}
+
+/// `GET /models/{author}/{slug}/endpoints`.
+pub(crate) fn endpoints_value(model: &Model) -> Value {
+    let listed = model_value(model);
+    let endpoints: Vec<Value> = model
+        .providers()
+        .map(|provider| endpoint_value(model, provider))
+        .collect();
+    json!({
+        "data": {
+            "id": model.id,
+            "name": listed["name"],
+            "created": CREATED_S,
+            "description": listed["description"],
+            "architecture": listed["architecture"],
+            "endpoints": endpoints,
+        }
+    })
+}
+
+fn endpoint_value(model: &Model, provider: &Provider) -> Value {
+    let facts = model.facts;
+    let (prompt_usd, completion_usd) = model.prices_usd();
+    let percentiles = |middle: f64, spread: f64| json!({"p50": middle, "p75": middle * spread, "p90": middle * spread * spread, "p99": middle * spread.powi(3)});
+    json!({
+        "name": format!("{} | {}", provider.name, model.id),
+        "model_id": model.id,
+        "model_name": facts.name,
+        "context_length": facts.context_tokens,
+        "pricing": {"prompt": prompt_usd, "completion": completion_usd, "request": "0", "image": "0", "discount": 0},
+        "provider_name": provider.name,
+        "tag": provider.slug,
+        "quantization": provider.quantization,
+        "max_completion_tokens": max_output(model),
+        "max_prompt_tokens": null,
+        "supported_parameters": facts.parameters,
+        "status": 0,
+        "uptime_last_5m": 100,
+        "uptime_last_30m": 100,
+        "uptime_last_1d": 100,
+        "supports_implicit_caching": false,
+        "latency_last_30m": percentiles(provider.latency_s, 1.5),
+        "throughput_last_30m": percentiles(provider.tokens_per_s, 0.75),
+    })
+}
+
+/// `GET /providers`.
+pub(crate) fn providers_value() -> Value {
+    let provider = |provider: &Provider| {
+        json!({
+            "name": provider.name,
+            "slug": provider.slug,
+            "privacy_policy_url": null,
+            "terms_of_service_url": null,
+            "status_page_url": null,
+            "headquarters": null,
+            "datacenters": null,
+        })
+    };
+    json!({"data": PROVIDERS.iter().map(provider).collect::<Vec<Value>>()})
+}
+
+/// One line of the catalogue: what is sent, and what filters know beside it.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub(crate) value: Value,
+    /// Empty for an entry that a test wrote.
+    pub(crate) providers: Vec<&'static Provider>,
+}
+
+/// The entry of a model that the tables or a script know.
+pub(crate) fn entry_from(model: &Model) -> Entry {
+    Entry {
+        value: model_value(model),
+        providers: model.providers().collect(),
+    }
+}
+
+/// Which page of the list is asked for, and where the list is.
+pub(crate) struct Paging<'a> {
+    /// Path of the request; the link to the next page keeps it.
+    pub(crate) path: &'a str,
+    /// Size of the pages that the server makes by itself.
+    pub(crate) page_size: Option<usize>,
+}
+
+/// Words that `sort` may be; those that need numbers the sandbox has not leave the order as it is.
+const SORTS: [&str; 12] = [
+    "most-popular",
+    "newest",
+    "top-weekly",
+    "pricing-low-to-high",
+    "pricing-high-to-low",
+    "context-high-to-low",
+    "throughput-high-to-low",
+    "latency-low-to-high",
+    "intelligence-high-to-low",
+    "coding-high-to-low",
+    "agentic-high-to-low",
+    "design-arena-elo-high-to-low",
+];
+
+/// `GET /models`: the entries that the query lets through.
+///
+/// - In: the decoded pairs of the query; pairs that the sandbox does not know are passed over.
+/// - Errors: 400 for an `offset`, a `limit`, a `category` or a `sort` that the description does not allow.
+pub(crate) fn models_value(
+    entries: Vec<Entry>,
+    query: &[(String, String)],
+    paging: &Paging<'_>,
+) -> Result<Value, Failure> {
+    let asked = |name: &str| {
+        query
+            .iter()
+            .find(|(given, _)| given == name)
+            .map(|(_, value)| value.as_str())
+    };
+    let number = |name: &str, least: usize, most: usize| match asked(name).map(str::parse::<usize>) {
+        None => Ok(None),
+        Some(Ok(number)) if (least..=most).contains(&number) => Ok(Some(number)),
+        Some(_) => Err(Failure::status(400).message(format!("{name}: expected a whole number, {least} to {most}"))),
+    };
+    let word = |name: &str, words: &[&str]| match asked(name) {
+        Some(word) if !words.contains(&word) => {
+            Err(Failure::status(400).message(format!("{name}: expected one of {}", words.join(", "))))
+        }
+        word => Ok(word),
+    };
+    let offset = number("offset", 0, usize::MAX)?;
+    let limit = number("limit", 1, 1000)?;
+    let category = word("category", &CATEGORIES.map(|(name, _)| name))?;
+    let sort = word("sort", &SORTS)?;
+
+    let in_category = |id: &str| {
+        let ids = CATEGORIES.iter().find(|(name, _)| Some(*name) == category);
+        ids.is_none_or(|(_, ids)| ids.contains(&id))
+    };
+    let mut listed: Vec<Entry> = entries
+        .into_iter()
+        .filter(|entry| in_category(entry.id()) && passes(entry, &asked))
+        .collect();
+    put_in_order(&mut listed, sort.unwrap_or_default());
+    let total_count = listed.len();
+
+    // Without either the whole list is sent, as clients that know nothing of pages expect.
+    let pages = offset.is_some() || limit.is_some() || paging.page_size.is_some();
+    let size = match (limit, paging.page_size) {
+        (Some(limit), Some(size)) => limit.min(size),
+        (limit, size) => limit.or(size).unwrap_or(500),
+    };
+    let size = if pages { size } else { usize::MAX };
+    let page: Vec<Value> = listed
+        .into_iter()
+        .skip(offset.unwrap_or(0))
+        .take(size)
+        .map(|entry| entry.value)
+        .collect();
+    let end = offset.unwrap_or(0).saturating_add(page.len());
+    let next = (end < total_count && !page.is_empty()).then(|| link(paging.path, query, end, size));
+
+    let mut body = Map::new();
+    body.insert("data".to_owned(), Value::Array(page));
+    body.insert("total_count".to_owned(), json!(total_count));
+    body.insert("links".to_owned(), json!({"next": next}));
+    Ok(Value::Object(body))
+}
+
+/// The address of the next page, on the same origin, with the filters of this one.
+fn link(path: &str, query: &[(String, String)], offset: usize, limit: usize) -> String {
+    let mut link = format!("{path}?offset={offset}&limit={limit}");
+    for (name, value) in query {
+        if name != "offset" && name != "limit" {
+            link.push_str(&format!("&{}={}", encoded(name), encoded(value)));
+        }
+    }
+    link
+}
+
+/// `text` with every byte as `%XX` that may mean something in a query.
+fn encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~,/".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
+impl Entry {
+    pub(crate) fn id(&self) -> &str {
+        self.value["id"].as_str().unwrap_or_default()
+    }
+
+    fn author(&self) -> &str {
+        self.id().split('/').next().unwrap_or_default()
+    }
+
+    /// US dollars for a million tokens; `which` is `prompt` or `completion`.
+    fn usd_per_million(&self, which: &str) -> f64 {
+        let price = &self.value["pricing"][which];
+        let usd = price.as_str().and_then(|price| price.parse::<f64>().ok());
+        usd.unwrap_or(0.0) * 1e6
+    }
+
+    fn context_tokens(&self) -> u64 {
+        self.value["context_length"].as_u64().unwrap_or(0)
+    }
+
+    /// The texts at `pointer`; none if there is no list.
+    fn texts(&self, pointer: &str) -> Vec<&str> {
+        let items = self.value.pointer(pointer).and_then(Value::as_array);
+        items.into_iter().flatten().filter_map(Value::as_str).collect()
+    }
+}
+
+fn put_in_order(entries: &mut [Entry], sort: &str) {
+    // Rows that are equal stay as they were: the sorts below are stable.
+    let price = |entry: &Entry| entry.usd_per_million("prompt");
+    let created = |entry: &Entry| entry.value["created"].as_u64().unwrap_or(0);
+    let fastest = |entry: &Entry| {
+        let speeds = entry.providers.iter().map(|provider| provider.tokens_per_s);
+        speeds.fold(0.0, f64::max)
+    };
+    let quickest = |entry: &Entry| {
+        let waits = entry.providers.iter().map(|provider| provider.latency_s);
+        waits.fold(f64::MAX, f64::min)
+    };
+    match sort {
+        "pricing-low-to-high" => entries.sort_by(|a, b| price(a).total_cmp(&price(b))),
+        "pricing-high-to-low" => entries.sort_by(|a, b| price(b).total_cmp(&price(a))),
+        "context-high-to-low" => entries.sort_by_key(|entry| u64::MAX - entry.context_tokens()),
+        "newest" => entries.sort_by_key(|entry| u64::MAX - created(entry)),
+        "throughput-high-to-low" => entries.sort_by(|a, b| fastest(b).total_cmp(&fastest(a))),
+        "latency-low-to-high" => entries.sort_by(|a, b| quickest(a).total_cmp(&quickest(b))),
+        _ => {}
+    }
+}
+
+fn passes<'a>(entry: &Entry, asked: &impl Fn(&str) -> Option<&'a str>) -> bool {
+    let all_in =
+        |name: &str, list: &[&str]| asked(name).is_none_or(|wanted| wanted.split(',').all(|item| list.contains(&item)));
+    let any_in =
+        |name: &str, list: &[&str]| asked(name).is_none_or(|wanted| wanted.split(',').any(|item| list.contains(&item)));
+    // A millionth of a dollar of slack: the product is not exact.
+    let number = |name: &str| asked(name).and_then(|text| text.parse::<f64>().ok());
+    let within = |least: &str, most: &str, found: f64| {
+        number(least).is_none_or(|least| found >= least - 1e-6) && number(most).is_none_or(|most| found <= most + 1e-6)
+    };
+    let outputs = entry.texts("/architecture/output_modalities");
+    let wanted_outputs = asked("output_modalities").unwrap_or("text");
+    let least_context = asked("context").and_then(|tokens| tokens.parse().ok()).unwrap_or(0);
+    let slugs: Vec<&str> = entry.providers.iter().map(|provider| provider.slug).collect();
+    let tokenizer = entry.value["architecture"]["tokenizer"].as_str().unwrap_or_default();
+    let keeps_nothing = entry.providers.iter().any(|provider| provider.zero_retention);
+    let text = asked("q").unwrap_or_default().to_lowercase();
+    let name = entry.value["name"].as_str().unwrap_or_default().to_lowercase();
+
+    (wanted_outputs == "all" || wanted_outputs.split(',').any(|wanted| outputs.contains(&wanted)))
+        && all_in("supported_parameters", &entry.texts("/supported_parameters"))
+        && all_in("input_modalities", &entry.texts("/architecture/input_modalities"))
+        && any_in("providers", &slugs)
+        && any_in("model_authors", &[entry.author()])
+        && any_in("arch", &[tokenizer])
+        && (asked("zdr") != Some("true") || keeps_nothing)
+        && entry.context_tokens() >= least_context
+        && within("min_price", "max_price", entry.usd_per_million("prompt"))
+        && within(
+            "min_output_price",
+            "max_output_price",
+            entry.usd_per_million("completion"),
+        )
+        && (entry.id().to_lowercase().contains(&text) || name.contains(&text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalogue::models;
+
+    const WHOLE: Paging<'static> = Paging {
+        path: "/api/v1/models",
+        page_size: None,
+    };
+
+    fn listed(query: &[(&str, &str)], paging: &Paging<'_>) -> Result<Value, Failure> {
+        let query: Vec<(String, String)> = query
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        models_value(models().map(|model| entry_from(&model)).collect(), &query, paging)
+    }
+
+    fn ids(query: &[(&str, &str)]) -> Vec<String> {
+        let body = listed(query, &WHOLE).expect("the query is in order");
+        let data = body["data"].as_array().expect("`data` is an array");
+        data.iter()
+            .map(|model| model["id"].as_str().unwrap_or_default().to_owned())
+            .collect()
+    }
+
+    #[test]
+    fn models_that_do_not_chat_are_listed_only_when_asked_for() {
+        assert!(!ids(&[]).contains(&"openai/text-embedding-3-small".to_owned()));
+        let embeddings = ["openai/text-embedding-3-small", "openai/text-embedding-3-large"];
+        assert_eq!(ids(&[("output_modalities", "embeddings")]), embeddings);
+        let others = ["cohere/rerank-v3.5", "openai/gpt-4o-mini-tts"];
+        assert_eq!(ids(&[("output_modalities", "rerank,speech")]), others);
+    }
+
+    #[test]
+    fn filters_narrow_the_list() {
+        assert_eq!(ids(&[("q", "haiku")]), ["anthropic/claude-haiku-4.5"]);
+        assert!(
+            ids(&[("model_authors", "openai")])
+                .iter()
+                .all(|id| id.starts_with("openai/"))
+        );
+        assert_eq!(
+            ids(&[("category", "science")]),
+            ["openai/gpt-5", "deepseek/deepseek-r1"]
+        );
+        assert_eq!(ids(&[("arch", "Grok")]), ["x-ai/grok-4"]);
+        let reasoners = ids(&[("supported_parameters", "reasoning,tools")]);
+        assert!(reasoners.contains(&"openai/gpt-5".to_owned()) && !reasoners.contains(&"openai/gpt-4o".to_owned()));
+        let dear = ["anthropic/claude-opus-4", "anthropic/claude-opus-4.1"];
+        assert_eq!(ids(&[("min_price", "15"), ("max_output_price", "75")]), dear);
+    }
+
+    #[test]
+    fn a_word_that_no_filter_knows_is_refused() {
+        let message = |query| {
+            listed(&[query], &WHOLE)
+                .expect_err("refused")
+                .message
+                .unwrap_or_default()
+        };
+        assert!(message(("category", "cooking")).starts_with("category: expected one of programming, roleplay"));
+        assert!(message(("sort", "best")).starts_with("sort: expected one of most-popular"));
+        assert_eq!(message(("limit", "0")), "limit: expected a whole number, 1 to 1000");
+    }
+
+    #[test]
+    fn the_list_can_be_put_in_order() {
+        let cheapest = ids(&[("sort", "pricing-low-to-high")]);
+        assert_eq!(cheapest[0], "meta-llama/llama-3.3-70b-instruct:free");
+        assert_eq!(ids(&[("sort", "pricing-high-to-low")])[0], "anthropic/claude-opus-4");
+        assert_eq!(ids(&[("sort", "context-high-to-low")])[0], "google/gemini-2.5-flash");
+    }
+
+    #[test]
+    fn a_page_says_where_the_next_one_is() {
+        let body = listed(&[("offset", "2"), ("limit", "3"), ("q", "a b&c")], &WHOLE).expect("the query is in order");
+        assert_eq!(body["links"]["next"], Value::Null);
+        let body = listed(&[("offset", "2"), ("limit", "3"), ("q", "/")], &WHOLE).expect("the query is in order");
+        assert_eq!(body["links"]["next"], json!("/api/v1/models?offset=5&limit=3&q=/"));
+        assert_eq!(body["data"].as_array().map(Vec::len), Some(3));
+        assert_eq!(encoded("a b&c=ä"), "a%20b%26c%3D%C3%A4");
+    }
+
+    #[test]
+    fn a_server_that_pages_by_itself_gives_every_entry_once() {
+        let paging = Paging {
+            page_size: Some(4),
+            ..WHOLE
+        };
+        let mut found = Vec::new();
+        let mut offset = "0".to_owned();
+        loop {
+            let body = listed(&[("offset", &offset)], &paging).expect("the query is in order");
+            let data = body["data"].as_array().expect("`data` is an array");
+            assert!(data.len() <= 4);
+            found.extend(data.iter().filter_map(|model| model["id"].as_str().map(str::to_owned)));
+            let Some(next) = body["links"]["next"].as_str() else {
+                break;
+            };
+            let rest = next.strip_prefix("/api/v1/models?offset=").expect("the same place");
+            offset = rest.split('&').next().unwrap_or_default().to_owned();
+        }
+        assert_eq!(found, ids(&[]));
+        let first = listed(&[], &paging).expect("the query is in order");
+        assert_eq!(first["links"]["next"], json!("/api/v1/models?offset=4&limit=4"));
+    }
+}

@@ -1,0 +1,180 @@
+//! The legacy form: one text goes in, and text comes out.
+//!
+//! Pure. Not in the description of the service; its pages describe it as chat with `prompt` in place of `messages`
+//! and `text` in place of `message`.
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    answer::reasoning,
+    answer::{CREATED_S, Turn, said_before_failing},
+    failure::Failure,
+    forms::stream::{DONE, Frames, Part, Step, add_extra, event_frame, pieces, steps_from as steps},
+    rules::check_chat,
+    rules::request::Chat,
+    script::Empty,
+};
+
+/// Members of this form that mean something else in chat, or nothing.
+const NOT_OF_CHAT: [&str; 6] = ["prompt", "logprobs", "echo", "suffix", "best_of", "n"];
+
+/// Checks the body of a request.
+pub(crate) fn chat_from(body: &Map<String, Value>) -> Result<Chat, Failure> {
+    let prompt = match body.get("prompt") {
+        Some(Value::String(text)) => text.as_str(),
+        Some(Value::Array(texts)) if texts.len() == 1 && texts[0].is_string() => texts[0].as_str().unwrap_or_default(),
+        _ => return Err(Failure::status(400).message("prompt: expected text, or an array of one text")),
+    };
+    let mut chat = body.clone();
+    chat.retain(|name, _| !NOT_OF_CHAT.contains(&name.as_str()));
+    chat.insert("messages".to_owned(), json!([{"role": "user", "content": prompt}]));
+    check_chat(&chat)
+}
+
+/// The body of a reply that is not streamed.
+pub(crate) fn body_from(turn: &Turn<'_>) -> Value {
+    let Turn { script, answer, .. } = turn;
+    let finish_reason = Some(answer.finish_reason.as_str()).filter(|_| !script.omit_finish_reason);
+    let mut choice = choice(&said_before_failing(script, answer), finish_reason, turn);
+    choice["reasoning"] = json!(answer.reasoning);
+    if script.fail_after_chunks.is_some() {
+        choice["finish_reason"] = json!("error");
+        choice["error"] = script.late_failure().error_object();
+    }
+    let choices = if script.empty == Some(Empty::Choices) {
+        json!([])
+    } else {
+        json!([choice])
+    };
+    let mut body = object(turn, choices);
+    body["usage"] = json!(turn.usage);
+    if let Some(metadata) = &turn.served.metadata {
+        body["openrouter_metadata"] = metadata.clone();
+    }
+    add_extra(&mut body, &script.extra);
+    body
+}
+
+/// The steps that stream the answer.
+pub(crate) fn steps_from(turn: &Turn<'_>) -> Vec<Step> {
+    let Turn { script, answer, .. } = turn;
+    let frame = |value: Value| event_frame(None, value, &script.extra);
+    let chunk = |text: &str, finish_reason: Option<&str>| object(turn, json!([choice(text, finish_reason, turn)]));
+    let reasoning = reasoning::pieces_of(script, &answer.details)
+        .into_iter()
+        .filter_map(|(text, _)| text)
+        .map(|text| {
+            let mut value = chunk("", None);
+            value["choices"][0]["reasoning"] = json!(text);
+            value
+        });
+    let text = pieces(&answer.text, script.chunk_chars).map(|piece| chunk(piece, None));
+
+    let mut closing = Vec::new();
+    if !script.omit_finish_reason && script.empty != Some(Empty::Choices) {
+        closing.push(frame(chunk("", Some(&answer.finish_reason))));
+    }
+    let mut last = object(turn, json!([]));
+    last["usage"] = json!(turn.usage);
+    if let Some(metadata) = &turn.served.metadata {
+        last["openrouter_metadata"] = metadata.clone();
+    }
+    closing.push(frame(last));
+    let mut failing = chunk("", Some("error"));
+    failing["error"] = script.late_failure().error_object();
+
+    let frames = Frames {
+        opening: Vec::new(),
+        body: reasoning.chain(text).map(|value| Part::Piece(frame(value))),
+        closing,
+        failing: vec![frame(failing)],
+        done: Some(DONE),
+    };
+    steps(script, frames)
+}
+
+fn object(turn: &Turn<'_>, choices: Value) -> Value {
+    let served = turn.served;
+    json!({
+        "id": served.id,
+        "provider": served.provider,
+        "model": served.model_id,
+        "object": "text_completion",
+        "created": CREATED_S,
+        "choices": choices,
+    })
+}
+
+fn choice(text: &str, finish_reason: Option<&str>, turn: &Turn<'_>) -> Value {
+    let native = match finish_reason {
+        Some("error") => Some("error"),
+        Some(_) => Some(turn.answer.native_finish_reason.as_str()),
+        None => None,
+    };
+    json!({
+        "index": 0,
+        "text": text,
+        "finish_reason": finish_reason,
+        "native_finish_reason": native,
+        "logprobs": null,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::answer::tests::{played, streamed};
+
+    #[test]
+    fn a_prompt_is_a_text_or_a_list_of_one() {
+        let asked = |body: Value| chat_from(body.as_object().expect("an object")).map(|chat| chat.last_user_text);
+        assert_eq!(
+            asked(json!({"prompt": "hi", "logprobs": 3, "stop": null})),
+            Ok("hi".to_owned())
+        );
+        assert_eq!(asked(json!({"prompt": ["hi"]})), Ok("hi".to_owned()));
+        let refused = asked(json!({"prompt": [1, 2]})).expect_err("no text");
+        assert_eq!(
+            refused.message.as_deref(),
+            Some("prompt: expected text, or an array of one text")
+        );
+    }
+
+    #[test]
+    fn a_whole_reply_has_its_text_in_the_choice() {
+        let body = played(r#"{"text": "one two", "extra": {"a": 1}}"#, body_from);
+        assert_eq!(
+            body,
+            json!({
+                "id": "gen-sandbox-000001", "provider": "Sandbox", "model": "openai/gpt-4o",
+                "object": "text_completion", "created": CREATED_S, "usage": body["usage"], "a": 1,
+                "choices": [{
+                    "index": 0, "text": "one two", "finish_reason": "stop", "native_finish_reason": "stop",
+                    "logprobs": null, "reasoning": null,
+                }],
+            })
+        );
+        assert_eq!(body["usage"]["completion_tokens"], json!(2));
+    }
+
+    #[test]
+    fn a_stream_is_pieces_of_text_then_finish_reason_then_usage_then_done() {
+        let (chunks, done) = streamed(r#"{"text": "one two"}"#, steps_from);
+        let texts: Vec<&Value> = chunks.iter().map(|chunk| &chunk["choices"][0]["text"]).collect();
+        assert_eq!(texts, [&json!("one"), &json!(" two"), &json!(""), &Value::Null]);
+        assert_eq!(chunks[2]["choices"][0]["finish_reason"], json!("stop"));
+        assert_eq!(chunks[3]["usage"]["completion_tokens"], json!(2));
+        assert_eq!(done.as_deref(), Some(DONE));
+    }
+
+    #[test]
+    fn a_failure_in_the_middle_ends_the_stream() {
+        let (chunks, done) = streamed(r#"{"text": "one two", "fail_after_chunks": 1}"#, steps_from);
+        assert_eq!(chunks.len(), 2);
+        assert_eq!(chunks[1]["error"]["code"], json!(502));
+        assert_eq!(
+            (&chunks[1]["choices"][0]["finish_reason"], done),
+            (&json!("error"), None)
+        );
+    }
+}

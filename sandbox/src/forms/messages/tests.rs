@@ -1,0 +1,273 @@
+use serde_json::json;
+
+use super::*;
+use crate::answer::tests::{played, streamed};
+
+const EVERYTHING: &str = r#"{
+    "text": "one two",
+    "reasoning_details": [
+        {"type": "reasoning.text", "text": "at length", "signature": "s", "index": 0},
+        {"type": "reasoning.encrypted", "data": "x", "index": 1}
+    ],
+    "annotations": [{"type": "url_citation", "url_citation": {"url": "https://example.com", "title": "t"}}],
+    "extra": {"added": 1}
+}"#;
+
+fn whole(script: &str) -> Value {
+    played(script, body_from).expect("this script does not fail")
+}
+
+fn chat(body: Value) -> Result<crate::rules::request::Chat, String> {
+    chat_from(body.as_object().expect("an object")).map_err(|failure| failure.message.unwrap_or_default())
+}
+
+fn kinds(events: &[Value]) -> Vec<&str> {
+    events.iter().filter_map(|event| event["type"].as_str()).collect()
+}
+
+#[test]
+fn a_whole_reply_has_every_member_that_the_description_asks_for() {
+    assert_eq!(
+        whole(r#"{"text": "one two"}"#),
+        json!({
+            "id": "gen-sandbox-000001", "type": "message", "role": "assistant", "model": "openai/gpt-4o",
+            "provider": "FakeProvider", "container": null,
+            "content": [{"type": "text", "text": "one two", "citations": null}],
+            "stop_reason": "end_turn", "stop_sequence": null, "stop_details": null,
+            "usage": {
+                "input_tokens": 10, "output_tokens": 2, "output_tokens_details": {"thinking_tokens": 0},
+                "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0, "cache_creation": null,
+                "inference_geo": null, "server_tool_use": null, "service_tier": "standard", "is_byok": false,
+                "cost": 0.000_045,
+                "cost_details": {
+                    "upstream_inference_cost": null, "upstream_inference_prompt_cost": 0.000_025,
+                    "upstream_inference_completions_cost": 0.000_02,
+                },
+            },
+        })
+    );
+}
+
+#[test]
+fn an_answer_of_many_kinds_is_a_row_of_blocks() {
+    let body = whole(EVERYTHING);
+    assert_eq!(body["added"], json!(1));
+    assert_eq!(
+        body["content"],
+        json!([
+            {"type": "thinking", "thinking": "at length", "signature": "s"},
+            {"type": "redacted_thinking", "data": "x"},
+            {"type": "text", "text": "one two", "citations": [{
+                "type": "web_search_result_location", "cited_text": "", "encrypted_index": "", "title": "t",
+                "url": "https://example.com",
+            }]},
+        ])
+    );
+}
+
+#[test]
+fn a_stream_is_told_from_message_start_to_message_stop() {
+    let (events, done) = streamed(EVERYTHING, steps_from);
+    assert_eq!(
+        kinds(&events),
+        [
+            "message_start",
+            "ping",
+            "content_block_start",
+            "content_block_delta",
+            "content_block_delta",
+            "content_block_delta",
+            "content_block_stop",
+            "content_block_start",
+            "content_block_stop",
+            "content_block_start",
+            "content_block_delta",
+            "content_block_delta",
+            "content_block_delta",
+            "content_block_stop",
+            "message_delta",
+            "message_stop",
+        ]
+    );
+    assert_eq!(events[0]["message"]["usage"]["output_tokens"], json!(0));
+    assert_eq!(
+        events[2]["content_block"],
+        json!({"type": "thinking", "thinking": "", "signature": ""})
+    );
+    assert_eq!(events[5]["delta"], json!({"type": "signature_delta", "signature": "s"}));
+    assert_eq!(
+        events[7]["content_block"],
+        json!({"type": "redacted_thinking", "data": "x"})
+    );
+    assert_eq!(
+        events[11],
+        json!({
+            "type": "content_block_delta", "index": 2, "delta": {"type": "text_delta", "text": " two"}, "added": 1,
+        })
+    );
+    assert_eq!(events[12]["delta"]["type"], json!("citations_delta"));
+    assert_eq!(events[14]["delta"]["stop_reason"], json!("end_turn"));
+    assert_eq!(events[14]["usage"], whole(EVERYTHING)["usage"]);
+    assert_eq!(done.as_deref(), Some("event: data\ndata: [DONE]\n\n"));
+}
+
+#[test]
+fn every_event_is_named_in_its_frame() {
+    let steps = played(r#"{"text": "a"}"#, steps_from);
+    for step in steps {
+        let (Step::Data(frame) | Step::Text(frame)) = step else {
+            panic!("expected a frame");
+        };
+        let text = String::from_utf8_lossy(&frame).into_owned();
+        let (event, data) = text.split_once("\ndata: ").expect("two lines");
+        let kind = event.strip_prefix("event: ").expect("a name");
+        assert!(
+            kind == "data" || data.contains(&format!("\"type\":\"{kind}\"")),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn a_call_is_a_block_whose_input_comes_in_pieces() {
+    let script = r#"{"tool_calls": [{"name": "f", "arguments": {"city": "Paris"}}]}"#;
+    let body = whole(script);
+    assert_eq!(
+        body["content"],
+        json!([{
+            "type": "tool_use", "id": "call_sandbox_01", "name": "f", "input": {"city": "Paris"},
+            "caller": {"type": "direct"},
+        }])
+    );
+    assert_eq!(body["stop_reason"], json!("tool_use"));
+    let (events, _) = streamed(script, steps_from);
+    let pieces: String = events
+        .iter()
+        .filter_map(|event| event["delta"]["partial_json"].as_str())
+        .collect();
+    assert_eq!(pieces, "{\"city\":\"Paris\"}");
+    assert_eq!(events[2]["content_block"]["input"], json!({}));
+}
+
+#[test]
+fn a_failure_in_the_middle_is_an_error_event_and_an_error_of_a_whole_reply() {
+    let script = r#"{"text": "one two", "fail_after_chunks": 1, "fail": {"status": 529}}"#;
+    let (events, done) = streamed(script, steps_from);
+    let error = json!({
+        "type": "error",
+        "error": {
+            "type": "overloaded_error", "message": "Provider returned error", "error_type": "provider_overloaded",
+        },
+    });
+    assert_eq!((events.last(), done), (Some(&error), None));
+    let failure = played(script, body_from).expect_err("a reply cannot say it");
+    assert_eq!(failure.status, 529);
+}
+
+#[test]
+fn an_error_has_the_shape_of_anthropic() {
+    assert_eq!(
+        error_value(&Failure::status(404)),
+        json!({
+            "type": "error", "request_id": null,
+            "error": {
+                "type": "not_found_error", "message": "No endpoints found for this model.", "error_type": "not_found",
+            },
+        })
+    );
+    let kinds: Vec<Value> = [400, 401, 402, 403, 404, 408, 429, 500, 502, 503, 529]
+        .map(|status| error_value(&Failure::status(status))["error"]["type"].clone())
+        .to_vec();
+    let expected = [
+        "invalid_request_error",
+        "authentication_error",
+        "billing_error",
+        "permission_error",
+        "not_found_error",
+        "timeout_error",
+        "rate_limit_error",
+        "api_error",
+        "api_error",
+        "overloaded_error",
+        "overloaded_error",
+    ];
+    assert_eq!(kinds, expected);
+}
+
+#[test]
+fn a_conversation_with_a_tool_is_understood() {
+    let chat = chat(json!({
+        "model": "m", "max_tokens": 5, "system": [{"type": "text", "text": "be brief"}],
+        "stop_sequences": ["a", "b", "c", "d", "e"], "metadata": {"user_id": "u"},
+        "tools": [
+            {"name": "f", "description": "d", "input_schema": {"type": "object"}},
+            {"type": "bash_20250124", "name": "bash"},
+        ],
+        "tool_choice": {"type": "tool", "name": "f", "disable_parallel_tool_use": true},
+        "output_config": {"format": {"type": "json_schema", "schema": {"type": "object"}}, "effort": "low"},
+        "messages": [
+            {"role": "user", "content": [
+                {"type": "text", "text": "weather?"},
+                {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}},
+            ]},
+            {"role": "assistant", "content": [
+                {"type": "thinking", "thinking": "t", "signature": "s"},
+                {"type": "redacted_thinking", "data": "x"},
+                {"type": "tool_use", "id": "c", "name": "f", "input": {"city": "Paris"}},
+            ]},
+            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c", "content": "sunny"}]},
+        ],
+    }))
+    .expect("in order");
+    assert_eq!((chat.last_user_text.as_str(), chat.max_tokens), ("weather?", Some(5)));
+    assert_eq!(
+        (chat.stop.len(), chat.user.as_deref(), chat.one_call_only),
+        (5, Some("u"), true)
+    );
+    assert_eq!(chat.tool_results, ["sunny"]);
+    assert_eq!(chat.tools.len(), 1);
+    assert_eq!(
+        chat.tool_choice,
+        crate::rules::request::ToolChoice::Named("f".to_owned())
+    );
+    assert_eq!(
+        chat.format,
+        crate::rules::request::Format::Schema(json!({"type": "object"}))
+    );
+    assert_eq!(
+        chat.returned_reasoning,
+        Some(vec![
+            json!({"type": "reasoning.text", "text": "t", "signature": "s", "index": 0}),
+            json!({"type": "reasoning.encrypted", "data": "x", "index": 1}),
+        ])
+    );
+}
+
+#[test]
+fn fallbacks_are_models_and_thinking_can_be_switched_off() {
+    let hello = json!([{"role": "user", "content": "hi"}]);
+    let chat = chat(json!({
+        "model": "a", "fallbacks": [{"model": "b"}], "thinking": {"type": "disabled"}, "messages": hello,
+    }))
+    .expect("in order");
+    assert_eq!(
+        (chat.models, chat.hides_reasoning),
+        (vec!["a".to_owned(), "b".to_owned()], true)
+    );
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    assert_eq!(
+        chat(json!({"stop_sequences": "a", "models": ["b"], "fallbacks": []})),
+        Err(
+            "model: expected text; fallbacks: expected nothing beside `models`; stop_sequences: expected an array of \
+             texts"
+                .to_owned()
+        )
+    );
+    assert_eq!(
+        chat(json!({"model": "m"})),
+        Err("messages: expected an array with at least one message, found nothing".to_owned())
+    );
+}

@@ -1,0 +1,244 @@
+//! The events that tell an answer in the Responses form, piece by piece.
+//!
+//! Every event has a number, one more than that of the event before, whichever frame it is in.
+
+use serde_json::{Value, json};
+
+use super::{begun, error, failed, finished, items};
+use crate::{
+    answer::{Call, Turn},
+    forms::stream::{DONE, Frames, Part, Step, event_frame, few_pieces, pieces, steps_from as steps},
+    script::Empty,
+};
+
+/// Most pieces that the arguments of a call are cut into.
+const FEW: usize = 4;
+
+/// The steps that stream the answer.
+pub(crate) fn steps_from(turn: &Turn<'_>) -> Vec<Step> {
+    let script = turn.script;
+    let mut teller = Teller {
+        turn,
+        n_events: 0,
+        n_items: 0,
+        body: Vec::new(),
+    };
+    let opening = ["response.created", "response.in_progress"]
+        .map(|kind| teller.frame(json!({"type": kind, "response": begun(turn)})))
+        .to_vec();
+    if script.empty != Some(Empty::Choices) {
+        teller.answer();
+    }
+
+    let (kind, response) = match &finished(turn) {
+        response if response["status"] == "incomplete" => ("response.incomplete", response.clone()),
+        response if response["status"] == "failed" => ("response.failed", response.clone()),
+        response => ("response.completed", response.clone()),
+    };
+    let closing = if script.omit_finish_reason {
+        Vec::new()
+    } else {
+        vec![teller.frame(json!({"type": kind, "response": response}))]
+    };
+    let failing = script.fail_after_chunks.map(|n_pieces| {
+        teller.n_events = opening.len() + n_parts_up_to(&teller.body, n_pieces);
+        teller.frame(failure_event(turn))
+    });
+    let frames = Frames {
+        opening,
+        body: teller.body,
+        closing,
+        failing: failing.into_iter().collect(),
+        done: Some(DONE),
+    };
+    steps(script, frames)
+}
+
+/// How many parts are sent by the time of the piece number `n_pieces`.
+fn n_parts_up_to(body: &[Part], n_pieces: usize) -> usize {
+    if n_pieces == 0 {
+        return 0;
+    }
+    let is_piece = |part: &Part| matches!(part, Part::Piece(_));
+    let at = body
+        .iter()
+        .enumerate()
+        .filter(|(_, part)| is_piece(part))
+        .nth(n_pieces - 1);
+    at.map_or(body.len(), |(at, _)| at + 1)
+}
+
+fn failure_event(turn: &Turn<'_>) -> Value {
+    if !turn.script.error_event {
+        return json!({"type": "response.failed", "response": failed(turn)});
+    }
+    let error = error(&turn.script.late_failure());
+    json!({"type": "error", "code": error["code"], "message": error["message"], "param": null})
+}
+
+/// Writes down the events in order.
+struct Teller<'a> {
+    turn: &'a Turn<'a>,
+    n_events: usize,
+    n_items: usize,
+    body: Vec<Part>,
+}
+
+impl Teller<'_> {
+    fn frame(&mut self, mut event: Value) -> bytes::Bytes {
+        event["sequence_number"] = json!(self.n_events);
+        self.n_events += 1;
+        let script = self.turn.script;
+        let kind = event["type"].as_str().filter(|_| script.event_lines).map(str::to_owned);
+        event_frame(kind.as_deref(), event, &script.extra)
+    }
+
+    fn around(&mut self, event: Value) {
+        let frame = self.frame(event);
+        self.body.push(Part::Around(frame));
+    }
+
+    fn piece(&mut self, event: Value) {
+        let frame = self.frame(event);
+        self.body.push(Part::Piece(frame));
+    }
+
+    /// An item from its beginning, where `bare` stands for it, to its end.
+    fn item(&mut self, item: &Value, bare: &[(&str, Value)], tell: impl FnOnce(&mut Self, Place)) {
+        let place = Place {
+            output_index: self.n_items,
+            item_id: item["id"].as_str().unwrap_or_default().to_owned(),
+        };
+        self.n_items += 1;
+        let mut first = item.clone();
+        for (name, value) in bare {
+            first[name] = value.clone();
+        }
+        first["status"] = json!("in_progress");
+        let at = place.output_index;
+        self.around(json!({"type": "response.output_item.added", "output_index": at, "item": first}));
+        tell(self, place);
+        self.around(json!({"type": "response.output_item.done", "output_index": at, "item": item}));
+    }
+
+    fn answer(&mut self) {
+        let turn = self.turn;
+        if let Some(item) = items::reasoning(turn) {
+            let bare = [
+                ("summary", json!([])),
+                ("content", json!([])),
+                ("encrypted_content", Value::Null),
+                ("signature", Value::Null),
+            ];
+            self.item(&item, &bare, |teller, place| teller.reasoning(&item, &place));
+        }
+        if items::has_message(turn) {
+            let item = items::message(turn);
+            self.item(&item, &[("content", json!([]))], |teller, place| {
+                if item["content"].get(0).is_some() {
+                    teller.text(&item["content"][0], &place);
+                }
+            });
+        }
+        for n in 0..turn.answer.images.len() {
+            let item = items::image(turn, n);
+            self.item(&item, &[("result", Value::Null)], |teller, place| {
+                let completed = json!({"type": "response.image_generation_call.completed"});
+                teller.piece(place.of(completed));
+            });
+        }
+        for (n, call) in turn.answer.calls.iter().enumerate() {
+            let item = items::function_call(turn, n, call);
+            self.item(&item, &[("arguments", json!(""))], |teller, place| {
+                teller.call(call, &place)
+            });
+        }
+    }
+
+    fn reasoning(&mut self, item: &Value, place: &Place) {
+        let script = self.turn.script;
+        let texts = |name: &str| item[name].as_array().cloned().unwrap_or_default();
+        for (n, part) in texts("summary").iter().enumerate() {
+            let at = |mut event: Value| {
+                event["summary_index"] = json!(n);
+                place.of(event)
+            };
+            let text = part["text"].as_str().unwrap_or_default();
+            let empty = json!({"type": "summary_text", "text": ""});
+            self.around(at(
+                json!({"type": "response.reasoning_summary_part.added", "part": empty}),
+            ));
+            for piece in pieces(text, script.chunk_chars) {
+                self.piece(at(
+                    json!({"type": "response.reasoning_summary_text.delta", "delta": piece}),
+                ));
+            }
+            self.around(at(
+                json!({"type": "response.reasoning_summary_text.done", "text": text}),
+            ));
+            self.around(at(
+                json!({"type": "response.reasoning_summary_part.done", "part": part}),
+            ));
+        }
+        // No `response.content_part` around these: what the description says of its part allows no reasoning.
+        for (n, part) in texts("content").iter().enumerate() {
+            let at = |event: Value| place.part(n, event);
+            let text = part["text"].as_str().unwrap_or_default();
+            for piece in pieces(text, script.chunk_chars) {
+                self.piece(at(json!({"type": "response.reasoning_text.delta", "delta": piece})));
+            }
+            self.around(at(json!({"type": "response.reasoning_text.done", "text": text})));
+        }
+    }
+
+    fn text(&mut self, part: &Value, place: &Place) {
+        let turn = self.turn;
+        let at = |event: Value| place.part(0, event);
+        let empty = json!({"type": "output_text", "text": "", "annotations": [], "logprobs": []});
+        self.around(at(json!({"type": "response.content_part.added", "part": empty})));
+        for piece in pieces(&turn.answer.text, turn.script.chunk_chars) {
+            self.piece(at(
+                json!({"type": "response.output_text.delta", "delta": piece, "logprobs": []}),
+            ));
+        }
+        for (n, annotation) in turn.answer.annotations.iter().map(items::annotation).enumerate() {
+            self.piece(at(json!({
+                "type": "response.output_text.annotation.added", "annotation_index": n, "annotation": annotation,
+            })));
+        }
+        let text = &turn.answer.text;
+        self.around(at(
+            json!({"type": "response.output_text.done", "text": text, "logprobs": []}),
+        ));
+        self.around(at(json!({"type": "response.content_part.done", "part": part})));
+    }
+
+    fn call(&mut self, call: &Call, place: &Place) {
+        for piece in few_pieces(&call.arguments, FEW, 1) {
+            self.piece(place.of(json!({"type": "response.function_call_arguments.delta", "delta": piece})));
+        }
+        self.around(place.of(json!({
+            "type": "response.function_call_arguments.done", "name": call.name, "arguments": call.arguments,
+        })));
+    }
+}
+
+/// Which item an event belongs to.
+struct Place {
+    output_index: usize,
+    item_id: String,
+}
+
+impl Place {
+    fn of(&self, mut event: Value) -> Value {
+        event["output_index"] = json!(self.output_index);
+        event["item_id"] = json!(self.item_id);
+        event
+    }
+
+    fn part(&self, content_index: usize, event: Value) -> Value {
+        let mut event = self.of(event);
+        event["content_index"] = json!(content_index);
+        event
+    }
+}

@@ -1,0 +1,260 @@
+//! Turns a request of the Responses form into one of chat.
+//!
+//! Items that belong together become one message: reasoning and calls of tools go with the assistant's words that
+//! they stand beside. Kinds of items that chat has no word for are passed over, as a model would not see them either.
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    failure::Failure,
+    rules::request::Chat,
+    rules::{check_chat, refuse_if_any},
+};
+
+/// Members that chat has under the same name. Null, which this form allows, is absence.
+const SAME: [&str; 16] = [
+    "model",
+    "models",
+    "stream",
+    "temperature",
+    "top_p",
+    "top_k",
+    "top_logprobs",
+    "frequency_penalty",
+    "presence_penalty",
+    "provider",
+    "session_id",
+    "user",
+    "metadata",
+    "service_tier",
+    "parallel_tool_calls",
+    "plugins",
+];
+const ROLES: [&str; 4] = ["user", "assistant", "system", "developer"];
+
+/// Checks the body of a request.
+pub(crate) fn chat_from(body: &Map<String, Value>) -> Result<Chat, Failure> {
+    let mut problems = Vec::new();
+    let mut chat = Map::new();
+    for name in SAME {
+        if let Some(value) = body.get(name).filter(|value| !value.is_null()) {
+            chat.insert(name.to_owned(), value.clone());
+        }
+    }
+    if body.get("store").is_some_and(|store| store != &json!(false)) {
+        problems.push("store: expected false, nothing is kept".to_owned());
+    }
+    if body.get("previous_response_id").is_some_and(|id| !id.is_null()) {
+        problems.push("previous_response_id: nothing is kept, send the whole conversation as `input`".to_owned());
+    }
+    let mut put = |name: &str, value: Value| chat.insert(name.to_owned(), value);
+    let given = |name: &str| body.get(name).filter(|value| !value.is_null()).cloned();
+    if let Some(most) = given("max_output_tokens") {
+        put("max_tokens", most);
+    }
+    if let Some(reasoning) = given("reasoning") {
+        put("reasoning", reasoning);
+    }
+    if let Some(format) = body
+        .get("text")
+        .map(|text| &text["format"])
+        .filter(|format| format.is_object())
+    {
+        put("response_format", format_from(format));
+    }
+    if let Some(tools) = given("tools") {
+        put("tools", tools_from(&tools));
+    }
+    if let Some(choice) = given("tool_choice") {
+        put("tool_choice", choice_from(choice));
+    }
+    put("messages", Value::Array(messages_from(body, &mut problems)));
+    refuse_if_any(&problems)?;
+    check_chat(&chat)
+}
+
+fn format_from(format: &Value) -> Value {
+    if format["type"] != "json_schema" {
+        return format.clone();
+    }
+    let mut schema = format.clone();
+    if let Value::Object(members) = &mut schema {
+        members.remove("type");
+    }
+    json!({"type": "json_schema", "json_schema": schema})
+}
+
+fn tools_from(tools: &Value) -> Value {
+    let Value::Array(tools) = tools else {
+        return tools.clone();
+    };
+    let tool = |tool: &Value| {
+        let kind = tool["type"].as_str().unwrap_or_default();
+        if kind != "function" {
+            // The tools of the server that chat has too; the others are of this form only.
+            let in_chat = kind.starts_with("openrouter:") || kind.starts_with("web_search");
+            return in_chat.then(|| tool.clone());
+        }
+        let mut function = tool.clone();
+        if let Value::Object(members) = &mut function {
+            members.retain(|name, value| name != "type" && !value.is_null());
+        }
+        Some(json!({"type": "function", "function": function}))
+    };
+    tools.iter().filter_map(tool).collect()
+}
+
+fn choice_from(choice: Value) -> Value {
+    match choice["type"].as_str() {
+        Some("function") => json!({"type": "function", "function": {"name": choice["name"]}}),
+        _ => choice,
+    }
+}
+
+fn messages_from(body: &Map<String, Value>, problems: &mut Vec<String>) -> Vec<Value> {
+    let mut messages = Vec::new();
+    if let Some(text) = body.get("instructions").and_then(Value::as_str) {
+        messages.push(json!({"role": "system", "content": text}));
+    }
+    let items = match body.get("input") {
+        Some(Value::String(text)) => {
+            messages.push(json!({"role": "user", "content": text}));
+            return messages;
+        }
+        Some(Value::Array(items)) if !items.is_empty() => items,
+        _ => {
+            problems.push("input: expected text, or an array with at least one item".to_owned());
+            return messages;
+        }
+    };
+
+    // What the assistant said that is not a message yet.
+    let mut spoken = Spoken::default();
+    for (at, item) in items.iter().enumerate() {
+        if !item.is_object() {
+            problems.push(format!("input[{at}]: expected an object"));
+            continue;
+        }
+        match item["type"].as_str().unwrap_or("message") {
+            "message" => {
+                let Some(role) = item["role"].as_str().filter(|role| ROLES.contains(role)) else {
+                    problems.push(format!("input[{at}].role: expected one of {}", ROLES.join(", ")));
+                    continue;
+                };
+                let content = content_from(&item["content"]);
+                if role == "assistant" {
+                    spoken.say(content, &mut messages);
+                } else {
+                    spoken.end(&mut messages);
+                    messages.push(json!({"role": role, "content": content}));
+                }
+            }
+            "reasoning" => spoken.details.extend(details_from(item)),
+            "function_call" => spoken.calls.push(json!({
+                "id": item["call_id"],
+                "type": "function",
+                "function": {"name": item["name"], "arguments": item["arguments"]},
+            })),
+            "function_call_output" => {
+                spoken.end(&mut messages);
+                let content = content_from(&item["output"]);
+                messages.push(json!({"role": "tool", "tool_call_id": item["call_id"], "content": content}));
+            }
+            _ => {}
+        }
+    }
+    spoken.end(&mut messages);
+    messages
+}
+
+/// One message of the assistant that is being put together.
+#[derive(Default)]
+struct Spoken {
+    content: Option<Value>,
+    details: Vec<Value>,
+    calls: Vec<Value>,
+}
+
+impl Spoken {
+    fn say(&mut self, content: Value, messages: &mut Vec<Value>) {
+        if self.content.is_some() || !self.calls.is_empty() {
+            self.end(messages);
+        }
+        self.content = Some(content);
+    }
+
+    fn end(&mut self, messages: &mut Vec<Value>) {
+        let Self {
+            content,
+            details,
+            calls,
+        } = std::mem::take(self);
+        if content.is_none() && details.is_empty() && calls.is_empty() {
+            return;
+        }
+        let mut message = json!({"role": "assistant", "content": content});
+        if !details.is_empty() {
+            message["reasoning_details"] = Value::Array(details);
+        }
+        if !calls.is_empty() {
+            message["tool_calls"] = Value::Array(calls);
+        }
+        messages.push(message);
+    }
+}
+
+/// The details that [`super::items`] made the item from.
+fn details_from(item: &Value) -> Vec<Value> {
+    let texts = |name: &str| -> Vec<String> {
+        let parts = item[name].as_array();
+        let text = |part: &Value| part["text"].as_str().map(str::to_owned);
+        parts.into_iter().flatten().filter_map(text).collect()
+    };
+    let mut details: Vec<Value> = texts("summary")
+        .into_iter()
+        .map(|text| json!({"type": "reasoning.summary", "summary": text}))
+        .collect();
+    details.extend(
+        texts("content")
+            .into_iter()
+            .map(|text| json!({"type": "reasoning.text", "text": text})),
+    );
+    if let Some(signature) = item["signature"].as_str()
+        && let Some(last) = details.last_mut().filter(|last| last["type"] == "reasoning.text")
+    {
+        last["signature"] = json!(signature);
+    }
+    if let Some(sealed) = item["encrypted_content"].as_str() {
+        details.push(json!({"type": "reasoning.encrypted", "data": sealed}));
+    }
+    for (index, detail) in details.iter_mut().enumerate() {
+        detail["index"] = json!(index);
+    }
+    details
+}
+
+fn content_from(content: &Value) -> Value {
+    match content {
+        Value::Array(parts) => parts.iter().map(part_from).collect(),
+        Value::Null => json!(""),
+        other => other.clone(),
+    }
+}
+
+fn part_from(part: &Value) -> Value {
+    match part["type"].as_str().unwrap_or_default() {
+        "input_text" | "output_text" => json!({"type": "text", "text": part["text"]}),
+        "refusal" => json!({"type": "text", "text": part["refusal"]}),
+        "input_image" => {
+            json!({"type": "image_url", "image_url": {"url": part["image_url"], "detail": part["detail"]}})
+        }
+        "input_video" => json!({"type": "video_url", "video_url": {"url": part["video_url"]}}),
+        "input_file" => {
+            let place = ["file_data", "file_url", "file_id"]
+                .iter()
+                .find_map(|name| part[name].as_str());
+            json!({"type": "file", "file": {"file_data": place, "filename": part["filename"]}})
+        }
+        _ => part.clone(),
+    }
+}

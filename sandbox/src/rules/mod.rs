@@ -1,0 +1,342 @@
+//! Checks a request against the documented rules: text in, a [`Chat`] or a refusal out.
+//!
+//! Pure. Every problem is listed, not the first one. What the service does not check is not checked here either:
+//! unknown members at the top are let through, those in `provider` are not.
+
+mod fields;
+mod messages;
+mod provider;
+pub(crate) mod request;
+
+use serde_json::{Map, Value};
+
+use crate::{
+    failure::Failure,
+    rules::fields::Fields,
+    rules::request::{Chat, Format, Preferences, Tool, ToolChoice},
+};
+
+/// Most ids that `models` may list.
+// Source: field reports; not in the API description.
+const MAX_MODELS: usize = 3;
+const EFFORTS: [&str; 7] = ["max", "xhigh", "high", "medium", "low", "minimal", "none"];
+/// Members for which null is not the same as absence.
+const NEVER_NULL: [&str; 10] = [
+    "stream",
+    "session_id",
+    "metadata",
+    "reasoning",
+    "user",
+    "messages",
+    "tools",
+    "tool_choice",
+    "model",
+    "models",
+];
+
+/// Numbers with the ranges of the documentation.
+const RANGES: [(&str, f64, f64); 7] = [
+    ("temperature", 0.0, 2.0),
+    ("top_p", 0.0, 1.0),
+    ("min_p", 0.0, 1.0),
+    ("top_a", 0.0, 1.0),
+    ("frequency_penalty", -2.0, 2.0),
+    ("presence_penalty", -2.0, 2.0),
+    ("repetition_penalty", 0.0, 2.0),
+];
+
+/// Members that count for `provider.require_parameters`.
+const PARAMETERS: [&str; 24] = [
+    "temperature",
+    "top_p",
+    "top_k",
+    "min_p",
+    "top_a",
+    "frequency_penalty",
+    "presence_penalty",
+    "repetition_penalty",
+    "max_tokens",
+    "max_completion_tokens",
+    "logit_bias",
+    "logprobs",
+    "top_logprobs",
+    "prediction",
+    "seed",
+    "response_format",
+    "stop",
+    "tools",
+    "tool_choice",
+    "parallel_tool_calls",
+    "include_reasoning",
+    "reasoning",
+    "reasoning_effort",
+    "verbosity",
+];
+
+/// The JSON object that `body` holds.
+pub(crate) fn object_from(content_type: Option<&str>, body: &[u8]) -> Result<Map<String, Value>, Failure> {
+    let media_type = content_type
+        .unwrap_or_default()
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim();
+    if !media_type.eq_ignore_ascii_case("application/json") {
+        let message = "expected the header `content-type: application/json`";
+        return Err(Failure::status(415).error_type("invalid_request").message(message));
+    }
+    match serde_json::from_slice(body) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => Err(Failure::status(400).message("body: expected a JSON object")),
+        Err(error) => {
+            let place = format!("line {} column {}", error.line(), error.column());
+            Err(Failure::status(400).message(format!("body: expected JSON, found something else at {place}")))
+        }
+    }
+}
+
+/// Checks the body of a chat request.
+pub(crate) fn check_chat(body: &Map<String, Value>) -> Result<Chat, Failure> {
+    let mut problems = Vec::new();
+    let mut chat = Chat::default();
+    let mut top = Fields::new(body, "", &mut problems);
+
+    for name in NEVER_NULL {
+        if body.get(name).is_some_and(Value::is_null) {
+            top.say(name, "expected a value or nothing, found null");
+        }
+    }
+    chat.models = models(&mut top);
+    chat.stream = top.flag("stream").unwrap_or(false);
+    sampling(&mut top);
+    chat.max_tokens = max_tokens(&mut top);
+    chat.stop = match body.get("stop") {
+        Some(Value::String(text)) => vec![text.clone()],
+        Some(_) => top.texts("stop").unwrap_or_default(),
+        None => Vec::new(),
+    };
+    if chat.stop.len() > 4 {
+        top.say("stop", "expected at most 4 items");
+    }
+    chat.session_id = top.text_up_to("session_id", 256).map(str::to_owned);
+    chat.user = top.text("user").map(str::to_owned);
+    metadata(&mut top);
+    chat.hides_reasoning = reasoning(&mut top);
+    top.one_of(
+        "service_tier",
+        &["auto", "default", "fast", "flex", "priority", "scale", "ultrafast"],
+    );
+    chat.one_call_only = top.flag("parallel_tool_calls") == Some(false);
+    chat.tools = tools(&mut top);
+    chat.tool_choice = tool_choice(&mut top, &chat.tools);
+    chat.format = format(&mut top);
+    chat.routing = provider::preferences(&mut top);
+    messages::check(&mut top, &mut chat);
+
+    let is_set = |name: &&&str| body.get(**name).is_some_and(|value| !value.is_null());
+    chat.parameters = PARAMETERS.iter().filter(is_set).copied().collect();
+    chat.prompt_tokens += body.get("tools").map_or(0, |tools| tokens_of(&tools.to_string()));
+    refuse_if_any(&problems)?;
+    Ok(chat)
+}
+
+/// The tokens that the sandbox counts for `text`: one for four characters, begun ones included.
+pub(crate) fn tokens_of(text: &str) -> u64 {
+    text.chars().count().div_ceil(4) as u64
+}
+
+pub(crate) fn refuse_if_any(problems: &[String]) -> Result<(), Failure> {
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::status(400).message(problems.join("; ")))
+}
+
+/// The `provider` object of an endpoint that is not chat; its problems go to `problems`.
+pub(crate) fn preferences_from(body: &Map<String, Value>, problems: &mut Vec<String>) -> Preferences {
+    provider::preferences(&mut Fields::new(body, "", problems))
+}
+
+fn models(top: &mut Fields<'_>) -> Vec<String> {
+    let mut ids: Vec<String> = top.text("model").map(str::to_owned).into_iter().collect();
+    let more = top.texts("models").unwrap_or_default();
+    if more.len() > MAX_MODELS {
+        top.problems
+            .push("'models' array must have 3 items or fewer.".to_owned());
+    }
+    for id in more {
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    ids
+}
+
+fn sampling(top: &mut Fields<'_>) {
+    for (name, least, most) in RANGES {
+        top.number(name, least, most);
+    }
+    top.whole("top_k", 0, i64::MAX);
+    top.whole("seed", i64::MIN, i64::MAX);
+    top.whole("top_logprobs", 0, 20);
+    top.flag("logprobs");
+    if let Some(mut bias) = top.object("logit_bias") {
+        for token in bias.names() {
+            bias.number(&token, -100.0, 100.0);
+        }
+    }
+}
+
+fn max_tokens(top: &mut Fields<'_>) -> Option<u64> {
+    let newer = top.whole("max_completion_tokens", 1, i64::MAX);
+    let older = top.whole("max_tokens", 1, i64::MAX);
+    newer.or(older).and_then(|tokens| u64::try_from(tokens).ok())
+}
+
+fn metadata(top: &mut Fields<'_>) {
+    let Some(mut pairs) = top.object("metadata") else {
+        return;
+    };
+    let names = pairs.names();
+    if names.len() > 16 {
+        pairs.say("", "expected at most 16 pairs");
+    }
+    for name in names {
+        if name.chars().count() > 64 {
+            pairs.say("", "expected names of at most 64 characters");
+        }
+        if pairs.text_up_to(&name, 512).is_none() && pairs.is_null(&name) {
+            pairs.say(&name, "expected text, found null");
+        }
+    }
+}
+
+/// Out: whether the reply has to leave the reasoning out.
+fn reasoning(top: &mut Fields<'_>) -> bool {
+    let short = top.one_of("reasoning_effort", &EFFORTS).map(str::to_owned);
+    let include = top.flag("include_reasoning");
+    let mut conflict = false;
+    let mut exclude = include == Some(false);
+    if let Some(mut object) = top.object("reasoning") {
+        let long = object.one_of("effort", &EFFORTS).map(str::to_owned);
+        conflict = matches!((&short, &long), (Some(short), Some(long)) if short != long);
+        object.one_of("summary", &["auto", "concise", "detailed"]);
+        object.whole("max_tokens", 0, i64::MAX);
+        object.flag("enabled");
+        exclude |= object.flag("exclude") == Some(true);
+    }
+    if conflict {
+        top.say(
+            "reasoning_effort",
+            "expected the same as reasoning.effort, or only one of the two",
+        );
+    }
+    exclude
+}
+
+fn tools(top: &mut Fields<'_>) -> Vec<Tool> {
+    let mut tools = Vec::new();
+    let mut objects = top.objects("tools");
+    while let Some(mut tool) = objects.next() {
+        let Some(kind) = tool.required_text("type").map(str::to_owned) else {
+            continue;
+        };
+        if kind != "function" {
+            if !kind.starts_with("openrouter:") && !kind.starts_with("web_search") {
+                tool.say("type", &format!("expected `function` or a server tool, found `{kind}`"));
+            }
+            continue;
+        }
+        let Some(mut function) = tool.required_object("function") else {
+            continue;
+        };
+        function.flag("strict");
+        let parameters = function.value("parameters").cloned().unwrap_or_default();
+        function.object("parameters");
+        if let Some(name) = function.required_text("name").map(str::to_owned) {
+            if name.is_empty() || name.chars().count() > 64 {
+                function.say("name", "expected 1 to 64 characters");
+            }
+            tools.push(Tool { name, parameters });
+        }
+    }
+    tools
+}
+
+fn tool_choice(top: &mut Fields<'_>, tools: &[Tool]) -> ToolChoice {
+    match top.value("tool_choice") {
+        None | Some(Value::Null) => ToolChoice::Free,
+        Some(Value::String(word)) => match word.as_str() {
+            "auto" => ToolChoice::Free,
+            "none" => ToolChoice::None,
+            "required" => ToolChoice::Required,
+            other => {
+                top.say(
+                    "tool_choice",
+                    &format!("expected `none`, `auto`, `required` or an object, found `{other}`"),
+                );
+                ToolChoice::Free
+            }
+        },
+        Some(Value::Object(choice))
+            if choice
+                .get("type")
+                .is_some_and(|kind| kind != "function" && kind.is_string()) =>
+        {
+            ToolChoice::Free
+        }
+        Some(Value::Object(choice)) => {
+            let name = choice
+                .get("function")
+                .and_then(|function| function.get("name"))
+                .and_then(Value::as_str);
+            match name {
+                Some(name) if choice.contains_key("type") => {
+                    if !tools.iter().any(|tool| tool.name == name) {
+                        top.say("tool_choice.function.name", "expected the name of one of `tools`");
+                    }
+                    ToolChoice::Named(name.to_owned())
+                }
+                _ => {
+                    let expected = "expected {\"type\": \"function\", \"function\": {\"name\": …}}";
+                    top.say("tool_choice", expected);
+                    ToolChoice::Free
+                }
+            }
+        }
+        Some(_) => {
+            top.say("tool_choice", "expected a word or an object");
+            ToolChoice::Free
+        }
+    }
+}
+
+fn format(top: &mut Fields<'_>) -> Format {
+    let Some(mut format) = top.object("response_format") else {
+        return Format::Text;
+    };
+    let kinds = ["text", "json_object", "json_schema", "grammar", "python"];
+    if format.required_text("type").is_none() {
+        return Format::Text;
+    }
+    match format.one_of("type", &kinds) {
+        Some("json_object") => Format::Json,
+        Some("json_schema") => {
+            let Some(mut config) = format.required_object("json_schema") else {
+                return Format::Text;
+            };
+            config.required_text("name");
+            config.text_up_to("name", 64);
+            config.flag("strict");
+            Format::Schema(config.value("schema").cloned().unwrap_or_default())
+        }
+        Some("grammar") => {
+            format.required_text("grammar");
+            Format::Text
+        }
+        _ => Format::Text,
+    }
+}
+
+#[cfg(test)]
+mod tests;

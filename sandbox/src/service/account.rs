@@ -1,0 +1,239 @@
+//! The account behind the key: what it spent, and what each generation was.
+//!
+//! Numbers only move when a request is served, so a run of the same requests ends with the same balance.
+
+use std::collections::VecDeque;
+
+use serde_json::{Map, Value, json};
+
+use crate::{answer::Served, rules::request::Chat};
+
+/// US dollars that the key may spend, and that the account bought.
+const LIMIT_USD: f64 = 10.0;
+const BOUGHT_USD: f64 = 25.0;
+
+/// Members of a generation that the service always sends and that mean nothing here.
+const NOT_SAID: [&str; 19] = [
+    "upstream_id",
+    "request_id",
+    "cache_discount",
+    "upstream_inference_cost",
+    "app_id",
+    "moderation_latency",
+    "service_tier",
+    "num_media_prompt",
+    "num_input_audio_prompt",
+    "num_media_completion",
+    "num_search_results",
+    "num_fetches",
+    "web_search_engine",
+    "preset_id",
+    "router",
+    "provider_responses",
+    "user_agent",
+    "http_referer",
+    "workspace_id",
+];
+
+/// What was served so far.
+#[derive(Debug)]
+pub(crate) struct Account {
+    n_generations: u64,
+    spent_usd: f64,
+    generations: VecDeque<Generation>,
+    /// Most generations kept; the oldest go first.
+    keep: usize,
+    /// How often a generation is not found before it is.
+    late_asks: u32,
+}
+
+/// One generation that can be asked for.
+#[derive(Debug)]
+struct Generation {
+    id: String,
+    value: Value,
+    n_asks: u32,
+}
+
+/// What a generation was, apart from its tokens and its cost.
+pub(crate) struct Deed<'a> {
+    /// As `api_type` names it: `completions`, `embeddings`, `rerank`, `tts`.
+    pub(crate) api_type: &'static str,
+    pub(crate) id: &'a str,
+    pub(crate) model_id: &'a str,
+    pub(crate) provider: &'a str,
+    pub(crate) streamed: bool,
+    pub(crate) session_id: Option<&'a str>,
+    pub(crate) user: Option<&'a str>,
+    /// With the native one.
+    pub(crate) finish_reason: Option<(&'a str, &'a str)>,
+}
+
+impl Account {
+    pub(crate) fn new(keep: usize, late_asks: u32) -> Self {
+        Self {
+            n_generations: 0,
+            spent_usd: 0.0,
+            generations: VecDeque::new(),
+            keep,
+            late_asks,
+        }
+    }
+
+    /// The next id: `gen-sandbox-000001` and so on.
+    pub(crate) fn next_id(&mut self) -> String {
+        self.n_generations += 1;
+        format!("gen-sandbox-{:06}", self.n_generations)
+    }
+
+    /// Remembers a chat for [`Account::generation`], and adds its cost.
+    pub(crate) fn remember_chat(
+        &mut self,
+        chat: &Chat,
+        served: &Served,
+        finish_reason: (&str, &str),
+        usage: &Map<String, Value>,
+    ) {
+        let deed = Deed {
+            api_type: "completions",
+            id: &served.id,
+            model_id: &served.model_id,
+            provider: &served.provider,
+            streamed: chat.stream,
+            session_id: chat.session_id.as_deref(),
+            user: chat.user.as_deref(),
+            finish_reason: Some(finish_reason),
+        };
+        self.remember(&deed, usage);
+    }
+
+    /// Remembers a generation for [`Account::generation`], and adds its cost.
+    pub(crate) fn remember(&mut self, deed: &Deed<'_>, usage: &Map<String, Value>) {
+        let cost = usage.get("cost").and_then(Value::as_f64).unwrap_or(0.0);
+        self.spent_usd += cost;
+        let tokens = |name: &str| usage.get(name).cloned().unwrap_or(json!(0));
+        let reasoning = usage
+            .get("completion_tokens_details")
+            .map_or(json!(0), |details| details["reasoning_tokens"].clone());
+        let mut value = json!({
+            "id": deed.id,
+            "session_id": deed.session_id,
+            "total_cost": cost,
+            "usage": cost,
+            "created_at": "2026-01-01T00:00:00.000Z",
+            "model": deed.model_id,
+            "streamed": deed.streamed,
+            "cancelled": false,
+            "provider_name": deed.provider,
+            "latency": 1,
+            "generation_time": 1,
+            "finish_reason": deed.finish_reason.map(|(reason, _)| reason),
+            "native_finish_reason": deed.finish_reason.map(|(_, native)| native),
+            "tokens_prompt": tokens("prompt_tokens"),
+            "tokens_completion": tokens("completion_tokens"),
+            "native_tokens_prompt": tokens("prompt_tokens"),
+            "native_tokens_completion": tokens("completion_tokens"),
+            "native_tokens_completion_images": 0,
+            "native_tokens_reasoning": reasoning,
+            "native_tokens_cached": 0,
+            "origin": "",
+            "is_byok": false,
+            "external_user": deed.user,
+            "api_type": deed.api_type,
+            "data_region": "global",
+        });
+        for name in NOT_SAID {
+            value[name] = Value::Null;
+        }
+        self.generations.push_back(Generation {
+            id: deed.id.to_owned(),
+            value,
+            n_asks: 0,
+        });
+        while self.generations.len() > self.keep {
+            self.generations.pop_front();
+        }
+    }
+
+    /// `GET /generation`; each asking counts, for the real one comes late.
+    pub(crate) fn generation(&mut self, id: &str) -> Option<Value> {
+        // The newest are asked for first.
+        let found = self.generations.iter_mut().rev().find(|found| found.id == id)?;
+        if found.n_asks < self.late_asks {
+            found.n_asks += 1;
+            return None;
+        }
+        Some(json!({"data": found.value}))
+    }
+
+    /// `GET /credits`.
+    pub(crate) fn credits_value(&self) -> Value {
+        json!({"data": {"total_credits": BOUGHT_USD, "total_usage": self.spent_usd}})
+    }
+
+    /// `GET /key`.
+    pub(crate) fn key_value(&self, is_management_key: bool) -> Value {
+        let spent = self.spent_usd;
+        json!({
+            "data": {
+                "label": "sandbox: a local stand-in, not openrouter.ai",
+                "limit": LIMIT_USD,
+                "limit_remaining": (LIMIT_USD - spent).max(0.0),
+                "limit_reset": null,
+                "include_byok_in_limit": false,
+                "usage": spent,
+                "usage_daily": spent,
+                "usage_weekly": spent,
+                "usage_monthly": spent,
+                "byok_usage": 0,
+                "byok_usage_daily": 0,
+                "byok_usage_weekly": 0,
+                "byok_usage_monthly": 0,
+                "is_free_tier": false,
+                "is_management_key": is_management_key,
+                "is_provisioning_key": is_management_key,
+                "creator_user_id": crate::service::USER_ID,
+                "expires_at": null,
+                "rate_limit": {"requests": -1, "interval": "10s", "note": "deprecated"},
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn deed(id: &str) -> Deed<'_> {
+        Deed {
+            api_type: "tts",
+            id,
+            model_id: "openai/gpt-4o-mini-tts",
+            provider: "Sandbox",
+            streamed: false,
+            session_id: None,
+            user: None,
+            finish_reason: None,
+        }
+    }
+
+    #[test]
+    fn a_late_generation_is_found_after_so_many_asks() {
+        let mut account = Account::new(usize::MAX, 2);
+        account.remember(&deed("a"), &Map::new());
+        let found: Vec<bool> = (0..4).map(|_| account.generation("a").is_some()).collect();
+        assert_eq!(found, [false, false, true, true]);
+    }
+
+    #[test]
+    fn the_oldest_generations_go_first_and_the_spending_stays() {
+        let mut account = Account::new(2, 0);
+        let usage = Map::from_iter([("cost".to_owned(), json!(0.5))]);
+        for id in ["a", "b", "c"] {
+            account.remember(&deed(id), &usage);
+        }
+        let found = ["a", "b", "c"].map(|id| account.generation(id).is_some());
+        assert_eq!(found, [false, true, true]);
+        assert_eq!(account.credits_value()["data"]["total_usage"], json!(1.5));
+    }
+}

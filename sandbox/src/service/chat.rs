@@ -1,0 +1,284 @@
+//! Answers a chat request in any form: tries the models and providers that routing allows until one serves.
+//!
+//! In: a request whose key was accepted. Out: the plan of the reply, in the form of the request. Nothing waits here.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+
+use crate::{
+    answer::reasoning::{self, gist_of},
+    answer::{self, Served, Turn},
+    catalogue::Provider,
+    failure::Failure,
+    forms::Form,
+    forms::stream::{Step, pieces},
+    rules,
+    rules::request::Chat,
+    script::Script,
+    service::routing::{self, Candidate},
+    service::{Body, Plan, Received, Service, USER_ID, refusal},
+};
+
+/// One try that failed, as `openrouter_metadata.attempts` tells it.
+struct Attempt {
+    provider: &'static str,
+    model_id: String,
+    status: u16,
+}
+
+/// A request that was found to be in order, and what it was made from.
+struct Asked<'a> {
+    form: Form,
+    body: &'a Map<String, Value>,
+    chat: &'a Chat,
+}
+
+/// Plans the reply to a chat request.
+pub(crate) fn plan(service: &Service, received: &Received, form: Form) -> Result<Plan, Failure> {
+    let body = rules::object_from(received.content_type.as_deref(), &received.body)?;
+    let chat = form.chat_from(&body)?;
+    let candidates = routing::candidates(&chat, &|id| service.scripted(id))?;
+
+    let mut attempts = Vec::new();
+    let mut last = None;
+    for (n, candidate) in candidates.iter().enumerate() {
+        let script = service.script_of(&candidate.requested);
+        if let Err(failure) = model_rules(&script, &chat, candidate, form) {
+            let goes_on = failure.error_type.as_deref() == Some("context_length_exceeded");
+            if !goes_on {
+                return Err(failure);
+            }
+            last = Some(refusal(form, &failure, Some(USER_ID)));
+            continue;
+        }
+        let failure = service.take_failure(&candidate.requested);
+        for provider in &candidate.providers {
+            let fails =
+                script.fail_providers.is_empty() || script.fail_providers.iter().any(|name| provider.answers_to(name));
+            let Some(failure) = failure.as_ref().filter(|_| fails) else {
+                let strategy = if n > 0 { "fallback" } else { candidate.strategy };
+                let served = served(service, received, &script, candidate, provider, strategy, &attempts);
+                let asked = Asked {
+                    form,
+                    body: &body,
+                    chat: &chat,
+                };
+                return serve(service, &script, &asked, &served);
+            };
+            attempts.push(Attempt {
+                provider: provider.name,
+                model_id: candidate.model.id.clone(),
+                status: failure.status,
+            });
+            let mut plan = refusal(form, failure, Some(USER_ID));
+            plan.wait = Duration::from_millis(script.start_delay_ms);
+            if script.error_in_200_body {
+                plan.status = 200;
+                return Ok(plan);
+            }
+            if !failure.is_retryable() {
+                return Ok(plan);
+            }
+            last = Some(plan);
+            if script.fail_providers.is_empty() {
+                break;
+            }
+        }
+    }
+    last.ok_or_else(|| Failure::status(503).availability("temporarily_unavailable", true, &chat.models))
+}
+
+/// What depends on the model and not on the request alone.
+fn model_rules(script: &Script, chat: &Chat, candidate: &Candidate, form: Form) -> Result<(), Failure> {
+    let facts = candidate.model.facts;
+    let asked = chat.max_tokens.unwrap_or(facts.max_output_tokens);
+    if chat.prompt_tokens > facts.context_tokens {
+        let message = format!(
+            "This endpoint's maximum context length is {} tokens. However, you requested about {} tokens.",
+            facts.context_tokens,
+            chat.prompt_tokens + chat.max_tokens.unwrap_or(0),
+        );
+        return Err(Failure::status(400)
+            .error_type("context_length_exceeded")
+            .message(message));
+    }
+    if let Some(affordable) = script.affordable_tokens.filter(|affordable| asked > *affordable) {
+        let message = format!(
+            "This request requires more credits, or fewer max_tokens. You requested up to {asked} tokens, but can only \
+             afford {affordable}. To increase, visit https://openrouter.ai/settings/credits and add more credits"
+        );
+        return Err(Failure::status(402).message(message));
+    }
+    if script.require_reasoning_details && !chat.tool_results.is_empty() {
+        let sent = reasoning::of(script).1;
+        let returned = chat.returned_reasoning.as_deref().unwrap_or_default();
+        if !is_same_reasoning(form, &sent, returned) {
+            let message = "This model requires OpenRouter reasoning details to be preserved in each request: send the \
+                           `reasoning_details` of the assistant message back unmodified and in order.";
+            return Err(Failure::status(400).message(message));
+        }
+    }
+    Ok(())
+}
+
+/// Whether `returned` says all that was sent. Only chat keeps the order of different kinds and every signature.
+fn is_same_reasoning(form: Form, sent: &[Value], returned: &[Value]) -> bool {
+    let (sent, returned) = (gist_of(sent), gist_of(returned));
+    if form == Form::Chat {
+        return sent == returned;
+    }
+    let words = |gist: &[(String, String, Option<String>)]| -> (String, String) {
+        let (sealed, said): (Vec<_>, Vec<_>) = gist.iter().partition(|(kind, ..)| kind == "reasoning.encrypted");
+        let mut said: Vec<&str> = said.iter().map(|(_, words, _)| words.as_str()).collect();
+        said.sort_unstable();
+        let sealed: String = sealed.iter().map(|(_, words, _)| words.as_str()).collect();
+        (said.concat(), sealed)
+    };
+    words(&sent) == words(&returned)
+}
+
+fn served(
+    service: &Service,
+    received: &Received,
+    script: &Script,
+    candidate: &Candidate,
+    provider: &Provider,
+    strategy: &str,
+    attempts: &[Attempt],
+) -> Served {
+    let is_first = candidate
+        .providers
+        .first()
+        .is_some_and(|first| first.slug == provider.slug);
+    let names_one = candidate.chosen || !is_first;
+    let name = script.provider.clone();
+    let name = name.unwrap_or_else(|| if names_one { provider.name } else { "Sandbox" }.to_owned());
+    let model_id = script
+        .model_served
+        .clone()
+        .unwrap_or_else(|| candidate.model.id.clone());
+    let metadata = received.wants_metadata.then(|| {
+        let endpoint = |other: &str| json!({"provider": other, "model": model_id, "selected": other == name});
+        let available: Vec<Value> = if names_one && script.provider.is_none() {
+            candidate
+                .providers
+                .iter()
+                .map(|provider| endpoint(provider.name))
+                .collect()
+        } else {
+            vec![endpoint(&name)]
+        };
+        let failed = attempts
+            .iter()
+            .map(|attempt| json!({"provider": attempt.provider, "model": attempt.model_id, "status": attempt.status}));
+        let serving = json!({"provider": name, "model": model_id, "status": 200});
+        json!({
+            "requested": candidate.requested,
+            "strategy": strategy,
+            "region": null,
+            "summary": format!("available={}, selected={name}", available.len()),
+            "attempt": attempts.len() + 1,
+            "is_byok": false,
+            "endpoints": {"total": available.len(), "available": available},
+            "attempts": failed.chain([serving]).collect::<Vec<Value>>(),
+        })
+    });
+    let id = service.account().next_id();
+    Served {
+        id,
+        model_id,
+        provider: name,
+        model: candidate.model.clone(),
+        metadata,
+    }
+}
+
+fn serve(service: &Service, script: &Script, asked: &Asked<'_>, served: &Served) -> Result<Plan, Failure> {
+    let chat = asked.chat;
+    let answer = answer::answer_from(script, chat, &served.model);
+    let usage = answer::usage(script, chat, &answer, &served.model);
+    let turn = Turn {
+        script,
+        asked: asked.body,
+        answer: &answer,
+        usage: &usage,
+        served,
+    };
+    let finish_reason = (answer.finish_reason.as_str(), answer.native_finish_reason.as_str());
+    service.account().remember_chat(chat, served, finish_reason, &usage);
+
+    let headers = vec![
+        ("x-generation-id".to_owned(), served.id.clone()),
+        ("cache-control".to_owned(), "no-cache".to_owned()),
+    ];
+    if chat.stream {
+        let body = Body::Steps {
+            content_type: "text/event-stream",
+            steps: asked.form.steps_from(&turn),
+            coalesce: script.coalesce,
+        };
+        return Ok(Plan {
+            status: 200,
+            headers,
+            wait: Duration::ZERO,
+            body,
+        });
+    }
+    let bytes = Bytes::from(asked.form.body_from(&turn)?.to_string());
+    let n_pieces = pieces(&answer.text, script.chunk_chars).count() as u64;
+    let wait_ms = script.start_delay_ms + script.chunk_delay_ms.saturating_mul(n_pieces);
+    let mut plan = whole(script, "application/json", bytes, Duration::from_millis(wait_ms));
+    plan.headers = headers;
+    Ok(plan)
+}
+
+/// A reply in one body, as far as its script lets it come.
+pub(crate) fn whole(script: &Script, content_type: &'static str, bytes: Bytes, wait: Duration) -> Plan {
+    let body = if script.stall_after_chunks.is_some() || script.comments_forever {
+        Body::Never
+    } else if script.cut_after_chunks.is_some() {
+        let half = Step::Text(bytes.slice(..bytes.len() / 2));
+        let steps = [half]
+            .into_iter()
+            .chain(script.cut_abruptly.then_some(Step::Abort))
+            .collect();
+        Body::Steps {
+            content_type,
+            steps,
+            coalesce: false,
+        }
+    } else {
+        Body::Whole { content_type, bytes }
+    };
+    Plan {
+        status: 200,
+        headers: Vec::new(),
+        wait,
+        body,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasoning_that_went_through_another_form_is_still_the_same() {
+        let sent = [
+            json!({"type": "reasoning.text", "text": "b", "signature": "s", "index": 0}),
+            json!({"type": "reasoning.summary", "summary": "a", "index": 1}),
+            json!({"type": "reasoning.encrypted", "data": "x", "index": 2}),
+        ];
+        let returned = [
+            json!({"type": "reasoning.summary", "summary": "a", "index": 0}),
+            json!({"type": "reasoning.text", "text": "b", "index": 1}),
+            json!({"type": "reasoning.encrypted", "data": "x", "index": 2}),
+        ];
+        assert!(is_same_reasoning(Form::Chat, &sent, &sent));
+        assert!(!is_same_reasoning(Form::Chat, &sent, &returned));
+        assert!(is_same_reasoning(Form::Responses, &sent, &returned));
+        assert!(!is_same_reasoning(Form::Responses, &sent, &returned[..2]));
+    }
+}
