@@ -1,34 +1,33 @@
-//! The errors of the service: what each documented status says, and its shape on the wire.
+//! The errors of the service: the documented statuses, and the shape on the wire.
 //!
-//! Used twice: [`crate::rules`] and [`crate::service::routing`] refuse a request with one, and a [`crate::Script`] asks for
-//! one. Pure: no I/O, no clock.
+//! Rules and routing refuse a request with a [`Failure`]; a script asks for one. Pure: no I/O, no clock.
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 /// One refusal or failure, as the service would send it.
 ///
-/// Every part but `status` has a default which fits the status.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// Every member but `status` defaults to what fits the status.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Failure {
     /// HTTP status, and `error.code`; default 500.
     pub status: u16,
-    /// `error.metadata.error_type`; default: the documented one of the status. An empty text sends none.
+    /// `error.metadata.error_type`; default: the documented one. An empty text sends none.
     pub error_type: Option<String>,
-    /// `error.message`; default: a usual text of the status.
+    /// `error.message`; default: a usual one for the status.
     pub message: Option<String>,
-    /// `Retry-After` in seconds; absent sends none.
+    /// `Retry-After` in seconds; default: none.
     pub retry_after_s: Option<u64>,
-    /// `error.availability`, sent as it is.
+    /// `error.availability`, verbatim.
     pub availability: Option<Value>,
     /// More members of `error.metadata`.
     pub metadata: Map<String, Value>,
     /// More headers of the reply.
     pub headers: BTreeMap<String, String>,
-    /// A raw body in place of the JSON error, sent as `text/html`: what a proxy before the service answers.
+    /// A raw body in place of the JSON error, sent as `text/html`, as a proxy in front of the service would.
     pub body: Option<String>,
     /// Sends `error.code` as text (`"server_error"` from 500 on, the error type below), as some providers do.
     pub code_as_string: bool,
@@ -50,95 +49,55 @@ impl Default for Failure {
     }
 }
 
-/// What the service says with one status.
+/// What the service answers with one status.
 pub(crate) struct Documented {
     pub(crate) status: u16,
-    pub(crate) error_type: &'static str,
-    pub(crate) message: &'static str,
+    error_type: &'static str,
+    message: &'static str,
 }
 
-/// The statuses documented for chat, with the error type and a usual text of each.
+const fn documented(status: u16, error_type: &'static str, message: &'static str) -> Documented {
+    Documented {
+        status,
+        error_type,
+        message,
+    }
+}
+
+/// The statuses documented for chat, each with its error type and a usual message.
 // Source: OpenRouter docs, `api_reference/errors-and-debugging`, and the API description, copy of 2026-08-22.
 pub(crate) const DOCUMENTED: [Documented; 14] = [
-    Documented {
-        status: 400,
-        error_type: "invalid_request",
-        message: "Invalid request parameters",
-    },
-    Documented {
-        status: 401,
-        error_type: "authentication",
-        message: "User not found.",
-    },
-    Documented {
-        status: 402,
-        error_type: "payment_required",
-        message: "This request requires more credits, or fewer max_tokens. You requested up to 65536 tokens, but can \
-                  only afford 1234. To increase, visit https://openrouter.ai/settings/credits and add more credits",
-    },
-    Documented {
-        status: 403,
-        error_type: "permission_denied",
-        message: "The model requires moderation on Sandbox. Your input was flagged for \"sandbox\". No credits were \
-                  charged.",
-    },
-    Documented {
-        status: 404,
-        error_type: "not_found",
-        message: "No endpoints found for this model.",
-    },
-    Documented {
-        status: 408,
-        error_type: "timeout",
-        message: "Operation timed out. Please try again later.",
-    },
-    Documented {
-        status: 413,
-        error_type: "payload_too_large",
-        message: "Request payload too large",
-    },
-    Documented {
-        status: 422,
-        error_type: "unprocessable",
-        message: "Invalid argument",
-    },
-    Documented {
-        status: 429,
-        error_type: "rate_limit_exceeded",
-        message: "Rate limit exceeded",
-    },
-    Documented {
-        status: 500,
-        error_type: "server",
-        message: "Internal Server Error",
-    },
-    Documented {
-        status: 502,
-        error_type: "provider_unavailable",
-        message: "Provider returned error",
-    },
-    Documented {
-        status: 503,
-        error_type: "provider_overloaded",
-        message: "Service temporarily unavailable",
-    },
-    Documented {
-        status: 524,
-        error_type: "timeout",
-        message: "Request timed out. Please try again later.",
-    },
-    Documented {
-        status: 529,
-        error_type: "provider_overloaded",
-        message: "Provider returned error",
-    },
+    documented(400, "invalid_request", "Invalid request parameters"),
+    documented(401, "authentication", "User not found."),
+    documented(
+        402,
+        "payment_required",
+        "This request requires more credits, or fewer max_tokens. You requested up to 65536 tokens, but can \
+         only afford 1234. To increase, visit https://openrouter.ai/settings/credits and add more credits",
+    ),
+    documented(
+        403,
+        "permission_denied",
+        "The model requires moderation on Sandbox. Your input was flagged for \"sandbox\". No credits were \
+         charged.",
+    ),
+    documented(404, "not_found", "No endpoints found for this model."),
+    documented(408, "timeout", "Operation timed out. Please try again later."),
+    documented(413, "payload_too_large", "Request payload too large"),
+    documented(422, "unprocessable", "Invalid argument"),
+    documented(429, "rate_limit_exceeded", "Rate limit exceeded"),
+    documented(500, "server", "Internal Server Error"),
+    documented(502, "provider_unavailable", "Provider returned error"),
+    documented(503, "provider_overloaded", "Service temporarily unavailable"),
+    documented(524, "timeout", "Request timed out. Please try again later."),
+    documented(529, "provider_overloaded", "Provider returned error"),
 ];
 
 /// Statuses after which another model or provider may still answer.
 pub(crate) const RETRYABLE: [u16; 7] = [408, 429, 500, 502, 503, 524, 529];
 
 impl Failure {
-    /// The failure that `status` stands for, with its documented error type and a usual text.
+    /// The failure of `status`, with its documented error type and a usual message.
     #[must_use]
     pub fn status(status: u16) -> Self {
         Self {
@@ -147,7 +106,7 @@ impl Failure {
         }
     }
 
-    /// The same failure with another text.
+    /// The same failure with another message.
     #[must_use]
     pub fn message(mut self, message: impl Into<String>) -> Self {
         self.message = Some(message.into());
@@ -177,7 +136,7 @@ impl Failure {
         RETRYABLE.contains(&self.status)
     }
 
-    /// The `error` object alone, as it also stands in a chunk or in a choice.
+    /// The `error` object alone, as a chunk or a choice holds it.
     pub(crate) fn error_object(&self) -> Value {
         let documented = DOCUMENTED.iter().find(|row| row.status == self.status);
         let error_type = match self.error_type.as_deref() {
@@ -249,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_error_type_leaves_the_metadata_out() {
+    fn an_empty_error_type_omits_the_metadata() {
         let failure = Failure::status(502).error_type("").message("Provider returned error");
         assert_eq!(
             failure.error_object(),
@@ -259,15 +218,17 @@ mod tests {
 
     #[test]
     fn a_code_can_be_text() {
-        let failure = Failure {
-            code_as_string: true,
-            ..Failure::status(502)
-        };
-        assert_eq!(failure.error_object()["code"], json!("server_error"));
+        for (status, code) in [(502, "server_error"), (429, "rate_limit_exceeded")] {
+            let failure = Failure {
+                code_as_string: true,
+                ..Failure::status(status)
+            };
+            assert_eq!(failure.error_object()["code"], json!(code));
+        }
     }
 
     #[test]
-    fn the_wait_is_a_header() {
+    fn a_retry_after_is_a_header() {
         let failure = Failure {
             retry_after_s: Some(7),
             ..Failure::status(429)

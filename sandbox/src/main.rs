@@ -1,6 +1,6 @@
-//! Runs the sandbox on its own, until it is interrupted.
+//! Runs the sandbox until it is interrupted.
 //!
-//! stdout gets one line with where it listens; stderr gets the help for people, and one line for each request.
+//! stdout gets one line that says where it listens; stderr gets hints for people and one line for each request.
 
 use std::{
     collections::BTreeMap,
@@ -15,32 +15,32 @@ use std::{
 use clap::Parser;
 use sandbox::{DEFAULT_KEY, Outcome, Recorded, Sandbox, Script, built_in_models};
 
-/// A local stand-in for the OpenRouter service. It listens on 127.0.0.1 only, and every reply says what it is.
+/// A local sandbox in place of the OpenRouter service. It listens on 127.0.0.1 only, and every reply says what it is.
 #[derive(Parser)]
 #[command(name = "sandbox", version)]
 struct Arguments {
     /// Port of 127.0.0.1; 0 takes any free one.
     #[arg(long, default_value_t = 4010)]
     port: u16,
-    /// A JSON file with an object: model id to script.
+    /// A JSON file with an object that maps model ids to scripts.
     #[arg(long, value_name = "FILE")]
     script: Option<PathBuf>,
-    /// A key to accept; may be given several times.
+    /// A key to accept; repeat it for several keys.
     #[arg(long, value_name = "KEY", default_value = DEFAULT_KEY, hide_default_value = true)]
     key: Vec<String>,
-    /// Treats the keys as management keys: they read the credits and cannot chat.
+    /// Makes the keys management keys, which read the credits and cannot chat.
     #[arg(long)]
     management_key: bool,
-    /// Appends a JSON line for each request, with all that was received and sent.
+    /// Appends a JSON line for each request, with everything received and sent.
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
-    /// Threads that serve.
+    /// Number of threads that serve.
     #[arg(long, default_value_t = 1)]
     threads: usize,
-    /// Prints the base URL alone, and nothing for people.
+    /// Prints only the base URL.
     #[arg(long)]
     print_base_url: bool,
-    /// Lists the built-in models and ends.
+    /// Lists the built-in models and exits.
     #[arg(long)]
     list_models: bool,
 }
@@ -103,8 +103,8 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         println!("{base_url}");
     } else {
         println!("OPENROUTER_BASE_URL={base_url} OPENROUTER_API_KEY={key}");
-        eprintln!("This is a local stand-in, not openrouter.ai. Put the line above before the command of a host.");
-        eprintln!("Models: `sandbox --list-models`, and some ids of the real catalogue. Ctrl-C ends it.");
+        eprintln!("This is a local sandbox, not openrouter.ai. Put the line above before the command of a host.");
+        eprintln!("Models: `sandbox --list-models`, and some ids of the real catalogue. Press Ctrl-C to stop.");
     }
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -130,7 +130,7 @@ fn append(file: &Mutex<File>, recorded: &Recorded) -> Result<(), Box<dyn Error>>
     Ok(())
 }
 
-/// One request in a line; never its body.
+/// One line for a request, never with its body.
 fn line_from(recorded: &Recorded) -> String {
     let Recorded {
         number,
@@ -139,11 +139,7 @@ fn line_from(recorded: &Recorded) -> String {
         path,
         ..
     } = recorded;
-    let model = recorded
-        .body
-        .get("model")
-        .and_then(|model| model.as_str())
-        .unwrap_or("-");
+    let model = recorded.body["model"].as_str().unwrap_or("-");
     let outcome = match recorded.outcome {
         Outcome::InFlight => "in flight".to_owned(),
         Outcome::Completed => "completed".to_owned(),

@@ -1,4 +1,4 @@
-//! The binary as a person starts it.
+//! The binary, as a person starts it.
 
 use std::{
     fs,
@@ -8,7 +8,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-/// A binary that is ended with the test.
+/// A binary that ends with the test.
 struct Running(Child);
 
 impl Drop for Running {
@@ -34,7 +34,7 @@ fn file(name: &str, text: &str) -> PathBuf {
 }
 
 #[test]
-fn it_prints_where_it_listens_and_plays_the_scripts_of_a_file() {
+fn it_prints_where_it_listens_and_plays_scripts_from_a_file() {
     let scripts = file("sandbox-scripts.json", r#"{"acme/a": {"text": "from a file"}}"#);
     let mut child = command()
         .args(["--port", "0", "--key", "sk-or-v1-mine", "--script"])
@@ -62,7 +62,7 @@ fn it_prints_where_it_listens_and_plays_the_scripts_of_a_file() {
 }
 
 #[test]
-fn a_misspelt_script_is_named_with_its_file() {
+fn an_unknown_member_of_a_script_is_reported_with_its_file() {
     let scripts = file("sandbox-misspelt.json", r#"{"acme/a": {"txet": "x"}}"#);
     let output = command()
         .arg("--script")

@@ -86,6 +86,20 @@ fn send(sandbox: &Sandbox, key: Option<&str>, method: &str, path: &str, body: &s
     stream
 }
 
+/// Sends a body with the key and reads the whole reply.
+fn post(sandbox: &Sandbox, path: &str, body: &Value) -> Reply {
+    Reply::read(send(sandbox, Some(sandbox.key()), "POST", path, &body.to_string()))
+}
+
+/// A server with one model, `acme/a`.
+fn sandbox_with(script: Script) -> Sandbox {
+    Sandbox::builder().script("acme/a", script).start().expect("started")
+}
+
+fn get(sandbox: &Sandbox, key: Option<&str>, path: &str) -> Reply {
+    Reply::read(send(sandbox, key, "GET", path, ""))
+}
+
 fn chat(sandbox: &Sandbox, model: &str, stream: bool) -> TcpStream {
     let body = json!({"model": model, "stream": stream, "messages": [{"role": "user", "content": "hi"}]});
     send(
@@ -98,16 +112,13 @@ fn chat(sandbox: &Sandbox, model: &str, stream: bool) -> TcpStream {
 }
 
 #[test]
-fn a_stream_arrives_whole_and_says_what_sent_it() {
-    let sandbox = Sandbox::builder()
-        .script("acme/a", Script::text("one two three"))
-        .start()
-        .expect("started");
+fn a_stream_arrives_whole_and_names_the_sandbox() {
+    let sandbox = sandbox_with(Script::text("one two three"));
     let reply = Reply::read(chat(&sandbox, "acme/a", true));
 
     assert_eq!(reply.status, 200);
     for header in [
-        "x-sandbox: a local stand-in, not openrouter.ai",
+        "x-sandbox: a local sandbox, not openrouter.ai",
         "content-type: text/event-stream",
         "cache-control: no-cache",
         "x-generation-id: gen-sandbox-000001",
@@ -128,22 +139,14 @@ fn a_stream_arrives_whole_and_says_what_sent_it() {
 }
 
 #[test]
-fn gathered_frames_hold_the_same_bytes() {
+fn coalesced_frames_hold_the_same_bytes() {
+    let coalesced = Script {
+        coalesce: true,
+        ..Script::words(3000)
+    };
     let sandbox = Sandbox::builder()
-        .script(
-            "acme/one",
-            Script {
-                coalesce: false,
-                ..Script::words(3000)
-            },
-        )
-        .script(
-            "acme/two",
-            Script {
-                coalesce: true,
-                ..Script::words(3000)
-            },
-        )
+        .script("acme/one", Script::words(3000))
+        .script("acme/two", coalesced)
         .start()
         .expect("started");
     let one = Reply::read(chat(&sandbox, "acme/one", true));
@@ -156,7 +159,7 @@ fn gathered_frames_hold_the_same_bytes() {
 }
 
 #[test]
-fn a_whole_reply_has_message_and_usage() {
+fn a_whole_reply_has_a_message_and_usage() {
     let sandbox = Sandbox::start();
     let reply = Reply::read(chat(&sandbox, "sandbox/echo", false));
     let body = reply.json();
@@ -169,20 +172,7 @@ fn a_whole_reply_has_message_and_usage() {
 }
 
 #[test]
-fn a_failure_in_the_middle_of_a_stream_is_its_last_frame() {
-    let sandbox = Sandbox::start();
-    let reply = Reply::read(chat(&sandbox, "sandbox/mid-stream-error", true));
-    let chunks = reply.chunks();
-    let last = chunks.last().expect("a stream has chunks");
-    assert_eq!((reply.status, chunks.len()), (200, 7));
-    assert_eq!(last["error"]["code"], json!(502));
-    assert_eq!(last["error"]["metadata"]["error_type"], json!("provider_unavailable"));
-    assert_eq!(last["choices"][0]["finish_reason"], json!("error"));
-    assert!(!reply.body.contains("[DONE]"));
-}
-
-#[test]
-fn a_client_that_leaves_is_recorded() {
+fn a_client_that_leaves_is_recorded_in_the_middle_and_before_the_reply() {
     let sandbox = Sandbox::start();
     let stream = chat(&sandbox, "sandbox/stall", true);
     let mut read = [0; 4096];
@@ -201,20 +191,16 @@ fn a_client_that_leaves_is_recorded() {
         .wait_for_open_connections(0, LIMIT)
         .expect("the connection is closed");
     assert_eq!(sandbox.requests()[0].outcome, Outcome::ClientLeft { after_chunks: 6 });
-}
 
-#[test]
-fn a_client_that_leaves_before_the_reply_is_recorded() {
-    let sandbox = Sandbox::start();
     let stream = chat(&sandbox, "sandbox/stall", false);
-    sandbox.wait_for_requests(1, LIMIT).expect("the request arrives");
+    sandbox.wait_for_requests(2, LIMIT).expect("the request arrives");
     drop(stream);
     sandbox.wait_until_idle(LIMIT).expect("the server notices");
-    assert_eq!(sandbox.requests()[0].outcome, Outcome::ClientLeft { after_chunks: 0 });
+    assert_eq!(sandbox.requests()[1].outcome, Outcome::ClientLeft { after_chunks: 0 });
 }
 
 #[test]
-fn a_cut_ends_the_body_and_an_abrupt_one_the_connection() {
+fn a_cut_ends_the_body_and_an_abrupt_one_breaks_the_connection() {
     let sandbox = Sandbox::start();
     let mut ends = Vec::new();
     for model in ["sandbox/cut", "sandbox/cut-connection"] {
@@ -228,52 +214,43 @@ fn a_cut_ends_the_body_and_an_abrupt_one_the_connection() {
 }
 
 #[test]
-fn comments_are_written_before_and_between() {
-    let sandbox = Sandbox::start();
-    let reply = Reply::read(chat(&sandbox, "sandbox/comments", true));
-    assert!(reply.body.starts_with(": OPENROUTER PROCESSING\n\n"));
-    assert_eq!(reply.body.matches(": OPENROUTER PROCESSING\n\n").count(), 3 + 29);
-}
-
-#[test]
-fn a_missing_and_a_wrong_key_are_refused() {
+fn missing_and_wrong_keys_are_refused() {
     let sandbox = Sandbox::start();
     let refusal = |message: &str| json!({"error": {"code": 401, "message": message, "metadata": {"error_type": "authentication"}}});
-    let missing = Reply::read(send(&sandbox, None, "GET", "/key", ""));
+    let missing = get(&sandbox, None, "/key");
     assert_eq!(
         (missing.status, missing.json()),
         (401, refusal("No auth credentials found"))
     );
-    let wrong = Reply::read(send(&sandbox, Some("sk-or-v1-other"), "GET", "/key", ""));
+    let wrong = get(&sandbox, Some("sk-or-v1-other"), "/key");
     assert_eq!((wrong.status, wrong.json()), (401, refusal("User not found.")));
+    assert_eq!(get(&sandbox, Some(DEFAULT_KEY), "/key").status, 200);
+    assert_eq!(get(&sandbox, None, "/models").status, 200);
+    let in_its_form = Reply::read(send(&sandbox, None, "POST", "/messages", "{}"));
     assert_eq!(
-        Reply::read(send(&sandbox, Some(DEFAULT_KEY), "GET", "/key", "")).status,
-        200
+        (in_its_form.status, &in_its_form.json()["error"]["type"]),
+        (401, &json!("authentication_error"))
     );
-    assert_eq!(Reply::read(send(&sandbox, None, "GET", "/models", "")).status, 200);
 }
 
 #[test]
-fn the_key_is_not_recorded() {
+fn the_key_is_never_recorded() {
     let sandbox = Sandbox::start();
     Reply::read(chat(&sandbox, "sandbox/hello", false));
-    Reply::read(send(&sandbox, None, "GET", "/models", ""));
+    get(&sandbox, None, "/models");
     let requests = sandbox.requests();
-    assert!(
-        requests[0]
-            .headers
-            .contains(&("authorization".to_owned(), "present".to_owned()))
-    );
-    assert!(
-        requests[1]
-            .headers
-            .contains(&("authorization".to_owned(), "absent".to_owned()))
-    );
+    for (request, value) in requests.iter().zip(["present", "absent"]) {
+        assert!(
+            request
+                .headers
+                .contains(&("authorization".to_owned(), value.to_owned()))
+        );
+    }
     assert!(!format!("{requests:?}").contains(sandbox.key()));
 }
 
 #[test]
-fn every_documented_status_is_sent_in_the_shape_of_the_service() {
+fn every_documented_status_has_the_shape_of_the_service() {
     let sandbox = Sandbox::start();
     for status in [400, 401, 402, 403, 404, 408, 413, 422, 429, 500, 502, 503, 524, 529] {
         let reply = Reply::read(chat(&sandbox, &format!("sandbox/status-{status}"), true));
@@ -291,28 +268,7 @@ fn every_documented_status_is_sent_in_the_shape_of_the_service() {
 }
 
 #[test]
-fn a_request_that_breaks_a_rule_is_refused_before_any_script() {
-    let sandbox = Sandbox::start();
-    let body = json!({"model": "openai/gpt-4o", "messages": [], "provider": {"allowFallbacks": true}});
-    let reply = Reply::read(send(
-        &sandbox,
-        Some(DEFAULT_KEY),
-        "POST",
-        "/chat/completions",
-        &body.to_string(),
-    ));
-    assert_eq!(reply.status, 400);
-    assert_eq!(
-        reply.json()["error"]["message"],
-        json!(
-            "provider: unrecognized key `allowFallbacks`; messages: expected an array with at least one message, found \
-             an empty one"
-        )
-    );
-}
-
-#[test]
-fn a_page_of_a_proxy_and_an_error_with_status_200_are_sent_as_they_are() {
+fn proxy_pages_and_errors_with_status_200_are_sent_verbatim() {
     let sandbox = Sandbox::start();
     let page = Reply::read(chat(&sandbox, "sandbox/html-502", true));
     assert_eq!(page.status, 502);
@@ -323,10 +279,7 @@ fn a_page_of_a_proxy_and_an_error_with_status_200_are_sent_as_they_are() {
 
 #[test]
 fn a_script_can_be_replaced_while_the_server_runs() {
-    let sandbox = Sandbox::builder()
-        .script("acme/a", Script::fail(Failure::status(503)))
-        .start()
-        .expect("started");
+    let sandbox = sandbox_with(Script::fail(Failure::status(503)));
     assert_eq!(Reply::read(chat(&sandbox, "acme/a", false)).status, 503);
     sandbox.script("acme/a", Script::default());
     assert_eq!(Reply::read(chat(&sandbox, "acme/a", false)).status, 200);
@@ -346,7 +299,7 @@ fn a_dropped_sandbox_no_longer_listens() {
 }
 
 #[test]
-fn a_taken_port_is_an_error_that_names_it() {
+fn a_taken_port_is_named_in_the_error() {
     let sandbox = Sandbox::start();
     let address = sandbox.address();
     let error = Sandbox::builder()
@@ -356,76 +309,12 @@ fn a_taken_port_is_an_error_that_names_it() {
     assert_eq!(error.to_string(), format!("the sandbox cannot listen on {address}"));
 }
 
-/// Sends a body with the key and reads the whole reply.
-fn post(sandbox: &Sandbox, path: &str, body: &Value) -> Reply {
-    Reply::read(send(sandbox, Some(sandbox.key()), "POST", path, &body.to_string()))
-}
-
-#[test]
-fn events_of_responses_arrive_in_order_and_are_recorded() {
-    let sandbox = Sandbox::builder()
-        .script("acme/a", Script::text("one two"))
-        .start()
-        .expect("started");
-    let reply = post(
-        &sandbox,
-        "/responses",
-        &json!({"model": "acme/a", "input": "hi", "stream": true}),
-    );
-    assert!(reply.head.contains("content-type: text/event-stream"));
-    let events = reply.chunks();
-    let text: String = events.iter().filter_map(|event| event["delta"].as_str()).collect();
-    assert_eq!(text, "one two");
-    assert_eq!(
-        events.last().map(|event| &event["type"]),
-        Some(&json!("response.completed"))
-    );
-    assert_eq!(reply.data().last(), Some(&"[DONE]"));
-    assert_eq!(sandbox.requests()[0].replies, events);
-}
-
-#[test]
-fn events_of_messages_are_named_and_recorded() {
-    let sandbox = Sandbox::builder()
-        .script("acme/a", Script::text("one two"))
-        .start()
-        .expect("started");
-    let body = json!({"model": "acme/a", "messages": [{"role": "user", "content": "hi"}], "stream": true});
-    let reply = post(&sandbox, "/messages", &body);
-    let names: Vec<&str> = reply
-        .body
-        .lines()
-        .filter_map(|line| line.strip_prefix("event: "))
-        .collect();
-    let recorded = sandbox.requests()[0].replies.clone();
-    let kinds: Vec<&str> = recorded.iter().filter_map(|event| event["type"].as_str()).collect();
-    assert_eq!((names.first(), names.last()), (Some(&"message_start"), Some(&"data")));
-    assert_eq!(names[..names.len() - 1], kinds);
-    assert!(reply.body.ends_with("event: data\ndata: [DONE]\n\n"));
-}
-
-#[test]
-fn a_wrong_key_is_refused_in_the_shape_of_the_form() {
-    let sandbox = Sandbox::start();
-    let refused = Reply::read(send(&sandbox, None, "POST", "/messages", "{}"));
-    assert_eq!(refused.status, 401);
-    assert_eq!(
-        refused.json(),
-        json!({
-            "type": "error", "request_id": null,
-            "error": {
-                "type": "authentication_error", "message": "No auth credentials found",
-                "error_type": "authentication",
-            },
-        })
-    );
-}
-
 #[test]
 fn a_failure_and_a_cut_in_the_middle_happen_in_every_form() {
     let sandbox = Sandbox::start();
     let hello = json!([{"role": "user", "content": "hi"}]);
     for (path, member, input) in [
+        ("/chat/completions", "messages", hello.clone()),
         ("/completions", "prompt", json!("hi")),
         ("/responses", "input", json!("hi")),
         ("/messages", "messages", hello),
@@ -449,36 +338,19 @@ fn a_failure_and_a_cut_in_the_middle_happen_in_every_form() {
 }
 
 #[test]
-fn speech_is_bytes_that_are_no_text() {
+fn speech_is_bytes_that_are_not_utf_8() {
     let sandbox = Sandbox::start();
     let body = json!({"model": "openai/gpt-4o-mini-tts", "input": "one two", "voice": "alloy"});
-    let mut bytes = Vec::new();
-    let mut stream = send(
-        &sandbox,
-        Some(sandbox.key()),
-        "POST",
-        "/audio/speech",
-        &body.to_string(),
-    );
-    stream.read_to_end(&mut bytes).expect("the reply is read");
-    let end = bytes
-        .windows(4)
-        .position(|window| window == b"\r\n\r\n")
-        .expect("a head");
-    let head = String::from_utf8_lossy(&bytes[..end]).to_lowercase();
-    assert!(
-        head.starts_with("http/1.1 200") && head.contains("content-type: audio/mpeg"),
-        "{head}"
-    );
-    assert!(head.contains("x-generation-id: gen-sandbox-000001"));
-    let audio = &bytes[end + 4..];
-    assert_eq!((audio.len(), &audio[..2]), (834, &[0xff, 0xfb][..]));
-    assert!(std::str::from_utf8(audio).is_err());
+    let reply = post(&sandbox, "/audio/speech", &body);
+    for header in ["content-type: audio/mpeg", "x-generation-id: gen-sandbox-000001"] {
+        assert!(reply.head.contains(header), "{header} is not in {}", reply.head);
+    }
+    assert!(reply.body.starts_with(char::REPLACEMENT_CHARACTER), "{}", reply.body);
     assert_eq!(sandbox.requests()[0].outcome, Outcome::Completed);
 }
 
 #[test]
-fn a_server_that_pages_links_to_each_next_page() {
+fn pages_link_to_the_next_and_entries_can_be_replaced() {
     let entries: Vec<Value> = (0..5)
         .map(|n| json!({"id": format!("acme/m{n}"), "name": "m", "architecture": {"output_modalities": ["text"]}}))
         .collect();
@@ -488,7 +360,7 @@ fn a_server_that_pages_links_to_each_next_page() {
         .page_size(4)
         .start()
         .expect("started");
-    let page = |path: &str| Reply::read(send(&sandbox, None, "GET", path, "")).json();
+    let page = |path: &str| get(&sandbox, None, path).json();
     let first = page("/models");
     assert_eq!(first["data"].as_array().map(Vec::len), Some(4));
     assert_eq!(
@@ -513,7 +385,7 @@ fn a_server_that_pages_links_to_each_next_page() {
 }
 
 #[test]
-fn a_forgetful_server_keeps_only_the_last_few_hundred() {
+fn a_forgetful_server_keeps_only_the_last_256_requests() {
     let sandbox = Sandbox::builder()
         .forgetful()
         .without_replies()
@@ -528,7 +400,7 @@ fn a_forgetful_server_keeps_only_the_last_few_hundred() {
     assert!(requests.iter().all(|request| request.replies.is_empty()));
     let found = |n: u32| {
         let path = format!("/generation?id=gen-sandbox-{n:06}");
-        Reply::read(send(&sandbox, Some(sandbox.key()), "GET", &path, "")).status
+        get(&sandbox, Some(sandbox.key()), &path).status
     };
     assert_eq!([found(4), found(4), found(5), found(5)], [404, 404, 404, 200]);
 }

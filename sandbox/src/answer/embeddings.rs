@@ -1,18 +1,20 @@
 //! Embeddings: vectors made from the text alone, always the same for the same text.
 //!
-//! Pure. They carry no meaning, but texts that share words lie nearer to each other than others do.
+//! Pure. They carry no meaning, but texts that share words are closer to each other than others.
 
 use serde_json::{Map, Value, json};
 
+use super::usage::cost_usd;
 use crate::{
-    answer::cost_usd,
     catalogue::Model,
     failure::Failure,
-    rules::request::Preferences,
-    rules::{preferences_from, refuse_if_any, tokens_of},
+    rules::{
+        preferences_from, refuse_if_any,
+        request::{Preferences, tokens_of},
+    },
 };
 
-/// A request for embeddings that was found to be in order.
+/// A checked request for embeddings.
 #[derive(Debug)]
 pub(crate) struct Embed {
     pub(crate) model_id: String,
@@ -22,7 +24,7 @@ pub(crate) struct Embed {
     base64: bool,
 }
 
-/// One thing to embed: its text, or what stands for it, and the tokens it counts for.
+/// One input: its text, or a text made from its numbers or parts, and its tokens.
 #[derive(Debug)]
 struct Input {
     text: String,
@@ -35,7 +37,7 @@ impl Input {
         Self { text, tokens }
     }
 
-    /// A list of token numbers counts for as many tokens.
+    /// A list of token numbers counts as that many tokens.
     fn numbers(numbers: &[Value]) -> Self {
         let words: Vec<String> = numbers.iter().map(Value::to_string).collect();
         Self {
@@ -145,7 +147,7 @@ pub(crate) fn body_from(embed: &Embed, model: &Model, id: &str, provider: &str) 
 fn vector_of(text: &str, dimensions: usize) -> Vec<f32> {
     let mut sums = vec![0.0_f32; dimensions];
     for word in text.split_whitespace().chain(text.is_empty().then_some("")) {
-        // FNV-1a for the seed, then xorshift: short, and the same on every machine.
+        // FNV-1a for the seed, then xorshift: short, and equal on every machine.
         let seed = word.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
         });
@@ -185,55 +187,46 @@ fn base64_of(vector: &[f32]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        catalogue::{Kind, find},
-        service::routing::model_for,
-    };
+    use crate::catalogue::find;
+
+    const MODEL: &str = "openai/text-embedding-3-small";
 
     fn reply(body: Value) -> Result<Value, Failure> {
         let embed = check(body.as_object().expect("an object"))?;
-        let model = model_for(Kind::Embeddings, &embed.model_id, find(&embed.model_id))?;
+        let model = find(MODEL).expect("in the catalogue");
         body_from(&embed, &model, "gen-sandbox-000001", "Sandbox")
     }
 
-    /// The numbers in a text that [`base64_of`] made.
-    fn numbers_from(text: &str) -> Vec<f32> {
-        const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        let mut bytes = Vec::new();
-        let (mut bits, mut n_bits) = (0_u32, 0);
-        for sign in text.chars().filter_map(|sign| ALPHABET.find(sign)) {
-            bits = bits << 6 | u32::try_from(sign).expect("below 64");
-            n_bits += 6;
-            if n_bits >= 8 {
-                n_bits -= 8;
-                bytes.push(u8::try_from(bits >> n_bits & 0xff).expect("eight bits"));
-            }
-        }
-        let four = |four: &[u8]| f32::from_le_bytes(four.try_into().expect("four bytes"));
-        bytes.chunks_exact(4).map(four).collect()
+    #[test]
+    fn base64_holds_the_little_endian_floats_with_padding() {
+        assert_eq!(base64_of(&[]), "");
+        assert_eq!(base64_of(&[1.0]), "AACAPw==");
+        assert_eq!(base64_of(&[1.0, -2.0]), "AACAPwAAAMA=");
+        assert_eq!(base64_of(&[1.0, -2.0, 0.5]), "AACAPwAAAMAAAAA/");
     }
 
     #[test]
-    fn base64_holds_the_numbers_of_the_floats() {
+    fn both_encodings_hold_the_same_vectors_in_order() {
         let ask = |format: &str| {
             let input = json!(["one two", "three"]);
-            let body = json!({"model": "openai/text-embedding-3-small", "input": input, "dimensions": 7, "encoding_format": format});
+            let body = json!({"model": MODEL, "input": input, "dimensions": 7, "encoding_format": format});
             reply(body).expect("in order")["data"].clone()
         };
         let (floats, texts) = (ask("float"), ask("base64"));
-        for at in [0, 1] {
-            let floats: Vec<f32> = serde_json::from_value(floats[at]["embedding"].clone()).expect("numbers");
-            let text = texts[at]["embedding"].as_str().expect("text");
-            assert_eq!((floats.len(), numbers_from(text)), (7, floats));
-            assert_eq!(texts[at]["index"], json!(at));
+        for (at, text) in ["one two", "three"].into_iter().enumerate() {
+            let vector = vector_of(text, 7);
+            assert_eq!(
+                floats[at],
+                json!({"object": "embedding", "index": at, "embedding": vector})
+            );
+            assert_eq!(texts[at]["embedding"], json!(base64_of(&vector)));
         }
     }
 
     #[test]
-    fn lists_of_tokens_are_counted_as_tokens() {
+    fn inputs_are_counted_in_tokens() {
         let ask = |input: Value| {
-            let body = json!({"model": "openai/text-embedding-3-small", "input": input, "dimensions": 2});
-            let reply = reply(body).expect("in order");
+            let reply = reply(json!({"model": MODEL, "input": input, "dimensions": 2})).expect("in order");
             (
                 reply["data"].as_array().map_or(0, Vec::len),
                 reply["usage"]["prompt_tokens"].clone(),
@@ -245,50 +238,31 @@ mod tests {
     }
 
     #[test]
-    fn the_same_text_gives_the_same_vector_of_length_one() {
-        let vector = vector_of("one two", 64);
-        assert_eq!(vector, vector_of("one two", 64));
-        let length: f32 = vector.iter().map(|part| part * part).sum();
+    fn a_vector_has_length_one() {
+        let length: f32 = vector_of("one two", 64).iter().map(|part| part * part).sum();
         assert!((length - 1.0).abs() < 1e-4, "{length}");
     }
 
     #[test]
-    fn a_batch_gives_one_vector_for_each_text_with_the_asked_dimensions() {
-        let body = json!({"model": "openai/text-embedding-3-small", "input": ["a", "b"], "dimensions": 5});
-        let data = reply(body).expect("in order")["data"].clone();
-        let lengths: Vec<usize> = data
-            .as_array()
-            .expect("an array")
-            .iter()
-            .map(|row| row["embedding"].as_array().map_or(0, Vec::len))
-            .collect();
-        assert_eq!(lengths, [5, 5]);
-    }
-
-    #[test]
-    fn base64_is_padded() {
-        assert_eq!(base64_of(&[1.0]), "AACAPw==");
-        assert_eq!(base64_of(&[]), "");
-    }
-
-    #[test]
-    fn what_the_service_refuses_is_refused() {
-        let message = |body: Value| reply(body).expect_err("refused").message.unwrap_or_default();
-        assert_eq!(message(json!({"input": "a"})), "model: expected text");
-        let empty = json!({"model": "openai/text-embedding-3-small", "input": [""]});
-        assert_eq!(
-            message(empty),
-            "input: expected text, numbers or parts, or an array of them, none empty"
-        );
-        let chat_model = json!({"model": "openai/gpt-4o", "input": "a"});
-        assert_eq!(
-            message(chat_model),
-            "openai/gpt-4o is not an embedding model; use /api/v1/chat/completions"
-        );
-        let too_many = json!({"model": "openai/text-embedding-3-small", "input": "a", "dimensions": 1537});
-        assert_eq!(
-            message(too_many),
-            "dimensions: expected at most 1536 for openai/text-embedding-3-small"
-        );
+    fn requests_that_break_a_rule_are_refused() {
+        let cases = [
+            (json!({"input": "a"}), "model: expected text"),
+            (
+                json!({"model": MODEL, "input": [""]}),
+                "input: expected text, numbers or parts, or an array of them, none empty",
+            ),
+            (
+                json!({"model": MODEL, "input": "a", "dimensions": 0, "encoding_format": "hex"}),
+                "dimensions: expected a whole number, 1 or more; encoding_format: expected one of `float`, `base64`",
+            ),
+            (
+                json!({"model": MODEL, "input": "a", "dimensions": 1537}),
+                "dimensions: expected at most 1536 for openai/text-embedding-3-small",
+            ),
+        ];
+        for (body, message) in cases {
+            let refused = reply(body).expect_err("refused");
+            assert_eq!(refused.message.as_deref(), Some(message));
+        }
     }
 }

@@ -1,10 +1,11 @@
-//! What a model thinks before it answers: one text, and the details of which clients have to send back every one.
+//! What a model thinks before it answers: a text, and the details that clients may have to send back.
 //!
-//! Pure. Knows how details are cut for a stream, and when two rows of them say the same.
+//! Pure. Cuts details for a stream and compares two lists of them.
 
 use serde_json::{Value, json};
 
-use crate::{forms::stream::pieces, script::Script};
+use super::pieces::pieces;
+use crate::script::Script;
 
 /// The reasoning of a script, as text and as details.
 pub(crate) fn of(script: &Script) -> (Option<String>, Vec<Value>) {
@@ -17,12 +18,12 @@ pub(crate) fn of(script: &Script) -> (Option<String>, Vec<Value>) {
     (Some(text).filter(|text| !text.is_empty()), details)
 }
 
-/// `reasoning_details` has one of these if a script gives no other.
+/// The detail made from the `reasoning` of a script.
 fn usual_detail(text: &str) -> Value {
     json!({"type": "reasoning.text", "text": text, "format": "unknown", "index": 0})
 }
 
-/// The member of a detail that holds what it says in words, and the words.
+/// The member of a detail that holds words, and the words.
 pub(crate) fn said_in(detail: &Value) -> Option<(&'static str, &str)> {
     let member = match detail["type"].as_str()? {
         "reasoning.text" => "text",
@@ -32,7 +33,7 @@ pub(crate) fn said_in(detail: &Value) -> Option<(&'static str, &str)> {
     detail[member].as_str().map(|text| (member, text))
 }
 
-/// The reasoning in pieces: the words of each, if it has any, and the detail that carries them.
+/// The reasoning in pieces: the words of each piece, if any, and its detail.
 pub(crate) fn pieces_of(script: &Script, details: &[Value]) -> Vec<(Option<String>, Value)> {
     let mut all = Vec::new();
     for detail in details {
@@ -58,9 +59,9 @@ pub(crate) fn pieces_of(script: &Script, details: &[Value]) -> Vec<(Option<Strin
     all
 }
 
-/// What a row of details says, however it was cut: kind, words or data, and signature of each.
+/// The kind, the words or data, and the signature of each detail, however they were cut.
 ///
-/// Two rows that say the same are the same reasoning; members that clients may drop are not looked at.
+/// Lists with the same gist are the same reasoning. Ignores members that clients may drop.
 pub(crate) fn gist_of(details: &[Value]) -> Vec<(String, String, Option<String>)> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let mut all: Vec<(String, String, Option<String>)> = Vec::new();
@@ -87,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reasoning_is_the_same_however_it_is_cut() {
+    fn cut_reasoning_has_the_same_gist() {
         let script = Script {
             reasoning_details: vec![
                 json!({"type": "reasoning.summary", "summary": "in short", "index": 0}),

@@ -4,21 +4,23 @@
 
 use serde_json::{Map, Value, json};
 
+use super::usage::cost_usd;
 use crate::{
-    answer::cost_usd,
     catalogue::Model,
     failure::Failure,
-    rules::request::Preferences,
-    rules::{preferences_from, refuse_if_any, tokens_of},
+    rules::{
+        preferences_from, refuse_if_any,
+        request::{Preferences, tokens_of},
+    },
 };
 
-/// A request for reranking that was found to be in order.
+/// A checked request for reranking.
 #[derive(Debug)]
 pub(crate) struct Rerank {
     pub(crate) model_id: String,
     pub(crate) routing: Preferences,
     query: String,
-    /// As they came, each with its text.
+    /// As received, each with its text.
     documents: Vec<(Value, String)>,
     top_n: usize,
 }
@@ -81,7 +83,7 @@ pub(crate) fn body_from(rerank: &Rerank, model: &Model, id: &str, provider: &str
         .map(|(_, text)| score(&rerank.query, text))
         .enumerate()
         .collect();
-    // Documents of the same score stay in their order: the sort is stable.
+    // The sort is stable, so documents with the same score keep their order.
     ranked.sort_by(|(_, a), (_, b)| b.total_cmp(a));
     ranked.truncate(rerank.top_n);
     let results: Vec<Value> = ranked
@@ -102,7 +104,7 @@ pub(crate) fn body_from(rerank: &Rerank, model: &Model, id: &str, provider: &str
     })
 }
 
-/// From 0 to 1: how many words of the query the text has.
+/// The share of the words of the query that the text has, from 0 to 1.
 fn score(query: &str, text: &str) -> f64 {
     let words = |text: &str| -> Vec<String> { text.to_lowercase().split_whitespace().map(str::to_owned).collect() };
     let (wanted, found) = (words(query), words(text));
@@ -145,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn every_problem_is_named() {
+    fn every_problem_is_listed() {
         let refused = ask(json!({"model": "cohere/rerank-v3.5", "documents": [], "top_n": 0})).expect_err("refused");
         assert_eq!(
             refused.message.as_deref(),

@@ -1,17 +1,17 @@
-//! A value that satisfies a JSON Schema, always the same one: arguments for a tool, or a structured answer.
+//! Makes a value that satisfies a JSON Schema, always the same one: arguments for a tool, or a structured answer.
 //!
-//! Covers what schemas of tools and of answers use (types, enums, constants, required members, references within
-//! the schema, limits of length and size, the usual formats, first alternatives); a schema beyond that, such as one
-//! with a pattern, gets a plausible value, not a proven one.
+//! Covers what schemas of tools and answers use: types, enums, constants, required members, references within the
+//! schema, limits of length and size, the usual formats, first alternatives. For anything beyond, such as a pattern,
+//! the value is plausible but may not satisfy the schema.
 
 use serde_json::{Map, Number, Value, json};
 
-/// How deep a schema may nest before null stands for the rest.
+/// Deepest nesting; null replaces what is deeper.
 const MOST_DEPTH: usize = 16;
-/// Most items or characters that a least number in a schema is taken at its word for.
+/// Most items or characters, whatever minimum a schema asks for.
 const MOST_REPEATED: usize = 1000;
 
-/// The text for each format that a schema may ask for.
+/// An example of each format.
 const FORMATS: [(&str, &str); 9] = [
     ("date-time", "2026-01-01T00:00:00Z"),
     ("date", "2026-01-01"),
@@ -32,7 +32,7 @@ pub(crate) fn value_from(schema: &Value) -> Value {
     }
 }
 
-/// A schema that is being satisfied; references start at its root.
+/// The whole schema, where references start.
 struct Sample<'a> {
     root: &'a Value,
 }
@@ -83,7 +83,7 @@ impl Sample<'_> {
         }
     }
 
-    /// The members of every part together; the value of the first part if they are no objects.
+    /// The members of all parts together; the value of the first part that is not an object.
     fn all_of(&self, schema: &Value, parts: &[Value], depth: usize) -> Value {
         let mut members = Map::new();
         for part in parts {
@@ -98,7 +98,7 @@ impl Sample<'_> {
         Value::Object(members)
     }
 
-    /// The required members; all of them if none is named so.
+    /// The required members; all members if the schema does not list required ones.
     fn object(&self, schema: &Value, depth: usize) -> Value {
         let Some(properties) = schema.get("properties").and_then(Value::as_object) else {
             return json!({});
@@ -116,7 +116,7 @@ impl Sample<'_> {
         Value::Object(members)
     }
 
-    /// As many items as there have to be, one unless none may be.
+    /// As few items as the schema allows, but one if possible.
     fn array(&self, schema: &Value, depth: usize) -> Value {
         if let Some(first) = schema.get("prefixItems").and_then(Value::as_array) {
             return first.iter().map(|schema| self.value(schema, depth - 1)).collect();
@@ -151,11 +151,11 @@ fn text(schema: &Value) -> Value {
     json!(text.chars().take(longest.min(most)).collect::<String>())
 }
 
-/// The number nearest to one that the limits allow.
+/// The allowed number nearest to one.
 fn number(schema: &Value, is_whole: bool) -> Value {
     let limit = |name: &str| schema.get(name).and_then(Value::as_f64);
     let step = limit("multipleOf").filter(|step| *step > 0.0);
-    // A number beyond an exclusive limit: the next whole one, or one a little further.
+    // How far to stay from an exclusive limit.
     let apart = step.unwrap_or(if is_whole { 1.0 } else { 0.5 });
     let least = limit("minimum").or_else(|| limit("exclusiveMinimum").map(|least| least + apart));
     let most = limit("maximum").or_else(|| limit("exclusiveMaximum").map(|most| most - apart));
@@ -168,7 +168,7 @@ fn number(schema: &Value, is_whole: bool) -> Value {
         }
     }
     if is_whole || number.fract() == 0.0 {
-        // Limits of schemas are far below 2^53, so this is the number itself.
+        // Limits of schemas are far below 2^53, so the conversion is exact.
         return json!(number as i64);
     }
     Number::from_f64(number).map_or(json!(1), Value::Number)
@@ -192,12 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn no_schema_gives_an_empty_object() {
-        assert_eq!(value_from(&Value::Null), json!({}));
-    }
-
-    #[test]
-    fn references_lead_to_definitions_and_a_circle_ends() {
+    fn references_are_followed_and_circles_end() {
         let schema = json!({
             "$defs": {
                 "Step": {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]},
@@ -218,6 +213,7 @@ mod tests {
     #[test]
     fn limits_and_formats_are_kept() {
         let cases = [
+            (Value::Null, json!({})),
             (json!({"type": "string", "maxLength": 3}), json!("san")),
             (json!({"type": "string", "minLength": 9}), json!("sandbox s")),
             (json!({"type": "string", "format": "date"}), json!("2026-01-01")),
@@ -238,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn all_parts_give_their_members() {
+    fn all_of_joins_the_members_of_its_parts() {
         let part = |name: &str| json!({"type": "object", "properties": {name: {"const": name}}, "required": [name]});
         let schema = json!({"allOf": [part("a"), part("b")], "properties": {"c": {"const": "c"}}});
         assert_eq!(value_from(&schema), json!({"a": "a", "b": "b", "c": "c"}));

@@ -1,23 +1,23 @@
-//! Speech: bytes that look like audio and are none, always the same ones for the same text.
+//! Speech: bytes that look like audio but are not, always the same for the same text.
 //!
-//! Pure. They are no UTF-8, so whoever handles them as text on the way is found out.
+//! Pure. They are not UTF-8, so a test notices if anything on the way handles them as text.
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
+use super::usage::cost_usd;
 use crate::{
-    answer::cost_usd,
     catalogue::Model,
     failure::Failure,
-    rules::{refuse_if_any, tokens_of},
+    rules::{refuse_if_any, request::tokens_of},
 };
 
-/// What a frame of MP3 begins with: 128 kbit/s, 44.1 kHz. The first byte never occurs in UTF-8.
+/// The header of an MP3 frame: 128 kbit/s, 44.1 kHz. The first byte never occurs in UTF-8.
 const FRAME_HEADER: [u8; 4] = [0xff, 0xfb, 0x90, 0x00];
 /// Length of such a frame.
 const FRAME_BYTES: usize = 417;
 
-/// A request for speech that was found to be in order.
+/// A checked request for speech.
 #[derive(Debug)]
 pub(crate) struct Speech {
     pub(crate) model_id: String,
@@ -68,7 +68,7 @@ impl Speech {
         tokens_of(&self.input)
     }
 
-    /// What it costs to say the text.
+    /// The cost of the request.
     pub(crate) fn cost_usd(&self, model: &Model) -> f64 {
         cost_usd(self.tokens(), model.prices_usd().0)
     }
@@ -79,7 +79,7 @@ impl Speech {
         for word in self.input.split_whitespace() {
             let end = bytes.len() + FRAME_BYTES;
             bytes.extend_from_slice(&FRAME_HEADER);
-            // Upside down, so that letters leave what UTF-8 allows.
+            // Inverted, so that letters become bytes that UTF-8 does not allow.
             let inside = word.bytes().cycle().map(|byte| !byte);
             bytes.extend(inside.take(end - bytes.len()));
         }
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bytes_are_the_same_each_time_and_no_text() {
+    fn the_bytes_are_always_the_same_and_never_utf_8() {
         let speech = asked(json!({"model": "m", "input": "one two", "voice": "alloy"})).expect("in order");
         let bytes = speech.bytes();
         assert_eq!((bytes.len(), speech.content_type), (2 * FRAME_BYTES, "audio/mpeg"));
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn every_problem_is_named() {
+    fn every_problem_is_listed() {
         let refused = asked(json!({"input": "", "response_format": "ogg", "voice": 1})).expect_err("refused");
         assert_eq!(
             refused,

@@ -1,19 +1,20 @@
-//! The catalogue as the service lists it: models, their endpoints, providers.
+//! What `GET /models`, `/models/…/endpoints` and `/providers` answer.
 //!
 //! Pure: tables in, JSON out.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use crate::{
-    answer::CREATED_S,
-    catalogue::{CATEGORIES, Model, PROVIDERS, Provider},
-    failure::Failure,
+use super::{
+    filter::{Entry, SORTS, passes, put_in_order},
+    model::{Model, Provider},
+    tables::{CATEGORIES, CREATED_S, PROVIDERS},
 };
+use crate::failure::Failure;
 
 /// One model, as `GET /models` lists it.
 pub(crate) fn model_value(model: &Model) -> Value {
     let facts = model.facts;
-    // The price of a router is that of the model it chooses, which the service writes as -1.
+    // A router costs what the chosen model costs, which the service writes as -1.
     let is_router = model.id.starts_with("openrouter/");
     let (prompt_usd, completion_usd) = if is_router { ("-1", "-1") } else { model.prices_usd() };
     let output = facts.kind.output();
@@ -22,7 +23,7 @@ pub(crate) fn model_value(model: &Model) -> Value {
     } else {
         facts.name.to_owned()
     };
-    let usual = "An entry of the sandbox, a local stand-in for OpenRouter.".to_owned();
+    let usual = "An entry of the sandbox, a local service, not OpenRouter.".to_owned();
     let mut value = json!({
         "id": model.id,
         "canonical_slug": model.id,
@@ -87,7 +88,7 @@ pub(crate) fn endpoints_value(model: &Model) -> Value {
 fn endpoint_value(model: &Model, provider: &Provider) -> Value {
     let facts = model.facts;
     let (prompt_usd, completion_usd) = model.prices_usd();
-    let percentiles = |middle: f64, spread: f64| json!({"p50": middle, "p75": middle * spread, "p90": middle * spread * spread, "p99": middle * spread.powi(3)});
+    let percentiles = |p50: f64, spread: f64| json!({"p50": p50, "p75": p50 * spread, "p90": p50 * spread * spread, "p99": p50 * spread.powi(3)});
     json!({
         "name": format!("{} | {}", provider.name, model.id),
         "model_id": model.id,
@@ -126,15 +127,7 @@ pub(crate) fn providers_value() -> Value {
     json!({"data": PROVIDERS.iter().map(provider).collect::<Vec<Value>>()})
 }
 
-/// One line of the catalogue: what is sent, and what filters know beside it.
-#[derive(Debug, Clone)]
-pub(crate) struct Entry {
-    pub(crate) value: Value,
-    /// Empty for an entry that a test wrote.
-    pub(crate) providers: Vec<&'static Provider>,
-}
-
-/// The entry of a model that the tables or a script know.
+/// The entry of a model from the tables or of a scripted one.
 pub(crate) fn entry_from(model: &Model) -> Entry {
     Entry {
         value: model_value(model),
@@ -142,34 +135,18 @@ pub(crate) fn entry_from(model: &Model) -> Entry {
     }
 }
 
-/// Which page of the list is asked for, and where the list is.
+/// How the list is split into pages.
 pub(crate) struct Paging<'a> {
-    /// Path of the request; the link to the next page keeps it.
+    /// Path of the request, which the link to the next page repeats.
     pub(crate) path: &'a str,
-    /// Size of the pages that the server makes by itself.
+    /// Page size for clients that ask for none.
     pub(crate) page_size: Option<usize>,
 }
 
-/// Words that `sort` may be; those that need numbers the sandbox has not leave the order as it is.
-const SORTS: [&str; 12] = [
-    "most-popular",
-    "newest",
-    "top-weekly",
-    "pricing-low-to-high",
-    "pricing-high-to-low",
-    "context-high-to-low",
-    "throughput-high-to-low",
-    "latency-low-to-high",
-    "intelligence-high-to-low",
-    "coding-high-to-low",
-    "agentic-high-to-low",
-    "design-arena-elo-high-to-low",
-];
-
-/// `GET /models`: the entries that the query lets through.
+/// `GET /models`: the entries that the query keeps, on the page that it asks for.
 ///
-/// - In: the decoded pairs of the query; pairs that the sandbox does not know are passed over.
-/// - Errors: 400 for an `offset`, a `limit`, a `category` or a `sort` that the description does not allow.
+/// - In: the decoded pairs of the query; unknown ones are ignored.
+/// - Errors: 400 for an `offset`, `limit`, `category` or `sort` that the API description does not allow.
 pub(crate) fn models_value(
     entries: Vec<Entry>,
     query: &[(String, String)],
@@ -208,7 +185,7 @@ pub(crate) fn models_value(
     put_in_order(&mut listed, sort.unwrap_or_default());
     let total_count = listed.len();
 
-    // Without either the whole list is sent, as clients that know nothing of pages expect.
+    // Clients that know nothing of pages expect the whole list.
     let pages = offset.is_some() || limit.is_some() || paging.page_size.is_some();
     let size = match (limit, paging.page_size) {
         (Some(limit), Some(size)) => limit.min(size),
@@ -224,14 +201,10 @@ pub(crate) fn models_value(
     let end = offset.unwrap_or(0).saturating_add(page.len());
     let next = (end < total_count && !page.is_empty()).then(|| link(paging.path, query, end, size));
 
-    let mut body = Map::new();
-    body.insert("data".to_owned(), Value::Array(page));
-    body.insert("total_count".to_owned(), json!(total_count));
-    body.insert("links".to_owned(), json!({"next": next}));
-    Ok(Value::Object(body))
+    Ok(json!({"data": page, "total_count": total_count, "links": {"next": next}}))
 }
 
-/// The address of the next page, on the same origin, with the filters of this one.
+/// The path of the next page, with the filters of this one.
 fn link(path: &str, query: &[(String, String)], offset: usize, limit: usize) -> String {
     let mut link = format!("{path}?offset={offset}&limit={limit}");
     for (name, value) in query {
@@ -242,7 +215,7 @@ fn link(path: &str, query: &[(String, String)], offset: usize, limit: usize) -> 
     link
 }
 
-/// `text` with every byte as `%XX` that may mean something in a query.
+/// `text` with every byte that may have a meaning in a query as `%XX`.
 fn encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -255,96 +228,10 @@ fn encoded(text: &str) -> String {
     encoded
 }
 
-impl Entry {
-    pub(crate) fn id(&self) -> &str {
-        self.value["id"].as_str().unwrap_or_default()
-    }
-
-    fn author(&self) -> &str {
-        self.id().split('/').next().unwrap_or_default()
-    }
-
-    /// US dollars for a million tokens; `which` is `prompt` or `completion`.
-    fn usd_per_million(&self, which: &str) -> f64 {
-        let price = &self.value["pricing"][which];
-        let usd = price.as_str().and_then(|price| price.parse::<f64>().ok());
-        usd.unwrap_or(0.0) * 1e6
-    }
-
-    fn context_tokens(&self) -> u64 {
-        self.value["context_length"].as_u64().unwrap_or(0)
-    }
-
-    /// The texts at `pointer`; none if there is no list.
-    fn texts(&self, pointer: &str) -> Vec<&str> {
-        let items = self.value.pointer(pointer).and_then(Value::as_array);
-        items.into_iter().flatten().filter_map(Value::as_str).collect()
-    }
-}
-
-fn put_in_order(entries: &mut [Entry], sort: &str) {
-    // Rows that are equal stay as they were: the sorts below are stable.
-    let price = |entry: &Entry| entry.usd_per_million("prompt");
-    let created = |entry: &Entry| entry.value["created"].as_u64().unwrap_or(0);
-    let fastest = |entry: &Entry| {
-        let speeds = entry.providers.iter().map(|provider| provider.tokens_per_s);
-        speeds.fold(0.0, f64::max)
-    };
-    let quickest = |entry: &Entry| {
-        let waits = entry.providers.iter().map(|provider| provider.latency_s);
-        waits.fold(f64::MAX, f64::min)
-    };
-    match sort {
-        "pricing-low-to-high" => entries.sort_by(|a, b| price(a).total_cmp(&price(b))),
-        "pricing-high-to-low" => entries.sort_by(|a, b| price(b).total_cmp(&price(a))),
-        "context-high-to-low" => entries.sort_by_key(|entry| u64::MAX - entry.context_tokens()),
-        "newest" => entries.sort_by_key(|entry| u64::MAX - created(entry)),
-        "throughput-high-to-low" => entries.sort_by(|a, b| fastest(b).total_cmp(&fastest(a))),
-        "latency-low-to-high" => entries.sort_by(|a, b| quickest(a).total_cmp(&quickest(b))),
-        _ => {}
-    }
-}
-
-fn passes<'a>(entry: &Entry, asked: &impl Fn(&str) -> Option<&'a str>) -> bool {
-    let all_in =
-        |name: &str, list: &[&str]| asked(name).is_none_or(|wanted| wanted.split(',').all(|item| list.contains(&item)));
-    let any_in =
-        |name: &str, list: &[&str]| asked(name).is_none_or(|wanted| wanted.split(',').any(|item| list.contains(&item)));
-    // A millionth of a dollar of slack: the product is not exact.
-    let number = |name: &str| asked(name).and_then(|text| text.parse::<f64>().ok());
-    let within = |least: &str, most: &str, found: f64| {
-        number(least).is_none_or(|least| found >= least - 1e-6) && number(most).is_none_or(|most| found <= most + 1e-6)
-    };
-    let outputs = entry.texts("/architecture/output_modalities");
-    let wanted_outputs = asked("output_modalities").unwrap_or("text");
-    let least_context = asked("context").and_then(|tokens| tokens.parse().ok()).unwrap_or(0);
-    let slugs: Vec<&str> = entry.providers.iter().map(|provider| provider.slug).collect();
-    let tokenizer = entry.value["architecture"]["tokenizer"].as_str().unwrap_or_default();
-    let keeps_nothing = entry.providers.iter().any(|provider| provider.zero_retention);
-    let text = asked("q").unwrap_or_default().to_lowercase();
-    let name = entry.value["name"].as_str().unwrap_or_default().to_lowercase();
-
-    (wanted_outputs == "all" || wanted_outputs.split(',').any(|wanted| outputs.contains(&wanted)))
-        && all_in("supported_parameters", &entry.texts("/supported_parameters"))
-        && all_in("input_modalities", &entry.texts("/architecture/input_modalities"))
-        && any_in("providers", &slugs)
-        && any_in("model_authors", &[entry.author()])
-        && any_in("arch", &[tokenizer])
-        && (asked("zdr") != Some("true") || keeps_nothing)
-        && entry.context_tokens() >= least_context
-        && within("min_price", "max_price", entry.usd_per_million("prompt"))
-        && within(
-            "min_output_price",
-            "max_output_price",
-            entry.usd_per_million("completion"),
-        )
-        && (entry.id().to_lowercase().contains(&text) || name.contains(&text))
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::models;
     use super::*;
-    use crate::catalogue::models;
 
     const WHOLE: Paging<'static> = Paging {
         path: "/api/v1/models",
@@ -352,10 +239,8 @@ mod tests {
     };
 
     fn listed(query: &[(&str, &str)], paging: &Paging<'_>) -> Result<Value, Failure> {
-        let query: Vec<(String, String)> = query
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect();
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let query: Vec<(String, String)> = query.iter().map(owned).collect();
         models_value(models().map(|model| entry_from(&model)).collect(), &query, paging)
     }
 
@@ -379,15 +264,10 @@ mod tests {
     #[test]
     fn filters_narrow_the_list() {
         assert_eq!(ids(&[("q", "haiku")]), ["anthropic/claude-haiku-4.5"]);
-        assert!(
-            ids(&[("model_authors", "openai")])
-                .iter()
-                .all(|id| id.starts_with("openai/"))
-        );
-        assert_eq!(
-            ids(&[("category", "science")]),
-            ["openai/gpt-5", "deepseek/deepseek-r1"]
-        );
+        let of_openai = ids(&[("model_authors", "openai")]);
+        assert!(of_openai.iter().all(|id| id.starts_with("openai/")));
+        let science = ["openai/gpt-5", "deepseek/deepseek-r1"];
+        assert_eq!(ids(&[("category", "science")]), science);
         assert_eq!(ids(&[("arch", "Grok")]), ["x-ai/grok-4"]);
         let reasoners = ids(&[("supported_parameters", "reasoning,tools")]);
         assert!(reasoners.contains(&"openai/gpt-5".to_owned()) && !reasoners.contains(&"openai/gpt-4o".to_owned()));
@@ -396,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_that_no_filter_knows_is_refused() {
+    fn parameters_that_the_description_does_not_allow_are_refused() {
         let message = |query| {
             listed(&[query], &WHOLE)
                 .expect_err("refused")
@@ -409,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_can_be_put_in_order() {
+    fn sort_orders_the_list() {
         let cheapest = ids(&[("sort", "pricing-low-to-high")]);
         assert_eq!(cheapest[0], "meta-llama/llama-3.3-70b-instruct:free");
         assert_eq!(ids(&[("sort", "pricing-high-to-low")])[0], "anthropic/claude-opus-4");
@@ -417,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_says_where_the_next_one_is() {
+    fn a_page_links_to_the_next_one_with_its_filters() {
         let body = listed(&[("offset", "2"), ("limit", "3"), ("q", "a b&c")], &WHOLE).expect("the query is in order");
         assert_eq!(body["links"]["next"], Value::Null);
         let body = listed(&[("offset", "2"), ("limit", "3"), ("q", "/")], &WHOLE).expect("the query is in order");
@@ -427,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_pages_by_itself_gives_every_entry_once() {
+    fn a_server_with_pages_lists_every_entry_once() {
         let paging = Paging {
             page_size: Some(4),
             ..WHOLE
@@ -446,7 +326,5 @@ mod tests {
             offset = rest.split('&').next().unwrap_or_default().to_owned();
         }
         assert_eq!(found, ids(&[]));
-        let first = listed(&[], &paging).expect("the query is in order");
-        assert_eq!(first["links"]["next"], json!("/api/v1/models?offset=4&limit=4"));
     }
 }

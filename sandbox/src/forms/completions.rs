@@ -1,21 +1,21 @@
-//! The legacy form: one text goes in, and text comes out.
+//! The legacy form: a text in, a text out.
 //!
-//! Pure. Not in the description of the service; its pages describe it as chat with `prompt` in place of `messages`
-//! and `text` in place of `message`.
+//! Pure. The API description lacks this form; the documentation describes it as chat with `prompt` in place of
+//! `messages` and `text` in place of `message`.
 
 use serde_json::{Map, Value, json};
 
 use crate::{
-    answer::reasoning,
-    answer::{CREATED_S, Turn, said_before_failing},
+    answer::{Turn, pieces::pieces, reasoning, text_before_failure},
+    catalogue::CREATED_S,
     failure::Failure,
-    forms::stream::{DONE, Frames, Part, Step, add_extra, event_frame, pieces, steps_from as steps},
+    forms::stream::{DONE, Frames, Part, Step, add_extra, event_frame, steps_from as steps},
     rules::check_chat,
     rules::request::Chat,
     script::Empty,
 };
 
-/// Members of this form that mean something else in chat, or nothing.
+/// Members that chat lacks or uses differently.
 const NOT_OF_CHAT: [&str; 6] = ["prompt", "logprobs", "echo", "suffix", "best_of", "n"];
 
 /// Checks the body of a request.
@@ -31,11 +31,11 @@ pub(crate) fn chat_from(body: &Map<String, Value>) -> Result<Chat, Failure> {
     check_chat(&chat)
 }
 
-/// The body of a reply that is not streamed.
+/// The body of a whole reply.
 pub(crate) fn body_from(turn: &Turn<'_>) -> Value {
     let Turn { script, answer, .. } = turn;
     let finish_reason = Some(answer.finish_reason.as_str()).filter(|_| !script.omit_finish_reason);
-    let mut choice = choice(&said_before_failing(script, answer), finish_reason, turn);
+    let mut choice = choice(&text_before_failure(script, answer), finish_reason, turn);
     choice["reasoning"] = json!(answer.reasoning);
     if script.fail_after_chunks.is_some() {
         choice["finish_reason"] = json!("error");
@@ -123,7 +123,7 @@ fn choice(text: &str, finish_reason: Option<&str>, turn: &Turn<'_>) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::answer::tests::{played, streamed};
+    use crate::forms::kit::{played, streamed};
 
     #[test]
     fn a_prompt_is_a_text_or_a_list_of_one() {
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_reply_has_its_text_in_the_choice() {
+    fn a_whole_reply_holds_its_text_in_the_choice() {
         let body = played(r#"{"text": "one two", "extra": {"a": 1}}"#, body_from);
         assert_eq!(
             body,
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_is_pieces_of_text_then_finish_reason_then_usage_then_done() {
+    fn a_stream_is_text_finish_reason_usage_and_done() {
         let (chunks, done) = streamed(r#"{"text": "one two"}"#, steps_from);
         let texts: Vec<&Value> = chunks.iter().map(|chunk| &chunk["choices"][0]["text"]).collect();
         assert_eq!(texts, [&json!("one"), &json!(" two"), &json!(""), &Value::Null]);

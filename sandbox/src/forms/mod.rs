@@ -1,17 +1,24 @@
-//! The forms of the API in which a model can be asked: chat, legacy text, Responses, Messages.
+//! The forms of the API in which a model answers: chat, legacy text, Responses, Messages.
 //!
-//! A request in any form becomes a [`Chat`], so that routing, scripts and costs are the same for all; its reply goes
-//! back in the form in which it was asked. One place decides which module does that.
+//! A request in any form becomes a [`Chat`], so routing, scripts and costs are the same for all. The reply goes back
+//! in the form of the request. [`Form`] picks the module that does both.
 
 mod chat;
 mod completions;
-mod messages;
 mod responses;
+mod messages;
 pub(crate) mod stream;
+#[cfg(test)]
+mod kit;
 
 use serde_json::{Map, Value};
 
-use crate::{answer, answer::Turn, failure::Failure, forms::stream::Step, rules, rules::request::Chat};
+use self::stream::Step;
+use crate::{
+    answer::Turn,
+    failure::Failure,
+    rules::{self, request::Chat},
+};
 
 /// The form of one request and its reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,19 +44,19 @@ impl Form {
         }
     }
 
-    /// The body of a reply that is not streamed.
+    /// The body of a whole reply.
     ///
-    /// - Errors: what the script wants to fail with in the middle, in a form that cannot say so in a reply.
+    /// - Errors: the failure in the middle of a script, in a form whose replies cannot hold one.
     pub(crate) fn body_from(self, turn: &Turn<'_>) -> Result<Value, Failure> {
         match self {
-            Self::Chat => Ok(answer::body_from(turn)),
+            Self::Chat => Ok(chat::body_from(turn)),
             Self::Text => Ok(completions::body_from(turn)),
             Self::Responses => Ok(responses::body_from(turn)),
             Self::Messages => messages::body_from(turn),
         }
     }
 
-    /// The steps of a reply that is streamed.
+    /// The steps of a streamed reply.
     pub(crate) fn steps_from(self, turn: &Turn<'_>) -> Vec<Step> {
         match self {
             Self::Chat => chat::steps_from(turn),

@@ -1,7 +1,7 @@
-//! Puts the frames of an answer in a row, with the silences and failures of its script between them.
+//! Joins the frames of an answer with the waits, comments and failures that its script sets.
 //!
-//! Pure: out comes a list of [`Step`]s, and [`crate::server`] is where one waits. Which frames there are is decided
-//! by the form: [`crate::forms::chat`] for chat, and its neighbours. A frame ends with a blank line.
+//! Pure: frames in, a list of [`Step`]s out; [`crate::server`] does the waiting. Each form makes its own frames. A
+//! frame ends with a blank line.
 
 use std::{iter, time::Duration};
 
@@ -10,35 +10,35 @@ use serde_json::{Map, Value};
 
 use crate::script::Script;
 
-/// The comment that keeps a connection alive.
+/// The keep-alive comment.
 pub(crate) const COMMENT: &str = ": OPENROUTER PROCESSING\n\n";
 /// The usual end of a stream.
 pub(crate) const DONE: &str = "data: [DONE]\n\n";
-/// Shortest wait between two comments of an endless row.
+/// Shortest wait between endless comments.
 const LEAST_COMMENT_GAP: Duration = Duration::from_millis(10);
 
 /// What to do next with a stream.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Step {
-    /// Write this frame; it holds JSON.
+    /// Write this frame, which holds JSON.
     Data(Bytes),
-    /// Write this, which holds none.
+    /// Write this text, which holds none.
     Text(Bytes),
     Wait(Duration),
-    /// Nothing more, with the connection open.
+    /// Go silent, with the connection open.
     Stall,
     /// Break the connection.
     Abort,
-    /// Write a comment after each wait, for ever.
+    /// Write a comment after each such wait, forever.
     CommentForever(Duration),
 }
 
 /// One frame between the opening and the closing ones.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Part {
-    /// A piece of the answer: scripts count them, and wait between them.
+    /// A piece of the answer; scripts count these and wait between them.
     Piece(Bytes),
-    /// What opens or closes that to which pieces belong.
+    /// Opens or closes an item or a block.
     Around(Bytes),
 }
 
@@ -47,13 +47,13 @@ pub(crate) struct Frames<B> {
     pub(crate) opening: Vec<Bytes>,
     pub(crate) body: B,
     pub(crate) closing: Vec<Bytes>,
-    /// Sent after so many pieces, in place of the rest; of use only with [`Script::fail_after_chunks`].
+    /// What replaces the rest after [`Script::fail_after_chunks`] pieces.
     pub(crate) failing: Vec<Bytes>,
-    /// The last words, which hold no JSON.
+    /// The end of the stream, which holds no JSON.
     pub(crate) done: Option<&'static str>,
 }
 
-/// The steps that stream these frames as `script` wants.
+/// The steps that stream `frames` as `script` sets.
 pub(crate) fn steps_from<B: IntoIterator<Item = Part>>(script: &Script, frames: Frames<B>) -> Vec<Step> {
     let mut steps = vec![comment(); script.comments as usize];
     if script.start_delay_ms > 0 {
@@ -98,7 +98,7 @@ pub(crate) fn steps_from<B: IntoIterator<Item = Part>>(script: &Script, frames: 
     steps
 }
 
-/// How the script ends a stream after `n_pieces`, if it does.
+/// How the script ends the stream after `n_pieces`, if it does.
 fn end_after(script: &Script, n_pieces: usize, failing: &[Bytes]) -> Option<Vec<Step>> {
     if script.stall_after_chunks == Some(n_pieces) {
         return Some(vec![if script.comments_forever {
@@ -124,36 +124,7 @@ fn comment_forever(script: &Script) -> Step {
     Step::CommentForever(Duration::from_millis(script.chunk_delay_ms).max(LEAST_COMMENT_GAP))
 }
 
-/// Cuts `text` into pieces which give it back when joined: of `chars` characters, or of one word each, with the
-/// space before it.
-pub(crate) fn pieces(text: &str, chars: Option<usize>) -> impl Iterator<Item = &str> {
-    let mut rest = text;
-    iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let end = match chars {
-            Some(chars) => rest.char_indices().nth(chars.max(1)).map(|(at, _)| at),
-            None => rest
-                .trim_start()
-                .find(char::is_whitespace)
-                .map(|at| at + rest.len() - rest.trim_start().len()),
-        };
-        let (piece, tail) = rest.split_at(end.unwrap_or(rest.len()));
-        rest = tail;
-        Some(piece)
-    })
-}
-
-/// Cuts `text` into at most `most` pieces of the same number of characters, a multiple of `step`.
-pub(crate) fn few_pieces(text: &str, most: usize, step: usize) -> impl Iterator<Item = &str> {
-    let chars = text.chars().count().div_ceil(most.max(1));
-    pieces(text, Some(chars.next_multiple_of(step.max(1)).max(1)))
-}
-
-/// A frame with `value`, and with the name of its event if it has one.
-///
-/// - In: `extra` is added at the top of an object, where it replaces nothing.
+/// A frame with `value` and the members of `extra`, and with an event name if there is one.
 pub(crate) fn event_frame(event: Option<&str>, mut value: Value, extra: &Map<String, Value>) -> Bytes {
     add_extra(&mut value, extra);
     let mut frame = String::with_capacity(256);
@@ -164,7 +135,7 @@ pub(crate) fn event_frame(event: Option<&str>, mut value: Value, extra: &Map<Str
     Bytes::from(frame)
 }
 
-/// Adds the members of `extra` that `value` has not.
+/// Adds the members of `extra` that `value` lacks.
 pub(crate) fn add_extra(value: &mut Value, extra: &Map<String, Value>) {
     let Value::Object(members) = value else {
         return;
@@ -174,7 +145,7 @@ pub(crate) fn add_extra(value: &mut Value, extra: &Map<String, Value>) {
     }
 }
 
-/// The JSON in a data frame, or in a body that is nothing else.
+/// The JSON of a data frame, or of a body.
 pub(crate) fn json_from(frame: &[u8]) -> Value {
     let text = match frame.strip_prefix(b"event: ") {
         Some(named) => {
@@ -194,18 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pieces_give_the_text_back() {
-        for text in ["", "a", " a  b\nc ", "äöü 日本語", "   "] {
-            for chars in [None, Some(0), Some(1), Some(3)] {
-                assert_eq!(pieces(text, chars).collect::<String>(), text, "{text:?} {chars:?}");
-            }
-            assert_eq!(few_pieces(text, 4, 4).collect::<String>(), text, "{text:?}");
-        }
-        assert_eq!(few_pieces("123456789", 2, 4).collect::<Vec<_>>(), ["12345678", "9"]);
-    }
-
-    #[test]
-    fn what_stands_around_pieces_is_not_counted() {
+    fn only_pieces_count_for_a_cut() {
         let script = Script {
             cut_after_chunks: Some(2),
             chunk_delay_ms: 5,
@@ -231,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn the_json_is_found_in_every_kind_of_frame() {
+    fn json_is_read_back_from_every_kind_of_frame() {
         let extra = Map::from_iter([("a".to_owned(), json!(2)), ("b".to_owned(), json!(3))]);
         for event in [None, Some("x")] {
             let frame = event_frame(event, json!({"a": 1}), &extra);

@@ -1,10 +1,10 @@
-//! Reads the members of one JSON object and writes down what is wrong with them.
+//! Reads the members of one JSON object and notes what is wrong with them.
 //!
-//! Null counts as absence; [`crate::rules`] says where it must not.
+//! Null counts as absent here; [`crate::rules`] knows the members where it must not.
 
 use serde_json::{Map, Value};
 
-/// One object of a request, the path to it, and the list that problems go to.
+/// One object of a request, its path, and the list of problems.
 pub(crate) struct Fields<'a> {
     object: &'a Map<String, Value>,
     path: String,
@@ -20,7 +20,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Writes down a problem with the member `name`, or with the whole object if `name` is empty.
+    /// Notes a problem of the member `name`, or of the whole object if `name` is empty.
     pub(crate) fn say(&mut self, name: &str, problem: &str) {
         let path = self.path_of(name);
         self.problems.push(format!("{path}: {problem}"));
@@ -118,7 +118,7 @@ impl<'a> Fields<'a> {
         self.object(name)
     }
 
-    /// Goes through the objects of an array; anything else in it is written down.
+    /// Visits the objects of an array; any other item is a problem.
     pub(crate) fn objects(&mut self, name: &str) -> Objects<'_> {
         let items = self
             .read(name, "an array of objects", Value::as_array)
@@ -157,7 +157,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// See [`Fields::objects`]. Lends its items, so it is no `Iterator`; walk it with `while let`.
+/// See [`Fields::objects`]. It lends its items, so it is not an `Iterator`; walk it with `while let`.
 pub(crate) struct Objects<'a> {
     items: &'a [Value],
     path: String,
@@ -200,11 +200,8 @@ pub(crate) fn kind_of(value: &Value) -> &'static str {
 }
 
 pub(crate) fn listed(words: &[&str]) -> String {
-    words
-        .iter()
-        .map(|word| format!("`{word}`"))
-        .collect::<Vec<_>>()
-        .join(", ")
+    let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    quoted.join(", ")
 }
 
 fn shortened(word: &str) -> String {

@@ -1,19 +1,15 @@
-//! The messages of a chat request.
+//! Checks the messages of a chat request and reads what the answer needs from them.
 
 use serde_json::Value;
 
-use crate::{
-    rules::request::Chat,
-    rules::{
-        fields::{Fields, kind_of, listed},
-        tokens_of,
-    },
+use super::{
+    fields::{Fields, kind_of, listed},
+    request::{Chat, tokens_of},
 };
 
 const ROLES: [&str; 5] = ["system", "developer", "user", "assistant", "tool"];
 
-/// What a part of a message must hold beside its `type`.
-// Each row: the type, the member, the text in that member which is required (none: any of the file members).
+/// The parts of a message: `type`, the required member, and the required text in it (empty for text and files).
 const PARTS: [(&str, &str, &str); 6] = [
     ("text", "text", ""),
     ("image_url", "image_url", "url"),
@@ -23,7 +19,7 @@ const PARTS: [(&str, &str, &str); 6] = [
     ("file", "file", ""),
 ];
 
-/// Tokens that each message adds to those of its text.
+/// Tokens that each message adds to its text.
 const TOKENS_AROUND_A_MESSAGE: u64 = 3;
 
 pub(super) fn check(top: &mut Fields<'_>, chat: &mut Chat) {
@@ -65,7 +61,7 @@ pub(super) fn check(top: &mut Fields<'_>, chat: &mut Chat) {
     }
 }
 
-/// Out: the text of the content, its parts joined.
+/// Out: the text of the content, with its parts joined.
 fn content(message: &mut Fields<'_>, role: &str) -> String {
     match message.value("content") {
         Some(Value::String(text)) => text.clone(),
@@ -125,7 +121,7 @@ fn parts(message: &mut Fields<'_>, role: &str) -> String {
     text
 }
 
-/// Out: the reasoning details that came back.
+/// Out: the returned reasoning details.
 fn assistant(message: &mut Fields<'_>) -> Option<Vec<Value>> {
     let mut calls = message.objects("tool_calls");
     while let Some(mut call) = calls.next() {

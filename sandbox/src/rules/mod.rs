@@ -1,7 +1,7 @@
-//! Checks a request against the documented rules: text in, a [`Chat`] or a refusal out.
+//! Checks a request against the documented rules: bytes in, a [`Chat`] or a refusal out.
 //!
-//! Pure. Every problem is listed, not the first one. What the service does not check is not checked here either:
-//! unknown members at the top are let through, those in `provider` are not.
+//! Pure. A refusal lists every problem, not only the first. Like the service, the rules let unknown members pass at
+//! the top and refuse them in `provider`.
 
 mod fields;
 mod messages;
@@ -10,31 +10,22 @@ pub(crate) mod request;
 
 use serde_json::{Map, Value};
 
-use crate::{
-    failure::Failure,
-    rules::fields::Fields,
-    rules::request::{Chat, Format, Preferences, Tool, ToolChoice},
+use self::{
+    fields::Fields,
+    request::{Chat, Format, Preferences, Tool, ToolChoice, tokens_of},
 };
+use crate::failure::Failure;
 
-/// Most ids that `models` may list.
+/// Most ids in `models`.
 // Source: field reports; not in the API description.
 const MAX_MODELS: usize = 3;
 const EFFORTS: [&str; 7] = ["max", "xhigh", "high", "medium", "low", "minimal", "none"];
-/// Members for which null is not the same as absence.
-const NEVER_NULL: [&str; 10] = [
-    "stream",
-    "session_id",
-    "metadata",
-    "reasoning",
-    "user",
-    "messages",
-    "tools",
-    "tool_choice",
-    "model",
-    "models",
-];
+/// Members that may be absent but not null.
+const NEVER_NULL: [&str; 10] = words!(
+    stream session_id metadata reasoning user messages tools tool_choice model models
+);
 
-/// Numbers with the ranges of the documentation.
+/// Numbers with their documented ranges.
 const RANGES: [(&str, f64, f64); 7] = [
     ("temperature", 0.0, 2.0),
     ("top_p", 0.0, 1.0),
@@ -46,34 +37,13 @@ const RANGES: [(&str, f64, f64); 7] = [
 ];
 
 /// Members that count for `provider.require_parameters`.
-const PARAMETERS: [&str; 24] = [
-    "temperature",
-    "top_p",
-    "top_k",
-    "min_p",
-    "top_a",
-    "frequency_penalty",
-    "presence_penalty",
-    "repetition_penalty",
-    "max_tokens",
-    "max_completion_tokens",
-    "logit_bias",
-    "logprobs",
-    "top_logprobs",
-    "prediction",
-    "seed",
-    "response_format",
-    "stop",
-    "tools",
-    "tool_choice",
-    "parallel_tool_calls",
-    "include_reasoning",
-    "reasoning",
-    "reasoning_effort",
-    "verbosity",
-];
+const PARAMETERS: [&str; 24] = words!(
+    temperature top_p top_k min_p top_a frequency_penalty presence_penalty repetition_penalty max_tokens
+    max_completion_tokens logit_bias logprobs top_logprobs prediction seed response_format stop tools tool_choice
+    parallel_tool_calls include_reasoning reasoning reasoning_effort verbosity
+);
 
-/// The JSON object that `body` holds.
+/// Parses `body` as a JSON object.
 pub(crate) fn object_from(content_type: Option<&str>, body: &[u8]) -> Result<Map<String, Value>, Failure> {
     let media_type = content_type
         .unwrap_or_default()
@@ -140,11 +110,6 @@ pub(crate) fn check_chat(body: &Map<String, Value>) -> Result<Chat, Failure> {
     Ok(chat)
 }
 
-/// The tokens that the sandbox counts for `text`: one for four characters, begun ones included.
-pub(crate) fn tokens_of(text: &str) -> u64 {
-    text.chars().count().div_ceil(4) as u64
-}
-
 pub(crate) fn refuse_if_any(problems: &[String]) -> Result<(), Failure> {
     if problems.is_empty() {
         return Ok(());
@@ -152,7 +117,7 @@ pub(crate) fn refuse_if_any(problems: &[String]) -> Result<(), Failure> {
     Err(Failure::status(400).message(problems.join("; ")))
 }
 
-/// The `provider` object of an endpoint that is not chat; its problems go to `problems`.
+/// The `provider` object of a request that is not chat; its problems go to `problems`.
 pub(crate) fn preferences_from(body: &Map<String, Value>, problems: &mut Vec<String>) -> Preferences {
     provider::preferences(&mut Fields::new(body, "", problems))
 }
@@ -211,7 +176,7 @@ fn metadata(top: &mut Fields<'_>) {
     }
 }
 
-/// Out: whether the reply has to leave the reasoning out.
+/// Out: whether the reply must leave out the reasoning.
 fn reasoning(top: &mut Fields<'_>) -> bool {
     let short = top.one_of("reasoning_effort", &EFFORTS).map(str::to_owned);
     let include = top.flag("include_reasoning");
@@ -264,51 +229,32 @@ fn tools(top: &mut Fields<'_>) -> Vec<Tool> {
 }
 
 fn tool_choice(top: &mut Fields<'_>, tools: &[Tool]) -> ToolChoice {
-    match top.value("tool_choice") {
-        None | Some(Value::Null) => ToolChoice::Free,
+    let problem = match top.value("tool_choice") {
+        None | Some(Value::Null) => return ToolChoice::Free,
         Some(Value::String(word)) => match word.as_str() {
-            "auto" => ToolChoice::Free,
-            "none" => ToolChoice::None,
-            "required" => ToolChoice::Required,
-            other => {
-                top.say(
-                    "tool_choice",
-                    &format!("expected `none`, `auto`, `required` or an object, found `{other}`"),
-                );
-                ToolChoice::Free
-            }
+            "auto" => return ToolChoice::Free,
+            "none" => return ToolChoice::None,
+            "required" => return ToolChoice::Required,
+            other => format!("expected `none`, `auto`, `required` or an object, found `{other}`"),
         },
-        Some(Value::Object(choice))
-            if choice
-                .get("type")
-                .is_some_and(|kind| kind != "function" && kind.is_string()) =>
-        {
-            ToolChoice::Free
-        }
         Some(Value::Object(choice)) => {
-            let name = choice
-                .get("function")
-                .and_then(|function| function.get("name"))
-                .and_then(Value::as_str);
-            match name {
-                Some(name) if choice.contains_key("type") => {
-                    if !tools.iter().any(|tool| tool.name == name) {
-                        top.say("tool_choice.function.name", "expected the name of one of `tools`");
-                    }
-                    ToolChoice::Named(name.to_owned())
-                }
-                _ => {
-                    let expected = "expected {\"type\": \"function\", \"function\": {\"name\": …}}";
-                    top.say("tool_choice", expected);
-                    ToolChoice::Free
-                }
+            let kind = choice.get("type");
+            if kind.is_some_and(|kind| kind != "function" && kind.is_string()) {
+                return ToolChoice::Free;
             }
+            let name = choice.get("function").and_then(|function| function["name"].as_str());
+            if let Some(name) = name.filter(|_| kind.is_some()) {
+                if !tools.iter().any(|tool| tool.name == name) {
+                    top.say("tool_choice.function.name", "expected the name of one of `tools`");
+                }
+                return ToolChoice::Named(name.to_owned());
+            }
+            "expected {\"type\": \"function\", \"function\": {\"name\": …}}".to_owned()
         }
-        Some(_) => {
-            top.say("tool_choice", "expected a word or an object");
-            ToolChoice::Free
-        }
-    }
+        Some(_) => "expected a word or an object".to_owned(),
+    };
+    top.say("tool_choice", &problem);
+    ToolChoice::Free
 }
 
 fn format(top: &mut Fields<'_>) -> Format {

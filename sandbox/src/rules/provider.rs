@@ -1,8 +1,8 @@
-//! The `provider` object: the one place of a request where unknown members are refused.
+//! Checks the `provider` object, the only place in a request where unknown members are refused.
 
-use crate::{
-    rules::fields::{Fields, listed},
-    rules::request::{Preferences, Sort},
+use super::{
+    fields::{Fields, listed},
+    request::{Preferences, Sort},
 };
 
 const MEMBERS: [&str; 14] = [
@@ -22,9 +22,7 @@ const MEMBERS: [&str; 14] = [
     // Newer than the description of 2026-08-22, found in an official client of 2026-10-27.
     "options",
 ];
-const QUANTIZATIONS: [&str; 12] = [
-    "int4", "int8", "fp4", "mxfp4", "nvfp4", "fp6", "fp8", "mxfp8", "fp16", "bf16", "fp32", "unknown",
-];
+const QUANTIZATIONS: [&str; 12] = words!(int4 int8 fp4 mxfp4 nvfp4 fp6 fp8 mxfp8 fp16 bf16 fp32 unknown);
 const SORTS: [&str; 4] = ["price", "throughput", "latency", "exacto"];
 
 pub(super) fn preferences(top: &mut Fields<'_>) -> Preferences {
@@ -100,7 +98,7 @@ fn max_price(provider: &mut Fields<'_>, found: &mut Preferences) {
     let Some(mut price) = provider.object("max_price") else {
         return;
     };
-    // The description wants text here although the prose of the documentation shows numbers.
+    // The API description asks for text, although the prose of the documentation shows numbers.
     let mut read = |name: &str| {
         let text = price.text(name)?;
         let usd = text.parse::<f64>().ok().filter(|usd| *usd >= 0.0);

@@ -1,13 +1,13 @@
-//! A chat request that was found to be in order.
+//! A checked chat request.
 //!
-//! Made by [`crate::rules`] only, so that nobody further on has to look at JSON or check anything twice.
+//! Only [`crate::rules`] makes one, so nothing further on has to look at JSON or check anything twice.
 
 use serde_json::Value;
 
-/// What the rest of the sandbox needs to know of a chat request.
+/// What the rest of the sandbox needs from a chat request.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Chat {
-    /// `model` and then `models`, each once; empty means the default of the account.
+    /// `model`, then `models`, without duplicates; empty means the default of the account.
     pub(crate) models: Vec<String>,
     pub(crate) stream: bool,
     pub(crate) routing: Preferences,
@@ -15,9 +15,9 @@ pub(crate) struct Chat {
     pub(crate) max_tokens: Option<u64>,
     pub(crate) stop: Vec<String>,
     pub(crate) prompt_tokens: u64,
-    /// Text of the last message whose role is `user`.
+    /// Text of the last `user` message.
     pub(crate) last_user_text: String,
-    /// Texts of the tool messages which end the conversation, in order.
+    /// Texts of the tool messages at the end of the conversation, in order.
     pub(crate) tool_results: Vec<String>,
     /// `reasoning_details` of the last assistant message.
     pub(crate) returned_reasoning: Option<Vec<Value>>,
@@ -26,7 +26,7 @@ pub(crate) struct Chat {
     pub(crate) one_call_only: bool,
     pub(crate) format: Format,
     pub(crate) hides_reasoning: bool,
-    /// The names that `supported_parameters` of a model may list, among those set.
+    /// The parameters set, by the names that `supported_parameters` of a model uses.
     pub(crate) parameters: Vec<&'static str>,
     pub(crate) session_id: Option<String>,
     pub(crate) user: Option<String>,
@@ -36,7 +36,7 @@ pub(crate) struct Chat {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Tool {
     pub(crate) name: String,
-    /// JSON Schema of the arguments; null if there is none.
+    /// JSON Schema of the arguments, or null.
     pub(crate) parameters: Value,
 }
 
@@ -50,7 +50,7 @@ pub(crate) enum ToolChoice {
     Named(String),
 }
 
-/// What the text of the answer has to be.
+/// The required format of the answer.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) enum Format {
     #[default]
@@ -76,11 +76,16 @@ pub(crate) struct Preferences {
     pub(crate) max_completion_usd_per_million: Option<f64>,
 }
 
-/// By what the providers of a model are put in order.
+/// What the providers of a model are sorted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sort {
     Price,
     Throughput,
     Latency,
     Exacto,
+}
+
+/// The tokens that the sandbox counts for `text`: one for each four characters, rounded up.
+pub(crate) fn tokens_of(text: &str) -> u64 {
+    text.chars().count().div_ceil(4) as u64
 }

@@ -1,39 +1,24 @@
-//! The account behind the key: what it spent, and what each generation was.
+//! The account behind the key: what it spent, and its generations.
 //!
-//! Numbers only move when a request is served, so a run of the same requests ends with the same balance.
+//! Figures change only when a request is served, so the same requests end with the same balance.
 
 use std::collections::VecDeque;
 
 use serde_json::{Map, Value, json};
 
+use super::plan::USER_ID;
 use crate::{answer::Served, rules::request::Chat};
 
-/// US dollars that the key may spend, and that the account bought.
+/// US dollars that the key may spend, and credits that the account bought.
 const LIMIT_USD: f64 = 10.0;
 const BOUGHT_USD: f64 = 25.0;
 
-/// Members of a generation that the service always sends and that mean nothing here.
-const NOT_SAID: [&str; 19] = [
-    "upstream_id",
-    "request_id",
-    "cache_discount",
-    "upstream_inference_cost",
-    "app_id",
-    "moderation_latency",
-    "service_tier",
-    "num_media_prompt",
-    "num_input_audio_prompt",
-    "num_media_completion",
-    "num_search_results",
-    "num_fetches",
-    "web_search_engine",
-    "preset_id",
-    "router",
-    "provider_responses",
-    "user_agent",
-    "http_referer",
-    "workspace_id",
-];
+/// Members of a generation that the service always sends; null here.
+const UNKNOWN: [&str; 19] = words!(
+    upstream_id request_id cache_discount upstream_inference_cost app_id moderation_latency service_tier
+    num_media_prompt num_input_audio_prompt num_media_completion num_search_results num_fetches web_search_engine
+    preset_id router provider_responses user_agent http_referer workspace_id
+);
 
 /// What was served so far.
 #[derive(Debug)]
@@ -43,11 +28,11 @@ pub(crate) struct Account {
     generations: VecDeque<Generation>,
     /// Most generations kept; the oldest go first.
     keep: usize,
-    /// How often a generation is not found before it is.
+    /// How many requests for a generation get 404 first.
     late_asks: u32,
 }
 
-/// One generation that can be asked for.
+/// One generation, as `GET /generation` answers it.
 #[derive(Debug)]
 struct Generation {
     id: String,
@@ -55,9 +40,10 @@ struct Generation {
     n_asks: u32,
 }
 
-/// What a generation was, apart from its tokens and its cost.
-pub(crate) struct Deed<'a> {
-    /// As `api_type` names it: `completions`, `embeddings`, `rerank`, `tts`.
+/// A generation, apart from its tokens and its cost.
+#[derive(Default)]
+pub(crate) struct Summary<'a> {
+    /// `completions`, `embeddings`, `rerank` or `tts`.
     pub(crate) api_type: &'static str,
     pub(crate) id: &'a str,
     pub(crate) model_id: &'a str,
@@ -65,7 +51,7 @@ pub(crate) struct Deed<'a> {
     pub(crate) streamed: bool,
     pub(crate) session_id: Option<&'a str>,
     pub(crate) user: Option<&'a str>,
-    /// With the native one.
+    /// And the native one.
     pub(crate) finish_reason: Option<(&'a str, &'a str)>,
 }
 
@@ -94,7 +80,7 @@ impl Account {
         finish_reason: (&str, &str),
         usage: &Map<String, Value>,
     ) {
-        let deed = Deed {
+        let summary = Summary {
             api_type: "completions",
             id: &served.id,
             model_id: &served.model_id,
@@ -104,11 +90,11 @@ impl Account {
             user: chat.user.as_deref(),
             finish_reason: Some(finish_reason),
         };
-        self.remember(&deed, usage);
+        self.remember(&summary, usage);
     }
 
     /// Remembers a generation for [`Account::generation`], and adds its cost.
-    pub(crate) fn remember(&mut self, deed: &Deed<'_>, usage: &Map<String, Value>) {
+    pub(crate) fn remember(&mut self, summary: &Summary<'_>, usage: &Map<String, Value>) {
         let cost = usage.get("cost").and_then(Value::as_f64).unwrap_or(0.0);
         self.spent_usd += cost;
         let tokens = |name: &str| usage.get(name).cloned().unwrap_or(json!(0));
@@ -116,19 +102,19 @@ impl Account {
             .get("completion_tokens_details")
             .map_or(json!(0), |details| details["reasoning_tokens"].clone());
         let mut value = json!({
-            "id": deed.id,
-            "session_id": deed.session_id,
+            "id": summary.id,
+            "session_id": summary.session_id,
             "total_cost": cost,
             "usage": cost,
             "created_at": "2026-01-01T00:00:00.000Z",
-            "model": deed.model_id,
-            "streamed": deed.streamed,
+            "model": summary.model_id,
+            "streamed": summary.streamed,
             "cancelled": false,
-            "provider_name": deed.provider,
+            "provider_name": summary.provider,
             "latency": 1,
             "generation_time": 1,
-            "finish_reason": deed.finish_reason.map(|(reason, _)| reason),
-            "native_finish_reason": deed.finish_reason.map(|(_, native)| native),
+            "finish_reason": summary.finish_reason.map(|(reason, _)| reason),
+            "native_finish_reason": summary.finish_reason.map(|(_, native)| native),
             "tokens_prompt": tokens("prompt_tokens"),
             "tokens_completion": tokens("completion_tokens"),
             "native_tokens_prompt": tokens("prompt_tokens"),
@@ -138,15 +124,15 @@ impl Account {
             "native_tokens_cached": 0,
             "origin": "",
             "is_byok": false,
-            "external_user": deed.user,
-            "api_type": deed.api_type,
+            "external_user": summary.user,
+            "api_type": summary.api_type,
             "data_region": "global",
         });
-        for name in NOT_SAID {
+        for name in UNKNOWN {
             value[name] = Value::Null;
         }
         self.generations.push_back(Generation {
-            id: deed.id.to_owned(),
+            id: summary.id.to_owned(),
             value,
             n_asks: 0,
         });
@@ -155,9 +141,9 @@ impl Account {
         }
     }
 
-    /// `GET /generation`; each asking counts, for the real one comes late.
+    /// `GET /generation`. Every request counts, since the real one comes late.
     pub(crate) fn generation(&mut self, id: &str) -> Option<Value> {
-        // The newest are asked for first.
+        // Newest first: clients ask for those.
         let found = self.generations.iter_mut().rev().find(|found| found.id == id)?;
         if found.n_asks < self.late_asks {
             found.n_asks += 1;
@@ -176,7 +162,7 @@ impl Account {
         let spent = self.spent_usd;
         json!({
             "data": {
-                "label": "sandbox: a local stand-in, not openrouter.ai",
+                "label": "sandbox: a local service, not openrouter.ai",
                 "limit": LIMIT_USD,
                 "limit_remaining": (LIMIT_USD - spent).max(0.0),
                 "limit_reset": null,
@@ -192,7 +178,7 @@ impl Account {
                 "is_free_tier": false,
                 "is_management_key": is_management_key,
                 "is_provisioning_key": is_management_key,
-                "creator_user_id": crate::service::USER_ID,
+                "creator_user_id": USER_ID,
                 "expires_at": null,
                 "rate_limit": {"requests": -1, "interval": "10s", "note": "deprecated"},
             }
@@ -204,33 +190,30 @@ impl Account {
 mod tests {
     use super::*;
 
-    fn deed(id: &str) -> Deed<'_> {
-        Deed {
+    fn summary(id: &str) -> Summary<'_> {
+        Summary {
             api_type: "tts",
             id,
             model_id: "openai/gpt-4o-mini-tts",
             provider: "Sandbox",
-            streamed: false,
-            session_id: None,
-            user: None,
-            finish_reason: None,
+            ..Summary::default()
         }
     }
 
     #[test]
-    fn a_late_generation_is_found_after_so_many_asks() {
+    fn a_late_generation_is_found_after_its_404s() {
         let mut account = Account::new(usize::MAX, 2);
-        account.remember(&deed("a"), &Map::new());
+        account.remember(&summary("a"), &Map::new());
         let found: Vec<bool> = (0..4).map(|_| account.generation("a").is_some()).collect();
         assert_eq!(found, [false, false, true, true]);
     }
 
     #[test]
-    fn the_oldest_generations_go_first_and_the_spending_stays() {
+    fn forgotten_generations_still_count_as_spent() {
         let mut account = Account::new(2, 0);
         let usage = Map::from_iter([("cost".to_owned(), json!(0.5))]);
         for id in ["a", "b", "c"] {
-            account.remember(&deed(id), &usage);
+            account.remember(&summary(id), &usage);
         }
         let found = ["a", "b", "c"].map(|id| account.generation(id).is_some());
         assert_eq!(found, [false, true, true]);

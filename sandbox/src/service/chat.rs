@@ -1,4 +1,4 @@
-//! Answers a chat request in any form: tries the models and providers that routing allows until one serves.
+//! Answers a chat request in any form: tries the models and providers that [`routing`] allows until one serves.
 //!
 //! In: a request whose key was accepted. Out: the plan of the reply, in the form of the request. Nothing waits here.
 
@@ -7,28 +7,33 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
+use super::{
+    plan::{Body, JSON, Plan, Received, USER_ID, plan as planned, refusal, scripted_plan},
+    routing::{self, Candidate},
+    state::Service,
+};
 use crate::{
-    answer::reasoning::{self, gist_of},
-    answer::{self, Served, Turn},
+    answer::{
+        self, Served, Turn,
+        pieces::pieces,
+        reasoning::{self, gist_of},
+        usage::usage,
+    },
     catalogue::Provider,
     failure::Failure,
     forms::Form,
-    forms::stream::{Step, pieces},
-    rules,
-    rules::request::Chat,
+    rules::{self, request::Chat},
     script::Script,
-    service::routing::{self, Candidate},
-    service::{Body, Plan, Received, Service, USER_ID, refusal},
 };
 
-/// One try that failed, as `openrouter_metadata.attempts` tells it.
+/// One failed attempt, as `openrouter_metadata.attempts` reports it.
 struct Attempt {
     provider: &'static str,
     model_id: String,
     status: u16,
 }
 
-/// A request that was found to be in order, and what it was made from.
+/// A checked request, and the body it came from.
 struct Asked<'a> {
     form: Form,
     body: &'a Map<String, Value>,
@@ -36,7 +41,7 @@ struct Asked<'a> {
 }
 
 /// Plans the reply to a chat request.
-pub(crate) fn plan(service: &Service, received: &Received, form: Form) -> Result<Plan, Failure> {
+pub(super) fn plan(service: &Service, received: &Received, form: Form) -> Result<Plan, Failure> {
     let body = rules::object_from(received.content_type.as_deref(), &received.body)?;
     let chat = form.chat_from(&body)?;
     let candidates = routing::candidates(&chat, &|id| service.scripted(id))?;
@@ -90,7 +95,7 @@ pub(crate) fn plan(service: &Service, received: &Received, form: Form) -> Result
     last.ok_or_else(|| Failure::status(503).availability("temporarily_unavailable", true, &chat.models))
 }
 
-/// What depends on the model and not on the request alone.
+/// Checks the rules that depend on the model, not on the request alone.
 fn model_rules(script: &Script, chat: &Chat, candidate: &Candidate, form: Form) -> Result<(), Failure> {
     let facts = candidate.model.facts;
     let asked = chat.max_tokens.unwrap_or(facts.max_output_tokens);
@@ -123,18 +128,18 @@ fn model_rules(script: &Script, chat: &Chat, candidate: &Candidate, form: Form) 
     Ok(())
 }
 
-/// Whether `returned` says all that was sent. Only chat keeps the order of different kinds and every signature.
+/// Whether `returned` holds all that was sent. Only chat keeps the order of different kinds and every signature.
 fn is_same_reasoning(form: Form, sent: &[Value], returned: &[Value]) -> bool {
     let (sent, returned) = (gist_of(sent), gist_of(returned));
     if form == Form::Chat {
         return sent == returned;
     }
     let words = |gist: &[(String, String, Option<String>)]| -> (String, String) {
-        let (sealed, said): (Vec<_>, Vec<_>) = gist.iter().partition(|(kind, ..)| kind == "reasoning.encrypted");
+        let (encrypted, said): (Vec<_>, Vec<_>) = gist.iter().partition(|(kind, ..)| kind == "reasoning.encrypted");
         let mut said: Vec<&str> = said.iter().map(|(_, words, _)| words.as_str()).collect();
         said.sort_unstable();
-        let sealed: String = sealed.iter().map(|(_, words, _)| words.as_str()).collect();
-        (said.concat(), sealed)
+        let encrypted: String = encrypted.iter().map(|(_, words, _)| words.as_str()).collect();
+        (said.concat(), encrypted)
     };
     words(&sent) == words(&returned)
 }
@@ -198,7 +203,7 @@ fn served(
 fn serve(service: &Service, script: &Script, asked: &Asked<'_>, served: &Served) -> Result<Plan, Failure> {
     let chat = asked.chat;
     let answer = answer::answer_from(script, chat, &served.model);
-    let usage = answer::usage(script, chat, &answer, &served.model);
+    let usage = usage(script, chat, &answer, &served.model);
     let turn = Turn {
         script,
         asked: asked.body,
@@ -220,44 +225,16 @@ fn serve(service: &Service, script: &Script, asked: &Asked<'_>, served: &Served)
             coalesce: script.coalesce,
         };
         return Ok(Plan {
-            status: 200,
             headers,
-            wait: Duration::ZERO,
-            body,
+            ..planned(200, body)
         });
     }
     let bytes = Bytes::from(asked.form.body_from(&turn)?.to_string());
     let n_pieces = pieces(&answer.text, script.chunk_chars).count() as u64;
     let wait_ms = script.start_delay_ms + script.chunk_delay_ms.saturating_mul(n_pieces);
-    let mut plan = whole(script, "application/json", bytes, Duration::from_millis(wait_ms));
+    let mut plan = scripted_plan(script, JSON, bytes, Duration::from_millis(wait_ms));
     plan.headers = headers;
     Ok(plan)
-}
-
-/// A reply in one body, as far as its script lets it come.
-pub(crate) fn whole(script: &Script, content_type: &'static str, bytes: Bytes, wait: Duration) -> Plan {
-    let body = if script.stall_after_chunks.is_some() || script.comments_forever {
-        Body::Never
-    } else if script.cut_after_chunks.is_some() {
-        let half = Step::Text(bytes.slice(..bytes.len() / 2));
-        let steps = [half]
-            .into_iter()
-            .chain(script.cut_abruptly.then_some(Step::Abort))
-            .collect();
-        Body::Steps {
-            content_type,
-            steps,
-            coalesce: false,
-        }
-    } else {
-        Body::Whole { content_type, bytes }
-    };
-    Plan {
-        status: 200,
-        headers: Vec::new(),
-        wait,
-        body,
-    }
 }
 
 #[cfg(test)]
@@ -265,7 +242,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reasoning_that_went_through_another_form_is_still_the_same() {
+    fn reasoning_survives_the_way_through_another_form() {
         let sent = [
             json!({"type": "reasoning.text", "text": "b", "signature": "s", "index": 0}),
             json!({"type": "reasoning.summary", "summary": "a", "index": 1}),

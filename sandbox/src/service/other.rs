@@ -1,67 +1,63 @@
-//! Answers requests for something else than text: vectors, an order of documents, speech.
+//! Answers requests for something other than text: vectors, an order of documents, speech.
 //!
-//! In: a request whose key was accepted. Out: the plan of the reply. What they have in common is here; what each one
-//! is stands in a module of its own.
+//! In: a request whose key was accepted. Out: the plan of the reply. [`crate::answer`] makes what each one sends;
+//! models, providers, ids and costs are handled here for all three.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
+use super::{
+    account::Summary,
+    plan::{JSON, Plan, Received, scripted_plan},
+    routing,
+    state::Service,
+};
 use crate::{
-    answer::embeddings,
-    answer::rerank,
-    answer::speech,
+    answer::{embeddings, rerank, speech},
     catalogue::{Kind, Model},
     failure::Failure,
-    forms::Form,
     forms::stream::add_extra,
-    rules,
-    rules::request::Preferences,
-    service::account::Deed,
-    service::chat,
-    service::routing,
-    service::{JSON, Plan, Received, Service},
+    rules::{self, request::Preferences},
 };
 
-/// Answers a request for something else than text.
-pub(crate) fn plan(service: &Service, received: &Received, kind: Kind) -> Result<Plan, Failure> {
-    let body = rules::object_from(received.content_type.as_deref(), &received.body)?;
-    match kind {
-        Kind::Embeddings => {
-            let embed = embeddings::check(&body)?;
-            let asking = Asking::new(service, kind, &embed.model_id, &embed.routing)?;
-            let reply = embeddings::body_from(&embed, &asking.model, &asking.id, asking.provider)?;
-            Ok(asking.answered_with(service, "embeddings", &reply))
-        }
-        Kind::Rerank => {
-            let rerank = rerank::check(&body)?;
-            let asking = Asking::new(service, kind, &rerank.model_id, &rerank.routing)?;
-            let reply = rerank::body_from(&rerank, &asking.model, &asking.id, asking.provider);
-            Ok(asking.answered_with(service, "rerank", &reply))
-        }
-        Kind::Speech => {
-            let speech = speech::check(&body)?;
-            let asking = Asking::new(service, kind, &speech.model_id, &Preferences::default())?;
-            let usage = json!({"prompt_tokens": speech.tokens(), "cost": speech.cost_usd(&asking.model)});
-            asking.remember(service, "tts", &usage);
-            Ok(asking.answered(service, speech.content_type, speech.bytes()))
-        }
-        // Chat has a route of its own.
-        Kind::Chat => chat::plan(service, received, Form::Chat),
-    }
+pub(super) fn embeddings(service: &Service, received: &Received) -> Result<Plan, Failure> {
+    let embed = embeddings::check(&body_of(received)?)?;
+    let serving = Serving::new(service, Kind::Embeddings, &embed.model_id, &embed.routing)?;
+    let reply = embeddings::body_from(&embed, &serving.model, &serving.id, serving.provider)?;
+    Ok(serving.answered_with(service, "embeddings", reply))
 }
 
-/// A request that is not chat, with the model that answers it.
-struct Asking {
+pub(super) fn rerank(service: &Service, received: &Received) -> Result<Plan, Failure> {
+    let rerank = rerank::check(&body_of(received)?)?;
+    let serving = Serving::new(service, Kind::Rerank, &rerank.model_id, &rerank.routing)?;
+    let reply = rerank::body_from(&rerank, &serving.model, &serving.id, serving.provider);
+    Ok(serving.answered_with(service, "rerank", reply))
+}
+
+pub(super) fn speech(service: &Service, received: &Received) -> Result<Plan, Failure> {
+    let speech = speech::check(&body_of(received)?)?;
+    let serving = Serving::new(service, Kind::Speech, &speech.model_id, &Preferences::default())?;
+    let usage = json!({"prompt_tokens": speech.tokens(), "cost": speech.cost_usd(&serving.model)});
+    serving.remember(service, "tts", &usage);
+    Ok(serving.answered(service, speech.content_type, speech.bytes()))
+}
+
+fn body_of(received: &Received) -> Result<Map<String, Value>, Failure> {
+    rules::object_from(received.content_type.as_deref(), &received.body)
+}
+
+/// A checked request, with the model that answers it.
+struct Serving {
     model: Model,
     provider: &'static str,
-    /// Of the generation.
+    /// The id of the generation.
     id: String,
 }
 
-impl Asking {
-    /// - Errors: what the script of the model fails with; 400 for a model of another kind; 404 without a provider.
+impl Serving {
+    /// - Errors: the failure in the model's script; 400 for a model of another kind; 404 without a provider.
     fn new(service: &Service, kind: Kind, model_id: &str, preferences: &Preferences) -> Result<Self, Failure> {
         let model = service.find(model_id);
         if model.is_some()
@@ -76,23 +72,21 @@ impl Asking {
     }
 
     fn remember(&self, service: &Service, api_type: &'static str, usage: &Value) {
-        let deed = Deed {
+        let summary = Summary {
             api_type,
             id: &self.id,
             model_id: &self.model.id,
             provider: self.provider,
-            streamed: false,
-            session_id: None,
-            user: None,
-            finish_reason: None,
+            ..Summary::default()
         };
         let nothing = Map::new();
-        service.account().remember(&deed, usage.as_object().unwrap_or(&nothing));
+        service
+            .account()
+            .remember(&summary, usage.as_object().unwrap_or(&nothing));
     }
 
-    fn answered_with(&self, service: &Service, api_type: &'static str, reply: &Value) -> Plan {
+    fn answered_with(&self, service: &Service, api_type: &'static str, mut reply: Value) -> Plan {
         self.remember(service, api_type, &reply["usage"]);
-        let mut reply = reply.clone();
         add_extra(&mut reply, &service.script_of(&self.model.id).extra);
         self.answered(service, JSON, Bytes::from(reply.to_string()))
     }
@@ -100,7 +94,7 @@ impl Asking {
     fn answered(&self, service: &Service, content_type: &'static str, bytes: Bytes) -> Plan {
         let script = service.script_of(&self.model.id);
         let wait = Duration::from_millis(script.start_delay_ms);
-        let mut plan = chat::whole(&script, content_type, bytes, wait);
+        let mut plan = scripted_plan(&script, content_type, bytes, wait);
         plan.headers.push(("x-generation-id".to_owned(), self.id.clone()));
         plan
     }

@@ -1,6 +1,6 @@
-//! Decides which models may answer a request, and which of their providers, in which order.
+//! Decides which models may answer a request, which of their providers, and in which order.
 //!
-//! Pure: a request and a way to look up ids in, a list of attempts or a refusal out. Nothing is tried here.
+//! Pure: a request and a way to look up ids in, a list of candidates or a refusal out. Nothing is tried here.
 
 use std::slice;
 
@@ -10,16 +10,16 @@ use crate::{
     rules::request::{Chat, Preferences, Sort},
 };
 
-/// Id that answers when a request names no model.
+/// The id that answers when a request names no model.
 const ACCOUNT_DEFAULT: &str = "openrouter/auto";
 
 /// One model that may answer.
 #[derive(Debug)]
 pub(crate) struct Candidate {
-    /// As the request wrote it.
+    /// The id as requested.
     pub(crate) requested: String,
     pub(crate) model: Model,
-    /// What `openrouter_metadata.strategy` says of it.
+    /// `openrouter_metadata.strategy`.
     pub(crate) strategy: &'static str,
     /// At least one, the first choice first.
     pub(crate) providers: Vec<&'static Provider>,
@@ -27,16 +27,15 @@ pub(crate) struct Candidate {
     pub(crate) chosen: bool,
 }
 
-/// The models that may answer `chat`, in the order in which to try them.
+/// The models that may answer `chat`, in the order of the attempts.
 ///
 /// - In: `scripted` looks up an id that only a script knows.
-/// - Errors: 400 for an id that nobody knows, or for a model that does not chat; 404 if no provider is left.
+/// - Errors: 400 for an unknown id or a model that does not chat; 404 if no provider is left.
 pub(crate) fn candidates(chat: &Chat, scripted: &dyn Fn(&str) -> Option<Model>) -> Result<Vec<Candidate>, Failure> {
     let default = [ACCOUNT_DEFAULT.to_owned()];
-    let ids = if chat.models.is_empty() {
-        &default[..]
-    } else {
-        &chat.models[..]
+    let ids = match &chat.models[..] {
+        [] => &default,
+        ids => ids,
     };
 
     let mut found = Vec::new();
@@ -44,9 +43,9 @@ pub(crate) fn candidates(chat: &Chat, scripted: &dyn Fn(&str) -> Option<Model>) 
     for id in ids {
         let (model, strategy) = resolve(id, scripted).ok_or_else(|| unknown_model(id, ids))?;
         if !model.does(Kind::Chat) {
-            let (what, place) = model.facts.kind.told();
+            let (what, path) = model.facts.kind.name_and_path();
             return Err(Failure::status(400)
-                .message(format!("{id} is {what}; use {place}"))
+                .message(format!("{id} is {what}; use {path}"))
                 .availability("wrong_endpoint", false, ids));
         }
         match providers_for(chat, &model) {
@@ -79,7 +78,7 @@ fn resolve(id: &str, scripted: &dyn Fn(&str) -> Option<Model>) -> Option<(Model,
     find(id).map(|model| (model, "direct"))
 }
 
-/// The refusal of an id that no catalogue lists.
+/// The refusal of an unknown id.
 fn unknown_model(id: &str, requested: &[String]) -> Failure {
     let message = format!("{id} is not a valid model ID");
     Failure::status(400)
@@ -94,14 +93,14 @@ pub(crate) fn model_for(kind: Kind, id: &str, model: Option<Model>) -> Result<Mo
     if model.does(kind) {
         return Ok(model);
     }
-    let (_, place) = model.facts.kind.told();
-    let (what, _) = kind.told();
+    let (_, path) = model.facts.kind.name_and_path();
+    let (what, _) = kind.name_and_path();
     Err(Failure::status(400)
-        .message(format!("{id} is not {what}; use {place}"))
+        .message(format!("{id} is not {what}; use {path}"))
         .availability("wrong_endpoint", false, &requested))
 }
 
-/// Name of the provider which serves a request that is not chat.
+/// The name of the provider that serves a request that is not chat.
 pub(crate) fn provider_name(routing: &Preferences, model: &Model) -> Result<&'static str, Failure> {
     let chat = Chat {
         routing: routing.clone(),
@@ -121,88 +120,67 @@ fn chooses(routing: &Preferences) -> bool {
     narrows || !routing.order.is_empty() || routing.sort.is_some() || routing.zero_retention
 }
 
+/// The code and the message of a 404.
 type Refused = (&'static str, String);
 
 fn providers_for(chat: &Chat, model: &Model) -> Result<Vec<&'static Provider>, Refused> {
     let routing = &chat.routing;
     let id = &model.id;
+    let filtered = |message: String| Err(("constraint_filtered", message));
+    let none_allowed = || {
+        let message = format!("No allowed providers are available for the selected model: {id}");
+        Err(("no_endpoints", message))
+    };
     let supports = |parameter: &&str| model.facts.parameters.contains(parameter);
+    let is_named = |names: &[String], provider: &Provider| names.iter().any(|name| provider.answers_to(name));
 
     if !chat.tools.is_empty() && !supports(&"tools") {
-        return Err((
-            "no_endpoints",
-            format!("No endpoints found that support tool use: {id}"),
-        ));
+        let message = format!("No endpoints found that support tool use: {id}");
+        return Err(("no_endpoints", message));
     }
     if routing.require_parameters && !chat.parameters.iter().all(supports) {
-        let message = "No endpoints found that can handle the requested parameters.";
-        return Err(("constraint_filtered", message.to_owned()));
+        return filtered("No endpoints found that can handle the requested parameters.".to_owned());
     }
-    if chat
-        .max_tokens
-        .is_some_and(|tokens| tokens > model.facts.max_output_tokens)
-    {
-        let message = format!("No endpoints found for {id} that can output that many tokens.");
-        return Err(("constraint_filtered", message));
+    if chat.max_tokens > Some(model.facts.max_output_tokens) {
+        return filtered(format!("No endpoints found for {id} that can output that many tokens."));
     }
-    if too_dear(routing, model) {
-        return Err((
-            "constraint_filtered",
-            format!("No endpoints found for {id} within the maximum price."),
-        ));
+    if is_too_expensive(routing, model) {
+        return filtered(format!("No endpoints found for {id} within the maximum price."));
     }
 
     let mut providers: Vec<&'static Provider> = model.providers().collect();
-    if let Some(only) = &routing.only {
-        providers.retain(|provider| only.iter().any(|name| provider.answers_to(name)));
-    }
-    providers.retain(|provider| !routing.ignore.iter().any(|name| provider.answers_to(name)));
+    providers.retain(|provider| routing.only.as_ref().is_none_or(|only| is_named(only, provider)));
+    providers.retain(|provider| !is_named(&routing.ignore, provider));
     if providers.is_empty() {
-        return Err((
-            "no_endpoints",
-            format!("No allowed providers are available for the selected model: {id}"),
+        return none_allowed();
+    }
+    let quantizations = &routing.quantizations;
+    providers
+        .retain(|provider| quantizations.is_empty() || quantizations.iter().any(|name| name == provider.quantization));
+    providers.retain(|provider| provider.zero_retention || !routing.zero_retention);
+    if providers.is_empty() {
+        return filtered(format!(
+            "No endpoints found for {id} that match your data policy or quantizations."
         ));
     }
-    if !routing.quantizations.is_empty() {
-        providers.retain(|provider| routing.quantizations.iter().any(|name| name == provider.quantization));
-    }
-    if routing.zero_retention {
-        providers.retain(|provider| provider.zero_retention);
-    }
-    if providers.is_empty() {
-        let message = format!("No endpoints found for {id} that match your data policy or quantizations.");
-        return Err(("constraint_filtered", message));
-    }
 
-    put_in_order(&mut providers, routing, &model.id);
-    if routing.order.is_empty() {
-        if routing.no_fallbacks {
+    put_in_order(&mut providers, routing, id);
+    // Stable, so the providers that `order` does not name keep their order behind the others.
+    let place = |provider: &&Provider| routing.order.iter().position(|name| provider.answers_to(name));
+    providers.sort_by_key(|provider| place(provider).unwrap_or(usize::MAX));
+    if routing.no_fallbacks {
+        if routing.order.is_empty() {
             providers.truncate(1);
         }
-        return Ok(providers);
+        providers.retain(|provider| routing.order.is_empty() || place(provider).is_some());
     }
-    let mut ordered: Vec<&'static Provider> = Vec::new();
-    for name in &routing.order {
-        let named = providers.iter().filter(|provider| provider.answers_to(name));
-        for provider in named {
-            if !ordered.iter().any(|earlier| earlier.slug == provider.slug) {
-                ordered.push(provider);
-            }
-        }
+    if providers.is_empty() {
+        return none_allowed();
     }
-    if routing.no_fallbacks {
-        if ordered.is_empty() {
-            let message = format!("No allowed providers are available for the selected model: {id}");
-            return Err(("no_endpoints", message));
-        }
-        return Ok(ordered);
-    }
-    providers.retain(|provider| !ordered.iter().any(|earlier| earlier.slug == provider.slug));
-    ordered.extend(providers);
-    Ok(ordered)
+    Ok(providers)
 }
 
-fn too_dear(routing: &Preferences, model: &Model) -> bool {
+fn is_too_expensive(routing: &Preferences, model: &Model) -> bool {
     let (prompt_usd, completion_usd) = model.prices_usd();
     let limits = [
         (routing.max_prompt_usd_per_million, prompt_usd),
@@ -210,7 +188,7 @@ fn too_dear(routing: &Preferences, model: &Model) -> bool {
     ];
     limits.into_iter().any(|(limit, price)| {
         let usd_per_million = price.parse::<f64>().unwrap_or(0.0) * 1e6;
-        // A millionth of a dollar of slack: the product is not exact.
+        // A millionth of a dollar of slack, since the product is not exact.
         limit.is_some_and(|limit| usd_per_million > limit + 1e-6)
     })
 }
@@ -231,104 +209,82 @@ fn put_in_order(providers: &mut [&'static Provider], routing: &Preferences, id: 
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
+    use crate::rules::preferences_from;
 
-    fn chat(models: &[&str], routing: Preferences) -> Chat {
-        Chat {
+    /// The providers of the first candidate, for a request with this `provider` object.
+    fn names(models: &[&str], provider: &Value) -> Result<Vec<&'static str>, (u16, String)> {
+        let mut problems = Vec::new();
+        let body = serde_json::Map::from_iter([("provider".to_owned(), provider.clone())]);
+        let chat = Chat {
             models: models.iter().map(|id| (*id).to_owned()).collect(),
-            routing,
+            routing: preferences_from(&body, &mut problems),
             ..Chat::default()
-        }
-    }
-
-    fn names(models: &[&str], routing: Preferences) -> Result<Vec<&'static str>, (u16, String)> {
-        candidates(&chat(models, routing), &|_| None)
+        };
+        assert_eq!(problems, [""; 0], "{provider}");
+        candidates(&chat, &|_| None)
             .map(|found| found[0].providers.iter().map(|provider| provider.name).collect())
             .map_err(|refusal| (refusal.status, refusal.message.unwrap_or_default()))
     }
 
-    fn list(slugs: &[&str]) -> Vec<String> {
-        slugs.iter().map(|slug| (*slug).to_owned()).collect()
+    #[test]
+    fn preferences_choose_and_order_the_providers() {
+        let (gpt, llama) = ("openai/gpt-4o", "meta-llama/llama-3.3-70b-instruct");
+        let cases = [
+            (vec![gpt], json!({"order": ["azure"]}), vec!["Azure", "OpenAI"]),
+            (
+                vec![gpt],
+                json!({"order": ["azure"], "allow_fallbacks": false}),
+                vec!["Azure"],
+            ),
+            (vec![gpt], json!({"allow_fallbacks": false}), vec!["OpenAI"]),
+            (vec![gpt], json!({"ignore": ["openai"]}), vec!["Azure"]),
+            (vec![gpt], json!({"zdr": true}), vec!["Azure"]),
+            (
+                vec![gpt],
+                json!({"max_price": {"prompt": "2.5"}}),
+                vec!["OpenAI", "Azure"],
+            ),
+            // The first model has no such provider, so the next one answers.
+            (vec![gpt, llama], json!({"only": ["groq"]}), vec!["Groq"]),
+            (
+                vec![llama],
+                json!({"sort": "throughput", "quantizations": ["unknown", "bf16"]}),
+                vec!["Groq", "Fireworks"],
+            ),
+        ];
+        for (models, provider, expected) in cases {
+            assert_eq!(names(&models, &provider), Ok(expected), "{provider}");
+        }
+    }
+
+    #[test]
+    fn a_request_that_no_provider_may_serve_is_refused() {
+        let none = "No allowed providers are available for the selected model: openai/gpt-4o";
+        let cases = [
+            (json!({"only": ["groq"]}), none),
+            (json!({"order": ["groq"], "allow_fallbacks": false}), none),
+            (
+                json!({"max_price": {"prompt": "2.4"}}),
+                "No endpoints found for openai/gpt-4o within the maximum price.",
+            ),
+            (
+                json!({"quantizations": ["fp8"]}),
+                "No endpoints found for openai/gpt-4o that match your data policy or quantizations.",
+            ),
+        ];
+        for (provider, message) in cases {
+            assert_eq!(names(&["openai/gpt-4o"], &provider), Err((404, message.to_owned())));
+        }
     }
 
     #[test]
     fn an_unknown_id_is_refused_even_as_a_fallback() {
-        let refused = names(
-            &["openai/gpt-4o", "anthropic/claude-sonnet-4-5"],
-            Preferences::default(),
-        );
-        assert_eq!(
-            refused,
-            Err((400, "anthropic/claude-sonnet-4-5 is not a valid model ID".to_owned()))
-        );
-    }
-
-    #[test]
-    fn the_order_puts_its_providers_first() {
-        let routing = Preferences {
-            order: list(&["azure"]),
-            ..Preferences::default()
-        };
-        assert_eq!(names(&["openai/gpt-4o"], routing), Ok(vec!["Azure", "OpenAI"]));
-    }
-
-    #[test]
-    fn the_order_alone_is_used_without_fallbacks() {
-        let routing = Preferences {
-            order: list(&["azure"]),
-            no_fallbacks: true,
-            ..Preferences::default()
-        };
-        assert_eq!(names(&["openai/gpt-4o"], routing), Ok(vec!["Azure"]));
-    }
-
-    #[test]
-    fn naming_no_provider_of_the_model_is_refused() {
-        let message = "No allowed providers are available for the selected model: openai/gpt-4o".to_owned();
-        let only = Preferences {
-            only: Some(list(&["groq"])),
-            ..Preferences::default()
-        };
-        assert_eq!(names(&["openai/gpt-4o"], only), Err((404, message.clone())));
-        let order = Preferences {
-            order: list(&["groq"]),
-            no_fallbacks: true,
-            ..Preferences::default()
-        };
-        assert_eq!(names(&["openai/gpt-4o"], order), Err((404, message)));
-    }
-
-    #[test]
-    fn a_fallback_stands_in_for_a_model_without_providers() {
-        let only = Preferences {
-            only: Some(list(&["groq"])),
-            ..Preferences::default()
-        };
-        let ids = ["openai/gpt-4o", "meta-llama/llama-3.3-70b-instruct"];
-        assert_eq!(names(&ids, only), Ok(vec!["Groq"]));
-    }
-
-    #[test]
-    fn sorting_by_throughput_puts_the_fastest_first() {
-        let routing = Preferences {
-            sort: Some(Sort::Throughput),
-            ..Preferences::default()
-        };
-        assert_eq!(
-            names(&["meta-llama/llama-3.3-70b-instruct"], routing).map(|found| found[0]),
-            Ok("Groq")
-        );
-    }
-
-    #[test]
-    fn the_maximum_price_is_for_a_million_tokens() {
-        let at_most = |usd| Preferences {
-            max_prompt_usd_per_million: Some(usd),
-            ..Preferences::default()
-        };
-        assert!(names(&["openai/gpt-4o"], at_most(2.5)).is_ok());
-        let message = "No endpoints found for openai/gpt-4o within the maximum price.".to_owned();
-        assert_eq!(names(&["openai/gpt-4o"], at_most(2.4)), Err((404, message)));
+        let refused = names(&["openai/gpt-4o", "anthropic/claude-sonnet-4-5"], &json!({}));
+        let message = "anthropic/claude-sonnet-4-5 is not a valid model ID".to_owned();
+        assert_eq!(refused, Err((400, message)));
     }
 
     #[test]

@@ -1,13 +1,12 @@
-use serde_json::json;
+use bytes::Bytes;
+use serde_json::{Value, json};
 
-use super::*;
-
-fn settings() -> Settings {
-    Settings {
-        keys: vec!["sk-or-v1-sandbox".to_owned()],
-        ..Settings::default()
-    }
-}
+use super::{
+    plan::{Body, Received},
+    plan_for,
+    state::{Service, Settings},
+};
+use crate::{DEFAULT_KEY, script::Script};
 
 struct Bench {
     service: Service,
@@ -15,8 +14,17 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
+        Self::with_keys(false)
+    }
+
+    fn with_keys(is_management: bool) -> Self {
+        let settings = Settings {
+            keys: vec![DEFAULT_KEY.to_owned()],
+            is_management,
+            ..Settings::default()
+        };
         Self {
-            service: Service::new(settings()),
+            service: Service::new(settings),
         }
     }
 
@@ -31,7 +39,7 @@ impl Bench {
             method: method.to_owned(),
             path: format!("/api/v1{path}"),
             query: query.to_owned(),
-            key: Some("sk-or-v1-sandbox".to_owned()),
+            key: Some(DEFAULT_KEY.to_owned()),
             content_type: Some("application/json".to_owned()),
             wants_metadata: true,
             body: Bytes::from(body.to_string()),
@@ -50,7 +58,7 @@ impl Bench {
 }
 
 #[test]
-fn a_model_that_fails_is_replaced_by_the_next() {
+fn the_next_model_answers_after_a_retryable_failure() {
     let t = Bench::new();
     let (status, body) = t.chat(json!({"model": "sandbox/status-503", "models": ["openai/gpt-4o"]}));
     assert_eq!((status, &body["model"]), (200, &json!("openai/gpt-4o")));
@@ -60,17 +68,12 @@ fn a_model_that_fails_is_replaced_by_the_next() {
         (&json!("fallback"), &json!(2))
     );
     assert_eq!(metadata["attempts"][0]["status"], json!(503));
-}
-
-#[test]
-fn a_failure_that_no_other_model_can_mend_is_returned() {
-    let t = Bench::new();
     let (status, _) = t.chat(json!({"model": "sandbox/status-402", "models": ["openai/gpt-4o"]}));
     assert_eq!(status, 402);
 }
 
 #[test]
-fn a_provider_that_fails_is_replaced_by_the_next_unless_fallbacks_are_off() {
+fn the_next_provider_answers_after_a_failure_unless_fallbacks_are_off() {
     let script = Script {
         fail_providers: vec!["azure".to_owned()],
         ..Script::status(502)
@@ -83,7 +86,7 @@ fn a_provider_that_fails_is_replaced_by_the_next_unless_fallbacks_are_off() {
 }
 
 #[test]
-fn a_script_may_fail_only_the_first_times() {
+fn a_script_may_fail_only_the_first_requests() {
     let t = Bench::new().with(
         "acme/a",
         Script {
@@ -96,7 +99,7 @@ fn a_script_may_fail_only_the_first_times() {
 }
 
 #[test]
-fn the_affordable_number_is_named_and_then_served() {
+fn a_402_names_the_affordable_tokens_and_serves_them() {
     let t = Bench::new();
     let (status, body) = t.chat(json!({"model": "sandbox/affords-200"}));
     let message = body["error"]["message"].as_str().unwrap_or_default();
@@ -112,7 +115,7 @@ fn the_affordable_number_is_named_and_then_served() {
 }
 
 #[test]
-fn reasoning_that_does_not_come_back_with_a_tool_result_is_refused() {
+fn a_tool_result_without_the_returned_reasoning_is_refused() {
     let t = Bench::new();
     let tools = json!([{"type": "function", "function": {"name": "f"}}]);
     let (_, first) = t.chat(json!({"model": "sandbox/reasoning-tools", "tools": tools}));
@@ -131,7 +134,7 @@ fn reasoning_that_does_not_come_back_with_a_tool_result_is_refused() {
 }
 
 #[test]
-fn a_generation_is_found_under_its_id_and_spends() {
+fn a_generation_is_found_by_id_and_charged_to_the_key() {
     let t = Bench::new();
     let (_, body) = t.chat(json!({"model": "openai/gpt-4o"}));
     assert_eq!(body["id"], json!("gen-sandbox-000001"));
@@ -143,15 +146,10 @@ fn a_generation_is_found_under_its_id_and_spends() {
 }
 
 #[test]
-fn credits_are_for_management_keys() {
+fn only_management_keys_read_credits_and_they_cannot_chat() {
     let (status, body) = Bench::new().send("GET", "/credits", Value::Null);
     assert_eq!((status, &body["error"]["code"]), (403, &json!(403)));
-    let t = Bench {
-        service: Service::new(Settings {
-            is_management: true,
-            ..settings()
-        }),
-    };
+    let t = Bench::with_keys(true);
     assert_eq!(t.send("GET", "/credits", Value::Null).0, 200);
     assert_eq!(t.chat(json!({"model": "openai/gpt-4o"})).0, 403);
 }
@@ -174,7 +172,7 @@ fn a_router_is_listed_without_a_price() {
 }
 
 #[test]
-fn unknown_routes_and_methods_are_told_apart() {
+fn unknown_routes_get_404_and_wrong_methods_405() {
     let t = Bench::new();
     assert_eq!(t.send("GET", "/nothing", Value::Null).0, 404);
     assert_eq!(t.send("GET", "/chat/completions", Value::Null).0, 405);
@@ -182,14 +180,7 @@ fn unknown_routes_and_methods_are_told_apart() {
 }
 
 #[test]
-fn embeddings_obey_the_chosen_provider() {
-    let t = Bench::new();
-    let body = json!({"model": "openai/text-embedding-3-small", "input": "a", "provider": {"only": ["azure"]}});
-    assert_eq!(t.send("POST", "/embeddings", body).1["provider"], json!("Azure"));
-}
-
-#[test]
-fn every_form_asks_the_same_model_and_is_one_generation() {
+fn every_form_gets_the_same_answer_and_is_one_generation() {
     let t = Bench::new().with("acme/a", Script::text("one two"));
     let asked = [
         (
@@ -219,7 +210,7 @@ fn every_form_asks_the_same_model_and_is_one_generation() {
 }
 
 #[test]
-fn every_form_falls_back_and_fails_in_its_own_shape() {
+fn every_form_falls_back_and_reports_failures_in_its_own_shape() {
     let t = Bench::new();
     for (path, asked) in [
         ("/completions", json!({"prompt": "hi"})),
@@ -245,7 +236,7 @@ fn every_form_falls_back_and_fails_in_its_own_shape() {
 }
 
 #[test]
-fn reasoning_of_several_kinds_has_to_come_back_in_every_form() {
+fn reasoning_of_several_kinds_must_return_in_every_form() {
     let script = Script {
         reasoning_details: vec![
             json!({"type": "reasoning.text", "text": "at length", "signature": "s", "index": 0}),
@@ -292,7 +283,7 @@ fn reasoning_of_several_kinds_has_to_come_back_in_every_form() {
 }
 
 #[test]
-fn a_schema_is_kept_in_every_form() {
+fn every_form_answers_by_the_schema() {
     let t = Bench::new();
     let schema = json!({
         "type": "object", "properties": {"city": {"type": "string", "maxLength": 4}}, "required": ["city"],
@@ -319,14 +310,16 @@ fn a_schema_is_kept_in_every_form() {
 }
 
 #[test]
-fn what_is_no_text_is_answered_billed_and_remembered() {
+fn requests_other_than_chat_are_answered_billed_and_remembered() {
     let t = Bench::new();
+    let embed = json!({"model": "openai/text-embedding-3-small", "input": "a", "provider": {"only": ["azure"]}});
+    assert_eq!(t.send("POST", "/embeddings", embed).1["provider"], json!("Azure"));
     let rerank = json!({"model": "cohere/rerank-v3.5", "query": "a", "documents": ["b", "a"], "top_n": 1});
     let (status, reply) = t.send("POST", "/rerank", rerank);
     assert_eq!((status, &reply["results"][0]["index"]), (200, &json!(1)));
     let speech = json!({"model": "openai/gpt-4o-mini-tts", "input": "one two", "voice": "alloy"});
     assert_eq!(t.send("POST", "/audio/speech", speech.clone()).0, 200);
-    let (_, generation) = t.send("GET", "/generation?id=gen-sandbox-000002", Value::Null);
+    let (_, generation) = t.send("GET", "/generation?id=gen-sandbox-000003", Value::Null);
     assert_eq!(
         (&generation["data"]["api_type"], &generation["data"]["total_cost"]),
         (&json!("tts"), &json!(0.000_001_2))
@@ -344,20 +337,7 @@ fn what_is_no_text_is_answered_billed_and_remembered() {
 }
 
 #[test]
-fn a_late_generation_is_found_in_the_end() {
-    let t = Bench {
-        service: Service::new(Settings {
-            late_asks: 1,
-            ..settings()
-        }),
-    };
-    t.chat(json!({"model": "openai/gpt-4o"}));
-    let ask = || t.send("GET", "/generation?id=gen-sandbox-000001", Value::Null).0;
-    assert_eq!([ask(), ask()], [404, 200]);
-}
-
-#[test]
-fn a_test_may_add_replace_and_be_alone_with_entries() {
+fn tests_may_add_replace_and_set_all_entries() {
     let t = Bench::new();
     let entry = |id: &str| {
         let pricing = json!({"prompt": "0.5", "completion": "0.25"});

@@ -1,24 +1,22 @@
-//! The blocks that an answer consists of: thinking, text, calls of tools.
+//! The blocks of an answer: thinking, text, tool calls.
 
 use serde_json::{Value, json};
 
-use super::{has_none, words_of};
-use crate::answer::{Call, Turn};
+use crate::{
+    answer::{Call, Turn, reasoning::said_in},
+    script::Empty,
+};
 
 /// The content of the whole answer.
 pub(super) fn all(turn: &Turn<'_>) -> Vec<Value> {
     let answer = turn.answer;
-    if has_none(turn) {
+    if turn.script.empty == Some(Empty::Choices) {
         return Vec::new();
     }
     let mut blocks: Vec<Value> = answer.details.iter().map(thinking).collect();
     if answer.calls.is_empty() || !answer.text.is_empty() {
         let citations: Vec<Value> = answer.annotations.iter().filter_map(citation).collect();
-        let citations = if citations.is_empty() {
-            Value::Null
-        } else {
-            Value::Array(citations)
-        };
+        let citations = Some(citations).filter(|citations| !citations.is_empty());
         blocks.push(json!({"type": "text", "text": answer.text, "citations": citations}));
     }
     blocks.extend(answer.calls.iter().map(tool_use));
@@ -30,16 +28,16 @@ fn thinking(detail: &Value) -> Value {
         return json!({"type": "redacted_thinking", "data": detail["data"]});
     }
     let signature = detail["signature"].as_str().unwrap_or_default();
-    json!({"type": "thinking", "thinking": words_of(detail), "signature": signature})
+    json!({"type": "thinking", "thinking": said_in(detail).map_or("", |(_, text)| text), "signature": signature})
 }
 
-/// Arguments that are no JSON are passed on as the text that they are.
+/// Arguments that are not JSON stay text.
 fn tool_use(call: &Call) -> Value {
     let input = serde_json::from_str(&call.arguments).unwrap_or_else(|_| json!(call.arguments));
     json!({"type": "tool_use", "id": call.id, "name": call.name, "input": input, "caller": {"type": "direct"}})
 }
 
-/// What cites an address; other annotations have no word in this form.
+/// A citation of a URL; this form has no other annotations.
 fn citation(annotation: &Value) -> Option<Value> {
     let cited = annotation["url_citation"].as_object()?;
     let text = |name: &str| cited.get(name).and_then(Value::as_str).unwrap_or_default();

@@ -1,6 +1,6 @@
 //! Turns a request of the Messages form into one of chat.
 //!
-//! The result of a tool is a block in a message of the user here, and a message of its own in chat.
+//! A tool result is a block in a user message here, and a separate message in chat.
 
 use serde_json::{Map, Value, json};
 
@@ -10,20 +10,10 @@ use crate::{
     rules::{check_chat, refuse_if_any},
 };
 
-/// Members that chat has under the same name.
-const SAME: [&str; 11] = [
-    "model",
-    "models",
-    "stream",
-    "max_tokens",
-    "temperature",
-    "top_p",
-    "top_k",
-    "provider",
-    "session_id",
-    "user",
-    "plugins",
-];
+/// Members with the same name in chat.
+const SAME: [&str; 11] = words!(
+    model models stream max_tokens temperature top_p top_k provider session_id user plugins
+);
 
 /// Checks the body of a request.
 pub(crate) fn chat_from(body: &Map<String, Value>) -> Result<Chat, Failure> {
@@ -87,7 +77,7 @@ pub(crate) fn chat_from(body: &Map<String, Value>) -> Result<Chat, Failure> {
         Some(Value::Array(messages)) if !messages.is_empty() => {
             put("messages", Value::Array(messages_from(body.get("system"), messages)));
         }
-        // Whatever else there is, chat says what is wrong with it.
+        // The rules of chat report what is wrong with anything else.
         Some(other) => {
             put("messages", other.clone());
         }
@@ -103,7 +93,7 @@ pub(crate) fn chat_from(body: &Map<String, Value>) -> Result<Chat, Failure> {
     };
     refuse_if_any(&problems)?;
     let mut chat = check_chat(&chat)?;
-    // Chat allows four of them, this form as many as one likes.
+    // Chat allows four of them, this form any number.
     chat.stop = stop;
     Ok(chat)
 }
@@ -121,7 +111,7 @@ fn tools_from(tools: &Value) -> Value {
             }
             return Some(json!({"type": "function", "function": function}));
         }
-        // The tools of the server that chat has too; the others are of this form only.
+        // Keeps the server tools that chat has too and drops those of this form only.
         let in_chat = kind.starts_with("openrouter:") || kind.starts_with("web_search");
         in_chat.then(|| tool.clone())
     };
@@ -176,11 +166,7 @@ fn assistant(blocks: &[Value]) -> Value {
             _ => {}
         }
     }
-    let content = if content.is_empty() {
-        Value::Null
-    } else {
-        Value::Array(content)
-    };
+    let content = Some(content).filter(|content| !content.is_empty());
     let mut message = json!({"role": "assistant", "content": content});
     if !details.is_empty() {
         message["reasoning_details"] = Value::Array(details);
@@ -191,7 +177,7 @@ fn assistant(blocks: &[Value]) -> Value {
     message
 }
 
-/// The results of tools, then what the user says beside them.
+/// The tool results, then the other parts of the user message.
 fn user(blocks: &[Value], all: &mut Vec<Value>) {
     let is_result = |block: &&Value| block["type"] == "tool_result";
     for block in blocks.iter().filter(is_result) {
@@ -212,7 +198,7 @@ fn user(blocks: &[Value], all: &mut Vec<Value>) {
     }
 }
 
-/// The part of chat for a block; blocks that chat has no word for are passed over.
+/// The part of chat for a block; `None` for blocks that chat lacks.
 fn part_from(block: &Value) -> Option<Value> {
     let source = &block["source"];
     let url = match source["type"].as_str() {

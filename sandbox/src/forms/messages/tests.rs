@@ -1,7 +1,14 @@
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
-use crate::answer::tests::{played, streamed};
+use crate::{
+    failure::Failure,
+    forms::{
+        kit::{kinds, played, streamed},
+        stream::Step,
+    },
+    rules::request::{Chat, Format, ToolChoice},
+};
 
 const EVERYTHING: &str = r#"{
     "text": "one two",
@@ -17,16 +24,12 @@ fn whole(script: &str) -> Value {
     played(script, body_from).expect("this script does not fail")
 }
 
-fn chat(body: Value) -> Result<crate::rules::request::Chat, String> {
+fn chat(body: Value) -> Result<Chat, String> {
     chat_from(body.as_object().expect("an object")).map_err(|failure| failure.message.unwrap_or_default())
 }
 
-fn kinds(events: &[Value]) -> Vec<&str> {
-    events.iter().filter_map(|event| event["type"].as_str()).collect()
-}
-
 #[test]
-fn a_whole_reply_has_every_member_that_the_description_asks_for() {
+fn a_whole_reply_has_every_documented_member() {
     assert_eq!(
         whole(r#"{"text": "one two"}"#),
         json!({
@@ -49,7 +52,7 @@ fn a_whole_reply_has_every_member_that_the_description_asks_for() {
 }
 
 #[test]
-fn an_answer_of_many_kinds_is_a_row_of_blocks() {
+fn a_mixed_answer_is_a_list_of_blocks() {
     let body = whole(EVERYTHING);
     assert_eq!(body["added"], json!(1));
     assert_eq!(
@@ -66,28 +69,15 @@ fn an_answer_of_many_kinds_is_a_row_of_blocks() {
 }
 
 #[test]
-fn a_stream_is_told_from_message_start_to_message_stop() {
+fn a_stream_goes_from_message_start_to_message_stop() {
     let (events, done) = streamed(EVERYTHING, steps_from);
     assert_eq!(
-        kinds(&events),
-        [
-            "message_start",
-            "ping",
-            "content_block_start",
-            "content_block_delta",
-            "content_block_delta",
-            "content_block_delta",
-            "content_block_stop",
-            "content_block_start",
-            "content_block_stop",
-            "content_block_start",
-            "content_block_delta",
-            "content_block_delta",
-            "content_block_delta",
-            "content_block_stop",
-            "message_delta",
-            "message_stop",
-        ]
+        kinds(&events).join(" "),
+        "message_start ping \
+         content_block_start content_block_delta content_block_delta content_block_delta content_block_stop \
+         content_block_start content_block_stop \
+         content_block_start content_block_delta content_block_delta content_block_delta content_block_stop \
+         message_delta message_stop"
     );
     assert_eq!(events[0]["message"]["usage"]["output_tokens"], json!(0));
     assert_eq!(
@@ -150,7 +140,7 @@ fn a_call_is_a_block_whose_input_comes_in_pieces() {
 }
 
 #[test]
-fn a_failure_in_the_middle_is_an_error_event_and_an_error_of_a_whole_reply() {
+fn a_failure_in_the_middle_is_an_error_event_or_a_refusal() {
     let script = r#"{"text": "one two", "fail_after_chunks": 1, "fail": {"status": 529}}"#;
     let (events, done) = streamed(script, steps_from);
     let error = json!({
@@ -165,7 +155,7 @@ fn a_failure_in_the_middle_is_an_error_event_and_an_error_of_a_whole_reply() {
 }
 
 #[test]
-fn an_error_has_the_shape_of_anthropic() {
+fn errors_have_the_shape_of_anthropic() {
     assert_eq!(
         error_value(&Failure::status(404)),
         json!({
@@ -175,27 +165,24 @@ fn an_error_has_the_shape_of_anthropic() {
             },
         })
     );
-    let kinds: Vec<Value> = [400, 401, 402, 403, 404, 408, 429, 500, 502, 503, 529]
-        .map(|status| error_value(&Failure::status(status))["error"]["type"].clone())
-        .to_vec();
-    let expected = [
-        "invalid_request_error",
-        "authentication_error",
-        "billing_error",
-        "permission_error",
-        "not_found_error",
-        "timeout_error",
-        "rate_limit_error",
-        "api_error",
-        "api_error",
-        "overloaded_error",
-        "overloaded_error",
-    ];
-    assert_eq!(kinds, expected);
+    for (status, kind) in [
+        (400, "invalid_request_error"),
+        (401, "authentication_error"),
+        (402, "billing_error"),
+        (403, "permission_error"),
+        (408, "timeout_error"),
+        (429, "rate_limit_error"),
+        (500, "api_error"),
+        (502, "api_error"),
+        (503, "overloaded_error"),
+        (529, "overloaded_error"),
+    ] {
+        assert_eq!(error_value(&Failure::status(status))["error"]["type"], json!(kind));
+    }
 }
 
 #[test]
-fn a_conversation_with_a_tool_is_understood() {
+fn a_conversation_with_a_tool_becomes_one_of_chat() {
     let chat = chat(json!({
         "model": "m", "max_tokens": 5, "system": [{"type": "text", "text": "be brief"}],
         "stop_sequences": ["a", "b", "c", "d", "e"], "metadata": {"user_id": "u"},
@@ -226,14 +213,8 @@ fn a_conversation_with_a_tool_is_understood() {
     );
     assert_eq!(chat.tool_results, ["sunny"]);
     assert_eq!(chat.tools.len(), 1);
-    assert_eq!(
-        chat.tool_choice,
-        crate::rules::request::ToolChoice::Named("f".to_owned())
-    );
-    assert_eq!(
-        chat.format,
-        crate::rules::request::Format::Schema(json!({"type": "object"}))
-    );
+    assert_eq!(chat.tool_choice, ToolChoice::Named("f".to_owned()));
+    assert_eq!(chat.format, Format::Schema(json!({"type": "object"})));
     assert_eq!(
         chat.returned_reasoning,
         Some(vec![
@@ -244,7 +225,7 @@ fn a_conversation_with_a_tool_is_understood() {
 }
 
 #[test]
-fn fallbacks_are_models_and_thinking_can_be_switched_off() {
+fn fallbacks_become_models_and_thinking_can_be_disabled() {
     let hello = json!([{"role": "user", "content": "hi"}]);
     let chat = chat(json!({
         "model": "a", "fallbacks": [{"model": "b"}], "thinking": {"type": "disabled"}, "messages": hello,
@@ -257,7 +238,7 @@ fn fallbacks_are_models_and_thinking_can_be_switched_off() {
 }
 
 #[test]
-fn what_is_missing_is_named() {
+fn every_problem_is_listed() {
     assert_eq!(
         chat(json!({"stop_sequences": "a", "models": ["b"], "fallbacks": []})),
         Err(

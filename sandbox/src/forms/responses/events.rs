@@ -1,52 +1,56 @@
-//! The events that tell an answer in the Responses form, piece by piece.
+//! Streams an answer as numbered events.
 //!
-//! Every event has a number, one more than that of the event before, whichever frame it is in.
+//! The numbers are consecutive across the whole stream.
 
 use serde_json::{Value, json};
 
-use super::{begun, error, failed, finished, items};
+use super::{
+    body::{begun, error, failed, finished},
+    items,
+};
 use crate::{
-    answer::{Call, Turn},
-    forms::stream::{DONE, Frames, Part, Step, event_frame, few_pieces, pieces, steps_from as steps},
+    answer::{
+        Call, Turn,
+        pieces::{few_pieces, pieces},
+    },
+    forms::stream::{DONE, Frames, Part, Step, event_frame, steps_from as steps},
     script::Empty,
 };
-
-/// Most pieces that the arguments of a call are cut into.
-const FEW: usize = 4;
 
 /// The steps that stream the answer.
 pub(crate) fn steps_from(turn: &Turn<'_>) -> Vec<Step> {
     let script = turn.script;
-    let mut teller = Teller {
+    let mut events = Events {
         turn,
         n_events: 0,
         n_items: 0,
         body: Vec::new(),
     };
     let opening = ["response.created", "response.in_progress"]
-        .map(|kind| teller.frame(json!({"type": kind, "response": begun(turn)})))
+        .map(|kind| events.frame(json!({"type": kind, "response": begun(turn)})))
         .to_vec();
     if script.empty != Some(Empty::Choices) {
-        teller.answer();
+        events.answer();
     }
 
-    let (kind, response) = match &finished(turn) {
-        response if response["status"] == "incomplete" => ("response.incomplete", response.clone()),
-        response if response["status"] == "failed" => ("response.failed", response.clone()),
-        response => ("response.completed", response.clone()),
+    let response = finished(turn);
+    let kind = match response["status"].as_str() {
+        Some("incomplete") => "response.incomplete",
+        Some("failed") => "response.failed",
+        _ => "response.completed",
     };
     let closing = if script.omit_finish_reason {
         Vec::new()
     } else {
-        vec![teller.frame(json!({"type": kind, "response": response}))]
+        vec![events.frame(json!({"type": kind, "response": response}))]
     };
     let failing = script.fail_after_chunks.map(|n_pieces| {
-        teller.n_events = opening.len() + n_parts_up_to(&teller.body, n_pieces);
-        teller.frame(failure_event(turn))
+        events.n_events = opening.len() + n_parts_up_to(&events.body, n_pieces);
+        events.frame(failure_event(turn))
     });
     let frames = Frames {
         opening,
-        body: teller.body,
+        body: events.body,
         closing,
         failing: failing.into_iter().collect(),
         done: Some(DONE),
@@ -54,7 +58,7 @@ pub(crate) fn steps_from(turn: &Turn<'_>) -> Vec<Step> {
     steps(script, frames)
 }
 
-/// How many parts are sent by the time of the piece number `n_pieces`.
+/// The number of parts up to and including piece number `n_pieces`.
 fn n_parts_up_to(body: &[Part], n_pieces: usize) -> usize {
     if n_pieces == 0 {
         return 0;
@@ -76,15 +80,15 @@ fn failure_event(turn: &Turn<'_>) -> Value {
     json!({"type": "error", "code": error["code"], "message": error["message"], "param": null})
 }
 
-/// Writes down the events in order.
-struct Teller<'a> {
+/// Collects the events in order.
+struct Events<'a> {
     turn: &'a Turn<'a>,
     n_events: usize,
     n_items: usize,
     body: Vec<Part>,
 }
 
-impl Teller<'_> {
+impl Events<'_> {
     fn frame(&mut self, mut event: Value) -> bytes::Bytes {
         event["sequence_number"] = json!(self.n_events);
         self.n_events += 1;
@@ -103,8 +107,8 @@ impl Teller<'_> {
         self.body.push(Part::Piece(frame));
     }
 
-    /// An item from its beginning, where `bare` stands for it, to its end.
-    fn item(&mut self, item: &Value, bare: &[(&str, Value)], tell: impl FnOnce(&mut Self, Place)) {
+    /// The events of one item; `bare` holds its members as they are before any piece.
+    fn item(&mut self, item: &Value, bare: &[(&str, Value)], pieces: impl FnOnce(&mut Self, Place)) {
         let place = Place {
             output_index: self.n_items,
             item_id: item["id"].as_str().unwrap_or_default().to_owned(),
@@ -117,7 +121,7 @@ impl Teller<'_> {
         first["status"] = json!("in_progress");
         let at = place.output_index;
         self.around(json!({"type": "response.output_item.added", "output_index": at, "item": first}));
-        tell(self, place);
+        pieces(self, place);
         self.around(json!({"type": "response.output_item.done", "output_index": at, "item": item}));
     }
 
@@ -130,27 +134,27 @@ impl Teller<'_> {
                 ("encrypted_content", Value::Null),
                 ("signature", Value::Null),
             ];
-            self.item(&item, &bare, |teller, place| teller.reasoning(&item, &place));
+            self.item(&item, &bare, |events, place| events.reasoning(&item, &place));
         }
         if items::has_message(turn) {
             let item = items::message(turn);
-            self.item(&item, &[("content", json!([]))], |teller, place| {
+            self.item(&item, &[("content", json!([]))], |events, place| {
                 if item["content"].get(0).is_some() {
-                    teller.text(&item["content"][0], &place);
+                    events.text(&item["content"][0], &place);
                 }
             });
         }
         for n in 0..turn.answer.images.len() {
             let item = items::image(turn, n);
-            self.item(&item, &[("result", Value::Null)], |teller, place| {
+            self.item(&item, &[("result", Value::Null)], |events, place| {
                 let completed = json!({"type": "response.image_generation_call.completed"});
-                teller.piece(place.of(completed));
+                events.piece(place.of(completed));
             });
         }
         for (n, call) in turn.answer.calls.iter().enumerate() {
             let item = items::function_call(turn, n, call);
-            self.item(&item, &[("arguments", json!(""))], |teller, place| {
-                teller.call(call, &place)
+            self.item(&item, &[("arguments", json!(""))], |events, place| {
+                events.call(call, &place)
             });
         }
     }
@@ -180,7 +184,7 @@ impl Teller<'_> {
                 json!({"type": "response.reasoning_summary_part.done", "part": part}),
             ));
         }
-        // No `response.content_part` around these: what the description says of its part allows no reasoning.
+        // No `response.content_part` events here: the API description allows no reasoning in their part.
         for (n, part) in texts("content").iter().enumerate() {
             let at = |event: Value| place.part(n, event);
             let text = part["text"].as_str().unwrap_or_default();
@@ -214,7 +218,7 @@ impl Teller<'_> {
     }
 
     fn call(&mut self, call: &Call, place: &Place) {
-        for piece in few_pieces(&call.arguments, FEW, 1) {
+        for piece in few_pieces(&call.arguments, 1) {
             self.piece(place.of(json!({"type": "response.function_call_arguments.delta", "delta": piece})));
         }
         self.around(place.of(json!({
@@ -223,7 +227,7 @@ impl Teller<'_> {
     }
 }
 
-/// Which item an event belongs to.
+/// The item that an event belongs to.
 struct Place {
     output_index: usize,
     item_id: String,

@@ -1,16 +1,15 @@
-//! The items that an answer consists of: reasoning, a message, images, calls of functions.
+//! The items of an answer: reasoning, a message, images, function calls.
 //!
-//! Audio has no place in this form, so it is left out.
+//! This form has no audio, so it is dropped.
 
 use serde_json::{Value, json};
 
 use crate::{
-    answer::reasoning::said_in,
-    answer::{Call, Turn},
+    answer::{Call, Turn, reasoning::said_in},
     script::Empty,
 };
 
-/// The output of an answer that was given to its end.
+/// The output of a complete answer.
 pub(super) fn all(turn: &Turn<'_>) -> Vec<Value> {
     let Turn { script, answer, .. } = turn;
     if script.empty == Some(Empty::Choices) {
@@ -29,25 +28,35 @@ pub(super) fn all(turn: &Turn<'_>) -> Vec<Value> {
     items
 }
 
-/// Whether there is a message: always, unless the answer is calls alone.
+/// Whether there is a message: always, unless the answer is only calls.
 pub(super) fn has_message(turn: &Turn<'_>) -> bool {
     turn.answer.calls.is_empty() || !turn.answer.text.is_empty()
 }
 
+/// How an answer ended: `status` and `incomplete_details`.
+pub(super) fn ending(finish_reason: &str) -> (&'static str, Value) {
+    match finish_reason {
+        "length" => ("incomplete", json!({"reason": "max_output_tokens"})),
+        "content_filter" => ("incomplete", json!({"reason": "content_filter"})),
+        "error" => ("failed", Value::Null),
+        _ => ("completed", Value::Null),
+    }
+}
+
 fn status(turn: &Turn<'_>) -> &'static str {
-    match super::ending(&turn.answer.finish_reason).0 {
+    match ending(&turn.answer.finish_reason).0 {
         "incomplete" => "incomplete",
         _ => "completed",
     }
 }
 
-/// The id of an item: what it is, the number of the reply, its place.
-pub(super) fn id(turn: &Turn<'_>, kind: &str, n: usize) -> String {
+/// The id of an item: its kind, the number of the reply, its index.
+fn id(turn: &Turn<'_>, kind: &str, n: usize) -> String {
     let number = turn.served.id.trim_start_matches("gen-");
     format!("{kind}_{number}_{n}")
 }
 
-/// All details as one item: summaries, texts with the last signature, what is encrypted.
+/// All details as one item: summaries, texts with the last signature, encrypted data.
 pub(super) fn reasoning(turn: &Turn<'_>) -> Option<Value> {
     let details = &turn.answer.details;
     let first = details.first()?;
@@ -68,8 +77,8 @@ pub(super) fn reasoning(turn: &Turn<'_>) -> Option<Value> {
     Some(item)
 }
 
-/// The parts of a reasoning item whose words stand in `member` of the details.
-pub(super) fn parts(details: &[Value], member: &str) -> Vec<Value> {
+/// The parts of a reasoning item, from `member` of the details.
+fn parts(details: &[Value], member: &str) -> Vec<Value> {
     let kind = if member == "summary" {
         "summary_text"
     } else {
@@ -83,21 +92,17 @@ pub(super) fn message(turn: &Turn<'_>) -> Value {
     let answer = turn.answer;
     let annotations: Vec<Value> = answer.annotations.iter().map(annotation).collect();
     let part = json!({"type": "output_text", "text": answer.text, "annotations": annotations, "logprobs": []});
-    let content = if turn.script.empty.is_some() {
-        json!([])
-    } else {
-        json!([part])
-    };
+    let content = Some(part).filter(|_| turn.script.empty.is_none());
     json!({
         "type": "message",
         "id": id(turn, "msg", 0),
         "role": "assistant",
         "status": status(turn),
-        "content": content,
+        "content": Vec::from_iter(content),
     })
 }
 
-/// An annotation of chat, whose facts are members of its own here.
+/// An annotation of chat with its inner members moved up.
 pub(super) fn annotation(annotation: &Value) -> Value {
     let Some(cited) = annotation["url_citation"].as_object() else {
         return annotation.clone();
@@ -109,7 +114,7 @@ pub(super) fn annotation(annotation: &Value) -> Value {
     value
 }
 
-/// An image: the base64 of its data URL, or the URL itself.
+/// An image: the base64 of its data URL, or the URL.
 pub(super) fn image(turn: &Turn<'_>, n: usize) -> Value {
     let url = turn.answer.images[n]["image_url"]["url"].as_str().unwrap_or_default();
     let data = url.split_once(";base64,").map_or(url, |(_, data)| data);

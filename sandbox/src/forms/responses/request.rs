@@ -1,7 +1,7 @@
 //! Turns a request of the Responses form into one of chat.
 //!
-//! Items that belong together become one message: reasoning and calls of tools go with the assistant's words that
-//! they stand beside. Kinds of items that chat has no word for are passed over, as a model would not see them either.
+//! Adjacent reasoning, text and tool calls of the assistant become one message. Items that chat lacks are ignored, as
+//! a model would not see them either.
 
 use serde_json::{Map, Value, json};
 
@@ -11,25 +11,11 @@ use crate::{
     rules::{check_chat, refuse_if_any},
 };
 
-/// Members that chat has under the same name. Null, which this form allows, is absence.
-const SAME: [&str; 16] = [
-    "model",
-    "models",
-    "stream",
-    "temperature",
-    "top_p",
-    "top_k",
-    "top_logprobs",
-    "frequency_penalty",
-    "presence_penalty",
-    "provider",
-    "session_id",
-    "user",
-    "metadata",
-    "service_tier",
-    "parallel_tool_calls",
-    "plugins",
-];
+/// Members with the same name in chat. This form allows null, which counts as absent.
+const SAME: [&str; 16] = words!(
+    model models stream temperature top_p top_k top_logprobs frequency_penalty presence_penalty provider session_id
+    user metadata service_tier parallel_tool_calls plugins
+);
 const ROLES: [&str; 4] = ["user", "assistant", "system", "developer"];
 
 /// Checks the body of a request.
@@ -91,7 +77,7 @@ fn tools_from(tools: &Value) -> Value {
     let tool = |tool: &Value| {
         let kind = tool["type"].as_str().unwrap_or_default();
         if kind != "function" {
-            // The tools of the server that chat has too; the others are of this form only.
+            // Keeps the server tools that chat has too and drops those of this form only.
             let in_chat = kind.starts_with("openrouter:") || kind.starts_with("web_search");
             return in_chat.then(|| tool.clone());
         }
@@ -128,7 +114,7 @@ fn messages_from(body: &Map<String, Value>, problems: &mut Vec<String>) -> Vec<V
         }
     };
 
-    // What the assistant said that is not a message yet.
+    // What the assistant said that is not yet a message.
     let mut spoken = Spoken::default();
     for (at, item) in items.iter().enumerate() {
         if !item.is_object() {
@@ -167,7 +153,7 @@ fn messages_from(body: &Map<String, Value>, problems: &mut Vec<String>) -> Vec<V
     messages
 }
 
-/// One message of the assistant that is being put together.
+/// An assistant message in the making.
 #[derive(Default)]
 struct Spoken {
     content: Option<Value>,

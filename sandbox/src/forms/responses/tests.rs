@@ -1,9 +1,16 @@
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
-use crate::answer::tests::{played, streamed, turn};
+use crate::{
+    catalogue::CREATED_S,
+    forms::{
+        kit::{kinds, played, streamed, turn},
+        stream::Step,
+    },
+    rules::request::{Chat, Format, ToolChoice},
+};
 
-/// A script with something of everything that this form can tell.
+/// A script with everything that this form can express.
 const EVERYTHING: &str = r#"{
     "text": "one two",
     "reasoning_details": [
@@ -16,20 +23,16 @@ const EVERYTHING: &str = r#"{
     "extra": {"added": 1}
 }"#;
 
-fn chat(body: Value) -> Result<crate::rules::request::Chat, String> {
+fn chat(body: Value) -> Result<Chat, String> {
     chat_from(body.as_object().expect("an object")).map_err(|failure| failure.message.unwrap_or_default())
 }
 
-fn kinds(events: &[Value]) -> Vec<&str> {
-    events.iter().filter_map(|event| event["type"].as_str()).collect()
-}
-
 #[test]
-fn a_whole_reply_has_every_member_that_the_description_asks_for() {
+fn a_whole_reply_has_every_documented_member() {
     let asked = json!({"model": "m", "input": "hi", "temperature": 0.5, "instructions": "be brief", "tools": [
         {"type": "function", "name": "f", "parameters": {}}, {"type": "openrouter:web_search"},
     ]});
-    let body = turn(r#"{"text": "one two"}"#, asked, body_from);
+    let body = turn(r#"{"text": "one two"}"#, &asked, body_from);
     assert_eq!(
         body,
         json!({
@@ -58,7 +61,7 @@ fn a_whole_reply_has_every_member_that_the_description_asks_for() {
 }
 
 #[test]
-fn an_answer_of_many_kinds_is_a_row_of_items() {
+fn a_mixed_answer_is_a_list_of_items() {
     let body = played(EVERYTHING, body_from);
     assert_eq!(body["added"], json!(1));
     assert_eq!(
@@ -86,22 +89,13 @@ fn an_answer_of_many_kinds_is_a_row_of_items() {
 }
 
 #[test]
-fn a_stream_of_text_is_told_from_created_to_completed() {
+fn a_stream_goes_from_created_to_completed() {
     let (events, done) = streamed(r#"{"text": "one two"}"#, steps_from);
     assert_eq!(
-        kinds(&events),
-        [
-            "response.created",
-            "response.in_progress",
-            "response.output_item.added",
-            "response.content_part.added",
-            "response.output_text.delta",
-            "response.output_text.delta",
-            "response.output_text.done",
-            "response.content_part.done",
-            "response.output_item.done",
-            "response.completed",
-        ]
+        kinds(&events).join(" "),
+        "response.created response.in_progress response.output_item.added response.content_part.added \
+         response.output_text.delta response.output_text.delta response.output_text.done \
+         response.content_part.done response.output_item.done response.completed"
     );
     for (n, event) in events.iter().enumerate() {
         assert_eq!(event["sequence_number"], json!(n));
@@ -159,7 +153,7 @@ fn a_call_is_an_item_whose_arguments_come_in_pieces() {
 }
 
 #[test]
-fn an_answer_that_is_cut_short_by_the_limit_is_incomplete() {
+fn an_answer_cut_by_the_token_limit_is_incomplete() {
     let script = r#"{"text": "one", "finish_reason": "length"}"#;
     let body = played(script, body_from);
     assert_eq!(
@@ -174,7 +168,7 @@ fn an_answer_that_is_cut_short_by_the_limit_is_incomplete() {
 }
 
 #[test]
-fn a_failure_in_the_middle_is_told_as_the_script_wants() {
+fn a_failure_in_the_middle_is_reported_as_the_script_sets() {
     let (events, done) = streamed(r#"{"text": "one two", "fail_after_chunks": 1}"#, steps_from);
     let last = events.last().expect("events");
     assert_eq!(kinds(&events)[4..], ["response.output_text.delta", "response.failed"]);
@@ -200,9 +194,9 @@ fn a_failure_in_the_middle_is_told_as_the_script_wants() {
 }
 
 #[test]
-fn events_are_named_only_if_the_script_wants_it() {
+fn events_are_named_only_if_the_script_says_so() {
     let first = |script: &str| match played(script, steps_from).remove(0) {
-        crate::forms::stream::Step::Data(frame) => String::from_utf8_lossy(&frame).into_owned(),
+        Step::Data(frame) => String::from_utf8_lossy(&frame).into_owned(),
         other => panic!("expected a frame, found {other:?}"),
     };
     assert!(first("{}").starts_with("data: {"));
@@ -217,7 +211,7 @@ fn an_empty_answer_has_no_items_or_no_content() {
 }
 
 #[test]
-fn members_of_usage_that_a_script_sets_go_along() {
+fn usage_members_set_by_a_script_are_kept() {
     let script = r#"{"usage": {"prompt_tokens": 7, "prompt_tokens_details": {"cached_tokens": 5}, "new_count": 3}}"#;
     let usage = played(script, body_from)["usage"].clone();
     assert_eq!(
@@ -256,14 +250,8 @@ fn the_input_may_be_text_or_items() {
     assert_eq!(chat.last_user_text, "weather?");
     assert_eq!(chat.tool_results, ["sunny", "warm"]);
     assert_eq!(chat.tools[0].name, "f");
-    assert_eq!(
-        chat.tool_choice,
-        crate::rules::request::ToolChoice::Named("f".to_owned())
-    );
-    assert_eq!(
-        chat.format,
-        crate::rules::request::Format::Schema(json!({"type": "object"}))
-    );
+    assert_eq!(chat.tool_choice, ToolChoice::Named("f".to_owned()));
+    assert_eq!(chat.format, Format::Schema(json!({"type": "object"})));
     assert_eq!(
         chat.returned_reasoning,
         Some(vec![
@@ -274,7 +262,7 @@ fn the_input_may_be_text_or_items() {
 }
 
 #[test]
-fn what_is_not_kept_or_not_there_is_refused() {
+fn requests_that_need_stored_state_or_lack_input_are_refused() {
     assert_eq!(
         chat(json!({"model": "m", "store": true, "previous_response_id": "r", "input": []})),
         Err(

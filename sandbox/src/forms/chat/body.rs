@@ -1,0 +1,81 @@
+//! Writes an answer as the whole reply of chat.
+
+use serde_json::{Value, json};
+
+use crate::{
+    answer::{Answer, Call, Turn, text_before_failure},
+    catalogue::CREATED_S,
+    forms::stream::add_extra,
+    script::{Empty, Script},
+};
+
+/// The body of a reply that is not streamed.
+pub(crate) fn body_from(turn: &Turn<'_>) -> Value {
+    let Turn {
+        script,
+        answer,
+        usage,
+        served,
+        ..
+    } = turn;
+    let mut message = json!({"role": "assistant", "content": content(script, answer), "refusal": null});
+    if !answer.details.is_empty() {
+        message["reasoning"] = json!(answer.reasoning);
+        message["reasoning_details"] = json!(answer.details);
+    }
+    if !answer.images.is_empty() {
+        message["images"] = json!(answer.images);
+    }
+    if let Some(audio) = &answer.audio {
+        message["audio"] = json!(audio);
+    }
+    if !answer.annotations.is_empty() {
+        message["annotations"] = json!(answer.annotations);
+    }
+    if !answer.calls.is_empty() {
+        let function = |call: &Call| json!({"name": call.name, "arguments": call.arguments});
+        let calls = answer.calls.iter().enumerate();
+        message["tool_calls"] = calls
+            .map(|(n, call)| json!({"id": call.id, "index": n, "type": "function", "function": function(call)}))
+            .collect();
+    }
+    let finish_reason = Some(&answer.finish_reason).filter(|_| !script.omit_finish_reason);
+    let mut choice = json!({
+        "index": 0,
+        "message": message,
+        "finish_reason": finish_reason,
+        "native_finish_reason": answer.native_finish_reason,
+        "logprobs": null,
+    });
+    if script.fail_after_chunks.is_some() {
+        choice["finish_reason"] = json!("error");
+        choice["error"] = script.late_failure().error_object();
+    }
+    let choices = if script.empty == Some(Empty::Choices) {
+        json!([])
+    } else {
+        json!([choice])
+    };
+    let mut body = json!({
+        "id": served.id,
+        "provider": served.provider,
+        "model": served.model_id,
+        "object": "chat.completion",
+        "created": CREATED_S,
+        "choices": choices,
+        "system_fingerprint": null,
+        "usage": usage,
+    });
+    if let Some(metadata) = &served.metadata {
+        body["openrouter_metadata"] = metadata.clone();
+    }
+    add_extra(&mut body, &script.extra);
+    body
+}
+
+fn content(script: &Script, answer: &Answer) -> Value {
+    if script.empty.is_some() || !answer.calls.is_empty() {
+        return Value::Null;
+    }
+    json!(text_before_failure(script, answer))
+}

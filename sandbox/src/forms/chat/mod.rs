@@ -1,0 +1,9 @@
+//! The form of `/chat/completions`, as a whole reply and as a stream.
+
+mod body;
+mod frames;
+
+pub(super) use self::{body::body_from, frames::steps_from};
+
+#[cfg(test)]
+mod tests;
