@@ -1,23 +1,23 @@
-//! Whether the plugin keeps its memory, files and threads through a million calls, good ones and bad ones.
+//! Whether memory, files and threads stay flat through a million calls, good ones and bad ones.
 //!
-//! `cargo bench -p tests --bench soak`, or with `-- --calls N` for fewer. The plugin is loaded from its file; the service runs in
-//! a process of its own. One call in twenty asks a model that misbehaves, one in forty is dropped in the middle; the profile is
-//! replaced every 10,000 calls. It prints how the process grows, and says loudly which calls did not end as they should; it
-//! judges nothing. Linux only: it reads `/proc`.
+//! Run `cargo bench -p tests --bench soak`, with `-- --calls N` for fewer calls. The plugin is loaded from its file; the
+//! sandbox runs in a process of its own. One call in twenty asks a model that misbehaves, one in forty is dropped in the
+//! middle, and the profile is replaced every 10,000 calls. It prints how the process grows, and every kind of call that
+//! ended unexpectedly; it passes no judgement. Linux only: it reads `/proc`.
 
 mod soaking;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use plugin_api::{Config, LogOnly, loader};
+use plugin_api::Config;
 use serde_json::json;
+use tests::{SandboxProcess, config_with, openrouter_from, openrouter_plugin, sandbox_binary};
 use tokio::task::JoinSet;
 
 use soaking::ask::ask;
 use soaking::case::Cases;
 use soaking::report::Report;
-use soaking::service::Service;
 use soaking::{AT_A_TIME, KEY};
 
 const CALLS: u64 = 1_000_000;
@@ -29,7 +29,7 @@ fn main() {
     while let Some(word) = words.next() {
         match word.as_str() {
             "--calls" => n_calls = words.next().and_then(|n| n.parse().ok()).expect("`--calls N`"),
-            // What cargo says to every benchmark.
+            // Cargo passes this to every benchmark.
             "--bench" => {}
             word => panic!("expected `--calls N`, found `{word}`"),
         }
@@ -43,17 +43,14 @@ fn main() {
 
 async fn soak(n_calls: u64) {
     let cases = Cases::new();
-    let service = Service::start(&cases.scripts(n_calls));
-    let module = loader::load(&tests::openrouter_plugin()).expect("the plugin loads");
-    let plugin = module
-        .create(Arc::new(LogOnly::new("openrouter")), &profile(&service.base_url, 0))
-        .expect("the plugin starts");
+    let service = SandboxProcess::start(&sandbox_binary(), KEY, &cases.scripts(n_calls));
+    let plugin = openrouter_from(&openrouter_plugin(), &profile(&service.base_url, 0));
 
     let mut report = Report::new(n_calls, service.process.id());
     let mut asked = JoinSet::new();
     let (mut n_started, mut n_bad) = (0, 0);
-    // After the last bad call has begun, good ones go on until it has ended: ten failures in a row without an answer between
-    // them would open the circuit, and end calls in another way.
+    // Good calls go on until the last bad one has ended: ten failures in a row without an answer between them would open the
+    // circuit breaker and change how calls end.
     while n_started < n_calls || n_bad > 0 || !asked.is_empty() {
         while asked.len() < AT_A_TIME && (n_started < n_calls || n_bad > 0) {
             let case = if n_started < n_calls {
@@ -82,18 +79,14 @@ async fn soak(n_calls: u64) {
     report.print_end();
 }
 
-/// The `n`-th profile: the limits change each time, the connections are made anew every other time.
+/// The `n`-th profile: its timeouts differ each time, and every other one makes the plugin replace its connections.
 fn profile(base_url: &str, n: u64) -> Config {
     let environment = [("OPENROUTER_API_KEY", KEY), ("OPENROUTER_BASE_URL", base_url)];
-    Config {
-        options: json!({"timeouts": {
-            "connectMs": 5_000 + n / 2 % 2,
-            "firstTokenMs": 1_500,
-            "idleMs": 1_000 + n % 2,
-            "totalMs": 30_000,
-        }}),
-        environment: environment
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .into(),
-    }
+    let timeouts = json!({
+        "connectMs": 5_000 + n / 2 % 2,
+        "firstTokenMs": 1_500,
+        "idleMs": 1_000 + n % 2,
+        "totalMs": 30_000,
+    });
+    config_with(&environment, json!({"timeouts": timeouts}))
 }

@@ -1,7 +1,7 @@
-//! What the way through the plugin costs, beside a floor and a plain client.
+//! What a call through the plugin costs, compared with a floor and a plain client.
 //!
-//! `cargo bench -p tests` prints a table, `cargo bench -p tests --bench way -- --rounds 3 requests` part of it. The clients
-//! that others have written stand in the same table where `tests/peers` prints it.
+//! `cargo bench -p tests` prints the table, `cargo bench -p tests --bench way -- --rounds 3 requests` a part of it.
+//! `tests/peers` prints the same table with clients from other projects.
 
 mod bench;
 

@@ -1,6 +1,6 @@
-//! The smallest host: loads the plugin at the path that it is given, asks it in every way, prints what it said.
+//! The smallest host: loads the plugin at a path, calls it in every way, and prints the answers.
 //!
-//! The tests of evolution build it with several versions of plugin-api, so it uses nothing but that and `std`.
+//! The evolution tests build it with several versions of plugin-api, so it uses only that and `std`.
 
 use std::error::Error;
 use std::future::Future;

@@ -1,8 +1,8 @@
-//! Builds what the tests load and run, once, and says where it is.
+//! Builds what the tests load and run, once, and knows where it is.
 //!
-//! The builds select the same packages as `cargo test --workspace` does, whatever target they ask for, because the
-//! features of shared dependencies follow from the selection: another selection would compile them once more. For the
-//! same reason each of them asks for an example: that is what makes cargo count the features of dev-dependencies.
+//! Each build selects the same packages as `cargo test --workspace`, whatever target it asks for, because the selection
+//! decides the features of shared dependencies: another selection would compile them again. For the same reason each
+//! asks for an example, which makes cargo include the features of dev-dependencies.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,10 @@ use std::time::Duration;
 use crate::canary::trace_this_process;
 use crate::run::run;
 
-/// Longest build: everything, from nothing, on a small machine.
+/// Set in a process whose parent has built the libraries.
+pub(crate) const LIBRARIES_ARE_BUILT: &str = "TESTS_LIBRARIES_ARE_BUILT";
+
+/// The longest build: everything, from scratch, on a small machine.
 const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
 
 /// The OpenRouter plugin.
@@ -26,7 +29,7 @@ pub fn second_plugin() -> PathBuf {
     libraries().join(library_name("second_plugin"))
 }
 
-/// The plugin of plugin-api's front page.
+/// The plugin on plugin-api's front page.
 pub fn echo_plugin() -> PathBuf {
     libraries().join("examples").join(library_name("echo"))
 }
@@ -37,7 +40,7 @@ pub fn agent_host() -> PathBuf {
     binary("agent-host", &BUILT)
 }
 
-/// The binary `sandbox`, the stand-in for the service.
+/// The binary `sandbox`.
 pub fn sandbox_binary() -> PathBuf {
     static BUILT: OnceLock<()> = OnceLock::new();
     binary("sandbox", &BUILT)
@@ -60,7 +63,11 @@ fn binary(name: &str, built: &OnceLock<()>) -> PathBuf {
 fn libraries() -> &'static Path {
     static BUILT: OnceLock<()> = OnceLock::new();
     trace_this_process();
-    BUILT.get_or_init(|| build(&["--lib", "--example", "echo"]));
+    BUILT.get_or_init(|| {
+        if env::var_os(LIBRARIES_ARE_BUILT).is_none() {
+            build(&["--lib", "--example", "echo"]);
+        }
+    });
     profile_folder()
 }
 
@@ -68,11 +75,11 @@ fn library_name(name: &str) -> String {
     format!("{}{name}{}", env::consts::DLL_PREFIX, env::consts::DLL_SUFFIX)
 }
 
-/// Where the workspace stands.
+/// The folder of the workspace.
 pub fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
-        .expect("the tests' package is a folder of the workspace")
+        .expect("this package is a folder of the workspace")
 }
 
 /// Cargo's target folder.
@@ -80,20 +87,20 @@ pub fn target_folder() -> &'static Path {
     let above = profile_folder()
         .parent()
         .expect("a profile's folder is in the target folder");
-    // With `--target`, a folder named after the triple stands between.
+    // With `--target` there is a folder named after the triple in between.
     if above.join("CACHEDIR.TAG").exists() {
         return above;
     }
     above.parent().expect("a triple's folder is in the target folder")
 }
 
-/// The folder that the running test was built into: `target/debug` and the like.
+/// The folder that holds the running test's profile: `target/debug` and the like.
 fn profile_folder() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
         let program = env::current_exe().expect("a program knows where it is");
         let folder = program.parent().expect("a program is in a folder");
-        // Binaries stand in the folder itself, tests and examples in a folder of theirs.
+        // Binaries are in the folder itself, tests and examples in a folder below it.
         let is_below = folder.ends_with("deps") || folder.ends_with("examples");
         let folder = if is_below { folder.parent() } else { Some(folder) };
         folder.expect("cargo puts tests into PROFILE/deps").to_owned()
@@ -119,12 +126,12 @@ fn build(what: &[&str]) {
     run(command, None, BUILD_LIMIT).expect_success();
 }
 
-/// A cargo that runs in the workspace as if it had been started from a shell.
+/// Cargo in the workspace, as if started from a shell.
 pub fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(workspace()).args(["--quiet", "--color", "never"]);
-    // What cargo tells a test about the test's own package would be taken by some build scripts for a change, and
-    // their crates be built again, every time.
+    // Cargo describes this package to its tests in variables. Some build scripts would take them for a change and
+    // rebuild their crates every time.
     for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();
         let own = [
@@ -141,9 +148,7 @@ pub fn cargo() -> Command {
     command
 }
 
-/// A rustc that compiles one file against the plugin-api of the running test.
-///
-/// - In: flags and the file are for the caller to add.
+/// Rustc, set up to compile one file against the running test's plugin-api. The caller adds flags and the file.
 pub fn rustc() -> Command {
     let libraries = libraries();
     let dependencies = libraries.join("deps");
@@ -157,7 +162,7 @@ pub fn rustc() -> Command {
         ))
         .arg(format!("-Ldependency={}", dependencies.display()));
     if !cfg!(debug_assertions) {
-        // The profile links with LTO, so its libraries hold nothing that could be linked without.
+        // The profile uses LTO, so its libraries cannot be linked without it.
         command.args(["-Copt-level=3", "-Clto=thin"]);
     }
     command

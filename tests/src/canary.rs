@@ -1,8 +1,8 @@
-//! A key that must appear nowhere, and the eye that looks for it.
+//! A key that must appear nowhere, and the search for it.
 //!
-//! Every stand-in of the kit accepts [`CANARY`], so it travels with every call. Whatever a program prints, and whatever
-//! `agent-host` writes to disk, is looked through at the end of each run. With `TESTS_TRACE=FOLDER` everything that happens
-//! is logged there as well, at the finest level; the program `canary` starts the tests so, and then looks through all of it.
+//! Every sandbox of the kit accepts [`CANARY`], so it travels with every call. After each run the kit searches what
+//! programs printed and what `agent-host` wrote to disk. With `TESTS_TRACE=FOLDER` it also logs everything there, at the
+//! finest level. The program `canary` runs the tests that way and then searches all of it.
 
 use std::env;
 use std::fmt;
@@ -15,32 +15,32 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tracing::Level;
 
-/// The key of the kit's stand-ins. It has the usual form, and occurs nowhere else.
+/// The key of the kit's sandboxes. It has the usual form and occurs nowhere else.
 pub const CANARY: &str = "sk-or-v1-canary-5f3b9c07e2d84a61b7c0";
 
-/// How every canary begins, those of tests with a key of their own as well.
+/// The beginning of every canary, including those of tests with a key of their own.
 const BEGINNING: &str = "sk-or-v1-canary";
 
-/// Parts of [`CANARY`] that betray it without its beginning: nobody needs so many letters to know a key again.
+/// Parts that reveal [`CANARY`] without its beginning.
 const PARTS: [&str; 2] = ["5f3b9c07e2", "d84a61b7c0"];
 
-/// How a key stands in a request. It is looked for as well, because no canary need be in it.
+/// How a key looks in a request. The search includes it, because the key may not be a canary.
 const IN_A_REQUEST: &str = "Bearer sk-";
 
-/// Bytes before a canary that are told, to find it again in a long line.
+/// How many bytes before a canary are shown, to find it in a long line.
 const BEFORE_BYTES: usize = 200;
 
 /// Names the folder of the logs.
 const VARIABLE: &str = "TESTS_TRACE";
 
-/// A place where the canary was found. It shows where, and never the canary.
+/// A place where a canary was found. It shows the place, and never the canary.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hit {
     /// The line, from 1.
     pub line: usize,
-    /// What stands in the line just before the canary.
+    /// The text just before the canary in its line.
     pub before: String,
-    /// What was found: `as it is`, `in base64` and the like.
+    /// Its encoding: `as it is`, `in base64` and the like.
     pub form: &'static str,
 }
 
@@ -50,9 +50,9 @@ impl fmt::Display for Hit {
     }
 }
 
-/// Every line of `bytes` that holds a canary, whole or in part, as it is or in another writing, or any key as requests have it.
+/// Every line of `bytes` that holds a canary, whole or in part, in any encoding, or any key in the form of a request.
 pub fn hits(bytes: &[u8]) -> Vec<Hit> {
-    // The search for a needle is fast; the search for lines is not, and is hardly ever needed.
+    // Searching all bytes is fast. Searching line by line is not, and is hardly ever needed.
     if needles().iter().all(|needle| find(bytes, &needle.bytes).is_none()) {
         return Vec::new();
     }
@@ -72,14 +72,14 @@ pub fn hits(bytes: &[u8]) -> Vec<Hit> {
         .collect()
 }
 
-/// The same for a file; a file of any size is read at once.
+/// The same for a file, which is read whole.
 ///
 /// - Errors: it cannot be read.
 pub fn hits_in(file: &Path) -> io::Result<Vec<Hit>> {
     Ok(hits(&fs::read(file)?))
 }
 
-/// Panics if `bytes` hold a canary; says where, and whose bytes they are.
+/// Panics if `bytes` hold a canary, with the place and with `whose` bytes they are.
 #[track_caller]
 pub(crate) fn assert_none(whose: &dyn fmt::Display, bytes: &[u8]) {
     let hits = hits(bytes);
@@ -110,7 +110,7 @@ fn needles() -> &'static [Needle] {
     })
 }
 
-/// As `Debug` writes bytes: `115, 107, …`.
+/// In the form of `Debug` for bytes: `115, 107, …`.
 fn numbers(text: &str) -> Vec<u8> {
     let numbers: Vec<String> = text.bytes().map(|byte| byte.to_string()).collect();
     numbers.join(", ").into()
@@ -122,7 +122,7 @@ fn hexadecimal(text: &str) -> Vec<u8> {
         .collect()
 }
 
-/// The letters of base64 that depend on `bytes` alone where so many bytes (modulo three) stand before them.
+/// The base64 letters that depend only on `bytes`, if this many bytes (modulo three) stand before them.
 fn base64_within(bytes: &[u8], n_bytes_before: usize) -> Vec<u8> {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let first_bit = 8 * n_bytes_before;
@@ -140,37 +140,37 @@ fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
     memchr::memmem::find(bytes, needle)
 }
 
-/// Where an `agent-host` that is about to start logs everything, if it is to: a file of its own.
+/// The file in which the next `agent-host` logs everything; `None` without `TESTS_TRACE`.
 pub(crate) fn log_of_a_host() -> Option<PathBuf> {
     static N_HOSTS: AtomicUsize = AtomicUsize::new(0);
     let number = N_HOSTS.fetch_add(1, Ordering::Relaxed);
     Some(folder()?.join(format!("host-{}-{number}.log", process::id())))
 }
 
-/// Logs everything that happens in this process, if it is to: what its plugins say, and its own side as well.
+/// Logs everything in this process if `TESTS_TRACE` is set: its plugins and its own side.
 ///
-/// The kit calls it wherever a test begins; from the second time on it does nothing.
+/// The kit calls it wherever a test may begin. Only the first call does anything.
 pub(crate) fn trace_this_process() {
     static BEGUN: OnceLock<()> = OnceLock::new();
     let Some(folder) = folder() else { return };
     BEGUN.get_or_init(|| {
         let file = folder.join(format!("process-{}.log", process::id()));
         let subscriber = tracing_subscriber::fmt().with_max_level(Level::TRACE).with_ansi(false);
-        // A test may have a listener of its own for all of its process.
+        // A test may have set a subscriber for the whole process.
         let _ = subscriber.with_writer(move || end_of(&file)).try_init();
     });
 }
 
-/// The end of a file, for one record. It is not kept open, because there are tests that count open files.
+/// Opens a file to append one record. It does not stay open, because some tests count open files.
 fn end_of(file: &Path) -> Box<dyn Write> {
     match OpenOptions::new().append(true).create(true).open(file) {
         Ok(file) => Box::new(file),
-        // Some processes have no files left, or may not write there: that is what their tests are about.
+        // Some tests take away free files or the right to write.
         Err(_) => Box::new(io::sink()),
     }
 }
 
-/// Whether everything that happens in this process is to be logged.
+/// Whether this process logs everything.
 pub(crate) fn is_traced() -> bool {
     folder().is_some()
 }
@@ -195,9 +195,9 @@ mod tests {
     use crate::run::run;
     use crate::wait::LIMIT;
 
-    /// What the kit says against `work`.
+    /// The panic message of `work`.
     fn objection(work: impl FnOnce()) -> String {
-        let refused = catch_unwind(AssertUnwindSafe(work)).expect_err("the kit objects");
+        let refused = catch_unwind(AssertUnwindSafe(work)).expect_err("the kit panics");
         let said = refused.downcast::<String>().expect("a message");
         assert!(hits(said.as_bytes()).is_empty(), "{said}");
         *said

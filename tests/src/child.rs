@@ -1,31 +1,114 @@
-//! Gives a test a process of its own, for what could end a process or is counted per process.
+//! Gives a test a process of its own: for what could end a process, is counted per process, or needs another
+//! environment, user or network.
 
 use std::env;
+use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use crate::artefacts::{LIBRARIES_ARE_BUILT, openrouter_plugin};
 use crate::run::{Ran, run};
-use crate::wait::LIMIT;
+use crate::wait::LONG_LIMIT;
 
 const VARIABLE: &str = "TESTS_CHILD";
 const REACHED_THE_END: &str = "this test reached its end";
 
-/// Runs `body` in a new process: the same test program once more, with this one test.
-///
-/// - In: the test's full name, such as `isolation::a_name`.
-/// - Out: what the new process wrote, for the parent; `None` in the new process itself.
-/// - Panics: in the parent, if the process failed, crashed or ran no test of that name.
-pub fn in_a_process_of_its_own(test: &str, body: impl FnOnce()) -> Option<Ran> {
-    if env::var(VARIABLE).as_deref() == Ok(test) {
-        body();
-        println!("{REACHED_THE_END}");
-        return None;
+/// A process that is not started yet: the same test program once more, with one test.
+#[must_use]
+pub struct Child {
+    test: String,
+    variables: Vec<(String, String)>,
+    removed: Vec<&'static str>,
+    wrapper: Vec<String>,
+    user: Option<u32>,
+}
+
+impl Child {
+    /// Runs the test with this full name, such as `process::a_name`.
+    pub fn of(test: &str) -> Self {
+        Self {
+            test: test.to_owned(),
+            variables: Vec::new(),
+            removed: Vec::new(),
+            wrapper: Vec::new(),
+            user: None,
+        }
     }
-    let mut command = Command::new(env::current_exe().expect("a test knows where it is"));
-    command.args(["--exact", test, "--nocapture"]).env(VARIABLE, test);
-    let ran = run(command, None, 2 * LIMIT);
-    assert!(
-        ran.code == Some(0) && ran.stdout.contains(REACHED_THE_END),
-        "the process of `{test}` did not reach its end: {ran:#?}"
-    );
-    Some(ran)
+
+    /// Sets an environment variable.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Removes an environment variable.
+    pub fn without(mut self, name: &'static str) -> Self {
+        self.removed.push(name);
+        self
+    }
+
+    /// Starts it through this command, which gets the test program and its arguments as its own last arguments.
+    pub fn under(mut self, command: &[&str]) -> Self {
+        self.wrapper = command.iter().map(|part| (*part).to_owned()).collect();
+        self
+    }
+
+    /// Runs it as another user, which takes root's rights away.
+    pub fn user(mut self, id: u32) -> Self {
+        self.user = Some(id);
+        self
+    }
+
+    /// Whether this process is the child.
+    pub fn is_here(&self) -> bool {
+        env::var(VARIABLE).as_deref() == Ok(&self.test)
+    }
+
+    /// Runs the test in the child, or `body` if this process is the child.
+    ///
+    /// - Out: what the child wrote, for the parent; `None` in the child.
+    /// - Panics: in the parent, if the child failed, crashed or ran no test of that name.
+    pub fn run(self, body: impl FnOnce()) -> Option<Ran> {
+        if self.is_here() {
+            body();
+            println!("{REACHED_THE_END}");
+            return None;
+        }
+        // The child may lack the rights and the files that a build needs.
+        openrouter_plugin();
+        let program = env::current_exe().expect("a test knows where it is");
+        let mut command = match self.wrapper.split_first() {
+            Some((first, rest)) => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(program);
+                command
+            }
+            None => Command::new(program),
+        };
+        command.args(["--exact", &self.test, "--nocapture", "--test-threads=1"]);
+        command.env(VARIABLE, &self.test).env(LIBRARIES_ARE_BUILT, "yes");
+        for name in self.removed {
+            command.env_remove(name);
+        }
+        command.envs(self.variables);
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
+        let ran = run(command, None, LONG_LIMIT);
+        assert!(
+            ran.code == Some(0) && ran.stdout.contains(REACHED_THE_END),
+            "the process of `{}` did not reach its end: {ran:#?}",
+            self.test
+        );
+        // Figures, and the reason why something did not run.
+        print!("{}", ran.stdout);
+        eprint!("{}", ran.stderr);
+        Some(ran)
+    }
+}
+
+/// Runs `body` in a plain [`Child`] for the test with this full name.
+///
+/// - Out, Panics: as [`Child::run`].
+pub fn in_a_process_of_its_own(test: &str, body: impl FnOnce()) -> Option<Ran> {
+    Child::of(test).run(body)
 }

@@ -1,8 +1,8 @@
-//! The real `agent-host serve` before a service of this machine, and a client that sends exactly the bytes that it is told to.
+//! The real `agent-host serve` in front of a sandbox, and a client that sends exactly the bytes it is given.
 //!
-//! The endpoint listens on a free port of this machine, has the kit's token, and is stopped as a system does it: with SIGTERM. What it
-//! wrote is looked through for keys, and so is every answer. The client keeps to HTTP/1.1 only as far as it reads; what it sends is up to
-//! the test. Linux alone, because processes are looked at in `/proc`.
+//! The endpoint listens on a free port, has the kit's token, and is stopped with SIGTERM, as a system does. The kit
+//! searches its output and every answer for keys. The client follows HTTP/1.1 only when it reads; what it sends is up to
+//! the test. Linux only: it reads `/proc`.
 
 mod client;
 mod exchange;
@@ -28,7 +28,7 @@ use crate::wait::LIMIT;
 pub use client::{Client, Reply};
 pub use exchange::{Answer, Request, chat_body};
 
-/// The token of endpoints that are given one.
+/// The token of endpoints that do not make their own.
 pub const TOKEN: &str = "the-token-of-the-kit-0123456789";
 
 const TOKEN_VARIABLE: &str = "AGENT_HOST_TOKEN";
@@ -39,18 +39,18 @@ const LISTENING: &str = "listening on http://";
 pub struct Serve {
     home: Arc<Home>,
     service: Arc<Service>,
-    /// 0 is any that is free.
+    /// 0 means any free port.
     port: u16,
     arguments: Vec<String>,
-    /// `None` takes a variable away.
+    /// `None` removes a variable.
     variables: Vec<(String, Option<String>)>,
 }
 
-/// An endpoint at work. It is stopped when it is dropped, and must then end well.
+/// A running endpoint. When it is dropped, it is stopped and must exit properly.
 pub struct Endpoint {
-    /// Where it lives.
+    /// Its home.
     pub home: Arc<Home>,
-    /// Whom its plugin asks.
+    /// The sandbox that its plugin asks.
     pub service: Arc<Service>,
     address: SocketAddr,
     child: Child,
@@ -60,12 +60,12 @@ pub struct Endpoint {
 }
 
 impl Serve {
-    /// A new home with the OpenRouter plugin, before a new service, without a profile.
+    /// A new home with the OpenRouter plugin, in front of a new sandbox, without a profile.
     pub fn new() -> Self {
         Self::before(service())
     }
 
-    /// The same before this service.
+    /// The same in front of this sandbox.
     pub fn before(service: Service) -> Self {
         let home = Home::new();
         home.install(&openrouter_plugin());
@@ -82,7 +82,7 @@ impl Serve {
             .env(TOKEN_VARIABLE, TOKEN)
     }
 
-    /// The same with another start of an endpoint in its home, before its service.
+    /// Starts again what `endpoint` was: in the same home, in front of the same sandbox.
     pub fn again(endpoint: &Endpoint) -> Self {
         let mut this = Self::new();
         this.home = Arc::clone(&endpoint.home);
@@ -91,18 +91,18 @@ impl Serve {
         this.env("OPENROUTER_BASE_URL", &base_url)
     }
 
-    /// Has the plugin ask a service of raw bytes.
+    /// Points the plugin to a service of raw bytes.
     pub fn asking(self, faultd: &Faultd) -> Self {
         self.env("OPENROUTER_BASE_URL", &faultd.base_url())
     }
 
-    /// Gives it a profile for the OpenRouter plugin with these options.
+    /// Writes a profile for the OpenRouter plugin with these options.
     pub fn profile(self, options: &Value) -> Self {
         self.home.write_profile(&profile_text(options));
         self
     }
 
-    /// Has it listen on this port.
+    /// Listens on this port.
     pub fn port(mut self, port: u16) -> Self {
         self.port = port;
         self
@@ -120,25 +120,25 @@ impl Serve {
         self
     }
 
-    /// Takes an environment variable away.
+    /// Removes an environment variable.
     pub fn without(mut self, name: &str) -> Self {
         self.variables.push((name.to_owned(), None));
         self
     }
 
-    /// Lets it make its own token, as on a first start.
+    /// Makes its own token, as on a first start.
     pub fn without_token(self) -> Self {
         self.without(TOKEN_VARIABLE)
     }
 
-    /// Where it lives.
+    /// Its home.
     pub fn home(&self) -> &Home {
         &self.home
     }
 
     /// Starts it, and waits until it listens.
     ///
-    /// - Panics: it ends instead, or says nothing for too long; with what it wrote.
+    /// - Panics: if it ends or does not listen within the limit, with what it wrote.
     #[track_caller]
     pub fn start(self) -> Endpoint {
         let mut command = self.host().into_command();
@@ -157,7 +157,7 @@ impl Serve {
         let Some(address) = address else {
             let _ = child.kill();
             let _ = child.wait();
-            panic!("it does not listen: {:?}\n{}", stdout.text(), stderr.text());
+            panic!("the endpoint does not listen: {:?}\n{}", stdout.text(), stderr.text());
         };
         Endpoint {
             home: self.home,
@@ -170,7 +170,7 @@ impl Serve {
         }
     }
 
-    /// Runs it to its end, for starts that are refused.
+    /// Runs it to its end, for starts that must fail.
     pub fn run(self) -> Ran {
         self.host().run()
     }
@@ -181,7 +181,7 @@ impl Serve {
         let arguments: Vec<&str> = beginning.chain(self.arguments.iter().map(String::as_str)).collect();
         let mut run = self.home.host(&arguments);
         if !self.home.profile().exists() {
-            // A file that is named must be there.
+            // A file that the variable names must exist.
             run = run.without("AGENT_HOST_CONFIG");
         }
         for (name, value) in &self.variables {
@@ -200,7 +200,7 @@ impl Default for Serve {
     }
 }
 
-/// A profile for the OpenRouter plugin with these options, which are an object.
+/// A profile for the OpenRouter plugin with these options, an object.
 pub fn profile_text(options: &Value) -> String {
     let mut default = json!({"provider": "openrouter"});
     for (name, value) in options.as_object().expect("options are an object") {
@@ -210,7 +210,7 @@ pub fn profile_text(options: &Value) -> String {
 }
 
 impl Endpoint {
-    /// The usual one: the OpenRouter plugin before a new service, without a profile.
+    /// The usual one: the OpenRouter plugin in front of a new sandbox, without a profile.
     #[track_caller]
     pub fn start() -> Self {
         Serve::new().start()
@@ -221,41 +221,37 @@ impl Endpoint {
         self.address
     }
 
-    /// Its process.
+    /// The id of its process.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// What it has written for people so far.
+    /// Its standard error so far.
     pub fn stderr(&self) -> String {
         self.stderr.text()
     }
 
-    /// Waits until it has written this for people, so many times.
+    /// Waits until its standard error has this text `n_times`.
     #[track_caller]
     pub fn wait_for_stderr(&self, text: &str, n_times: usize) {
         let is_there = self.stderr.wait_until(|all| all.matches(text).count() >= n_times);
-        assert!(
-            is_there,
-            "waited in vain for `{text}`, {n_times} times:\n{}",
-            self.stderr()
-        );
+        assert!(is_there, "`{text}` did not appear {n_times} times:\n{}", self.stderr());
     }
 
-    /// A connection to it.
+    /// A new connection to it.
     #[track_caller]
     pub fn connect(&self) -> Client {
         Client::connect(self.address)
     }
 
-    /// A request without a body that has all that a good one needs.
+    /// A valid request without a body.
     pub fn get(&self, target: &str) -> Request {
         Request::new("GET", target)
             .header("host", &self.address.to_string())
             .header("authorization", &format!("Bearer {TOKEN}"))
     }
 
-    /// A request with a body of JSON that has all that a good one needs.
+    /// A valid request with a JSON body.
     pub fn post(&self, target: &str, body: &Value) -> Request {
         let request = self.get(target).method("POST");
         request
@@ -275,13 +271,13 @@ impl Endpoint {
         self.open(request).whole()
     }
 
-    /// What a model answers to one message.
+    /// A model's answer to one message.
     #[track_caller]
     pub fn chat(&self, model: &str, text: &str) -> Answer {
         self.answer(&self.post("/v1/chat/completions", &chat_body(model, text)))
     }
 
-    /// A counter or gauge of `/metrics`, with its labels as they are written there; 0 if it is not there.
+    /// A counter or gauge from `/metrics`, by its name with labels as written there; 0 if it is missing.
     #[track_caller]
     pub fn metric(&self, name: &str) -> f64 {
         let page = self.answer(&self.get("/metrics")).text();
@@ -289,13 +285,13 @@ impl Endpoint {
         value.map_or(0.0, |value| value.parse().expect("a number"))
     }
 
-    /// How many files it has open, connections among them.
+    /// How many files it has open, including connections.
     pub fn open_files(&self) -> usize {
         let files = fs::read_dir(format!("/proc/{}/fd", self.id())).expect("it runs");
         files.count()
     }
 
-    /// A line of its `/proc/PID/status`, in KiB.
+    /// A size from its `/proc/PID/status`, in KiB.
     pub fn status_kib(&self, name: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id())).expect("it runs");
         let line = status
@@ -314,9 +310,9 @@ impl Endpoint {
         assert!(status.expect("there is a `kill`").success());
     }
 
-    /// Waits for its end, and looks at what it leaves behind: no key in what it wrote, no half-written file, no connection.
+    /// Waits for its end, and checks what it leaves behind: no key in its output, no half-written file, no connection.
     ///
-    /// - Panics: it does not end in time, or leaves something behind.
+    /// - Panics: if it does not end within the limit, or leaves something behind.
     #[track_caller]
     pub fn end(&mut self) -> Ran {
         let is_closed = [&self.stdout, &self.stderr].map(|output| output.wait_for_end());
@@ -330,7 +326,7 @@ impl Endpoint {
             stdout: self.stdout.text(),
             stderr: self.stderr.text(),
         };
-        assert_eq!(is_closed, [true; 2], "it does not end: {ran:?}");
+        assert_eq!(is_closed, [true; 2], "the endpoint does not end: {ran:?}");
         for (pipe, text) in [("stdout", &ran.stdout), ("stderr", &ran.stderr)] {
             canary::assert_none(&format_args!("the {pipe} of the endpoint"), text.as_bytes());
             assert!(!text.contains(TOKEN), "the {pipe} holds the token");
@@ -345,7 +341,7 @@ impl Endpoint {
         ran
     }
 
-    /// Ends it as a system does.
+    /// Stops it as a system does.
     #[track_caller]
     pub fn stop(&mut self) -> Ran {
         self.signal("TERM");
@@ -370,7 +366,7 @@ impl Drop for Endpoint {
     }
 }
 
-/// Files of the home that were to take another name and did not.
+/// Files of the home that were not renamed to their final name.
 fn half_written_files(home: &Path) -> Vec<String> {
     let mut folders = vec![home.to_owned()];
     let mut found = Vec::new();
@@ -387,7 +383,7 @@ fn half_written_files(home: &Path) -> Vec<String> {
     found
 }
 
-/// What a process writes, as it comes.
+/// What a process writes, as it arrives.
 struct Output {
     written: Mutex<Written>,
     changed: Condvar,
@@ -428,7 +424,7 @@ impl Output {
         String::from_utf8_lossy(&self.lock().bytes).into_owned()
     }
 
-    /// The first whole line that begins so; `None` if the process ended or was silent for too long.
+    /// The first complete line with this beginning; `None` if the process ends or the limit passes first.
     fn wait_for_line(&self, beginning: &str) -> Option<String> {
         let line = |all: &str| {
             let whole = &all[..all.rfind('\n')?];
@@ -441,7 +437,7 @@ impl Output {
         line(&self.text())
     }
 
-    /// Whether it came to this before the end and in time.
+    /// Whether this comes true before the process ends and within the limit.
     fn wait_until(&self, is_so: impl Fn(&str) -> bool) -> bool {
         let is_so = |written: &Written| is_so(&String::from_utf8_lossy(&written.bytes));
         let waiting = |written: &mut Written| !is_so(written) && !written.has_ended;

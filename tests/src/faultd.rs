@@ -1,8 +1,8 @@
-//! A service of raw bytes that does what its script says, for faults that no well-behaved server can commit.
+//! A service that sends the raw bytes of its script, for faults that no well-behaved server can commit.
 //!
-//! It listens on this machine with a thread of its own and one for each connection. What it was asked is recorded, with
-//! the time at which it came. A script ends with its connection still open, ready for another request, unless it says
-//! otherwise. Nothing here keeps to HTTP by itself, except for reading requests.
+//! It listens on this machine, with a thread of its own and one for each connection, and records each request with its
+//! time. After a script its connection stays open for another request, unless the script ends it. Only the reading of
+//! requests follows HTTP.
 
 mod script;
 mod wire;
@@ -26,25 +26,23 @@ pub use wire::{
     whole_answer,
 };
 
-/// Connections that may wait to be accepted: more than any test makes at once.
+/// The queue of connections to accept: more than any test makes at once.
 const BACKLOG: i32 = 4096;
 
-/// Bytes of a connection thread's stack; there may be a thousand of them.
+/// The stack of a connection's thread; there may be a thousand of them.
 const STACK_BYTES: usize = 256 << 10;
 
-/// A service that misbehaves as it is told to. It ends, with all its connections, when it is dropped.
+/// A service that misbehaves on demand. When it is dropped, it ends with all its connections.
 pub struct Faultd {
     address: SocketAddr,
     shared: Arc<Shared>,
 }
 
-/// A request as it came.
+/// A request as it arrived.
 #[derive(Clone, Debug)]
 pub struct Arrival {
-    /// How many came before it.
+    /// The number of requests before it.
     pub number: usize,
-    /// How many connections were accepted before the one that it came on.
-    pub connection: usize,
     /// Its method.
     pub method: String,
     /// Its path.
@@ -64,19 +62,19 @@ impl Arrival {
         header.map(|(_, value)| value.as_str())
     }
 
-    /// Its body, read; `null` if it is not JSON.
+    /// Its body as JSON; `null` if it is not JSON.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
-    /// Whether it asks for an answer in pieces.
+    /// Whether it asks for a stream.
     pub fn wants_stream(&self) -> bool {
         self.json()["stream"] == true
     }
 }
 
 impl Faultd {
-    /// Plays one script for each request, in this order; the last one for all further requests.
+    /// Plays one script for each request, in this order, and repeats the last one.
     pub fn playing(scripts: impl Into<Vec<Script>>) -> Self {
         let scripts = scripts.into();
         assert!(!scripts.is_empty(), "a service needs a script");
@@ -88,7 +86,7 @@ impl Faultd {
         Self::handling(move |connection| connection.serve(&answer))
     }
 
-    /// Hands every connection to `handle`, on a thread of its own. The connection ends when `handle` drops it.
+    /// Runs `handle` for each connection, on a thread of its own. The connection ends when `handle` drops it.
     pub fn handling(handle: impl Fn(Connection) + Send + Sync + 'static) -> Self {
         let listener = listener();
         let address = listener.local_addr().expect("it listens");
@@ -99,7 +97,7 @@ impl Faultd {
                 if accepting.lock().has_ended {
                     return;
                 }
-                // Without a free file descriptor there is no connection, and the next one may fare better.
+                // It may have no free file descriptor now, and one for the next connection.
                 let Some(connection) = tcp.ok().and_then(|tcp| Connection::accepted(tcp, &accepting)) else {
                     continue;
                 };
@@ -117,7 +115,7 @@ impl Faultd {
         self.address
     }
 
-    /// The address of the API that it claims to be.
+    /// The base URL of the API that it imitates.
     pub fn base_url(&self) -> String {
         format!("http://{}/api/v1", self.address)
     }
@@ -132,29 +130,24 @@ impl Faultd {
         self.shared.lock().n_accepted
     }
 
-    /// How many connections are open.
-    pub fn open_connections(&self) -> usize {
-        self.shared.lock().open.len()
-    }
-
     /// The most connections that were open at once.
     pub fn most_open_connections(&self) -> usize {
         self.shared.lock().most_open
     }
 
-    /// Bytes that the network has taken off it.
+    /// The bytes that the network has accepted from it.
     pub fn sent_bytes(&self) -> u64 {
         self.shared.lock().sent_bytes
     }
 
-    /// Waits until so many requests have come, and returns all that have.
+    /// Waits until `n` requests have arrived, and returns all that have.
     #[track_caller]
     pub fn wait_for_requests(&self, n: usize) -> Vec<Arrival> {
         self.wait_until(&format!("{n} requests"), |state| state.requests.len() >= n);
         self.requests()
     }
 
-    /// Waits until the network has taken so many bytes off it.
+    /// Waits until the network has accepted `n` bytes from it.
     #[track_caller]
     pub fn wait_for_sent_bytes(&self, n: u64) {
         self.wait_until(&format!("{n} sent bytes"), |state| state.sent_bytes >= n);
@@ -166,13 +159,13 @@ impl Faultd {
         self.wait_until("the end of every connection", |state| state.open.is_empty());
     }
 
-    /// Waits until the peer of a script that sends for ever takes nothing more.
+    /// Waits until the network accepts nothing more from a script that sends for ever.
     #[track_caller]
     pub fn wait_until_blocked(&self) {
-        self.wait_until("a peer that takes no more", |state| state.n_blocked > 0);
+        self.wait_until("a client that reads no more", |state| state.n_blocked > 0);
     }
 
-    /// Lets every script go on that waits at [`Script::hold`], now and later.
+    /// Lets every script that waits at [`Script::hold`] go on, now and later.
     pub fn release(&self) {
         self.shared.change(|state| state.is_released = true);
     }
@@ -186,11 +179,11 @@ impl Faultd {
             .wait_timeout_while(self.shared.lock(), LIMIT, waiting)
             .unwrap_or_else(PoisonError::into_inner);
         let (n_requests, n_open) = (state.requests.len(), state.open.len());
-        // Others must be able to look at it after a panic here.
+        // A panic must not poison it.
         drop(state);
         assert!(
             !waited.timed_out(),
-            "waited {LIMIT:?} in vain for {what}: {n_requests} requests, {n_open} open connections"
+            "no {what} within {LIMIT:?}: {n_requests} requests, {n_open} open connections"
         );
     }
 }
@@ -201,7 +194,7 @@ impl Drop for Faultd {
             state.has_ended = true;
             state.is_released = true;
             for tcp in state.open.values() {
-                // The peer may have been quicker.
+                // The client may have been faster.
                 let _ = tcp.shutdown(Shutdown::Both);
             }
         });
@@ -218,7 +211,7 @@ fn listener() -> TcpListener {
     socket.into()
 }
 
-/// What the service's threads and the test know of each other.
+/// What the service's threads share with the test.
 #[derive(Default)]
 struct Shared {
     state: Mutex<State>,
@@ -228,7 +221,7 @@ struct Shared {
 #[derive(Default)]
 struct State {
     requests: Vec<Arrival>,
-    /// By their numbers.
+    /// By number.
     open: BTreeMap<usize, TcpStream>,
     most_open: usize,
     n_accepted: usize,

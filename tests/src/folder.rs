@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-/// A folder of plugins that goes when it is dropped. Libraries that were loaded from it stay in memory.
+/// A folder of plugins, deleted when it is dropped. Libraries that were loaded from it stay in memory.
 pub struct PluginFolder {
     folder: TempDir,
 }
@@ -19,8 +19,8 @@ impl PluginFolder {
         }
     }
 
-    /// A folder with copies of these plugins. A copy is a library of its own to the dynamic linker: its statics are
-    /// shared with nobody, so its log goes to the host of the test that loads it.
+    /// A folder with copies of these plugins. To the dynamic linker a copy is a library of its own: it shares no statics,
+    /// so its log goes to the test that loads it.
     pub fn with(plugins: &[PathBuf]) -> Self {
         let folder = Self::new();
         for plugin in plugins {
@@ -29,12 +29,12 @@ impl PluginFolder {
         folder
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Adds a copy of a file, and says where that is.
+    /// Adds a copy of a file, and returns its path.
     pub fn copy(&self, file: &Path) -> PathBuf {
         let copy = self
             .path()
@@ -43,7 +43,7 @@ impl PluginFolder {
         copy
     }
 
-    /// Adds a file with these bytes, and says where that is.
+    /// Adds a file with these bytes, and returns its path.
     pub fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
         let file = self.path().join(name);
         fs::write(&file, bytes).expect("the temporary folder is writable");

@@ -1,8 +1,8 @@
-//! A home for the real `agent-host`: everything that it reads or writes stands in one temporary folder.
+//! A home for the real `agent-host`: everything that it reads or writes is in one temporary folder.
 //!
-//! Files directly in the home and in its folder `work` are what a test gives the host, and may hold keys: a profile, a file of
-//! variables, a key file. Everything in any other folder is what the host wrote: history, ledger, manifests, switches. When a
-//! home goes, no such file may hold a key.
+//! Files directly in the home and in its folder `work` come from the test and may hold keys: a profile, a file of
+//! variables, a key file. The host wrote everything in other folders: history, ledger, manifests, switches. When a home
+//! is dropped, no such file may hold a key.
 
 use std::env;
 use std::env::consts::DLL_EXTENSION;
@@ -49,34 +49,34 @@ impl Home {
         self.path().join("plugins")
     }
 
-    /// Where the profile stands, written or not.
+    /// The path of the profile, written or not.
     pub fn profile(&self) -> PathBuf {
         self.path().join("profile.json")
     }
 
-    /// Writes the profile as editors do: a new file that takes the place of the old one.
+    /// Writes the profile as editors do: as a new file that replaces the old one.
     pub fn write_profile(&self, text: &str) {
         let new = self.path().join("profile.json.new");
         fs::write(&new, text).expect("the home is writable");
         fs::rename(new, self.profile()).expect("the home is writable");
     }
 
-    /// Puts a plugin into the plugin folder, and says where it is now.
+    /// Puts a plugin into the plugin folder, and returns its path there.
     pub fn install(&self, plugin: &Path) -> PathBuf {
         let installed = self
             .plugins()
             .join(plugin.file_name().expect("a plugin's path ends in its name"));
-        // A second name for the same bytes is quicker than a copy; across file systems there is none.
+        // A hard link is faster than a copy, but does not work across file systems.
         fs::hard_link(plugin, &installed)
             .or_else(|_| fs::copy(plugin, &installed).map(drop))
             .expect("the plugin was built, and the home is writable");
         installed
     }
 
-    /// The binary with these arguments, to be run in this home with an empty environment.
+    /// The binary with these arguments, to run in this home with an otherwise empty environment.
     pub fn host(&self, arguments: &[&str]) -> HostRun {
         let home = self.path();
-        // What stands on a command line, every user of the machine can read.
+        // Every user of the machine can read a command line.
         canary::assert_none(&"the command line of agent-host", arguments.join(" ").as_bytes());
         let mut command = Command::new(agent_host());
         command.env_clear().current_dir(home.join("work")).args(arguments);
@@ -105,14 +105,14 @@ impl Drop for Home {
             return;
         }
         for file in written_by_the_host(self.path()) {
-            // A file that is gone by now, such as the socket of a process that ends, was not left behind.
+            // A file may be gone by now, such as the socket of a process that ends.
             let bytes = fs::read(&file).unwrap_or_default();
             canary::assert_none(&file.display(), &bytes);
         }
     }
 }
 
-/// Every file that is in a folder of the home other than `work`, but for the libraries, which are copies.
+/// Every file in a folder of the home other than `work`, except libraries, which are copies.
 fn written_by_the_host(home: &Path) -> Vec<PathBuf> {
     let mut folders = folders_in(home);
     folders.retain(|folder| !folder.ends_with("work"));
@@ -134,12 +134,12 @@ fn folders_in(folder: &Path) -> Vec<PathBuf> {
 }
 
 fn paths_in(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
-    // A folder that a test has locked holds nothing that the host could have written.
+    // The host cannot have written into a folder that a test has locked.
     let entries = fs::read_dir(folder).into_iter().flatten();
     entries.filter_map(|entry| Some(entry.ok()?.path()))
 }
 
-/// A run of the binary that has not begun.
+/// A run of the binary that is not started yet.
 #[must_use]
 pub struct HostRun {
     command: Command,
@@ -153,29 +153,29 @@ impl HostRun {
         self
     }
 
-    /// Takes an environment variable away.
+    /// Removes an environment variable.
     pub fn without(mut self, name: &str) -> Self {
         self.command.env_remove(name);
         self
     }
 
-    /// Lets the log be what the test makes of it, also where the kit would have everything logged to a file.
+    /// Leaves the log to the test, even while the kit logs everything to a file.
     pub fn with_a_log_of_its_own(self) -> Self {
         self.without(RUST_LOG).without(LOG_FILE)
     }
 
-    /// What the binary reads; without it, nothing.
+    /// The binary's standard input; empty by default.
     pub fn stdin(mut self, text: &str) -> Self {
         self.stdin = Some(text.to_owned());
         self
     }
 
-    /// The command, for tests that start it in a way of their own.
+    /// The command, for tests that start it in their own way.
     pub fn into_command(self) -> Command {
         self.command
     }
 
-    /// Runs it to its end, with its output where this program's output goes, and says its exit code.
+    /// Runs it to its end, with its output going where this program's goes, and returns its exit code.
     pub fn inherit_output(mut self) -> Option<i32> {
         self.command.stdin(Stdio::null());
         self.command.status().expect("the binary starts").code()
@@ -183,7 +183,7 @@ impl HostRun {
 
     /// Runs it to its end.
     ///
-    /// - Panics: after a minute, with what it had written by then.
+    /// - Panics: after [`LIMIT`], with what it wrote by then.
     pub fn run(self) -> Ran {
         run(self.command, self.stdin.as_deref(), LIMIT)
     }

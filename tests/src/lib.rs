@@ -1,9 +1,9 @@
-//! The kit of the end-to-end tests: real libraries, the real binary, and what it takes to run them.
+//! The kit of the end-to-end tests: the real libraries, the real binaries, and what runs them.
 //!
-//! Nothing has to be built before `cargo test`: what a test needs is built when it is first asked for, with the profile
-//! and in the target folder of the running test, so that nothing is built twice. Every wait here has a limit.
+//! Nothing has to be built before `cargo test`. The kit builds what a test needs when it first asks for it, with the
+//! profile and in the target folder of the running test, so nothing is built twice. Every wait has a limit.
 
-// In the order of a test: build, lay out on disk, run, look at what happened.
+// In the order of a test: build, lay out on disk, run, wait, look at what happened.
 mod artefacts;
 pub mod canary;
 mod folder;
@@ -15,6 +15,8 @@ mod wait;
 mod recorder;
 mod requests;
 mod service;
+mod description;
+mod sandbox_process;
 mod table;
 pub mod faultd;
 #[cfg(target_os = "linux")]
@@ -24,13 +26,15 @@ pub use artefacts::{
     agent_host, cargo, echo_plugin, minimal_host, openrouter_plugin, rustc, sandbox_binary, second_plugin,
     target_folder, workspace,
 };
-pub use child::in_a_process_of_its_own;
+pub use child::{Child, in_a_process_of_its_own};
+pub use description::description_is_at_hand;
 pub use folder::PluginFolder;
 pub use home::{Home, HostRun};
 pub use recorder::{Callback, Record, Recorder, recorder};
-pub use requests::{ask, openrouter_config, request};
+pub use requests::{ask, config_with, openrouter_config, openrouter_from, request};
 pub use run::{Ran, run};
-pub use service::{Service, description_is_at_hand, service, service_from};
+pub use sandbox_process::SandboxProcess;
+pub use service::{Service, service, service_from};
 pub use table::{numbered_rows, quoted, tests_of_the_workspace};
 pub use typist::Typist;
-pub use wait::{LIMIT, block_on, poll_once, wait_for};
+pub use wait::{LIMIT, LONG_LIMIT, block_on, block_on_for, eventually, poll_once, wait_for};

@@ -1,4 +1,4 @@
-//! A host's services that remember what a plugin did with them.
+//! Host services that record what a plugin does with them.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,14 +10,14 @@ use plugin_api::{BoxFuture, Error, HostServices, Level, LogOnly, Payload};
 
 use crate::canary::is_traced;
 
-/// One line of a plugin's log, as the host was told.
+/// One line of a plugin's log, as it reached the host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// How important it is.
+    /// Its level.
     pub level: Level,
-    /// Where in the plugin it comes from.
+    /// The place in the plugin that it comes from.
     pub target: String,
-    /// What it says.
+    /// Its message.
     pub message: String,
     /// Its fields, a JSON object.
     pub fields_json: String,
@@ -30,7 +30,7 @@ pub enum Callback {
     LogEnabled,
     /// [`HostServices::log`].
     Log,
-    /// [`HostServices::call`], before there is a future.
+    /// [`HostServices::call`], before it returns a future.
     Call,
     /// The future of [`HostServices::call`], when it is polled.
     CallPolled,
@@ -47,7 +47,7 @@ pub struct Recorder {
     calls: Mutex<Vec<String>>,
 }
 
-/// Services that want records of every level, and answer a call with its method and the JSON that it came with.
+/// Services that want records of every level, and answer each call with its method and its JSON.
 pub fn recorder() -> Recorder {
     Recorder {
         level: Level::Trace,
@@ -59,7 +59,7 @@ pub fn recorder() -> Recorder {
 }
 
 impl Recorder {
-    /// Wants no records below `level`.
+    /// Wants no records beyond `level`.
     pub fn up_to(mut self, level: Level) -> Self {
         self.level = level;
         self
@@ -71,7 +71,7 @@ impl Recorder {
         self
     }
 
-    /// Ready to be given to a plugin.
+    /// In the form that a plugin takes.
     pub fn shared(self) -> Arc<Self> {
         Arc::new(self)
     }
@@ -81,7 +81,7 @@ impl Recorder {
         lock(&self.records).clone()
     }
 
-    /// How often a plugin has asked whether a level is enabled.
+    /// How often the plugin has asked whether a level is enabled.
     pub fn n_log_enabled(&self) -> usize {
         self.n_log_enabled.load(Ordering::SeqCst)
     }
@@ -99,10 +99,10 @@ impl Recorder {
     }
 }
 
-/// Is never ready, and panics when it is given up.
-struct Sore;
+/// Is never ready, and panics when it is dropped.
+struct PanicsOnDrop;
 
-impl Future for Sore {
+impl Future for PanicsOnDrop {
     type Output = Result<Payload, Error>;
 
     fn poll(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<Self::Output> {
@@ -110,7 +110,7 @@ impl Future for Sore {
     }
 }
 
-impl Drop for Sore {
+impl Drop for PanicsOnDrop {
     fn drop(&mut self) {
         panic!("the host was told to panic in {:?}", Callback::CallDropped);
     }
@@ -148,7 +148,7 @@ impl HostServices for Recorder {
         self.maybe_panic(Callback::Call);
         lock(&self.calls).push(method.to_owned());
         if self.panics_in == Some(Callback::CallDropped) {
-            return Box::pin(Sore);
+            return Box::pin(PanicsOnDrop);
         }
         Box::pin(async move {
             self.maybe_panic(Callback::CallPolled);

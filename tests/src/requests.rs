@@ -1,11 +1,46 @@
-//! Requests and configurations in one line.
+//! Configurations, plugins and requests in one line.
 
-use plugin_api::{ChatReply, ChatRequest, Config, Error, Message, Plugin};
+use std::path::Path;
+use std::sync::Arc;
+
+use plugin_api::{ChatReply, ChatRequest, Config, Error, LogOnly, Message, Plugin, loader};
 use sandbox::Sandbox;
 use serde_json::Value;
 
 use crate::canary::trace_this_process;
 use crate::wait::block_on;
+
+/// What a host gives a plugin: environment variables and options.
+pub fn config_with(environment: &[(&str, &str)], options: Value) -> Config {
+    let environment = environment
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Config {
+        options,
+        environment: environment.collect(),
+    }
+}
+
+/// What a host gives the OpenRouter plugin to make it talk to `sandbox`.
+pub fn openrouter_config(sandbox: &Sandbox, options: Value) -> Config {
+    let base_url = sandbox.base_url();
+    let environment = [
+        ("OPENROUTER_API_KEY", sandbox.key()),
+        ("OPENROUTER_BASE_URL", base_url.as_str()),
+    ];
+    config_with(&environment, options)
+}
+
+/// Loads the OpenRouter plugin from this file, for a host that only logs.
+///
+/// - Panics: if it does not load, or refuses the configuration.
+pub fn openrouter_from(library: &Path, config: &Config) -> Plugin {
+    let module = loader::load(library).expect("the plugin loads");
+    let services = Arc::new(LogOnly::new("openrouter"));
+    module
+        .create(services, config)
+        .expect("the plugin takes the configuration")
+}
 
 /// A request of one message to a model.
 pub fn request(model: &str, text: &str) -> ChatRequest {
@@ -17,21 +52,9 @@ pub fn request(model: &str, text: &str) -> ChatRequest {
     }
 }
 
-/// Asks a model one thing and waits for the whole answer.
+/// Sends a model one message and waits for the whole answer.
 ///
 /// - Errors: the plugin's.
 pub fn ask(plugin: &Plugin, model: &str, text: &str) -> Result<ChatReply, Error> {
     block_on(plugin.chat(&request(model, text)))
-}
-
-/// What a host gives the OpenRouter plugin to make it talk to `sandbox`.
-pub fn openrouter_config(sandbox: &Sandbox, options: Value) -> Config {
-    let environment = [
-        ("OPENROUTER_API_KEY", sandbox.key().to_owned()),
-        ("OPENROUTER_BASE_URL", sandbox.base_url()),
-    ];
-    Config {
-        options,
-        environment: environment.map(|(name, value)| (name.to_owned(), value)).into(),
-    }
 }

@@ -13,14 +13,14 @@ use crate::canary;
 pub struct Ran {
     /// Its exit code; `None` if a signal ended it.
     pub code: Option<i32>,
-    /// What it wrote for programs.
+    /// Its standard output.
     pub stdout: String,
-    /// What it wrote for people.
+    /// Its standard error.
     pub stderr: String,
 }
 
 impl Ran {
-    /// Panics with all that was written unless the exit code is 0.
+    /// Panics with everything it wrote unless the exit code is 0.
     #[track_caller]
     pub fn expect_success(self) -> Self {
         assert_eq!(self.code, Some(0), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
@@ -30,8 +30,7 @@ impl Ran {
 
 /// Runs `command`, gives it `stdin`, and waits for its end.
 ///
-/// - Panics: if it does not start, or has not ended after `limit`; then it is killed, and what it wrote is told. Also if it
-///   wrote a key.
+/// - Panics: if it does not start, or wrote a key. After `limit` it is killed, and the panic shows what it wrote.
 pub fn run(mut command: Command, stdin: Option<&str>, limit: Duration) -> Ran {
     let input = if stdin.is_some() { Stdio::piped() } else { Stdio::null() };
     command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -39,15 +38,15 @@ pub fn run(mut command: Command, stdin: Option<&str>, limit: Duration) -> Ran {
         .spawn()
         .unwrap_or_else(|cause| panic!("{command:?} did not start: {cause}"));
     if let (Some(mut pipe), Some(text)) = (child.stdin.take(), stdin.map(str::to_owned)) {
-        // A program that leaves without reading is no failure of the one who writes.
+        // The program may exit without reading, which is not a failure here.
         thread::spawn(move || pipe.write_all(text.as_bytes()));
     }
     let stdout = collected(child.stdout.take().expect("it is piped"));
     let stderr = collected(child.stderr.take().expect("it is piped"));
-    let (told, ended) = mpsc::channel();
+    let (sender, ended) = mpsc::channel();
     let waiting = thread::spawn(move || {
         let texts = (stdout.join(), stderr.join());
-        let _ = told.send(());
+        let _ = sender.send(());
         texts
     });
     let late = ended.recv_timeout(limit).is_err();
@@ -75,7 +74,7 @@ pub fn run(mut command: Command, stdin: Option<&str>, limit: Duration) -> Ran {
 fn collected(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<String> {
     thread::spawn(move || {
         let mut bytes = Vec::new();
-        // What was read before an error is worth more than the error.
+        // What arrived before an error is worth more than the error.
         let _ = pipe.read_to_end(&mut bytes);
         String::from_utf8_lossy(&bytes).into_owned()
     })

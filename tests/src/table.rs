@@ -1,4 +1,4 @@
-//! Tables of the documents that lead to tests, and the tests that there are.
+//! Reads the tables of documents that name tests, and finds the tests that exist.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::workspace;
 
-/// The rows of a table of a document of this folder, each with the number that it begins with and with its cells.
+/// The rows of the table in this document of `tests`: each row's number and all its cells.
 pub fn numbered_rows(file: &str) -> Vec<(usize, Vec<String>)> {
     let table = fs::read_to_string(workspace().join("tests").join(file)).expect("the table is there");
     let rows = table.lines().filter_map(|line| {
@@ -20,12 +20,12 @@ pub fn numbered_rows(file: &str) -> Vec<(usize, Vec<String>)> {
     rows.collect()
 }
 
-/// What stands between backticks in a text.
+/// The words between backticks.
 pub fn quoted(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }
 
-/// The names of all tests in the sources of these folders, with the files that they stand in.
+/// The names of the workspace's tests, with their files.
 pub fn tests_of_the_workspace() -> BTreeMap<String, String> {
     let mut tests = BTreeMap::new();
     for folder in [
@@ -53,7 +53,7 @@ fn collect(folder: &Path, tests: &mut BTreeMap<String, String>) {
                     let name = name.split('(').next().unwrap_or_default();
                     tests.insert(name.to_owned(), path.display().to_string());
                 }
-                // Between the attribute and the function stand other attributes at most.
+                // Only other attributes may stand between `#[test]` and the function.
                 is_test = line == "#[test]" || line.starts_with("#[tokio::test") || is_test && line.starts_with("#[");
             }
         }

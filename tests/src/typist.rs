@@ -1,4 +1,4 @@
-//! Somebody at a terminal: types lines into a program and waits for what appears.
+//! A user at a terminal: types lines into a program and waits for what appears.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -12,13 +12,13 @@ use ptyprocess::{PtyProcess, WaitStatus};
 use crate::canary;
 use crate::wait::LIMIT;
 
-/// A program on a terminal of its own, and the one who uses it. No key may have appeared there when it is dropped.
+/// A program on a terminal of its own, and its user. When it is dropped, no key may have appeared there.
 pub struct Typist {
     process: PtyProcess,
     keyboard: File,
     arriving: Receiver<Vec<u8>>,
     raw: Vec<u8>,
-    /// How much of the text was looked at.
+    /// The bytes of the text that `sees` is past.
     seen: usize,
 }
 
@@ -28,13 +28,13 @@ impl Typist {
         command.env("TERM", "xterm");
         let mut process = PtyProcess::spawn(command).expect("the program starts on a terminal");
         process.set_window_size(100, 40).expect("the terminal is ours");
-        // A key arrives once: the program says itself what it shows of it.
+        // Without the terminal's echo, only the program shows what is typed.
         let keyboard = process.get_raw_handle().expect("the terminal can be written to");
         let mut screen = process.get_raw_handle().expect("the terminal can be read");
         let (sender, arriving) = mpsc::channel();
         thread::spawn(move || {
             let mut piece = [0; 4096];
-            // Reading from a terminal that nobody writes to any more is an error on Linux.
+            // On Linux it is an error to read from a terminal that nobody writes to any more.
             while let Ok(length @ 1..) = screen.read(&mut piece) {
                 if sender.send(piece[..length].to_vec()).is_err() {
                     break;
@@ -60,9 +60,9 @@ impl Typist {
         self.keyboard.write_all(keys).expect("the program still reads");
     }
 
-    /// Waits until `text` appears behind what was seen before, and returns what stood before it.
+    /// Waits until `text` appears after what was seen before, and returns the text in between.
     ///
-    /// - Panics: with all that is on the screen, if it does not appear.
+    /// - Panics: if it does not appear, with everything on the screen.
     #[track_caller]
     pub fn sees(&mut self, text: &str) -> String {
         let begun = Instant::now();
@@ -91,7 +91,7 @@ impl Typist {
             .replace('\r', "")
     }
 
-    /// Waits for the end of the program, and says its exit code.
+    /// Waits for the end of the program, and returns its exit code.
     pub fn leaves(mut self) -> Option<i32> {
         while let Ok(piece) = self.arriving.recv_timeout(LIMIT) {
             self.raw.extend_from_slice(&piece);

@@ -1,5 +1,9 @@
-//! Waiting, with a limit.
+//! Waiting, always with a limit.
+//!
+//! The limits are far longer than anything takes, even on a slow and busy machine: they turn a hang into a failure and
+//! measure nothing.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -9,29 +13,37 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Builder;
 
-/// Longest wait of any test for anything but a build. Much longer than anything takes, because it is reached only when
-/// something is wrong.
+/// The longest that a test waits for one thing other than a build.
 pub const LIMIT: Duration = Duration::from_secs(60);
+
+/// The longest that a test waits for thousands of calls, or for a process that may make them.
+pub const LONG_LIMIT: Duration = Duration::from_secs(10 * 60);
 
 /// Runs `work` on a tokio runtime of this thread.
 ///
-/// - Panics: if it is not done within [`LIMIT`].
+/// - Panics: if it takes longer than [`LIMIT`].
 #[track_caller]
 pub fn block_on<T>(work: impl Future<Output = T>) -> T {
+    block_on_for(LIMIT, work)
+}
+
+/// Runs `work` like [`block_on`], with a limit of its own.
+#[track_caller]
+pub fn block_on_for<T>(limit: Duration, work: impl Future<Output = T>) -> T {
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build()
         .expect("the machine has an event queue");
-    let done = runtime.block_on(async { tokio::time::timeout(LIMIT, work).await });
+    let done = runtime.block_on(async { tokio::time::timeout(limit, work).await });
     match done {
         Ok(result) => result,
-        Err(_) => panic!("not done within {LIMIT:?}"),
+        Err(_) => panic!("not done within {limit:?}"),
     }
 }
 
-/// Runs `work` on this thread without any runtime: the least executor that there is.
+/// Runs `work` on this thread without any runtime, with the smallest possible executor.
 ///
-/// - Panics: if it is not done within [`LIMIT`].
+/// - Panics: if it takes longer than [`LIMIT`].
 #[track_caller]
 pub fn wait_for<T>(work: impl Future<Output = T>) -> T {
     struct Unpark(Thread);
@@ -52,7 +64,22 @@ pub fn wait_for<T>(work: impl Future<Output = T>) -> T {
     }
 }
 
-/// Polls once and lets nobody be woken.
+/// Tries again and again until `attempt` succeeds: for states that change without an event to wait for.
+///
+/// - Panics: after [`LIMIT`], with the last failure.
+#[track_caller]
+pub fn eventually<T, E: fmt::Debug>(mut attempt: impl FnMut() -> Result<T, E>) -> T {
+    let late = Instant::now() + LIMIT;
+    loop {
+        match attempt() {
+            Ok(result) => return result,
+            Err(failure) => assert!(Instant::now() < late, "still failing after {LIMIT:?}: {failure:?}"),
+        }
+        thread::yield_now();
+    }
+}
+
+/// Polls once, with a waker that wakes nobody.
 pub fn poll_once<F: Future>(work: Pin<&mut F>) -> Poll<F::Output> {
     work.poll(&mut Context::from_waker(Waker::noop()))
 }

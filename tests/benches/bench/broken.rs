@@ -1,4 +1,4 @@
-//! Shows what each way makes of a stream that is not whole, since who checks less has less to do.
+//! Shows what each way reports of a stream that is not whole: a client that checks less has less to do.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The plain client: reqwest, and the least parsing that yields the text.
+//! The plain client: reqwest with the least parsing that yields the text.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ impl Client {
     pub fn new(url: String) -> Self {
         let builder = reqwest::Client::builder()
             .no_proxy()
-            // A peer may have switched it on for every reqwest of the program.
+            // A peer may have enabled it for every reqwest of the program.
             .no_gzip()
             .tls_backend_preconfigured(no_tls());
         Self {
@@ -42,7 +42,7 @@ impl Client {
         Ok(request.body(body.to_string()).send().await?.error_for_status()?)
     }
 
-    /// Reads an answer and hands on its texts.
+    /// Reads an answer and passes on its texts.
     pub async fn texts(&self, ask: Ask, mut hand_on: impl FnMut(&str)) -> Result<(), Failure> {
         let mut response = self.post(ask).await?;
         let mut rest = Vec::new();
@@ -59,7 +59,7 @@ impl Client {
     }
 }
 
-/// The service is on loopback, so no certificates are read.
+/// The sandbox is on loopback, so it needs no certificates.
 fn no_tls() -> rustls::ClientConfig {
     rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
@@ -80,14 +80,14 @@ struct Choice<'a> {
     delta: Delta<'a>,
 }
 
-/// The benchmark's texts have no escapes, so they can be read in place.
+/// The benchmark's texts contain no escapes, so they can be read in place.
 #[derive(Deserialize)]
 struct Delta<'a> {
     #[serde(borrow, default)]
     content: Option<&'a str>,
 }
 
-/// Reads the whole lines of `rest`, takes them out, and hands on the texts that they hold.
+/// Takes the complete lines out of `rest` and passes on their texts.
 fn take_texts(rest: &mut Vec<u8>, hand_on: &mut impl FnMut(&str)) -> Result<(), Failure> {
     let mut from = 0;
     while let Some(length) = memchr(b'\n', &rest[from..]) {

@@ -1,4 +1,4 @@
-//! Measures: CPU time of a load, memory of idle streams.
+//! Measures the CPU time of a load and the memory of idle streams.
 
 use std::fs;
 use std::sync::Arc;
@@ -12,13 +12,13 @@ use tokio::time::timeout;
 use super::load::{IDLE_ASK, IDLE_BEFORE, IDLE_STREAMS, Load};
 use super::way::{Ask, Failure, Heard, Way};
 
-/// Streams that are opened together; very many might overflow the service's queue of new connections.
+/// Streams that are opened together. Too many might overflow the sandbox's queue of new connections.
 const OPENED_TOGETHER: usize = 20;
 const OPEN_LIMIT: Duration = Duration::from_secs(30);
 
 type Calls = JoinSet<Result<Heard, Failure>>;
 
-/// Runs the load one way, and says what it cost: microseconds of CPU time of this process, for each unit of the load.
+/// Runs the load one way and returns its cost: microseconds of this process's CPU time for each unit of the load.
 ///
 /// - Errors: a call failed, or its text is not the whole answer.
 pub async fn cpu_us(load: &Load, way: &Arc<dyn Way>) -> Result<f64, Failure> {
@@ -54,9 +54,9 @@ fn start(calls: &mut Calls, way: &Arc<dyn Way>, ask: Ask, mut heard: Heard) {
     });
 }
 
-/// Resident memory of this process for each stream that has sent its first text and then nothing, in bytes.
+/// The resident memory of this process for each stream that is idle after its first text, in bytes.
 ///
-/// To be called once in a process, since memory that was freed before would not show.
+/// Call it once in a process: memory that was freed before would hide some of it.
 pub async fn resident_bytes_per_stream(way: &Arc<dyn Way>) -> Result<f64, Failure> {
     let mut calls = Calls::new();
     open_idle(&mut calls, way, IDLE_BEFORE).await?;
@@ -74,18 +74,18 @@ async fn open_idle(calls: &mut Calls, way: &Arc<dyn Way>, streams: usize) -> Res
     for _ in 0..streams / OPENED_TOGETHER {
         let firsts: Vec<_> = (0..OPENED_TOGETHER)
             .map(|_| {
-                let (first, heard_first) = oneshot::channel();
+                let (first, first_text) = oneshot::channel();
                 let heard = Heard {
                     first: Some(first),
                     ..Heard::default()
                 };
                 start(calls, way, IDLE_ASK, heard);
-                heard_first
+                first_text
             })
             .collect();
         for first in firsts {
             if timeout(OPEN_LIMIT, first).await?.is_err() {
-                // The call has ended and says why.
+                // The call has ended; its error is the reason.
                 while let Some(ended) = calls.join_next().await {
                     ended??;
                 }
@@ -95,14 +95,14 @@ async fn open_idle(calls: &mut Calls, way: &Arc<dyn Way>, streams: usize) -> Res
     Ok(())
 }
 
-/// User and system time of all threads of this process, the ended ones included.
+/// User and system time of all threads of this process, including those that have ended.
 fn process_cpu_us() -> f64 {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     time.tv_sec as f64 * 1e6 + time.tv_nsec as f64 / 1e3
 }
 
 fn resident_bytes() -> f64 {
-    let status = fs::read_to_string("/proc/self/status").expect("Linux tells it");
+    let status = fs::read_to_string("/proc/self/status").expect("Linux has it");
     let kib = status.lines().find_map(|line| {
         line.strip_prefix("VmRSS:")?
             .trim()

@@ -1,4 +1,4 @@
-//! What is asked of each way in one round, and the scripts that answer it.
+//! The loads of one round, and the scripts that answer them.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use super::way::Ask;
 /// Many answers of one kind.
 pub struct Load {
     kind: &'static str,
-    /// How the service writes the chunks.
+    /// How the sandbox writes the chunks.
     writes: &'static str,
     pub ask: Ask,
     pub calls: usize,
@@ -67,19 +67,19 @@ const SHORT: Ask = Ask {
     stream: false,
 };
 
-/// A stream that falls silent after its first word.
+/// A stream that goes silent after its first word.
 pub const IDLE_ASK: Ask = Ask {
     model: "bench/idle",
     stream: true,
 };
 pub const IDLE_NAME: &str = "idle streams";
-/// Idle streams that are open before the memory is measured: they pay what is paid once. With the measured ones they
-/// stay below 1,024, the plugin's default for calls at a time.
+/// Idle streams that are open before the memory is measured, so that one-time costs don't count. Together with the
+/// measured ones they stay below 1,024, the plugin's default limit for calls at a time.
 pub const IDLE_BEFORE: usize = 20;
 /// Idle streams that are measured.
 pub const IDLE_STREAMS: usize = 1000;
 
-/// How each model of the benchmark answers: a JSON object for the service's `--script`.
+/// How each model of the benchmark answers: a JSON object for the sandbox's `--script`.
 pub fn scripts() -> Value {
     json!({
         "bench/coalesced": {"words": 1000, "coalesce": true},
@@ -96,7 +96,7 @@ impl Load {
         format!("{}, {} at a time", what.trim_end(), self.at_a_time)
     }
 
-    /// The lines above its column: what, how the service writes, how many at a time, the unit.
+    /// The heading of its column: what, how the sandbox writes, how many at a time, the unit.
     pub fn heading(&self) -> [String; 4] {
         let unit = if self.ask.stream { "µs/chunk" } else { "µs/request" };
         [
@@ -107,7 +107,7 @@ impl Load {
         ]
     }
 
-    /// What the cost is divided by.
+    /// The number that the cost is divided by.
     pub fn units(&self) -> usize {
         if self.ask.stream {
             self.calls * self.words

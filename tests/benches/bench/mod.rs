@@ -1,49 +1,52 @@
-//! What an answer costs by several ways: in CPU time of this process, and in memory for each idle stream.
+//! What an answer costs over several ways: CPU time of this process, and memory for each idle stream.
 //!
-//! Shared by the bench `way` and by `tests/peers`, which adds the clients that others have written. The service runs in a
-//! process of its own, so its work is not counted. Each round runs every way once, in turn; the table has the medians.
+//! The bench `way` and `tests/peers` share this; the latter adds clients from other projects. The sandbox runs in a
+//! process of its own, so its work is not counted. Each round runs every way once, in turn; the table shows medians.
 //! Linux only: it reads `/proc`.
 
-// In the order of a run: who asks, what is asked, of whom, what it cost, how it is shown, what was not checked for it.
+// In the order of a run: who asks, what, whom, at what cost, how it is shown, and who notices broken streams.
 mod way;
 mod client;
 mod load;
-mod service;
+#[path = "../../src/sandbox_process.rs"]
+mod sandbox_process;
 mod cost;
 mod table;
 mod broken;
 
 use std::io::IsTerminal;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use plugin_api::{Config, LogOnly, Plugin, loader};
 use serde_json::json;
+use tokio::runtime::{Builder, Runtime};
 
-use self::load::LOADS;
-use self::service::Service;
+use self::load::{LOADS, scripts};
+use self::sandbox_process::SandboxProcess;
 use self::table::{Cell, Table};
-#[allow(unused_imports, reason = "without peers, nobody outside asks")]
+#[allow(unused_imports, reason = "only `tests/peers` uses them from outside")]
 pub use self::way::{Ask, Failure, Heard, Way};
 
-/// The key that the service accepts; long enough for the clients that count its letters.
+/// The key that the sandbox accepts; long enough for clients that check its length.
 pub const KEY: &str = "sk-or-v1-sandbox-benchmark";
 
-/// Rounds that are counted, unless `--rounds` says otherwise.
+/// The default number of rounds that count.
 const ROUNDS: usize = 7;
-/// First argument of the process that holds the idle streams of one way.
+/// The first argument of a process that opens the idle streams of one way.
 const IDLE: &str = "--idle";
 
-/// What has to be built before.
+/// What has to be built first.
 pub struct Programs {
-    /// The library of the plugin.
+    /// The plugin's library.
     pub plugin: PathBuf,
-    /// The binary of the service.
+    /// The sandbox's binary.
     pub sandbox: PathBuf,
 }
 
-/// One row of the table: a way, or why there is none.
+/// One row of the table: a way, or the reason why there is none.
 pub struct Row {
     pub name: &'static str,
     pub way: Result<Arc<dyn Way>, Failure>,
@@ -51,82 +54,38 @@ pub struct Row {
 
 /// Runs the benchmark and prints the table.
 ///
-/// - In: the arguments of the process. `--rounds N` sets how many rounds count; a word runs only the loads whose name
-///   contains it. `peers` makes further ways to ask the service at a base URL.
+/// - In: the arguments of the process. `--rounds N` sets how many rounds count; any other word selects the loads whose
+///   name contains it. `peers` makes further ways to ask the service at a base URL.
 pub fn run(programs: impl FnOnce() -> Programs, peers: fn(&str) -> Vec<Row>) {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
+    let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
     if let [flag, name, base_url, plugin] = &arguments[..]
         && flag == IDLE
     {
-        let way = rows(base_url, plugin.as_ref(), peers)
-            .into_iter()
-            .find(|row| row.name == name)
-            .map(|row| row.way.expect("it was made before"));
-        match runtime.block_on(cost::resident_bytes_per_stream(&way.expect("the name is of a row"))) {
-            Ok(bytes) => println!("{bytes}"),
-            Err(failure) => eprint!("{failure}"),
-        }
-        // The streams are open; nobody waits for them.
-        std::process::exit(0);
+        let rows = rows(base_url, plugin.as_ref(), peers);
+        hold_idle_streams(&runtime, rows, name);
     }
 
-    let mut words = arguments.iter();
-    let (mut rounds, mut only) = (ROUNDS, "");
-    while let Some(word) = words.next() {
-        match word.as_str() {
-            "--rounds" => rounds = words.next().and_then(|n| n.parse().ok()).expect("`--rounds N`"),
-            // What cargo says to every benchmark.
-            "--bench" => {}
-            word => only = word,
-        }
-    }
-
+    let (rounds, only) = rounds_and_filter(&arguments);
     let programs = programs();
-    let service = Service::start(&programs.sandbox);
+    let service = SandboxProcess::start(&programs.sandbox, KEY, &scripts());
     let rows = rows(&service.base_url, &programs.plugin, peers);
     let mut table = Table::new(rows.iter().map(|row| row.name).collect(), rounds);
     for load in LOADS.iter().filter(|load| load.name().contains(only)) {
-        let mut costs = vec![Vec::new(); rows.len()];
-        let mut failures: Vec<_> = rows.iter().map(reason_not_made).collect();
-        for round in 0..=rounds {
-            progress(&format!("{}: round {round} of {rounds}", load.name()));
-            for (n, row) in rows.iter().enumerate() {
-                let (Ok(way), None) = (&row.way, &failures[n]) else {
-                    continue;
-                };
-                match runtime.block_on(cost::cpu_us(load, way)) {
-                    // The first round warms connections, caches and the allocator.
-                    Ok(spent) if round > 0 => costs[n].push(spent),
-                    Ok(_) => {}
-                    Err(failure) => failures[n] = Some(failure.to_string()),
-                }
-            }
-        }
-        table.add(load.heading(), cells(costs, failures));
+        // Round 0 warms up connections, caches and the allocator, and does not count.
+        let cells = measured(&rows, &load.name(), 0..=rounds, |_, way| {
+            runtime.block_on(cost::cpu_us(load, way)).map(Some)
+        });
+        table.add(load.heading(), cells);
     }
     if load::IDLE_NAME.contains(only) {
-        let mut costs = vec![Vec::new(); rows.len()];
-        let mut failures: Vec<_> = rows.iter().map(reason_not_made).collect();
-        for round in 1..=rounds {
-            progress(&format!("{}: round {round} of {rounds}", load::IDLE_NAME));
-            for (n, row) in rows.iter().enumerate() {
-                let (Ok(way), None) = (&row.way, &failures[n]) else {
-                    continue;
-                };
-                if !way.reads_text() {
-                    continue;
-                }
-                match resident_kib_in_a_process_of_its_own(row.name, &service.base_url, &programs.plugin) {
-                    Ok(kib) => costs[n].push(kib),
-                    Err(failure) => failures[n] = Some(failure.to_string()),
-                }
+        let cells = measured(&rows, load::IDLE_NAME, 1..=rounds, |name, way| {
+            if !way.reads_text() {
+                return Ok(None);
             }
-        }
-        table.add(load::idle_heading(), cells(costs, failures));
+            resident_kib_in_a_process_of_its_own(name, &service.base_url, &programs.plugin).map(Some)
+        });
+        table.add(load::idle_heading(), cells);
     }
     progress("");
     table.print();
@@ -140,6 +99,66 @@ pub fn run(programs: impl FnOnce() -> Programs, peers: fn(&str) -> Vec<Row>) {
     }
 }
 
+/// Opens the idle streams of one row, prints what they cost, and exits while they are open.
+fn hold_idle_streams(runtime: &Runtime, rows: Vec<Row>, name: &str) -> ! {
+    let row = rows
+        .into_iter()
+        .find(|row| row.name == name)
+        .expect("the name of a row");
+    let way = row.way.expect("it was made before");
+    match runtime.block_on(cost::resident_bytes_per_stream(&way)) {
+        Ok(bytes) => println!("{bytes}"),
+        Err(failure) => eprint!("{failure}"),
+    }
+    std::process::exit(0);
+}
+
+fn rounds_and_filter(arguments: &[String]) -> (usize, &str) {
+    let mut words = arguments.iter();
+    let (mut rounds, mut only) = (ROUNDS, "");
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--rounds" => rounds = words.next().and_then(|n| n.parse().ok()).expect("`--rounds N`"),
+            // Cargo passes this to every benchmark.
+            "--bench" => {}
+            word => only = word,
+        }
+    }
+    (rounds, only)
+}
+
+/// Measures each row once a round, row after row, so that a disturbance hits all of them. Round 0 does not count.
+///
+/// - In: `cost`, which returns `None` where there is nothing to measure for a row.
+fn measured(
+    rows: &[Row],
+    load: &str,
+    rounds: RangeInclusive<usize>,
+    cost: impl Fn(&str, &Arc<dyn Way>) -> Result<Option<f64>, Failure>,
+) -> Vec<Cell> {
+    let mut costs = vec![Vec::new(); rows.len()];
+    let mut failures: Vec<_> = rows.iter().map(reason_not_made).collect();
+    let last = *rounds.end();
+    for round in rounds {
+        progress(&format!("{load}: round {round} of {last}"));
+        for (n, row) in rows.iter().enumerate() {
+            let (Ok(way), None) = (&row.way, &failures[n]) else {
+                continue;
+            };
+            match cost(row.name, way) {
+                Ok(Some(spent)) if round > 0 => costs[n].push(spent),
+                Ok(_) => {}
+                Err(failure) => failures[n] = Some(failure.to_string()),
+            }
+        }
+    }
+    let cell = |(costs, failure)| match failure {
+        Some(reason) => Cell::NotRun(reason),
+        None => Cell::from_costs(costs),
+    };
+    costs.into_iter().zip(failures).map(cell).collect()
+}
+
 fn progress(line: &str) {
     if std::io::stderr().is_terminal() {
         eprint!("\r{line}\x1b[K");
@@ -150,23 +169,15 @@ fn reason_not_made(row: &Row) -> Option<String> {
     row.way.as_ref().err().map(ToString::to_string)
 }
 
-fn cells(costs: Vec<Vec<f64>>, failures: Vec<Option<String>>) -> Vec<Cell> {
-    let cell = |(costs, failure)| match failure {
-        Some(reason) => Cell::NotRun(reason),
-        None => Cell::from_costs(costs),
-    };
-    costs.into_iter().zip(failures).map(cell).collect()
-}
-
-/// A process in which nothing has run yet has no freed memory that the streams could hide in.
+/// Measures in a new process, which has no freed memory yet that would hide the streams.
 fn resident_kib_in_a_process_of_its_own(name: &str, base_url: &str, plugin: &Path) -> Result<f64, Failure> {
     let output = Command::new(std::env::current_exe()?)
         .args([IDLE, name, base_url])
         .arg(plugin)
         .stdin(Stdio::null())
         .output()?;
-    let told = String::from_utf8_lossy(&output.stdout);
-    let bytes: f64 = told
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let bytes: f64 = printed
         .trim()
         .parse()
         .map_err(|_| String::from_utf8_lossy(&output.stderr).into_owned())?;

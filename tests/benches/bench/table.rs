@@ -1,9 +1,9 @@
-//! Prints what was measured: a row for each way, a column for each load, medians in the cells.
+//! Prints the measurements: a row for each way, a column for each load, medians in the cells.
 
 use std::collections::BTreeMap;
 use std::fs;
 
-/// Names of the rows that are compared with each other.
+/// The names of the rows that are compared.
 pub const PARSED: &str = "(b) reqwest, parsed here";
 pub const APART: &str = "(d) second runtime";
 pub const PLUGIN: &str = "(c) through the plugin";
@@ -11,10 +11,10 @@ pub const PLUGIN: &str = "(c) through the plugin";
 pub enum Cell {
     Measured {
         median: f64,
-        /// Distance between the quartiles, as a share of the median.
+        /// The distance between the quartiles, as a share of the median.
         spread: f64,
     },
-    /// Not a question for this row.
+    /// Does not apply to this row.
     Empty,
     NotRun(String),
 }
@@ -98,8 +98,7 @@ impl Table {
             let texts = self.columns.iter().map(|column| or_dash(ratio(column)));
             print_line(name, texts);
         }
-        // How far the middle half of the rounds lies apart, in the row where it is worst: below that, differences
-        // between rows mean nothing.
+        // The spread of the middle half of the rounds, in the worst row. Smaller differences between rows mean nothing.
         let worst = |column: &Column| column.cells.iter().filter_map(Cell::spread).reduce(f64::max);
         let texts = self
             .columns

@@ -1,4 +1,4 @@
-//! The ways that are compared: each asks the service and hands on the texts of the answer as they come.
+//! The ways to compare: each asks the sandbox and passes on the answer's texts as they arrive.
 
 use std::error::Error;
 
@@ -22,7 +22,7 @@ pub struct Ask {
 #[derive(Default)]
 pub struct Heard {
     pub text: String,
-    /// Told when the first text is there.
+    /// Gets a message when the first text arrives.
     pub first: Option<oneshot::Sender<()>>,
 }
 
@@ -33,18 +33,18 @@ impl Heard {
         }
         self.text.push_str(text);
         if let Some(first) = self.first.take() {
-            // Whoever waits may have given up.
+            // The other side may have given up.
             let _ = first.send(());
         }
     }
 }
 
-/// A client of the service.
+/// A client of the sandbox.
 pub trait Way: Send + Sync {
     /// Asks once, to the end of the answer, and passes its texts to `heard`.
     fn ask<'a>(&'a self, ask: Ask, heard: &'a mut Heard) -> BoxFuture<'a, Result<(), Failure>>;
 
-    /// Whether texts are passed on at all.
+    /// Whether it passes on texts at all.
     fn reads_text(&self) -> bool {
         true
     }
@@ -69,7 +69,7 @@ impl Way for Discard {
     }
 }
 
-/// (b) reqwest, and the least parsing that yields the text, in this process and runtime.
+/// (b) reqwest with the least parsing that yields the text, in this process and runtime.
 pub struct Parse(pub Client);
 
 impl Way for Parse {
@@ -78,7 +78,7 @@ impl Way for Parse {
     }
 }
 
-/// (d) As (b), in a runtime of its own behind a channel: the floor for whoever owns a runtime.
+/// (d) Like (b), in a runtime of its own behind a channel: the floor for a library that owns a runtime.
 pub struct Apart(pub Client, pub Handle);
 
 impl Way for Apart {
@@ -113,7 +113,7 @@ impl Way for Apart {
     }
 }
 
-/// A runtime on a thread of its own, for the rest of the process.
+/// A runtime on a thread of its own, which lives as long as the process.
 pub fn second_runtime() -> Handle {
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
     let handle = runtime.handle().clone();

@@ -1,4 +1,4 @@
-//! One call through the plugin: asks and reads the answer, or drops it in the middle.
+//! One call through the plugin: reads the whole answer, or drops it in the middle.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,20 +8,20 @@ use tokio::time::timeout;
 
 use super::case::{Case, Moment, Outcome};
 
-/// No call takes so long: the time for the whole call is half of it.
+/// No call takes this long: the total timeout is half of it.
 pub const HANGS_AFTER: Duration = Duration::from_secs(60);
-/// Before it, no call ends by itself that is dropped while it waits.
+/// A call that is dropped while it waits does not end by itself before this.
 const PATIENCE: Duration = Duration::from_millis(20);
 
-/// How a call did end.
+/// How a call ended.
 pub enum Found {
     Ended(Outcome),
-    /// With an error that was not expected, or not of this kind.
+    /// With an unexpected error.
     Broken(Error),
     Hung,
 }
 
-/// Makes call number `n_call`, of the kind `case`.
+/// Makes call number `n_call`.
 pub async fn ask(plugin: Plugin, case: Arc<Case>, n_call: u64) -> (Arc<Case>, Found) {
     let mut request = ChatRequest::new(&[Message::user("Hello")]).expect("a message is JSON");
     request.model = Some(case.model_of(n_call));

@@ -1,13 +1,13 @@
-//! The kinds of calls: what the model does, and how the call has to end.
+//! The kinds of calls: what the model does, and how the call must end.
 
 use std::sync::Arc;
 
 use plugin_api::ErrorKind;
 use serde_json::{Map, Value, json};
 
-/// One call in so many asks a model that misbehaves.
+/// One call in this many asks a model that misbehaves.
 const CALLS_FOR_A_BAD_ONE: u64 = 20;
-/// One call in so many is dropped.
+/// One call in this many is dropped.
 const CALLS_FOR_A_DROPPED_ONE: u64 = 40;
 const WORDS: usize = 20;
 const WHOLE: Outcome = Outcome::Answered { words: WORDS };
@@ -20,7 +20,7 @@ pub struct Case {
     pub is_streamed: bool,
     pub expected: Outcome,
     pub is_bad: bool,
-    /// How the model answers: an object for the service's `--script`.
+    /// How the model answers: an object for the sandbox's `--script`.
     script: Value,
 }
 
@@ -35,12 +35,12 @@ pub enum Outcome {
 /// When a call is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
-    /// Its future was made, and nobody has polled it.
+    /// Its future exists, and nobody has polled it.
     Unpolled,
-    /// The stream is there, and nothing was read.
+    /// The stream is open, and nothing was read.
     Opened,
     AfterTexts(usize),
-    /// The answer has not begun, or the next attempt.
+    /// The call waits for its answer to begin, or for its next attempt.
     Waiting,
 }
 
@@ -71,7 +71,7 @@ impl Case {
         format!("{}, {how}{when}", self.model)
     }
 
-    /// The model that call number `n_call` asks: one of its own if it fails at first, since it does so only once.
+    /// The model that call number `n_call` asks. A model that fails only at first serves one call.
     pub fn model_of(&self, n_call: u64) -> String {
         if self.is_fresh() {
             format!("{}-{n_call}", self.model)
@@ -101,7 +101,7 @@ impl Cases {
         }
     }
 
-    /// The kind of call number `n_call`: each kind in turn.
+    /// The kind of call number `n_call`. The kinds take turns.
     pub fn of(&self, n_call: u64) -> &Arc<Case> {
         let (cases, turn) = if n_call.is_multiple_of(CALLS_FOR_A_BAD_ONE) {
             (&self.bad, n_call / CALLS_FOR_A_BAD_ONE)
@@ -118,7 +118,7 @@ impl Cases {
         in_turn(&self.good, n_call)
     }
 
-    /// What the service has to know for so many calls.
+    /// The sandbox's scripts for this many calls.
     pub fn scripts(&self, n_calls: u64) -> Value {
         let all = self.good.iter().chain(&self.bad).chain(&self.dropped);
         let mut scripts: Map<String, Value> = all
@@ -147,11 +147,14 @@ fn good() -> [Case; 4] {
     ]
 }
 
-fn bad() -> Vec<Case> {
+/// Calls that end alike as a stream and in one piece: model, script, end.
+fn bad_in_both_forms() -> Vec<(&'static str, Value, Outcome)> {
     let soon = |status| json!({"status": status, "headers": {"retry-after-ms": "1"}});
     let page = "<html><head><title>502 Bad Gateway</title></head></html>";
-    // Model, script, how a stream ends; an answer in one piece ends so, too.
-    let alike = [
+    let cut = json!({"words": WORDS, "cut_after_chunks": 5, "cut_abruptly": true});
+    let half_a_call = json!({"tool_calls": [{"name": "weather", "arguments": "{\"city\": \"Par"}]});
+    let failed = Outcome::Failed;
+    vec![
         (
             "soak/429-twice",
             json!({"words": WORDS, "fail": soon(429), "fail_times": 2}),
@@ -162,28 +165,16 @@ fn bad() -> Vec<Case> {
             json!({"words": WORDS, "fail": soon(503), "fail_times": 2}),
             WHOLE,
         ),
-        (
-            "soak/429",
-            json!({"fail": soon(429)}),
-            Outcome::Failed(ErrorKind::RATE_LIMIT),
-        ),
+        ("soak/429", json!({"fail": soon(429)}), failed(ErrorKind::RATE_LIMIT)),
         ("soak/503", json!({"fail": soon(503)}), UNAVAILABLE),
         ("soak/500", json!({"fail": {"status": 500}}), UNAVAILABLE),
-        (
-            "soak/402",
-            json!({"fail": {"status": 402}}),
-            Outcome::Failed(ErrorKind::PAYMENT),
-        ),
+        ("soak/402", json!({"fail": {"status": 402}}), failed(ErrorKind::PAYMENT)),
         (
             "soak/html-502",
             json!({"fail": {"status": 502, "body": page}}),
             UNAVAILABLE,
         ),
-        (
-            "soak/cut-connection",
-            json!({"words": WORDS, "cut_after_chunks": 5, "cut_abruptly": true}),
-            INTERRUPTED,
-        ),
+        ("soak/cut-connection", cut, INTERRUPTED),
         (
             "soak/no-finish-reason",
             json!({"words": WORDS, "omit_finish_reason": true}),
@@ -206,13 +197,12 @@ fn bad() -> Vec<Case> {
             Outcome::Answered { words: 0 },
         ),
         ("soak/empty-choices", json!({"empty": "choices"}), INTERRUPTED),
-        (
-            "soak/broken-tool-call",
-            json!({"tool_calls": [{"name": "weather", "arguments": "{\"city\": \"Par"}]}),
-            INTERRUPTED,
-        ),
-    ];
-    let mut cases: Vec<Case> = alike
+        ("soak/broken-tool-call", half_a_call, INTERRUPTED),
+    ]
+}
+
+fn bad() -> Vec<Case> {
+    let mut cases: Vec<Case> = bad_in_both_forms()
         .into_iter()
         .flat_map(|(model, script, expected)| {
             [true, false].map(|is_streamed| Case::new(model, script.clone(), is_streamed, expected))
@@ -225,9 +215,9 @@ fn bad() -> Vec<Case> {
     let late = Outcome::Failed(ErrorKind::TIMEOUT);
     cases.extend([
         Case::new("soak/cut", cut.clone(), true, INTERRUPTED),
-        // Half of a document is none.
+        // Half a document is not an answer.
         Case::new("soak/cut", cut, false, INTERRUPTED),
-        // An answer in one piece has no silence that could be too long.
+        // The idle timeout does not apply to an answer in one piece.
         Case::new("soak/stall", stall, true, late),
         Case::new("soak/stall-at-once", json!({"stall_after_chunks": 0}), true, late),
         Case::new("soak/comments-forever", comments, true, late),

@@ -1,12 +1,11 @@
-//! What the bench `soak` is made of.
+//! The parts of the bench `soak`.
 
-// In the order of a run: the kinds of calls, who answers them, one call, what is said of them all.
+// In the order of a run: the kinds of calls, one call, the report on all of them.
 pub mod case;
-pub mod service;
 pub mod ask;
 pub mod report;
 
-/// Calls that are made at the same time.
+/// Calls that run at the same time.
 pub const AT_A_TIME: usize = 128;
-/// The key that the service accepts.
+/// The key that the sandbox accepts.
 pub const KEY: &str = "sk-or-v1-sandbox-soak";

@@ -1,4 +1,4 @@
-//! What was counted of the calls and measured of the process, as it is printed.
+//! Counts the calls, measures the process, and prints both.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,16 +9,16 @@ use super::ask::{Found, HANGS_AFTER};
 use super::case::{Case, Outcome};
 
 const CALLS_FOR_A_LINE: u64 = 50_000;
-/// Calls between two looks at the process: close enough that the waves between them even out.
+/// Calls between two samples of the process: few enough to even out its ups and downs.
 const CALLS_FOR_A_SAMPLE: u64 = 5_000;
-/// Calls that ended otherwise and are told in full.
-const TOLD: u64 = 20;
+/// Unexpected calls that are printed in full.
+const PRINTED: u64 = 20;
 
-/// What was counted and measured so far.
+/// The counts and measurements so far.
 pub struct Report {
-    /// That are to be made; a few more may be.
+    /// Calls to make; there may be a few more.
     n_calls: u64,
-    /// The process of the service.
+    /// The sandbox's process.
     service_id: u32,
     begun: Instant,
     n_done: u64,
@@ -26,9 +26,9 @@ pub struct Report {
     n_failed: u64,
     n_dropped: u64,
     n_unexpected: u64,
-    /// By name of the case: calls, and those that ended otherwise.
+    /// By name of the case: all calls, and the unexpected ones.
     by_case: BTreeMap<String, [u64; 2]>,
-    /// Its room is made at the beginning, so that it does not grow itself.
+    /// Allocated at the beginning, so that it does not grow during the run.
     samples: Vec<Sample>,
 }
 
@@ -39,9 +39,9 @@ struct Sample {
 }
 
 impl Report {
-    /// Begins to count and to print.
+    /// Starts to count, and prints the head of the table.
     ///
-    /// - In: how many calls are to be made, the process of the service.
+    /// - In: the number of calls to make, the id of the sandbox's process.
     pub fn new(n_calls: u64, service_id: u32) -> Self {
         println!(
             "{n_calls} calls, {AT_A_TIME} at a time; load average {}",
@@ -95,12 +95,12 @@ impl Report {
         if let Some(found) = unexpected {
             counts[1] += 1;
             self.n_unexpected += 1;
-            if self.n_unexpected <= TOLD {
+            if self.n_unexpected <= PRINTED {
                 let (expected, name) = (case.expected, case.name());
                 println!("!!! UNEXPECTED: {name}: expected {expected:?}, found {found}");
             }
         }
-        // Calls beyond those that were asked for are all good ones, and need another amount of memory.
+        // Calls beyond that number are all good ones, and need a different amount of memory.
         if self.n_done <= self.n_calls && self.n_done.is_multiple_of(interval(self.n_calls)) {
             self.samples.push(Sample {
                 n_done: self.n_done as f64,
@@ -116,10 +116,10 @@ impl Report {
         }
     }
 
-    /// Prints how things stand.
+    /// Prints a line of the table.
     pub fn print_line(&self, note: &str) {
-        // The folder itself is open while it is read.
-        let n_files = fs::read_dir("/proc/self/fd").expect("Linux tells it").count() - 1;
+        // Reading the folder opens one more file.
+        let n_files = fs::read_dir("/proc/self/fd").expect("Linux has it").count() - 1;
         let line = format!(
             "{:>9} {:>8.1} {:>9} {:>6} {:>8} {:>9} {:>8} {:>8} {:>10} {:>12.0}   {note}",
             self.n_done,
@@ -136,7 +136,7 @@ impl Report {
         println!("{}", line.trim_end());
     }
 
-    /// Prints the kinds of calls, and how the memory grew.
+    /// Prints the counts by kind of call, and the growth of the memory.
     pub fn print_end(&self) {
         println!("\n{:>9} {:>10}  kind of call", "calls", "unexpected");
         for (name, [calls, unexpected]) in &self.by_case {
@@ -162,12 +162,12 @@ impl Report {
     }
 }
 
-/// Calls between two samples; a short run is looked at more often.
+/// Calls between two samples; a short run is sampled more often.
 fn interval(n_calls: u64) -> u64 {
     CALLS_FOR_A_SAMPLE.min(n_calls / 100).max(1)
 }
 
-/// The slope of the line of least squares, and its standard error.
+/// The slope of the least-squares line, and its standard error.
 fn slope_kib_per_call(samples: &[Sample]) -> Option<(f64, f64)> {
     let n = samples.len() as f64;
     if n < 3.0 {
@@ -186,7 +186,7 @@ fn slope_kib_per_call(samples: &[Sample]) -> Option<(f64, f64)> {
     Some((slope, (rest / (n - 2.0) / spread).sqrt()))
 }
 
-/// A number of `/proc/PROCESS/status`; 0 where the process has ended.
+/// A number from `/proc/PROCESS/status`; 0 if the process has ended.
 fn status(process: &str, field: &str) -> f64 {
     let status = file(&format!("/proc/{process}/status"));
     let line = status.lines().find_map(|line| line.strip_prefix(field));

@@ -1,9 +1,9 @@
-//! Runs the end-to-end tests once with everything logged, and then looks for the key in all that was logged and printed.
+//! Runs the end-to-end tests with everything logged, and then searches all logs and output for the key.
 //!
-//! Every test speaks to its service with the canary of [`tests::canary`] as its key. This program fails if the canary is
-//! anywhere in the logs of the plugins, the hosts and the tests, or in what they printed; if a test fails; and if there was
-//! nothing to look through, because a search that cannot fail proves nothing. Logging everything takes time, so a test that
-//! fails among others is tried once more alone; what it logged the first time is searched all the same.
+//! Every test talks to its service with the canary of [`tests::canary`] as its key. This program fails if the canary is
+//! in the logs of plugins, hosts and tests or in their output, if a test fails, or if there was nothing to search: a
+//! search that cannot fail proves nothing. Logging everything takes time, so a test that fails among others runs once
+//! more alone; its first logs are searched as well.
 
 use std::fs::{self, File};
 use std::io;
@@ -20,7 +20,7 @@ const USAGE: &str = "cargo run -p tests --bin canary -- [SUITE…]   without a s
 /// The suites of `tests/tests`.
 const SUITES: [&str; 3] = ["host", "boundary", "faults"];
 
-/// Lines of a failed suite that are shown.
+/// How many lines of a failed suite are shown.
 const SHOWN_LINES: usize = 60;
 
 fn main() -> ExitCode {
@@ -32,7 +32,7 @@ fn main() -> ExitCode {
     let is_meant = |suite: &&str| asked.is_empty() || asked.iter().any(|name| name == suite);
     let is_there = |suite: &&str| workspace().join("tests/tests").join(suite).is_dir();
     let suites: Vec<&str> = SUITES.into_iter().filter(is_meant).filter(is_there).collect();
-    let outcome = prove_the_eye().and_then(|()| search_through(&suites));
+    let outcome = check_the_search().and_then(|()| search_through(&suites));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(Trouble::Found(lines)) => {
@@ -48,7 +48,7 @@ fn main() -> ExitCode {
 }
 
 enum Trouble {
-    /// A line for each place.
+    /// One line for each place.
     Found(Vec<String>),
     Other(String),
 }
@@ -59,9 +59,9 @@ impl From<io::Error> for Trouble {
     }
 }
 
-/// Plants canaries, and fails unless each of them is found where it is.
-fn prove_the_eye() -> Result<(), Trouble> {
-    let folder = TempDir::with_prefix("eye-")?;
+/// Plants canaries, and fails unless the search finds each of them in its line.
+fn check_the_search() -> Result<(), Trouble> {
+    let folder = TempDir::with_prefix("planted-")?;
     let file = folder.path().join("planted");
     let planted = [
         format!("DEBUG request headers={{\"authorization\": \"Bearer {CANARY}\"}}"),
@@ -82,7 +82,7 @@ fn prove_the_eye() -> Result<(), Trouble> {
     Ok(())
 }
 
-/// Runs the suites, and searches all that came of it.
+/// Runs the suites, and searches their logs and output.
 fn search_through(suites: &[&str]) -> Result<(), Trouble> {
     let folder = TempDir::with_prefix("canary-")?;
     open_to_everybody(folder.path())?;
@@ -106,8 +106,8 @@ fn search_through(suites: &[&str]) -> Result<(), Trouble> {
         }
     }
     let searched = Searched::everything_in(folder.path())?;
-    searched.tell();
-    // What was found comes first: it may be the reason why a suite failed.
+    searched.print();
+    // A key comes first: it may be the reason why a suite failed.
     let trouble = if !searched.found.is_empty() {
         Trouble::Found(searched.found.clone())
     } else if !failed.is_empty() {
@@ -124,7 +124,7 @@ fn search_through(suites: &[&str]) -> Result<(), Trouble> {
     Err(trouble)
 }
 
-/// Lets tests that run as another user write their logs there, too.
+/// Lets tests that run as another user write their logs there.
 fn open_to_everybody(folder: &Path) -> io::Result<()> {
     #[cfg(unix)]
     {
@@ -138,7 +138,7 @@ fn output_of(suite: &str, folder: &Path) -> PathBuf {
     folder.join(format!("{suite}.output"))
 }
 
-/// Runs these tests of a suite one after another, or without any named all of it at once; says whether they passed.
+/// Runs these tests of a suite one by one, or all tests at once if none is named. Returns whether they passed.
 fn run_suite(suite: &str, tests: &[String], output: &Path, folder: &Path) -> io::Result<bool> {
     let output = File::create(output)?;
     let mut command: Command = cargo();
@@ -154,10 +154,10 @@ fn run_suite(suite: &str, tests: &[String], output: &Path, folder: &Path) -> io:
     Ok(status.success())
 }
 
-/// The names of the tests that failed, from the list at the end of the output of their suite.
+/// The names of the tests that failed, from the list at the end of the suite's output.
 fn failures_in(output: &Path) -> io::Result<Vec<String>> {
     let text = String::from_utf8_lossy(&fs::read(output)?).into_owned();
-    // Tests in processes of their own have such lists, too; the last one is the suite's.
+    // Tests in processes of their own print such lists, too; the last list is the suite's.
     let Some((_, list)) = text.rsplit_once("\nfailures:\n") else {
         return Ok(Vec::new());
     };
@@ -165,15 +165,15 @@ fn failures_in(output: &Path) -> io::Result<Vec<String>> {
     Ok(names.map(str::to_owned).collect())
 }
 
-/// What was looked through, and what was found.
+/// What was searched, and what was found.
 #[derive(Default)]
 struct Searched {
     n_files: usize,
     n_bytes: u64,
     n_lines: usize,
-    /// Records of the finest level, of tests with their plugins.
+    /// Trace records of tests and their plugins.
     n_traces_in_process: usize,
-    /// Records of the finest level, of hosts.
+    /// Trace records of hosts.
     n_traces_of_hosts: usize,
     /// Records that a plugin sent over the boundary.
     n_of_plugins: usize,
@@ -194,7 +194,7 @@ impl Searched {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             for (index, line) in String::from_utf8_lossy(&text).lines().enumerate() {
                 searched.n_lines += 1;
-                // The kit looks through what programs print, and never quotes what it found there.
+                // The kit reports a key in a program's output without quoting it.
                 if line.contains(" holds a key:") {
                     searched
                         .found
@@ -209,7 +209,7 @@ impl Searched {
         Ok(searched)
     }
 
-    fn tell(&self) {
+    fn print(&self) {
         println!(
             "Searched {} files, {} lines, {:.1} MB; among them {} records of plugins, and {} traces of tests and {} of hosts.",
             self.n_files,
@@ -224,7 +224,7 @@ impl Searched {
         }
     }
 
-    /// What there was too little of for the search to prove anything.
+    /// What was missing, so that the search proves nothing.
     fn lack(&self) -> Option<String> {
         let counts = [
             (self.n_traces_in_process, "tests logged nothing at the level TRACE"),
@@ -232,7 +232,7 @@ impl Searched {
             (self.n_of_plugins, "plugins logged nothing at all"),
         ];
         let (_, lack) = counts.into_iter().find(|(count, _)| *count == 0)?;
-        Some(format!("the {lack}, so that nothing is proved"))
+        Some(format!("the {lack}, so nothing is proved"))
     }
 }
 

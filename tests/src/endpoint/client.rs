@@ -1,4 +1,4 @@
-//! A client of HTTP/1.1 on a bare socket: sends what it is told to, and reads what comes, piece by piece.
+//! An HTTP/1.1 client on a bare socket: sends the given bytes, and reads answers piece by piece.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -11,18 +11,20 @@ use crate::wait::LIMIT;
 /// A connection.
 pub struct Client {
     tcp: TcpStream,
-    /// Read, and not yet understood.
+    /// Bytes that were read and not used yet.
     unread: Vec<u8>,
 }
 
 impl Client {
-    /// - Panics: nobody listens there.
+    /// Connects.
+    ///
+    /// - Panics: if nobody listens there.
     #[track_caller]
     pub fn connect(address: SocketAddr) -> Self {
         Self::of(TcpStream::connect(address).expect("somebody listens"))
     }
 
-    /// The same with little room for what was sent and not read.
+    /// The same with a small receive buffer.
     #[track_caller]
     pub fn with_little_room(address: SocketAddr) -> Self {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
@@ -43,17 +45,17 @@ impl Client {
 
     /// Sends bytes.
     ///
-    /// - Errors: the other side has closed the connection.
+    /// - Errors: the endpoint has closed the connection.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
         self.tcp.write_all(bytes.as_ref())
     }
 
-    /// Says that nothing more will be sent.
+    /// Closes its sending half.
     pub fn half_close(&self) {
         self.tcp.shutdown(Shutdown::Write).expect("a connection");
     }
 
-    /// Breaks the connection in place of closing it.
+    /// Resets the connection instead of closing it.
     pub fn reset(self) {
         SockRef::from(&self.tcp)
             .set_linger(Some(std::time::Duration::ZERO))
@@ -63,14 +65,14 @@ impl Client {
     /// Sends a request, and reads the head of its answer.
     #[track_caller]
     pub fn ask(mut self, request: &Request) -> Reply {
-        // Who refuses a request may do so before all of it was sent.
+        // The endpoint may refuse a request before it has read all of it.
         let _ = self.send(request.bytes());
         self.reply()
     }
 
     /// Reads the head of an answer.
     ///
-    /// - Panics: the connection ends before.
+    /// - Panics: if the connection ends first.
     #[track_caller]
     pub fn reply(mut self) -> Reply {
         match self.head() {
@@ -79,32 +81,32 @@ impl Client {
         }
     }
 
-    /// The same; `None` if the connection ends before.
+    /// The same; `None` if the connection ends first.
     pub fn reply_if_any(mut self) -> Option<Reply> {
         let (status, headers) = self.head()?;
         Some(Reply::new(self, status, headers))
     }
 
-    /// Reads at most so many bytes as they come, with all of HTTP in them; none at the end.
+    /// Reads at most this many raw bytes; none at the end.
     #[track_caller]
     pub fn read(&mut self, at_most: usize) -> Vec<u8> {
         let mut buffer = vec![0; at_most];
         let n_bytes = match self.tcp.read(&mut buffer) {
             Ok(n_bytes) => n_bytes,
             Err(cause) if is_end(&cause) => 0,
-            Err(cause) => panic!("nothing came for {LIMIT:?}: {cause}"),
+            Err(cause) => panic!("nothing arrived within {LIMIT:?}: {cause}"),
         };
         buffer.truncate(n_bytes);
         buffer
     }
 
-    /// Whether the other side has closed the connection and sent nothing more before.
+    /// Whether the endpoint closes the connection without sending anything more.
     #[track_caller]
     pub fn is_closed(&mut self) -> bool {
         self.unread.is_empty() && self.read(1).is_empty()
     }
 
-    /// Status and headers of the next answer that is no interim one.
+    /// Status and headers of the next final answer.
     #[track_caller]
     fn head(&mut self) -> Option<(u16, Vec<(String, String)>)> {
         loop {
@@ -147,7 +149,7 @@ fn is_end(cause: &io::Error) -> bool {
     !matches!(cause.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 
-/// How the end of a body is known.
+/// What marks the end of a body.
 enum Framing {
     Length(usize),
     Chunks,
@@ -158,7 +160,7 @@ enum Framing {
 pub struct Reply {
     client: Client,
     framing: Framing,
-    /// What has come so far.
+    /// What has arrived so far.
     answer: Answer,
     has_ended: bool,
 }
@@ -192,12 +194,12 @@ impl Reply {
         }
     }
 
-    /// What has come so far.
+    /// What has arrived so far.
     pub fn so_far(&self) -> &Answer {
         &self.answer
     }
 
-    /// The next piece of the body: a chunk, or what was there; `None` at the end.
+    /// The next piece of the body: a chunk, or what has arrived; `None` at the end.
     #[track_caller]
     pub fn piece(&mut self) -> Option<Vec<u8>> {
         if self.has_ended {
@@ -227,9 +229,9 @@ impl Reply {
         piece
     }
 
-    /// Reads on until the body holds this text.
+    /// Reads until the body contains this text.
     ///
-    /// - Panics: it ends before.
+    /// - Panics: if it ends first.
     #[track_caller]
     pub fn until(&mut self, text: &str) {
         while memchr::memmem::find(&self.answer.body, text.as_bytes()).is_none() {
@@ -245,14 +247,14 @@ impl Reply {
         self.whole_and_client().0
     }
 
-    /// Reads to the end, and gives the connection back for a further request.
+    /// Reads to the end, and returns the connection for another request.
     #[track_caller]
     pub fn whole_and_client(mut self) -> (Answer, Client) {
         while self.piece().is_some() {}
         (self.answer.looked_through(), self.client)
     }
 
-    /// The connection alone, for who wants no more of the answer.
+    /// Only the connection, for tests that need no more of the answer.
     pub fn into_client(self) -> Client {
         self.client
     }
@@ -305,7 +307,7 @@ mod tests {
     fn reply(bytes: Vec<u8>) -> Reply {
         let faultd = Faultd::playing([Script::new().send(bytes).close()]);
         let reply = Client::connect(faultd.address()).ask(&Request::new("GET", "/"));
-        // The service ends its connections with itself, and what it has sent is there.
+        // When the service is dropped its connections end, so all of it must have been sent.
         faultd.wait_until_idle();
         reply
     }

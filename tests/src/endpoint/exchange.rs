@@ -1,11 +1,11 @@
-//! A request as it goes out, and an answer as it came in.
+//! A request as it is sent, and an answer as it arrived.
 
 use sandbox::Sandbox;
 use serde_json::{Value, json};
 
 use crate::canary;
 
-/// A request whose every byte is known. Headers go out in their order, and as often as they were added.
+/// A request, known to the byte. Headers are sent in the order in which they were added, duplicates included.
 #[derive(Clone, Debug)]
 pub struct Request {
     method: String,
@@ -43,13 +43,13 @@ impl Request {
         self
     }
 
-    /// Takes all headers of a name away; the name is as it was added.
+    /// Removes all headers with this exact name.
     pub fn without(mut self, name: &str) -> Self {
         self.headers.retain(|(known, _)| known != name);
         self
     }
 
-    /// Sets a header in the place of all that have its name.
+    /// Replaces all headers with this exact name by one.
     pub fn with(self, name: &str, value: &str) -> Self {
         self.without(name).header(name, value)
     }
@@ -62,21 +62,21 @@ impl Request {
         self
     }
 
-    /// The same request as the service itself is asked.
+    /// The same request for the service itself.
     pub fn to_service(&self, service: &Sandbox) -> Self {
         let request = self.clone().target(&format!("/api{}", self.target));
         let request = request.with("host", &service.address().to_string());
         request.with("authorization", &format!("Bearer {}", service.key()))
     }
 
-    /// As it is sent.
+    /// The bytes to send.
     pub fn bytes(&self) -> Vec<u8> {
         let mut bytes = self.head();
         bytes.extend_from_slice(self.body.as_deref().unwrap_or_default());
         bytes
     }
 
-    /// Its head as it is sent, with the empty line.
+    /// The bytes of its head, with the empty line.
     pub fn head(&self) -> Vec<u8> {
         let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.target);
         for (name, value) in &self.headers {
@@ -87,21 +87,21 @@ impl Request {
     }
 }
 
-/// The body of a chat of one message.
+/// The body of a chat request with one message.
 pub fn chat_body(model: &str, text: &str) -> Value {
     json!({"model": model, "messages": [{"role": "user", "content": text}]})
 }
 
-/// An answer that has come to its end.
+/// An answer that has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// Its status.
     pub status: u16,
     /// Its headers, with names in lower case.
     pub headers: Vec<(String, String)>,
-    /// Its body, out of its chunks.
+    /// Its body, without the chunks' frames.
     pub body: Vec<u8>,
-    /// Whether the body came to the end that was promised, and was not cut.
+    /// Whether the body is complete, and was not cut.
     pub is_whole: bool,
 }
 

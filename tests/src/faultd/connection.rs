@@ -11,26 +11,25 @@ use super::script::{Script, Step};
 use super::wire::{DONE, LAST_CHUNK, chunk, finish_event, json_reply, sse_head, text_event, whole_answer};
 use super::{Arrival, Shared};
 
-/// How often a script that holds looks whether its client is still there.
+/// How often a holding script checks whether its client is still there.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// How long nothing is taken off a script that sends for ever before it counts as blocked.
+/// A script that sends for ever counts as blocked when the network accepts nothing for this long.
 const BLOCKED: Duration = Duration::from_millis(500);
 
 /// A stream of bytes in both directions.
 trait Wire: Read + Write + Send {}
 impl<T: Read + Write + Send> Wire for T {}
 
-/// A connection that was accepted. It is closed when it is dropped.
+/// An accepted connection, closed when it is dropped.
 pub struct Connection {
-    number: usize,
-    /// What the bytes go through, such as TLS.
+    /// The layer that the bytes go through, such as TLS.
     wire: Box<dyn Wire>,
     tcp: TcpStream,
-    /// Read, and not yet understood.
+    /// Bytes that were read and not used yet.
     unread: Vec<u8>,
     shared: Arc<Shared>,
-    /// The last field, so that the others are closed when it says so.
+    /// The last field, so that the connection is closed when this removes it.
     _registration: Registration,
 }
 
@@ -49,7 +48,7 @@ impl Drop for Registration {
 impl Connection {
     pub(super) fn accepted(tcp: TcpStream, shared: &Arc<Shared>) -> Option<Self> {
         let (wire, known) = (tcp.try_clone().ok()?, tcp.try_clone().ok()?);
-        // Every write is to be seen by itself.
+        // Each write should arrive by itself.
         tcp.set_nodelay(true).ok()?;
         let number = shared.change(|state| {
             let number = state.n_accepted;
@@ -59,7 +58,6 @@ impl Connection {
             number
         });
         Some(Self {
-            number,
             wire: Box::new(wire),
             tcp,
             unread: Vec::new(),
@@ -71,12 +69,7 @@ impl Connection {
         })
     }
 
-    /// How many connections were accepted before it.
-    pub fn number(&self) -> usize {
-        self.number
-    }
-
-    /// The same connection with its bytes going through `wrap`, such as TLS.
+    /// Sends its bytes through another layer, such as TLS.
     pub fn over<W: Read + Write + Send + 'static>(mut self, wrap: impl FnOnce(TcpStream) -> W) -> Self {
         if let Ok(tcp) = self.tcp.try_clone() {
             self.wire = Box::new(wrap(tcp));
@@ -129,7 +122,6 @@ impl Connection {
         let request = self.shared.change(|state| {
             let request = Arrival {
                 number: state.requests.len(),
-                connection: self.number,
                 method,
                 path,
                 headers,
@@ -142,7 +134,7 @@ impl Connection {
         Ok(Some(request))
     }
 
-    /// Plays a script; says whether the connection is ready for another request.
+    /// Plays a script, and returns whether the connection is ready for another request.
     pub fn play(&mut self, script: &Script, request: &Arrival) -> io::Result<bool> {
         for step in &script.steps {
             match step {
@@ -181,7 +173,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Reads so many bytes; an error if the client closes the connection before.
+    /// Reads this many bytes; an error if the client closes the connection first.
     pub fn receive(&mut self, n_bytes: usize) -> io::Result<Vec<u8>> {
         while self.unread.len() < n_bytes {
             if self.read_more()? == 0 {
@@ -191,9 +183,9 @@ impl Connection {
         Ok(self.unread.drain(..n_bytes).collect())
     }
 
-    /// Makes the end of the connection a break.
+    /// Makes the connection end with a reset.
     pub fn reset(&self) {
-        // A connection that is gone cannot be broken any more.
+        // The connection may be gone already.
         let _ = SockRef::from(&self.tcp).set_linger(Some(Duration::ZERO));
     }
 
@@ -224,7 +216,7 @@ impl Connection {
         }
     }
 
-    /// Waits for the release; says `false` if the client went away first.
+    /// Waits for the release; `false` if the client closed the connection first.
     fn hold(&mut self) -> io::Result<bool> {
         self.tcp.set_read_timeout(Some(LOOK))?;
         loop {
@@ -241,7 +233,7 @@ impl Connection {
                 self.tcp.set_read_timeout(None)?;
                 return Ok(true);
             }
-            // A client that waits for an answer says nothing; whatever comes is its goodbye.
+            // A client that waits for an answer sends nothing, so anything that arrives is its end.
             match self.tcp.peek(&mut [0]) {
                 Err(cause) if is_timeout(&cause) && !has_ended => {}
                 _ => return Ok(false),

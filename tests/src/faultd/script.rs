@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::wire::{LAST_CHUNK, chunk, json_reply, sse_head};
 
-/// Steps that are played one after another, until one of them ends the connection or the client does.
+/// Steps to play one after another, until one of them or the client ends the connection.
 #[derive(Clone, Debug, Default)]
 pub struct Script {
     pub(super) steps: Vec<Step>,
@@ -28,17 +28,17 @@ impl Script {
         Self::default()
     }
 
-    /// A good answer with this text, in pieces or in one piece, as it was asked for.
+    /// A good answer with this text, as a stream or in one piece, as requested.
     pub fn answer(text: &str) -> Self {
         Self::new().then(Step::Answer(text.to_owned()))
     }
 
-    /// A status with further headers and a body of JSON.
+    /// A reply with this status, further headers and a JSON body.
     pub fn reply(status: u16, headers: &[(&str, &str)], body: &Value) -> Self {
         Self::new().send(json_reply(status, headers, body))
     }
 
-    /// An event stream of these events, each of them in a chunk of its own, whole as far as HTTP is concerned.
+    /// A stream of these events, each in a chunk of its own. To HTTP it is complete.
     pub fn stream(events: &[impl AsRef<str>]) -> Self {
         let chunks = events.iter().flat_map(|event| chunk(event.as_ref()));
         let whole = sse_head().into_iter().chain(chunks).chain(LAST_CHUNK.bytes());
@@ -50,7 +50,7 @@ impl Script {
         self.then(Step::Send(bytes.into()))
     }
 
-    /// Sends bytes, so many at a time.
+    /// Sends bytes, a few at a time.
     pub fn drip(self, bytes: impl Into<Vec<u8>>, n_at_a_time: usize) -> Self {
         self.then(Step::Drip {
             bytes: bytes.into(),
@@ -73,12 +73,12 @@ impl Script {
         self.then(Step::WaitForClientClose)
     }
 
-    /// Closes the connection in good order.
+    /// Closes the connection properly.
     pub fn close(self) -> Self {
         self.then(Step::Close)
     }
 
-    /// Breaks the connection: what was not yet read at the other end may be lost there.
+    /// Resets the connection. The client may lose what it has not read yet.
     pub fn reset(self) -> Self {
         self.then(Step::Reset)
     }

@@ -1,14 +1,14 @@
-//! The bytes of good and of almost good answers.
+//! The bytes of good and almost good answers.
 
 use serde_json::{Value, json};
 
-/// The end of a body in chunks.
+/// The end of a chunked body.
 pub const LAST_CHUNK: &str = "0\r\n\r\n";
 
 /// The last event of a stream.
 pub const DONE: &str = "data: [DONE]\n\n";
 
-/// A head of HTTP/1.1 with these headers and no others.
+/// An HTTP/1.1 head with these headers and no others.
 pub fn head(status: u16, headers: &[(&str, &str)]) -> Vec<u8> {
     let mut head = format!("HTTP/1.1 {status} Scripted\r\n");
     for (name, value) in headers {
@@ -18,7 +18,7 @@ pub fn head(status: u16, headers: &[(&str, &str)]) -> Vec<u8> {
     head.into_bytes()
 }
 
-/// A whole reply of JSON.
+/// A complete JSON reply.
 pub fn json_reply(status: u16, headers: &[(&str, &str)], body: &Value) -> Vec<u8> {
     let body = body.to_string();
     let length = body.len().to_string();
@@ -28,7 +28,7 @@ pub fn json_reply(status: u16, headers: &[(&str, &str)], body: &Value) -> Vec<u8
     reply
 }
 
-/// The head of an event stream in chunks.
+/// The head of a chunked event stream.
 pub fn sse_head() -> Vec<u8> {
     head(
         200,
@@ -45,7 +45,7 @@ pub fn sse_head_until_close() -> Vec<u8> {
     head(200, &[("content-type", "text/event-stream"), ("connection", "close")])
 }
 
-/// One chunk of a body.
+/// One chunk.
 pub fn chunk(bytes: impl AsRef<[u8]>) -> Vec<u8> {
     let bytes = bytes.as_ref();
     let mut chunk = format!("{:x}\r\n", bytes.len()).into_bytes();
@@ -54,7 +54,7 @@ pub fn chunk(bytes: impl AsRef<[u8]>) -> Vec<u8> {
     chunk
 }
 
-/// An event with a piece of text.
+/// An event with some text.
 pub fn text_event(text: &str) -> String {
     delta_event(&json!({"role": "assistant", "content": text}))
 }
@@ -64,7 +64,7 @@ pub fn delta_event(delta: &Value) -> String {
     event(&json!({"delta": delta, "finish_reason": null, "index": 0}))
 }
 
-/// The event that says why the answer ends.
+/// The event with the finish reason.
 pub fn finish_event(reason: &str) -> String {
     event(&json!({"delta": {"content": ""}, "finish_reason": reason, "index": 0}))
 }
@@ -77,7 +77,7 @@ fn event(choice: &Value) -> String {
     format!("data: {data}\n\n")
 }
 
-/// The body of a whole answer in one piece.
+/// The body of an answer in one piece.
 pub fn whole_answer(text: &str) -> Value {
     json!({
         "id": "gen-faultd", "object": "chat.completion", "created": 1, "model": "acme/model", "provider": "Faultd",
