@@ -130,11 +130,6 @@ impl Faultd {
         self.shared.lock().n_accepted
     }
 
-    /// The most connections that were open at once.
-    pub fn most_open_connections(&self) -> usize {
-        self.shared.lock().most_open
-    }
-
     /// The bytes that the network has accepted from it.
     pub fn sent_bytes(&self) -> u64 {
         self.shared.lock().sent_bytes
@@ -223,7 +218,6 @@ struct State {
     requests: Vec<Arrival>,
     /// By number.
     open: BTreeMap<usize, TcpStream>,
-    most_open: usize,
     n_accepted: usize,
     n_blocked: usize,
     sent_bytes: u64,

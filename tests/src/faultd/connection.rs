@@ -54,7 +54,6 @@ impl Connection {
             let number = state.n_accepted;
             state.n_accepted += 1;
             state.open.insert(number, known);
-            state.most_open = state.most_open.max(state.open.len());
             number
         });
         Some(Self {

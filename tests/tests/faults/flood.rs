@@ -1,36 +1,21 @@
-//! Answers without end: they are refused in time and in little memory.
+//! Endless answers, which are refused in little memory, and hosts that do not read what arrives.
 
-use std::fs;
+use plugin_api::{ChatEvent, ChatReply};
+use serde_json::{Value, json};
+use tests::faultd::{Faultd, Script, chunk, delta_event, head, sse_head, sse_head_until_close, text_event};
+use tests::{Child, block_on, request};
 
-use plugin_api::ChatEvent;
-use serde_json::json;
-use tests::faultd::{Faultd, Script, chunk, head, sse_head, sse_head_until_close, text_event};
-use tests::{block_on, request};
+use crate::call::{once, outcome, plain, streamed};
+use crate::this_process::peak_kib;
 
-use crate::bench::{code, once, outcome, plain, plugin_at, stream, streamed};
-use crate::child::Child;
-
-/// How much an answer without end may cost, in KiB.
+/// How much memory an endless answer may cost, in KiB.
 const MOST_KIB: u64 = 64 << 10;
 
-/// The most memory that this process ever held, in KiB.
-pub fn peak_kib() -> u64 {
-    status_kib("VmHWM:")
-}
-
-fn status_kib(name: &str) -> u64 {
-    let status = fs::read_to_string("/proc/self/status").expect("Linux tells it");
-    let line = status.lines().find_map(|line| line.strip_prefix(name));
-    let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
-    number.expect("Linux tells it")
-}
-
 /// Runs the test in a process of its own, whose memory must not grow by more than [`MOST_KIB`].
-fn in_little_memory(test: &'static str, body: impl FnOnce()) {
+fn in_little_memory(test: &str, body: impl FnOnce()) {
     Child::of(test).run(|| {
-        // The library, the threads and the pools are there before it counts.
-        let outcome = streamed(once(), &[Script::answer("hello")]);
-        assert_eq!(outcome.told(), ("ok", 1));
+        // This brings up the library, its threads and its pools, which must not be counted.
+        streamed(once(), &[Script::answer("hello")]).expect("ok", 1);
         let before = peak_kib();
         body();
         let grown_kib = peak_kib() - before;
@@ -40,126 +25,95 @@ fn in_little_memory(test: &'static str, body: impl FnOnce()) {
 }
 
 #[test]
-fn fault_22_a_body_without_end_is_refused_in_little_memory() {
-    in_little_memory("flood::fault_22_a_body_without_end_is_refused_in_little_memory", || {
-        for encoding in ["identity", "gzip"] {
+fn fault_22_an_endless_body_is_refused_in_little_memory() {
+    in_little_memory("flood::fault_22_an_endless_body_is_refused_in_little_memory", || {
+        for (status, encoding, codes) in [
+            (200, "identity", &["too_large", "protocol"][..]),
+            (200, "gzip", &["too_large", "protocol"]),
+            // Of an error, only the first part is read.
+            (502, "identity", &["unavailable"]),
+        ] {
             let headers = [
                 ("content-type", "application/json"),
                 ("content-encoding", encoding),
                 ("connection", "close"),
             ];
-            let filler = vec![b' '; 1 << 20];
-            let script = Script::new().send(head(200, &headers)).send_forever(filler);
-            let outcome = plain(json!({}), &[script]);
-            assert!(
-                ["too_large", "protocol"].contains(&outcome.told().0),
-                "{:?}",
-                outcome.result.err()
-            );
+            let script = Script::new()
+                .send(head(status, &headers))
+                .send_forever(vec![b' '; 1 << 20]);
+            let outcome = plain(once(), &[script]);
+            outcome.expect_one_of(codes);
             assert_eq!(outcome.requests.len(), 1);
         }
     });
 }
 
 #[test]
-fn fault_22_the_body_of_an_error_without_end_is_read_only_in_part() {
+fn fault_30_endless_lines_and_events_are_refused_in_little_memory() {
     in_little_memory(
-        "flood::fault_22_the_body_of_an_error_without_end_is_read_only_in_part",
+        "flood::fault_30_endless_lines_and_events_are_refused_in_little_memory",
         || {
-            let headers = [("content-type", "text/html"), ("connection", "close")];
-            let script = Script::new()
-                .send(head(502, &headers))
-                .send_forever(vec![b'x'; 1 << 20]);
-            let outcome = plain(once(), &[script]);
-            assert_eq!(outcome.told(), ("unavailable", 1), "{:?}", outcome.result.err());
-        },
-    );
-}
-
-#[test]
-fn fault_30_a_line_without_end_is_refused_in_little_memory() {
-    in_little_memory("flood::fault_30_a_line_without_end_is_refused_in_little_memory", || {
-        for (begin, n_requests) in [(Vec::new(), 1), (text_event("once ").into_bytes(), 1)] {
-            let begun = [sse_head_until_close(), begin].concat();
-            let line = [begun.as_slice(), b"data: "].concat();
-            let finite = Script::new().send(line).send(vec![b'x'; 9 << 20]).send("\n\n").close();
-            let endless = Script::new().send(begun.clone()).send_forever(vec![b'x'; 1 << 20]);
-            for script in [finite, endless] {
-                let outcome = streamed(json!({}), &[script]);
-                assert_eq!(outcome.told(), ("too_large", n_requests), "{:?}", outcome.result.err());
+            let head = sse_head_until_close;
+            let begun = [head(), text_event("once ").into_bytes()].concat();
+            let long_line = [&b"data: "[..], &[b'x'; 9 << 20], b"\n\n"].concat();
+            for script in [
+                Script::new().send(head()).send(long_line).close(),
+                Script::new().send(head()).send_forever(vec![b'x'; 1 << 20]),
+                Script::new().send(begun).send_forever(vec![b'x'; 1 << 20]),
+                // One event of many lines.
+                Script::new()
+                    .send(head())
+                    .send_forever(format!("data: {}\n", "x".repeat(100_000))),
+            ] {
+                streamed(json!({}), &[script]).expect("too_large", 1);
             }
-        }
-    });
-}
-
-#[test]
-fn fault_30_an_event_of_lines_without_end_is_refused_in_little_memory() {
-    in_little_memory(
-        "flood::fault_30_an_event_of_lines_without_end_is_refused_in_little_memory",
-        || {
-            let line = format!("data: {}\n", "x".repeat(100_000));
-            let script = Script::new().send(sse_head()).send_forever(chunk(line));
-            let outcome = streamed(json!({}), &[script]);
-            assert_eq!(outcome.told(), ("too_large", 1), "{:?}", outcome.result.err());
         },
     );
 }
 
 #[test]
-fn fault_35_tool_calls_without_end_are_refused() {
-    let mut index = 0;
-    let many = std::iter::repeat_with(|| {
-        index += 1;
-        chunk(tests::faultd::delta_event(&json!({"tool_calls": [
-            {"index": index, "id": "a", "function": {"name": "again", "arguments": "{}"}}]})))
-    });
-    let begun = [sse_head(), many.take(200).collect::<Vec<_>>().concat()].concat();
-    let outcome = streamed(json!({}), &[Script::new().send(begun)]);
-    assert_eq!(outcome.told(), ("too_large", 1), "{:?}", outcome.result.err());
-    let piece = json!({"tool_calls": [{"index": 0, "function": {"name": "long", "arguments": "x".repeat(1000)}}]});
-    let script = Script::new()
-        .send(sse_head())
-        .send_forever(chunk(tests::faultd::delta_event(&piece)));
-    let outcome = streamed(json!({}), &[script]);
-    assert_eq!(outcome.told(), ("too_large", 1), "{:?}", outcome.result.err());
+fn fault_35_endless_tool_calls_are_refused() {
+    let tool_call = |call: Value| chunk(delta_event(&json!({"tool_calls": [call]})));
+    let many: Vec<u8> = (0..200)
+        .flat_map(|index| tool_call(json!({"index": index, "id": "a", "function": {"name": "f", "arguments": "{}"}})))
+        .collect();
+    let long = tool_call(json!({"index": 0, "function": {"name": "f", "arguments": "x".repeat(1000)}}));
+    for script in [
+        Script::new().send([sse_head(), many].concat()),
+        Script::new().send(sse_head()).send_forever(long),
+    ] {
+        streamed(json!({}), &[script]).expect("too_large", 1);
+    }
 }
 
 #[test]
-fn fault_42_a_host_that_does_not_read_slows_the_service_down_and_is_not_taken_for_silence() {
-    in_little_memory(
-        "flood::fault_42_a_host_that_does_not_read_slows_the_service_down_and_is_not_taken_for_silence",
-        || {
-            let service = Faultd::playing([Script::new().send(sse_head()).send_forever(chunk(text_event("word ")))]);
-            // Shorter than the time after which the service counts as blocked.
-            let options = json!({"timeouts": {"idleMs": 100, "progressMs": 100}});
-            let result = outcome(options, &service, |plugin| {
-                block_on(async {
-                    let mut events = plugin.stream(&request("acme/model", "hello")).await?;
-                    service.wait_until_blocked();
-                    let sent_kib = service.sent_bytes() >> 10;
-                    println!("blocked after {sent_kib} KiB");
-                    assert!(sent_kib < 16 << 10, "{sent_kib} KiB");
-                    for _ in 0..10_000 {
-                        let event = events.next().await.expect("there is more")?;
-                        assert!(matches!(event, ChatEvent::Text(_)), "{event:?}");
+fn fault_42_a_host_that_does_not_read_slows_the_service_and_meets_no_timeout() {
+    const TEST: &str = "flood::fault_42_a_host_that_does_not_read_slows_the_service_and_meets_no_timeout";
+    in_little_memory(TEST, || {
+        let word = chunk(text_event("word "));
+        // The first piece alone is more than the plugin takes before it is read.
+        let begun = [sse_head(), word.repeat(2_000)].concat();
+        let service = Faultd::playing([Script::new().send(begun).send_forever(word.clone())]);
+        // Shorter than the silence after which the service counts as blocked.
+        let options = json!({"timeouts": {"idleMs": 400, "progressMs": 400}});
+        let outcome = outcome(options, &service, |plugin| {
+            block_on(async {
+                let mut events = plugin.stream(&request("acme/model", "hello")).await?;
+                service.wait_until_blocked();
+                let sent_bytes = service.sent_bytes() as usize;
+                assert!(sent_bytes < 16 << 20, "{sent_bytes} bytes");
+                // What the network holds already can be read without waiting for the service.
+                let n_words = sent_bytes / word.len() / 2;
+                let mut text = String::new();
+                while text.len() < n_words * "word ".len() {
+                    match events.next().await.expect("there is more")? {
+                        ChatEvent::Text(piece) => text.push_str(&piece),
+                        event => panic!("{event:?}"),
                     }
-                    Ok(plugin_api::ChatReply::default())
-                })
-            });
-            assert_eq!(result.told(), ("ok", 1), "{:?}", result.result.err());
-        },
-    );
-}
-
-#[test]
-fn fault_42_a_call_that_nobody_polls_ends_nothing() {
-    let service = Faultd::playing([Script::answer("hello")]);
-    let plugin = plugin_at(&service.base_url(), json!({}));
-    let unpolled = plugin.chat(&request("acme/model", "hello"));
-    let mut polled_once = Box::pin(plugin.chat(&request("acme/model", "hello")));
-    let _ = tests::poll_once(polled_once.as_mut());
-    assert_eq!(code(&stream(&plugin)), "ok");
-    drop((unpolled, polled_once));
-    drop(plugin);
-    service.wait_until_idle();
+                }
+                Ok(ChatReply::default())
+            })
+        });
+        outcome.expect("ok", 1);
+    });
 }

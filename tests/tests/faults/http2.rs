@@ -1,19 +1,19 @@
-//! HTTP/2 connections that are ended, refused or flooded by the service.
+//! HTTP/2 connections that the service ends, refuses or floods.
 //!
-//! The frames are written by hand, because a library would not break the rules. Where the plugin does not choose HTTP/2, the
-//! tests say that they did not run.
+//! The frames are written by hand, because a library would not break the rules.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 
 use plugin_api::{ChatReply, Error};
 use serde_json::json;
-use tests::faultd::{Arrival, Connection, DONE, Script, finish_event, text_event};
+use tests::block_on;
+use tests::faultd::{Connection, DONE, finish_event, text_event};
 
-use crate::bench::{chat, code, plugin_at, stream};
-use crate::flood::peak_kib;
-use crate::tls::{Authority, tls_service, trusting};
+use crate::call::{ask, code, plugin_at};
+use crate::this_process::peak_kib;
+use crate::tls::{Authority, Certified, tls_service, trusting};
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
@@ -31,10 +31,10 @@ const REFUSED_STREAM: u32 = 7;
 const ENHANCE_YOUR_CALM: u32 = 11;
 
 /// What the service does with one request.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 enum Act {
     Answer,
-    /// Ends the connection and says that it did not look at the request.
+    /// Ends the connection, with the last stream that it processed: none.
     GoAway(u32),
     Refuse,
     FloodOfEmptyData,
@@ -57,7 +57,7 @@ impl Http2 {
         self.0.send(&frame(kind, flags, stream, payload))
     }
 
-    /// Reads frames until a request is complete, and says on which stream.
+    /// Reads frames until a request is complete, and returns its stream.
     fn request(&mut self) -> io::Result<u32> {
         loop {
             let head = self.0.receive(9)?;
@@ -94,7 +94,7 @@ impl Http2 {
             }
             Act::FloodOfContinuations => {
                 self.send(HEADERS, 0, stream, &[0x88])?;
-                // A header of its own in each frame: `x: y`, not to be remembered.
+                // Each frame holds the header `x: y`, without indexing.
                 let many = frame(CONTINUATION, 0, stream, &[0, 1, b'x', 1, b'y']).repeat(1000);
                 loop {
                     self.0.send(&many)?;
@@ -104,7 +104,7 @@ impl Http2 {
     }
 }
 
-/// `:status: 200` and the content type of an event stream.
+/// `:status: 200` and the content type for event streams.
 ///
 /// - Source: RFC 7541, appendix A: entries 8 and 31 of the static table.
 fn answer_headers() -> Vec<u8> {
@@ -120,157 +120,76 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     [head, payload.to_vec()].concat()
 }
 
-/// What a call to a service came to that acts so, request by request; the last act holds for all further ones.
-struct Told {
+/// How a call ended, and what the service counted.
+struct Outcome {
     result: Result<ChatReply, Error>,
     n_requests: usize,
     n_connections: usize,
 }
 
-/// Runs calls against a service behind TLS with HTTP/2, in a process of their own.
-fn with_http2(test: &'static str, body: impl Fn(&dyn Fn(&[Act], bool) -> Told)) {
-    trusting(test, || {
-        let certified = Authority::trusted().certificate_for("127.0.0.1");
-        let is_spoken = Arc::new(Mutex::new(false));
-        let ask = |acts: &[Act], as_stream: bool| {
-            let (acts, n_requests) = (acts.to_vec(), Arc::new(AtomicUsize::new(0)));
-            let (counting, speaking) = (Arc::clone(&n_requests), Arc::clone(&is_spoken));
-            let service = tls_service(&certified, &["h2", "http/1.1"], move |connection, is_http2| {
-                *speaking.lock().expect("nothing panics while it is held") |= is_http2;
-                if !is_http2 {
-                    return connection.serve(&|_: &Arrival| Script::answer("hello"));
-                }
-                let Ok(mut connection) = Http2::begin(connection) else {
-                    return;
-                };
-                while let Ok(stream) = connection.request() {
-                    let number = counting.fetch_add(1, Ordering::SeqCst);
-                    if connection.act(acts[number.min(acts.len() - 1)], stream).is_err() {
-                        return;
-                    }
-                }
-            });
-            let plugin = plugin_at(&format!("https://{}/api/v1", service.address()), json!({}));
-            let result = if as_stream { stream(&plugin) } else { chat(&plugin) };
-            Told {
-                result,
-                n_requests: n_requests.load(Ordering::SeqCst),
-                n_connections: service.accepted_connections(),
-            }
-        };
-        let first = ask(&[Act::Answer], true);
-        assert_eq!(first.result.expect("an answer").text, "hello");
-        if !*is_spoken.lock().expect("nothing panics while it is held") {
-            println!("not run: {test}: the plugin does not offer HTTP/2");
+/// One call to a service that speaks HTTP/2 over TLS. It does one act for each request, and repeats the last one.
+fn call(certified: &Certified, acts: &[Act], as_stream: bool) -> Outcome {
+    let (acts, n_requests) = (acts.to_vec(), Arc::new(AtomicUsize::new(0)));
+    let counting = Arc::clone(&n_requests);
+    let service = tls_service(certified, &["h2", "http/1.1"], move |connection, is_http2| {
+        assert!(is_http2, "the plugin offers HTTP/2");
+        let Ok(mut connection) = Http2::begin(connection) else {
             return;
-        }
-        body(&ask);
-    });
-}
-
-#[test]
-fn a_client_that_speaks_http2_is_understood() {
-    let certified = Authority::new().certificate_for("127.0.0.1");
-    let service = tls_service(&certified, &["h2"], |connection, is_http2| {
-        assert!(is_http2);
-        let mut connection = Http2::begin(connection).expect("the client begins");
+        };
         while let Ok(stream) = connection.request() {
-            connection.act(Act::Answer, stream).expect("the client reads");
+            let number = counting.fetch_add(1, Ordering::SeqCst);
+            if connection.act(acts[number.min(acts.len() - 1)], stream).is_err() {
+                return;
+            }
         }
     });
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("the provider has them")
-        .with_root_certificates(certified.roots())
-        .with_no_client_auth();
-    tls.alpn_protocols = vec![b"h2".to_vec()];
-    let text = tests::block_on(async {
-        let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .no_proxy()
-            .build()?;
-        let address = format!("https://{}/api/v1/chat/completions", service.address());
-        client.post(address).body("{}").send().await?.text().await
+    let plugin = plugin_at(&format!("https://{}/api/v1", service.address()), json!({}));
+    let result = block_on(ask(&plugin, as_stream));
+    Outcome {
+        result,
+        n_requests: n_requests.load(Ordering::SeqCst),
+        n_connections: service.accepted_connections(),
+    }
+}
+
+#[test]
+fn fault_08_connections_that_the_service_ends_are_replaced_a_few_times() {
+    const TEST: &str = "http2::fault_08_connections_that_the_service_ends_are_replaced_a_few_times";
+    trusting(TEST, || {
+        let certified = Authority::trusted().certificate_for("127.0.0.1");
+        for (acts, as_stream, code_and_requests) in [
+            (&[Act::GoAway(NO_ERROR), Act::Answer][..], true, ("ok", 2)),
+            (&[Act::GoAway(NO_ERROR), Act::Answer], false, ("ok", 2)),
+            (&[Act::GoAway(ENHANCE_YOUR_CALM), Act::Answer], true, ("ok", 2)),
+            (&[Act::GoAway(NO_ERROR)], true, ("connect", 3)),
+            // This reason does not prove that the request was not processed.
+            (&[Act::GoAway(ENHANCE_YOUR_CALM)], true, ("connect", 2)),
+            // A refused request was never processed.
+            (&[Act::Refuse, Act::Answer], true, ("ok", 2)),
+            (&[Act::Refuse, Act::Answer], false, ("ok", 2)),
+            (&[Act::Refuse], false, ("connect", 3)),
+        ] {
+            let outcome = call(&certified, acts, as_stream);
+            let found = (code(&outcome.result), outcome.n_requests);
+            assert_eq!(found, code_and_requests, "{acts:?}: {:?}", outcome.result);
+            if matches!(acts, [Act::GoAway(_), ..]) {
+                assert_eq!(outcome.n_connections, outcome.n_requests, "{acts:?}");
+            }
+        }
     });
-    assert!(text.expect("an answer").ends_with(DONE));
 }
 
 #[test]
-fn fault_08_a_connection_that_the_service_ends_costs_no_call() {
-    with_http2(
-        "http2::fault_08_a_connection_that_the_service_ends_costs_no_call",
-        |ask| {
-            for (reason, as_stream) in [(NO_ERROR, true), (NO_ERROR, false), (ENHANCE_YOUR_CALM, true)] {
-                let told = ask(&[Act::GoAway(reason), Act::Answer], as_stream);
-                assert_eq!(
-                    (code(&told.result), told.n_requests),
-                    ("ok", 2),
-                    "{:?}",
-                    told.result.err()
-                );
-                assert_eq!(told.n_connections, 2);
-            }
-        },
-    );
-}
-
-#[test]
-fn fault_08_a_service_that_ends_every_connection_is_not_asked_for_ever() {
-    with_http2(
-        "http2::fault_08_a_service_that_ends_every_connection_is_not_asked_for_ever",
-        |ask| {
-            // After a reproach, whether the request was looked at is not taken for certain.
-            for (reason, most) in [(NO_ERROR, 3), (ENHANCE_YOUR_CALM, 2)] {
-                let told = ask(&[Act::GoAway(reason)], true);
-                assert_eq!(
-                    (code(&told.result), told.n_requests),
-                    ("connect", most),
-                    "{:?}",
-                    told.result.err()
-                );
-            }
-        },
-    );
-}
-
-#[test]
-fn fault_08_a_refused_request_was_never_processed_and_is_tried_again() {
-    with_http2(
-        "http2::fault_08_a_refused_request_was_never_processed_and_is_tried_again",
-        |ask| {
-            for as_stream in [true, false] {
-                let told = ask(&[Act::Refuse, Act::Answer], as_stream);
-                assert_eq!(
-                    (code(&told.result), told.n_requests),
-                    ("ok", 2),
-                    "{:?}",
-                    told.result.err()
-                );
-                let told = ask(&[Act::Refuse], as_stream);
-                assert_eq!(
-                    (code(&told.result), told.n_requests),
-                    ("connect", 3),
-                    "{:?}",
-                    told.result.err()
-                );
-            }
-        },
-    );
-}
-
-#[test]
-fn fault_09_floods_of_frames_without_content_end_and_take_no_memory() {
-    with_http2(
-        "http2::fault_09_floods_of_frames_without_content_end_and_take_no_memory",
-        |ask| {
-            for flood in [Act::FloodOfEmptyData, Act::FloodOfContinuations] {
-                let before = peak_kib();
-                let told = ask(&[flood], true);
-                assert_ne!(code(&told.result), "ok");
-                let grown_kib = peak_kib() - before;
-                assert!(grown_kib < 64 << 10, "{grown_kib} KiB");
-            }
-        },
-    );
+fn fault_09_floods_of_empty_frames_end_in_little_memory() {
+    trusting("http2::fault_09_floods_of_empty_frames_end_in_little_memory", || {
+        let certified = Authority::trusted().certificate_for("127.0.0.1");
+        // This brings up the library, its threads and its pools, which must not be counted.
+        assert_eq!(code(&call(&certified, &[Act::Answer], true).result), "ok");
+        for flood in [Act::FloodOfEmptyData, Act::FloodOfContinuations] {
+            let before = peak_kib();
+            assert_ne!(code(&call(&certified, &[flood], true).result), "ok");
+            let grown_kib = peak_kib() - before;
+            assert!(grown_kib < 64 << 10, "{grown_kib} KiB");
+        }
+    });
 }

@@ -1,12 +1,13 @@
-//! What goes wrong between a host and the service, fault by fault: what the call says of it, how often the service was
-//! asked, and that it ended within its limit.
+//! What goes wrong between a host and the service, fault by fault: how the call ends, how often the service is asked, and
+//! that nothing hangs or stays behind.
 //!
-//! The faults are numbered as in the catalogue; `tests/faults.md` says for each where it is tested, and [`table`] that this
-//! is so. The service is [`tests::faultd`], which sends exactly the bytes that it is told to.
+//! The faults are numbered as in `tests/faults.md`, which names the tests of each; [`table`] checks that it is complete.
+//! The service is [`tests::faultd`], which sends exactly the bytes of its script. No test measures a duration: each waits
+//! for an event or a state, and the kit's limits end what hangs.
 
-// From the kit over the network, the answer and the host to what holds for masses of calls.
-mod bench;
-mod child;
+// From the harness over the network, the answer and the host to what holds for masses of calls.
+mod call;
+mod this_process;
 mod connection;
 mod network;
 mod tls;

@@ -2,21 +2,18 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 
 use plugin_api::{Attribution, ChatRequest};
 use serde_json::{Value, json};
 use tests::faultd::{DONE, Faultd, LAST_CHUNK, Script, chunk, finish_event, sse_head, text_event};
-use tests::{Home, block_on, openrouter_plugin, request};
+use tests::{Home, Ran, block_on, config_with, openrouter_plugin, request};
 
-use crate::bench::{KEY, chat, code, config_with, plugin_at, plugin_with, stream};
+use crate::call::{KEY, chat, code, config_at, plugin_at, plugin_with, stream};
 
 const NEW_KEY: &str = "sk-or-v1-new-4712";
 
 #[test]
-fn fault_54_a_key_that_is_refused_while_running_is_typed_and_a_new_one_is_used_by_the_next_call() {
+fn fault_54_a_key_refused_while_running_is_an_auth_error_until_it_is_replaced() {
     let service = Faultd::answering(|request| {
         if request.header("authorization") == Some("Bearer sk-or-v1-new-4712") {
             return Script::answer("welcome");
@@ -31,17 +28,13 @@ fn fault_54_a_key_that_is_refused_while_running_is_typed_and_a_new_one_is_used_b
         assert!(!format!("{error} {error:?}").contains("4711"), "{error:?}");
     }
     assert_eq!(service.requests().len(), 2);
-    let base_url = service.base_url();
-    let environment = [
-        ("OPENROUTER_API_KEY", NEW_KEY),
-        ("OPENROUTER_BASE_URL", base_url.as_str()),
-    ];
-    block_on(plugin.configure(&config_with(&environment, json!({})))).expect("the new key is one");
+    let config = config_at(&service.base_url(), NEW_KEY, json!({}));
+    block_on(plugin.configure(&config)).expect("the new key is one");
     assert_eq!(stream(&plugin).expect("an answer").text, "welcome");
 }
 
 #[test]
-fn fault_54_an_answer_in_flight_ends_well_while_the_key_is_exchanged() {
+fn fault_54_an_answer_in_flight_ends_well_while_the_key_is_replaced() {
     let begun = [sse_head(), chunk(text_event("old "))].concat();
     let rest = [
         chunk(text_event("key")),
@@ -51,22 +44,12 @@ fn fault_54_an_answer_in_flight_ends_well_while_the_key_is_exchanged() {
     .concat();
     let service = Faultd::playing([Script::new().send(begun).hold().send(rest), Script::answer("new key")]);
     let plugin = plugin_at(&service.base_url(), json!({}));
-    let base_url = service.base_url();
-    let environment = [
-        ("OPENROUTER_API_KEY", NEW_KEY),
-        ("OPENROUTER_BASE_URL", base_url.as_str()),
-    ];
+    let config = config_at(&service.base_url(), NEW_KEY, json!({}));
+    let asked = request("acme/model", "hello");
     let texts = block_on(async {
-        let in_flight = plugin.stream(&request("acme/model", "hello")).await.expect("it opens");
-        plugin
-            .configure(&config_with(&environment, json!({})))
-            .await
-            .expect("the new key is one");
-        let next = plugin
-            .chat(&request("acme/model", "hello"))
-            .await
-            .expect("an answer")
-            .text;
+        let in_flight = plugin.stream(&asked).await.expect("it opens");
+        plugin.configure(&config).await.expect("the new key is one");
+        let next = plugin.chat(&asked).await.expect("an answer").text;
         service.release();
         (in_flight.collect().await.expect("the rest comes").text, next)
     });
@@ -90,7 +73,7 @@ fn fault_57_a_line_break_never_gets_into_a_header() {
         ("OPENROUTER_SITE_NAME", broken),
         ("OPENROUTER_SITE_URL", "https://example.org/\nx-injected: yes"),
     ];
-    let plugin = plugin_with(&environment, json!({}));
+    let plugin = plugin_with(&config_with(&environment, json!({})));
     let attribution = Attribution {
         app_name: Some(broken.to_owned()),
         site_url: Some("https://example.org\rx-injected: yes".to_owned()),
@@ -101,8 +84,9 @@ fn fault_57_a_line_break_never_gets_into_a_header() {
         ..request("acme/model", "hello")
     };
     for result in [chat(&plugin), block_on(plugin.chat(&asked))] {
+        let code = code(&result);
         assert!(
-            ["ok", "invalid_request", "config"].contains(&code(&result)),
+            ["ok", "invalid_request", "config"].contains(&code),
             "{:?}",
             result.err()
         );
@@ -119,11 +103,20 @@ fn home() -> Home {
     home
 }
 
-fn entry(options: &str) -> String {
+/// Runs `profile check` with these further arguments on the profile in this file of the home.
+fn check(home: &Home, file: &str, arguments: &[&str]) -> Ran {
+    home.host(&[&["profile", "check"], arguments].concat())
+        .env("AGENT_HOST_CONFIG", &home.path().join(file).display().to_string())
+        .env("OPENROUTER_API_KEY", KEY)
+        .run()
+}
+
+/// A document of one profile with these options.
+fn profile(options: &str) -> String {
     format!(r#"{{"auth": {{"profiles": {{"default": {{"provider": "openrouter", {options}}}}}}}}}"#)
 }
 
-/// Profiles with one mistake each, as the options of the entry.
+/// Options of an entry, with one mistake each.
 const BAD_OPTIONS: &[&str] = &[
     r#""modle": "a/b""#,
     r#""model": 7"#,
@@ -201,136 +194,84 @@ const BAD_OPTIONS: &[&str] = &[
 ];
 
 #[test]
-fn fault_55_every_mistake_in_a_profile_is_told_with_its_place() {
+fn fault_55_every_mistake_in_a_profile_is_reported_with_its_place() {
     assert!(BAD_OPTIONS.len() >= 60);
     let home = home();
-    for options in BAD_OPTIONS {
-        home.write_profile(&entry(options));
-        let ran = home
-            .host(&["profile", "check", "--json"])
-            .env("OPENROUTER_API_KEY", KEY)
-            .run();
-        assert_eq!(ran.code, Some(3), "{options}: {ran:?}");
-        let report: Value = serde_json::from_str(&ran.stdout).expect("JSON");
-        let problems = report["problems"].as_array().expect("a list");
-        let failures: Vec<_> = problems.iter().filter(|problem| problem["warning"] != true).collect();
+    let entries: Vec<String> = BAD_OPTIONS
+        .iter()
+        .enumerate()
+        .map(|(index, options)| format!(r#""p{index}": {{"provider": "openrouter", {options}}}"#))
+        .collect();
+    home.write_profile(&format!(
+        "{{\"auth\": {{\"profiles\": {{\n{}\n}}}}}}",
+        entries.join(",\n")
+    ));
+    let ran = check(&home, "profile.json", &["--json"]);
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    assert!(!ran.stdout.contains("in-the-open"), "{}", ran.stdout);
+    let report: Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    let problems = report["problems"].as_array().expect("a list");
+    for (index, options) in BAD_OPTIONS.iter().enumerate() {
+        let entry = format!("/auth/profiles/p{index}");
+        let is_here = |problem: &&Value| {
+            let pointer = problem["pointer"].as_str().unwrap_or_default();
+            problem["warning"] != true && (pointer == entry || pointer.starts_with(&format!("{entry}/")))
+        };
+        let failures: Vec<&Value> = problems.iter().filter(is_here).collect();
         assert!(!failures.is_empty(), "{options}: {report}");
         for problem in failures {
-            let pointer = problem["pointer"].as_str().unwrap_or_default();
-            assert!(pointer.starts_with("/auth/profiles/default"), "{options}: {problem}");
-            let is_placed = problem["line"].as_u64() >= Some(1) && problem["column"].as_u64() >= Some(1);
-            assert!(is_placed, "{options}: {problem}");
+            // Each entry has a line of its own, below the first one.
+            assert_eq!(problem["line"], index + 2, "{options}: {problem}");
+            assert!(problem["column"].as_u64() >= Some(1), "{options}: {problem}");
         }
-        assert!(!ran.stdout.contains("in-the-open"), "{}", ran.stdout);
     }
 }
 
 #[test]
-fn fault_55_a_file_that_cannot_be_a_profile_is_refused_whatever_it_is() {
+fn fault_55_a_file_that_cannot_be_a_profile_is_refused_by_the_host() {
     let home = home();
     let path = |name: &str| home.path().join(name);
-    let good = entry(r#""model": "a/b""#);
+    let good = profile(r#""model": "a/b""#);
     let write = |name: &str, bytes: &[u8]| fs::write(path(name), bytes).expect("the home is writable");
     write("empty", b"");
-    write("binary", &[0, 159, 146, 150]);
     write("large", format!("{good}{}", " ".repeat(50 << 20)).as_bytes());
-    write(
-        "deep",
-        format!("{}{}", "[".repeat(10_000), "]".repeat(10_000)).as_bytes(),
-    );
+    let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+    write("deep", deep.as_bytes());
     write("two", format!("{good}{good}").as_bytes());
-    write(
-        "twice",
-        br#"{"auth": {"profiles": {"default": {"provider": "openrouter", "model": "a/b", "model": "c/d"}}}}"#,
-    );
-    write(
-        "utf16",
-        &good.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>(),
-    );
-    fs::create_dir(path("folder")).expect("the home is writable");
-    symlink("dangling", path("link")).expect("the home is writable");
-    symlink("loop", path("loop")).expect("the home is writable");
+    write("twice", profile(r#""model": "a/b", "model": "c/d""#).as_bytes());
+    let utf16: Vec<u8> = good.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    write("utf16", &utf16);
     symlink("/dev/zero", path("device")).expect("the home is writable");
-    let mut names = vec![
-        "empty", "binary", "large", "deep", "two", "twice", "utf16", "folder", "link", "loop", "device", "missing",
-    ];
-    if Command::new("mkfifo")
-        .arg(path("pipe"))
-        .status()
-        .is_ok_and(|status| status.success())
-    {
-        names.push("pipe");
-    }
+    let mut names = vec!["empty", "large", "deep", "two", "twice", "utf16", "device"];
     write("locked", good.as_bytes());
     fs::set_permissions(path("locked"), fs::Permissions::from_mode(0o000)).expect("it is ours");
     if fs::read(path("locked")).is_err() {
         names.push("locked");
     }
-    let check = |name: &str| {
-        let file = path(name).display().to_string();
-        home.host(&["profile", "check"])
-            .env("AGENT_HOST_CONFIG", &file)
-            .env("OPENROUTER_API_KEY", KEY)
-            .run()
-    };
     for name in names {
-        let ran = check(name);
+        let ran = check(&home, name, &[]);
         assert_eq!(ran.code, Some(3), "{name}: {ran:?}");
-        assert!(
-            ran.stderr.starts_with("error: ") && ran.stderr.len() < 16 << 10,
-            "{name}: {}",
-            ran.stderr
-        );
+        let is_short = ran.stderr.len() < 16 << 10;
+        assert!(ran.stderr.starts_with("error: ") && is_short, "{name}: {}", ran.stderr);
     }
-    // What only looks odd is fine: a byte order mark, line ends of Windows, a link to a file.
-    write("marked", format!("\u{feff}{good}").as_bytes());
-    write("windows", good.replace(", ", ",\r\n").as_bytes());
-    symlink(path("windows"), path("linked")).expect("the home is writable");
-    for name in ["marked", "windows", "linked"] {
-        assert_eq!(check(name).code, Some(0), "{name}");
+    // These only look odd: a byte order mark with line ends of Windows, and a link to a file.
+    let marked = format!("\u{feff}{}", good.replace(", ", ",\r\n"));
+    write("marked", marked.as_bytes());
+    symlink(path("marked"), path("linked")).expect("the home is writable");
+    for name in ["marked", "linked"] {
+        assert_eq!(check(&home, name, &[]).code, Some(0), "{name}");
     }
 }
 
 #[test]
-fn fault_58_a_profile_that_is_cut_anywhere_is_refused_and_ends_nothing() {
+fn fault_58_a_profile_cut_anywhere_is_refused() {
     let home = home();
-    let good = entry(r#""model": "a/b", "timeouts": {"idleMs": 5000}"#);
-    for end in (0..good.len()).step_by(7) {
+    let good = profile(r#""model": "a/b", "timeouts": {"idleMs": 5000}"#);
+    for end in (0..good.len()).step_by(23) {
         home.write_profile(&good[..end]);
-        let ran = home.host(&["profile", "check"]).env("OPENROUTER_API_KEY", KEY).run();
+        let ran = check(&home, "profile.json", &[]);
         assert_eq!(ran.code, Some(3), "{end}: {ran:?}");
     }
     home.write_profile(&good);
-    home.host(&["profile", "check"])
-        .env("OPENROUTER_API_KEY", KEY)
-        .run()
-        .expect_success();
-}
-
-#[test]
-fn fault_58_a_profile_that_is_exchanged_all_the_time_is_always_read_whole() {
-    let home = home();
-    let texts = ["a/b", "c/d"].map(|model| entry(&format!(r#""model": "{model}", "tiers": {{}}"#)));
-    home.write_profile(&texts[0]);
-    let is_over = AtomicBool::new(false);
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            for text in texts.iter().cycle() {
-                if is_over.load(Ordering::SeqCst) {
-                    return;
-                }
-                home.write_profile(text);
-            }
-        });
-        let codes: Vec<_> = (0..30)
-            .map(|_| {
-                home.host(&["profile", "check"])
-                    .env("OPENROUTER_API_KEY", KEY)
-                    .run()
-                    .code
-            })
-            .collect();
-        is_over.store(true, Ordering::SeqCst);
-        assert_eq!(codes, [Some(0); 30]);
-    });
+    check(&home, "profile.json", &[]).expect_success();
 }

@@ -1,4 +1,4 @@
-//! Holds `faults.md` against the tests: what the table names exists, and what exists for a fault is in the table.
+//! Holds `faults.md` against the tests: the tests that it names exist, and it names every `fault_…` test.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use tests::{numbered_rows, quoted, tests_of_the_workspace};
 /// The faults of the catalogue.
 const N_FAULTS: usize = 72;
 
-/// The cells of a row of the table by the number of its fault.
+/// The cells of each row, by the number of its fault.
 fn rows() -> BTreeMap<usize, Vec<String>> {
     let rows = numbered_rows("faults.md");
     let numbers: Vec<usize> = rows.iter().map(|(number, _)| *number).collect();
@@ -16,14 +16,14 @@ fn rows() -> BTreeMap<usize, Vec<String>> {
 }
 
 #[test]
-fn every_test_that_the_table_names_exists() {
+fn every_test_in_the_table_exists() {
     let tests = tests_of_the_workspace();
     let rows = rows();
     let named = rows.values().flat_map(|cells| quoted(&cells[2]));
     let missing: Vec<&str> = named.filter(|name| !tests.contains_key(*name)).collect();
     assert!(
         missing.is_empty(),
-        "`faults.md` names tests that are not there: {missing:#?}"
+        "`faults.md` names tests that do not exist: {missing:#?}"
     );
 }
 
@@ -40,7 +40,7 @@ fn every_test_of_a_fault_is_in_its_row() {
         let tests: BTreeSet<&str> = quoted(&rows[&number][2]).collect();
         assert!(
             tests.contains(name.as_str()),
-            "`{name}` of {file} is not in row {number} of `faults.md`"
+            "`{name}` in {file} is not in row {number} of `faults.md`"
         );
     }
 }

@@ -7,19 +7,18 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair,
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::json;
+use tests::Child;
 use tests::faultd::{Arrival, Connection, Faultd, Script, chunk, sse_head, sse_head_until_close, text_event};
 
-use crate::bench::{once, plugin_at, stream};
-use crate::child::Child;
+use crate::call::{once, plugin_at, stream};
 
-/// An authority that signs certificates, and that a plugin trusts whose process was told to.
+/// An authority that signs certificates.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 /// A certificate and its key.
 pub struct Certified {
     certificate: CertificateDer<'static>,
     key: KeyPair,
-    authority: CertificateDer<'static>,
 }
 
 impl Authority {
@@ -31,8 +30,8 @@ impl Authority {
         Self(CertifiedIssuer::self_signed(params, key).expect("the parameters are right"))
     }
 
-    /// One that the plugin of this process trusts, if it is created afterwards: the system's certificates are looked for
-    /// where `SSL_CERT_FILE` says.
+    /// One that every plugin trusts that is created in this process afterwards: `SSL_CERT_FILE` names the file of the
+    /// system's certificates, and this is its only one.
     pub fn trusted() -> Self {
         let authority = Self::new();
         let file = std::env::var_os("SSL_CERT_FILE").expect("the parent named a file");
@@ -53,21 +52,11 @@ impl Authority {
         Certified {
             certificate: certificate.der().clone(),
             key,
-            authority: self.0.der().clone(),
         }
     }
 }
 
-impl Certified {
-    /// Trust in whoever signed it, and in nobody else.
-    pub fn roots(&self) -> rustls::RootCertStore {
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add(self.authority.clone()).expect("it is a certificate");
-        roots
-    }
-}
-
-/// A service behind TLS that offers these protocols; `serve` is told whether HTTP/2 was chosen.
+/// A service behind TLS that offers these protocols; `serve` also gets whether HTTP/2 was chosen.
 pub fn tls_service(
     certified: &Certified,
     protocols: &[&str],
@@ -87,7 +76,7 @@ pub fn tls_service(
         let mut is_http2 = false;
         let connection = connection.over(|mut tcp| {
             let mut tls = ServerConnection::new(Arc::clone(&config)).expect("the configuration is right");
-            // A client that refuses the certificate ends the connection, which whoever reads from it will notice.
+            // If the client refuses the certificate, the next read from the connection fails.
             let _ = tls.complete_io(&mut tcp);
             is_http2 = tls.alpn_protocol() == Some(b"h2");
             StreamOwned::new(tls, tcp)
@@ -103,8 +92,8 @@ pub fn tls_playing(certified: &Certified, script: Script) -> Faultd {
     })
 }
 
-/// Runs the test in a process whose plugin trusts what [`Authority::trusted`] makes.
-pub fn trusting(test: &'static str, body: impl FnOnce()) {
+/// Runs the test in a process whose plugins trust what [`Authority::trusted`] makes.
+pub fn trusting(test: &str, body: impl FnOnce()) {
     let folder = tempfile::tempdir().expect("the temporary folder is writable");
     let file = folder.path().join("authorities.pem");
     Child::of(test)
@@ -118,118 +107,85 @@ fn https(service: &Faultd) -> String {
 }
 
 #[test]
-fn a_certificate_of_a_trusted_authority_is_accepted() {
-    trusting("tls::a_certificate_of_a_trusted_authority_is_accepted", || {
-        let certified = Authority::trusted().certificate_for("127.0.0.1");
-        let service = tls_playing(&certified, Script::answer("in private"));
+fn fault_10_a_certificate_that_proves_nothing_is_refused_and_not_retried() {
+    const TEST: &str = "tls::fault_10_a_certificate_that_proves_nothing_is_refused_and_not_retried";
+    trusting(TEST, || {
+        let authority = Authority::trusted();
+        let good = authority.certificate_for("127.0.0.1");
+        let service = tls_playing(&good, Script::answer("in private"));
         let plugin = plugin_at(&https(&service), json!({}));
         assert_eq!(stream(&plugin).expect("an answer").text, "in private");
+
+        let expired = |params: &mut CertificateParams| params.not_after = date_time_ymd(2001, 2, 3);
+        for (what, certified) in [
+            ("expired", authority.certificate("127.0.0.1", expired)),
+            ("for another host", authority.certificate_for("other.example")),
+            ("of an unknown authority", Authority::new().certificate_for("127.0.0.1")),
+        ] {
+            let service = tls_playing(&certified, Script::answer("never"));
+            let error = stream(&plugin_at(&https(&service), json!({}))).expect_err(what);
+            assert_eq!(error.kind.code(), "connect", "{what}: {error:?}");
+            assert!(error.message.contains("certificate"), "{what}: {error}");
+            assert!(!error.is_retryable(), "{what}: {error:?}");
+            let counts = (service.accepted_connections(), service.requests().len());
+            assert_eq!(counts, (1, 0), "{what}");
+        }
     });
 }
 
+/// A ServerHello of TLS 1.0: version, 32 random bytes, no session, a cipher suite, no compression.
+fn old_hello() -> Vec<u8> {
+    let body = [&[3, 1][..], &[7; 32], &[0, 0xc0, 0x13, 0]].concat();
+    let message = [&[2, 0, 0, body.len() as u8][..], &body].concat();
+    [&[22, 3, 1, 0, message.len() as u8][..], &message].concat()
+}
+
 #[test]
-fn fault_10_a_certificate_that_proves_nothing_is_refused_and_never_tried_again() {
+fn fault_10_a_failed_handshake_is_an_error_and_retried_if_it_was_reset() {
     trusting(
-        "tls::fault_10_a_certificate_that_proves_nothing_is_refused_and_never_tried_again",
+        "tls::fault_10_a_failed_handshake_is_an_error_and_retried_if_it_was_reset",
         || {
-            let authority = Authority::trusted();
-            let expired = |params: &mut CertificateParams| params.not_after = date_time_ymd(2001, 2, 3);
-            let cases = [
-                ("expired", authority.certificate("127.0.0.1", expired)),
-                ("for another host", authority.certificate_for("other.example")),
-                ("of a stranger", Authority::new().certificate_for("127.0.0.1")),
-            ];
-            for (what, certified) in cases {
-                let service = tls_playing(&certified, Script::answer("never"));
-                let plugin = plugin_at(&https(&service), json!({}));
-                let error = stream(&plugin).expect_err(what);
-                println!("{what}: {error}");
-                assert_eq!(error.kind.code(), "connect", "{what}: {error:?}");
-                assert!(error.message.contains("certificate"), "{what}: {error}");
-                assert_eq!(
-                    (service.accepted_connections(), service.requests().len()),
-                    (1, 0),
-                    "{what}"
-                );
-                assert!(!error.is_retryable(), "{what}: {error:?}");
+            Authority::trusted();
+            let plain_text = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n".to_vec();
+            // What the service sends in its handshake; with nothing, it resets the connection.
+            for (sent, options, n_connections) in [
+                (old_hello(), json!({}), 1),
+                (plain_text, once(), 1),
+                (Vec::new(), json!({}), 3),
+            ] {
+                let service = Faultd::handling(move |mut connection| {
+                    let _ = connection.receive(5);
+                    if sent.is_empty() {
+                        return connection.reset();
+                    }
+                    let _ = connection.send(&sent);
+                    // Until the client has closed the connection.
+                    while connection.receive(1).is_ok() {}
+                });
+                let error = stream(&plugin_at(&https(&service), options)).expect_err("there is no handshake");
+                let found = (error.kind.code(), service.accepted_connections());
+                assert_eq!(found, ("connect", n_connections), "{error:?}");
             }
         },
     );
 }
 
 #[test]
-fn fault_10_an_old_version_of_tls_is_refused_and_never_tried_again() {
+fn fault_11_an_encrypted_connection_that_is_cut_is_not_an_end() {
     trusting(
-        "tls::fault_10_an_old_version_of_tls_is_refused_and_never_tried_again",
+        "tls::fault_11_an_encrypted_connection_that_is_cut_is_not_an_end",
         || {
-            Authority::trusted();
-            let service = Faultd::handling(|mut connection| {
-                // A ServerHello of TLS 1.0: version, 32 random bytes, no session, a cipher suite, no compression.
-                let body = [&[3, 1][..], &[7; 32], &[0, 0xc0, 0x13, 0]].concat();
-                let message = [&[2, 0, 0, body.len() as u8][..], &body].concat();
-                let record = [&[22, 3, 1, 0, message.len() as u8][..], &message].concat();
-                if connection.receive(5).is_ok() && connection.send(&record).is_ok() {
-                    // Until the client has closed.
-                    while connection.receive(1).is_ok() {}
-                }
-            });
-            let plugin = plugin_at(&https(&service), json!({}));
-            let error = stream(&plugin).expect_err("nobody speaks that any more");
-            println!("TLS 1.0: {error}");
-            assert_eq!(error.kind.code(), "connect", "{error:?}");
-            assert_eq!(service.accepted_connections(), 1);
+            let certified = Authority::trusted().certificate_for("127.0.0.1");
+            let by_close = [sse_head_until_close(), text_event("once ").into_bytes()].concat();
+            let in_chunks = [sse_head(), chunk(text_event("once "))].concat();
+            for begun in [by_close, in_chunks] {
+                // The service closes the connection without close_notify.
+                let service = tls_playing(&certified, Script::new().send(begun).close());
+                let error = stream(&plugin_at(&https(&service), json!({}))).expect_err("it is not complete");
+                assert_eq!(error.kind.code(), "interrupted", "{error:?}");
+                assert_eq!(error.details.partial_text.as_deref(), Some("once "));
+                assert_eq!(service.requests().len(), 1);
+            }
         },
     );
-}
-
-#[test]
-fn fault_10_a_handshake_that_is_reset_is_tried_again() {
-    trusting("tls::fault_10_a_handshake_that_is_reset_is_tried_again", || {
-        Authority::trusted();
-        let service = Faultd::handling(|mut connection| {
-            let _ = connection.receive(5);
-            connection.reset();
-        });
-        let plugin = plugin_at(&https(&service), json!({}));
-        let error = stream(&plugin).expect_err("there is no handshake");
-        assert_eq!(
-            (error.kind.code(), service.accepted_connections()),
-            ("connect", 3),
-            "{error:?}"
-        );
-    });
-}
-
-#[test]
-fn fault_10_something_that_is_not_tls_is_a_clear_error() {
-    trusting("tls::fault_10_something_that_is_not_tls_is_a_clear_error", || {
-        Authority::trusted();
-        let service = Faultd::handling(|mut connection| {
-            let _ = connection.receive(5);
-            let _ = connection.send(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n");
-            while connection.receive(1).is_ok() {}
-        });
-        let plugin = plugin_at(&https(&service), once());
-        let error = stream(&plugin).expect_err("that is no handshake");
-        println!("not TLS: {error}");
-        assert_eq!(error.kind.code(), "connect", "{error:?}");
-    });
-}
-
-#[test]
-fn fault_11_an_encrypted_connection_that_is_cut_is_no_end() {
-    trusting("tls::fault_11_an_encrypted_connection_that_is_cut_is_no_end", || {
-        let certified = Authority::trusted().certificate_for("127.0.0.1");
-        let by_close = [sse_head_until_close(), text_event("once ").into_bytes()].concat();
-        let in_chunks = [sse_head(), chunk(text_event("once "))].concat();
-        for begun in [by_close, in_chunks] {
-            // The service never says goodbye, in the words of TLS: no close_notify.
-            let service = tls_playing(&certified, Script::new().send(begun).close());
-            let plugin = plugin_at(&https(&service), json!({}));
-            let error = stream(&plugin).expect_err("it is not complete");
-            assert_eq!(error.kind.code(), "interrupted", "{error:?}");
-            assert_eq!(error.details.partial_text.as_deref(), Some("once "));
-            assert_eq!(service.requests().len(), 1);
-        }
-    });
 }
