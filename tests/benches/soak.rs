@@ -1,9 +1,9 @@
 //! Whether memory, files and threads stay flat through a million calls, good ones and bad ones.
 //!
-//! Run `cargo bench -p tests --bench soak`, with `-- --calls N` for fewer calls. The plugin is loaded from its file; the
-//! sandbox runs in a process of its own. One call in twenty asks a model that misbehaves, one in forty is dropped in the
-//! middle, and the profile is replaced every 10,000 calls. It prints how the process grows, and every kind of call that
-//! ended unexpectedly; it passes no judgement. Linux only: it reads `/proc`.
+//! Run `cargo bench -p tests --bench soak`, with `-- --calls N` for fewer calls. The plugin is loaded from its file;
+//! the sandbox runs in a process of its own. One call in twenty asks a model that misbehaves, one in forty is dropped
+//! in the middle, and the profile is replaced every 10,000 calls. It prints how the process grows and which calls ended
+//! unexpectedly, and passes no judgement. Linux only: it reads `/proc`.
 
 mod soaking;
 
@@ -49,8 +49,8 @@ async fn soak(n_calls: u64) {
     let mut report = Report::new(n_calls, service.process.id());
     let mut asked = JoinSet::new();
     let (mut n_started, mut n_bad) = (0, 0);
-    // Good calls go on until the last bad one has ended: ten failures in a row without an answer between them would open the
-    // circuit breaker and change how calls end.
+    // Good calls go on until the last bad one has ended: ten failures in a row without an answer in between would open
+    // the circuit breaker and change how calls end.
     while n_started < n_calls || n_bad > 0 || !asked.is_empty() {
         while asked.len() < AT_A_TIME && (n_started < n_calls || n_bad > 0) {
             let case = if n_started < n_calls {

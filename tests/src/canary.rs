@@ -1,8 +1,8 @@
 //! A key that must appear nowhere, and the search for it.
 //!
 //! Every sandbox of the kit accepts [`CANARY`], so it travels with every call. After each run the kit searches what
-//! programs printed and what `agent-host` wrote to disk. With `TESTS_TRACE=FOLDER` it also logs everything there, at the
-//! finest level. The program `canary` runs the tests that way and then searches all of it.
+//! programs printed and what `agent-host` wrote to disk. With `TESTS_TRACE=FOLDER` it also logs everything there, at
+//! the finest level. The program `canary` runs the tests that way and then searches all of it.
 
 use std::env;
 use std::fmt;
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_canary_in_a_file_that_the_host_wrote_is_caught_and_one_that_it_was_given_is_not() {
+    fn a_canary_is_caught_only_in_files_that_the_host_wrote() {
         for (folder, file, is_caught) in [
             (".", "key.env", false),
             ("work", ".env", false),

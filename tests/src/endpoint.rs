@@ -1,8 +1,8 @@
 //! The real `agent-host serve` in front of a sandbox, and a client that sends exactly the bytes it is given.
 //!
-//! The endpoint listens on a free port, has the kit's token, and is stopped with SIGTERM, as a system does. The kit
-//! searches its output and every answer for keys. The client follows HTTP/1.1 only when it reads; what it sends is up to
-//! the test. Linux only: it reads `/proc`.
+//! The endpoint listens on a free port, has the kit's token, and is stopped with SIGTERM, as a system does.
+//! The kit searches its output and every answer for keys. The client follows HTTP/1.1 only when it reads;
+//! what it sends is up to the test. Linux only: it reads `/proc`.
 
 mod client;
 mod exchange;

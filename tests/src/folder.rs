@@ -19,8 +19,10 @@ impl PluginFolder {
         }
     }
 
-    /// A folder with copies of these plugins. To the dynamic linker a copy is a library of its own: it shares no statics,
-    /// so its log goes to the test that loads it.
+    /// A folder with copies of these plugins.
+    ///
+    /// To the dynamic linker a copy is a library of its own. It shares no statics, so its log goes to the test that
+    /// loads it.
     pub fn with(plugins: &[PathBuf]) -> Self {
         let folder = Self::new();
         for plugin in plugins {

@@ -1,5 +1,6 @@
-//! The sandbox of a test, in the test's process. What it was sent and what it answered must fit the official description
-//! of the API, where that is at hand.
+//! The sandbox of a test, in the test's process.
+//!
+//! Its requests and replies must fit the official description of the API, if there is one to check against.
 
 use std::ops::Deref;
 use std::thread;

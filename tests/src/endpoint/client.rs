@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn chunks_are_read_one_by_one_and_only_a_last_one_makes_them_whole() {
+    fn only_a_last_chunk_makes_a_chunked_body_whole() {
         let two = [sse_head(), chunk("one"), chunk("two")].concat();
         let mut cut = reply(two.clone());
         assert_eq!(cut.piece().as_deref(), Some(&b"one"[..]));

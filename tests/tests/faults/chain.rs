@@ -125,7 +125,7 @@ fn a_model_that_fails_inside_its_answer_is_followed_by_the_next() {
 }
 
 #[test]
-fn an_answer_in_one_piece_that_broke_off_is_not_asked_for_again() {
+fn a_whole_answer_that_broke_off_is_not_asked_for_again() {
     let broken = json!({"id": "g", "model": "acme/model", "choices": [{"index": 0, "finish_reason": "error",
         "message": {"role": "assistant", "content": "half an answer"}, "error": {"code": 502, "message": "gone"}}]});
     let service = Faultd::playing([Script::reply(200, &[], &broken), Script::answer("again")]);

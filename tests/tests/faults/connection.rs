@@ -59,7 +59,7 @@ fn fault_02_the_total_timeout_covers_all_attempts() {
 }
 
 #[test]
-fn fault_04_a_stream_lost_before_its_head_is_retried_once_and_a_plain_call_is_not() {
+fn fault_04_a_call_lost_before_its_head_is_retried_once_if_streamed() {
     for lost in [Script::new().reset(), Script::new().close()] {
         let [streamed_once, plain_once] = both(&json!({}), std::slice::from_ref(&lost));
         streamed_once.expect("connect", 2);

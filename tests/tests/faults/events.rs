@@ -1,7 +1,7 @@
 //! Event streams with odd, broken or missing events.
 //!
-//! What each odd event means is tested where it is read, by the streams of `plugin-openrouter/streams`. Here are the ways
-//! in which a stream can end a call.
+//! What each odd event means is tested where it is read, with the streams of `plugin-openrouter/streams`.
+//! Here are the ways in which a stream can end a call.
 
 use serde_json::{Value, json};
 use tests::faultd::{

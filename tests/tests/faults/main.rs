@@ -1,9 +1,9 @@
-//! What goes wrong between a host and the service, fault by fault: how the call ends, how often the service is asked, and
-//! that nothing hangs or stays behind.
+//! What goes wrong between a host and the service, fault by fault: how the call ends, how often the service is asked,
+//! and that nothing hangs or stays behind.
 //!
-//! The faults are numbered as in `tests/faults.md`, which names the tests of each; [`table`] checks that it is complete.
-//! The service is [`tests::faultd`], which sends exactly the bytes of its script. No test measures a duration: each waits
-//! for an event or a state, and the kit's limits end what hangs.
+//! The faults have the numbers of `tests/faults.md`, which names the tests of each; [`table`] checks that it is
+//! complete. The service is [`tests::faultd`], which sends exactly the bytes of its script. No test limits a duration:
+//! each waits for an event or a state, and the kit's limits end what hangs.
 
 // From the harness over the network, the answer and the host to what holds for masses of calls.
 mod call;

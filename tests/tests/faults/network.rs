@@ -1,7 +1,7 @@
 //! Networks without names, or with half of their addresses dead.
 //!
-//! Some of them are made in a network namespace. A system may lack the rights or the tools for that: then the test prints
-//! that it did not run.
+//! Some of them are made in a network namespace. A system may lack the rights or the tools for that; then the test
+//! prints that it did not run.
 
 use std::fs;
 use std::net::UdpSocket;
@@ -49,8 +49,8 @@ fn in_a_network(test: &str, preparation: &str, variables: &[(&str, &str)], body:
 }
 
 #[test]
-fn fault_01_a_name_that_does_not_exist_is_in_the_error_after_three_attempts() {
-    const TEST: &str = "network::fault_01_a_name_that_does_not_exist_is_in_the_error_after_three_attempts";
+fn fault_01_an_unknown_host_is_named_after_three_attempts() {
+    const TEST: &str = "network::fault_01_an_unknown_host_is_named_after_three_attempts";
     without_proxies(Child::of(TEST)).run(|| {
         let options = json!({"timeouts": {"connectMs": 500}});
         let plugin = plugin_at("https://no-such-host.invalid/api/v1", options);

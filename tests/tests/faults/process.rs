@@ -156,7 +156,7 @@ fn fault_48_the_plugin_leaves_the_hosts_signals_alone() {
 }
 
 #[test]
-fn fault_48_a_request_to_a_closed_connection_is_an_error_and_not_a_signal() {
+fn fault_48_writing_to_a_closed_connection_is_an_error_not_a_signal() {
     let service = Faultd::handling(|connection| connection.reset());
     let plugin = plugin_at(&service.base_url(), once());
     // More than the network's buffers hold, so it is still being sent when nobody is there any more.

@@ -13,7 +13,7 @@ use crate::call::{KEY, chat, code, config_at, plugin_at, plugin_with, stream};
 const NEW_KEY: &str = "sk-or-v1-new-4712";
 
 #[test]
-fn fault_54_a_key_refused_while_running_is_an_auth_error_until_it_is_replaced() {
+fn fault_54_a_refused_key_is_an_auth_error_until_it_is_replaced() {
     let service = Faultd::answering(|request| {
         if request.header("authorization") == Some("Bearer sk-or-v1-new-4712") {
             return Script::answer("welcome");

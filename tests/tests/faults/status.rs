@@ -31,7 +31,7 @@ fn fault_14_a_mistake_of_the_caller_is_not_retried() {
 }
 
 #[test]
-fn fault_17_a_refusal_for_now_is_retried_and_the_services_word_outweighs_its_status() {
+fn fault_17_a_refusal_for_now_is_retried_unless_the_service_forbids_it() {
     let says = |status: u16, retryable: bool| {
         let availability = json!({"retryable": retryable, "retry_after": 0.001});
         let body = json!({"error": {"message": "m", "availability": availability}});
@@ -60,7 +60,7 @@ fn fault_17_a_refusal_for_now_is_retried_and_the_services_word_outweighs_its_sta
 }
 
 #[test]
-fn fault_15_a_wait_is_kept_to_and_one_that_is_too_long_is_returned() {
+fn fault_15_a_short_wait_is_kept_and_a_long_one_is_returned() {
     let scripts = [refusal_with(("retry-after-ms", "300")), Script::answer("now")];
     for outcome in both(&json!({}), &scripts) {
         outcome.expect("ok", 2);
