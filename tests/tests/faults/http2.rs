@@ -160,12 +160,10 @@ fn fault_08_connections_that_the_service_ends_are_replaced_a_few_times() {
         for (acts, as_stream, code_and_requests) in [
             (&[Act::GoAway(NO_ERROR), Act::Answer][..], true, ("ok", 2)),
             (&[Act::GoAway(NO_ERROR), Act::Answer], false, ("ok", 2)),
-            (&[Act::GoAway(ENHANCE_YOUR_CALM), Act::Answer], true, ("ok", 2)),
             (&[Act::GoAway(NO_ERROR)], true, ("connect", 3)),
             // This reason does not prove that the request was not processed.
             (&[Act::GoAway(ENHANCE_YOUR_CALM)], true, ("connect", 2)),
             // A refused request was never processed.
-            (&[Act::Refuse, Act::Answer], true, ("ok", 2)),
             (&[Act::Refuse, Act::Answer], false, ("ok", 2)),
             (&[Act::Refuse], false, ("connect", 3)),
         ] {
