@@ -22,8 +22,8 @@ from kit import (
     skip,
 )
 
-# The SDK appends `/v1/messages` itself. The token goes as `x-api-key`; the sandbox itself, like the service, wants it
-# as a bearer token.
+# The SDK appends `/v1/messages` itself. It sends the token as `x-api-key`; the sandbox, like the service, expects a
+# bearer token.
 ROOT = BASE_URL.removesuffix("/v1")
 ACCESS = {"api_key": TOKEN} if TARGET == "endpoint" else {"auth_token": TOKEN}
 SETTINGS = {"base_url": ROOT, "max_retries": 0, "timeout": TIMEOUT_S}
@@ -62,7 +62,7 @@ def streamed_check(function):
     """A check of a stream that is read to its end.
 
     The sandbox ends these streams with `event: data`, `data: [DONE]`, as the service is reported to do. Versions 0
-    and 1 of the SDK passed over it; since 2.0 it decodes whatever has a name, so the endpoint has to keep it back.
+    and 1 of the SDK ignored that frame; since 2.0 it decodes every named event, so the endpoint has to drop it.
     """
 
     def checked():
@@ -101,7 +101,7 @@ def a_streamed_message_gives_the_same_text():
     with stream_of("sandbox/words-50") as stream:
         pieces = list(stream.text_stream)
         final = stream.get_final_message()
-    holds(len(pieces) > 1, "the text came in one piece")
+    holds(len(pieces) > 1, "the text came in one delta")
     equal("".join(pieces), text_of(whole))
     equal(text_of(final), text_of(whole))
     equal(final.stop_reason, "end_turn")
@@ -117,7 +117,7 @@ def the_events_of_a_stream_come_in_their_order():
 
 
 @streamed_check
-def comments_of_the_server_are_no_part_of_a_stream():
+def keep_alive_comments_are_not_part_of_a_stream():
     with stream_of("sandbox/comments") as stream:
         equal("".join(stream.text_stream), text_of(ask("sandbox/comments")))
 
@@ -151,7 +151,7 @@ def streamed_tools_work_over_two_turns():
 
 @streamed_check
 def thinking_goes_back_with_the_result_of_a_tool():
-    # The model refuses the second turn if its thinking is missing or changed.
+    # The model refuses the second turn if its thinking is missing or different.
     model = "sandbox/reasoning-tools"
     with stream_of(model, "weather?", tools=[WEATHER]) as stream:
         streamed = stream.get_final_message()
@@ -170,13 +170,13 @@ def a_tier_is_a_model():
 
 
 @endpoint_check
-def the_token_is_taken_as_api_key_and_as_bearer():
+def the_token_is_accepted_as_api_key_and_as_bearer():
     for access in ({"api_key": TOKEN}, {"auth_token": TOKEN}):
         equal(text_of(ask("sandbox/hello", asker=Anthropic(**access, **SETTINGS))), HELLO)
 
 
 @endpoint_check
-def the_token_stays_here():
+def the_token_never_reaches_the_service():
     mark = nonce()
     ask("sandbox/echo", mark)
     record = seen(mark)
@@ -202,7 +202,7 @@ def a_wrong_token_is_an_authentication_error():
 
 
 @check
-def every_status_of_the_service_is_the_error_of_the_sdk():
+def every_status_becomes_the_error_class_of_the_sdk():
     kinds = {
         400: anthropic.BadRequestError,
         402: anthropic.APIStatusError,
@@ -218,7 +218,7 @@ def every_status_of_the_service_is_the_error_of_the_sdk():
         try:
             ask(f"sandbox/status-{status}")
         except anthropic.APIStatusError as error:
-            # The SDK has classes of its own for some statuses, below those named here.
+            # For some statuses the SDK has subclasses of those named here.
             if not isinstance(error, kind) or error.status_code != status:
                 wrong.append(f"{status}: found {type(error).__name__} {error.status_code}")
         else:
@@ -227,12 +227,12 @@ def every_status_of_the_service_is_the_error_of_the_sdk():
 
 
 @check
-def an_error_before_the_first_piece_of_a_stream_has_its_status():
+def an_error_before_the_first_event_of_a_stream_keeps_its_status():
     raises(anthropic.RateLimitError, lambda: ask("sandbox/status-429", stream=True))
 
 
 @check
-def an_error_in_the_middle_is_raised_after_the_text_before_it():
+def an_error_in_the_middle_is_raised_after_the_text_so_far():
     pieces = []
 
     def read():
@@ -244,18 +244,18 @@ def an_error_in_the_middle_is_raised_after_the_text_before_it():
     except anthropic.APIError:
         equal(len("".join(pieces).split()), 5, "words before the error")
     else:
-        raise AssertionError("the stream ended as if it were whole")
+        raise AssertionError("the stream ended as if it were complete")
 
 
 @endpoint_check
-def a_stream_without_its_end_is_an_error_not_an_end():
+def a_stream_that_is_cut_is_an_error_not_an_end():
     for model in ("sandbox/cut", "sandbox/cut-connection"):
         try:
             with stream_of(model) as stream:
                 message = stream.get_final_message()
         except anthropic.APIStatusError:
             continue
-        raise AssertionError(f"{model} ended as if it were whole, with {message.stop_reason}")
+        raise AssertionError(f"{model} ended as if it were complete, with {message.stop_reason}")
 
 
 @check

@@ -1,5 +1,5 @@
-// What every Node program here is made of: named checks, the address to test, and what the sandbox saw.
-// The counterpart of kit.py, with the same lines as output and the same variables as input.
+// What the Node programs here share: named checks, the address to test, and what the sandbox recorded.
+// The counterpart of kit.py: it prints the same lines and reads the same variables.
 
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
@@ -24,7 +24,7 @@ export function check(name, action) {
   checks.push([name, action]);
 }
 
-/** A check of what only the endpoint has. */
+/** A check of something that only the endpoint has. */
 export function endpointCheck(name, action) {
   check(name, () => (TARGET === 'endpoint' ? action() : skip('the sandbox itself does not have this')));
 }
@@ -45,7 +45,7 @@ export function holds(condition, why) {
   if (!condition) throw new Error(why);
 }
 
-/** The error of exactly this class that `action` ends with. */
+/** Returns the error that `action` ends with, which must be of exactly this class. */
 export async function raises(kind, action) {
   let result;
   try {
@@ -62,10 +62,10 @@ export function short(value) {
   return text.length <= 400 ? text : `${text.slice(0, 400)}…`;
 }
 
-/** A text that no other request holds. */
+/** A text that no other request contains. */
 export const nonce = () => `nonce-${randomUUID()}`;
 
-/** The sandbox's record of the request whose body holds `mark`, once that request is over. */
+/** Waits for the end of the request whose body contains `mark`; returns the sandbox's record of it. */
 export async function seen(mark) {
   const path = env.CLIENTS_SANDBOX_RECORD;
   if (!path) skip("CLIENTS_SANDBOX_RECORD does not name the sandbox's record");
@@ -82,7 +82,7 @@ export async function seen(mark) {
       const line = lines.find((line) => line.includes(mark));
       if (line) return JSON.parse(line);
       if (bytesRead > 0) continue;
-      holds(performance.now() < deadline, `within ${SEEN_WITHIN_MS} ms the sandbox saw no end of the request`);
+      holds(performance.now() < deadline, `the sandbox recorded no end of the request within ${SEEN_WITHIN_MS} ms`);
       await sleep(10);
     }
   } finally {
@@ -90,7 +90,7 @@ export async function seen(mark) {
   }
 }
 
-/** Fails unless the request that holds `mark` was left by its client, as the sandbox saw it. */
+/** Fails unless the sandbox saw the client leave the request that contains `mark`. */
 export async function left(mark) {
   const { outcome } = await seen(mark);
   holds(outcome?.client_left !== undefined, `the outcome was ${short(outcome)}`);
@@ -110,7 +110,7 @@ export async function run(...packages) {
     const began = performance.now();
     const limit = new AbortController();
     const tooLate = sleep(CHECK_WITHIN_MS, undefined, { signal: limit.signal }).then(() => {
-      throw new Error(`no end within ${CHECK_WITHIN_MS} ms`);
+      throw new Error(`not done within ${CHECK_WITHIN_MS} ms`);
     });
     tooLate.catch(() => {});
     try {
@@ -128,6 +128,6 @@ export async function run(...packages) {
       limit.abort();
     }
   }
-  // Connections that are kept alive would hold the process.
+  // Kept connections would keep the process alive.
   process.exit(nFailed > 0 ? 1 : 0);
 }

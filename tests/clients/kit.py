@@ -1,8 +1,8 @@
-"""What every Python program here is made of: named checks, the address to test, and what the sandbox saw.
+"""What the Python programs here share: named checks, the address to test, and what the sandbox recorded.
 
 A check is a function whose name is a sentence. It passes if it returns, fails if it raises, and is skipped if it
-calls `skip`. The next one runs in every case. One line is printed for each: `ok`, `FAILED … : why`, `skipped … : why`.
-Arguments of a program choose the checks whose sentence holds one of them.
+calls `skip`. The next check runs in any case. Each prints one line: `ok`, `FAILED … : why` or `skipped … : why`.
+Arguments of a program select the checks whose sentence contains one of them.
 """
 
 import json
@@ -14,7 +14,7 @@ import traceback
 import uuid
 from importlib import metadata
 
-# Clients read proxies from the environment, and the address below is on this machine.
+# Clients would send requests for this machine through the proxies of the environment.
 for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
     os.environ.pop(name, None)
 
@@ -22,11 +22,11 @@ BASE_URL = os.environ["CLIENTS_BASE_URL"]
 TOKEN = os.environ["CLIENTS_TOKEN"]
 # `endpoint`, or `sandbox` where the programs talk to the sandbox itself, which knows no tiers.
 TARGET = os.environ.get("CLIENTS_TARGET", "endpoint")
-# The file that the sandbox appends a line to when a request is over; and the key it accepts.
+# The sandbox appends a line to this file when a request is over; and this is the key it accepts.
 RECORD = os.environ.get("CLIENTS_SANDBOX_RECORD")
 SERVICE_KEY = os.environ.get("CLIENTS_SERVICE_KEY")
 
-# Longest wait for an answer, and for the sandbox to see something.
+# Longest wait for an answer, and for the sandbox to record something.
 TIMEOUT_S = 20.0
 SEEN_WITHIN_S = 5.0
 
@@ -43,7 +43,7 @@ def check(function):
 
 
 def endpoint_check(function):
-    """A check of what only the endpoint has."""
+    """A check of something that only the endpoint has."""
 
     def checked():
         if TARGET != "endpoint":
@@ -69,7 +69,7 @@ def holds(condition, why):
 
 
 def raises(kind, action):
-    """The error of exactly this class that `action` raises."""
+    """Returns the error that `action` raises, which must be of exactly this class."""
     try:
         result = action()
     except Exception as error:
@@ -85,12 +85,12 @@ def short(value):
 
 
 def nonce():
-    """A text that no other request holds."""
+    """A text that no other request contains."""
     return f"nonce-{uuid.uuid4().hex}"
 
 
 def seen(mark):
-    """The sandbox's record of the request whose body holds `mark`, once that request is over."""
+    """Waits for the end of the request whose body contains `mark`; returns the sandbox's record of it."""
     if RECORD is None:
         skip("CLIENTS_SANDBOX_RECORD does not name the sandbox's record")
     deadline_s = time.monotonic() + SEEN_WITHIN_S
@@ -103,7 +103,7 @@ def seen(mark):
                     return json.loads(partial)
                 partial = ""
             elif time.monotonic() > deadline_s:
-                raise AssertionError(f"within {SEEN_WITHIN_S} s the sandbox saw no end of the request")
+                raise AssertionError(f"the sandbox recorded no end of the request within {SEEN_WITHIN_S} s")
             else:
                 time.sleep(0.01)
 

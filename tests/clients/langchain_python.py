@@ -2,7 +2,7 @@
 
 import os
 
-# LangChain would send traces to its maker.
+# LangChain would send traces to its vendor.
 os.environ["LANGSMITH_TRACING"] = "false"
 
 import openai
@@ -57,7 +57,7 @@ def a_stream_gives_the_same_text():
 
 
 @check
-def comments_of_the_server_are_no_part_of_a_stream():
+def keep_alive_comments_are_not_part_of_a_stream():
     text = "".join(piece.content for piece in model_of("sandbox/comments").stream("hi"))
     equal(text, model_of("sandbox/comments").invoke("hi").content)
 
@@ -104,7 +104,7 @@ def the_responses_api_is_used_on_request():
 
 @check
 def texts_are_embedded_in_their_order():
-    # Counting tokens here would fetch a table from elsewhere.
+    # Counting tokens would download a table.
     settings = {"base_url": BASE_URL, "api_key": TOKEN, "check_embedding_ctx_length": False}
     embeddings = OpenAIEmbeddings(model=EMBEDDING, dimensions=8, **settings)
     vectors = embeddings.embed_documents(["one", "two", "three"])
@@ -113,8 +113,8 @@ def texts_are_embedded_in_their_order():
 
 
 @check
-def errors_are_those_of_the_sdk():
-    # LangChain has classes of its own below those of the SDK.
+def errors_keep_the_classes_of_the_sdk():
+    # LangChain derives its own classes from those of the SDK.
     asked = [(TOKEN, f"sandbox/status-{status}") for status in (402, 429, 502)]
     found = []
     for token, name in [("wrong", SMALL), *asked]:
@@ -131,18 +131,18 @@ def an_error_in_the_middle_of_a_stream_is_raised():
         list(model_of("sandbox/mid-stream-error").stream("hi"))
     except openai.APIError:
         return
-    raise AssertionError("the stream ended as if it were whole")
+    raise AssertionError("the stream ended as if it were complete")
 
 
 @check
-def a_batch_runs_at_once_and_does_not_mix():
+def the_answers_of_a_batch_do_not_mix():
     texts = [f"request {n} " * (n + 1) for n in range(32)]
     messages = model_of("sandbox/echo").batch(texts, config={"max_concurrency": 16})
     equal([message.content for message in messages], [f"The sandbox heard: {text}" for text in texts])
 
 
 @check
-def a_body_of_ones_own_and_headers_reach_the_service():
+def extra_body_members_and_headers_reach_the_service():
     mark = nonce()
     headers = {"HTTP-Referer": "https://clients.example", "X-Title": "Clients of the tests"}
     body = {"provider": {"only": ["azure"]}, "session_id": mark}

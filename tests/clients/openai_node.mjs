@@ -83,13 +83,13 @@ check('a plain chat has text and finish reason and usage', async () => {
   holds(usage.cost > 0, 'the cost is missing from the usage');
 });
 
-check('text beyond ASCII comes back as it went', async () => {
+check('text beyond ASCII arrives unchanged', async () => {
   const text = 'Grüße, 世界 👩‍🚀 "quoted" \\ \n\ttab \u2028 end';
   equal(textOf(await ask('sandbox/echo', text)), `The sandbox heard: ${text}`);
   equal((await streamed('sandbox/echo', text)).text, `The sandbox heard: ${text}`);
 });
 
-check('the limit of tokens ends the answer with length', async () => {
+check('max_tokens ends the answer with finish reason length', async () => {
   equal((await ask('sandbox/words-500', 'hi', { max_tokens: 3 })).choices[0].finish_reason, 'length');
 });
 
@@ -121,13 +121,13 @@ check('a long stream arrives whole', async () => {
   equal((await streamed('sandbox/words-5000')).text.split(/\s+/).length, 5000, 'words');
 });
 
-check('comments of the server are no part of a stream', async () => {
+check('keep-alive comments are not part of a stream', async () => {
   const stream = await streamed('sandbox/comments');
   equal(stream.text, textOf(await ask('sandbox/comments')));
   equal(stream.finishReasons, ['stop']);
 });
 
-check('the stream helper gathers the final completion', async () => {
+check('the stream helper builds the final completion', async () => {
   const pieces = [];
   const stream = client.chat.completions.stream({ model: 'sandbox/words-50', messages: user('hi') });
   stream.on('content', (piece) => pieces.push(piece));
@@ -202,7 +202,7 @@ check('reasoning_details go back with the result of a tool', async () => {
   holds(textOf(second).includes('snow'), 'the result is not in the answer');
 });
 
-check('reasoning_details that do not go back are missed', async () => {
+check('a turn without its reasoning_details is refused', async () => {
   const { message } = (await ask('sandbox/reasoning-tools', 'weather?', { tools: [WEATHER] })).choices[0];
   const { reasoning, reasoning_details, ...bare } = message;
   const error = await raises(OpenAI.BadRequestError, () => secondTurnOfReasoning(bare, message.tool_calls[0].id));
@@ -211,7 +211,7 @@ check('reasoning_details that do not go back are missed', async () => {
 
 check('streamed reasoning_details go back with the result of a tool', async () => {
   const first = await streamed('sandbox/reasoning-tools', 'weather?', { tools: [WEATHER] });
-  holds(first.details.length > 1, 'the reasoning did not come in pieces');
+  holds(first.details.length > 1, 'the reasoning came in one delta');
   const assistant = { role: 'assistant', content: null, tool_calls: first.calls, reasoning_details: first.details };
   const second = await secondTurnOfReasoning(assistant, first.calls[0].id);
   holds(textOf(second).includes('snow'), 'the result is not in the answer');
@@ -245,8 +245,8 @@ check('one text is embedded', async () => {
   holds(Math.abs(Math.hypot(...vector) - 1) < 1e-3, 'the vector is not of length one');
 });
 
-check('base64 and numbers say the same', async () => {
-  // Unless told otherwise, the SDK asks for base64.
+check('base64 and numbers are the same vector', async () => {
+  // By default the SDK asks for base64.
   const mark = nonce();
   const packed = (await client.embeddings.create({ model: EMBEDDING, input: mark })).data[0].embedding;
   equal((await seen(mark)).body.encoding_format, 'base64', 'encoding_format');
@@ -256,7 +256,7 @@ check('base64 and numbers say the same', async () => {
   holds(plain.every((number, n) => Math.abs(number - packed[n]) < 1e-6), 'the vectors differ');
 });
 
-check('a batch is embedded in its order, with the dimensions that were chosen', async () => {
+check('a batch is embedded in its order, with the chosen dimensions', async () => {
   const input = Array.from({ length: 40 }, (_, n) => `text number ${n}`);
   const { data } = await client.embeddings.create({ model: EMBEDDING, input, dimensions: 16 });
   equal(data.map((entry) => entry.index), [...input.keys()]);
@@ -271,13 +271,13 @@ endpointCheck('the tier for embeddings is a model', async () => {
 
 // Models
 
-check('the list of models holds ids', async () => {
+check('the model list contains ids', async () => {
   const ids = new Set();
   for await (const model of client.models.list()) ids.add(model.id);
   for (const id of [SMALL, LARGE, 'sandbox/echo']) holds(ids.has(id), `${id} is not listed among ${ids.size}`);
 });
 
-endpointCheck('the list of models holds tiers', async () => {
+endpointCheck('the model list contains tiers', async () => {
   const ids = new Set();
   for await (const model of client.models.list()) ids.add(model.id);
   for (const tier of ['small', 'large', 'reasoning_large']) {
@@ -314,7 +314,7 @@ check('a streamed response gives the same text', async () => {
   holds(events.at(-1).response.usage.output_tokens > 0, 'the usage is missing');
 });
 
-check('the stream helper of responses gathers the final one', async () => {
+check('the stream helper builds the final response', async () => {
   const response = await client.responses.stream({ model: 'sandbox/hello', input: 'hi' }).finalResponse();
   equal(response.output_text, HELLO);
 });
@@ -336,7 +336,7 @@ check('the reasoning of a response goes back with the result of a tool', async (
   const first = await client.responses.create({ ...body, input: [question] });
   equal(first.output.map((item) => item.type), ['reasoning', 'function_call']);
   const result = { type: 'function_call_output', call_id: first.output[1].call_id, output: 'snow' };
-  // The model refuses the second turn if its reasoning is missing or changed.
+  // The model refuses the second turn if its reasoning is missing or different.
   const second = await client.responses.create({ ...body, input: [question, ...first.output, result] });
   holds(second.output_text.includes('snow'), 'the result is not in the answer');
 });
@@ -354,7 +354,7 @@ check('the older completions answer whole and streamed', async () => {
 
 // Leaving early
 
-check('a stream that is broken off ends at the service too', async () => {
+check('a stream that the client leaves ends at the service too', async () => {
   const mark = nonce();
   let nChunks = 0;
   for await (const _ of await ask('sandbox/stall', mark, { stream: true })) {
@@ -363,7 +363,7 @@ check('a stream that is broken off ends at the service too', async () => {
   await left(mark);
 });
 
-check('an abort signal ends a stream of comments alone', async () => {
+check('an abort signal ends a stream of nothing but comments', async () => {
   const mark = nonce();
   const stream = await ask('sandbox/comments-forever', mark, { stream: true });
   setTimeout(() => stream.controller.abort(), 300);
@@ -380,7 +380,7 @@ check('an abort signal ends a request for a whole answer', async () => {
   await left(mark);
 });
 
-check('a timeout is a timeout and ends the request at the service', async () => {
+check('a timeout is reported as one and ends the request at the service', async () => {
   const mark = nonce();
   await raises(OpenAI.APIConnectionTimeoutError, () => ask('sandbox/slow-start-2000ms', mark, {}, { timeout: 500 }));
   await left(mark);
@@ -404,7 +404,7 @@ endpointCheck('a wrong token opens nothing', async () => {
 });
 
 endpointCheck('the key of the service is a token too', async () => {
-  if (!SERVICE_KEY) skip('CLIENTS_SERVICE_KEY does not tell the key');
+  if (!SERVICE_KEY) skip('CLIENTS_SERVICE_KEY is not set');
   const owner = client.withOptions({ apiKey: SERVICE_KEY });
   equal(textOf(await owner.chat.completions.create({ model: 'sandbox/hello', messages: user('hi') })), HELLO);
 });
@@ -415,7 +415,7 @@ check('an unknown model is named in the error', async () => {
   holds(error.message.includes('nobody/nothing-at-all'), error.message);
 });
 
-check('every status of the service is the error of the SDK', async () => {
+check('every status becomes the error class of the SDK', async () => {
   const kinds = {
     400: OpenAI.BadRequestError,
     402: OpenAI.APIError,
@@ -443,17 +443,17 @@ check('every status of the service is the error of the SDK', async () => {
   equal(wrong, []);
 });
 
-check('an error before the first piece of a stream has its status', async () => {
+check('an error before the first chunk of a stream keeps its status', async () => {
   await raises(OpenAI.RateLimitError, () => ask('sandbox/status-429', 'hi', { stream: true }));
   await raises(OpenAI.InternalServerError, () => ask('sandbox/status-502', 'hi', { stream: true }));
 });
 
-check('a rate limit says when to come back', async () => {
+check('a rate limit comes with its Retry-After wait', async () => {
   const error = await raises(OpenAI.RateLimitError, () => ask('sandbox/status-429'));
   holds(Number(error.headers.get('retry-after')) >= 1, 'no retry-after');
 });
 
-check('an error in the middle is raised after the text before it', async () => {
+check('an error in the middle is raised after the text so far', async () => {
   let text = '';
   const error = await raises(OpenAI.APIError, async () => {
     for await (const chunk of await ask('sandbox/mid-stream-error', 'hi', { stream: true })) {
@@ -464,18 +464,18 @@ check('an error in the middle is raised after the text before it', async () => {
   equal(text.split(/\s+/).length, 5, 'words before the error');
 });
 
-endpointCheck('a stream without its end is an error, not an end', async () => {
-  // Not an APIConnectionError: the endpoint says it in a last chunk of its own.
+endpointCheck('a stream that is cut is an error, not an end', async () => {
+  // Not an APIConnectionError: the endpoint reports it in a last chunk of its own.
   await raises(OpenAI.APIError, async () => (await streamed('sandbox/cut')).finishReasons);
   await raises(OpenAI.APIError, async () => (await streamed('sandbox/cut-connection')).finishReasons);
 });
 
-endpointCheck('a stream without finish reason is an error, although it says [DONE]', async () => {
-  // The SDK heeds nothing behind `[DONE]`, so the error has to come before it.
+endpointCheck('a stream without finish reason is an error in spite of [DONE]', async () => {
+  // The SDK ignores everything after `[DONE]`, so the error has to come before it.
   await raises(OpenAI.APIError, async () => (await streamed('sandbox/no-finish-reason')).finishReasons);
 });
 
-// Headers and everything beyond OpenAI's protocol
+// Headers, and what goes beyond OpenAI's protocol
 
 endpointCheck('headers say who served and at what cost', async () => {
   const { data, response } = await ask('TEXT_SMALL').withResponse();
@@ -486,7 +486,7 @@ endpointCheck('headers say who served and at what cost', async () => {
   equal(Number(response.headers.get('x-cost-usd')), data.usage.cost, 'cost');
 });
 
-endpointCheck('headers of a stream say that it is one', async () => {
+endpointCheck('a stream has the headers of a stream', async () => {
   const { data, response } = await ask('sandbox/words-50', 'hi', { stream: true }).withResponse();
   equal(response.headers.get('content-type').split(';')[0], 'text/event-stream');
   equal(response.headers.get('cache-control'), 'no-cache');
@@ -494,12 +494,12 @@ endpointCheck('headers of a stream say that it is one', async () => {
   equal((await gathered(data)).text.split(/\s+/).length, 50, 'words');
 });
 
-endpointCheck('an attempt that failed is counted', async () => {
+endpointCheck('a failed attempt is counted', async () => {
   const { data, response } = await ask('clients/openai-node-fails-once').withResponse();
   equal([response.headers.get('x-attempts'), textOf(data)], ['2', 'second try']);
 });
 
-check('provider preferences are obeyed', async () => {
+check('provider preferences hold', async () => {
   equal((await ask('openai/gpt-4o', 'hi', { provider: { only: ['azure'] } })).provider, 'Azure');
   await raises(OpenAI.NotFoundError, () => ask('openai/gpt-4o', 'hi', { provider: { only: ['groq'] } }));
 });
@@ -509,7 +509,7 @@ check('fallback models are asked in turn', async () => {
   equal([completion.model, textOf(completion)], ['sandbox/hello', HELLO]);
 });
 
-check('members and headers that only the service knows reach it', async () => {
+check('members and headers unknown to the SDK reach the service', async () => {
   const mark = nonce();
   const headers = { 'HTTP-Referer': 'https://clients.example', 'X-Title': 'Clients of the tests' };
   await ask('sandbox/echo', mark, { min_p: 0.05, session_id: mark, user: 'someone' }, { headers });
@@ -519,7 +519,7 @@ check('members and headers that only the service knows reach it', async () => {
   equal([request.body.min_p, request.body.session_id, request.body.user], [0.05, mark, 'someone']);
 });
 
-endpointCheck('old forms are translated, and a header says so', async () => {
+endpointCheck('old forms are translated and named in a header', async () => {
   const { data, response } = await ask('sandbox/status-503,sandbox/hello').withResponse();
   equal([response.headers.get('x-translated'), data.model], ['model-list', 'sandbox/hello']);
 });
@@ -529,7 +529,7 @@ endpointCheck('old forms are translated, and a header says so', async () => {
 for (const stream of [false, true]) {
   check(`32 ${stream ? 'streams' : 'requests'} at once do not mix`, async () => {
     const one = async (_, n) => {
-      // Different lengths, so that an answer in the wrong place cannot look right.
+      // Different lengths, so that a swapped answer cannot look right.
       const text = `request ${n}: ${`word${n} `.repeat(n * 7)}end`;
       const reply = ask('sandbox/echo', text, { stream });
       const found = stream ? (await gathered(reply)).text : textOf(await reply);

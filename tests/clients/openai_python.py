@@ -107,7 +107,7 @@ def a_plain_chat_has_text_and_finish_reason_and_usage():
 
 
 @check
-def text_beyond_ascii_comes_back_as_it_went():
+def text_beyond_ascii_arrives_unchanged():
     text = 'Grüße, 世界 👩‍🚀 "quoted" \\ \n\ttab \u2028 end'
     equal(text_of(ask("sandbox/echo", text)), f"The sandbox heard: {text}")
     equal(streamed("sandbox/echo", text).text, f"The sandbox heard: {text}")
@@ -121,7 +121,7 @@ def content_in_parts_with_an_image_is_understood():
 
 
 @check
-def the_limit_of_tokens_ends_the_answer_with_length():
+def max_tokens_ends_the_answer_with_finish_reason_length():
     completion = ask("sandbox/words-500", max_tokens=3)
     equal(completion.choices[0].finish_reason, "length")
 
@@ -160,14 +160,14 @@ def a_long_stream_arrives_whole():
 
 
 @check
-def comments_of_the_server_are_no_part_of_a_stream():
+def keep_alive_comments_are_not_part_of_a_stream():
     stream = streamed("sandbox/comments")
     equal(stream.text, text_of(ask("sandbox/comments")))
     equal(stream.finish_reasons, ["stop"])
 
 
 @check
-def the_stream_helper_gathers_the_final_completion():
+def the_stream_helper_builds_the_final_completion():
     with client.chat.completions.stream(model="sandbox/words-50", messages=user("hi")) as stream:
         kinds = {event.type for event in stream}
         final = stream.get_final_completion()
@@ -239,7 +239,7 @@ def reasoning_details_go_back_with_the_result_of_a_tool():
 
 
 @check
-def reasoning_details_that_do_not_go_back_are_missed():
+def a_turn_without_its_reasoning_details_is_refused():
     message = ask("sandbox/reasoning-tools", "weather?", tools=[WEATHER]).choices[0].message
     bare = message.model_dump(include={"role", "content", "tool_calls"})
     error = raises(openai.BadRequestError, lambda: second_turn_of_reasoning(bare, message.tool_calls[0].id))
@@ -249,7 +249,7 @@ def reasoning_details_that_do_not_go_back_are_missed():
 @check
 def streamed_reasoning_details_go_back_with_the_result_of_a_tool():
     first = streamed("sandbox/reasoning-tools", "weather?", tools=[WEATHER])
-    holds(len(first.reasoning_details) > 1, "the reasoning did not come in pieces")
+    holds(len(first.reasoning_details) > 1, "the reasoning came in one delta")
     (call,) = first.tool_calls.values()
     function = {"name": call["name"], "arguments": call["arguments"]}
     assistant = {
@@ -313,8 +313,8 @@ def one_text_is_embedded():
 
 
 @check
-def base64_and_numbers_say_the_same():
-    # Unless told otherwise, the SDK asks for base64.
+def base64_and_numbers_are_the_same_vector():
+    # By default the SDK asks for base64.
     mark = nonce()
     packed = client.embeddings.create(model=EMBEDDING, input=mark).data[0].embedding
     equal(seen(mark)["body"].get("encoding_format"), "base64", "encoding_format")
@@ -350,14 +350,14 @@ def the_tier_for_embeddings_is_a_model():
 
 
 @check
-def the_list_of_models_holds_ids():
+def the_model_list_contains_ids():
     ids = {model.id for model in client.models.list()}
     for id in (SMALL, LARGE, "sandbox/echo"):
         holds(id in ids, f"{id} is not listed among {len(ids)}")
 
 
 @endpoint_check
-def the_list_of_models_holds_tiers_and_can_be_made_anew():
+def the_model_list_contains_tiers_and_can_be_refreshed():
     for query in ({}, {"force": "true"}):
         ids = {model.id for model in client.models.list(extra_query=query)}
         for tier in ("small", "large", "reasoning_large"):
@@ -427,7 +427,7 @@ def a_streamed_response_gives_the_same_text():
 
 
 @check
-def the_stream_helper_of_responses_gathers_the_final_one():
+def the_stream_helper_builds_the_final_response():
     with client.responses.stream(model="sandbox/hello", input="hi") as stream:
         for _ in stream:
             pass
@@ -455,7 +455,7 @@ def the_reasoning_of_a_response_goes_back_with_the_result_of_a_tool():
     first = client.responses.create(input=[question], **arguments)
     equal([item.type for item in first.output], ["reasoning", "function_call"])
     result = {"type": "function_call_output", "call_id": first.output[1].call_id, "output": "snow"}
-    # The model refuses the second turn if its reasoning is missing or changed.
+    # The model refuses the second turn if its reasoning is missing or different.
     second = client.responses.create(input=[question, *first.output, result], **arguments)
     holds("snow" in second.output_text, f"the result is not in {second.output_text!r}")
     bare = [question, first.output[1], result]
@@ -469,7 +469,7 @@ def a_response_is_parsed_by_its_schema():
 
 
 @check
-def an_error_in_the_middle_of_a_response_is_told():
+def an_error_in_the_middle_of_a_response_is_reported():
     kinds = []
     try:
         for event in client.responses.create(model="sandbox/mid-stream-error", input="hi", stream=True):
@@ -478,8 +478,8 @@ def an_error_in_the_middle_of_a_response_is_told():
         equal(type(error), openai.APIError)
     else:
         equal(kinds[-1], "response.failed")
-    equal(kinds.count("response.output_text.delta"), 5, "pieces before the error")
-    holds("response.completed" not in kinds, "the response is said to be complete")
+    equal(kinds.count("response.output_text.delta"), 5, "deltas before the error")
+    holds("response.completed" not in kinds, "the response claims to be complete")
 
 
 @endpoint_check
@@ -488,7 +488,7 @@ def a_tier_is_a_model_for_responses_too():
 
 
 @check
-def an_error_before_a_response_has_its_status():
+def an_error_before_a_response_keeps_its_status():
     raises(openai.RateLimitError, lambda: client.responses.create(model="sandbox/status-429", input="hi"))
 
 
@@ -521,7 +521,7 @@ def a_stream_that_is_closed_ends_at_the_service_too():
 
 
 @check
-def a_stream_of_comments_alone_can_be_left():
+def a_client_can_leave_a_stream_of_nothing_but_comments():
     mark = nonce()
 
     async def leave():
@@ -540,7 +540,7 @@ def a_stream_of_comments_alone_can_be_left():
 
 
 @check
-def a_timeout_is_a_timeout_and_ends_the_request_at_the_service():
+def a_timeout_is_reported_as_one_and_ends_the_request_at_the_service():
     mark = nonce()
     raises(openai.APITimeoutError, lambda: ask("sandbox/slow-start-2000ms", mark, timeout=0.5))
     left(mark)
@@ -584,7 +584,7 @@ def a_wrong_token_opens_nothing():
 @endpoint_check
 def the_key_of_the_service_is_a_token_too():
     if SERVICE_KEY is None:
-        skip("CLIENTS_SERVICE_KEY does not tell the key")
+        skip("CLIENTS_SERVICE_KEY is not set")
     owner = client.with_options(api_key=SERVICE_KEY)
     equal(text_of(owner.chat.completions.create(model="sandbox/hello", messages=user("hi"))), HELLO)
 
@@ -606,7 +606,7 @@ def a_chat_without_messages_is_a_bad_request():
 
 
 @check
-def every_status_of_the_service_is_the_error_of_the_sdk():
+def every_status_becomes_the_error_class_of_the_sdk():
     kinds = {
         400: openai.BadRequestError,
         402: openai.APIStatusError,
@@ -634,24 +634,24 @@ def every_status_of_the_service_is_the_error_of_the_sdk():
 
 
 @check
-def an_error_before_the_first_piece_of_a_stream_has_its_status():
+def an_error_before_the_first_chunk_of_a_stream_keeps_its_status():
     for status, kind in ((402, openai.APIStatusError), (429, openai.RateLimitError), (502, openai.InternalServerError)):
         equal(raises(kind, lambda: ask(f"sandbox/status-{status}", stream=True)).status_code, status)
 
 
 @check
-def a_rate_limit_says_when_to_come_back():
+def a_rate_limit_comes_with_its_retry_after_wait():
     error = raises(openai.RateLimitError, lambda: ask("sandbox/status-429"))
     holds(int(error.response.headers["retry-after"]) >= 1, "no retry-after")
 
 
 @check
-def the_page_of_a_proxy_is_an_internal_server_error():
+def a_web_page_from_a_proxy_is_an_internal_server_error():
     equal(raises(openai.InternalServerError, lambda: ask("sandbox/html-502")).status_code, 502)
 
 
 @check
-def an_error_in_the_middle_is_raised_after_the_text_before_it():
+def an_error_in_the_middle_is_raised_after_the_text_so_far():
     chunks = []
 
     def read():
@@ -665,25 +665,25 @@ def an_error_in_the_middle_is_raised_after_the_text_before_it():
 
 
 @endpoint_check
-def a_stream_without_its_end_is_an_error_not_an_end():
-    # Not an APIConnectionError: the endpoint says it in a last chunk of its own.
+def a_stream_that_is_cut_is_an_error_not_an_end():
+    # Not an APIConnectionError: the endpoint reports it in a last chunk of its own.
     raises(openai.APIError, lambda: streamed("sandbox/cut").finish_reasons)
     raises(openai.APIError, lambda: streamed("sandbox/cut-connection").finish_reasons)
     raises(openai.APIError, lambda: list(client.responses.create(model="sandbox/cut", input="hi", stream=True)))
 
 
 @endpoint_check
-def a_stream_without_finish_reason_is_an_error_although_it_says_done():
-    # The SDK reads nothing behind `[DONE]`, so the error has to come before it.
+def a_stream_without_finish_reason_is_an_error_in_spite_of_done():
+    # The SDK reads nothing after `[DONE]`, so the error has to come before it.
     raises(openai.APIError, lambda: streamed("sandbox/no-finish-reason").finish_reasons)
 
 
 @check
-def a_stream_without_done_is_whole_nevertheless():
+def a_stream_with_finish_reason_is_complete_without_done():
     equal(streamed("sandbox/no-done").finish_reasons, ["stop"])
 
 
-# Headers and everything beyond OpenAI's protocol
+# Headers, and what goes beyond OpenAI's protocol
 
 
 @check
@@ -703,7 +703,7 @@ def headers_say_who_served_and_at_what_cost():
 
 
 @endpoint_check
-def headers_of_a_stream_say_that_it_is_one():
+def a_stream_has_the_headers_of_a_stream():
     arguments = {"model": "sandbox/words-50", "messages": user("hi"), "stream": True}
     raw = client.chat.completions.with_raw_response.create(**arguments)
     equal(raw.headers["content-type"].split(";")[0], "text/event-stream")
@@ -714,14 +714,14 @@ def headers_of_a_stream_say_that_it_is_one():
 
 
 @endpoint_check
-def an_attempt_that_failed_is_counted():
+def a_failed_attempt_is_counted():
     model = "clients/openai-python-fails-once"
     raw = client.chat.completions.with_raw_response.create(model=model, messages=user("hi"))
     equal((raw.headers["x-attempts"], text_of(raw.parse())), ("2", "second try"))
 
 
 @check
-def provider_preferences_are_obeyed():
+def provider_preferences_hold():
     completion = ask("openai/gpt-4o", extra_body={"provider": {"only": ["azure"]}})
     equal(completion.model_extra["provider"], "Azure")
     error = raises(openai.NotFoundError, lambda: ask("openai/gpt-4o", extra_body={"provider": {"only": ["groq"]}}))
@@ -735,7 +735,7 @@ def fallback_models_are_asked_in_turn():
 
 
 @check
-def members_and_headers_that_only_the_service_knows_reach_it():
+def members_and_headers_unknown_to_the_sdk_reach_the_service():
     mark = nonce()
     headers = {"HTTP-Referer": "https://clients.example", "X-Title": "Clients of the tests"}
     extra = {"transforms": ["middle-out"], "usage": {"include": True}, "min_p": 0.05, "session_id": mark}
@@ -749,14 +749,14 @@ def members_and_headers_that_only_the_service_knows_reach_it():
 
 
 @endpoint_check
-def the_token_stays_here():
+def the_token_never_reaches_the_service():
     mark = nonce()
     ask("sandbox/echo", mark, extra_headers={"x-api-key": TOKEN})
     holds(TOKEN not in json.dumps(seen(mark)), "the token of the endpoint went to the service")
 
 
 @endpoint_check
-def old_forms_are_translated_and_a_header_says_so():
+def old_forms_are_translated_and_named_in_a_header():
     def translated(model, **extra):
         create = client.chat.completions.with_raw_response.create
         raw = create(model=model, messages=user("hi"), extra_body=extra)
@@ -776,7 +776,7 @@ async def asked_at_once(n_requests, stream):
     async with AsyncOpenAI(base_url=BASE_URL, api_key=TOKEN, max_retries=0, timeout=TIMEOUT_S) as asker:
 
         async def one(n):
-            # Different lengths, so that an answer in the wrong place cannot look right.
+            # Different lengths, so that a swapped answer cannot look right.
             text = f"request {n}: " + f"word{n} " * (n * 7) + "end"
             messages = user(text)
             reply = await asker.chat.completions.create(model="sandbox/echo", messages=messages, stream=stream)
