@@ -1,4 +1,4 @@
-//! The client: one connection, one request at a time, and as little work as HTTP/1.1 allows.
+//! The client: one connection, one request at a time, with as little work as HTTP/1.1 allows.
 
 use std::error::Error;
 use std::time::{Duration, Instant};
@@ -24,7 +24,7 @@ pub struct Target {
 }
 
 impl Target {
-    /// - In: `base_url` such as `http://127.0.0.1:4000/v1`, and what goes beside the usual headers.
+    /// - In: `base_url` such as `http://127.0.0.1:4000/v1`; `more`, further headers.
     pub fn new(base_url: &str, key: &str, more: &[(&'static str, String)]) -> Self {
         let rest = base_url.strip_prefix("http://").expect("an http URL");
         let (address, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
@@ -44,18 +44,18 @@ impl Target {
     }
 }
 
-/// One connection that is kept, and made anew when the other side has closed it.
+/// One connection, which is kept, and opened again after the other side has closed it.
 pub struct Connection {
     target: Target,
     sender: Option<SendRequest<Full<Bytes>>>,
-    /// The body of the last answer, raw.
+    /// The raw body of the last answer.
     pub body: Vec<u8>,
 }
 
-/// When an answer came, counted from when it was asked for.
+/// When an answer arrived, counted from its request.
 #[derive(Clone, Copy)]
 pub struct Times {
-    /// The first piece of the body.
+    /// The first bytes of the body.
     pub first: Duration,
     pub whole: Duration,
 }
@@ -84,10 +84,10 @@ impl Connection {
         Ok(())
     }
 
-    /// Asks, reads the answer to its end into `body`, and says how long after `since` it came.
+    /// Sends a request, reads the answer to its end into `body`, and returns how long after `since` it arrived.
     ///
-    /// - In: `on_head` is called once the answer begins.
-    /// - Errors: no connection, a status other than 200, a body that breaks off.
+    /// - In: `on_head` is called when the answer begins.
+    /// - Errors: no connection, a status other than 200, a body that is cut.
     pub async fn ask(&mut self, body: &Bytes, since: Instant, on_head: impl FnOnce()) -> Result<Times, Failure> {
         self.open().await?;
         let mut request = Request::new(Full::new(body.clone()));
@@ -117,7 +117,7 @@ impl Connection {
     }
 }
 
-/// The status of a GET without headers, as a health check asks it.
+/// The status of a GET without headers, as a health check sends it.
 pub async fn status_of(address: &str, path: &str) -> Result<StatusCode, Failure> {
     let stream = TcpStream::connect(address).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
@@ -128,19 +128,19 @@ pub async fn status_of(address: &str, path: &str) -> Result<StatusCode, Failure>
     Ok(sender.send_request(request).await?.status())
 }
 
-/// Frames of a stream that carry data.
+/// The number of data frames in a stream.
 pub fn data_frames(body: &[u8]) -> usize {
     memmem::find_iter(body, b"data: ").count()
 }
 
-/// A stream that came to its end.
+/// Whether a stream came to its end.
 pub fn is_done(body: &[u8]) -> bool {
     memmem::rfind(body, b"data: [DONE]").is_some()
 }
 
 /// The text of a whole answer or of a stream.
 ///
-/// - Errors: it is not the JSON that it should be, or the stream holds an error.
+/// - Errors: unexpected JSON, or an error in the stream.
 pub fn text_of(body: &[u8], is_stream: bool) -> Result<String, Failure> {
     if !is_stream {
         let answer: Value = serde_json::from_slice(body)?;

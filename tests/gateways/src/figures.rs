@@ -1,4 +1,4 @@
-//! Figures: percentiles of a round, medians and spread over rounds.
+//! Percentiles of a round, medians and spreads over rounds, and their tables.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ impl Latencies {
         self.micros.len()
     }
 
-    /// In milliseconds; none without latencies. `share` is 0.5 for the median.
+    /// In milliseconds; `None` without latencies. `share` is 0.5 for the median.
     pub fn percentile_ms(&mut self, share: f64) -> Option<f64> {
         self.micros.sort_unstable();
         let rank = (self.micros.len() as f64 * share).ceil() as usize;
@@ -52,7 +52,7 @@ impl Spread {
     }
 }
 
-/// `1.23`, with digits as the size allows.
+/// `1.23`: about three significant digits.
 pub fn short(value: f64) -> String {
     match value.abs() {
         size if size >= 100.0 => format!("{value:.0}"),
@@ -67,7 +67,7 @@ pub fn middle(spread: Option<Spread>) -> String {
     spread.map_or_else(|| "–".to_owned(), |spread| short(spread.median))
 }
 
-/// The median, and between which values the rounds lie.
+/// The median, with the smallest and largest value.
 pub fn wide(spread: Option<Spread>) -> String {
     let text = |spread: Spread| {
         format!(
@@ -80,7 +80,7 @@ pub fn wide(spread: Option<Spread>) -> String {
     spread.map_or_else(|| "–".to_owned(), text)
 }
 
-/// Prints a table of Markdown.
+/// Prints a Markdown table.
 pub fn print_table(heading: &str, columns: &[&str], rows: &[Vec<String>]) {
     println!("\n### {heading}\n\n| {} |", columns.join(" | "));
     println!("|---|{}", "---:|".repeat(columns.len() - 1));
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn percentiles_are_values_that_were_measured() {
+    fn percentiles_are_measured_values() {
         let mut latencies = Latencies::default();
         for millis in 1..=100 {
             latencies.add(Duration::from_millis(millis));
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn the_median_of_an_even_number_lies_between() {
+    fn the_median_of_an_even_number_is_the_mean_of_the_middle_two() {
         let spread = Spread::of([4.0, 1.0, 3.0, 2.0]).unwrap();
         assert_eq!((spread.median, spread.least, spread.most), (2.5, 1.0, 4.0));
         assert!(Spread::of([]).is_none());

@@ -1,4 +1,4 @@
-//! The gateways: how each is set up, started and asked.
+//! The gateways: how each is configured and started.
 
 use std::fs;
 use std::net::TcpListener;
@@ -14,15 +14,15 @@ use crate::client::{Connection, Failure, Target, status_of, text_of};
 use crate::load::{ANSWER, ANSWER_TEXT, ECHO, STREAM, request, scripts};
 use crate::process::{Process, cpu_time};
 
-/// The key that the sandbox accepts; long enough for those that count its letters.
+/// The key that the sandbox accepts; long enough for gateways that check its length.
 const KEY: &str = "sk-or-v1-sandbox-benchmark";
-/// The token that the gateways with one of their own accept.
+/// The token of those gateways that have one.
 const TOKEN: &str = "sk-token-of-the-benchmark";
 
 const START_LIMIT: Duration = Duration::from_secs(90);
 const POLL: Duration = Duration::from_millis(50);
 
-/// Every name that `--only` takes, with what it is.
+/// Every name that `--only` accepts, and what it stands for.
 pub const NAMES: [(&str, &str); 7] = [
     ("direct", "the sandbox itself"),
     ("ours", "`agent-host serve` with the plugin"),
@@ -35,19 +35,19 @@ pub const NAMES: [(&str, &str); 7] = [
     ),
     (
         "litellm-router",
-        "as litellm, by its provider `openrouter/` in place of `openai/`",
+        "as litellm, with its provider `openrouter/` instead of `openai/`",
     ),
 ];
 /// What runs without `--only`.
 pub const USUAL: [&str; 4] = ["direct", "ours", "litellm", "portkey"];
 
-/// Where everything lies.
+/// Where the programs are.
 pub struct Places {
     /// The programs of the workspace.
     pub release: PathBuf,
-    /// The gateways of others.
+    /// The third-party gateways.
     pub peers: PathBuf,
-    /// What this run writes.
+    /// The files of this run.
     pub folder: PathBuf,
 }
 
@@ -62,7 +62,7 @@ impl Places {
         }
     }
 
-    /// A command that sees nothing of the environment but the path, with a home of its own.
+    /// A command with a home of its own, which inherits nothing of the environment but `PATH`.
     fn command(&self, program: &Path, name: &str) -> Result<Command, Failure> {
         if !program.exists() {
             return Err(format!("`{}` is missing", program.display()).into());
@@ -79,11 +79,11 @@ impl Places {
     }
 }
 
-/// One that answers requests.
+/// A running gateway, or the sandbox itself.
 pub struct Gateway {
     pub name: &'static str,
     pub target: Target,
-    /// None for the sandbox itself.
+    /// `None` for the sandbox itself.
     pub process: Option<Process>,
 }
 
@@ -93,7 +93,7 @@ impl Gateway {
     }
 }
 
-/// The stand-in for the service.
+/// The sandbox, which stands for the service.
 pub struct Sandbox {
     pub process: Process,
     base_url: String,
@@ -114,7 +114,7 @@ impl Sandbox {
     }
 }
 
-/// Starts a gateway before the sandbox, waits until it is healthy, and asks it for a whole answer and a stream.
+/// Starts a gateway in front of the sandbox, waits until it is healthy, and tries whole answers and streams.
 pub async fn start(name: &'static str, sandbox: &Sandbox, places: &Places) -> Result<Gateway, Failure> {
     let (target, process) = match name {
         "direct" => (Target::new(&sandbox.base_url, KEY, &[]), None),
@@ -138,7 +138,7 @@ pub async fn start(name: &'static str, sandbox: &Sandbox, places: &Places) -> Re
             .map_err(|error| format!("{model}, stream {is_stream}: {error}"))?;
         let text = text_of(&connection.body, is_stream)?;
         if text.is_empty() || model == ANSWER && text != ANSWER_TEXT {
-            return Err(format!("{model}, stream {is_stream}: it says `{text}`").into());
+            return Err(format!("{model}, stream {is_stream}: unexpected text `{text}`").into());
         }
     }
     Ok(gateway)
@@ -187,7 +187,7 @@ async fn litellm(
             "model": format!("{provider}/{model}"), "api_base": sandbox.base_url, "api_key": KEY,
         }})
     });
-    // As LiteLLM's own page on benchmarks has it. JSON is YAML.
+    // The settings of LiteLLM's own page on benchmarks. JSON is valid YAML.
     let config = json!({
         "model_list": models,
         "litellm_settings": {"callbacks": [], "num_retries": 0, "request_timeout": 600, "telemetry": false},
@@ -204,7 +204,7 @@ async fn litellm(
         .env("LITELLM_MODE", "PRODUCTION")
         .env("LITELLM_LOG", "ERROR")
         .env("LITELLM_TELEMETRY", "False")
-        // Else it asks GitHub for the prices of models at the start.
+        // Otherwise it downloads the prices of models from GitHub at the start.
         .env("LITELLM_LOCAL_MODEL_COST_MAP", "True");
     let mut process = Process::start(&mut command, name, &places.folder)?;
     let target = Target::new(&format!("http://127.0.0.1:{port}/v1"), TOKEN, &[]);
@@ -237,12 +237,12 @@ async fn portkey(sandbox: &Sandbox, places: &Places) -> Result<Started, Failure>
     Ok((target, Some(process)))
 }
 
-/// A port that is free now.
+/// A port that is free at this moment.
 fn free_port() -> Result<u16, Failure> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
-/// What a process says after `beginning` on its stdout.
+/// Waits for a line on stdout that starts with `beginning`; returns the rest of it.
 async fn told(process: &mut Process, beginning: &str) -> Result<String, Failure> {
     let deadline = Instant::now() + START_LIMIT;
     loop {
@@ -261,7 +261,7 @@ async fn healthy(process: &mut Process, address: &str, path: &str) -> Result<(),
     Ok(())
 }
 
-/// Waits until every worker has come up: one that answers says nothing of the others, but they work hard until then.
+/// Waits until every worker is up. One that answers proves nothing about the others, but they use much CPU until then.
 async fn settled(process: &mut Process) -> Result<(), Failure> {
     const WINDOW: Duration = Duration::from_millis(500);
     let deadline = Instant::now() + START_LIMIT;
@@ -277,7 +277,7 @@ async fn settled(process: &mut Process) -> Result<(), Failure> {
     }
 }
 
-/// Waits a little.
+/// Waits for one polling interval.
 ///
 /// - Errors: the deadline has passed, or the process has ended.
 async fn wait_for(process: &mut Process, deadline: Instant) -> Result<(), Failure> {

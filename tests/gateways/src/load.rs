@@ -1,4 +1,4 @@
-//! Loads: what is asked, how many at a time, and what is measured.
+//! Loads: requests, concurrency, and what is measured.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -20,31 +20,31 @@ pub const ANSWER: &str = "bench/answer";
 pub const STREAM: &str = "bench/stream";
 pub const ECHO: &str = "bench/echo";
 
-/// What [`ANSWER`] says.
+/// The text of [`ANSWER`].
 pub const ANSWER_TEXT: &str = "The answer of the benchmark, one sentence of twelve words, at once.";
-/// What [`ECHO`] says before it repeats what it was told.
+/// The beginning of every answer of [`ECHO`], which then repeats the question.
 const HEARD: &str = "The sandbox heard: ";
-/// Chunks with text in a stream of [`STREAM`].
+/// Text chunks in a stream of [`STREAM`].
 pub const CHUNKS: usize = 200;
 
 /// Streams that are open at once.
 pub const SLOW_STREAMS: usize = 1000;
 const SLOW_WORDS: usize = 40;
 const SLOW_PAUSE_MS: u64 = 250;
-/// Slow streams that are opened together; very many might overflow a queue of new connections.
+/// Slow streams that are opened together; too many could overflow a queue of new connections.
 const OPENED_TOGETHER: usize = 50;
 const SLOW_LIMIT: Duration = Duration::from_secs(90);
 
-/// Longest part of a measurement that is not counted, while connections and caches get warm.
+/// Longest uncounted start of a measurement, while connections and caches warm up.
 const WARM_UP: Duration = Duration::from_millis(500);
-/// How long answers may stay away after the end of a measurement.
+/// Longest wait for answers after the end of a measurement.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Connections of the open load. Requests that find none free wait, and their waiting counts.
+/// Connections of the open loop. A request that finds none free waits, and the wait counts.
 const OPEN_CONNECTIONS: usize = 128;
-/// A load that fails this often is over.
+/// A load stops after this many failures.
 const MOST_FAILURES: usize = 100;
 
-/// The scripts of the models for the sandbox.
+/// The sandbox's scripts for the models.
 pub fn scripts() -> Value {
     json!({
         ANSWER: {"text": ANSWER_TEXT},
@@ -53,7 +53,7 @@ pub fn scripts() -> Value {
     })
 }
 
-/// A request; `kib` of text go before the question, as a conversation does.
+/// A request whose question follows `kib` of text, like the history of a conversation.
 pub fn request(model: &str, is_stream: bool, kib: usize) -> Bytes {
     let before = "What was said before. ".repeat(kib * 1024 / 22);
     ask(model, is_stream, &format!("{before}Answer."))
@@ -64,17 +64,17 @@ fn ask(model: &str, is_stream: bool, text: &str) -> Bytes {
     Bytes::from(body.to_string())
 }
 
-/// What one measurement of one gateway gave.
+/// The result of one measurement of one gateway.
 #[derive(Default, Clone)]
 pub struct Measured {
     pub whole: Latencies,
-    /// Until the first piece of the body.
+    /// Until the first bytes of the body.
     pub first: Latencies,
     pub failures: usize,
     pub first_failure: Option<String>,
-    /// Answers in a second.
+    /// Answers a second.
     pub per_second: f64,
-    /// CPU time of the gateway for each answer.
+    /// The gateway's CPU time for each answer.
     pub cpu_ms: Option<f64>,
 }
 
@@ -97,7 +97,7 @@ impl Measured {
     }
 }
 
-/// An answer that is not the whole answer counts as failed. It is not parsed: that would cost more than asking.
+/// An incomplete answer counts as failed. It is not parsed: that would cost more than the request.
 fn check(body: &[u8], is_stream: bool) -> Result<(), Failure> {
     let is_whole = if is_stream {
         data_frames(body) > CHUNKS && is_done(body)
@@ -108,7 +108,7 @@ fn check(body: &[u8], is_stream: bool) -> Result<(), Failure> {
         return Ok(());
     }
     let told: String = String::from_utf8_lossy(body).chars().take(200).collect();
-    Err(format!("not the whole answer, {} bytes: {told}", body.len()).into())
+    Err(format!("incomplete answer, {} bytes: {told}", body.len()).into())
 }
 
 /// Closed loop: each of `at_a_time` connections asks again as soon as it has its answer.
@@ -160,7 +160,7 @@ pub async fn closed(
     let limit = end.saturating_duration_since(Instant::now()) + PATIENCE;
     let (all, cpu) = timeout(limit, async { tokio::join!(all, cpu) })
         .await
-        .map_err(|_| "an answer stayed away")?;
+        .map_err(|_| "an answer did not arrive")?;
     let mut all = all?;
     let n = all.whole.len();
     all.per_second = n as f64 / lasts.as_secs_f64();
@@ -168,9 +168,9 @@ pub async fn closed(
     Ok(all)
 }
 
-/// Open loop: requests begin at fixed times, whatever became of those before, and a latency counts from that time on.
+/// Open loop: requests begin at fixed times, whether or not earlier ones are done, and latency counts from those times.
 ///
-/// So a request that waits for a free connection, or that this client sends late, is as late as it was.
+/// So the latency includes the wait for a free connection and this client's own delays.
 pub async fn open(
     target: &Target,
     gateway: Option<u32>,
@@ -217,7 +217,7 @@ pub async fn open(
     .await
     .map_err(|_| "cannot connect")?;
 
-    // The timers of the runtime are a millisecond coarse; those of a thread are not.
+    // The runtime's timers have a resolution of one millisecond; those of a thread are finer.
     let start = Instant::now() + Duration::from_millis(20);
     let n_all = ((warm + lasts).as_secs_f64() * f64::from(per_second)) as u32;
     let cpu_before = gateway.map(cpu_time);
@@ -258,7 +258,7 @@ pub async fn open(
         Ok(result) => result?,
         Err(_) => return Err(format!("cannot take {per_second} a second").into()),
     }
-    // With the part that is not counted, since requests overlap.
+    // Includes the warm-up, because requests overlap.
     let cpu_ms = |before| {
         gateway
             .map(cpu_time)?
@@ -267,19 +267,19 @@ pub async fn open(
     };
     all.cpu_ms = cpu_before.and_then(cpu_ms).map(|cpu| cpu / f64::from(n_all));
     all.per_second = n_in_time as f64 / lasts.as_secs_f64();
-    // Else the queue grew until the end, and the latencies only say how long the measurement was.
+    // Otherwise the queue grew until the end, and the latencies only reflect the length of the measurement.
     if (n_in_time as f64) < 0.97 * n_due as f64 && all.failures == 0 {
         return Err(format!("cannot take {per_second} a second; {n_in_time} of {n_due} were answered in time").into());
     }
     Ok(all)
 }
 
-/// What many slow streams at once gave.
+/// The result of many slow streams at once.
 pub struct Slow {
     pub whole: usize,
-    /// Broke off, or were never answered.
+    /// Cut, or never answered.
     pub lost: usize,
-    /// Ended with a text that is not theirs.
+    /// Ended with another stream's text.
     pub mixed: usize,
     pub first_failure: Option<String>,
     pub open_at_once: usize,
@@ -291,7 +291,7 @@ pub struct Slow {
     pub cpu: Duration,
 }
 
-/// [`SLOW_STREAMS`] streams at once, each of which has to come back with its own text.
+/// [`SLOW_STREAMS`] streams at once, each of which must arrive with its own text.
 pub async fn slow(target: &Target, gateway: u32) -> Slow {
     let at_once = Arc::new(Semaphore::new(OPENED_TOGETHER));
     let (n_open, most_open) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -321,7 +321,7 @@ pub async fn slow(target: &Target, gateway: u32) -> Slow {
             }
             let times = asked.map_err(|_| "no end in time")??;
             if !is_done(&connection.body) {
-                return Err("without its end".into());
+                return Err("the stream has no end".into());
             }
             Ok::<_, Failure>((
                 times,

@@ -1,35 +1,35 @@
-//! What a gateway between a program and the service costs: ours beside those that others have written, and beside none.
+//! What a gateway between a program and the service costs: ours, third-party ones, and none.
 //!
 //! ```text
-//! cargo build --release        # in the workspace: what is measured has to be fresh
+//! cargo build --release        # in the workspace: this measures what lies in target/release
 //! tests/gateways/install       # the others, pinned
 //! cd tests/gateways && CARGO_TARGET_DIR=../../target cargo run --release --locked
 //! ```
 //!
-//! prints Markdown after some eight minutes. `-- --help` says what can be left out. Use a quiet machine: the figures in
-//! brackets say how far the rounds lie apart. Nothing here judges.
+//! prints Markdown after about eight minutes. `-- --help` lists what can be skipped. Use a quiet machine: the
+//! figures in brackets show how far the rounds differ. The benchmark has no thresholds.
 //!
 //! # What is measured
 //!
-//! Every gateway runs from the start to the end, and one at a time is asked. A round asks each once, `direct` among them;
-//! the next round goes the other way round. *Added* is the difference to `direct` in the same round; tables have the
-//! median over the rounds, and the smallest and largest where three figures stand. A round before the first is not counted.
+//! All gateways run all the time, and only one is under load. A round measures each once, `direct` included; the
+//! next round goes in reverse order. *Added* is the difference to `direct` in the same round. Tables show the
+//! median over the rounds, or the median, smallest and largest. One more round, before the others, is not counted.
 //!
-//! * Whole answers, closed loop: each connection asks again as soon as it has its answer. With 64 that is the throughput
-//!   of the machine, with all that runs on it: gateway, client and sandbox share the cores.
-//! * Whole answers, open loop: a request begins when its time has come, whatever became of those before, and its latency
-//!   counts from then on.
-//! * Streams of 200 chunks, one write each, as fast as they go: until the first piece of the body, and until its end.
-//! * 1,000 slow streams at once: memory, and whether each comes back whole and with its own text.
+//! * Whole answers, closed loop: each connection asks again as soon as it has its answer. With 64 that is the
+//!   throughput of the machine, with all that runs on it: gateway, client and sandbox share the cores.
+//! * Whole answers, open loop: requests begin at fixed times, whether or not earlier ones are done, and latency counts
+//!   from those times.
+//! * Streams of 200 chunks, one write each, as fast as possible: time to the first bytes of the body, and to its end.
+//! * 1,000 slow streams at once: memory, and whether each arrives complete and with its own text.
 //!
-//! CPU time and memory are those of the gateway's processes, with what they started; CPU time counts in ticks of 10 ms.
+//! CPU time and memory are those of the gateway's processes and their children; CPU time counts in ticks of 10 ms.
 //!
 //! # What is the same for all
 //!
-//! One sandbox, one client, one thread each. HTTP/1.1 on loopback without TLS, kept connections, the same bodies. Each
-//! answer is looked at: one that is not whole counts as failed. No gateway has a database, a cache or a telemetry.
-//! Access logs are off where a gateway has one. `ours` and LiteLLM check a token, and put the service's key in its place;
-//! Portkey passes the key on, and is told with each request where to.
+//! One sandbox, one client, one thread each. HTTP/1.1 on loopback without TLS, kept connections, the same bodies.
+//! Each answer is checked: an incomplete one counts as failed. No gateway has a database, a cache or telemetry.
+//! Access logs are off where a gateway has one. `ours` and LiteLLM check a token and replace it by the service's
+//! key; Portkey passes the key on, and each request tells it where to.
 
 mod client;
 mod figures;
@@ -77,10 +77,10 @@ fn help() -> String {
          --only NAME,…         gateways ({usual})\n\
          --loads NAME,…        of {loads} (all)\n\
          --rate N,…            requests a second of the open loop (50,200)\n\
-         --kib N               text before the question (0)\n\
-         --slow NAME,…         who gets the {SLOW_STREAMS} slow streams (ours)\n\
+         --kib N               KiB of text before the question (0)\n\
+         --slow NAME,…         gateways for the {SLOW_STREAMS} slow streams (ours)\n\
          --sandbox-threads N   threads of the sandbox (1)\n\
-         --programs FOLDER     where sandbox, agent-host and the plugin lie (target/release)\n\nGateways:\n{names}",
+         --programs FOLDER     with sandbox, agent-host and the plugin (target/release)\n\nGateways:\n{names}",
         usual = USUAL.join(","),
         loads = LOADS.join(","),
         names = names.concat(),
@@ -102,7 +102,7 @@ impl Arguments {
         };
         let names = NAMES.map(|(name, _)| name);
         while let Some(flag) = words.next() {
-            let value = words.next().ok_or_else(|| format!("`{flag}` wants a value"))?;
+            let value = words.next().ok_or_else(|| format!("`{flag}` needs a value"))?;
             match flag.as_str() {
                 "--rounds" => arguments.rounds = number(&value)?,
                 "--seconds" => arguments.lasts = Duration::from_secs_f64(number(&value)?),
@@ -115,7 +115,7 @@ impl Arguments {
                     arguments.programs = Some(std::path::absolute(&value).map_err(|error| error.to_string())?)
                 }
                 "--loads" => arguments.loads = chosen(&value, &LOADS)?,
-                _ => return Err(format!("no flag `{flag}`")),
+                _ => return Err(format!("unknown flag `{flag}`")),
             }
         }
         if arguments.rounds == 0 || arguments.lasts < Duration::from_millis(100) || arguments.rates.contains(&0) {
@@ -126,13 +126,13 @@ impl Arguments {
 }
 
 fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
-    text.parse().map_err(|_| format!("`{text}` is no number of the kind"))
+    text.parse().map_err(|_| format!("expected a number, found `{text}`"))
 }
 
 fn chosen(text: &str, all: &[&'static str]) -> Result<Vec<&'static str>, String> {
     let find = |word: &str| all.iter().copied().find(|name| *name == word);
     text.split(',')
-        .map(|word| find(word).ok_or_else(|| format!("`{word}` is none of {}", all.join(", "))))
+        .map(|word| find(word).ok_or_else(|| format!("expected one of {}, found `{word}`", all.join(", "))))
         .collect()
 }
 
@@ -149,7 +149,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    // Three thousand connections, counted at both ends; what is started here inherits it.
+    // There will be three thousand connections, counted at both ends; child processes inherit the limit.
     let mut files = getrlimit(Resource::Nofile);
     files.current = files.maximum;
     let _ = setrlimit(Resource::Nofile, files);
@@ -158,7 +158,7 @@ fn main() -> ExitCode {
     let ended = runtime.map_err(Failure::from).and_then(|runtime| {
         runtime.block_on(async {
             let mut terminate = signal(SignalKind::terminate())?;
-            // Dropping the run ends all that it started.
+            // Dropping the run ends every process that it started.
             tokio::select! {
                 ended = run(&arguments) => ended,
                 _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
@@ -189,7 +189,7 @@ async fn run(arguments: &Arguments) -> Result<(), Failure> {
         progress(&format!("starting {name}"));
         match gateway::start(name, &sandbox, &places).await {
             Ok(gateway) => gateways.push(gateway),
-            Err(failure) => missing.push(format!("* {name}, {is}: not run, {failure}")),
+            Err(failure) => missing.push(format!("* {name}, {is}: skipped, {failure}")),
         }
     }
     print_conditions(arguments, &places, &gateways, &load_before);
@@ -246,7 +246,7 @@ async fn run(arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Of this process without its children.
+/// CPU time of this process without its children.
 fn own_cpu_time() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     Duration::try_from(time).unwrap_or_default()
@@ -262,7 +262,7 @@ enum Load {
 /// The rounds of one gateway, or why it dropped out.
 type Rounds = Result<Vec<Measured>, String>;
 
-/// Asks each gateway once in each round, forth and back in turn.
+/// Measures each gateway once a round, in alternating order.
 async fn rounds(load: Load, arguments: &Arguments, gateways: &[Gateway]) -> Vec<Rounds> {
     let mut all: Vec<Rounds> = gateways.iter().map(|_| Ok(Vec::new())).collect();
     for round in 0..=arguments.rounds {
@@ -275,7 +275,7 @@ async fn rounds(load: Load, arguments: &Arguments, gateways: &[Gateway]) -> Vec<
                 continue;
             };
             progress(&format!("round {round} of {}: {}", arguments.rounds, gateway.name));
-            // What the round before left to do is done while nobody counts.
+            // Leftover work of the previous measurement finishes here, uncounted.
             tokio::time::sleep(Duration::from_millis(50)).await;
             match measure(load, arguments, gateway).await {
                 Ok(measured) if round > 0 => done.push(measured),
@@ -296,7 +296,7 @@ async fn measure(load: Load, arguments: &Arguments, gateway: &Gateway) -> Result
     }
 }
 
-/// A figure of each round; none where a round has none.
+/// One figure a round; `None` where a round has none.
 type Figures = Vec<Option<f64>>;
 
 fn figures(rounds: &mut [Measured], figure: impl Fn(&mut Measured) -> Option<f64>) -> Figures {
@@ -365,7 +365,7 @@ fn print_streams(heading: &str, gateways: &[Gateway], all: &[Rounds]) {
     );
 }
 
-/// A row for each gateway: each latency, what is added to each, answers a second, CPU time, failures.
+/// A row for each gateway: its latencies, what it adds to each, answers a second, CPU time, failures.
 fn print_measured(
     heading: &str,
     columns: &[&str],
@@ -386,7 +386,7 @@ fn print_measured(
                 continue;
             }
         };
-        // Percentiles sort.
+        // Percentiles need mutable rounds, because they sort.
         let mut rounds: Vec<Measured> = rounds.iter().map(Measured::clone).collect();
         let measured: Vec<Figures> = latencies.iter().map(|latency| figures(&mut rounds, latency)).collect();
         let mut row = vec![gateway.name.to_owned()];
@@ -491,7 +491,7 @@ fn print_conditions(arguments: &Arguments, places: &Places, gateways: &[Gateway]
         load_before.split(' ').next().unwrap_or_default()
     );
     println!(
-        "* {} rounds of {} s each, forth and back in turn; {} KiB before the question; sandbox with {} thread(s)",
+        "* {} rounds of {} s each, in alternating order; {} KiB before the question; sandbox with {} thread(s)",
         arguments.rounds,
         arguments.lasts.as_secs_f64(),
         arguments.kib,

@@ -1,4 +1,4 @@
-//! Processes: start, what they cost, end.
+//! Processes: their start, their cost, their end.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -16,10 +16,10 @@ use crate::client::Failure;
 /// How long a process may take to end after SIGTERM.
 const END_LIMIT: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(20);
-/// Most characters of a log that an error repeats.
+/// The most characters of a log that an error quotes.
 const LOG_CHARS: usize = 600;
 
-/// A process with all that it starts, in a group of its own; ends with this value.
+/// A process and its children, in a process group of their own; they end when this value is dropped.
 pub struct Process {
     child: Child,
     log: PathBuf,
@@ -27,7 +27,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// - In: `folder` holds what it writes.
+    /// - In: `folder`, for its stdout and stderr.
     pub fn start(command: &mut Command, name: &str, folder: &Path) -> Result<Self, Failure> {
         let log = folder.join(format!("{name}.stderr"));
         let stdout = folder.join(format!("{name}.stdout"));
@@ -45,14 +45,14 @@ impl Process {
         self.child.id()
     }
 
-    /// The first line of its stdout that has this beginning, without it.
+    /// The first line of its stdout that starts with `beginning`, without that.
     pub fn line(&self, beginning: &str) -> Option<String> {
         let lines = BufReader::new(File::open(&self.stdout).ok()?).lines();
         let mut lines = lines.map_while(Result::ok);
         lines.find_map(|line| Some(line.strip_prefix(beginning)?.trim().to_owned()))
     }
 
-    /// - Errors: it has ended; with the end of what it said.
+    /// - Errors: it has ended; the message quotes the end of its output.
     pub fn check_alive(&mut self) -> Result<(), Failure> {
         match self.child.try_wait()? {
             None => Ok(()),
@@ -60,7 +60,7 @@ impl Process {
         }
     }
 
-    /// The end of what it wrote, on one line.
+    /// The end of its output, on one line.
     pub fn told(&self) -> String {
         let both = [&self.stdout, &self.log].map(|path| fs::read(path).unwrap_or_default());
         let text = String::from_utf8_lossy(&both.concat()).replace(['\n', '|'], " ");
@@ -72,7 +72,7 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         let group = Pid::from_child(&self.child);
-        // Each may find that it has ended already.
+        // The process may have ended already.
         let _ = kill_process_group(group, Signal::TERM);
         let deadline = Instant::now() + END_LIMIT;
         while Instant::now() < deadline {
@@ -87,14 +87,14 @@ impl Drop for Process {
     }
 }
 
-/// CPU time of a process and of all below it, those that have ended included.
+/// CPU time of a process and its descendants, including those that have ended.
 pub fn cpu_time(root: u32) -> Duration {
     let all = stats();
     let ticks: u64 = tree(root, &all).map(|stat| stat.ticks).sum();
     Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
 }
 
-/// Resident memory of a process and of all below it, in bytes. What they share counts for each.
+/// Resident memory of a process and its descendants, in bytes. Shared pages count for each.
 pub fn resident_bytes(root: u32) -> u64 {
     let all = stats();
     tree(root, &all)
@@ -102,7 +102,7 @@ pub fn resident_bytes(root: u32) -> u64 {
         .sum()
 }
 
-/// Processes of a tree.
+/// The number of processes in a tree.
 pub fn n_processes(root: u32) -> usize {
     tree(root, &stats()).count()
 }
@@ -110,7 +110,7 @@ pub fn n_processes(root: u32) -> usize {
 /// Of `/proc/PID/stat`.
 struct Stat {
     parent: u32,
-    /// User and system time, with that of the children that it has waited for.
+    /// User and system time, including children that it has waited for.
     ticks: u64,
     pages: u64,
 }
@@ -120,13 +120,13 @@ fn stats() -> BTreeMap<u32, Stat> {
         return BTreeMap::new();
     };
     let ids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    // A process may end between the two.
+    // A process may end between the listing and the look.
     ids.filter_map(|id| Some((id, stat_of(id)?))).collect()
 }
 
 fn stat_of(id: u32) -> Option<Stat> {
     let text = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-    // The name before it may hold blanks and brackets.
+    // The name before it may contain spaces and brackets.
     let fields: Vec<&str> = text.get(text.rfind(')')? + 2..)?.split(' ').collect();
     let number = |n: usize| fields.get(n)?.parse::<u64>().ok();
     Some(Stat {

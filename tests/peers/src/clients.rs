@@ -1,4 +1,4 @@
-//! The clients that others have written, each used as its own examples do.
+//! Third-party clients, each used as in its own examples.
 
 use std::sync::Arc;
 
@@ -49,9 +49,9 @@ fn boxed(way: impl Way + 'static) -> Arc<dyn Way> {
 
 /// `openrouter-rs`, for OpenRouter alone.
 ///
-/// A chunk is copied to a line, to a frame, its choices to JSON values, and from there to their types. A failure in the
-/// middle of a stream is an error if its chunk has no choices; else its finish reason is for the caller to look at. A
-/// stream that is cut ends as if it were whole.
+/// It copies a chunk to a line, then to a frame, its choices to JSON values, and those to their types. A failure in the
+/// middle of a stream is an error if its chunk has no choices; otherwise the caller has to check the finish reason. A
+/// stream that is cut ends as if it were complete.
 struct OpenrouterRs(openrouter_rs::OpenRouterClient);
 
 impl OpenrouterRs {
@@ -90,14 +90,14 @@ impl Way for OpenrouterRs {
 
 /// `openrouter_api`, for OpenRouter alone.
 ///
-/// A chunk is copied to a line and read into its types; content is tried as a text, then as a list of parts. A chunk
-/// that cannot be read is left out without a word. A stream that is cut ends as if it were whole, and one of more than
-/// 10,000 lines is an error. The request is validated; a whole call has 30 seconds.
+/// It copies a chunk to a line and parses that into its types; content is tried as a text, then as a list of parts. It
+/// silently skips a chunk that it cannot parse. A stream that is cut ends as if it were complete, and one of more than
+/// 10,000 lines is an error. The request is validated; the total timeout is 30 seconds.
 struct OpenrouterApi(OpenRouterClient<Ready>);
 
 impl OpenrouterApi {
     fn new(base_url: &str) -> Result<Self, Failure> {
-        // Without the last slash, `v1` would be replaced.
+        // Without the trailing slash, `v1` would be replaced.
         Ok(Self(OpenRouterClient::from_api_key_and_url(
             KEY,
             format!("{base_url}/"),
@@ -135,11 +135,11 @@ impl Way for OpenrouterApi {
     }
 }
 
-/// `async-openai`, for OpenAI and what resembles it.
+/// `async-openai`, for OpenAI and compatible services.
 ///
-/// Each stream is read by a task of its own and handed over through a channel without a limit. A chunk is an event of
-/// `eventsource-stream`, read into its types; a finish reason that OpenAI does not have is an error. Reading stops at
-/// `[DONE]`, which can cost the connection. A stream that is cut ends as if it were whole.
+/// A task reads each stream and passes it on through an unbounded channel. A chunk is an event of `eventsource-stream`,
+/// parsed into its types; a finish reason that OpenAI does not have is an error. Reading stops at `[DONE]`, which can
+/// cost the connection. A stream that is cut ends as if it were complete.
 struct AsyncOpenai(async_openai::Client<OpenAIConfig>);
 
 impl AsyncOpenai {
@@ -176,11 +176,12 @@ impl Way for AsyncOpenai {
     }
 }
 
-/// `genai`, for many services; OpenRouter is one of those it knows.
+/// `genai`, for many services, OpenRouter among them.
 ///
-/// What arrives is copied to texts several times, and each event read into a JSON value, from which the first choice is
-/// taken. A failure in the middle of a stream is an error. Reading stops at `[DONE]`, which can cost the connection,
-/// with an `End` event that has the finish reason; a stream that is cut ends without it, for the caller to notice.
+/// It copies what arrives to strings several times and parses each event into a JSON value, of which it takes the
+/// first choice. A failure in the middle of a stream is an error. Reading stops at `[DONE]`, which can cost the
+/// connection, with an `End` event that has the finish reason; a stream that is cut ends without it, which the
+/// caller has to notice.
 struct Genai(genai::Client);
 
 impl Genai {

@@ -1,38 +1,40 @@
-//! The benchmark of `tests/benches/way.rs` in one table with the clients that others have written.
+//! The benchmark of `tests/benches/way.rs`, in one table with third-party clients.
 //!
 //! ```text
 //! cd tests/peers && cargo run --release --locked
 //! ```
 //!
-//! builds the plugin and the stand-in service in the workspace, as `cargo build --release` there does, and prints a table
-//! after some five minutes. `-- --rounds 3` is shorter, `-- streams` leaves the other loads out. Use a quiet machine: the
-//! last line of the table says how far its rounds lie apart.
+//! builds the plugin and the sandbox in the workspace, as `cargo build --release` does there, and prints a table
+//! after about five minutes. `-- --rounds 3` is shorter, `-- streams` skips the other loads. Use a quiet machine:
+//! the last line of the table shows how far its rounds differ.
 //!
 //! # What is measured
 //!
 //! User and system time of the client's process, all threads, for each chunk of a stream or each plain request; the
-//! service runs in another process. For idle streams: what 1,000 of them add to the resident memory of a process that
-//! holds 20 already, a new process for each figure; what the kernel keeps for their sockets is not in it.
+//! service runs in another process. For idle streams: how much memory 1,000 of them add to a process that already holds
+//! 20, in a new process for each figure, without the kernel's memory for their sockets.
 //!
-//! Streams of 1,000 chunks are written as fast as they go, many chunks a write or one; paced streams have 200 chunks, one
-//! write each, 5 ms apart, and stand for what models do: little arrives at a time, and every piece wakes the client up.
+//! Streams of 1,000 chunks are written as fast as possible, many chunks a write or one. Paced streams have 200
+//! chunks, one write each, 5 ms apart. They behave like models: little arrives at a time, and every write wakes the
+//! client.
 //!
 //! # What is the same for all
 //!
-//! One process, one allocator, one build profile, that of the workspace. The same service, model, message, and number at a
-//! time. HTTP/1.1 on loopback without TLS. Each client makes its request anew for each call, keeps its connections,
-//! appends every text to one `String`, and fails the run if a word is missing. All but (d) and (c) run on the one
-//! thread that also waits for the answers; (d) and (c) have a second one, whose time counts too. Dependencies are
-//! resolved together, so clients that use the same crate use one build of it, with the features of all: tokio has its
-//! `test-util` from genai, reqwest 0.13 its `gzip`. Only the plugin, a library of its own, has its dependencies to itself.
+//! One process, one allocator, and the build profile of the workspace. The same service, model, message and
+//! concurrency. HTTP/1.1 on loopback without TLS. Each client builds a new request for each call, keeps its
+//! connections, appends every text to one `String`, and fails the run if a word is missing. All but (d) and (c) run
+//! on the thread that also waits for the answers; (d) and (c) have a second thread, whose time counts too.
+//! Dependencies are resolved together: clients that use the same crate share one build of it with the union of
+//! their features, so tokio has `test-util` because of genai, and reqwest 0.13 has `gzip`. Only the plugin, a
+//! separate library, has its own dependencies.
 //!
 //! # What is not the same
 //!
-//! (a) to (d) are in `tests/benches/bench/way.rs`. The peers are as their own examples set them up, with their default
-//! features, timeouts and retries; `clients.rs` says of each what it does with a chunk. The second table asks all of
-//! them for streams that are not whole: who reports less has less to do. Beyond that, (c) hands on usage and cost, bounds
-//! what it buffers, and limits how long it waits for the next chunk; the peers have no limit for that, or one for the
-//! whole call.
+//! (a) to (d) are in `tests/benches/bench/way.rs`. The peers are set up as in their own examples, with their
+//! default features, timeouts and retries; `clients.rs` describes what each does with a chunk. The second table
+//! asks all of them for incomplete streams: a client that reports less has less to do. Beyond that, (c) passes on
+//! usage and cost, bounds what it buffers, and limits the wait for the next chunk; the peers have no such limit, or
+//! one for the whole call.
 
 #[path = "../../benches/bench/mod.rs"]
 mod bench;
@@ -48,7 +50,7 @@ fn main() {
     bench::run(programs, clients::rows);
 }
 
-/// Builds what is measured as the workspace ships it: with its lock file, features and target folder.
+/// Builds what is measured as the workspace ships it: with the same lock file, features and target folder.
 fn programs() -> Programs {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR"))
         .ancestors()
@@ -66,7 +68,7 @@ fn programs() -> Programs {
             .args(what)
             .arg("--target-dir")
             .arg(&target);
-        // What cargo tells this package about itself would be taken by some build scripts for a change.
+        // Some build scripts would take cargo's variables for this package as a change, and rebuild.
         for (name, _) in env::vars_os() {
             let text = name.to_string_lossy();
             if text.starts_with("CARGO_") && text != "CARGO_HOME" {
