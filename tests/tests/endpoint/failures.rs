@@ -1,108 +1,108 @@
-//! What goes wrong at the service: before the answer with the service's own words, in the middle of it exactly once.
+//! Failures of the service: before the answer in its own words, in the middle of it exactly once.
 
-use sandbox::{Failure, Script};
+use std::net::TcpListener;
+
+use sandbox::Script;
 use serde_json::{Value, json};
-use tests::endpoint::{Serve, chat_body};
-use tests::faultd::{Faultd, text_event};
+use tests::endpoint::{Answer, Serve, chat_body};
+use tests::faultd::{self, Faultd};
 
-use crate::faithful::{Twins, added, forms, streaming};
-
-#[test]
-fn an_error_before_the_answer_keeps_its_status_its_words_and_its_wait() {
-    let twins = Twins::with(&[]);
-    for status in [400, 402, 403, 404, 408, 413, 422, 429, 500, 502, 503, 524, 529] {
-        for is_stream in [false, true] {
-            let mut body = chat_body(&format!("sandbox/status-{status}"), "Hello");
-            body["stream"] = json!(is_stream);
-            let [through, direct] = twins.both("/v1/chat/completions", &body);
-            assert_eq!(through.text(), direct.text(), "{status}");
-            assert_eq!((through.status, direct.status), (status, status));
-            for header in [
-                "content-type",
-                "retry-after",
-                "x-ratelimit-remaining",
-                "x-ratelimit-reset",
-            ] {
-                assert_eq!(through.header(header), direct.header(header), "{status}: {header}");
-            }
-        }
-    }
-}
+use crate::bench::{CHAT, Twins, forms, stream_body, streaming};
 
 #[test]
-fn an_error_before_the_answer_is_the_services_in_every_form() {
-    let twins = Twins::with(&[]);
-    for status in [402, 429, 500] {
+fn an_error_before_the_answer_keeps_status_words_and_wait() {
+    let twins = Twins::new();
+    for status in [402, 413, 429, 500, 529] {
         for (target, body) in forms(&format!("sandbox/status-{status}")) {
             for body in [body.clone(), streaming(body)] {
                 let [through, direct] = twins.both(target, &body);
+                assert_eq!(through.status, status, "{target}");
                 assert_eq!(
                     (through.status, through.text()),
                     (direct.status, direct.text()),
                     "{target}"
                 );
-                assert_eq!(through.header("retry-after"), direct.header("retry-after"), "{target}");
+                for name in [
+                    "content-type",
+                    "retry-after",
+                    "x-ratelimit-remaining",
+                    "x-ratelimit-reset",
+                ] {
+                    assert_eq!(through.header(name), direct.header(name), "{target} {status}: {name}");
+                }
             }
         }
     }
 }
 
 #[test]
-fn a_page_of_somebody_in_between_keeps_its_status_and_becomes_an_error_that_clients_read() {
-    let twins = Twins::with(&[]);
-    let [through, direct] = twins.both("/v1/chat/completions", &chat_body("sandbox/html-502", "Hello"));
-    assert_eq!((through.status, direct.status), (502, 502));
-    assert_eq!(through.header("content-type"), Some("application/json"));
-    let message = &through.json()["error"]["message"];
-    assert_eq!(message, "the service answered 502 with a page titled `502 Bad Gateway`");
-}
-
-#[test]
-fn a_key_that_the_service_refuses_is_its_401_and_shows_no_key() {
-    let endpoint = Serve::new().env("OPENROUTER_API_KEY", "sk-or-v1-wrong").start();
-    let answer = endpoint.chat("sandbox/hello", "Hello").expect(401);
-    assert_eq!(answer.json()["error"]["message"], "User not found.");
-    assert!(!answer.text().contains("sk-or-v1"), "{}", answer.text());
-}
-
-#[test]
-fn an_answer_that_the_service_gives_late_comes_after_its_retries() {
-    let fails_twice = Script {
-        fail: Some(Failure {
-            retry_after_s: Some(0),
-            ..Failure::status(503)
-        }),
-        fail_times: Some(2),
-        ..Script::text("At last.")
-    };
-    let service = tests::service();
-    service.script("acme/model", fails_twice);
-    let endpoint = Serve::before(service).start();
-    let answer = endpoint.chat("acme/model", "Hello").expect(200);
+fn a_web_page_becomes_an_error_that_clients_can_read() {
+    let endpoint = Serve::new().profile(&json!({"retry": {"attempts": 1}})).start();
+    let answer = endpoint.chat("sandbox/html-502", "Hello").expect(502);
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    let error = &answer.json()["error"];
+    assert_eq!(error["code"], 502);
     assert_eq!(
-        (answer.content().as_str(), answer.header("x-attempts")),
-        ("At last.", Some("3"))
+        error["message"],
+        "the service answered 502 with a page titled `502 Bad Gateway`"
     );
 }
 
 #[test]
-fn an_error_in_a_stream_is_there_exactly_once_and_as_the_service_wrote_it() {
-    let twins = Twins::with(&[]);
+fn no_answer_from_the_service_is_a_502_that_says_so() {
+    let closed = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    let closed = format!("http://{}/api/v1", closed.expect("a port"));
+    let resets = Faultd::playing([faultd::Script::new().reset()]);
+    for (base_url, kind) in [(closed, Some("connect")), (resets.base_url(), None)] {
+        let endpoint = Serve::new()
+            .env("OPENROUTER_BASE_URL", &base_url)
+            .profile(&json!({"retry": {"attempts": 1}}))
+            .start();
+        for body in [chat_body("acme/model", "Hello"), stream_body("acme/model", "Hello")] {
+            let answer = endpoint.answer(&endpoint.post(CHAT, &body)).expect(502);
+            let error = &answer.json()["error"];
+            assert_eq!((&error["code"], &error["param"]), (&json!(502), &Value::Null));
+            assert_eq!(error["metadata"]["error_type"], error["type"]);
+            assert!(error["message"].is_string(), "{error}");
+            if let Some(kind) = kind {
+                assert_eq!(error["type"], kind);
+                assert!(error["metadata"]["hint"].is_string(), "{error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_error_in_a_stream_appears_exactly_once_in_the_services_words() {
+    let twins = Twins::new();
     for model in ["sandbox/mid-stream-error", "sandbox/mid-stream-error-text-code"] {
         for (target, body) in forms(model) {
             let answer = twins.same(target, &streaming(body)).expect(200);
             let errors = answer.events().into_iter().filter(|event| {
                 let event: Value = serde_json::from_str(event).unwrap_or_default();
-                let is_told = |value: &Value| value["error"].is_object();
-                is_told(&event) || is_told(&event["response"]) || event["type"] == "error"
+                let is_error = |value: &Value| value["error"].is_object();
+                is_error(&event) || is_error(&event["response"]) || event["type"] == "error"
             });
             assert_eq!(errors.count(), 1, "{target}: {}", answer.text());
         }
     }
 }
 
-/// Streams that break off, with what every form adds to each of them.
-fn broken_off() -> Twins {
+/// The one event that the endpoint adds to a stream that was cut, without its `prefix` of lines.
+#[track_caller]
+fn added_event(through: &Answer, direct: &Answer, prefix: &str) -> Value {
+    let (text, direct) = (through.text(), direct.text());
+    let added = text.strip_prefix(&direct);
+    let added = added.unwrap_or_else(|| panic!("{direct}\nis not the beginning of\n{text}"));
+    let data = added
+        .strip_prefix(prefix)
+        .and_then(|rest| rest.strip_prefix("data: ")?.strip_suffix("\n\n"));
+    let data = data.unwrap_or_else(|| panic!("not one event of this form: {added}"));
+    serde_json::from_str(data).expect("one event of JSON")
+}
+
+#[test]
+fn a_stream_that_is_cut_ends_with_one_error_in_its_own_form() {
     let cut = Script {
         cut_after_chunks: Some(3),
         ..Script::words(60)
@@ -111,154 +111,46 @@ fn broken_off() -> Twins {
         cut_abruptly: true,
         ..cut.clone()
     };
-    Twins::with(&[("acme/cut", cut), ("acme/broken", broken)])
-}
-
-#[test]
-fn a_stream_of_chat_that_is_cut_ends_with_an_error_and_without_done() {
-    let twins = broken_off();
+    let twins = Twins::with(&[("acme/cut", cut), ("acme/broken", broken)]);
     for model in ["acme/cut", "acme/broken"] {
-        let [through, direct] = twins.both("/v1/chat/completions", &streaming(chat_body(model, "Hello")));
-        let last = added(&through, &direct);
-        let data = last
-            .strip_prefix("data: ")
-            .and_then(|last| last.strip_suffix("\n\n"))
-            .expect("one event");
-        let chunk: Value = serde_json::from_str(data).expect("one event of JSON");
-        let first: Value = serde_json::from_str(&through.events()[0]).expect("JSON");
-        assert_eq!(chunk["id"], first["id"]);
-        assert_eq!(chunk["object"], "chat.completion.chunk");
+        let [chat, completions, responses, messages] = forms(model).map(|(target, body)| {
+            let answers = twins.both(target, &streaming(body));
+            assert!(
+                answers[0].is_whole,
+                "HTTP itself ends well, so that clients read the error"
+            );
+            for end in ["[DONE]", "response.completed", "message_stop"] {
+                assert!(!answers[0].text().contains(end), "{}", answers[0].text());
+            }
+            answers
+        });
+        let event = added_event(&chat[0], &chat[1], "");
+        let first: Value = serde_json::from_str(&chat[0].events()[0]).expect("JSON");
+        assert_eq!(event["id"], first["id"]);
+        assert_eq!(event["object"], "chat.completion.chunk");
         assert_eq!(
-            chunk["choices"],
+            event["choices"],
             json!([{"index": 0, "delta": {}, "finish_reason": "error"}])
         );
         assert_eq!(
-            (&chunk["error"]["code"], &chunk["error"]["type"]),
+            (&event["error"]["code"], &event["error"]["type"]),
             (&json!(502), &json!("interrupted"))
         );
-        assert!(!through.text().contains("[DONE]"), "{}", through.text());
-        assert!(through.is_whole, "HTTP itself ends well, so that the error is read");
-    }
-}
 
-#[test]
-fn a_stream_of_completions_that_is_cut_ends_with_an_error_and_without_done() {
-    let twins = broken_off();
-    for model in ["acme/cut", "acme/broken"] {
-        let body = json!({"model": model, "prompt": "Hello", "stream": true});
-        let [through, direct] = twins.both("/v1/completions", &body);
-        let last = added(&through, &direct);
-        let data = last
-            .strip_prefix("data: ")
-            .and_then(|last| last.strip_suffix("\n\n"))
-            .expect("one event");
-        let chunk: Value = serde_json::from_str(data).expect("one event of JSON");
-        assert_eq!(chunk["choices"][0]["finish_reason"], "error");
-        assert_eq!(chunk["error"]["type"], "interrupted");
-        assert!(!through.text().contains("[DONE]"), "{}", through.text());
-    }
-}
+        let event = added_event(&completions[0], &completions[1], "");
+        assert_eq!(event["choices"][0]["finish_reason"], "error");
+        assert_eq!(event["error"]["type"], "interrupted");
 
-#[test]
-fn a_stream_of_messages_that_is_cut_ends_with_an_error_event() {
-    let twins = broken_off();
-    for model in ["acme/cut", "acme/broken"] {
-        let (target, body) = forms(model)[3].clone();
-        let [through, direct] = twins.both(target, &streaming(body));
-        let last = added(&through, &direct);
-        let data = last
-            .strip_prefix("event: error\ndata: ")
-            .and_then(|last| last.strip_suffix("\n\n"));
-        let event: Value = serde_json::from_str(data.expect("one event")).expect("one event of JSON");
-        assert_eq!(event["type"], "error");
-        assert!(
-            event["error"]["type"].is_string() && event["error"]["message"].is_string(),
-            "{event}"
-        );
-        assert!(!through.text().contains("message_stop"), "{}", through.text());
-    }
-}
-
-#[test]
-fn a_stream_of_responses_that_is_cut_ends_with_an_error_event() {
-    let twins = broken_off();
-    for model in ["acme/cut", "acme/broken"] {
-        let (target, body) = forms(model)[2].clone();
-        let [through, direct] = twins.both(target, &streaming(body));
-        let last = added(&through, &direct);
-        let data = last
-            .lines()
-            .filter_map(|line| line.strip_prefix("data: "))
-            .collect::<Vec<_>>();
-        let [data] = data.as_slice() else { panic!("{last}") };
-        let event: Value = serde_json::from_str(data).expect("JSON");
+        let event = added_event(&responses[0], &responses[1], "event: error\n");
         assert_eq!(event["type"], "error");
         assert!(event["code"].is_string() && event["message"].is_string(), "{event}");
-        assert!(!through.text().contains("response.completed"), "{}", through.text());
-        let numbers: Vec<u64> = through
-            .events()
-            .iter()
-            .filter_map(|event| serde_json::from_str::<Value>(event).ok()?["sequence_number"].as_u64())
-            .collect();
-        assert!(numbers.is_sorted(), "the numbers of the events go up: {numbers:?}");
+        let events = responses[0].events().into_iter();
+        let number = |event: String| serde_json::from_str::<Value>(&event).ok()?["sequence_number"].as_u64();
+        assert!(events.filter_map(number).is_sorted(), "{}", responses[0].text());
+
+        let event = added_event(&messages[0], &messages[1], "event: error\n");
+        assert_eq!(event["type"], "error");
+        let error = &event["error"];
+        assert!(error["type"].is_string() && error["message"].is_string(), "{event}");
     }
-}
-
-#[test]
-fn a_service_that_falls_silent_is_given_up_in_its_time_and_the_stream_says_so() {
-    let silent = Script {
-        stall_after_chunks: Some(2),
-        ..Script::words(10)
-    };
-    let service = tests::service();
-    service.script("acme/silent", silent);
-    let options = json!({"timeouts": {"idleMs": 300}, "retry": {"attempts": 1}});
-    let endpoint = Serve::before(service).profile(&options).start();
-    let body = streaming(chat_body("acme/silent", "Hello"));
-    let answer = endpoint
-        .answer(&endpoint.post("/v1/chat/completions", &body))
-        .expect(200);
-    let last: Value = serde_json::from_str(answer.events().last().expect("an event")).expect("JSON");
-    assert_eq!(
-        (&last["error"]["type"], &last["choices"][0]["finish_reason"]),
-        (&json!("timeout"), &json!("error"))
-    );
-}
-
-#[test]
-fn a_connection_that_breaks_before_any_answer_is_a_502() {
-    let faultd = Faultd::playing([tests::faultd::Script::new().reset()]);
-    let once = json!({"retry": {"attempts": 1}});
-    let endpoint = Serve::new().asking(&faultd).profile(&once).start();
-    for body in [
-        chat_body("acme/model", "Hello"),
-        streaming(chat_body("acme/model", "Hello")),
-    ] {
-        let answer = endpoint
-            .answer(&endpoint.post("/v1/chat/completions", &body))
-            .expect(502);
-        assert_eq!(answer.json()["error"]["code"], 502);
-    }
-}
-
-#[test]
-fn what_an_unfinished_event_held_is_not_passed_on() {
-    let whole = text_event("whole");
-    let half = &text_event("half")[..40];
-    let head = tests::faultd::sse_head();
-    let script = tests::faultd::Script::new()
-        .send([head, tests::faultd::chunk(whole.clone() + half)].concat())
-        .close();
-    let faultd = Faultd::playing([script]);
-    let endpoint = Serve::new().asking(&faultd).start();
-    let body = streaming(chat_body("acme/model", "Hello"));
-    let answer = endpoint
-        .answer(&endpoint.post("/v1/chat/completions", &body))
-        .expect(200);
-    let rest = answer.text();
-    let rest = rest.strip_prefix(&whole).expect("the whole event");
-    assert!(
-        rest.starts_with("data: {\"") && rest.contains("\"finish_reason\":\"error\""),
-        "{rest}"
-    );
 }

@@ -1,22 +1,27 @@
-//! `agent-host serve`: the real binary with the real plugin, before a service of this machine, asked over real sockets.
+//! `agent-host serve` end to end: the real binary and the real plugin in front of a sandbox, asked over real sockets.
 //!
-//! The client is [`tests::endpoint`], which sends exactly the bytes that it is told to. Nothing here waits for a time: scripts of the
-//! service hold an answer back, and every wait has a limit. `tests/features.md` says which promise is tested where, and [`table`] that
-//! this is so.
+//! What the parts do by themselves is tested beside them (`host-example/src/serve`, `plugin-openrouter/src`,
+//! `tests/tests/forms`); here one test each shows that they are connected. The client, [`tests::endpoint`], sends
+//! exactly the bytes of the test. No test depends on speed: scripts of the service hold answers back, and every wait
+//! ends with an event or a generous limit. `tests/features.md` maps features to tests, and [`table`] checks it.
 
 #![cfg(target_os = "linux")]
 
-// From who may ask over what comes back to what holds for many at once, and how it begins and ends.
-mod guard;
+// The order of a request's life: start, admission, request, answer, many at once, reload, end.
+mod bench;
+mod starts;
 mod token;
+mod guard;
+mod framing;
 mod limits;
+mod requests;
+mod routes;
+mod lists;
 mod faithful;
 mod failures;
-mod forms;
-mod rows;
+mod headers;
+mod metrics;
 mod crowd;
 mod swap;
-mod told;
 mod drain;
-mod health;
 mod table;

@@ -1,16 +1,16 @@
-//! Holds `features.md` against the tests: what the table names exists, and each row of the list that shows here has a test.
+//! Checks `features.md` against the tests: every test it names exists, and every row has one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use tests::{numbered_rows, quoted, tests_of_the_workspace};
 
-/// The rows of the list of features that this table is about.
+/// The features that show at the endpoint, by their numbers.
 const ROWS: [usize; 34] = [
     13, 14, 16, 22, 25, 29, 31, 34, 35, 40, 41, 45, 46, 47, 48, 49, 50, 52, 53, 56, 60, 61, 62, 63, 64, 67, 68, 69, 70,
     84, 91, 95, 97, 98,
 ];
 
-/// What stands behind a row: its cells.
+/// The cells of each row.
 fn rows() -> BTreeMap<usize, Vec<String>> {
     let rows = numbered_rows("features.md");
     let numbers: BTreeSet<usize> = rows.iter().map(|(number, _)| *number).collect();
@@ -20,15 +20,12 @@ fn rows() -> BTreeMap<usize, Vec<String>> {
 }
 
 #[test]
-fn every_test_that_the_table_of_features_names_exists() {
+fn every_test_named_in_the_table_of_features_exists() {
     let tests = tests_of_the_workspace();
     let rows = rows();
     let named = rows.values().flat_map(|cells| quoted(&cells[2]));
     let missing: Vec<&str> = named.filter(|name| !tests.contains_key(*name)).collect();
-    assert!(
-        missing.is_empty(),
-        "`features.md` names tests that are not there: {missing:#?}"
-    );
+    assert!(missing.is_empty(), "`features.md` names missing tests: {missing:#?}");
 }
 
 #[test]
@@ -41,9 +38,8 @@ fn every_test_of_a_feature_is_in_its_row() {
         else {
             continue;
         };
-        let is_named = rows
-            .get(&number)
-            .is_some_and(|cells| quoted(&cells[2]).any(|named| named == name));
+        let cells = rows.get(&number);
+        let is_named = cells.is_some_and(|cells| quoted(&cells[2]).any(|named| named == name));
         assert!(is_named, "`{name}` of {file} is not in row {number} of `features.md`");
     }
 }

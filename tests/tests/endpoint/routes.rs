@@ -1,0 +1,166 @@
+//! The paths of the endpoint, for the programs that know them.
+//!
+//! `row_…` tests are named after the rows of `tests/features.md`.
+
+use serde_json::json;
+use tests::endpoint::{Endpoint, Serve, TOKEN, chat_body};
+use tests::faultd::{self, Faultd, head};
+
+use crate::bench::{Twins, command, forms, stream_body};
+
+#[test]
+fn row_52_every_route_of_openais_api_exists_under_both_roots() {
+    let endpoint = Endpoint::start();
+    let embeddings = json!({"model": "openai/text-embedding-3-small", "input": "one"});
+    for root in ["/v1", "/api/v1"] {
+        let mut id = None;
+        for (path, body) in forms("sandbox/hello")
+            .into_iter()
+            .chain([("/v1/embeddings", embeddings.clone())])
+        {
+            let path = path.strip_prefix("/v1").expect("the root");
+            let answer = endpoint.answer(&endpoint.post(&format!("{root}{path}"), &body));
+            let answer = answer.expect(200);
+            id = id.or(answer.header("x-generation-id").map(str::to_owned));
+        }
+        for (status, path) in [
+            (200, "/models"),
+            (200, "/models?force=true"),
+            (200, "/models/TEXT_SMALL"),
+            (200, "/models/openai/gpt-4o"),
+            (200, "/models/openai%2Fgpt-4o"),
+            (404, "/models/acme/no-such-model"),
+            (200, "/models/openai/gpt-4o/endpoints"),
+            (200, "/models/openai%2Fgpt-4o/endpoints"),
+            (200, "/models/user"),
+            (200, "/models/count"),
+            (200, "/key"),
+            (200, "/auth/key"),
+            (200, "/providers"),
+            (200, &format!("/generation?id={}", id.expect("the id of a generation"))),
+            // The service shows the account to management keys only.
+            (403, "/credits"),
+        ] {
+            let answer = endpoint.answer(&endpoint.get(&format!("{root}{path}")));
+            assert_eq!(answer.status, status, "{path}: {}", answer.text());
+        }
+    }
+    for asked in endpoint.service.requests() {
+        assert!(asked.path.starts_with("/api/v1/"), "{}", asked.path);
+        assert!(!asked.path.ends_with("/auth/key"), "the service dropped this path");
+    }
+}
+
+#[test]
+fn row_53_a_request_as_anthropics_clients_send_it_is_understood() {
+    let endpoint = Endpoint::start();
+    let (_, body) = forms("sandbox/hello")[3].clone();
+    let request = endpoint.post("/v1/messages?beta=true", &body).without("authorization");
+    let request = [
+        ("x-api-key", TOKEN),
+        ("anthropic-version", "2023-06-01"),
+        ("anthropic-beta", "tools-2024"),
+    ]
+    .iter()
+    .fold(request, |request, (name, value)| request.header(name, value));
+    let message = endpoint.answer(&request).expect(200).json();
+    assert_eq!(message["type"], "message");
+}
+
+#[test]
+fn row_84_librechats_routes_exist_and_need_the_token() {
+    let endpoint = Endpoint::start();
+    let at = |path: &str| format!("/api/endpoints/openrouter/{path}");
+    let usual = endpoint.chat("sandbox/hello", "Hello").expect(200).content();
+    let chat = endpoint.post(&at("chat/completions"), &chat_body("sandbox/hello", "Hello"));
+    let streamed = endpoint.post(&at("chat/completions"), &stream_body("sandbox/hello", "Hello"));
+    let credits = endpoint.get(&at("credits"));
+    let models = endpoint.get(&at("models?force=true"));
+    assert_eq!(endpoint.answer(&chat).expect(200).content(), usual);
+    assert_eq!(endpoint.answer(&streamed).expect(200).streamed(), usual);
+    let found = endpoint.answer(&credits).expect(200).json();
+    assert!(found["balance"].is_f64() && found["usage"].is_f64(), "{found}");
+    assert_eq!(found["currency"], "USD");
+    let found = endpoint.answer(&models).expect(200).json();
+    assert_eq!(found["object"], "list");
+    for request in [chat, credits, models] {
+        endpoint.answer(&request.without("authorization")).expect(401);
+    }
+    let other = endpoint.get("/api/endpoints/other/models");
+    endpoint.answer(&other).expect(404);
+}
+
+#[test]
+fn row_97_health_is_open_and_says_more_to_the_token() {
+    let tiers = json!({"tiers": {"TEXT_SMALL": "sandbox/hello"}});
+    let endpoint = Serve::new().profile(&tiers).start();
+    let health = endpoint.get("/health");
+    let stranger = endpoint.answer(&health.clone().without("authorization"));
+    assert_eq!(stranger.expect(200).json(), json!({"status": "ok"}));
+    let known = endpoint.answer(&health).expect(200).json();
+    assert_eq!(known["status"], "ok");
+    assert_eq!(known["plugin"]["id"], "openrouter");
+    assert!(known["version"].is_string() && known["uptime_s"].is_u64(), "{known}");
+    assert_eq!(known["in_flight"], 1, "this request");
+    let tiers = known["tiers"].as_array().expect("tiers");
+    let small = tiers.iter().find(|tier| tier["tier"] == "TEXT_SMALL");
+    assert_eq!(small.expect("the tier")["wire"], "sandbox/hello");
+    assert_eq!(known["plugins"].as_array().map(Vec::len), Some(1), "{known}");
+    assert_eq!(endpoint.service.requests(), [], "the service is not asked for it");
+}
+
+#[test]
+fn row_97_the_selftest_passes() {
+    let endpoint = Endpoint::start();
+    command(&endpoint, &["selftest", "--json"]).expect_success();
+}
+
+#[test]
+fn row_98_every_other_path_of_the_service_passes_through() {
+    let twins = Twins::new();
+    for (status, path, body) in [
+        (
+            200,
+            "/v1/rerank",
+            json!({"model": "cohere/rerank-v3.5", "query": "red", "documents": ["a red car", "a blue sky"]}),
+        ),
+        (
+            200,
+            "/v1/embeddings",
+            json!({"model": "openai/text-embedding-3-small", "input": ["one", "two ü"], "encoding_format": "base64"}),
+        ),
+        (
+            200,
+            "/v1/audio/speech",
+            json!({"model": "openai/gpt-4o-mini-tts", "input": "Hello", "voice": "alloy"}),
+        ),
+        (
+            404,
+            "/v1/images/generations",
+            json!({"model": "acme/pictures", "prompt": "a cat"}),
+        ),
+    ] {
+        assert_eq!(twins.same(path, &body).status, status, "{path}");
+    }
+    let providers = command(&twins.endpoint, &["api", "GET", "/providers"]).expect_success();
+    assert!(providers.stdout.starts_with("{\"data\":"), "{}", providers.stdout);
+}
+
+#[test]
+fn binary_and_empty_bodies_arrive_as_they_are() {
+    let sound: Vec<u8> = (0..=255).cycle().take(100_000).collect();
+    let length = sound.len().to_string();
+    let spoken = head(200, &[("content-type", "audio/mpeg"), ("content-length", &length)]);
+    let spoken = [spoken, sound.clone()].concat();
+    let faultd = Faultd::answering(move |request| {
+        let is_sound = request.path.ends_with("/speech");
+        faultd::Script::new().send(if is_sound { spoken.clone() } else { head(204, &[]) })
+    });
+    let endpoint = Serve::new().asking(&faultd).start();
+    let request = endpoint.post("/v1/audio/speech", &json!({"model": "acme/voice", "input": "Hi"}));
+    let answer = endpoint.answer(&request).expect(200);
+    assert_eq!(answer.header("content-type"), Some("audio/mpeg"));
+    assert!(answer.body == sound, "{} bytes of {}", answer.body.len(), sound.len());
+    let deleted = endpoint.answer(&endpoint.get("/v1/keys/k1").method("DELETE"));
+    assert_eq!((deleted.status, deleted.body.len()), (204, 0));
+}
