@@ -7,8 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use serde_json::value::RawValue;
 
-use crate::exit;
 use crate::serve;
+use crate::terminal::exit;
 
 /// Chat with models through plugins, from a terminal.
 ///
@@ -245,10 +245,10 @@ pub struct Models {
     #[arg(long)]
     pub structured: bool,
     /// Those with room for this many tokens, such as 200k or 1M
-    #[arg(long, value_name = "TOKENS", value_parser = crate::models::tokens)]
+    #[arg(long, value_name = "TOKENS", value_parser = crate::commands::models::tokens)]
     pub min_context: Option<u64>,
     /// Those of which neither a million tokens of the prompt nor of the answer cost more than this, in US dollars
-    #[arg(long, value_name = "USD", value_parser = crate::models::usd)]
+    #[arg(long, value_name = "USD", value_parser = crate::commands::models::usd)]
     pub max_price: Option<f64>,
     /// Those of this author: what stands before the `/` of an id
     #[arg(long, visible_alias = "provider", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]

@@ -7,45 +7,25 @@
 //! error means. No code here knows a provider: what differs between providers, their plugins tell.
 
 // In the order in which data travels.
-mod protect;
 mod cli;
-mod log;
-mod places;
-mod dotenv;
-mod environment;
-mod profile;
-mod plugins;
-mod setup;
-mod reload;
-mod chat;
-mod attach;
-mod parameters;
-mod structured;
-mod conversation;
-mod agent;
-mod answer;
-mod progress;
-mod tiers;
-mod fallback;
-mod models;
-mod credits;
-mod account;
-mod api;
-mod doctor;
+mod commands;
 mod serve;
-mod selftest;
-mod plugin_command;
-mod profile_command;
-mod explain;
+mod talk;
+mod setup;
+mod profile;
 mod terminal;
-mod exit;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
 use crate::cli::{Cli, Command, Fallback};
-use crate::exit::{Exit, Failure};
+use crate::commands::{
+    agent, api, chat, credits, doctor, explain, fallback, key, models, plugins, profile as profile_command, selftest,
+    tiers,
+};
+use crate::setup::{log, protect};
+use crate::terminal::exit::{Exit, Failure};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -64,7 +44,7 @@ async fn run(cli: &Cli) -> Result<Exit, Failure> {
     log::start(&cli.global)?;
     match &cli.command {
         Command::Chat(args) => chat::run(&cli.global, args).await,
-        Command::Plugins(command) => plugin_command::run(&cli.global, command).await,
+        Command::Plugins(command) => plugins::run(&cli.global, command).await,
         Command::Tiers(output) => tiers::run(&cli.global, output).await,
         Command::Fallback(Fallback::Test(args)) => fallback::run(&cli.global, args).await,
         Command::Agent(args) => agent::run(&cli.global, args).await,
@@ -73,7 +53,7 @@ async fn run(cli: &Cli) -> Result<Exit, Failure> {
         Command::Api(args) => api::run(&cli.global, args).await,
         Command::Serve(options) => serve::run(&cli.global, options).await,
         Command::Selftest(args) => selftest::run(&cli.global, args).await,
-        Command::Key(output) => account::run(&cli.global, output).await,
+        Command::Key(output) => key::run(&cli.global, output).await,
         Command::Doctor(args) => doctor::run(&cli.global, args).await,
         Command::Explain(args) => explain::run(&cli.global, args),
         Command::Profile(command) => profile_command::run(&cli.global, command).await,

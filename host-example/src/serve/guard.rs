@@ -11,7 +11,7 @@ use hyper::{Method, StatusCode, Uri};
 
 use super::problem::{MISSING_KEY, Problem};
 use super::route::{NoRoute, Route};
-use crate::protect::Secret;
+use crate::setup::protect::Secret;
 
 /// What the endpoint was started with.
 pub struct Rules {

@@ -45,10 +45,10 @@ use self::requests_log::RequestLog;
 use self::server::{PluginRow, Server, Serving, Shared};
 use self::token::Token;
 use crate::cli::Global;
-use crate::exit::{Exit, Failure};
-use crate::protect::Secret;
-use crate::reload::{self, Reload};
+use crate::setup::protect::Secret;
+use crate::setup::reload::{self, Reload};
 use crate::setup::{Active, Setup};
+use crate::terminal::exit::{Exit, Failure};
 use crate::terminal::{self, BAD, GOOD};
 
 /// Runs `agent-host serve`.

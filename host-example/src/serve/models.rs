@@ -146,7 +146,7 @@ pub fn tier_named<'a>(tiers: &'a [TierModel], model: &str) -> Option<&'a TierMod
         _ => None,
     };
     match short {
-        Some(short) => crate::tiers::find(tiers, short),
+        Some(short) => crate::commands::tiers::find(tiers, short),
         None => tiers.iter().find(|tier| tier.tier.eq_ignore_ascii_case(model)),
     }
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 
-use crate::exit::{Exit, Failure};
+use crate::terminal::exit::{Exit, Failure};
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]

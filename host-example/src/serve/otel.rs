@@ -33,8 +33,8 @@ use self::measures::Measures;
 use self::spans::Spans;
 use self::targets::Targets;
 use super::record::{Outcome, Record};
-use crate::exit::{Exit, Failure};
 use crate::terminal;
+use crate::terminal::exit::{Exit, Failure};
 
 /// The name of this service where nobody gave it another, and of what measures.
 const NAME: &str = "agent-host";

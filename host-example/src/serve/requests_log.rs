@@ -14,8 +14,8 @@ use std::time::{Duration, SystemTime};
 
 use super::record::Record;
 use crate::cli::Global;
-use crate::exit::{Exit, Failure};
 use crate::terminal;
+use crate::terminal::exit::{Exit, Failure};
 
 /// The most lines that wait to be written.
 const MAX_WAITING: usize = 4096;

@@ -25,7 +25,7 @@ use super::guard::Rules;
 use super::handle::handle;
 use super::models::Page;
 use super::record::Telemetry;
-use crate::protect::Secret;
+use crate::setup::protect::Secret;
 
 /// The longest time for a request's head, and for which an idle connection is kept.
 const HEAD_LIMIT: Duration = Duration::from_secs(10);

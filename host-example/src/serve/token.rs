@@ -11,9 +11,9 @@ use etcetera::BaseStrategy;
 use etcetera::base_strategy::Xdg;
 
 use super::options::Options;
-use crate::exit::{Exit, Failure};
-use crate::protect::Secret;
+use crate::setup::protect::Secret;
 use crate::terminal;
+use crate::terminal::exit::{Exit, Failure};
 
 /// Holds the token where no option does.
 const VARIABLE: &str = "AGENT_HOST_TOKEN";

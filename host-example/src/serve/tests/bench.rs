@@ -9,10 +9,10 @@ use arc_swap::ArcSwapOption;
 use plugin_api::{Config, LogOnly, PluginModule, Provider, TierModel};
 
 use super::fake::{Fake, KEY};
-use crate::protect::Secret;
 use crate::serve::guard::Rules;
 use crate::serve::record::Telemetry;
 use crate::serve::server::{self, PluginRow, Server, Serving, Shared};
+use crate::setup::protect::Secret;
 
 pub const TOKEN: &str = "ah-0123456789abcdef";
 

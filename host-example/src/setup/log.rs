@@ -19,8 +19,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::cli::Global;
-use crate::exit::{Exit, Failure};
 use crate::terminal;
+use crate::terminal::exit::{Exit, Failure};
 
 /// Names the log file where the command line does not.
 const FILE_VARIABLE: &str = "AGENT_HOST_LOG_FILE";

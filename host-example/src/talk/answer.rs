@@ -9,12 +9,12 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::cli::Chat;
-use crate::exit::{Exit, Failure};
-use crate::parameters::Parameters;
 use crate::profile;
-use crate::progress::{self, Wait};
 use crate::setup::Active;
-use crate::structured::Schema;
+use crate::talk::parameters::Parameters;
+use crate::talk::structured::Schema;
+use crate::terminal::exit::{Exit, Failure};
+use crate::terminal::progress::{self, Wait};
 use crate::terminal::{self, Cleaner, FAINT};
 
 /// A request for these messages.

@@ -18,10 +18,10 @@ use std::time::Duration;
 
 use plugin_api::{Manifest, Role};
 
-use crate::dotenv;
-use crate::exit::{Exit, Failure};
+use super::dotenv;
 use crate::profile::KeySource;
-use crate::protect::Secret;
+use crate::setup::protect::Secret;
+use crate::terminal::exit::{Exit, Failure};
 
 /// The largest file that can be a key, in bytes.
 const MAX_KEY_BYTES: u64 = 64 << 10;

@@ -8,12 +8,12 @@ use plugin_api::{Config, Error, ErrorKind, Manifest, Plugin, TierModel};
 use serde_json::{Value, json};
 
 use crate::cli::Global;
-use crate::environment::{CommandKeys, Environment, Given};
-use crate::exit::{Exit, Failure};
-use crate::places::Places;
-use crate::plugins::{self, Entry, Folder, Verdict};
 use crate::profile::{self, Document, LoadError, Problem, Profile, ProviderSchema, Report};
-use crate::protect::WipedConfig;
+use crate::setup::environment::{CommandKeys, Environment, Given};
+use crate::setup::places::Places;
+use crate::setup::plugins::{self, Entry, Folder, Verdict};
+use crate::setup::protect::WipedConfig;
+use crate::terminal::exit::{Exit, Failure};
 
 /// How long a plugin may take to end its work when the program ends.
 const SHUTDOWN: Duration = Duration::from_secs(2);

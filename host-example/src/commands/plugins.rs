@@ -3,9 +3,9 @@
 use serde_json::json;
 
 use crate::cli::{Global, Plugins};
-use crate::exit::{Exit, Failure};
-use crate::plugins::{self, Folder, Verdict};
 use crate::setup::Setup;
+use crate::setup::plugins::{self, Folder, Verdict};
+use crate::terminal::exit::{Exit, Failure};
 use crate::terminal::{self, BAD, DOUBTFUL, FAINT, GOOD, clean_line, print_line};
 
 pub async fn run(global: &Global, command: &Plugins) -> Result<Exit, Failure> {

@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::cli::Global;
-use crate::environment::CommandKeys;
-use crate::exit::{Exit, Failure};
-use crate::places::Places;
-use crate::plugins::Verdict;
 use crate::profile::{self, ProfileWatch};
+use crate::setup::environment::CommandKeys;
+use crate::setup::places::Places;
+use crate::setup::plugins::Verdict;
 use crate::setup::{Active, Chosen, Setup, exists, no_key};
 use crate::terminal;
+use crate::terminal::exit::{Exit, Failure};
 
 /// What is read again while a plugin is at work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,19 +12,19 @@ use plugin_api::{
 use serde_json::json;
 use serde_json::value::to_raw_value;
 
-use crate::agent::calc::Number;
-use crate::agent::tools::{self, Tool};
-use crate::answer::{Interrupts, request, stopped};
 use crate::cli::{Global, Selftest};
-use crate::doctor::report::Rows;
-use crate::exit::{Exit, Failure};
-use crate::models::age;
-use crate::parameters::Parameters;
-use crate::progress::{self, Wait};
+use crate::commands::models::age;
+use crate::commands::tiers;
 use crate::setup::{Active, Setup};
-use crate::structured::Schema;
+use crate::talk::answer::{Interrupts, request, stopped};
+use crate::talk::calc::Number;
+use crate::talk::parameters::Parameters;
+use crate::talk::structured::Schema;
+use crate::talk::tools::{self, Tool};
 use crate::terminal;
-use crate::tiers;
+use crate::terminal::checklist::Rows;
+use crate::terminal::exit::{Exit, Failure};
+use crate::terminal::progress::{self, Wait};
 
 /// How long one check may take.
 const CHECK_LIMIT: Duration = Duration::from_secs(90);

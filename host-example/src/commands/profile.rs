@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use crate::cli::{Global, Profile as Command};
-use crate::exit::{Exit, Failure};
-use crate::plugins;
 use crate::profile::{self, LoadError, Report, dotted, leaves_of};
+use crate::setup::plugins;
 use crate::setup::{self, Chosen, Setup};
 use crate::terminal;
+use crate::terminal::exit::{Exit, Failure};
 
 pub async fn run(global: &Global, command: &Command) -> Result<Exit, Failure> {
     let setup = Setup::read(global)?;

@@ -4,14 +4,14 @@ use std::io::{self, IsTerminal, Read};
 
 use plugin_api::Message;
 
-use crate::answer::{Interrupts, Manner, answer, report, request, stopped};
-use crate::attach;
 use crate::cli::{Chat, Global};
-use crate::conversation;
-use crate::exit::{Exit, Failure};
-use crate::parameters::parameters;
 use crate::setup::Setup;
-use crate::structured::Schema;
+use crate::talk::answer::{Interrupts, Manner, answer, report, request, stopped};
+use crate::talk::attach;
+use crate::talk::conversation;
+use crate::talk::parameters::parameters;
+use crate::talk::structured::Schema;
+use crate::terminal::exit::{Exit, Failure};
 
 /// The most that standard input may add to a prompt, in bytes.
 const MAX_INPUT_BYTES: u64 = 16 << 20;

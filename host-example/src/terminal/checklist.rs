@@ -3,7 +3,7 @@
 use plugin_api::{Finding, FindingStatus};
 use serde_json::{Value, json};
 
-use crate::exit::Failure;
+use crate::terminal::exit::Failure;
 use crate::terminal::{self, BAD, DOUBTFUL, FAINT, GOOD, clean_line};
 
 /// The widest line, in characters; a longer remedy gets lines of its own.

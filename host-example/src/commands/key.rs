@@ -8,8 +8,8 @@ use plugin_api::Account;
 use serde_json::json;
 
 use crate::cli::{Global, Output};
-use crate::exit::{Exit, Failure};
 use crate::setup::Setup;
+use crate::terminal::exit::{Exit, Failure};
 use crate::terminal::{self, BAD, DOUBTFUL, FAINT, GOOD};
 
 /// Above this many US dollars there is enough, below the other it is nearly gone.

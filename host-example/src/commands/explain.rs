@@ -8,11 +8,11 @@ use plugin_api::{Error, ErrorKind, Explanation, Manifest, Problem, ServiceError}
 use serde::Serialize;
 
 use crate::cli::{Explain, Global};
-use crate::exit::{self, Exit, Failure};
-use crate::places::Places;
-use crate::plugins::Folder;
 use crate::profile::closest;
+use crate::setup::places::Places;
+use crate::setup::plugins::Folder;
 use crate::terminal;
+use crate::terminal::exit::{self, Exit, Failure};
 
 /// The widest line of an entry, in characters.
 const MAX_LINE_CHARS: usize = 100;

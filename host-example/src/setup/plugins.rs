@@ -14,10 +14,10 @@ use plugin_api::{Config, HostServices, Level, Manifest, Plugin, Role, Variable};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::exit::{Exit, Failure};
-use crate::log;
 use crate::profile::ProviderSchema;
+use crate::setup::log;
 use crate::terminal::clean_line;
+use crate::terminal::exit::{Exit, Failure};
 
 /// The file in the plugin folder that remembers what was switched off.
 const SWITCHES: &str = "plugins.json";

@@ -3,9 +3,6 @@
 //! Everything that came with an answer goes back with it, the model's thoughts among it, because some models refuse a turn without.
 //! Calls of one answer run one after another and their results stand in that order.
 
-pub mod calc;
-pub mod tools;
-
 use std::io::{self, IsTerminal, Write};
 use std::thread;
 use std::time::{Instant, SystemTime};
@@ -16,16 +13,16 @@ use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use crate::answer::{Interrupts, Manner, answer, report, request, stopped};
-use crate::chat;
 use crate::cli::{Agent, Approval, Global};
-use crate::exit::{Exit, Failure};
-use crate::parameters::{Parameters, parameters};
+use crate::commands::chat;
 use crate::setup::{Active, Setup};
+use crate::talk::answer::{Interrupts, Manner, answer, report, request, stopped};
+use crate::talk::parameters::{Parameters, parameters};
+use crate::terminal::exit::{Exit, Failure};
 use crate::terminal::{self, FAINT};
 
-use self::calc::Number;
-use self::tools::{Outcome, Tool};
+use crate::talk::calc::Number;
+use crate::talk::tools::{self, Outcome, Tool};
 
 /// The most characters of a call's arguments, and of its result, in the line about it.
 const MAX_SHOWN_CHARS: usize = 60;

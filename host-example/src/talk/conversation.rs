@@ -17,17 +17,17 @@ use rustyline::{Config, Editor, ExternalPrinter};
 use serde_json::Value;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use crate::answer::{self, Interrupts, Manner};
-use crate::attach;
 use crate::cli::{Chat, Global};
-use crate::exit::{Exit, Failure};
-use crate::parameters::Parameters;
-use crate::places::Places;
-use crate::reload::{self, Reload};
+use crate::commands::tiers;
 use crate::setup::Active;
-use crate::structured::Schema;
+use crate::setup::places::Places;
+use crate::setup::reload::{self, Reload};
+use crate::talk::answer::{self, Interrupts, Manner};
+use crate::talk::attach;
+use crate::talk::parameters::Parameters;
+use crate::talk::structured::Schema;
+use crate::terminal::exit::{Exit, Failure};
 use crate::terminal::{self, BAD, FAINT, GOOD};
-use crate::tiers;
 
 const HELP: &str = "\
 /tier NAME     answer with the model of a tier: small, large, reasoning, …

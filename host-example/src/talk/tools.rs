@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 use super::calc;
-use crate::models::date;
+use crate::commands::models::date;
 
 /// A built-in tool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

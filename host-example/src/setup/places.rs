@@ -8,7 +8,7 @@ use etcetera::BaseStrategy;
 use etcetera::base_strategy::Xdg;
 
 use crate::cli::Global;
-use crate::exit::{Exit, Failure};
+use crate::terminal::exit::{Exit, Failure};
 
 pub struct Places {
     /// The profile file.

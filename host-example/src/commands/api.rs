@@ -8,11 +8,11 @@ use std::io::{self, IsTerminal, Read};
 
 use plugin_api::{ChatEvent, Error, Head, HttpRequest, Notice};
 
-use crate::answer::{Interrupts, stopped};
 use crate::cli::{Api, Global};
-use crate::exit::{Exit, Failure};
-use crate::progress::{self, Wait};
 use crate::setup::{Active, Setup};
+use crate::talk::answer::{Interrupts, stopped};
+use crate::terminal::exit::{Exit, Failure};
+use crate::terminal::progress::{self, Wait};
 use crate::terminal::{self, Cleaner, FAINT};
 
 /// The largest body of a request, in bytes.

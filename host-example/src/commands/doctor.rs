@@ -3,24 +3,22 @@
 //! The host looks at its own files and at the plugin folder; about key, service and settings it asks the plugin. What is wrong in one
 //! place does not keep the rest from being looked at, so nothing here returns early. Reads, and changes nothing.
 
-pub mod report;
-
 use std::time::{Duration, Instant};
 
 use plugin_api::{DiagnoseRequest, ErrorKind, Finding, FindingStatus, Manifest};
 use serde_json::Value;
 
 use crate::cli::{self, Global};
-use crate::environment::{CommandKeys, Environment};
-use crate::exit::{Exit, Failure};
-use crate::places::Places;
-use crate::plugins::{Entry, Folder, Verdict};
 use crate::profile::salvaged;
-use crate::progress::{self, Wait};
+use crate::setup::environment::{CommandKeys, Environment};
+use crate::setup::places::Places;
+use crate::setup::plugins::{Entry, Folder, Verdict};
 use crate::setup::{Chosen, Setup, exists, key_hint};
+use crate::terminal::exit::{Exit, Failure};
+use crate::terminal::progress::{self, Wait};
 use crate::terminal::{self, clean_line};
 
-use self::report::{Rows, counted};
+use crate::terminal::checklist::{Rows, counted};
 
 /// How long a plugin may look.
 const DIAGNOSIS_LIMIT: Duration = Duration::from_secs(120);

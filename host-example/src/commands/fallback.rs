@@ -7,11 +7,11 @@ use serde::Serialize;
 use serde_json::value::to_raw_value;
 
 use crate::cli::{FallbackTest, Global};
-use crate::exit::{self, Exit, Failure};
-use crate::progress::{self, Wait};
+use crate::commands::tiers;
 use crate::setup::{Active, Setup};
 use crate::terminal;
-use crate::tiers;
+use crate::terminal::exit::{self, Exit, Failure};
+use crate::terminal::progress::{self, Wait};
 
 /// The longest answer that is asked for.
 const MAX_TOKENS: u32 = 16;

@@ -3,9 +3,9 @@
 use plugin_api::TierModel;
 
 use crate::cli::{Global, Output};
-use crate::exit::{Exit, Failure};
 use crate::setup::Setup;
 use crate::terminal;
+use crate::terminal::exit::{Exit, Failure};
 
 pub async fn run(global: &Global, output: &Output) -> Result<Exit, Failure> {
     let mut active = Setup::read(global)?.activate(false).await?;

@@ -5,13 +5,13 @@
 use plugin_api::{CreditStatus, Credits, CreditsRequest};
 use serde_json::{Value, json};
 
-use crate::account::Supply;
 use crate::cli::{self, Global};
-use crate::exit::{Exit, Failure};
-use crate::models::age;
-use crate::progress::{self, Wait};
+use crate::commands::key::Supply;
+use crate::commands::models::age;
 use crate::setup::Setup;
 use crate::terminal;
+use crate::terminal::exit::{Exit, Failure};
+use crate::terminal::progress::{self, Wait};
 
 /// Runs `agent-host credits`.
 pub async fn run(global: &Global, args: &cli::Credits) -> Result<Exit, Failure> {

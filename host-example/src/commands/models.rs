@@ -9,11 +9,11 @@ use std::io::{self, IsTerminal};
 use plugin_api::{Model, ModelList, ModelsRequest, TierModel};
 
 use crate::cli::{Global, ModelOrder, Models, ModelsCommand};
-use crate::exit::{Exit, Failure};
-use crate::progress::{self, Wait};
+use crate::commands::tiers;
 use crate::setup::{Active, Setup};
 use crate::terminal;
-use crate::tiers;
+use crate::terminal::exit::{Exit, Failure};
+use crate::terminal::progress::{self, Wait};
 
 /// The most ids that are named where nothing was found.
 const MAX_NEAR: usize = 3;

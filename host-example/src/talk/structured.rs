@@ -9,8 +9,8 @@ use std::path::Path;
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
-use crate::exit::{Exit, Failure};
 use crate::terminal::clean_line;
+use crate::terminal::exit::{Exit, Failure};
 
 /// The largest schema, in bytes.
 const MAX_SCHEMA_BYTES: u64 = 1 << 20;

@@ -1,0 +1,15 @@
+//! The commands, one file each.
+
+pub mod chat;
+pub mod agent;
+pub mod tiers;
+pub mod fallback;
+pub mod models;
+pub mod credits;
+pub mod key;
+pub mod api;
+pub mod plugins;
+pub mod profile;
+pub mod doctor;
+pub mod selftest;
+pub mod explain;

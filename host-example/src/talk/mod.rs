@@ -1,0 +1,10 @@
+//! A conversation with a model: what is sent with a prompt, and how an answer reaches the screen.
+
+// In the order in which data travels.
+pub mod attach;
+pub mod parameters;
+pub mod structured;
+pub mod conversation;
+pub mod answer;
+pub mod tools;
+pub mod calc;
