@@ -7,22 +7,74 @@ use std::io::{self, IsTerminal, Write};
 use std::thread;
 use std::time::{Instant, SystemTime};
 
+use clap::ValueEnum;
+use clap::builder::NonEmptyStringValueParser;
 use plugin_api::{ChatReply, Message, ToolCall, Usage};
 use serde::Serialize;
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use crate::cli::{Agent, Approval, Global};
-use crate::commands::chat;
-use crate::setup::{Active, Setup};
-use crate::talk::answer::{Interrupts, Manner, answer, report, request, stopped};
-use crate::talk::parameters::{Parameters, parameters};
-use crate::terminal::exit::{Exit, Failure};
-use crate::terminal::{self, FAINT};
+use crate::setup::{Active, Global, Setup};
+use crate::talk::answer::{answer, report, request};
+use crate::talk::conversation::system_message;
+use crate::talk::parameters::{Parameters, Wanted, parameters};
+use crate::talk::prompt;
+use crate::talk::screen::Manner;
+use crate::terminal::{self, Exit, FAINT, Failure, Interrupts, stopped, time};
 
 use crate::talk::calc::Number;
 use crate::talk::tools::{self, Outcome, Tool};
+
+/// Ask a model that may use the built-in tools, and run the tools until it has its answer
+#[derive(clap::Args)]
+#[command(long_about = ABOUT)]
+pub struct Args {
+    /// What to do; what comes on standard input is put behind it
+    pub prompt: Vec<String>,
+    /// The tier: small, large or reasoning, or any name that `agent-host tiers` shows
+    #[arg(short, long, value_name = "TIER", value_parser = NonEmptyStringValueParser::new())]
+    pub tier: Option<String>,
+    /// A model by its id, instead of a tier's
+    #[arg(short, long, value_name = "MODEL", value_parser = NonEmptyStringValueParser::new())]
+    pub model: Option<String>,
+    /// What the model is told before
+    #[arg(short, long, value_name = "TEXT")]
+    pub system: Option<String>,
+    /// The tools that the model may use
+    #[arg(long, value_delimiter = ',', value_name = "TOOL", default_values = ["clock", "calc"], value_parser = ["clock", "calc"])]
+    pub tools: Vec<String>,
+    /// The most answers of the model, the last one included
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub max_steps: u32,
+    /// Whether the tools may run: never, if somebody at the terminal says so, or always
+    #[arg(long, value_name = "WHEN", default_value = "always", value_enum)]
+    pub tools_approve: Approval,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+    /// Leave out the lines about tools, models, time and cost
+    #[arg(short, long)]
+    pub quiet: bool,
+    #[command(flatten)]
+    pub wanted: Wanted,
+}
+
+const ABOUT: &str = "\
+Ask a model that may use the built-in tools, and run the tools until it has its answer
+
+The tools are `clock`, the time now, and `calc`, exact arithmetic. Each call is a line on standard error. The model's thoughts go back \
+to it between the steps, as some models demand.
+
+  agent-host agent \"How many seconds are there from now until midnight UTC?\"";
+
+/// Whether tools may run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Approval {
+    Never,
+    Ask,
+    Always,
+}
 
 /// The most characters of a call's arguments, and of its result, in the line about it.
 const MAX_SHOWN_CHARS: usize = 60;
@@ -45,7 +97,7 @@ struct Spent {
 }
 
 /// Runs `agent-host agent`.
-pub async fn run(global: &Global, args: &Agent) -> Result<Exit, Failure> {
+pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     let nothing = || {
         Failure::new(Exit::Usage, "there is nothing to do: no prompt")
             .with_hint("agent-host agent \"What is 17% of 2340?\"")
@@ -53,7 +105,7 @@ pub async fn run(global: &Global, args: &Agent) -> Result<Exit, Failure> {
     if args.prompt.is_empty() && io::stdin().is_terminal() {
         return Err(nothing());
     }
-    let prompt = chat::prompt(&args.prompt, false)?.ok_or_else(nothing)?;
+    let prompt = prompt::read(&args.prompt, false)?.ok_or_else(nothing)?;
     let mut interrupts = Interrupts::listen()?;
     let active = Setup::read(global)?.activate(true).await?;
     let outcome = interrupts.or(work(&active, args, prompt)).await;
@@ -61,7 +113,7 @@ pub async fn run(global: &Global, args: &Agent) -> Result<Exit, Failure> {
     outcome.unwrap_or_else(|| Err(stopped()))
 }
 
-async fn work(active: &Active, args: &Agent, prompt: String) -> Result<Exit, Failure> {
+async fn work(active: &Active, args: &Args, prompt: String) -> Result<Exit, Failure> {
     let tools: Vec<Tool> = args.tools.iter().filter_map(|name| Tool::named(name)).collect();
     let parameters = with_tools(parameters(&args.wanted, None), &tools);
     let shows_all_text = !args.json && io::stdout().is_terminal();
@@ -76,11 +128,7 @@ async fn work(active: &Active, args: &Agent, prompt: String) -> Result<Exit, Fai
         approval: args.tools_approve,
         has_said_why: false,
     };
-    let mut messages: Vec<Message> = args
-        .system
-        .iter()
-        .map(|text| Message::text("system", text.as_str()))
-        .collect();
+    let mut messages = system_message(args.system.as_deref());
     messages.push(Message::user(prompt));
     let mut spent = Spent::nothing();
     let mut called: Vec<Called> = Vec::new();
@@ -118,7 +166,7 @@ async fn work(active: &Active, args: &Agent, prompt: String) -> Result<Exit, Fai
                 true => tools::run(&tools, &call.name, &call.arguments, SystemTime::now()),
                 false => Outcome::error("the user does not allow this call"),
             };
-            let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+            let duration_ms = time::elapsed_ms(begun);
             if !args.quiet {
                 terminal::say(&call_line(call, &outcome, duration_ms));
             }

@@ -8,18 +8,44 @@ use std::io::{self, IsTerminal, Read};
 
 use plugin_api::{ChatEvent, Error, Head, HttpRequest, Notice};
 
-use crate::cli::{Api, Global};
-use crate::setup::{Active, Setup};
-use crate::talk::answer::{Interrupts, stopped};
-use crate::terminal::exit::{Exit, Failure};
+use crate::setup::{Active, Global, Setup};
 use crate::terminal::progress::{self, Wait};
-use crate::terminal::{self, Cleaner, FAINT};
+use crate::terminal::{self, Cleaner, Exit, FAINT, Failure, Interrupts, stopped};
+
+/// Send any request to the service and print its answer as it is
+#[derive(clap::Args)]
+#[command(long_about = ABOUT, override_usage = "agent-host api [OPTIONS] [METHOD] <PATH>")]
+pub struct Args {
+    /// The path below the service's address, such as /models; before it the method, if it is not GET, or POST with --data
+    #[arg(value_name = "METHOD PATH", num_args = 1..=2, required = true)]
+    pub target: Vec<String>,
+    /// The body: JSON, or @FILE, or - for standard input
+    #[arg(short, long, value_name = "JSON|@FILE|-")]
+    pub data: Option<String>,
+    /// A header; may be repeated
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+    pub headers: Vec<String>,
+    /// Print the answer as it comes; `"stream": true` is put into JSON that does not say
+    #[arg(long)]
+    pub stream: bool,
+    /// Print the status and the headers first
+    #[arg(short, long)]
+    pub include: bool,
+}
+
+const ABOUT: &str = "\
+Send any request to the service and print its answer as it is
+
+The plugin adds the key. The body goes to standard output byte for byte, also that of an error, whose exit code says of which kind it is.
+
+  agent-host api /models/count
+  agent-host api POST /chat/completions --data @request.json --stream";
 
 /// The largest body of a request, in bytes.
 const MAX_DATA_BYTES: u64 = 64 << 20;
 
 /// Runs `agent-host api`.
-pub async fn run(global: &Global, args: &Api) -> Result<Exit, Failure> {
+pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     let request = request(args, read)?;
     let mut interrupts = Interrupts::listen()?;
     let active = Setup::read(global)?.activate(true).await?;
@@ -32,7 +58,7 @@ pub async fn run(global: &Global, args: &Api) -> Result<Exit, Failure> {
 ///
 /// - In: `read`, which gets the bytes of `@FILE` or `-`.
 /// - Errors: no method, no path, no JSON, no header.
-fn request(args: &Api, read: impl Fn(&str) -> Result<Vec<u8>, Failure>) -> Result<HttpRequest, Failure> {
+fn request(args: &Args, read: impl Fn(&str) -> Result<Vec<u8>, Failure>) -> Result<HttpRequest, Failure> {
     let wrong = |message: String| Failure::new(Exit::Usage, message);
     let (method, path) = match args.target.as_slice() {
         [path] if args.data.is_none() => ("GET", path),
@@ -145,7 +171,7 @@ fn read(name: &str) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
-async fn answer(active: &Active, request: HttpRequest, args: &Api) -> Result<Exit, Failure> {
+async fn answer(active: &Active, request: HttpRequest, args: &Args) -> Result<Exit, Failure> {
     let mut output = Output::new(args.include);
     let outcome = match args.stream || says_stream(&request) {
         true => streamed(active, request, &mut output).await,
@@ -296,17 +322,18 @@ fn head_text(head: &Head) -> String {
 mod tests {
     use clap::Parser;
 
-    use crate::cli::{Cli, Command};
-
     use super::*;
 
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
     fn of(line: &[&str]) -> Result<HttpRequest, String> {
-        let cli = Cli::try_parse_from([&["agent-host", "api"], line].concat()).map_err(|error| error.to_string())?;
-        let Command::Api(args) = cli.command else {
-            panic!("another command")
-        };
+        let line = Line::try_parse_from([&["api"], line].concat()).map_err(|error| error.to_string())?;
         let read = |name: &str| Ok(format!("<{name}>").into_bytes());
-        request(&args, read).map_err(|failure| failure.to_string())
+        request(&line.args, read).map_err(|failure| failure.to_string())
     }
 
     fn shown(line: &[&str]) -> String {

@@ -5,16 +5,23 @@
 use plugin_api::{CreditStatus, Credits, CreditsRequest};
 use serde_json::{Value, json};
 
-use crate::cli::{self, Global};
-use crate::commands::key::Supply;
-use crate::commands::models::age;
-use crate::setup::Setup;
-use crate::terminal;
-use crate::terminal::exit::{Exit, Failure};
+use super::output::Output;
+use crate::setup::{Global, Setup};
 use crate::terminal::progress::{self, Wait};
+use crate::terminal::{self, Exit, Failure, Supply, time};
+
+/// Show what is left to spend
+#[derive(clap::Args)]
+pub struct Args {
+    /// Ask the service although an answer is at hand
+    #[arg(long)]
+    pub refresh: bool,
+    #[command(flatten)]
+    pub output: Output,
+}
 
 /// Runs `agent-host credits`.
-pub async fn run(global: &Global, args: &cli::Credits) -> Result<Exit, Failure> {
+pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     let active = Setup::read(global)?.activate(true).await?;
     let id = &active.plugin.manifest().id;
     let wait = Wait {
@@ -33,7 +40,7 @@ pub async fn run(global: &Global, args: &cli::Credits) -> Result<Exit, Failure> 
         terminal::print_json(&told);
     } else {
         let supply = Supply::from(credits.status);
-        terminal::print(&supply.coloured(terminal::table(&rows(&credits, supply))));
+        terminal::print(&supply.coloured(table(&credits, supply)));
     }
     if credits.status == CreditStatus::Red {
         terminal::say(
@@ -43,18 +50,7 @@ pub async fn run(global: &Global, args: &cli::Credits) -> Result<Exit, Failure> 
     Ok(Exit::Ok)
 }
 
-impl From<CreditStatus> for Supply {
-    fn from(status: CreditStatus) -> Self {
-        match status {
-            CreditStatus::Green => Self::Enough,
-            CreditStatus::Yellow => Self::Low,
-            CreditStatus::Red => Self::NearlyGone,
-            CreditStatus::Unknown => Self::Unknown,
-        }
-    }
-}
-
-fn rows(credits: &Credits, supply: Supply) -> Vec<Vec<String>> {
+fn table(credits: &Credits, supply: Supply) -> String {
     let reason = || {
         let reason = credits.problem.as_deref().unwrap_or("the service does not say");
         format!("- ({reason})")
@@ -66,21 +62,18 @@ fn rows(credits: &Credits, supply: Supply) -> Vec<Vec<String>> {
         Some(other) => other.to_owned(),
         None => "-".to_owned(),
     };
-    let mut told = age(credits.age_ms);
+    let mut told = time::age(credits.age_ms);
     if credits.is_stale {
         let reason = credits.problem.as_deref().unwrap_or("a newer answer could not be had");
         told.push_str(&format!(" and stale: {reason}"));
     }
-    [
+    terminal::pairs([
         ("credit", supply.shown().to_owned()),
         ("balance", usd(&credits.balance_usd).unwrap_or_else(reason)),
         ("of", of),
         ("spent", usd(&credits.usage_usd).unwrap_or_else(|| "-".to_owned())),
         ("told", told),
-    ]
-    .into_iter()
-    .map(|(name, value)| vec![name.to_owned(), value])
-    .collect()
+    ])
 }
 
 #[cfg(test)]
@@ -88,7 +81,7 @@ mod tests {
     use super::*;
 
     fn text(credits: &Credits) -> String {
-        terminal::table(&rows(credits, credits.status.into()))
+        table(credits, credits.status.into())
     }
 
     #[test]

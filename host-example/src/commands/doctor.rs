@@ -8,17 +8,34 @@ use std::time::{Duration, Instant};
 use plugin_api::{DiagnoseRequest, ErrorKind, Finding, FindingStatus, Manifest};
 use serde_json::Value;
 
-use crate::cli::{self, Global};
+use super::output::Output;
 use crate::profile::salvaged;
-use crate::setup::environment::{CommandKeys, Environment};
-use crate::setup::places::Places;
-use crate::setup::plugins::{Entry, Folder, Verdict};
-use crate::setup::{Chosen, Setup, exists, key_hint};
-use crate::terminal::exit::{Exit, Failure};
+use crate::setup::{Chosen, CommandKeys, Entry, Environment, Folder, Global, Places, Setup, Verdict, exists, key_hint};
 use crate::terminal::progress::{self, Wait};
-use crate::terminal::{self, clean_line};
+use crate::terminal::{self, Exit, Failure, Rows, clean_line, counted, time};
 
-use crate::terminal::checklist::{Rows, counted};
+/// Look at everything that an answer depends on, and say what to do where something is wrong
+#[derive(clap::Args)]
+#[command(long_about = ABOUT)]
+pub struct Args {
+    /// Ask the service nothing: look at files, variables and plugins alone
+    #[arg(long)]
+    pub offline: bool,
+    /// Leave out the one small request that may be billed
+    #[arg(long)]
+    pub free: bool,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+const ABOUT: &str = "\
+Look at everything that an answer depends on, and say what to do where something is wrong
+
+Each row says how one thing is: ✓ well, ⚠ works but could be better, ✗ does not work, ○ not looked at. What is wrong in one place \
+does not keep the rest from being looked at. To see an answer stream, the plugin may send one small request, which may be billed; \
+--free leaves it out.
+
+The exit code is 0 if no row has a ✗, and 2 otherwise.";
 
 /// How long a plugin may look.
 const DIAGNOSIS_LIMIT: Duration = Duration::from_secs(120);
@@ -27,7 +44,7 @@ const HOST: &str = "Host";
 const PLUGINS: &str = "Plugins";
 
 /// Runs `agent-host doctor`.
-pub async fn run(global: &Global, args: &cli::Doctor) -> Result<Exit, Failure> {
+pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     let mut rows = Rows::default();
     match rows.set_up(global) {
         Some(setup) => rows.look_at(&setup, args).await,
@@ -82,7 +99,7 @@ impl Rows {
         Some(Setup::of(places, environment, folder, global))
     }
 
-    async fn look_at(&mut self, setup: &Setup, args: &cli::Doctor) {
+    async fn look_at(&mut self, setup: &Setup, args: &Args) {
         let read = self.profile(setup).await;
         let folder_is_known = !self.findings.iter().any(|finding| finding.id == "plugin_folder");
         let chosen = match setup.choose(read.chosen.as_ref()) {
@@ -166,7 +183,7 @@ impl Rows {
         self.push(Finding {
             id: "profile".to_owned(),
             group: HOST.to_owned(),
-            duration_ms: milliseconds(begun),
+            duration_ms: time::elapsed_ms(begun),
             ..finding
         });
         chosen
@@ -207,7 +224,7 @@ impl Rows {
         });
     }
 
-    async fn diagnosis(&mut self, setup: &Setup, entry: &Entry, manifest: &Manifest, read: &Read, args: &cli::Doctor) {
+    async fn diagnosis(&mut self, setup: &Setup, entry: &Entry, manifest: &Manifest, read: &Read, args: &Args) {
         let id = &manifest.id;
         let begun = Instant::now();
         let profile = read.chosen.as_ref();
@@ -286,7 +303,7 @@ impl Rows {
             }
         }
         if let Some(last) = self.findings.last_mut().filter(|last| last.id == "plugin_checks") {
-            last.duration_ms = milliseconds(begun);
+            last.duration_ms = time::elapsed_ms(begun);
         }
         // Whatever it was, it is over.
         let _ = plugin.shutdown(Duration::from_secs(2)).await;
@@ -342,8 +359,4 @@ async fn partly(setup: &Setup) -> Option<Chosen> {
     let report = setup.report(&document).await.ok()?;
     let profile = salvaged(&document, &setup.places.profile, &setup.schemas(), &report.problems)?;
     Some(Chosen { document, profile })
-}
-
-fn milliseconds(begun: Instant) -> u64 {
-    u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)
 }

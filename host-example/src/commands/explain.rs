@@ -7,12 +7,19 @@ use plugin_api::loader::Refusal;
 use plugin_api::{Error, ErrorKind, Explanation, Manifest, Problem, ServiceError};
 use serde::Serialize;
 
-use crate::cli::{Explain, Global};
-use crate::profile::closest;
-use crate::setup::places::Places;
-use crate::setup::plugins::Folder;
-use crate::terminal;
-use crate::terminal::exit::{self, Exit, Failure};
+use super::output::Output;
+use crate::near::closest;
+use crate::setup::{Folder, Global, Places};
+use crate::terminal::{self, Exit, Failure, exit};
+
+/// Say what an error code, an exit code or a service's own word for an error means
+#[derive(clap::Args)]
+pub struct Args {
+    /// A code such as `rate_limit`, an exit code such as `6`, or a service's own word or status such as `402`; without it, a table of all
+    pub code: Vec<String>,
+    #[command(flatten)]
+    pub output: Output,
+}
 
 /// The widest line of an entry, in characters.
 const MAX_LINE_CHARS: usize = 100;
@@ -50,7 +57,7 @@ impl Entry {
 }
 
 /// Runs `agent-host explain`.
-pub fn run(global: &Global, args: &Explain) -> Result<Exit, Failure> {
+pub fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     let manifests = manifests(global);
     let entries = entries(&manifests);
     let words = args.code.join(" ");
@@ -59,7 +66,7 @@ pub fn run(global: &Global, args: &Explain) -> Result<Exit, Failure> {
         if args.output.json {
             terminal::print_json(&serde_json::json!({"explanations": entries}));
         } else {
-            terminal::print(&terminal::table(&rows(&entries)));
+            terminal::print(&table(&entries));
         }
         return Ok(Exit::Ok);
     }
@@ -253,8 +260,8 @@ fn text_of(entry: &Entry) -> String {
     terminal::clean(&text)
 }
 
-fn rows(entries: &[Entry]) -> Vec<Vec<String>> {
-    let head = ["CODE", "TOLD BY", "EXIT", "TRY AGAIN", "MEANING"].map(str::to_owned);
+fn table(entries: &[Entry]) -> String {
+    const HEAD: [&str; 5] = ["CODE", "TOLD BY", "EXIT", "TRY AGAIN", "MEANING"];
     let rows = entries.iter().map(|entry| {
         vec![
             entry.title(),
@@ -272,7 +279,7 @@ fn rows(entries: &[Entry]) -> Vec<Vec<String>> {
             first_sentence(&entry.meaning).to_owned(),
         ]
     });
-    std::iter::once(head.to_vec()).chain(rows).collect()
+    terminal::table(&HEAD, &rows.collect::<Vec<_>>())
 }
 
 fn exits_shown(codes: &[u8]) -> String {

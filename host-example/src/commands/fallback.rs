@@ -2,16 +2,41 @@
 
 use std::time::Instant;
 
+use clap::builder::NonEmptyStringValueParser;
 use plugin_api::{ChatRequest, Error, Message, TierModel};
 use serde::Serialize;
 use serde_json::value::to_raw_value;
 
-use crate::cli::{FallbackTest, Global};
-use crate::commands::tiers;
-use crate::setup::{Active, Setup};
-use crate::terminal;
-use crate::terminal::exit::{self, Exit, Failure};
+use super::output::Output;
+use crate::setup::{Active, Global, Setup, tiers};
 use crate::terminal::progress::{self, Wait};
+use crate::terminal::{self, Exit, Failure, exit, time};
+
+/// Try the models of a fallback chain
+#[derive(clap::Subcommand)]
+pub enum Command {
+    Test(Test),
+}
+
+/// Send one small request to a tier's model and to each of its fallback models
+#[derive(clap::Args)]
+#[command(long_about = ABOUT)]
+pub struct Test {
+    /// The tier: small, large or reasoning, or any name that `agent-host tiers` shows
+    #[arg(short, long, value_name = "TIER", default_value = "large", value_parser = NonEmptyStringValueParser::new())]
+    pub tier: String,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+const ABOUT: &str = "\
+Send one small request to a tier's model and to each of its fallback models
+
+Each model is asked by its own id for at most 16 tokens, so that none can stand in for another. The requests are billed as any \
+others are.
+
+The exit code is 0 if every model answered, and otherwise that of the first one that did not, such as 6 for a service that cannot \
+answer now.";
 
 /// The longest answer that is asked for.
 const MAX_TOKENS: u32 = 16;
@@ -35,7 +60,8 @@ struct Tried {
 }
 
 /// Runs `agent-host fallback test`.
-pub async fn run(global: &Global, args: &FallbackTest) -> Result<Exit, Failure> {
+pub async fn run(global: &Global, command: &Command) -> Result<Exit, Failure> {
+    let Command::Test(args) = command;
     let mut active = Setup::read(global)?.activate(true).await?;
     active.read_tiers().await?;
     let tier = tier_of(&active.tiers, &args.tier)?;
@@ -72,7 +98,7 @@ pub async fn run(global: &Global, args: &FallbackTest) -> Result<Exit, Failure> 
         terminal::print_json(&serde_json::json!({"tier": tier, "ok": exit == Exit::Ok, "models": tried}));
         return Ok(exit);
     }
-    terminal::print(&terminal::table(&rows(&tried)));
+    terminal::print(&table(&tried));
     for failed in &tried {
         if let Some(message) = &failed.message {
             terminal::say(&terminal::clean_line(&format!("{}: {message}", failed.model)));
@@ -113,7 +139,7 @@ async fn ask(active: &Active, tier: &str, model: &str) -> Tried {
         },
         Err(error) => Err(error),
     };
-    let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let duration_ms = time::elapsed_ms(begun);
     match reply {
         Ok(reply) => Tried {
             model: model.to_owned(),
@@ -154,8 +180,8 @@ fn request(tier: &str, model: &str) -> Result<ChatRequest, Error> {
     Ok(request)
 }
 
-fn rows(tried: &[Tried]) -> Vec<Vec<String>> {
-    let head = ["MODEL", "RESULT", "TIME", "PROVIDER", "BILLED", "ERROR"].map(str::to_owned);
+fn table(tried: &[Tried]) -> String {
+    const HEAD: [&str; 6] = ["MODEL", "RESULT", "TIME", "PROVIDER", "BILLED", "ERROR"];
     let rows = tried.iter().map(|tried| {
         let result = if tried.ok { "✓ answered" } else { "✗ failed" };
         let billed = match (&tried.cost_usd, tried.ok) {
@@ -172,7 +198,7 @@ fn rows(tried: &[Tried]) -> Vec<Vec<String>> {
             tried.code.unwrap_or("-").to_owned(),
         ]
     });
-    std::iter::once(head.to_vec()).chain(rows).collect()
+    terminal::table(&HEAD, &rows.collect::<Vec<_>>())
 }
 
 #[cfg(test)]

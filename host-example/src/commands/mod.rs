@@ -13,3 +13,5 @@ pub mod profile;
 pub mod doctor;
 pub mod selftest;
 pub mod explain;
+pub mod completions;
+mod output;

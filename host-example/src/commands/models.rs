@@ -6,14 +6,102 @@
 use std::cmp::Ordering;
 use std::io::{self, IsTerminal};
 
+use clap::ValueEnum;
+use clap::builder::NonEmptyStringValueParser;
 use plugin_api::{Model, ModelList, ModelsRequest, TierModel};
 
-use crate::cli::{Global, ModelOrder, Models, ModelsCommand};
-use crate::commands::tiers;
-use crate::setup::{Active, Setup};
-use crate::terminal;
-use crate::terminal::exit::{Exit, Failure};
+use super::output::Output;
+use crate::setup::{Active, Global, Setup, tiers};
 use crate::terminal::progress::{self, Wait};
+use crate::terminal::{self, Exit, Failure, time};
+
+/// List the service's models: search, filter, sort
+#[derive(clap::Args)]
+#[command(long_about = ABOUT)]
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// What the id or the name contains, in any case; of several words, each
+    pub query: Vec<String>,
+    /// Those that cost nothing
+    #[arg(long)]
+    pub free: bool,
+    /// Those that can call tools
+    #[arg(long)]
+    pub tools: bool,
+    /// Those that can read pictures
+    #[arg(long)]
+    pub vision: bool,
+    /// Those that can reason
+    #[arg(long)]
+    pub reasoning: bool,
+    /// Those whose answers can be held to a schema
+    #[arg(long)]
+    pub structured: bool,
+    /// Those with room for this many tokens, such as 200k or 1M
+    #[arg(long, value_name = "TOKENS", value_parser = crate::commands::models::tokens)]
+    pub min_context: Option<u64>,
+    /// Those of which neither a million tokens of the prompt nor of the answer cost more than this, in US dollars
+    #[arg(long, value_name = "USD", value_parser = crate::commands::models::usd)]
+    pub max_price: Option<f64>,
+    /// Those of this author: what stands before the `/` of an id
+    #[arg(long, visible_alias = "provider", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub author: Option<String>,
+    /// The order; without it, the service's
+    #[arg(long, value_name = "BY", value_enum)]
+    pub sort: Option<Order>,
+    /// Ask the service although a list is at hand
+    #[arg(long)]
+    pub refresh: bool,
+    /// Print one id in a line, also on a terminal
+    #[arg(long, conflicts_with = "json")]
+    pub ids: bool,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+impl Args {
+    pub fn wants_json(&self) -> bool {
+        let shows_json = |command: &Command| match command {
+            Command::Show { output, .. } => output.json,
+        };
+        self.output.json || self.command.as_ref().is_some_and(shows_json)
+    }
+}
+
+#[derive(clap::Subcommand)]
+pub enum Command {
+    /// Show everything that is known about one model
+    Show {
+        /// Its id, or a tier such as small
+        id: String,
+        /// Ask the service although a list is at hand
+        #[arg(long)]
+        refresh: bool,
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+/// The order of a list of models.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Order {
+    Name,
+    /// The cheapest first
+    Price,
+    /// The largest first
+    Context,
+    /// The newest first
+    New,
+}
+
+const ABOUT: &str = "\
+List the service's models: search, filter, sort
+
+On a terminal a table; prices are US dollars for a million tokens. Elsewhere one id in a line.
+
+  agent-host models claude --tools --min-context 200k --sort price
+  agent-host models show openrouter/auto";
 
 /// The most ids that are named where nothing was found.
 const MAX_NEAR: usize = 3;
@@ -21,13 +109,13 @@ const MAX_NEAR: usize = 3;
 const MAX_LINE_CHARS: usize = 100;
 
 /// Runs `agent-host models`.
-pub async fn run(global: &Global, args: &Models) -> Result<Exit, Failure> {
+pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     let mut active = Setup::read(global)?.activate(false).await?;
     let wanted = ModelsRequest {
         force: args.refresh,
         raw: false,
     };
-    if let Some(ModelsCommand::Show { id, refresh, output }) = &args.command {
+    if let Some(Command::Show { id, refresh, output }) = &args.command {
         let as_json = output.json || args.output.json;
         let wanted = ModelsRequest {
             force: *refresh || args.refresh,
@@ -56,7 +144,7 @@ pub async fn run(global: &Global, args: &Models) -> Result<Exit, Failure> {
             .collect();
         terminal::print(&lines.concat());
     } else if !models.is_empty() {
-        terminal::print(&terminal::table(&rows(&models, &active.tiers)));
+        terminal::print(&table(&models, &active.tiers));
     }
     if models.is_empty() {
         terminal::say(&terminal::clean_line(&nothing_found(
@@ -155,7 +243,7 @@ fn folded(text: &str) -> String {
         .collect()
 }
 
-fn fits(model: &Model, args: &Models) -> bool {
+fn fits(model: &Model, args: &Args) -> bool {
     let text = folded(&format!("{}\n{}", model.id, model.name));
     let is_meant = args.query.iter().all(|word| text.contains(folded(word).trim()));
     let author = || model.id.split('/').next().unwrap_or_default();
@@ -178,19 +266,19 @@ fn fits(model: &Model, args: &Models) -> bool {
 }
 
 /// Sorts; what is unknown comes last, and what is equal stays in the service's order.
-fn sort(models: &mut [&Model], order: Option<ModelOrder>) {
+fn sort(models: &mut [&Model], order: Option<Order>) {
     match order {
         None => {}
-        Some(ModelOrder::Name) => models.sort_by_key(|model| (model.name.to_lowercase(), model.id.clone())),
-        Some(ModelOrder::Price) => {
+        Some(Order::Name) => models.sort_by_key(|model| (model.name.to_lowercase(), model.id.clone())),
+        Some(Order::Price) => {
             let sum = |model: &Model| prices(model).map(|(prompt, completion)| prompt + completion);
             models.sort_by(|one, other| match (sum(one), sum(other)) {
                 (Some(one), Some(other)) => one.total_cmp(&other),
                 (one, other) => known_first(one.is_some(), other.is_some()),
             });
         }
-        Some(ModelOrder::Context) => largest_first(models, |model| model.context_length),
-        Some(ModelOrder::New) => largest_first(models, |model| model.created_s),
+        Some(Order::Context) => largest_first(models, |model| model.context_length),
+        Some(Order::New) => largest_first(models, |model| model.created_s),
     }
 }
 
@@ -274,7 +362,7 @@ fn below(n_shown: usize, list: &ModelList) -> String {
     } else {
         format!("{n_shown} of {n_all} {noun}")
     };
-    let mut text = format!("{count}, list is {}", age(list.age_ms));
+    let mut text = format!("{count}, list is {}", time::age(list.age_ms));
     if list.is_stale {
         let reason = list.problem.as_deref().unwrap_or("a newer one could not be had");
         text.push_str(&format!(" and stale: {reason}"));
@@ -282,18 +370,6 @@ fn below(n_shown: usize, list: &ModelList) -> String {
         text.push_str(&format!("; {problem}"));
     }
     text
-}
-
-/// How long ago something was told: `fresh`, `12 min old`.
-pub fn age(age_ms: u64) -> String {
-    let seconds = age_ms / 1000;
-    match seconds {
-        0..5 => "fresh".to_owned(),
-        5..120 => format!("{seconds} s old"),
-        120..7200 => format!("{} min old", seconds / 60),
-        7200..172_800 => format!("{} h old", seconds / 3600),
-        _ => format!("{} days old", seconds / 86_400),
-    }
 }
 
 /// The short names of the tiers that stand for a model: `small`.
@@ -309,7 +385,7 @@ fn tiers_of(model: &Model, known: &[TierModel]) -> Vec<String> {
         .collect()
 }
 
-fn rows(models: &[&Model], known: &[TierModel]) -> Vec<Vec<String>> {
+fn table(models: &[&Model], known: &[TierModel]) -> String {
     let has_tiers = models.iter().any(|model| !tiers_of(model, known).is_empty());
     let mut head = vec!["MODEL", "CONTEXT", "$/M IN", "$/M OUT", "ABILITIES"];
     if has_tiers {
@@ -329,8 +405,7 @@ fn rows(models: &[&Model], known: &[TierModel]) -> Vec<Vec<String>> {
         }
         row
     });
-    let head = head.into_iter().map(str::to_owned).collect();
-    std::iter::once(head).chain(rows).collect()
+    terminal::table(&head, &rows.collect::<Vec<_>>())
 }
 
 fn listed_words<'a>(words: impl Iterator<Item = &'a String>) -> String {
@@ -396,7 +471,7 @@ fn description(model: &Model, known: &[TierModel]) -> String {
         ("writes", words(&model.output_modalities).or(unknown)),
         ("abilities", words(&model.abilities)),
         ("parameters", words(&model.supported_parameters)),
-        ("listed since", model.created_s.map(day)),
+        ("listed since", model.created_s.map(time::day)),
         ("may be gone after", model.expiration_date.clone()),
         ("about", model.description.clone()),
     ];
@@ -412,32 +487,9 @@ fn description(model: &Model, known: &[TierModel]) -> String {
     text
 }
 
-/// The day of a moment in seconds since 1970, as `2026-08-22`.
-fn day(seconds: u64) -> String {
-    let (year, month, day) = date(seconds / 86_400);
-    format!("{year:04}-{month:02}-{day:02}")
-}
-
-/// Year, month and day of a number of days since 1970.
-// Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`.
-pub fn date(days: u64) -> (u64, u64, u64) {
-    let shifted = days + 719_468;
-    let era = shifted / 146_097;
-    let day_of_era = shifted % 146_097;
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    // Years begin in March here, so that the day that some lack is the last one.
-    let months = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * months + 2) / 5 + 1;
-    let month = if months < 10 { months + 3 } else { months - 9 };
-    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser;
-
-    use crate::cli::{Cli, Command};
 
     use super::*;
 
@@ -472,13 +524,15 @@ mod tests {
         models
     }
 
-    fn args(line: &[&str]) -> Models {
-        let cli = Cli::try_parse_from([&["agent-host", "models"], line].concat());
-        match cli.map(|cli| cli.command) {
-            Ok(Command::Models(args)) => args,
-            Ok(_) => panic!("another command"),
-            Err(error) => panic!("{error}"),
-        }
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn args(line: &[&str]) -> Args {
+        let line = Line::try_parse_from([&["models"], line].concat());
+        line.unwrap_or_else(|error| panic!("{error}")).args
     }
 
     fn ids(line: &[&str]) -> Vec<String> {
@@ -559,7 +613,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_and_ages_are_short() {
+    fn sizes_are_short() {
         let sizes = [
             (512, "512"),
             (8192, "8k"),
@@ -570,15 +624,6 @@ mod tests {
         ];
         for (count, shown) in sizes {
             assert_eq!(size(count), shown);
-        }
-        let ages = [
-            (900, "fresh"),
-            (30_000, "30 s old"),
-            (720_000, "12 min old"),
-            (10_800_000, "3 h old"),
-        ];
-        for (age_ms, shown) in ages {
-            assert_eq!(age(age_ms), shown);
         }
     }
 
@@ -597,7 +642,7 @@ mod tests {
             tier("X", "not/listed"),
         ];
         assert_eq!(
-            terminal::table(&rows(&shown, &tiers)),
+            table(&shown, &tiers),
             "\
 MODEL           TIER          CONTEXT  $/M IN  $/M OUT  ABILITIES
 acme/large-4.5                200k     3       15       vision tools json
@@ -606,7 +651,7 @@ beta/mid        small, large  1.04M    0.15    0.6      tools reasoning
 router/auto                   -        -       -        -
 "
         );
-        assert!(!terminal::table(&rows(&shown, &[])).contains("TIER"));
+        assert!(!table(&shown, &[]).contains("TIER"));
         assert_eq!(
             found(&models, &tiers, "small").map(|model| model.id.as_str()).ok(),
             Some("beta/mid")

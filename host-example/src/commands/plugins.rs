@@ -1,18 +1,42 @@
 //! `agent-host plugins`: list, install, enable, disable.
 
+use std::path::PathBuf;
+
+use clap::ValueHint;
 use serde_json::json;
 
-use crate::cli::{Global, Plugins};
-use crate::setup::Setup;
-use crate::setup::plugins::{self, Folder, Verdict};
-use crate::terminal::exit::{Exit, Failure};
-use crate::terminal::{self, BAD, DOUBTFUL, FAINT, GOOD, clean_line, print_line};
+use super::output::Output;
+use crate::setup::{Folder, Global, Setup, Verdict, create};
+use crate::terminal::{self, BAD, DOUBTFUL, Exit, FAINT, Failure, GOOD, clean_line, print_line};
 
-pub async fn run(global: &Global, command: &Plugins) -> Result<Exit, Failure> {
+/// List, install, enable and disable plugins
+#[derive(clap::Subcommand)]
+pub enum Command {
+    /// Show every plugin, whether it is on, and why
+    List(Output),
+    /// Copy a plugin into the plugin folder, after a look at it
+    Install {
+        /// The shared library
+        #[arg(value_hint = ValueHint::FilePath)]
+        path: PathBuf,
+    },
+    /// Take back `disable`
+    Enable {
+        /// The plugin's id
+        id: String,
+    },
+    /// Keep a plugin off, whatever key is there
+    Disable {
+        /// The plugin's id
+        id: String,
+    },
+}
+
+pub async fn run(global: &Global, command: &Command) -> Result<Exit, Failure> {
     let mut setup = Setup::read(global)?;
     match command {
-        Plugins::List(output) => list(&setup, output.json).await,
-        Plugins::Install { path } => {
+        Command::List(output) => list(&setup, output.json).await,
+        Command::Install { path } => {
             let (manifest, to) = setup.folder.install(path)?;
             print_line(&clean_line(&format!(
                 "installed {} {} as {}",
@@ -26,7 +50,7 @@ pub async fn run(global: &Global, command: &Plugins) -> Result<Exit, Failure> {
             print_line(&clean_line(&format!("it is {}: {}", verdict.word(), verdict.reason())));
             Ok(Exit::Ok)
         }
-        Plugins::Enable { id } => {
+        Command::Enable { id } => {
             setup.folder.find(id)?;
             setup.folder.set_disabled(id, false)?;
             let verdict = setup.verdict(setup.folder.find(id)?.0, None);
@@ -37,7 +61,7 @@ pub async fn run(global: &Global, command: &Plugins) -> Result<Exit, Failure> {
             )));
             Ok(Exit::Ok)
         }
-        Plugins::Disable { id } => {
+        Command::Disable { id } => {
             setup.folder.find(id)?;
             setup.folder.set_disabled(id, true)?;
             print_line(&clean_line(&format!(
@@ -54,11 +78,7 @@ async fn list(setup: &Setup, as_json: bool) -> Result<Exit, Failure> {
         Ok(chosen) => (chosen, None),
         Err(failure) => (None, Some(failure)),
     };
-    let mut rows = vec![
-        ["PLUGIN", "VERSION", "API", "VERDICT", "REASON"]
-            .map(str::to_owned)
-            .to_vec(),
-    ];
+    let mut rows = Vec::new();
     let mut listed = Vec::new();
     for entry in &setup.folder.entries {
         let mut verdict = setup.verdict(entry, chosen.as_ref());
@@ -68,7 +88,7 @@ async fn list(setup: &Setup, as_json: bool) -> Result<Exit, Failure> {
             let own = chosen.as_ref().filter(|chosen| chosen.profile.provider == manifest.id);
             let created = setup
                 .config(manifest, own)
-                .and_then(|config| plugins::create(&entry.file, manifest, &config));
+                .and_then(|config| create(&entry.file, manifest, &config));
             match created {
                 Ok(_) => {}
                 Err(failure) if failure.exit == Exit::Plugin => verdict = Verdict::Refused(failure.message),
@@ -103,7 +123,7 @@ async fn list(setup: &Setup, as_json: bool) -> Result<Exit, Failure> {
         print_line(&format!("no plugins in {}", setup.folder.path.display()));
         terminal::say("hint: copy one there with `agent-host plugins install PATH`");
     } else {
-        let mut table = terminal::table(&rows);
+        let mut table = terminal::table(&["PLUGIN", "VERSION", "API", "VERDICT", "REASON"], &rows);
         let styles = [
             ("enabled", GOOD),
             ("idle", DOUBTFUL),

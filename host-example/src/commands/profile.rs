@@ -4,14 +4,45 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use clap::ValueHint;
 use serde_json::{Map, Value, json};
 
-use crate::cli::{Global, Profile as Command};
+use super::output::Output;
 use crate::profile::{self, LoadError, Report, dotted, leaves_of};
-use crate::setup::plugins;
-use crate::setup::{self, Chosen, Setup};
-use crate::terminal;
-use crate::terminal::exit::{Exit, Failure};
+use crate::setup::{Chosen, Global, Setup, exists, is_secret, write_atomically};
+use crate::terminal::{self, Exit, Failure};
+
+/// Check, show, describe and make profile files
+#[derive(clap::Subcommand)]
+pub enum Command {
+    /// Report every problem of a profile file
+    Check {
+        /// The file, instead of the usual one
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: Option<PathBuf>,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Print the profile
+    Show {
+        /// With everything that holds, and where each value comes from
+        #[arg(long)]
+        resolved: bool,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Print the JSON Schema of profile files, for editors
+    Schema,
+    /// Write a commented profile file to start from, with its schema beside it
+    Init {
+        /// The plugin that the profile is for
+        #[arg(long, value_name = "ID")]
+        provider: Option<String>,
+        /// Replace a file that is there
+        #[arg(long)]
+        force: bool,
+    },
+}
 
 pub async fn run(global: &Global, command: &Command) -> Result<Exit, Failure> {
     let setup = Setup::read(global)?;
@@ -156,11 +187,7 @@ async fn show_resolved(setup: &Setup, as_json: bool) -> Result<Exit, Failure> {
     for variable in &manifest.environment {
         let is_key = manifest.keys().any(|key| key.name == variable.name);
         if let (false, Some(value)) = (is_key, given.variables.get(&variable.name)) {
-            let shown = if plugins::is_secret(variable) {
-                "(set)"
-            } else {
-                value.reveal()
-            };
+            let shown = if is_secret(variable) { "(set)" } else { value.reveal() };
             let found = setup.environment.variable(&variable.name).map(|found| found.origin);
             held.push(Held {
                 name: variable.name.clone(),
@@ -183,11 +210,10 @@ async fn show_resolved(setup: &Setup, as_json: bool) -> Result<Exit, Failure> {
             .collect();
         terminal::print_json(&object);
     } else {
-        let head = ["NAME", "VALUE", "FROM"].map(str::to_owned).to_vec();
         let rows = held
             .into_iter()
             .map(|held| vec![held.name, held.value.to_string(), held.origin]);
-        terminal::print(&terminal::table(&std::iter::once(head).chain(rows).collect::<Vec<_>>()));
+        terminal::print(&terminal::table(&["NAME", "VALUE", "FROM"], &rows.collect::<Vec<_>>()));
     }
     Ok(Exit::Ok)
 }
@@ -214,7 +240,7 @@ fn defaults_of(schema: &Value) -> BTreeMap<String, Value> {
 
 fn init(setup: &Setup, provider: Option<&str>, force: bool) -> Result<Exit, Failure> {
     let path = &setup.places.config;
-    if setup::exists(path) && !force {
+    if exists(path) && !force {
         return Err(
             Failure::new(Exit::Usage, format!("`{}` is there already", path.display()))
                 .with_hint("`--force` replaces it; `agent-host profile check` looks at it"),
@@ -234,9 +260,9 @@ fn init(setup: &Setup, provider: Option<&str>, force: bool) -> Result<Exit, Fail
         )
         .with_hint("`--force` replaces it"));
     }
-    plugins::write_atomically(&schema_path, schema.as_bytes())?;
+    write_atomically(&schema_path, schema.as_bytes())?;
     let text = profile::starter(&setup.places.profile, &provider, Some(&format!("./{schema_name}")));
-    plugins::write_atomically(path, text.as_bytes())?;
+    write_atomically(path, text.as_bytes())?;
     terminal::print_line(&format!("wrote {} and {}", path.display(), schema_path.display()));
     terminal::print_line("try: agent-host profile check; agent-host tiers");
     Ok(Exit::Ok)

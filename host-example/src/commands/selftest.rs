@@ -12,19 +12,34 @@ use plugin_api::{
 use serde_json::json;
 use serde_json::value::to_raw_value;
 
-use crate::cli::{Global, Selftest};
-use crate::commands::models::age;
-use crate::commands::tiers;
-use crate::setup::{Active, Setup};
-use crate::talk::answer::{Interrupts, request, stopped};
+use super::output::Output;
+use crate::setup::{Active, Global, Setup, tiers};
+use crate::talk::answer::request;
 use crate::talk::calc::Number;
 use crate::talk::parameters::Parameters;
 use crate::talk::structured::Schema;
 use crate::talk::tools::{self, Tool};
-use crate::terminal;
-use crate::terminal::checklist::Rows;
-use crate::terminal::exit::{Exit, Failure};
 use crate::terminal::progress::{self, Wait};
+use crate::terminal::{self, Exit, Failure, Interrupts, Rows, stopped, time};
+
+/// Try against the service what a user would try by hand
+#[derive(clap::Args)]
+#[command(long_about = ABOUT)]
+pub struct Args {
+    /// Leave out everything that is billed
+    #[arg(long)]
+    pub free: bool,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+const ABOUT: &str = "\
+Try against the service what a user would try by hand
+
+Key, models, credit, answers whole and streamed, the auto router, tiers, tool calls, structured output, a refused model, a cancelled \
+stream. The small requests that it sends are billed as any other; --free leaves them out.
+
+The exit code is 0 if no row has a ✗, and 2 otherwise.";
 
 /// How long one check may take.
 const CHECK_LIMIT: Duration = Duration::from_secs(90);
@@ -68,7 +83,7 @@ enum Outcome {
 }
 
 /// Runs `agent-host selftest`.
-pub async fn run(global: &Global, args: &Selftest) -> Result<Exit, Failure> {
+pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     let mut interrupts = Interrupts::listen()?;
     let mut active = Setup::read(global)?.activate(true).await?;
     active.read_tiers().await?;
@@ -230,7 +245,7 @@ impl Test<'_> {
             status,
             summary,
             remedy,
-            duration_ms: milliseconds(begun),
+            duration_ms: time::elapsed_ms(begun),
         });
         None
     }
@@ -238,14 +253,10 @@ impl Test<'_> {
     fn failed(&mut self, group: &str, id: &str, failure: &Failure, begun: Instant) -> Option<Exit> {
         self.rows.failed(group, id, failure);
         if let Some(last) = self.rows.findings.last_mut() {
-            last.duration_ms = milliseconds(begun);
+            last.duration_ms = time::elapsed_ms(begun);
         }
         Some(failure.exit)
     }
-}
-
-fn milliseconds(begun: Instant) -> u64 {
-    u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A plugin need not have every method; that is nothing wrong.
@@ -284,7 +295,10 @@ async fn models(plugin: &Plugin) -> Result<Outcome, Failure> {
     let n_models = list.models.len();
     if let Some(problem) = list.problem.filter(|_| list.is_stale) {
         return Ok(Outcome::Doubtful(
-            format!("{n_models} listed, but the list is {}: {problem}", age(list.age_ms)),
+            format!(
+                "{n_models} listed, but the list is {}: {problem}",
+                time::age(list.age_ms)
+            ),
             "try again later",
         ));
     }

@@ -9,11 +9,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use jsonschema::{Draft, Validator};
 use serde_json::{Map, Value};
 
-use super::document::{Document, StringPlace, join, segments};
+use super::document::Document;
+use super::lists::listed;
+use super::node::StringPlace;
 use super::normalise::{Normalised, normalised};
+use super::pointer::{PROFILES, join, segments};
 use super::problem::{Problem, shortened};
-use super::words::{Finding, closest, findings, listed};
-use super::{PROFILES, ProviderSchema, schema, secret};
+use super::provider::ProviderSchema;
+use super::words::{Finding, findings};
+use super::{schema, secret};
+use crate::near::closest;
 
 /// More problems than this are counted and not shown.
 const MAX_PROBLEMS: usize = 100;

@@ -4,15 +4,17 @@
 //! the check can say line and column. Comments and trailing commas are allowed.
 //! Nothing here knows what a profile is, except that only the places of `auth` are ours.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 
 use serde_json::Value;
 
+use super::node::{Duplicate, Inner, Node, StringPlace};
 use super::parse::tree_of;
+use super::pointer::segments;
 use super::problem::{Problem, Report, Severity};
-use super::{ProviderSchema, secret};
+use super::provider::ProviderSchema;
+use super::secret;
 
 /// The parsed text of a profile file, with the place of each value.
 pub struct Document {
@@ -21,40 +23,6 @@ pub struct Document {
     value: Value,
     root: Node,
     duplicates: Vec<Duplicate>,
-}
-
-/// A key that stands twice in one object.
-pub(super) struct Duplicate {
-    pub pointer: String,
-    pub range: Range<usize>,
-    pub first: usize,
-}
-
-/// A string literal of the text, key or value, given to the visitor of [`Document::strings`].
-pub(super) struct StringPlace<'a> {
-    /// Keys and indices that lead to it; of a key, its own name last.
-    pub path: &'a [String],
-    pub range: Range<usize>,
-    pub text: &'a str,
-    pub is_key: bool,
-}
-
-/// A value and its place.
-pub(super) struct Node {
-    pub range: Range<usize>,
-    pub inner: Inner,
-}
-
-pub(super) enum Inner {
-    Text(String),
-    Other,
-    Object(BTreeMap<String, Member>),
-    Array(Vec<Node>),
-}
-
-pub(super) struct Member {
-    pub key_range: Range<usize>,
-    pub node: Node,
 }
 
 impl fmt::Debug for Document {
@@ -116,7 +84,11 @@ impl Document {
 
     /// Puts problems and the text together; keys in the text are hidden.
     pub fn report(&self, providers: &[ProviderSchema], problems: Vec<Problem>) -> Report {
-        Report::new(&self.name, secret::masked(self, &secret::prefixes(providers)), problems)
+        Report::new(
+            &self.name,
+            secret::masked(&self.text, &self.root, &secret::prefixes(providers)),
+            problems,
+        )
     }
 
     pub fn name(&self) -> &str {
@@ -157,56 +129,6 @@ impl Document {
         }
         Some(place)
     }
-}
-
-impl Node {
-    fn strings(&self, path: &mut Vec<String>, visit: &mut dyn FnMut(&StringPlace<'_>)) {
-        match &self.inner {
-            Inner::Text(text) => {
-                visit(&StringPlace {
-                    path,
-                    range: self.range.clone(),
-                    text,
-                    is_key: false,
-                });
-            }
-            Inner::Other => {}
-            Inner::Object(members) => {
-                for (key, member) in members {
-                    path.push(key.clone());
-                    let range = member.key_range.clone();
-                    visit(&StringPlace {
-                        path,
-                        range,
-                        text: key,
-                        is_key: true,
-                    });
-                    member.node.strings(path, visit);
-                    path.pop();
-                }
-            }
-            Inner::Array(nodes) => {
-                for (index, node) in nodes.iter().enumerate() {
-                    path.push(index.to_string());
-                    node.strings(path, visit);
-                    path.pop();
-                }
-            }
-        }
-    }
-}
-
-/// `pointer` with one more segment.
-pub(super) fn join(pointer: &str, segment: &str) -> String {
-    format!("{pointer}/{}", segment.replace('~', "~0").replace('/', "~1"))
-}
-
-/// The segments of a JSON pointer, in plain text.
-pub(super) fn segments(pointer: &str) -> impl Iterator<Item = String> {
-    pointer
-        .split('/')
-        .skip(1)
-        .map(|segment| segment.replace("~1", "/").replace("~0", "~"))
 }
 
 fn line_column(text: &str, offset: usize) -> (usize, usize) {

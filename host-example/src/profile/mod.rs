@@ -1,297 +1,40 @@
 //! The profile file: which provider, where its key comes from, and the options of its plugin.
 //!
-//! In: a path, the name of a profile, and what each plugin said of its options. Out: a [`Profile`]
-//! that fits the plugin's schema, or every problem of the file with line and column. The way of the
-//! data: `read`, `parse`, `document`; `schema` and `normalise`; `check`, which asks `words` and
-//! `expectation`; `problem`. `secret` keeps keys out of all of it, `watch` starts it again.
+//! In: a path, the name of a profile, and what each plugin says about its options. Out: a [`Profile`] that fits the
+//! plugin's schema, or every problem of the file with line and column. Keys never get into a report.
 
-mod check;
-mod document;
-mod expectation;
-mod leaves;
-mod normalise;
-mod parse;
-mod problem;
-mod read;
-mod schema;
-mod secret;
-mod starter;
+// In the order in which data travels.
 mod watch;
+mod load;
+mod load_error;
+mod read;
+mod check;
 mod words;
+mod expectation;
+mod normalise;
+mod schema;
+mod provider;
+mod leaves;
+mod lists;
+mod document;
+mod secret;
+mod parse;
+mod node;
+mod pointer;
+mod problem;
+mod starter;
 
 #[cfg(test)]
 mod tests;
 
-use std::env;
-use std::error::Error;
-use std::fmt;
-use std::path::PathBuf;
-
-use serde_json::Value;
-
 pub use self::check::check;
 pub use self::document::Document;
 pub use self::leaves::{differences, dotted, leaves_of};
+pub use self::load::{Profile, map_plugin_problem, profile_from, salvaged, without_problems};
+pub use self::load_error::LoadError;
 pub use self::problem::{Problem, Report, Severity};
+pub use self::provider::ProviderSchema;
 pub use self::read::read;
-pub use self::schema::{KeySource, document_schema, entry_schema};
+pub use self::schema::{KeySource, document_schema};
 pub use self::starter::starter;
 pub use self::watch::{ProfileWatch, watch};
-pub use self::words::closest;
-
-use self::document::join;
-use self::normalise::{normalised, pointer_in};
-use self::schema::HostKeys;
-
-/// Where the profiles stand in the file.
-const PROFILES: &str = "/auth/profiles";
-
-/// What the host knows of one provider when it checks a profile.
-#[derive(Debug, Clone)]
-pub struct ProviderSchema {
-    /// Id of the provider, the value of `provider` in a profile.
-    pub provider: String,
-    /// JSON Schema of the plugin's options, draft 2020-12, an object with camelCase properties.
-    pub options_schema: Value,
-    /// How the provider's keys begin; text that begins so is refused everywhere in `auth`.
-    pub key_prefixes: Vec<String>,
-}
-
-/// One profile, checked.
-#[derive(Debug, Clone)]
-pub struct Profile {
-    /// Its name in the file.
-    pub name: String,
-    /// Id of the provider.
-    pub provider: String,
-    /// Where the key comes from; none: the environment variable that the plugin names.
-    pub api_key: Option<KeySource>,
-    /// The plugin's options: the entry without the host's keys, in camelCase.
-    pub options: Value,
-    /// What is odd in the file and does not concern this profile.
-    pub warnings: Vec<Problem>,
-}
-
-/// Why there is no profile.
-#[derive(Debug)]
-pub enum LoadError {
-    /// There is no such file.
-    NotFound {
-        /// The path that was tried.
-        path: PathBuf,
-    },
-    /// The file has problems.
-    Report(Report),
-    /// The file is well, and has no profile of this name.
-    NoSuchProfile {
-        /// The name that was asked for.
-        name: String,
-        /// The file.
-        file: String,
-        /// The names that it has.
-        known: Vec<String>,
-        /// The one among them that is most like the name.
-        suggestion: Option<String>,
-    },
-}
-
-impl fmt::Display for LoadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            LoadError::NotFound { path } => write!(f, "profile file `{}` does not exist", path.display()),
-            LoadError::Report(report) => report.fmt(f),
-            LoadError::NoSuchProfile {
-                name,
-                file,
-                known,
-                suggestion,
-            } => {
-                write!(f, "profile file `{file}` has no profile `{name}`")?;
-                match suggestion {
-                    Some(near) => write!(f, "\nhint: did you mean `{near}`?"),
-                    None if known.is_empty() => write!(f, "\nhint: it has no profiles"),
-                    None => {
-                        let names = words::listed(known.iter().map(String::as_str), "and");
-                        write!(f, "\nhint: it has {names}")
-                    }
-                }
-            }
-        }
-    }
-}
-
-impl Error for LoadError {}
-
-/// Gives one profile of a parsed document, after all of them were checked.
-///
-/// - Errors: see [`LoadError`]; a mistake in any profile is a problem of the file. That another profile names a provider which is not installed is only a
-///   warning: files are shared between machines and programs.
-pub fn profile_from(document: &Document, name: &str, providers: &[ProviderSchema]) -> Result<Profile, LoadError> {
-    let base = join(PROFILES, name);
-    let mut problems = check(document, providers);
-    for problem in &mut problems {
-        if names_unknown_provider(document, providers, problem) && problem.pointer != join(&base, "provider") {
-            problem.severity = Severity::Warning;
-        }
-    }
-    if problems.iter().any(|problem| problem.severity == Severity::Error) {
-        return Err(LoadError::Report(document.report(providers, problems)));
-    }
-    let entry = document.value().pointer(&base);
-    let provider = entry.and_then(|entry| entry.get("provider")).and_then(Value::as_str);
-    let schema = providers.iter().find(|known| Some(known.provider.as_str()) == provider);
-    let (Some(entry), Some(schema)) = (entry, schema) else {
-        return Err(no_such_profile(document, name));
-    };
-    let mut options = normalised(entry, &entry_schema(schema)).value;
-    let host = host_keys(&mut options).map_err(|error| {
-        // The schema is derived from the same type, so this is a difference between the two.
-        let problem = document.problem(&base, true, format!("cannot read the host's keys: {error}"), None);
-        LoadError::Report(document.report(providers, vec![problem]))
-    })?;
-    Ok(Profile {
-        name: name.to_owned(),
-        provider: host.provider,
-        api_key: host.api_key.map(at_home),
-        options,
-        warnings: problems,
-    })
-}
-
-/// The options of an entry without the values that have problems, so that the plugin can be asked about the rest.
-///
-/// - In: the entry as it stands in the file; `problems` of the whole file.
-pub fn without_problems(entry: &Value, name: &str, problems: &[Problem]) -> Value {
-    let mut options = entry.clone();
-    let base = join(PROFILES, name);
-    let host_keys = [join("", "provider"), join("", "apiKey"), join("", "api_key")];
-    let inside = problems
-        .iter()
-        .filter_map(|problem| problem.pointer.strip_prefix(&base).map(str::to_owned));
-    for pointer in inside.chain(host_keys) {
-        let Some((parent, key)) = pointer.rsplit_once('/') else {
-            return Value::Null;
-        };
-        let key = key.replace("~1", "/").replace("~0", "~");
-        match options.pointer_mut(parent) {
-            Some(Value::Object(members)) => drop(members.shift_remove(&key)),
-            // Taking an element out would move those behind it, so the list goes as a whole.
-            Some(list @ Value::Array(_)) => *list = Value::Null,
-            _ => {}
-        }
-    }
-    options
-}
-
-/// A profile as far as it can be used, of a file with problems: what is wrong is left out.
-///
-/// - In: `problems` of the whole file.
-/// - Out: `None` if its provider is not known, or if where its key comes from is not: another key must not take its place.
-pub fn salvaged(
-    document: &Document,
-    name: &str,
-    providers: &[ProviderSchema],
-    problems: &[Problem],
-) -> Option<Profile> {
-    let base = join(PROFILES, name);
-    let entry = document.value().pointer(&base)?;
-    let provider = entry["provider"].as_str()?;
-    let schema = providers.iter().find(|known| known.provider == provider)?;
-    let concerns = |key: &str| {
-        let place = join(&base, key);
-        problems.iter().any(|problem| {
-            let below = problem.pointer.strip_prefix(&place);
-            below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
-        })
-    };
-    if ["provider", "apiKey", "api_key"].into_iter().any(concerns) {
-        return None;
-    }
-    let schema = entry_schema(schema);
-    let mut whole = normalised(entry, &schema).value;
-    let host = host_keys(&mut whole).ok()?;
-    let mut options = without_problems(entry, name, problems);
-    leave_out_emptied(&mut options, entry);
-    Some(Profile {
-        name: name.to_owned(),
-        provider: host.provider,
-        api_key: host.api_key.map(at_home),
-        options: normalised(&options, &schema).value,
-        warnings: Vec::new(),
-    })
-}
-
-/// Takes out the lists that [`without_problems`] emptied, so that their defaults hold.
-fn leave_out_emptied(options: &mut Value, entry: &Value) {
-    if let Some(members) = options.as_object_mut() {
-        members.retain(|key, value| !(value.is_null() && entry[key].is_array()));
-        for (key, value) in members {
-            leave_out_emptied(value, &entry[key.as_str()]);
-        }
-    }
-}
-
-/// Places what the plugin says of its options in the file.
-///
-/// - In: `pointer_in_options`, in the plugin's spelling, relative to the options.
-/// - Out: a problem at that value, or at the nearest one around it which the file has; also if the
-///   file has the snake_case form of a key.
-pub fn map_plugin_problem(
-    document: &Document,
-    profile: &str,
-    pointer_in_options: &str,
-    message: String,
-    hint: Option<String>,
-) -> Problem {
-    let base = join(PROFILES, profile);
-    let pointer = pointer_in(document, &base, pointer_in_options);
-    let is_profile = pointer == base;
-    document.problem(&pointer, is_profile, message, hint)
-}
-
-/// Whether the problem is that a profile names a provider which is not installed.
-fn names_unknown_provider(document: &Document, providers: &[ProviderSchema], problem: &Problem) -> bool {
-    let mut segments = document::segments(&problem.pointer).skip(3);
-    let is_provider = segments.next().is_some_and(|key| key == "provider") && segments.next().is_none();
-    let name = document.value().pointer(&problem.pointer).and_then(Value::as_str);
-    // A key that stands twice is told at the key and not at its value.
-    is_provider
-        && document.value_range(&problem.pointer).as_ref() == Some(&problem.range)
-        && name.is_some_and(|name| !secret::looks_like_key(name, &secret::prefixes(providers)))
-}
-
-fn no_such_profile(document: &Document, name: &str) -> LoadError {
-    let profiles = document.value().pointer(PROFILES).and_then(Value::as_object);
-    let known = profiles
-        .into_iter()
-        .flat_map(|all| all.keys().cloned())
-        .collect::<Vec<_>>();
-    LoadError::NoSuchProfile {
-        name: name.to_owned(),
-        file: document.name().to_owned(),
-        suggestion: closest(name, known.iter().map(String::as_str)).map(str::to_owned),
-        known,
-    }
-}
-
-/// Takes the host's keys out of a checked entry.
-fn host_keys(entry: &mut Value) -> Result<HostKeys, serde_json::Error> {
-    let mut host = serde_json::Map::new();
-    if let Some(object) = entry.as_object_mut() {
-        for key in ["provider", "apiKey"] {
-            host.extend(object.shift_remove_entry(key));
-        }
-    }
-    serde_json::from_value(Value::Object(host))
-}
-
-/// `~/` at the start of a path is the home folder; without one the path stays as it is.
-fn at_home(source: KeySource) -> KeySource {
-    match source {
-        KeySource::File(path) => match (path.strip_prefix("~"), env::home_dir()) {
-            (Ok(rest), Some(home)) => KeySource::File(home.join(rest)),
-            _ => KeySource::File(path),
-        },
-        other => other,
-    }
-}

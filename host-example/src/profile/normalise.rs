@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::document::{Document, join, segments};
+use super::document::Document;
+use super::pointer::{join, segments};
 
 /// How far a schema is followed through references and unions at one level of the value.
 const MAX_REFERENCES: usize = 16;

@@ -11,7 +11,8 @@ use jsonc_parser::errors::{ParseError, ParseErrorKind};
 use jsonc_parser::{CollectOptions, ParseOptions, ParseStringErrorKind, parse_to_ast};
 use serde_json::{Map, Number, Value};
 
-use super::document::{Duplicate, Inner, Member, Node, join};
+use super::node::{Duplicate, Inner, Member, Node};
+use super::pointer::join;
 use super::read::MAX_BYTES;
 
 /// Deepest nesting of objects and arrays.

@@ -5,7 +5,7 @@ use std::io;
 use std::io::Read;
 use std::path::Path;
 
-use super::LoadError;
+use super::load_error::LoadError;
 use super::problem::{Problem, Report, Severity};
 
 /// Largest profile file, in bytes: 1 MiB.

@@ -14,7 +14,7 @@ use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::ProviderSchema;
+use super::provider::ProviderSchema;
 
 /// A file with profiles. Sections other than `auth` belong to other programs.
 #[derive(JsonSchema)]

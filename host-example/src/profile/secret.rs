@@ -7,8 +7,8 @@
 
 use std::ops::Range;
 
-use super::ProviderSchema;
-use super::document::{Document, StringPlace};
+use super::node::{Node, StringPlace};
+use super::provider::ProviderSchema;
 
 /// Shortest run of letters and digits that may be a key; model names have dashes but also slashes.
 const SHORTEST_KEY: usize = 20;
@@ -38,23 +38,25 @@ pub(super) fn names_a_secret(key: &str) -> bool {
 }
 
 /// The text of the document with keys hidden, byte for byte as long as before.
-pub(super) fn masked(document: &Document, prefixes: &[&str]) -> String {
+///
+/// - In: `root`, the same text as a tree.
+pub(super) fn masked(text: &str, root: &Node, prefixes: &[&str]) -> String {
     let (mut shown, mut hidden) = (Vec::new(), Vec::new());
-    document.strings(&mut |place: &StringPlace<'_>| {
+    root.strings(&mut Vec::new(), &mut |place: &StringPlace<'_>| {
         let inside = place.range.start + 1..place.range.end - 1;
         let secret_above = !place.is_key && place.path.iter().any(|key| names_a_secret(key));
         if secret_above || looks_like_key(place.text, prefixes) {
             hidden.push(inside);
             return;
         }
-        let secrets = secrets_inside(&document.text()[inside.clone()], prefixes);
+        let secrets = secrets_inside(&text[inside.clone()], prefixes);
         let placed = |secret: &Range<usize>| inside.start + secret.start..inside.start + secret.end;
         hidden.extend(secrets.iter().map(placed));
         if matches!(place.path, [auth, profiles, ..] if auth == "auth" && profiles == "profiles") {
             shown.push(inside);
         }
     });
-    masked_text(document.text(), &shown, &hidden)
+    masked_text(text, &shown, &hidden)
 }
 
 /// The places in a text where a key or a password may stand: who asks, in an address, and what is asked for there; anything that

@@ -8,10 +8,12 @@ use jsonschema::ValidationError;
 use jsonschema::error::ValidationErrorKind as Kind;
 use serde_json::Value;
 
-use super::document::join;
 use super::expectation::{expectation, phrase};
 use super::leaves::dotted;
+use super::lists::{counted, listed};
 use super::normalise::{parts_of, referenced};
+use super::pointer::join;
+use crate::near::{closest, fold};
 
 /// Most names that a hint lists.
 const MAX_LISTED: usize = 14;
@@ -117,51 +119,6 @@ pub(super) fn findings(error: &ValidationError<'_>, root: &Value) -> Vec<Finding
             None => plain(format!("does not fit the rule `{}` of its schema", other.keyword())),
         },
     }
-}
-
-/// The name among `known` that a person who wrote `name` most likely meant.
-pub fn closest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    const LONGEST: usize = 64;
-    let folded = fold(name);
-    if folded.is_empty() || name.len() > LONGEST {
-        return None;
-    }
-    let distance = |candidate: &&str| {
-        let candidate = fold(candidate);
-        let longest = folded.chars().count().max(candidate.chars().count());
-        let edits = strsim::osa_distance(&folded, &candidate);
-        let abbreviates = folded.len() >= 4 && candidate.starts_with(&folded);
-        (edits <= longest.div_ceil(4) || abbreviates).then_some(edits)
-    };
-    let near = known.filter(|candidate| candidate.len() <= LONGEST);
-    near.filter_map(|candidate| Some((distance(&candidate)?, candidate)))
-        .min_by_key(|(edits, _)| *edits)
-        .map(|(_, candidate)| candidate)
-}
-
-/// `a`, `b` and `c`, each in backticks, with the given last word between.
-pub(super) fn listed<'a>(names: impl IntoIterator<Item = &'a str>, last: &str) -> String {
-    joined(names.into_iter().map(|name| format!("`{name}`")).collect(), last)
-}
-
-pub(super) fn joined(mut parts: Vec<String>, last: &str) -> String {
-    match parts.pop() {
-        None => String::new(),
-        Some(only) if parts.is_empty() => only,
-        Some(end) => format!("{} {last} {end}", parts.join(", ")),
-    }
-}
-
-fn counted(count: u64, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
-}
-
-/// The spelling-free form of a name: `max_tokens`, `maxTokens` and `Max-Tokens` are the same.
-fn fold(name: &str) -> String {
-    name.chars()
-        .filter(|character| !"_- ".contains(*character))
-        .flat_map(char::to_lowercase)
-        .collect()
 }
 
 /// The schema object that holds the keyword which failed.

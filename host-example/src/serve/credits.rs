@@ -4,9 +4,8 @@ use hyper::{Response, StatusCode};
 use plugin_api::{Credits, CreditsRequest, Error};
 use serde_json::{Value, json};
 
-use super::problem::json_response;
-use super::server::Serving;
-use super::stream::Body;
+use super::reply::{Body, json_response};
+use super::shared::Serving;
 
 /// - Errors: the plugin's.
 pub async fn answer(serving: &Serving, force: bool) -> Result<Response<Body>, Error> {

@@ -9,9 +9,10 @@ use std::net::IpAddr;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode, Uri};
 
-use super::problem::{MISSING_KEY, Problem};
+use super::error_object::MISSING_KEY;
+use super::problem::Problem;
 use super::route::{NoRoute, Route};
-use crate::setup::protect::Secret;
+use crate::setup::Secret;
 
 /// What the endpoint was started with.
 pub struct Rules {

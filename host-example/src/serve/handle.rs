@@ -13,13 +13,14 @@ use super::body;
 use super::credits;
 use super::forward;
 use super::guard::{Passed, Verdict};
+use super::headers;
 use super::health;
 use super::models;
 use super::problem::Problem;
 use super::record::Record;
+use super::reply::Body;
 use super::route::{Dialect, Route};
-use super::server::{Serving, Shared};
-use super::stream::Body;
+use super::shared::{Serving, Shared};
 use super::typed;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -34,7 +35,7 @@ pub async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<R
     let route = Route::of(parts.uri.path_and_query(), &serving.plugin.manifest().id);
     let label = route.as_ref().map_or("none", Route::label);
     let mut record = Record::begin(Arc::clone(&shared.telemetry), label, &parts.method, parts.uri.path());
-    let id = record.id.clone();
+    let id = record.id().to_owned();
     #[cfg(feature = "otel")]
     record.trace(&serving.plugin.manifest().id, &parts);
     let Verdict { cors_origin, outcome } =
@@ -60,7 +61,7 @@ pub async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<R
     if let Some(origin) = cors_origin {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         headers.append(header::VARY, HeaderValue::from_static("origin"));
-        let exposed = HeaderValue::from_static(forward::EXPOSED);
+        let exposed = HeaderValue::from_static(headers::EXPOSED);
         headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
     }
     Ok(response)
@@ -127,7 +128,7 @@ async fn passed_on(
         return by_types(serving, dialect, &body, wants_stream, record).await;
     }
     let body = (!body.is_empty()).then_some(body);
-    let request = forward::request(parts.method.as_str(), path, &parts.headers, body);
+    let request = headers::request(parts.method.as_str(), path, &parts.headers, body);
     if wants_stream {
         forward::in_pieces(serving, request, dialect, record).await
     } else {

@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
-use hyper::header::{self, HeaderValue};
 use hyper::{Response, StatusCode};
 use plugin_api::{CreditsRequest, method};
 use serde_json::json;
 
 use super::metrics::Now;
-use super::problem::json_response;
-use super::server::{Serving, Shared};
-use super::stream::Body;
+use super::reply::{Body, json_response, response};
+use super::shared::{Serving, Shared};
 
 /// How long a page of counters waits for what the plugin knows of the credit.
 const CREDITS_WAIT: Duration = Duration::from_secs(1);
@@ -63,7 +61,11 @@ pub async fn metrics(shared: &Shared, serving: &Serving) -> Response<Body> {
             .and_then(|credits| credits.balance_usd?.parse().ok());
     }
     let page = shared.telemetry.metrics.page(&now);
-    text(page, "application/openmetrics-text; version=1.0.0; charset=utf-8")
+    response(
+        StatusCode::OK,
+        "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        page,
+    )
 }
 
 pub fn home(serving: &Serving) -> Response<Body> {
@@ -79,12 +81,5 @@ pub fn home(serving: &Serving) -> Response<Body> {
         version = env!("CARGO_PKG_VERSION"),
         name = manifest.name,
     );
-    text(page, "text/plain; charset=utf-8")
-}
-
-fn text(page: String, content_type: &'static str) -> Response<Body> {
-    let mut response = Response::new(Body::whole(page));
-    let content_type = HeaderValue::from_static(content_type);
-    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
-    response
+    response(StatusCode::OK, "text/plain; charset=utf-8", page)
 }

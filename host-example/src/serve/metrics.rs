@@ -11,7 +11,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-use super::record::{Outcome, Record};
+use super::ended::{Ended, Outcome};
 
 /// What every name begins with.
 const PREFIX: &str = "agent_host";
@@ -139,23 +139,22 @@ impl Metrics {
     }
 
     /// Counts a request that has ended.
-    pub fn count(&self, record: &Record) {
-        let route = record.route;
-        let outcome = record.outcome();
+    pub fn count(&self, ended: &Ended) {
+        let (route, outcome) = (ended.route, ended.outcome);
         let by_outcome = ByOutcome {
             route,
             outcome: outcome.word(),
         };
         self.requests.get_or_create(&by_outcome).inc();
         let by_route = ByRoute { route };
-        let seconds = record.elapsed().as_secs_f64();
+        let seconds = ended.elapsed.as_secs_f64();
         self.duration_seconds.get_or_create(&by_route).observe(seconds);
-        if let Some(first_token) = record.first_token {
+        if let Some(first_token) = ended.first_token {
             let seconds = first_token.as_secs_f64();
             self.first_token_seconds.get_or_create(&by_route).observe(seconds);
         }
-        self.count_attempts(record.attempts());
-        if let (Some(done), Outcome::Ok) = (&record.done, outcome) {
+        self.count_attempts(ended.attempts());
+        if let (Some(done), Outcome::Ok) = (&ended.done, outcome) {
             self.count_answer(done);
         }
     }
@@ -236,68 +235,5 @@ impl Metrics {
             .and_then(|()| text::encode_registry(&mut page, &momentary))
             .and_then(|()| text::encode_eof(&mut page));
         page
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use hyper::Method;
-    use plugin_api::Usage;
-
-    use super::*;
-    use crate::serve::record::Telemetry;
-
-    #[test]
-    fn an_answer_is_counted_with_its_tokens_its_cost_and_the_model_that_served() {
-        let telemetry = Arc::new(Telemetry::new(None));
-        let mut record = Record::begin(Arc::clone(&telemetry), "chat", &Method::POST, "/v1/chat/completions");
-        assert_eq!(telemetry.metrics.in_flight.get(), 1);
-        let attempt = |model: &str| Attempt {
-            model: model.to_owned(),
-            ..Attempt::default()
-        };
-        record.piece();
-        record.complete(Box::new(Done {
-            model: Some("acme/small".to_owned()),
-            attempts: vec![attempt("acme/large"), attempt("acme/large"), attempt("acme/small")],
-            usage: Some(Usage {
-                prompt_tokens: 12,
-                completion_tokens: 34,
-                cost_usd: Some("0.5".to_owned()),
-                ..Usage::default()
-            }),
-            ..Done::default()
-        }));
-        drop(record);
-        drop(Record::begin(Arc::clone(&telemetry), "chat", &Method::POST, ""));
-        telemetry.metrics.reloaded(false);
-        let page = telemetry.metrics.page(&Now {
-            plugins: vec![("acme".to_owned(), true)],
-            credits_remaining_usd: Some(12.5),
-            models_age_seconds: None,
-        });
-        for line in [
-            "agent_host_requests_total{route=\"chat\",outcome=\"ok\"} 1",
-            "agent_host_requests_total{route=\"chat\",outcome=\"client_left\"} 1",
-            "agent_host_request_duration_seconds_count{route=\"chat\"} 2",
-            "agent_host_time_to_first_token_seconds_count{route=\"chat\"} 1",
-            "agent_host_tokens_total{kind=\"prompt\"} 12",
-            "agent_host_tokens_total{kind=\"completion\"} 34",
-            "agent_host_answers_total{model=\"acme/small\"} 1",
-            "agent_host_cost_usd_total{model=\"acme/small\"} 0.5",
-            "agent_host_fallbacks_total 1",
-            "agent_host_retries_total 1",
-            "agent_host_profile_reloads_total{result=\"failed\"} 1",
-            "agent_host_in_flight 0",
-            "agent_host_plugin_up{plugin=\"acme\"} 1",
-            "agent_host_credits_remaining_usd 12.5",
-            concat!("agent_host_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
-            "# EOF",
-        ] {
-            assert!(page.lines().any(|found| found == line), "{line} is not in\n{page}");
-        }
-        assert!(!page.contains("models_cache_age"), "{page}");
     }
 }

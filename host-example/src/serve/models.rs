@@ -2,38 +2,25 @@
 //!
 //! An entry of the service's is its own, byte for byte.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hyper::header::{self, HeaderValue};
 use hyper::{Response, StatusCode};
 use plugin_api::{Error, Model, ModelList, ModelsRequest, TierModel, method};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::problem::{Problem, json_response};
-use super::server::Serving;
-use super::stream::Body;
-use crate::profile;
+use super::problem::Problem;
+use super::reply::{Body, json_response, response};
+use super::shared::{Page, Serving};
+use super::tiers::{entry as tier_entry, short_id, tier_named};
+use crate::near;
 
 /// How long a page is given again without the plugin being asked; clients ask in bursts, and a list is large.
 const KEPT: Duration = Duration::from_secs(2);
 /// The most ids that are named where there is no such model.
 const MAX_NEAR: usize = 3;
-
-/// The page, and what is known of the list in it.
-pub struct Page {
-    made_at: Instant,
-    body: Bytes,
-    age: Duration,
-    warning: Option<String>,
-}
-
-impl Page {
-    /// How old the service's list is by now.
-    pub fn age(&self) -> Duration {
-        self.age + self.made_at.elapsed()
-    }
-}
 
 /// `GET /v1/models`
 pub async fn list(serving: &Serving, force: bool) -> Result<Response<Body>, Error> {
@@ -42,16 +29,16 @@ pub async fn list(serving: &Serving, force: bool) -> Result<Response<Body>, Erro
         .load_full()
         .filter(|page| !force && page.made_at.elapsed() < KEPT)
     {
-        return Ok(response(&page));
+        return Ok(page_response(&page));
     }
     let list = of(serving, force).await?;
-    let page = std::sync::Arc::new(Page {
+    let page = Arc::new(Page {
         made_at: Instant::now(),
         body: Bytes::from(text_of(&serving.tiers, &list.models)),
         age: Duration::from_millis(list.age_ms),
         warning: list.is_stale.then(|| list.problem.unwrap_or_default()),
     });
-    let response = response(&page);
+    let response = page_response(&page);
     if serving.has(method::MODELS) {
         serving.models_page.store(Some(page));
     }
@@ -78,10 +65,9 @@ async fn of(serving: &Serving, force: bool) -> Result<ModelList, Error> {
     }
 }
 
-fn response(page: &Page) -> Response<Body> {
-    let mut response = Response::new(Body::Whole(page.body.clone()));
+fn page_response(page: &Page) -> Response<Body> {
+    let mut response = response(StatusCode::OK, "application/json", page.body.clone());
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::AGE, HeaderValue::from(page.age().as_secs()));
     if let Some(why) = &page.warning {
         let why: String = why
@@ -103,10 +89,7 @@ pub async fn one(serving: &Serving, id: &str) -> Result<Response<Body>, Error> {
     }
     let list = of(serving, false).await?;
     if let Some(model) = list.models.iter().find(|model| model.id == id) {
-        let mut response = Response::new(Body::whole(entry(model)));
-        let json = HeaderValue::from_static("application/json");
-        response.headers_mut().insert(header::CONTENT_TYPE, json);
-        return Ok(response);
+        return Ok(response(StatusCode::OK, "application/json", entry(model)));
     }
     let problem = Problem::not_found("there is no such model");
     let near = near(&list.models, &serving.tiers, id);
@@ -130,48 +113,13 @@ fn near(models: &[Model], tiers: &[TierModel], id: &str) -> Vec<String> {
     let mut near: Vec<&str> = known()
         .filter(|known| !slug.is_empty() && known.rsplit('/').next() == Some(slug))
         .collect();
-    if let Some(closest) = profile::closest(id, known())
+    if let Some(closest) = near::closest(id, known())
         && !near.contains(&closest)
     {
         near.push(closest);
     }
     near.truncate(MAX_NEAR);
     near.into_iter().map(|id| format!("`{id}`")).collect()
-}
-
-/// The tier that stands in the place of a model: `TEXT_SMALL`, `tier/small`, `tier/TEXT_SMALL`.
-pub fn tier_named<'a>(tiers: &'a [TierModel], model: &str) -> Option<&'a TierModel> {
-    let short = match model.split_at_checked("tier/".len()) {
-        Some((prefix, short)) if prefix.eq_ignore_ascii_case("tier/") => Some(short),
-        _ => None,
-    };
-    match short {
-        Some(short) => crate::commands::tiers::find(tiers, short),
-        None => tiers.iter().find(|tier| tier.tier.eq_ignore_ascii_case(model)),
-    }
-}
-
-/// `tier/small`
-fn short_id(tier: &str) -> String {
-    let short = match tier {
-        "TEXT_REASONING_LARGE" => "reasoning",
-        tier => match tier.strip_prefix("TEXT_") {
-            Some(short @ ("NANO" | "SMALL" | "MEDIUM" | "LARGE" | "MEGA")) => short,
-            _ => tier,
-        },
-    };
-    format!("tier/{}", short.to_ascii_lowercase())
-}
-
-fn tier_entry(tier: &TierModel, id: &str) -> Value {
-    json!({
-        "id": id,
-        "object": "model",
-        "created": 0,
-        "owned_by": "agent-host",
-        "name": format!("{} → {}", tier.tier, tier.wire),
-        "tier": true,
-    })
 }
 
 fn text_of(tiers: &[TierModel], models: &[Model]) -> String {
@@ -239,7 +187,7 @@ mod tests {
         assert!(text.ends_with(
             ",{ \"id\" : \"acme/small\", \"price\":1.50 },{\"id\":\"acme/other\",\"object\":\"model\",\"created\":0,\"owned_by\":\"acme\",\"name\":\"\"}]}"
         ));
-        let list: Value = serde_json::from_str(&text).expect("it is JSON");
+        let list: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
         let ids: Vec<_> = list["data"]
             .as_array()
             .expect("a list")

@@ -8,10 +8,11 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 
-use crate::terminal::exit::{Exit, Failure};
+use crate::terminal::{Exit, Failure};
 
+/// Serve the active plugin to every program that speaks OpenAI's protocol
 #[derive(Args)]
-#[command(after_help = EXAMPLES)]
+#[command(long_about = ABOUT, after_help = EXAMPLES)]
 pub struct Options {
     /// The address to listen on
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1", value_parser = address)]
@@ -55,7 +56,7 @@ pub struct Options {
 }
 
 /// For `agent-host serve --help`.
-pub const ABOUT: &str = "\
+const ABOUT: &str = "\
 Serve the active plugin to every program that speaks OpenAI's protocol
 
 The endpoint is for this machine alone unless `--listen` says otherwise, and for whoever has its token. The token is made on the first \

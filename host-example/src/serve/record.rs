@@ -1,14 +1,15 @@
-//! One request from its beginning to its end, for the counters and the request log.
+//! One request while it runs. When the record is dropped, the request has ended, and counters, log and traces get it.
 //!
-//! A record that is dropped before anybody said how the request ended belongs to a client that went away.
+//! Nobody has to report an end: a record that is dropped before its outcome is known belongs to a client that went away.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use hyper::{Method, StatusCode};
-use plugin_api::{Attempt, Done, Error};
+use plugin_api::{Done, Error};
 
+use super::ended::{Ended, Outcome};
 use super::metrics::Metrics;
 #[cfg(feature = "otel")]
 use super::otel::{Otel, Traced};
@@ -33,63 +34,11 @@ impl Telemetry {
     }
 }
 
-/// How a request ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    Ok,
-    /// The caller's request could not be served.
-    Refused,
-    /// There was no answer.
-    Failed,
-    /// The answer broke off.
-    Interrupted,
-    /// The client went away.
-    Left,
-}
-
-impl Outcome {
-    /// The stable word.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Refused => "refused",
-            Self::Failed => "failed",
-            Self::Interrupted => "interrupted",
-            Self::Left => "client_left",
-        }
-    }
-}
-
-/// A name for a request that no other one of this machine has, as far as anybody can tell.
-fn next_id() -> String {
-    static STARTED: OnceLock<u128> = OnceLock::new();
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let started = STARTED.get_or_init(|| {
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        since.map_or(0, |since| since.as_nanos())
-    });
-    let n = COUNT.fetch_add(1, Ordering::Relaxed);
-    format!("req-{:x}-{:x}-{n}", std::process::id(), started & 0xffff_ffff)
-}
-
-/// A request, and what is known of it.
+/// A request, and what is known of it so far.
 pub struct Record {
     telemetry: Arc<Telemetry>,
-    /// What the request is called in the log and in its answer's headers.
-    pub id: String,
-    pub route: &'static str,
-    pub method: Method,
-    /// Without its query; empty where nobody keeps a log.
-    pub path: String,
     begun: Instant,
-    pub status: Option<StatusCode>,
-    outcome: Option<Outcome>,
-    pub first_token: Option<Duration>,
-    pub done: Option<Box<Done>>,
-    /// The attempts of a request that failed.
-    failed_attempts: Vec<Attempt>,
-    /// What went wrong, as a stable word, and the model that was asked, where there is an error.
-    pub failure: Option<(&'static str, Option<String>)>,
+    ended: Ended,
     /// What only a trace needs, where there is one.
     #[cfg(feature = "otel")]
     traced: Option<Box<Traced>>,
@@ -100,33 +49,41 @@ impl Record {
         telemetry.metrics.in_flight.inc();
         let path = if telemetry.log.is_some() { path } else { "" };
         Self {
-            route,
-            method: method.clone(),
-            path: path.to_owned(),
+            telemetry,
             begun: Instant::now(),
-            status: None,
-            outcome: None,
-            first_token: None,
-            done: None,
-            failed_attempts: Vec::new(),
-            failure: None,
-            id: next_id(),
+            ended: Ended {
+                id: next_id(),
+                route,
+                method: method.clone(),
+                path: path.to_owned(),
+                elapsed: Duration::ZERO,
+                status: None,
+                outcome: Outcome::Left,
+                first_token: None,
+                done: None,
+                failed_attempts: Vec::new(),
+                failure: None,
+            },
             #[cfg(feature = "otel")]
             traced: None,
-            telemetry,
         }
     }
 
-    /// Who answers, what is asked and from whose trace; nothing is kept of it where nobody collects traces.
+    /// The request's name in the log and in its answer's headers.
+    pub fn id(&self) -> &str {
+        &self.ended.id
+    }
+
+    /// Notes who answers, what is asked and from whose trace; nothing where nobody collects traces.
     #[cfg(feature = "otel")]
     pub fn trace(&mut self, plugin: &str, parts: &hyper::http::request::Parts) {
         if self.telemetry.otel.is_some() {
-            let traced = Traced::new(plugin, self.route, &parts.method, &parts.uri, &parts.headers);
+            let traced = Traced::new(plugin, self.ended.route, &parts.method, &parts.uri, &parts.headers);
             self.traced = Some(Box::new(traced));
         }
     }
 
-    /// Whether an answer in pieces is wanted.
+    /// Notes whether the answer is to be streamed.
     #[cfg(feature = "otel")]
     pub fn wants_stream(&mut self, wants_stream: bool) {
         if let Some(traced) = &mut self.traced {
@@ -134,33 +91,34 @@ impl Record {
         }
     }
 
-    pub fn elapsed(&self) -> Duration {
-        self.begun.elapsed()
+    /// A stream with this status begins.
+    pub fn streams(&mut self, status: StatusCode) {
+        self.ended.status = Some(status);
     }
 
-    /// The first piece of an answer was seen.
+    /// A piece of the answer goes out.
     pub fn piece(&mut self) {
-        if self.first_token.is_none() {
-            self.first_token = Some(self.begun.elapsed());
+        if self.ended.first_token.is_none() {
+            self.ended.first_token = Some(self.begun.elapsed());
         }
     }
 
     /// The answer is complete.
     pub fn complete(&mut self, done: Box<Done>) {
-        self.outcome = Some(Outcome::Ok);
-        self.done = Some(done);
+        self.ended.outcome = Outcome::Ok;
+        self.ended.done = Some(done);
     }
 
     /// The answer broke off.
     pub fn broke_off(&mut self, error: &Error) {
-        self.outcome = Some(Outcome::Interrupted);
+        self.ended.outcome = Outcome::Interrupted;
         self.failed(error);
     }
 
     /// There is no answer but an error.
     pub fn failed(&mut self, error: &Error) {
-        self.failed_attempts.clone_from(&error.details.attempts);
-        self.failure = Some((error.kind.code(), error.details.model.clone()));
+        self.ended.failed_attempts.clone_from(&error.details.attempts);
+        self.ended.failure = Some((error.kind.code(), error.details.model.clone()));
         #[cfg(feature = "otel")]
         if let Some(traced) = &mut self.traced {
             traced.failed(error);
@@ -169,38 +127,38 @@ impl Record {
 
     /// A whole answer with this status goes out.
     pub fn answered(&mut self, status: StatusCode) {
-        self.status = Some(status);
-        self.outcome = Some(match status.as_u16() {
+        self.ended.status = Some(status);
+        self.ended.outcome = match status.as_u16() {
             ..400 => Outcome::Ok,
             400..500 => Outcome::Refused,
             _ => Outcome::Failed,
-        });
-    }
-
-    pub fn outcome(&self) -> Outcome {
-        self.outcome.unwrap_or(Outcome::Left)
-    }
-
-    /// Every attempt that was made, where there was more than one.
-    pub fn attempts(&self) -> &[Attempt] {
-        match &self.done {
-            Some(done) => &done.attempts,
-            None => &self.failed_attempts,
-        }
+        };
     }
 }
 
 impl Drop for Record {
     fn drop(&mut self) {
-        let telemetry = Arc::clone(&self.telemetry);
-        telemetry.metrics.in_flight.dec();
-        telemetry.metrics.count(self);
-        if let Some(log) = &telemetry.log {
-            log.write(self);
+        self.ended.elapsed = self.begun.elapsed();
+        self.telemetry.metrics.in_flight.dec();
+        self.telemetry.metrics.count(&self.ended);
+        if let Some(log) = &self.telemetry.log {
+            log.write(&self.ended);
         }
         #[cfg(feature = "otel")]
-        if let (Some(otel), Some(traced)) = (&telemetry.otel, &self.traced) {
-            otel.take(self, traced);
+        if let (Some(otel), Some(traced)) = (&self.telemetry.otel, &self.traced) {
+            otel.take(&self.ended, traced);
         }
     }
+}
+
+/// A name for a request that no other request of this machine has.
+fn next_id() -> String {
+    static STARTED: OnceLock<u128> = OnceLock::new();
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let started = STARTED.get_or_init(|| {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        since.map_or(0, |since| since.as_nanos())
+    });
+    let n = COUNT.fetch_add(1, Ordering::Relaxed);
+    format!("req-{:x}-{:x}-{n}", std::process::id(), started & 0xffff_ffff)
 }

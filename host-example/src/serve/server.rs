@@ -4,28 +4,22 @@
 //! runs key commands, so that no answer waits for those.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener as StdListener};
+use std::net::TcpListener as StdListener;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use plugin_api::{Plugin, TierModel};
-use serde::Serialize;
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::sync::{Semaphore, mpsc, watch};
 
-use super::guard::Rules;
 use super::handle::handle;
-use super::models::Page;
-use super::record::Telemetry;
-use crate::setup::protect::Secret;
+use super::shared::Shared;
+use super::socket::give_up_the_silent;
 
 /// The longest time for a request's head, and for which an idle connection is kept.
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
@@ -33,69 +27,6 @@ const HEAD_LIMIT: Duration = Duration::from_secs(10);
 const MAX_HEAD_BYTES: usize = 64 << 10;
 /// How long to wait before the next connection where the system has no room for one.
 const NO_ROOM: Duration = Duration::from_millis(50);
-/// After how long a silent client is asked whether it is still there.
-#[cfg(target_os = "linux")]
-const KEEPALIVE: Duration = Duration::from_secs(60);
-/// The longest time for which a client may take nothing of what is sent to it, in milliseconds.
-#[cfg(target_os = "linux")]
-const SILENCE_MS: u32 = 300_000;
-/// Connections that the system keeps until they are accepted.
-const BACKLOG: u32 = 1024;
-
-/// What every request needs.
-pub struct Shared {
-    pub serving: ArcSwap<Serving>,
-    pub rules: Rules,
-    pub telemetry: Arc<Telemetry>,
-    pub max_body_bytes: u64,
-    pub started: Instant,
-    is_draining: AtomicBool,
-}
-
-/// The plugin that answers, and what is known of it; a reload puts another one in its place.
-pub struct Serving {
-    pub plugin: Plugin,
-    pub tiers: Vec<TierModel>,
-    /// The plugin's own keys, which are tokens as well.
-    pub keys: Vec<Secret>,
-    /// What is in the plugin folder.
-    pub plugins: Vec<PluginRow>,
-    pub models_page: ArcSwapOption<Page>,
-}
-
-/// A plugin of the folder, for whoever asks how the endpoint is.
-#[derive(Clone, Serialize)]
-pub struct PluginRow {
-    pub id: String,
-    pub verdict: &'static str,
-    pub reason: String,
-    /// Whether it is the one that answers.
-    pub is_active: bool,
-}
-
-impl Serving {
-    /// Whether the plugin has this method.
-    pub fn has(&self, method: &str) -> bool {
-        self.plugin.manifest().methods.iter().any(|name| name == method)
-    }
-}
-
-impl Shared {
-    pub fn new(serving: Serving, rules: Rules, telemetry: Telemetry, max_body_bytes: u64) -> Self {
-        Self {
-            serving: ArcSwap::from_pointee(serving),
-            rules,
-            telemetry: Arc::new(telemetry),
-            max_body_bytes,
-            started: Instant::now(),
-            is_draining: AtomicBool::new(false),
-        }
-    }
-
-    pub fn is_draining(&self) -> bool {
-        self.is_draining.load(Ordering::Relaxed)
-    }
-}
 
 /// How far the end has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -112,21 +43,6 @@ pub struct Server {
     phase: watch::Sender<Phase>,
     /// Is closed when all threads have ended.
     ended: mpsc::Receiver<()>,
-}
-
-/// Opens the socket. The port may be taken right after another program gave it up.
-pub fn listen(address: SocketAddr) -> io::Result<StdListener> {
-    let socket = if address.is_ipv4() {
-        TcpSocket::new_v4()?
-    } else {
-        TcpSocket::new_v6()?
-    };
-    // On Windows it would let two programs have the same port.
-    if cfg!(unix) {
-        socket.set_reuseaddr(true)?;
-    }
-    socket.bind(address)?;
-    socket.listen(BACKLOG)?.into_std()
 }
 
 impl Server {
@@ -158,7 +74,7 @@ impl Server {
 
     /// Takes no further connections. Answers that have begun go on.
     pub fn drain(&self) {
-        self.shared.is_draining.store(true, Ordering::Relaxed);
+        self.shared.drain();
         self.phase.send_replace(Phase::Draining);
     }
 
@@ -172,20 +88,6 @@ impl Server {
         // Nothing is sent: the channel is closed when the threads have ended.
         while self.ended.recv().await.is_some() {}
     }
-}
-
-/// Lets the system end a connection whose client is gone without a word, or takes nothing any more: it would hold its answer for ever.
-fn give_up_the_silent(socket: &tokio::net::TcpStream) {
-    #[cfg(target_os = "linux")]
-    {
-        use rustix::net::sockopt;
-        // Without them the connection lives on as it would by default.
-        let _ = sockopt::set_socket_keepalive(socket, true);
-        let _ = sockopt::set_tcp_keepidle(socket, KEEPALIVE);
-        let _ = sockopt::set_tcp_user_timeout(socket, SILENCE_MS);
-    }
-    #[cfg(not(target_os = "linux"))]
-    let _ = socket;
 }
 
 async fn serve(listener: StdListener, shared: Arc<Shared>, room: Arc<Semaphore>, mut phases: watch::Receiver<Phase>) {

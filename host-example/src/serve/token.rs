@@ -11,9 +11,8 @@ use etcetera::BaseStrategy;
 use etcetera::base_strategy::Xdg;
 
 use super::options::Options;
-use crate::setup::protect::Secret;
-use crate::terminal;
-use crate::terminal::exit::{Exit, Failure};
+use crate::setup::{Secret, set_variable};
+use crate::terminal::{self, Exit, Failure};
 
 /// Holds the token where no option does.
 const VARIABLE: &str = "AGENT_HOST_TOKEN";
@@ -52,8 +51,7 @@ impl Token {
         if let Some(path) = &options.token_file {
             return from_named_file(path);
         }
-        // A blank variable is an absent one.
-        if let Some(text) = std::env::var(VARIABLE).ok().filter(|text| !text.trim().is_empty()) {
+        if let Some(text) = set_variable(VARIABLE).and_then(|text| text.into_string().ok()) {
             return given(&text, &format!("`{VARIABLE}`"));
         }
         let file = state_file()?;

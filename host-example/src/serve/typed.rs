@@ -9,9 +9,9 @@ use plugin_api::{ChatEvent, ChatReply, ChatRequest, Done, TierModel, ToolCall, U
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::models::tier_named;
 use super::problem::Problem;
-use super::stream::now_s;
+use super::tiers::tier_named;
+use crate::terminal::time::now_s;
 
 /// A request for the plugin, and what the answer's form depends on.
 pub struct Asked {

@@ -18,9 +18,9 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
-use crate::cli::Global;
-use crate::terminal;
-use crate::terminal::exit::{Exit, Failure};
+use super::global::Global;
+use super::variable::set_variable;
+use crate::terminal::{self, Exit, Failure};
 
 /// Names the log file where the command line does not.
 const FILE_VARIABLE: &str = "AGENT_HOST_LOG_FILE";
@@ -45,7 +45,7 @@ struct Choice {
 /// - Errors: the log file cannot be opened.
 pub fn start(global: &Global) -> Result<(), Failure> {
     let file = open_file(global)?;
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
+    let variable = |name: &str| set_variable(name)?.into_string().ok();
     let choice = choice(
         variable("RUST_LOG").as_deref(),
         global.verbose,
@@ -75,9 +75,9 @@ pub fn start(global: &Global) -> Result<(), Failure> {
 }
 
 /// The log file, where one is named. A new one is for its owner alone, because a log may quote what was asked and answered.
-fn open_file(global: &Global) -> Result<Option<File>, Failure> {
-    let named = std::env::var_os(FILE_VARIABLE).filter(|value| !value.to_string_lossy().trim().is_empty());
-    let Some(path) = global.log_file.clone().or_else(|| named.map(PathBuf::from)) else {
+pub fn open_file(global: &Global) -> Result<Option<File>, Failure> {
+    let named = || set_variable(FILE_VARIABLE).map(PathBuf::from);
+    let Some(path) = global.log_file.clone().or_else(named) else {
         return Ok(None);
     };
     let mut options = OpenOptions::new();

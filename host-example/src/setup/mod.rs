@@ -1,13 +1,41 @@
-//! What every command needs: options, places, variables and keys, and a plugin that answers.
+//! From options, variables and files to a plugin that answers.
+//!
+//! [`Setup`] is what was read, [`Active`] a plugin at work. Use [`Setup::read`], then [`Setup::activate`]; while a plugin
+//! answers, [`reload::follow`] reads everything again.
 
 // In the order in which data travels.
-pub mod protect;
-pub mod log;
-pub mod places;
+mod protect;
+mod global;
+mod variable;
+mod places;
+mod log;
 mod dotenv;
-pub mod environment;
-pub mod plugins;
+mod keys;
+mod environment;
+mod atomic;
+mod plugins;
+mod install;
+mod services;
+mod reading;
+mod choice;
+mod profiles;
 mod activation;
+pub mod tiers;
+mod changes;
 pub mod reload;
+mod wishes;
 
-pub use self::activation::{Active, Chosen, Setup, exists, key_hint, no_key};
+pub use self::activation::Active;
+pub use self::atomic::write_atomically;
+pub use self::choice::key_hint;
+pub use self::environment::Environment;
+pub use self::global::Global;
+pub use self::keys::CommandKeys;
+pub use self::log::{open_file as open_log_file, start as start_log};
+pub use self::places::Places;
+pub use self::plugins::{Entry, Folder, Verdict, is_secret};
+pub use self::protect::{Secret, forbid_dumps};
+pub use self::reading::{Chosen, Setup, exists};
+pub use self::services::create;
+pub use self::variable::set_variable;
+pub use self::wishes::{listen_for_hangups, watch};

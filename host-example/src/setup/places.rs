@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use etcetera::BaseStrategy;
 use etcetera::base_strategy::Xdg;
 
-use crate::cli::Global;
-use crate::terminal::exit::{Exit, Failure};
+use super::global::Global;
+use super::variable::set_variable;
+use crate::terminal::{Exit, Failure};
 
 pub struct Places {
     /// The profile file.
@@ -28,18 +29,15 @@ impl Places {
         let xdg = Xdg::new().map_err(|_| {
             Failure::new(Exit::Usage, "the home folder is not known: `HOME` is not set").with_hint("set `HOME`")
         })?;
-        // A blank variable is an absent one, here as everywhere.
-        let named =
-            |variable: &str| std::env::var_os(variable).filter(|value| !value.to_string_lossy().trim().is_empty());
         let config = global
             .config
             .clone()
-            .or_else(|| named("AGENT_HOST_CONFIG").map(PathBuf::from));
+            .or_else(|| set_variable("AGENT_HOST_CONFIG").map(PathBuf::from));
         let plugins = global
             .plugins
             .clone()
-            .or_else(|| named("AGENT_HOST_PLUGINS").map(PathBuf::from));
-        let profile = named("AGENT_HOST_PROFILE").map(|name| name.to_string_lossy().into_owned());
+            .or_else(|| set_variable("AGENT_HOST_PLUGINS").map(PathBuf::from));
+        let profile = set_variable("AGENT_HOST_PROFILE").map(|name| name.to_string_lossy().into_owned());
         let state = xdg.state_dir().unwrap_or_else(|| xdg.data_dir());
         Ok(Self {
             config_was_named: config.is_some(),

@@ -3,21 +3,16 @@
 //! Verdicts come from the files as data wherever that is enough; code is loaded for plugins that are on, and only then.
 
 use std::collections::BTreeMap;
-use std::env::consts::DLL_EXTENSION;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use plugin_api::loader::{self, Refusal};
-use plugin_api::{Config, HostServices, Level, Manifest, Plugin, Role, Variable};
+use plugin_api::{Manifest, Role, Variable};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
+use super::atomic::write_atomically;
 use crate::profile::ProviderSchema;
-use crate::setup::log;
-use crate::terminal::clean_line;
-use crate::terminal::exit::{Exit, Failure};
+use crate::terminal::{Exit, Failure};
 
 /// The file in the plugin folder that remembers what was switched off.
 const SWITCHES: &str = "plugins.json";
@@ -40,7 +35,7 @@ impl Entry {
     }
 
     /// The id of the plugin in the file, whether it may be used or not.
-    fn plugin_id(&self) -> Option<&str> {
+    pub(super) fn plugin_id(&self) -> Option<&str> {
         match &self.manifest {
             Ok(manifest) => Some(&manifest.id),
             Err(_) => self.twin_of.as_deref(),
@@ -198,62 +193,6 @@ impl Folder {
         let text = serde_json::to_string_pretty(&self.switches).unwrap_or_default();
         write_atomically(&self.path.join(SWITCHES), (text + "\n").as_bytes())
     }
-
-    /// Copies a plugin into the folder. The copy appears whole or not at all, and replaces a former one under its name.
-    ///
-    /// - Errors: the file is not a plugin, or is not named as one; its plugin is in the folder already under another
-    ///   name, or another plugin under its name.
-    pub fn install(&self, from: &Path) -> Result<(Manifest, PathBuf), Failure> {
-        let manifest = loader::inspect(from)?;
-        let name = from
-            .file_name()
-            .ok_or_else(|| Failure::new(Exit::Usage, "expected the path of a file"))?;
-        if from.extension().is_none_or(|extension| extension != DLL_EXTENSION) {
-            let name = name.display();
-            return Err(Failure::new(
-                Exit::Plugin,
-                format!("expected a file whose name ends in `.{DLL_EXTENSION}`, found `{name}`: it would not be found in the plugin folder"),
-            )
-            .with_hint(format!("rename it: mv {name} {name}.{DLL_EXTENSION}")));
-        }
-        let to = self.path.join(name);
-        if let Ok(held) = loader::inspect(&to)
-            && held.id != manifest.id
-        {
-            let shown = to.display();
-            return Err(Failure::new(
-                Exit::Plugin,
-                format!("`{shown}` holds another plugin, `{}`, which it would replace", held.id),
-            )
-            .with_hint(format!(
-                "rename one of the files, or remove the old one first: rm {shown}"
-            )));
-        }
-        let twin = self
-            .entries
-            .iter()
-            .find(|entry| entry.file != to && entry.plugin_id() == Some(manifest.id.as_str()));
-        if let Some(twin) = twin {
-            let shown = twin.file.display();
-            return Err(Failure::new(
-                Exit::Plugin,
-                format!("the plugin `{}` is there already: `{shown}`", manifest.id),
-            )
-            .with_hint(format!("remove that file first: rm {shown}")));
-        }
-        let unreadable = |cause| Failure::new(Exit::Plugin, format!("`{}` cannot be read: {cause}", from.display()));
-        let bytes = fs::read(from).map_err(unreadable)?;
-        fs::create_dir_all(&self.path).map_err(|cause| {
-            Failure::new(
-                Exit::Plugin,
-                format!("the folder `{}` cannot be made: {cause}", self.path.display()),
-            )
-        })?;
-        write_atomically(&to, &bytes)?;
-        let text = serde_json::to_string_pretty(&manifest).unwrap_or_default() + "\n";
-        write_atomically(&manifest_path(&to), text.as_bytes())?;
-        Ok((manifest, to))
-    }
 }
 
 /// Whether a variable's value is never shown.
@@ -261,53 +200,8 @@ pub fn is_secret(variable: &Variable) -> bool {
     matches!(variable.role, Role::Key | Role::Secret)
 }
 
-/// Loads a plugin's code and makes an instance of it.
-pub fn create(file: &Path, manifest: &Manifest, config: &Config) -> Result<Plugin, Failure> {
-    let module = loader::load(file)?;
-    Ok(module.create(
-        Arc::new(Services {
-            plugin: manifest.id.clone(),
-        }),
-        config,
-    )?)
-}
-
-/// What this host offers to its plugins: its log, with lines for people.
-struct Services {
-    plugin: String,
-}
-
-impl HostServices for Services {
-    fn plugin(&self) -> &str {
-        &self.plugin
-    }
-
-    fn log_enabled(&self, level: Level, _target: &str) -> bool {
-        log::shows(&self.plugin, level)
-    }
-
-    fn log(&self, level: Level, _target: &str, message: &str, fields_json: &str) {
-        let fields: Map<String, Value> = serde_json::from_str(fields_json).unwrap_or_default();
-        let fields: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let aside = if fields.is_empty() {
-            String::new()
-        } else {
-            format!(" ({})", fields.join(", "))
-        };
-        let line = clean_line(&format!("{message}{aside}"));
-        let plugin = self.plugin.as_str();
-        match level {
-            Level::Error => tracing::error!(target: "plugin", "{plugin}: {line}"),
-            Level::Warn => tracing::warn!(target: "plugin", "{plugin}: {line}"),
-            Level::Info => tracing::info!(target: "plugin", "{plugin}: {line}"),
-            Level::Debug => tracing::debug!(target: "plugin", "{plugin}: {line}"),
-            Level::Trace => tracing::trace!(target: "plugin", "{plugin}: {line}"),
-        }
-    }
-}
-
 /// Where the manifest of an installed plugin is kept, for people and for [`Entry::replaced_version`].
-fn manifest_path(plugin: &Path) -> PathBuf {
+pub(super) fn manifest_path(plugin: &Path) -> PathBuf {
     plugin.with_extension("manifest.json")
 }
 
@@ -348,27 +242,4 @@ fn read_switches(folder: &Path) -> Result<Switches, Failure> {
         Failure::new(Exit::Plugin, format!("`{}` is damaged: {cause}", path.display()))
             .with_hint("mend or remove it; it only remembers which plugins were disabled")
     })
-}
-
-/// Writes a file that appears whole or not at all.
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let failed = |cause: std::io::Error| {
-        Failure::new(
-            Exit::Internal,
-            format!("`{}` cannot be written: {cause}", path.display()),
-        )
-    };
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).map_err(failed)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-    file.write_all(bytes).map_err(failed)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        file.as_file()
-            .set_permissions(fs::Permissions::from_mode(0o644))
-            .map_err(failed)?;
-    }
-    file.persist(path).map_err(|error| failed(error.error))?;
-    Ok(())
 }

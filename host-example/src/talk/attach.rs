@@ -9,8 +9,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::terminal;
-use crate::terminal::exit::{Exit, Failure};
+use crate::terminal::{self, Exit, Failure};
 
 /// The most that all files together may have, in bytes: what a request of 30 MB has room for, when base64 adds a third.
 const MAX_BYTES: u64 = 20 << 20;

@@ -1,10 +1,13 @@
 //! A conversation with a model: what is sent with a prompt, and how an answer reaches the screen.
 
 // In the order in which data travels.
+pub mod prompt;
 pub mod attach;
 pub mod parameters;
 pub mod structured;
+mod reader;
 pub mod conversation;
 pub mod answer;
+pub mod screen;
 pub mod tools;
 pub mod calc;

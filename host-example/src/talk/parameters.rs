@@ -4,10 +4,39 @@
 
 use std::collections::BTreeMap;
 
+use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
 
-use crate::cli::Wanted;
+/// What is wanted of an answer beside its words. The options go into the request under their names in OpenAI's and OpenRouter's protocol.
+#[derive(Args, Clone, Default)]
+pub struct Wanted {
+    /// How long the model may think
+    #[arg(long, value_name = "EFFORT", value_parser = ["max", "xhigh", "high", "medium", "low", "minimal", "none"])]
+    pub effort: Option<String>,
+    /// What to choose the model's provider by
+    #[arg(long, value_name = "BY", value_parser = ["price", "throughput", "latency", "exacto"])]
+    pub sort: Option<String>,
+    /// A name for the request where the service keeps traces
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub trace_name: Option<String>,
+    /// The session that the request belongs to
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
+    pub session: Option<String>,
+    /// The user that the request is made for, by an id that means nothing to others
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
+    pub user: Option<String>,
+    /// The longest answer, in tokens
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_tokens: Option<u64>,
+    /// How freely the model chooses its words; usually 0 to 2
+    #[arg(long, value_name = "X", value_parser = temperature)]
+    pub temperature: Option<f64>,
+    /// Any other field of the request, such as `seed=7` or `stop='["END"]'`; may be repeated
+    #[arg(long = "param", value_name = "NAME=JSON", value_parser = parameter)]
+    pub parameters: Vec<(String, Box<RawValue>)>,
+}
 
 /// The fields of a request by their names on the wire.
 pub type Parameters = BTreeMap<String, Box<RawValue>>;
@@ -58,6 +87,24 @@ fn merged(under: &RawValue, over: &RawValue) -> Option<Box<RawValue>> {
 fn raw(value: &Value) -> Option<Box<RawValue>> {
     // Writing a value cannot fail.
     to_raw_value(value).ok()
+}
+
+/// `seed=7`, with the value as it was written.
+fn parameter(text: &str) -> Result<(String, Box<RawValue>), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=JSON, such as `seed=7`")?;
+    if name.is_empty() {
+        return Err("expected a name before the `=`".to_owned());
+    }
+    let value = RawValue::from_string(value.to_owned())
+        .map_err(|_| format!("expected JSON behind `{name}=`; texts need quotation marks: '{name}=\"text\"'"))?;
+    Ok((name.to_owned(), value))
+}
+
+fn temperature(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|value: &f64| value.is_finite() && *value >= 0.0)
+        .ok_or_else(|| "expected a number from 0 on".to_owned())
 }
 
 #[cfg(test)]

@@ -9,8 +9,7 @@ use std::path::Path;
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
-use crate::terminal::clean_line;
-use crate::terminal::exit::{Exit, Failure};
+use crate::terminal::{Exit, Failure, clean_line};
 
 /// The largest schema, in bytes.
 const MAX_SCHEMA_BYTES: u64 = 1 << 20;

@@ -3,8 +3,10 @@
 use plugin_api::{Finding, FindingStatus};
 use serde_json::{Value, json};
 
-use crate::terminal::exit::Failure;
-use crate::terminal::{self, BAD, DOUBTFUL, FAINT, GOOD, clean_line};
+use super::clean::clean_line;
+use super::failure::Failure;
+use super::print::{BAD, DOUBTFUL, FAINT, GOOD};
+use super::table;
 
 /// The widest line, in characters; a longer remedy gets lines of its own.
 const MAX_LINE_CHARS: usize = 110;
@@ -126,7 +128,7 @@ fn row(finding: &Finding, label_chars: usize, colour: bool) -> String {
     };
     let label = format!("{:<label_chars$}", label(&finding.id));
     let indent = "  ✓ ".chars().count() + label.chars().count() + 2;
-    let wrapped = |text: &str| terminal::wrapped(&format!("  {mark} {label}  {text}"), MAX_LINE_CHARS, indent);
+    let wrapped = |text: &str| table::wrapped(&format!("  {mark} {label}  {text}"), MAX_LINE_CHARS, indent);
     let is_one_line = |text: &str| !text.contains('\n');
     let text = match &finding.remedy {
         None => wrapped(&finding.summary),
@@ -136,7 +138,7 @@ fn row(finding: &Finding, label_chars: usize, colour: bool) -> String {
                 whole
             } else {
                 let remedy = format!("{}→ {remedy}", " ".repeat(indent));
-                let remedy = terminal::wrapped(&remedy, MAX_LINE_CHARS, indent + 2);
+                let remedy = table::wrapped(&remedy, MAX_LINE_CHARS, indent + 2);
                 format!("{}\n{remedy}", wrapped(&finding.summary))
             }
         }

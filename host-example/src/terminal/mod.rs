@@ -1,14 +1,30 @@
-//! What people see: text that is safe to print, tables, progress, and how the program ends.
+//! What people see: safe text, tables, progress, and how the program ends.
 //!
-//! Data goes to stdout, everything for people to stderr. Nothing else in the host prints.
+//! Data goes to stdout, everything for people to stderr. Nothing outside this room prints.
 
+// In the order in which data travels.
+mod clean;
 mod print;
-pub mod checklist;
+mod table;
+pub mod time;
+mod footer;
+mod supply;
 pub mod progress;
 pub mod exit;
+mod failure;
+mod interrupt;
+mod checklist;
 
+pub use self::checklist::{Rows, counted};
+pub use self::clean::{Cleaner, clean, clean_line, safe_json};
+pub use self::exit::Exit;
+pub use self::failure::Failure;
+pub use self::footer::footer;
+pub use self::interrupt::{Interrupts, stopped};
 pub use self::print::{
-    BAD, Cleaner, DOUBTFUL, FAINT, GOOD, clean, clean_line, footer, print, print_json, print_line, safe_json, say,
-    say_styled, seconds, stderr_has_colour, stderr_has_cursor, stderr_is_terminal, stdout_has_colour, table, try_print,
-    try_write, wrapped,
+    BAD, DOUBTFUL, FAINT, GOOD, print, print_json, print_line, say, say_styled, stderr_has_colour, stderr_has_cursor,
+    stderr_is_terminal, stdout_has_colour, try_print, try_write,
 };
+pub use self::supply::Supply;
+pub use self::table::{pairs, table, wrapped};
+pub use self::time::seconds;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use crate::terminal::{self, FAINT};
+use super::print::{FAINT, stderr_has_cursor};
 
 /// How long a wait may be without a word about it.
 const SILENT_WAIT: Duration = Duration::from_millis(300);
@@ -39,7 +39,7 @@ impl Wait<'_> {
 
 /// Waits for `work`, and says so.
 pub async fn while_waiting<T>(wait: Wait<'_>, work: impl Future<Output = T>) -> T {
-    if !terminal::stderr_has_cursor() {
+    if !stderr_has_cursor() {
         return work.await;
     }
     let mut work = pin!(work);

@@ -9,7 +9,7 @@ mod schemas;
 
 use self::acme::acme;
 use self::bad_entries::BAD_ENTRIES;
-use super::document::join;
+use super::pointer::join;
 use super::*;
 
 /// Parts of a file that holds the entry of the profile `default`.

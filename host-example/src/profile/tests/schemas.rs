@@ -4,6 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
+use super::super::schema::entry_schema;
 use super::super::*;
 use super::acme::acme;
 use super::{entry, problems_of};
@@ -95,7 +96,7 @@ fn the_published_schema_is_the_one_of_the_types() {
     };
     let schema = serde_json::to_string_pretty(&document_schema(&[openrouter])).expect("a schema is JSON") + "\n";
     let file = format!("{folder}/profile.schema.json");
-    if env::var_os("UPDATE_EXPECTED").is_some() {
+    if std::env::var_os("UPDATE_EXPECTED").is_some() {
         fs::write(&file, &schema).expect("the schema file is writable");
     }
     assert_eq!(

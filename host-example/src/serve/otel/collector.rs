@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 use tokio::runtime::Builder;
 
 use super::targets::shown;
-use crate::serve::stream::Body;
+use crate::serve::reply::Body;
 
 /// The longest time for one batch; it is what OpenTelemetry sets by default.
 const LIMIT: Duration = Duration::from_secs(10);

@@ -4,8 +4,8 @@ use opentelemetry::metrics::{Histogram, MeterProvider};
 use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 
-use super::{Told, Traced};
-use crate::serve::record::Record;
+use super::told::{Told, Traced};
+use crate::serve::ended::Ended;
 
 // Source: semantic-conventions-genai, `docs/gen-ai/gen-ai-metrics.md`.
 const SECONDS: [f64; 14] = [
@@ -65,13 +65,13 @@ impl Measures {
         }
     }
 
-    pub fn take(&self, record: &Record, operation: &'static str, traced: &Traced, told: &Told) {
+    pub fn take(&self, ended: &Ended, operation: &'static str, traced: &Traced, told: &Told) {
         let mut attributes = told.attributes(operation, traced);
-        self.duration_s.record(record.elapsed().as_secs_f64(), &attributes);
-        if let Some(first_token) = record.first_token {
+        self.duration_s.record(ended.elapsed.as_secs_f64(), &attributes);
+        if let Some(first_token) = ended.first_token {
             self.first_chunk_s.record(first_token.as_secs_f64(), &attributes);
         }
-        let usage = record.done.as_deref().and_then(|done| done.usage.as_ref());
+        let usage = ended.done.as_deref().and_then(|done| done.usage.as_ref());
         let Some(usage) = usage else { return };
         for (kind, count) in [("input", usage.prompt_tokens), ("output", usage.completion_tokens)] {
             attributes.push(KeyValue::new("gen_ai.token.type", kind));

@@ -7,8 +7,8 @@ use opentelemetry::{Array, InstrumentationScope, KeyValue, StringValue, Value};
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 use plugin_api::Attempt;
 
-use super::{Told, Traced, short};
-use crate::serve::record::{Outcome, Record};
+use super::told::{Told, Traced, short};
+use crate::serve::ended::{Ended, Outcome};
 
 pub struct Spans {
     pub provider: SdkTracerProvider,
@@ -21,9 +21,9 @@ impl Spans {
         Self { provider, tracer }
     }
 
-    pub fn take(&self, record: &Record, traced: &Traced, told: &Told) {
-        let ended = SystemTime::now();
-        let begun = ended.checked_sub(record.elapsed()).unwrap_or(ended);
+    pub fn take(&self, ended: &Ended, traced: &Traced, told: &Told) {
+        let now = SystemTime::now();
+        let begun = now.checked_sub(ended.elapsed).unwrap_or(now);
         let builder = match traced.operation {
             Some(operation) => {
                 let name = match &told.requested_model {
@@ -31,18 +31,18 @@ impl Spans {
                     None => operation.to_owned(),
                 };
                 let mut attributes = told.attributes(operation, traced);
-                attributes.extend(of_answer(record, traced));
+                attributes.extend(of_answer(ended, traced));
                 SpanBuilder::from_name(name)
                     .with_kind(SpanKind::Client)
                     .with_attributes(attributes)
             }
             None => {
-                let mut attributes = vec![KeyValue::new("http.request.method", short(record.method.as_str()))];
-                attributes.extend(of_status(record));
+                let mut attributes = vec![KeyValue::new("http.request.method", short(ended.method.as_str()))];
+                attributes.extend(of_status(ended));
                 if let Some(error_type) = &told.error_type {
                     attributes.push(KeyValue::new("error.type", error_type.clone()));
                 }
-                SpanBuilder::from_name(record.route)
+                SpanBuilder::from_name(ended.route)
                     .with_kind(SpanKind::Server)
                     .with_attributes(attributes)
             }
@@ -50,11 +50,11 @@ impl Spans {
         let builder = builder.with_start_time(begun);
         let mut span = self.tracer.build_with_context(builder, &traced.parent);
         // Nobody said when they were made; the answer told of them.
-        for attempt in record.attempts().iter().filter(|attempt| attempt.code.is_some()) {
-            span.add_event_with_timestamp("attempt", ended, of_attempt(attempt));
+        for attempt in ended.attempts().iter().filter(|attempt| attempt.code.is_some()) {
+            span.add_event_with_timestamp("attempt", now, of_attempt(attempt));
         }
         // Whoever asks a server for what it does not have makes no error of the server's, and nobody does who leaves.
-        let is_error = match record.outcome() {
+        let is_error = match ended.outcome {
             Outcome::Failed | Outcome::Interrupted => true,
             Outcome::Refused => traced.operation.is_some(),
             Outcome::Ok | Outcome::Left => false,
@@ -62,21 +62,21 @@ impl Spans {
         if let (true, Some(error_type)) = (is_error, &told.error_type) {
             span.set_status(Status::error(error_type.clone()));
         }
-        span.end_with_timestamp(ended);
+        span.end_with_timestamp(now);
     }
 }
 
 /// What is known of an answer.
-fn of_answer(record: &Record, traced: &Traced) -> Vec<KeyValue> {
-    let mut attributes: Vec<KeyValue> = of_status(record).into_iter().collect();
+fn of_answer(ended: &Ended, traced: &Traced) -> Vec<KeyValue> {
+    let mut attributes: Vec<KeyValue> = of_status(ended).into_iter().collect();
     if let Some(wants_stream) = traced.wants_stream {
         attributes.push(KeyValue::new("gen_ai.request.stream", wants_stream));
     }
-    if let Some(first_token) = record.first_token {
+    if let Some(first_token) = ended.first_token {
         let seconds = first_token.as_secs_f64();
         attributes.push(KeyValue::new("gen_ai.response.time_to_first_chunk", seconds));
     }
-    let done = record.done.as_deref();
+    let done = ended.done.as_deref();
     let failed = traced.failed.as_ref();
     let id = done
         .and_then(|done| done.generation_id.as_deref())
@@ -106,8 +106,8 @@ fn of_answer(record: &Record, traced: &Traced) -> Vec<KeyValue> {
     attributes
 }
 
-fn of_status(record: &Record) -> Option<KeyValue> {
-    let status = record.status?.as_u16();
+fn of_status(ended: &Ended) -> Option<KeyValue> {
+    let status = ended.status?.as_u16();
     Some(KeyValue::new("http.response.status_code", i64::from(status)))
 }
 

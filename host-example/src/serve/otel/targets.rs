@@ -2,7 +2,7 @@
 
 use hyper::Uri;
 
-use crate::terminal::exit::{Exit, Failure};
+use crate::terminal::{Exit, Failure};
 
 const BOTH: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 

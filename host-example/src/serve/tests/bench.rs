@@ -11,8 +11,10 @@ use plugin_api::{Config, LogOnly, PluginModule, Provider, TierModel};
 use super::fake::{Fake, KEY};
 use crate::serve::guard::Rules;
 use crate::serve::record::Telemetry;
-use crate::serve::server::{self, PluginRow, Server, Serving, Shared};
-use crate::setup::protect::Secret;
+use crate::serve::server::Server;
+use crate::serve::shared::{PluginRow, Serving, Shared};
+use crate::serve::socket;
+use crate::setup::Secret;
 
 pub const TOKEN: &str = "ah-0123456789abcdef";
 
@@ -37,7 +39,7 @@ impl Bench {
         let plugin = module
             .create(Arc::new(LogOnly::new(id.as_str())), &Config::default())
             .expect("a plugin");
-        let listener = block_on(async { server::listen(([127, 0, 0, 1], 0).into()) }).expect("a port");
+        let listener = block_on(async { socket::open(([127, 0, 0, 1], 0).into()) }).expect("a port");
         let address = listener.local_addr().expect("an address");
         let tier = TierModel {
             tier: "TEXT_SMALL".to_owned(),

@@ -2,6 +2,7 @@
 
 mod answers;
 mod bench;
+mod counters;
 mod ends;
 mod fake;
 #[cfg(feature = "otel")]

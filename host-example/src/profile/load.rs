@@ -1,0 +1,205 @@
+//! Takes one profile out of a document: whole when everything is right, or what can be saved of it.
+
+use std::env;
+
+use serde_json::Value;
+
+use super::check::check;
+use super::document::Document;
+use super::load_error::LoadError;
+use super::normalise::{normalised, pointer_in};
+use super::pointer::{PROFILES, join, segments};
+use super::problem::{Problem, Severity};
+use super::provider::ProviderSchema;
+use super::schema::{HostKeys, KeySource, entry_schema};
+use super::secret;
+use crate::near::closest;
+
+/// One profile, checked.
+#[derive(Debug, Clone)]
+pub struct Profile {
+    /// Its name in the file.
+    pub name: String,
+    /// Id of the provider.
+    pub provider: String,
+    /// Where the key comes from; none: the environment variable that the plugin names.
+    pub api_key: Option<KeySource>,
+    /// The plugin's options: the entry without the host's keys, in camelCase.
+    pub options: Value,
+    /// What is odd in the file and does not concern this profile.
+    pub warnings: Vec<Problem>,
+}
+
+/// Gives one profile of a parsed document, after all of them were checked.
+///
+/// - Errors: see [`LoadError`]; a mistake in any profile is a problem of the file. That another profile names a provider which is not installed is only a
+///   warning: files are shared between machines and programs.
+pub fn profile_from(document: &Document, name: &str, providers: &[ProviderSchema]) -> Result<Profile, LoadError> {
+    let base = join(PROFILES, name);
+    let mut problems = check(document, providers);
+    for problem in &mut problems {
+        if names_unknown_provider(document, providers, problem) && problem.pointer != join(&base, "provider") {
+            problem.severity = Severity::Warning;
+        }
+    }
+    if problems.iter().any(|problem| problem.severity == Severity::Error) {
+        return Err(LoadError::Report(document.report(providers, problems)));
+    }
+    let entry = document.value().pointer(&base);
+    let provider = entry.and_then(|entry| entry.get("provider")).and_then(Value::as_str);
+    let schema = providers.iter().find(|known| Some(known.provider.as_str()) == provider);
+    let (Some(entry), Some(schema)) = (entry, schema) else {
+        return Err(no_such_profile(document, name));
+    };
+    let mut options = normalised(entry, &entry_schema(schema)).value;
+    let host = host_keys(&mut options).map_err(|error| {
+        // The schema is derived from the same type, so this is a difference between the two.
+        let problem = document.problem(&base, true, format!("cannot read the host's keys: {error}"), None);
+        LoadError::Report(document.report(providers, vec![problem]))
+    })?;
+    Ok(Profile {
+        name: name.to_owned(),
+        provider: host.provider,
+        api_key: host.api_key.map(at_home),
+        options,
+        warnings: problems,
+    })
+}
+
+/// The options of an entry without the values that have problems, so that the plugin can be asked about the rest.
+///
+/// - In: the entry as it stands in the file; `problems` of the whole file.
+pub fn without_problems(entry: &Value, name: &str, problems: &[Problem]) -> Value {
+    let mut options = entry.clone();
+    let base = join(PROFILES, name);
+    let host_keys = [join("", "provider"), join("", "apiKey"), join("", "api_key")];
+    let inside = problems
+        .iter()
+        .filter_map(|problem| problem.pointer.strip_prefix(&base).map(str::to_owned));
+    for pointer in inside.chain(host_keys) {
+        let Some((parent, key)) = pointer.rsplit_once('/') else {
+            return Value::Null;
+        };
+        let key = key.replace("~1", "/").replace("~0", "~");
+        match options.pointer_mut(parent) {
+            Some(Value::Object(members)) => drop(members.shift_remove(&key)),
+            // Taking an element out would move those behind it, so the list goes as a whole.
+            Some(list @ Value::Array(_)) => *list = Value::Null,
+            _ => {}
+        }
+    }
+    options
+}
+
+/// A profile as far as it can be used, of a file with problems: what is wrong is left out.
+///
+/// - In: `problems` of the whole file.
+/// - Out: `None` if its provider is not known, or if where its key comes from is not: another key must not take its place.
+pub fn salvaged(
+    document: &Document,
+    name: &str,
+    providers: &[ProviderSchema],
+    problems: &[Problem],
+) -> Option<Profile> {
+    let base = join(PROFILES, name);
+    let entry = document.value().pointer(&base)?;
+    let provider = entry["provider"].as_str()?;
+    let schema = providers.iter().find(|known| known.provider == provider)?;
+    let concerns = |key: &str| {
+        let place = join(&base, key);
+        problems.iter().any(|problem| {
+            let below = problem.pointer.strip_prefix(&place);
+            below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
+        })
+    };
+    if ["provider", "apiKey", "api_key"].into_iter().any(concerns) {
+        return None;
+    }
+    let schema = entry_schema(schema);
+    let mut whole = normalised(entry, &schema).value;
+    let host = host_keys(&mut whole).ok()?;
+    let mut options = without_problems(entry, name, problems);
+    leave_out_emptied(&mut options, entry);
+    Some(Profile {
+        name: name.to_owned(),
+        provider: host.provider,
+        api_key: host.api_key.map(at_home),
+        options: normalised(&options, &schema).value,
+        warnings: Vec::new(),
+    })
+}
+
+/// Takes out the lists that [`without_problems`] emptied, so that their defaults hold.
+fn leave_out_emptied(options: &mut Value, entry: &Value) {
+    if let Some(members) = options.as_object_mut() {
+        members.retain(|key, value| !(value.is_null() && entry[key].is_array()));
+        for (key, value) in members {
+            leave_out_emptied(value, &entry[key.as_str()]);
+        }
+    }
+}
+
+/// Places what the plugin says of its options in the file.
+///
+/// - In: `pointer_in_options`, in the plugin's spelling, relative to the options.
+/// - Out: a problem at that value, or at the nearest one around it which the file has; also if the
+///   file has the snake_case form of a key.
+pub fn map_plugin_problem(
+    document: &Document,
+    profile: &str,
+    pointer_in_options: &str,
+    message: String,
+    hint: Option<String>,
+) -> Problem {
+    let base = join(PROFILES, profile);
+    let pointer = pointer_in(document, &base, pointer_in_options);
+    let is_profile = pointer == base;
+    document.problem(&pointer, is_profile, message, hint)
+}
+
+/// Whether the problem is that a profile names a provider which is not installed.
+fn names_unknown_provider(document: &Document, providers: &[ProviderSchema], problem: &Problem) -> bool {
+    let mut segments = segments(&problem.pointer).skip(3);
+    let is_provider = segments.next().is_some_and(|key| key == "provider") && segments.next().is_none();
+    let name = document.value().pointer(&problem.pointer).and_then(Value::as_str);
+    // A key that stands twice is told at the key and not at its value.
+    is_provider
+        && document.value_range(&problem.pointer).as_ref() == Some(&problem.range)
+        && name.is_some_and(|name| !secret::looks_like_key(name, &secret::prefixes(providers)))
+}
+
+fn no_such_profile(document: &Document, name: &str) -> LoadError {
+    let profiles = document.value().pointer(PROFILES).and_then(Value::as_object);
+    let known = profiles
+        .into_iter()
+        .flat_map(|all| all.keys().cloned())
+        .collect::<Vec<_>>();
+    LoadError::NoSuchProfile {
+        name: name.to_owned(),
+        file: document.name().to_owned(),
+        suggestion: closest(name, known.iter().map(String::as_str)).map(str::to_owned),
+        known,
+    }
+}
+
+/// Takes the host's keys out of a checked entry.
+fn host_keys(entry: &mut Value) -> Result<HostKeys, serde_json::Error> {
+    let mut host = serde_json::Map::new();
+    if let Some(object) = entry.as_object_mut() {
+        for key in ["provider", "apiKey"] {
+            host.extend(object.shift_remove_entry(key));
+        }
+    }
+    serde_json::from_value(Value::Object(host))
+}
+
+/// `~/` at the start of a path is the home folder; without one the path stays as it is.
+fn at_home(source: KeySource) -> KeySource {
+    match source {
+        KeySource::File(path) => match (path.strip_prefix("~"), env::home_dir()) {
+            (Ok(rest), Some(home)) => KeySource::File(home.join(rest)),
+            _ => KeySource::File(path),
+        },
+        other => other,
+    }
+}

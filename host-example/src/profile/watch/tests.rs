@@ -1,0 +1,146 @@
+//! Edits as editors make them.
+
+use super::*;
+
+/// Longest wait for an event; a machine under load is slow.
+const LIMIT: Duration = Duration::from_secs(20);
+
+struct Bench {
+    folder: tempfile::TempDir,
+    changes: Receiver<()>,
+    watch: Option<ProfileWatch>,
+}
+
+impl Bench {
+    fn with_file(text: &str) -> Bench {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        fs::write(folder.path().join("agent.json"), text).expect("a file");
+        Bench::watching(folder, "agent.json")
+    }
+
+    fn watching(folder: tempfile::TempDir, name: &str) -> Bench {
+        let (sender, changes) = channel();
+        let told = move || sender.send(()).expect("the test waits for it");
+        let watch = watch(&folder.path().join(name), told).expect("the folder can be watched");
+        Bench {
+            folder,
+            changes,
+            watch: Some(watch),
+        }
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.folder.path().join(name), text).expect("a file");
+    }
+
+    /// Replaces the file in one step, so that nothing half-written can be seen.
+    fn replace(&self, name: &str, text: &str) {
+        self.write("replacement", text);
+        self.rename("replacement", name);
+    }
+
+    fn rename(&self, from: &str, to: &str) {
+        fs::rename(self.folder.path().join(from), self.folder.path().join(to)).expect("a rename");
+    }
+
+    fn change(&self) {
+        self.changes.recv_timeout(LIMIT).expect("the change is noticed");
+    }
+
+    /// Ends the watch; after it nothing more can come.
+    fn ends_without_another(mut self) {
+        self.watch = None;
+        assert!(self.changes.try_recv().is_err(), "a change was told that was none");
+    }
+}
+
+#[test]
+fn a_file_written_in_place_is_noticed() {
+    let bench = Bench::with_file("{}");
+    bench.write("agent.json", "{ }");
+    bench.change();
+    bench.write("agent.json", "{  }");
+    bench.change();
+}
+
+#[test]
+fn a_file_renamed_over_the_old_one_is_noticed() {
+    let bench = Bench::with_file("{}");
+    bench.rename("agent.json", "agent.json~");
+    bench.write(".agent.json.swp", "{ }");
+    bench.rename(".agent.json.swp", "agent.json");
+    bench.change();
+    bench.ends_without_another();
+}
+
+#[test]
+fn a_file_deleted_and_made_again_is_noticed() {
+    let bench = Bench::with_file("{}");
+    fs::remove_file(bench.folder.path().join("agent.json")).expect("a file is removed");
+    bench.replace("agent.json", "{ }");
+    bench.change();
+    bench.ends_without_another();
+}
+
+#[test]
+fn a_file_that_stays_away_is_told_and_so_is_its_return() {
+    let bench = Bench::with_file("{}");
+    fs::remove_file(bench.folder.path().join("agent.json")).expect("a file is removed");
+    bench.change();
+    bench.replace("agent.json", "{}");
+    bench.change();
+    bench.ends_without_another();
+}
+
+#[test]
+fn a_file_that_was_missing_at_first_is_noticed() {
+    let bench = Bench::watching(tempfile::tempdir().expect("a temporary folder"), "agent.json");
+    bench.replace("agent.json", "{}");
+    bench.change();
+    bench.ends_without_another();
+}
+
+#[test]
+fn the_same_text_and_other_files_are_no_change() {
+    let bench = Bench::with_file("{}");
+    bench.replace("agent.json", "{}");
+    bench.write("other.json", "{ }");
+    bench.replace("agent.json", "{ }");
+    bench.change();
+    bench.ends_without_another();
+}
+
+#[test]
+fn a_file_that_becomes_unreadable_is_a_change_so_that_it_is_reported() {
+    let bench = Bench::with_file("{}");
+    bench.replace("agent.json", &" ".repeat(1024 * 1024 + 1));
+    bench.change();
+    bench.ends_without_another();
+}
+
+#[cfg(unix)]
+#[test]
+fn the_target_of_a_link_is_watched_also_after_the_link_moved() {
+    use std::os::unix::fs::symlink;
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for name in ["first", "second"] {
+        fs::create_dir(folder.path().join(name)).expect("a folder");
+        fs::write(folder.path().join(name).join("real.json"), name).expect("a file");
+    }
+    symlink("first/real.json", folder.path().join("agent.json")).expect("a link");
+    let bench = Bench::watching(folder, "agent.json");
+    bench.replace("first/real.json", "{ }");
+    bench.change();
+    symlink("second/real.json", bench.folder.path().join("new")).expect("a link");
+    bench.rename("new", "agent.json");
+    bench.change();
+    bench.replace("second/real.json", "{  }");
+    bench.change();
+    bench.ends_without_another();
+}
+
+#[test]
+fn a_watch_of_a_folder_that_does_not_exist_is_an_error() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    assert!(watch(&folder.path().join("none/agent.json"), || {}).is_err());
+}

@@ -1,0 +1,77 @@
+//! How the endpoint ends: a first signal lets answers end for a while, a second one does not.
+
+use std::time::Duration;
+
+use super::server::Server;
+use super::shared::Shared;
+use crate::terminal::{self, Exit, Failure};
+
+/// Lets answers end for a while, then ends.
+pub async fn wind_up(server: &mut Server, shared: &Shared, ends: &mut Ends, limit: Duration) -> Exit {
+    server.drain();
+    let left = || shared.telemetry.metrics.in_flight.get();
+    let in_flight = left();
+    if in_flight > 0 {
+        let limit_s = limit.as_secs();
+        let answers = if in_flight == 1 { "answer" } else { "answers" };
+        terminal::say(&format!(
+            "ending: {in_flight} {answers} may go on for {limit_s} s; a second signal ends at once"
+        ));
+    }
+    let is_over = tokio::select! {
+        () = server.ended() => true,
+        () = tokio::time::sleep(limit) => false,
+        () = ends.next() => false,
+    };
+    let cut = if is_over { 0 } else { left() };
+    server.end();
+    server.ended().await;
+    if cut == 0 {
+        terminal::say("ended: no answer was cut off");
+        return Exit::Ok;
+    }
+    let answers = if cut == 1 { "answer was" } else { "answers were" };
+    terminal::say(&format!("ended: {cut} {answers} cut off"));
+    Exit::Interrupted
+}
+
+/// The signals that end the program. They are listened to from the beginning: until then they would end it at once.
+pub struct Ends {
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+    #[cfg(windows)]
+    interrupt: tokio::signal::windows::CtrlC,
+    #[cfg(windows)]
+    terminate: tokio::signal::windows::CtrlBreak,
+}
+
+impl Ends {
+    pub fn listen() -> Result<Self, Failure> {
+        let failed = |cause| Failure::new(Exit::Internal, format!("signals cannot be listened to: {cause}"));
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            Ok(Self {
+                interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
+                terminate: signal(SignalKind::terminate()).map_err(failed)?,
+            })
+        }
+        #[cfg(windows)]
+        {
+            use tokio::signal::windows::{ctrl_break, ctrl_c};
+            Ok(Self {
+                interrupt: ctrl_c().map_err(failed)?,
+                terminate: ctrl_break().map_err(failed)?,
+            })
+        }
+    }
+
+    pub async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! Which headers go on, in both directions, and which ones this endpoint adds to say who served an answer. Pure.
+
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use plugin_api::{Blob, Done, HttpRequest, Notice};
+
+use super::guard::KEY_HEADERS;
+
+pub const X_SERVED_MODEL: HeaderName = HeaderName::from_static("x-served-model");
+pub const X_SERVED_PROVIDER: HeaderName = HeaderName::from_static("x-served-provider");
+pub const X_ATTEMPTS: HeaderName = HeaderName::from_static("x-attempts");
+pub const X_COST_USD: HeaderName = HeaderName::from_static("x-cost-usd");
+pub const X_GENERATION_ID: HeaderName = HeaderName::from_static("x-generation-id");
+pub const X_TRANSLATED: HeaderName = HeaderName::from_static("x-translated");
+pub const X_NOTICES: HeaderName = HeaderName::from_static("x-notices");
+pub const X_HINT: HeaderName = HeaderName::from_static("x-hint");
+pub const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+/// The headers that a page may read beside the harmless ones.
+pub const EXPOSED: &str = "x-served-model, x-served-provider, x-attempts, x-cost-usd, x-generation-id, x-translated, x-notices, x-hint, x-request-id, retry-after, age, warning";
+
+/// What a notice's code begins with that tells of a translated form.
+const TRANSLATED: &str = "translated.";
+
+/// What concerns one connection alone, and no answer and no request beyond it.
+const HOP_BY_HOP: [&str; 9] = [
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// What a request says to this endpoint and to nobody else.
+const OWN_REQUEST_HEADERS: [&str; 12] = [
+    "authorization",
+    "cookie",
+    "host",
+    "content-length",
+    "accept-encoding",
+    "expect",
+    "origin",
+    "referer",
+    "forwarded",
+    "via",
+    "x-real-ip",
+    "dnt",
+];
+
+/// What an answer says about the service's connection or to a browser, for whom this endpoint has its own words.
+const OWN_ANSWER_HEADERS: [&str; 8] = [
+    "content-length",
+    "content-encoding",
+    "set-cookie",
+    "date",
+    "server",
+    "strict-transport-security",
+    "alt-svc",
+    "vary",
+];
+
+/// The request for the plugin.
+pub fn request(method: &str, path: String, headers: &HeaderMap, body: Option<Vec<u8>>) -> HttpRequest {
+    // A connection may name further headers that are its own.
+    let named: Vec<String> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|name| name.trim().to_ascii_lowercase())
+        .collect();
+    let goes_on = |name: &str| {
+        !HOP_BY_HOP.contains(&name)
+            && !OWN_REQUEST_HEADERS.contains(&name)
+            && !KEY_HEADERS.iter().any(|key| key == name)
+            && !["sec-", "x-forwarded-", "access-control-"]
+                .iter()
+                .any(|prefix| name.starts_with(prefix))
+            && !named.iter().any(|named| named == name)
+    };
+    let headers = headers
+        .iter()
+        .filter(|(name, _)| goes_on(name.as_str()))
+        .filter_map(|(name, value)| {
+            Some((
+                name.as_str().to_owned(),
+                str::from_utf8(value.as_bytes()).ok()?.to_owned(),
+            ))
+        });
+    HttpRequest {
+        headers: headers.collect(),
+        body: body.map(Blob::from),
+        ..HttpRequest::new(method, path)
+    }
+}
+
+/// Passes on the service's headers, but for those that are this endpoint's to say.
+pub fn pass(from: &[(String, String)], to: &mut HeaderMap) {
+    let goes_on = |name: &str| {
+        !HOP_BY_HOP.contains(&name) && !OWN_ANSWER_HEADERS.contains(&name) && !name.starts_with("access-control-")
+    };
+    for (name, value) in from {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name.as_str()), HeaderValue::from_str(value))
+            && goes_on(name.as_str())
+        {
+            to.append(name, value);
+        }
+    }
+}
+
+/// Says where a whole answer comes from. Nothing is said of an answer that no model gave.
+pub fn tell_done(done: &Done, headers: &mut HeaderMap) {
+    tell(headers, X_SERVED_MODEL, done.model.as_deref());
+    tell(headers, X_SERVED_PROVIDER, done.provider.as_deref());
+    tell(headers, X_GENERATION_ID, done.generation_id.as_deref());
+    let cost = done.usage.as_ref().and_then(|usage| usage.cost_usd.as_deref());
+    tell(headers, X_COST_USD, cost);
+    if done.model.is_some() || done.requested_model.is_some() || !done.attempts.is_empty() {
+        headers.insert(X_ATTEMPTS, HeaderValue::from(done.attempts.len().max(1)));
+    }
+}
+
+pub fn tell_notices(notices: &[Notice], headers: &mut HeaderMap) {
+    let (mut words, mut others): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
+    for notice in notices {
+        let (list, word) = match notice.code.strip_prefix(TRANSLATED) {
+            Some(word) => (&mut words, word),
+            // Of retries the number of attempts tells.
+            None if notice.attempt.is_some() || notice.wait_ms.is_some() => continue,
+            None => (&mut others, notice.code.as_str()),
+        };
+        if !list.contains(&word) {
+            list.push(word);
+        }
+    }
+    for (name, words) in [(X_TRANSLATED, words), (X_NOTICES, others)] {
+        if !words.is_empty() {
+            tell(headers, name, Some(&words.join(", ")));
+        }
+    }
+}
+
+/// Sets a header to what is known; a text that no header can hold is left out.
+pub fn tell(headers: &mut HeaderMap, name: HeaderName, value: Option<&str>) {
+    if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
+        headers.insert(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_the_callers_own_does_not_go_on() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("host", "localhost"),
+            ("authorization", "Bearer secret"),
+            ("x-api-key", "secret"),
+            ("api-key", "secret"),
+            ("cookie", "secret"),
+            ("content-type", "application/json"),
+            ("content-length", "2"),
+            ("accept-encoding", "br"),
+            ("origin", "http://localhost:3000"),
+            ("referer", "http://localhost:3000/private"),
+            ("sec-fetch-site", "none"),
+            ("x-forwarded-for", "10.0.0.7"),
+            ("connection", "keep-alive, X-Mine"),
+            ("x-mine", "1"),
+            ("te", "trailers"),
+            ("expect", "100-continue"),
+            ("http-referer", "https://app.example.org"),
+            ("x-title", "My App"),
+            ("anthropic-version", "2023-06-01"),
+        ] {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        let request = request("POST", "/chat/completions".to_owned(), &headers, Some(b"{}".to_vec()));
+        let names: Vec<_> = request.headers.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["content-type", "http-referer", "x-title", "anthropic-version"]);
+        assert_eq!(
+            (request.method.as_str(), request.path.as_str()),
+            ("POST", "/chat/completions")
+        );
+        assert_eq!(request.body.as_deref(), Some(&b"{}"[..]));
+    }
+
+    #[test]
+    fn what_is_the_services_connections_own_does_not_come_back() {
+        let sent = [
+            ("content-type", "application/json"),
+            ("content-length", "7"),
+            ("content-encoding", "gzip"),
+            ("transfer-encoding", "chunked"),
+            ("set-cookie", "a=b"),
+            ("access-control-allow-origin", "*"),
+            ("server", "cloudflare"),
+            ("x-ratelimit-remaining", "7"),
+            ("x-bad", "a\nb"),
+            ("bad name", "x"),
+        ];
+        let sent = sent.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let mut headers = HeaderMap::new();
+        pass(&sent, &mut headers);
+        let names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        assert_eq!(names, ["content-type", "x-ratelimit-remaining"]);
+    }
+
+    #[test]
+    fn translations_are_told_once_each() {
+        let notice = |code: &str| Notice::new(code, "x");
+        let mut headers = HeaderMap::new();
+        let retry = Notice {
+            wait_ms: Some(7),
+            ..notice("retry")
+        };
+        tell_notices(&[retry], &mut headers);
+        assert!(headers.is_empty());
+        let codes = [
+            "translated.model-list",
+            "capability",
+            "translated.max-price",
+            "translated.model-list",
+        ];
+        tell_notices(&codes.map(notice), &mut headers);
+        assert_eq!(headers[X_TRANSLATED], "model-list, max-price");
+        assert_eq!(headers[X_NOTICES], "capability");
+    }
+}

@@ -1,0 +1,140 @@
+//! Starts the endpoint, follows the profile meanwhile, and ends it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use plugin_api::Manifest;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use super::ends::{Ends, wind_up};
+use super::guard::Rules;
+use super::options::Options;
+#[cfg(feature = "otel")]
+use super::otel::Otel;
+use super::record::Telemetry;
+use super::requests_log::RequestLog;
+use super::server::Server;
+use super::shared::{PluginRow, Serving, Shared};
+use super::socket::{listen, raise_file_limit};
+use super::token::Token;
+use crate::setup::reload::{self, Reload};
+#[cfg(feature = "otel")]
+use crate::setup::set_variable;
+use crate::setup::{Active, Global, Secret, Setup, listen_for_hangups, watch};
+use crate::terminal::{self, Exit, Failure, GOOD};
+
+/// Runs `agent-host serve`.
+pub async fn run(global: &Global, options: &Options) -> Result<Exit, Failure> {
+    options.check()?;
+    raise_file_limit();
+    let mut ends = Ends::listen()?;
+    let setup = Setup::read(global)?;
+    let mut active = setup.activate(true).await?;
+    active.read_tiers().await?;
+    let listener = listen(options)?;
+    let address = listener
+        .local_addr()
+        .map_err(|cause| Failure::new(Exit::Internal, format!("the port is not known: {cause}")))?;
+    let token = Token::find(options)?;
+    let rules = Rules {
+        address: address.ip(),
+        port: address.port(),
+        allowed_hosts: options.allow_host.clone(),
+        cors_origins: options.cors_origin.clone(),
+        token: token.secret().cloned(),
+    };
+    let log = options.request_log.then(|| RequestLog::start(global)).transpose()?;
+    let telemetry = Telemetry::new(log);
+    #[cfg(feature = "otel")]
+    let telemetry = Telemetry {
+        otel: Otel::start(|name| set_variable(name)?.into_string().ok())?,
+        ..telemetry
+    };
+    let serving = serving(&setup, &active)?;
+    let shared = Arc::new(Shared::new(serving, rules, telemetry, options.max_body << 20));
+    let (sender, reloads) = unbounded_channel();
+    listen_for_hangups(sender.clone(), || true);
+    let _watch = (!options.no_watch).then(|| watch(&setup.places, sender.clone()));
+    let mut server = Server::start(&listener, Arc::clone(&shared), options.threads, options.max_connections)
+        .map_err(|cause| Failure::new(Exit::Internal, format!("no thread to serve with: {cause}")))?;
+    drop(listener);
+    token.tell();
+    terminal::print_line(&format!("listening on http://{address}/v1"));
+
+    follow_until_the_end(&mut active, global, &shared, reloads, &mut ends).await;
+    // Kept until here, so that the channel above never closes.
+    drop(sender);
+    let exit = wind_up(&mut server, &shared, &mut ends, Duration::from_secs(options.drain)).await;
+    #[cfg(feature = "otel")]
+    if let Some(otel) = &shared.telemetry.otel {
+        otel.end().await;
+    }
+    active.shut_down().await;
+    Ok(exit)
+}
+
+/// Follows the profile until somebody wants the end.
+async fn follow_until_the_end(
+    active: &mut Active,
+    global: &Global,
+    shared: &Shared,
+    mut reloads: UnboundedReceiver<Reload>,
+    ends: &mut Ends,
+) {
+    loop {
+        tokio::select! {
+            () = ends.next() => return,
+            Some(reload) = reloads.recv() => {
+                let line = match followed(active, global, shared, reload).await {
+                    Ok(line) => {
+                        shared.telemetry.metrics.reloaded(true);
+                        format!("{GOOD}↻{GOOD:#} {}", line.replace("from the next message on", "from the next request on"))
+                    }
+                    Err(failure) => {
+                        shared.telemetry.metrics.reloaded(false);
+                        reload.ignored(&failure)
+                    }
+                };
+                terminal::say(&line);
+            }
+        }
+    }
+}
+
+/// Reads everything again, and lets the requests that come from now on have it.
+async fn followed(active: &mut Active, global: &Global, shared: &Shared, reload: Reload) -> Result<String, Failure> {
+    let (line, setup) = reload::follow(active, global, reload).await?;
+    shared.serving.store(Arc::new(serving(&setup, active)?));
+    active.retire_previous();
+    Ok(line)
+}
+
+/// What requests are answered with from now on.
+fn serving(setup: &Setup, active: &Active) -> Result<Serving, Failure> {
+    let chosen = active.chosen.as_ref();
+    let manifest = active.plugin.manifest();
+    let given = setup.give(manifest, chosen)?;
+    let plugins = setup.folder.entries.iter().map(|entry| {
+        let verdict = setup.verdict(entry, chosen);
+        PluginRow {
+            is_active: entry.manifest.as_ref().is_ok_and(|found| found.id == manifest.id),
+            id: entry.id(),
+            verdict: verdict.word(),
+            reason: verdict.reason().to_owned(),
+        }
+    });
+    Ok(Serving {
+        tiers: active.tiers.clone(),
+        keys: keys(manifest, &given.variables),
+        plugins: plugins.collect(),
+        models_page: ArcSwapOption::empty(),
+        plugin: active.plugin.clone(),
+    })
+}
+
+fn keys(manifest: &Manifest, variables: &BTreeMap<String, Secret>) -> Vec<Secret> {
+    let keys = manifest.keys().filter_map(|variable| variables.get(&variable.name));
+    keys.map(Secret::trimmed).collect()
+}

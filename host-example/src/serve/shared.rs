@@ -1,0 +1,88 @@
+//! What all requests share: the plugin that answers now, the rules, the counters.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use bytes::Bytes;
+use plugin_api::{Plugin, TierModel};
+use serde::Serialize;
+
+use super::guard::Rules;
+use super::record::Telemetry;
+use crate::setup::Secret;
+
+/// What every request needs.
+pub struct Shared {
+    pub serving: ArcSwap<Serving>,
+    pub rules: Rules,
+    pub telemetry: Arc<Telemetry>,
+    pub max_body_bytes: u64,
+    pub started: Instant,
+    is_draining: AtomicBool,
+}
+
+/// The plugin that answers, and what is known of it; a reload puts another one in its place.
+pub struct Serving {
+    pub plugin: Plugin,
+    pub tiers: Vec<TierModel>,
+    /// The plugin's own keys, which are tokens as well.
+    pub keys: Vec<Secret>,
+    /// What is in the plugin folder.
+    pub plugins: Vec<PluginRow>,
+    pub models_page: ArcSwapOption<Page>,
+}
+
+/// A plugin of the folder, for whoever asks how the endpoint is.
+#[derive(Clone, Serialize)]
+pub struct PluginRow {
+    pub id: String,
+    pub verdict: &'static str,
+    pub reason: String,
+    /// Whether it is the one that answers.
+    pub is_active: bool,
+}
+
+impl Serving {
+    /// Whether the plugin has this method.
+    pub fn has(&self, method: &str) -> bool {
+        self.plugin.manifest().methods.iter().any(|name| name == method)
+    }
+}
+
+impl Shared {
+    pub fn new(serving: Serving, rules: Rules, telemetry: Telemetry, max_body_bytes: u64) -> Self {
+        Self {
+            serving: ArcSwap::from_pointee(serving),
+            rules,
+            telemetry: Arc::new(telemetry),
+            max_body_bytes,
+            started: Instant::now(),
+            is_draining: AtomicBool::new(false),
+        }
+    }
+
+    pub fn drain(&self) {
+        self.is_draining.store(true, Ordering::Relaxed);
+    }
+
+    pub fn is_draining(&self) -> bool {
+        self.is_draining.load(Ordering::Relaxed)
+    }
+}
+
+/// The page of `/v1/models`, and what is known of the list in it.
+pub struct Page {
+    pub made_at: Instant,
+    pub body: Bytes,
+    pub age: Duration,
+    pub warning: Option<String>,
+}
+
+impl Page {
+    /// How old the service's list is by now.
+    pub fn age(&self) -> Duration {
+        self.age + self.made_at.elapsed()
+    }
+}

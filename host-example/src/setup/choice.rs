@@ -1,0 +1,122 @@
+//! Which plugin answers: the one that the profile names, or the one that is on.
+//!
+//! Verdicts come from manifests and the environment alone; no plugin is loaded for them.
+
+use plugin_api::Manifest;
+
+use super::environment::Given;
+use super::plugins::{Entry, Verdict};
+use super::reading::{Chosen, Setup};
+use crate::terminal::{Exit, Failure};
+
+impl Setup {
+    /// What `manifest` is given under `chosen`.
+    pub fn give(&self, manifest: &Manifest, chosen: Option<&Chosen>) -> Result<Given, Failure> {
+        let profile = chosen
+            .map(|chosen| &chosen.profile)
+            .filter(|profile| profile.provider == manifest.id);
+        let source = profile.and_then(|profile| profile.api_key.as_ref());
+        self.environment.give(manifest, source, &self.places.profile)
+    }
+
+    /// Whether the plugin is on, and why; from its file and the environment alone.
+    pub fn verdict(&self, entry: &Entry, chosen: Option<&Chosen>) -> Verdict {
+        let manifest = match &entry.manifest {
+            Ok(manifest) => manifest,
+            Err(refusal) => return Verdict::Refused(refusal.reason.clone()),
+        };
+        if self.folder.is_disabled(&manifest.id) {
+            let id = &manifest.id;
+            return Verdict::Disabled(format!("by `agent-host plugins disable {id}`"));
+        }
+        let keys: Vec<String> = manifest.keys().map(|variable| format!("`{}`", variable.name)).collect();
+        match self.give(manifest, chosen) {
+            Err(failure) => Verdict::Failed(failure.message),
+            Ok(Given {
+                key_origin: Some(origin),
+                ..
+            }) => Verdict::Enabled(format!("by {origin}")),
+            Ok(_) if keys.is_empty() => Verdict::Enabled("it needs no key".to_owned()),
+            Ok(_) => {
+                let blank = manifest
+                    .keys()
+                    .find(|variable| self.environment.is_blank(&variable.name));
+                Verdict::Idle(match blank {
+                    Some(variable) => format!("`{}` is set, but blank", variable.name),
+                    None => format!("{} is not set", keys[0]),
+                })
+            }
+        }
+    }
+
+    /// Whether the plugin is on without any profile.
+    pub fn is_on(&self, manifest: &Manifest) -> bool {
+        let found = self.folder.find(&manifest.id);
+        found.is_ok_and(|(entry, _)| matches!(self.verdict(entry, None), Verdict::Enabled(_)))
+    }
+
+    /// The plugin that the profile names, or without a profile the one that is on.
+    pub fn choose(&self, chosen: Option<&Chosen>) -> Result<(&Entry, &Manifest), Failure> {
+        if let Some(chosen) = chosen {
+            return self.folder.find(&chosen.profile.provider);
+        }
+        let usable = || {
+            self.folder
+                .entries
+                .iter()
+                .filter_map(|entry| Some((entry, entry.manifest.as_ref().ok()?)))
+        };
+        let enabled: Vec<_> = usable()
+            .filter(|(entry, _)| matches!(self.verdict(entry, None), Verdict::Enabled(_)))
+            .collect();
+        let folder = self.folder.path.display();
+        // A plugin that is there twice may be the one that is meant, so it is not passed over in silence.
+        let twin = self.folder.entries.iter().find(|entry| entry.twin_of.is_some());
+        if let (true, Some(Err(refusal))) = (enabled.is_empty(), twin.map(|entry| &entry.manifest)) {
+            return Err(refusal.clone().into());
+        }
+        match (enabled.as_slice(), usable().next()) {
+            ([only], _) => Ok(*only),
+            ([], Some(first)) => Ok(first),
+            ([], None) if self.folder.entries.is_empty() => {
+                Err(Failure::new(Exit::Usage, format!("there is no plugin in `{folder}`"))
+                    .with_hint("copy one there with `agent-host plugins install PATH`"))
+            }
+            ([], None) => Err(
+                Failure::new(Exit::Plugin, format!("no plugin in `{folder}` can be used"))
+                    .with_hint("see why with `agent-host plugins list`"),
+            ),
+            (several, _) => {
+                let ids: Vec<String> = several
+                    .iter()
+                    .map(|(_, manifest)| format!("`{}`", manifest.id))
+                    .collect();
+                Err(
+                    Failure::new(Exit::Usage, format!("several plugins are on: {}", ids.join(", ")))
+                        .with_hint("name one as `provider` in a profile: agent-host profile init --provider ID"),
+                )
+            }
+        }
+    }
+}
+
+/// Why a plugin that is idle cannot be asked.
+pub fn no_key(manifest: &Manifest, reason: &str) -> Failure {
+    let message = format!("no key for the plugin `{}`: {reason}", manifest.id);
+    Failure::new(Exit::Usage, message).with_hint(key_hint(manifest))
+}
+
+/// How to give the plugin a key.
+pub fn key_hint(manifest: &Manifest) -> String {
+    let Some(key) = manifest.keys().next() else {
+        return "the plugin does not say how it is enabled".to_owned();
+    };
+    let value = key
+        .prefix
+        .as_deref()
+        .map_or("…".to_owned(), |prefix| format!("{prefix}…"));
+    format!(
+        "set it: export {name}={value} — or put it into a file `.env` here, or name a file or a command as `apiKey` in the profile",
+        name = key.name
+    )
+}

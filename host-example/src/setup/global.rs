@@ -1,0 +1,34 @@
+//! The options that every command accepts.
+
+use std::path::PathBuf;
+
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, ValueHint};
+
+/// What every command accepts.
+#[derive(Args, Clone)]
+pub struct Global {
+    /// The profile file [env: AGENT_HOST_CONFIG] [default: ~/.config/agent-host/profile.json]
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+    /// The plugin folder [env: AGENT_HOST_PLUGINS] [default: ~/.local/share/agent-host/plugins]
+    #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub plugins: Option<PathBuf>,
+    /// The profile in the file [env: AGENT_HOST_PROFILE] [default: default]
+    #[arg(long, global = true, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub profile: Option<String>,
+    /// A file of variables, read after `.env` of this folder; the environment wins over both
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub env_file: Option<PathBuf>,
+    /// Accept a key that does not look like one of the service's
+    #[arg(long, global = true)]
+    pub allow_any_key: bool,
+    /// Print what happens inside: -v for information, -vv for debugging, -vvv for everything
+    ///
+    /// RUST_LOG says it in detail and wins. Without either, DEBUG=ID:* shows the details of one plugin, and LOG_LEVEL=info sets the level.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Write what happens inside to the end of a file instead; warnings are printed all the same [env: AGENT_HOST_LOG_FILE]
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub log_file: Option<PathBuf>,
+}

@@ -1,0 +1,121 @@
+//! Keys from files and from commands.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{ErrorKind, Read};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::rc::Rc;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use super::protect::Secret;
+use crate::terminal::{Exit, Failure};
+
+/// The largest file that can be a key, in bytes.
+const MAX_KEY_BYTES: u64 = 64 << 10;
+
+/// The longest time that a key command may take; somebody may have to unlock something.
+const COMMAND_LIMIT: Duration = Duration::from_secs(60);
+
+/// What the key commands said: each is run once, because it may ask a person to unlock something. Clones share it.
+#[derive(Clone, Default)]
+pub struct CommandKeys(Rc<RefCell<Outcomes>>);
+
+/// By the words of the command.
+type Outcomes = BTreeMap<Vec<String>, Result<Secret, Failure>>;
+
+impl CommandKeys {
+    /// The key that a command printed, now or when it ran before.
+    pub fn key_of(&self, words: &[String]) -> Result<Secret, Failure> {
+        let mut known = self.0.borrow_mut();
+        let outcome = known.entry(words.to_vec()).or_insert_with(|| run(words));
+        outcome.clone()
+    }
+
+    /// Forgets the commands that gave no key, so that they are tried again.
+    pub fn forget_failures(&self) {
+        self.0.borrow_mut().retain(|_, outcome| outcome.is_ok());
+    }
+}
+
+/// The key in a file, and a warning if others can read the file.
+pub fn read_key_file(path: &Path) -> Result<(Secret, Option<String>), Failure> {
+    let failed = |cause: String| {
+        Failure::new(
+            Exit::Usage,
+            format!("no key: the key file `{}` {cause}", path.display()),
+        )
+        .with_hint("write the key alone into the file, and let nobody else read it: chmod 600")
+    };
+    let metadata = fs::metadata(path).map_err(|cause| match cause.kind() {
+        ErrorKind::NotFound => failed("does not exist".to_owned()),
+        _ => failed(format!("cannot be read: {cause}")),
+    })?;
+    if !metadata.is_file() || metadata.len() > MAX_KEY_BYTES {
+        return Err(failed("is not a small regular file".to_owned()));
+    }
+    let key = fs::read_to_string(path).map_err(|cause| failed(format!("cannot be read: {cause}")))?;
+    let key = Secret::new(key);
+    if key.is_blank() {
+        return Err(failed("is empty".to_owned()));
+    }
+    Ok((key.trimmed(), readable_by_others(path, &metadata)))
+}
+
+#[cfg(unix)]
+fn readable_by_others(path: &Path, metadata: &fs::Metadata) -> Option<String> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = metadata.permissions().mode() & 0o777;
+    let shown = path.display();
+    (mode & 0o077 != 0)
+        .then(|| format!("the key file `{shown}` can be read by others (mode {mode:03o}): chmod 600 {shown}"))
+}
+
+#[cfg(not(unix))]
+fn readable_by_others(_path: &Path, _metadata: &fs::Metadata) -> Option<String> {
+    None
+}
+
+/// Runs a key command, and takes what it prints for the key.
+fn run(words: &[String]) -> Result<Secret, Failure> {
+    let shown = words.first().map_or("", String::as_str);
+    let failed = |cause: String| {
+        Failure::new(Exit::Usage, format!("no key: the command `{shown}` {cause}"))
+            .with_hint("the command of `apiKey` must print the key alone and end with success; try it in a shell")
+    };
+    let mut child = Command::new(shown)
+        .args(words.get(1..).unwrap_or_default())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|cause| failed(format!("cannot be run: {cause}")))?;
+    let stdout = child.stdout.take();
+    let (sender, printed) = mpsc::channel();
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let read = stdout.map(|pipe| pipe.take(MAX_KEY_BYTES).read_to_end(&mut bytes));
+        // Nobody listens any more when the wait was over before.
+        let _ = sender.send((read, bytes));
+    });
+    let Ok((_, printed)) = printed.recv_timeout(COMMAND_LIMIT) else {
+        // It may have ended by itself.
+        let _ = child.kill();
+        let _ = child.wait();
+        return Err(failed(format!("had not ended after {} s", COMMAND_LIMIT.as_secs())));
+    };
+    let status = child
+        .wait()
+        .map_err(|cause| failed(format!("cannot be waited for: {cause}")))?;
+    if !status.success() {
+        return Err(failed(format!("failed: {status}")));
+    }
+    let key = String::from_utf8(printed).map_err(|_| failed("printed something that is not text".to_owned()))?;
+    let key = Secret::new(key);
+    if key.is_blank() {
+        return Err(failed("printed nothing".to_owned()));
+    }
+    Ok(key.trimmed())
+}

@@ -1,0 +1,146 @@
+//! The profile file, checked against the plugins in the folder.
+//!
+//! The schema finds most problems; each plugin is then asked about the options that passed.
+
+use std::path::Path;
+
+use plugin_api::Config;
+use serde_json::{Value, json};
+
+use super::reading::{Chosen, Setup};
+use super::services;
+use crate::profile::{self, Document, LoadError, Problem, Report};
+use crate::terminal::{self, Exit, Failure};
+
+impl Setup {
+    /// The profile that was asked for; `None` where there is no file and nobody named one.
+    ///
+    /// - Errors: every problem of the file.
+    pub async fn profile(&self) -> Result<Option<Chosen>, Failure> {
+        let document = match self.document(&self.places.config) {
+            Err(LoadError::NotFound { .. }) if !self.places.config_was_named && self.places.profile == "default" => {
+                return Ok(None);
+            }
+            document => document?,
+        };
+        let profile = match profile::profile_from(&document, &self.places.profile, &self.folder.schemas()) {
+            Ok(profile) => profile,
+            // Without a plugin nothing in a profile can be right; what is missing is the plugin.
+            Err(LoadError::Report(_)) if self.folder.entries.iter().all(|entry| entry.manifest.is_err()) => {
+                return Err(self.choose(None).err().unwrap_or_else(|| {
+                    Failure::new(
+                        Exit::Usage,
+                        format!("there is no plugin in `{}`", self.folder.path.display()),
+                    )
+                }));
+            }
+            Err(LoadError::Report(_)) => {
+                let report = self.report(&document).await?;
+                return Err(self.explain(LoadError::Report(report)));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        for warning in &profile.warnings {
+            tracing::warn!("{}:{warning}", document.name());
+        }
+        Ok(Some(Chosen { document, profile }))
+    }
+
+    pub fn document(&self, path: &Path) -> Result<Document, LoadError> {
+        let text = profile::read(path)?;
+        Document::parse(&path.display().to_string(), text).map_err(LoadError::Report)
+    }
+
+    /// A profile for a plugin that is not installed is the first thing a newcomer meets, so it is said plainly.
+    fn explain(&self, error: LoadError) -> Failure {
+        let failure = Failure::from(error);
+        if self.folder.entries.is_empty() && failure.hint.is_none() {
+            let folder = self.folder.path.display();
+            return failure.with_hint(format!(
+                "the plugin folder `{folder}` is empty; fill it with `agent-host plugins install PATH`"
+            ));
+        }
+        failure
+    }
+
+    /// Every problem of a profile file: what its schema says, and what the plugins find beyond it.
+    pub async fn report(&self, document: &Document) -> Result<Report, Failure> {
+        let schemas = self.folder.schemas();
+        let mut problems = profile::check(document, &schemas);
+        let profiles = document.value().pointer("/auth/profiles").and_then(Value::as_object);
+        for (name, entry) in profiles.into_iter().flatten() {
+            let provider = entry["provider"].as_str().unwrap_or_default();
+            let Ok((file, manifest)) = self.folder.find(provider) else {
+                continue;
+            };
+            if self.folder.is_disabled(&manifest.id) {
+                // What is switched off is not loaded, not even to be asked.
+                continue;
+            }
+            let options = profile::without_problems(entry, name, &problems);
+            let config = Config {
+                options: json!({}),
+                ..Config::default()
+            };
+            let found = services::create(&file.file, manifest, &config)?.check(&options).await?;
+            problems.extend(placed(document, name, found));
+        }
+        problems.sort_by_key(|problem| problem.range.start);
+        Ok(document.report(&schemas, problems))
+    }
+
+    /// Turns the plugin's findings about its options into places of the profile file.
+    pub fn place(&self, failure: Failure, chosen: Option<&Chosen>) -> Failure {
+        let problems: Vec<plugin_api::Problem> =
+            serde_json::from_value(failure.details["problems"].clone()).unwrap_or_default();
+        match chosen {
+            Some(chosen) if !problems.is_empty() => {
+                let placed = placed(&chosen.document, &chosen.profile.name, problems);
+                LoadError::Report(chosen.document.report(&self.folder.schemas(), placed)).into()
+            }
+            _ => failure,
+        }
+    }
+}
+
+/// The plugin's findings at their places in the file.
+fn placed(document: &Document, profile: &str, problems: Vec<plugin_api::Problem>) -> Vec<Problem> {
+    problems
+        .into_iter()
+        .map(|problem| {
+            let warning = problem.warning;
+            let mut placed =
+                profile::map_plugin_problem(document, profile, &problem.pointer, problem.message, problem.hint);
+            if warning {
+                placed.severity = profile::Severity::Warning;
+            }
+            placed
+        })
+        .collect()
+}
+
+impl From<LoadError> for Failure {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::Report(report) => {
+                let mut details = report.to_json();
+                details["code"] = Value::from(Exit::Profile.word());
+                details["message"] = Value::from("the profile file has problems");
+                Self::of_report(Exit::Profile, report.render(terminal::stderr_has_colour()), details)
+            }
+            LoadError::NotFound { .. } => {
+                Self::new(Exit::Profile, error.to_string()).with_hint("write one with `agent-host profile init`")
+            }
+            LoadError::NoSuchProfile { .. } => {
+                let text = error.to_string();
+                let (message, hint) = text.split_once("\nhint: ").unwrap_or((&text, ""));
+                let failure = Self::new(Exit::Profile, message);
+                if hint.is_empty() {
+                    failure
+                } else {
+                    failure.with_hint(hint)
+                }
+            }
+        }
+    }
+}

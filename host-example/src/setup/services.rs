@@ -1,0 +1,55 @@
+//! Loads a plugin's code, and gives it this host's log.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use plugin_api::{Config, HostServices, Level, Manifest, Plugin, loader};
+use serde_json::{Map, Value};
+
+use super::log;
+use crate::terminal::{Failure, clean_line};
+
+/// Loads a plugin's code and makes an instance of it.
+pub fn create(file: &Path, manifest: &Manifest, config: &Config) -> Result<Plugin, Failure> {
+    let module = loader::load(file)?;
+    Ok(module.create(
+        Arc::new(Services {
+            plugin: manifest.id.clone(),
+        }),
+        config,
+    )?)
+}
+
+/// What this host offers to its plugins: its log, with lines for people.
+struct Services {
+    plugin: String,
+}
+
+impl HostServices for Services {
+    fn plugin(&self) -> &str {
+        &self.plugin
+    }
+
+    fn log_enabled(&self, level: Level, _target: &str) -> bool {
+        log::shows(&self.plugin, level)
+    }
+
+    fn log(&self, level: Level, _target: &str, message: &str, fields_json: &str) {
+        let fields: Map<String, Value> = serde_json::from_str(fields_json).unwrap_or_default();
+        let fields: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let aside = if fields.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", fields.join(", "))
+        };
+        let line = clean_line(&format!("{message}{aside}"));
+        let plugin = self.plugin.as_str();
+        match level {
+            Level::Error => tracing::error!(target: "plugin", "{plugin}: {line}"),
+            Level::Warn => tracing::warn!(target: "plugin", "{plugin}: {line}"),
+            Level::Info => tracing::info!(target: "plugin", "{plugin}: {line}"),
+            Level::Debug => tracing::debug!(target: "plugin", "{plugin}: {line}"),
+            Level::Trace => tracing::trace!(target: "plugin", "{plugin}: {line}"),
+        }
+    }
+}

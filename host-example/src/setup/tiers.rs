@@ -1,0 +1,33 @@
+//! Tiers by the names that people type, and as a table.
+
+use plugin_api::TierModel;
+
+use crate::terminal;
+
+/// The tier of this name; `small` stands for `TEXT_SMALL`, `reasoning` for `TEXT_REASONING_LARGE`.
+pub fn find<'a>(tiers: &'a [TierModel], name: &str) -> Option<&'a TierModel> {
+    let wanted = name.to_ascii_uppercase();
+    let is_meant = |tier: &str| {
+        tier == wanted
+            || tier
+                .strip_prefix("TEXT_")
+                .is_some_and(|short| short == wanted || (wanted == "REASONING" && short == "REASONING_LARGE"))
+    };
+    tiers.iter().find(|model| is_meant(&model.tier))
+}
+
+/// A table: tier, configured id, id on the wire, origin.
+pub fn table(tiers: &[TierModel]) -> String {
+    let rows = tiers.iter().map(|model| {
+        vec![
+            model.tier.clone(),
+            model.configured.clone(),
+            model.wire.clone(),
+            model.origin.clone(),
+        ]
+    });
+    terminal::table(
+        &["TIER", "CONFIGURED", "ON THE WIRE", "FROM"],
+        &rows.collect::<Vec<_>>(),
+    )
+}

@@ -1,0 +1,51 @@
+//! Who asks for a reload: an edit of the profile file, or SIGHUP.
+
+use std::fs;
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::places::Places;
+use super::reload::Reload;
+use crate::profile::{self, ProfileWatch};
+#[cfg(unix)]
+use crate::terminal::Exit;
+
+/// Takes SIGHUP for the wish to have everything read again, as servers do.
+///
+/// - In: `may_go_on`, asked first: a terminal that hangs up sends the signal too.
+#[cfg(unix)]
+pub fn listen_for_hangups(reloads: UnboundedSender<Reload>, may_go_on: impl Fn() -> bool + Send + 'static) {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::hangup()) {
+        Ok(mut hangups) => drop(tokio::spawn(async move {
+            while hangups.recv().await.is_some() {
+                if !may_go_on() {
+                    std::process::exit(Exit::Interrupted as i32);
+                }
+                if reloads.send(Reload::Everything).is_err() {
+                    break;
+                }
+            }
+        })),
+        Err(cause) => tracing::warn!("SIGHUP cannot be listened to: {cause}"),
+    }
+}
+
+#[cfg(not(unix))]
+pub fn listen_for_hangups(_reloads: UnboundedSender<Reload>, _may_go_on: impl Fn() -> bool + Send + 'static) {}
+
+/// Edits of the profile file as they happen, for as long as what is returned is kept.
+pub fn watch(places: &Places, edits: UnboundedSender<Reload>) -> Option<ProfileWatch> {
+    let config = &places.config;
+    if let Some(folder) = config.parent().filter(|_| !places.config_was_named) {
+        // What does not exist cannot be watched. If it cannot be made, the watch says so.
+        let _ = fs::create_dir_all(folder);
+    }
+    let watch = profile::watch(config, move || {
+        // Whoever followed them has ended when nobody listens.
+        let _ = edits.send(Reload::Profile);
+    });
+    watch
+        .map_err(|cause| tracing::warn!("edits of `{}` will not be noticed: {cause}", config.display()))
+        .ok()
+}

@@ -1,0 +1,70 @@
+//! The prompt: what was typed behind the command, and what came on standard input.
+
+use std::io::{self, IsTerminal, Read};
+
+use crate::terminal::{Exit, Failure};
+
+/// The most that standard input may add to a prompt, in bytes.
+const MAX_INPUT_BYTES: u64 = 16 << 20;
+
+/// The prompt of the command line; `None` without one.
+pub fn words(words: &[String]) -> Result<Option<String>, Failure> {
+    let text = words.join(" ");
+    match (text.trim().is_empty(), words.is_empty()) {
+        (false, _) => Ok(Some(text)),
+        (true, true) => Ok(None),
+        (true, false) => Err(nothing_to_ask()),
+    }
+}
+
+/// The prompt of the command line with standard input behind it; `None` for a conversation.
+///
+/// - In: `has_more`, whether there is something to ask about beside the prompt.
+pub fn read(typed: &[String], has_more: bool) -> Result<Option<String>, Failure> {
+    let mut parts: Vec<String> = words(typed)?.into_iter().collect();
+    let stdin = io::stdin();
+    if !stdin.is_terminal() {
+        let mut bytes = Vec::new();
+        stdin
+            .lock()
+            .take(MAX_INPUT_BYTES + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|cause| Failure::new(Exit::Usage, format!("standard input cannot be read: {cause}")))?;
+        if bytes.len() as u64 > MAX_INPUT_BYTES {
+            let limit = MAX_INPUT_BYTES >> 20;
+            return Err(Failure::new(
+                Exit::Usage,
+                format!("expected at most {limit} MiB on standard input, found more"),
+            ));
+        }
+        let text = String::from_utf8(bytes).map_err(|_| {
+            Failure::new(
+                Exit::Usage,
+                "expected text in UTF-8 on standard input, found something else",
+            )
+        })?;
+        if !text.trim().is_empty() {
+            parts.push(text.trim_end().to_owned());
+        }
+        if parts.is_empty() && !has_more {
+            return Err(nothing_to_ask());
+        }
+        return Ok(Some(parts.join("\n\n")));
+    }
+    if parts.is_empty() && !io::stdout().is_terminal() {
+        return Err(Failure::new(
+            Exit::Usage,
+            "a conversation needs a terminal, and standard output is none",
+        )
+        .with_hint("name the question: agent-host chat \"your question\" > FILE"));
+    }
+    Ok((!parts.is_empty()).then(|| parts.join("\n\n")))
+}
+
+fn nothing_to_ask() -> Failure {
+    Failure::new(
+        Exit::Usage,
+        "there is nothing to ask: no prompt, and nothing on standard input",
+    )
+    .with_hint("agent-host chat \"your question\", or run it on a terminal for a conversation")
+}

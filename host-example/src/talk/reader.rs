@@ -1,0 +1,96 @@
+//! Reads input lines on a thread of its own, because reading blocks.
+
+use std::fs;
+use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
+
+use rustyline::error::ReadlineError;
+use rustyline::history::FileHistory;
+use rustyline::{Config, Editor, ExternalPrinter};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use crate::terminal::{self, Exit, Failure};
+
+/// What came from the terminal.
+pub enum Input {
+    Line(String),
+    /// Ctrl-C at the prompt.
+    Interrupted,
+    End,
+    Failed(String),
+}
+
+/// Reads lines on a thread of its own.
+pub struct Reader {
+    prompts: mpsc::Sender<String>,
+    pub input: UnboundedReceiver<Input>,
+    printer: Option<Box<dyn ExternalPrinter + Send>>,
+}
+
+impl Reader {
+    /// - In: the file of the history; without it, none is kept.
+    pub fn start(history: Option<&Path>) -> Result<Self, Failure> {
+        let failed =
+            |cause: ReadlineError| Failure::new(Exit::Internal, format!("the terminal cannot be used: {cause}"));
+        let config = Config::builder()
+            .auto_add_history(true)
+            .history_ignore_space(true)
+            .build();
+        let mut editor: Editor<(), FileHistory> = Editor::with_config(config).map_err(failed)?;
+        let printer = editor
+            .create_external_printer()
+            .ok()
+            .map(|printer| Box::new(printer) as Box<_>);
+        // A history that cannot be read or kept is a pity and no reason to stop.
+        if let Some(history) = history {
+            if let Some(folder) = history.parent() {
+                let _ = fs::create_dir_all(folder);
+            }
+            let _ = editor.load_history(history);
+        }
+        let history = history.map(Path::to_owned);
+        let (prompts, asked) = mpsc::channel::<String>();
+        let (sender, input) = unbounded_channel();
+        thread::Builder::new()
+            .name("input".to_owned())
+            .spawn(move || {
+                for prompt in asked {
+                    let input = match editor.readline(&prompt) {
+                        Ok(line) => Input::Line(line),
+                        Err(ReadlineError::Interrupted) => Input::Interrupted,
+                        Err(ReadlineError::Eof) => Input::End,
+                        Err(cause) => Input::Failed(cause.to_string()),
+                    };
+                    if let Some(history) = &history {
+                        let _ = editor.save_history(history);
+                    }
+                    if sender.send(input).is_err() {
+                        break;
+                    }
+                }
+            })
+            .map_err(|cause| Failure::new(Exit::Internal, format!("no thread for the input: {cause}")))?;
+        Ok(Self {
+            prompts,
+            input,
+            printer,
+        })
+    }
+
+    pub fn ask(&mut self, prompt: &str) {
+        // If the thread is gone, the next wait for input says so.
+        let _ = self.prompts.send(prompt.to_owned());
+    }
+
+    /// Prints above the line that is being written.
+    pub fn print_above(&mut self, text: &str) {
+        let printed = self
+            .printer
+            .as_mut()
+            .is_some_and(|printer| printer.print(format!("{text}\n")).is_ok());
+        if !printed {
+            terminal::say(text);
+        }
+    }
+}

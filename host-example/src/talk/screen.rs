@@ -1,0 +1,203 @@
+//! An answer on the screen: its text on stdout, thoughts, retries and progress on a terminal's stderr.
+//!
+//! Takes pieces as they come and remembers what the last one left open. Asks nothing of the plugin.
+
+use std::future::Future;
+use std::io::{self, Write};
+use std::time::Duration;
+
+use plugin_api::Notice;
+use tokio::time::Instant;
+
+use crate::terminal::progress::{self, Wait};
+use crate::terminal::{self, Cleaner, FAINT};
+
+/// How an answer is shown.
+#[derive(Clone, Copy)]
+pub struct Manner {
+    /// As it comes.
+    pub is_streamed: bool,
+    /// The text, on stdout.
+    pub has_text: bool,
+    /// One JSON object, on stdout.
+    pub has_json: bool,
+    /// The model's thoughts, on a terminal's stderr.
+    pub has_thoughts: bool,
+    /// The line about model, time and cost.
+    pub has_footer: bool,
+}
+
+/// Where an answer appears: the text on stdout, the reasoning on a terminal's stderr.
+pub struct Screen {
+    text: Cleaner,
+    thoughts: Cleaner,
+    shows_text: bool,
+    shows_thoughts: bool,
+    shows_progress: bool,
+    /// The notices that were said when they came.
+    pub told: Vec<Notice>,
+    /// How many attempts failed so far.
+    failed_attempts: usize,
+    /// When the plugin goes on, where it said that it waits.
+    resumes_at: Option<Instant>,
+    /// The last thing written did not end a line.
+    line_open: bool,
+    thinking: bool,
+    /// Nobody reads stdout any more.
+    pub is_gone: bool,
+    /// Why, where it is not that the reader went away.
+    pub trouble: Option<io::Error>,
+}
+
+impl Screen {
+    pub fn new(manner: Manner) -> Self {
+        Self {
+            text: Cleaner::default(),
+            thoughts: Cleaner::default(),
+            shows_text: manner.has_text,
+            shows_thoughts: manner.has_thoughts && terminal::stderr_is_terminal(),
+            shows_progress: terminal::stderr_has_cursor(),
+            told: Vec::new(),
+            failed_attempts: 0,
+            resumes_at: None,
+            line_open: false,
+            thinking: false,
+            is_gone: false,
+            trouble: None,
+        }
+    }
+
+    pub fn text(&mut self, text: &str) {
+        if !self.shows_text {
+            return;
+        }
+        if self.thinking {
+            self.thinking = false;
+            terminal::say("");
+        }
+        let clean = self.text.clean(text);
+        if let Some(last) = clean.chars().last() {
+            self.line_open = last != '\n';
+            self.raw(&clean);
+        }
+    }
+
+    pub fn reasoning(&mut self, text: &str) {
+        if self.shows_thoughts {
+            self.thinking = true;
+            let clean = self.thoughts.clean(text);
+            // Without a line end: the next piece goes on where this one ended.
+            let _ = write!(anstream::stderr(), "{FAINT}{clean}{FAINT:#}");
+        }
+    }
+
+    /// Says at once what concerns the wait for an answer: a retry, another model. Within a line of the answer it would be
+    /// in the way, and is said at the end as other notices are.
+    pub fn notice(&mut self, notice: &Notice) {
+        let is_about_the_wait = notice.wait_ms.is_some()
+            || notice.attempt.is_some()
+            || ["retry", "fallback"].contains(&notice.code.as_str());
+        if !is_about_the_wait || self.line_open {
+            return;
+        }
+        if self.thinking {
+            self.thinking = false;
+            terminal::say("");
+        }
+        self.failed_attempts += usize::from(notice.attempt.is_some());
+        terminal::say_styled(FAINT, &wait_line(notice, self.failed_attempts));
+        self.resumes_at = notice.wait_ms.map(|ms| Instant::now() + Duration::from_millis(ms));
+        self.told.push(notice.clone());
+    }
+
+    /// Waits for `work`, and says so on a terminal where nothing has been said yet and the wait is not short.
+    pub async fn while_waiting<T>(&mut self, what: &str, work: impl Future<Output = T>) -> T {
+        if !self.shows_progress || self.line_open || self.thinking {
+            return work.await;
+        }
+        let wait = Wait {
+            what,
+            resumes_at: self.resumes_at.take(),
+        };
+        progress::while_waiting(wait, work).await
+    }
+
+    pub fn raw(&mut self, text: &str) {
+        let Err(cause) = terminal::try_print(text) else { return };
+        // A reader that went away, as `head` does, ends the answer and is no error.
+        self.is_gone = true;
+        if cause.kind() != io::ErrorKind::BrokenPipe {
+            self.trouble = Some(cause);
+        }
+    }
+
+    pub fn end_line(&mut self) {
+        if self.thinking {
+            self.thinking = false;
+            terminal::say("");
+        }
+        if self.line_open {
+            self.line_open = false;
+            self.raw("\n");
+        }
+    }
+}
+
+/// `… rate limited by Acme, trying again (in 8 s; attempt 1: 429)`
+fn wait_line(notice: &Notice, n_attempts: usize) -> String {
+    let message = notice.message.trim_end().trim_end_matches('.');
+    let mut asides = Vec::new();
+    if let Some(wait_ms) = notice.wait_ms {
+        asides.push(format!("in {}", terminal::seconds(wait_ms)));
+    }
+    if let Some(attempt) = &notice.attempt {
+        let status = attempt.status.map(|status| status.to_string());
+        let outcome = status.as_deref().or(attempt.code.as_deref()).unwrap_or("no answer");
+        asides.push(if message.contains(outcome) {
+            format!("attempt {n_attempts}")
+        } else {
+            format!("attempt {n_attempts}: {outcome}")
+        });
+    }
+    let aside = if asides.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", asides.join("; "))
+    };
+    format!("… {}", terminal::clean_line(&format!("{message}{aside}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use plugin_api::Attempt;
+
+    use super::*;
+
+    #[test]
+    fn a_retry_is_one_line_with_its_reason_its_wait_and_its_attempt() {
+        let mut notice = Notice::new("retry", "rate limited by Acme:\ntrying again\u{1b}[2J.");
+        assert_eq!(wait_line(&notice, 0), "… rate limited by Acme: trying again");
+        notice.wait_ms = Some(8000);
+        notice.attempt = Some(Box::new(Attempt {
+            status: Some(429),
+            code: Some("rate_limit".to_owned()),
+            ..Attempt::default()
+        }));
+        assert_eq!(
+            wait_line(&notice, 1),
+            "… rate limited by Acme: trying again (in 8.0 s; attempt 1: 429)"
+        );
+        notice.message = "Acme answered 429; trying again.".to_owned();
+        assert_eq!(
+            wait_line(&notice, 1),
+            "… Acme answered 429; trying again (in 8.0 s; attempt 1)"
+        );
+        notice.message = "rate limited by Acme: trying again".to_owned();
+        notice.wait_ms = None;
+        notice.attempt = Some(Box::default());
+        assert_eq!(
+            wait_line(&notice, 2),
+            "… rate limited by Acme: trying again (attempt 2: no answer)"
+        );
+    }
+}

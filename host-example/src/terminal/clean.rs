@@ -1,0 +1,97 @@
+//! Text that is safe to print: without the sequences and characters that a terminal would obey. Pure.
+
+/// Takes out of a model's text what a terminal would obey: escape sequences and control characters, also where they are
+/// split over two pieces. Line ends and tabs stay.
+#[derive(Default)]
+pub struct Cleaner {
+    escapes: anstyle_parse::Parser,
+    clean: Printed,
+}
+
+/// What is left of a text for people to read.
+#[derive(Default)]
+struct Printed(String);
+
+impl anstyle_parse::Perform for Printed {
+    fn print(&mut self, letter: char) {
+        // The parser knows the control characters of one byte; those of two are told apart here.
+        if !letter.is_control() {
+            self.0.push(letter);
+        }
+    }
+
+    fn execute(&mut self, byte: u8) {
+        if matches!(byte, b'\n' | b'\t') {
+            self.0.push(byte.into());
+        }
+    }
+}
+
+impl Cleaner {
+    /// The harmless part of the next piece.
+    pub fn clean(&mut self, text: &str) -> String {
+        for byte in text.bytes() {
+            self.escapes.advance(&mut self.clean, byte);
+        }
+        std::mem::take(&mut self.clean.0)
+    }
+}
+
+/// Cleans a text that is whole.
+pub fn clean(text: &str) -> String {
+    Cleaner::default().clean(text)
+}
+
+/// Cleans a text that is whole and has its place in one line.
+pub fn clean_line(text: &str) -> String {
+    clean(text).replace(['\n', '\t'], " ")
+}
+
+/// The same JSON without a character that a terminal would obey: JSON itself escapes those below the blank, here follow
+/// U+007F to U+009F.
+pub fn safe_json(json: &str) -> String {
+    let mut safe = String::with_capacity(json.len());
+    for letter in json.chars() {
+        match letter {
+            // They can only stand within a text, where the escape means the same.
+            '\u{7f}'..='\u{9f}' => safe.push_str(&format!("\\u{:04x}", u32::from(letter))),
+            letter => safe.push(letter),
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escape_sequences_never_reach_the_terminal_even_in_pieces() {
+        let hostile = "a\x1b[31mred\x1b[0m\x1b]0;title\x07b\x1bP1;2q\x1b\\c\u{9b}31md\x08\x07\re\tf\n\x7f";
+        let whole = clean(hostile);
+        assert!(
+            !whole
+                .chars()
+                .any(|letter| letter.is_control() && !matches!(letter, '\n' | '\t')),
+            "{whole:?}"
+        );
+        assert_eq!(whole, "ared".to_owned() + "bc31mde\tf\n");
+        for at in (0..hostile.len()).filter(|at| hostile.is_char_boundary(*at)) {
+            let mut cleaner = Cleaner::default();
+            let (first, second) = hostile.split_at(at);
+            assert_eq!(cleaner.clean(first) + &cleaner.clean(second), whole, "split at {at}");
+        }
+    }
+
+    #[test]
+    fn json_has_no_character_that_a_terminal_obeys_and_means_the_same() {
+        let hostile = serde_json::json!({"a\u{9b}31m": "\x1b]0;x\x07 \u{7f}\u{80}\u{9f}\u{a0}é"});
+        let safe = safe_json(&hostile.to_string());
+        assert!(!safe.contains(char::is_control), "{safe:?}");
+        assert!(
+            safe.contains("\\u007f\\u0080\\u009f\u{a0}é") && safe.contains("a\\u009b31m"),
+            "{safe}"
+        );
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&safe).ok(), Some(hostile));
+    }
+}

@@ -1,0 +1,214 @@
+//! Why a command ends without having done what it was asked: for people, for programs, and with its exit code.
+
+use std::fmt;
+
+use plugin_api::loader::Refusal;
+use plugin_api::{Attempt, Error, ErrorKind};
+use serde_json::{Value, json};
+
+use super::clean::{clean, clean_line, safe_json};
+use super::exit::{Exit, exit_of};
+use super::print::{print_line, say};
+
+/// Why the program ends without having done what it was asked. It has no `Debug`, because the details may hold a part of an
+/// answer.
+#[derive(Clone)]
+pub struct Failure {
+    /// How it ends.
+    pub exit: Exit,
+    /// Lower case, no full stop; may have several lines where it reports a document. Safe to print, as the hint is.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
+    /// The same for programs.
+    pub details: Box<Value>,
+    /// What was tried, where that was more than one thing: a line for each.
+    attempts: Vec<String>,
+    /// The code that `agent-host explain` knows more about.
+    explained: Option<&'static str>,
+    /// The message is a report with a first line of its own.
+    is_report: bool,
+}
+
+impl Failure {
+    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+        let message = clean(&message.into());
+        let details = Box::new(json!({"code": exit.word(), "message": message}));
+        Self {
+            exit,
+            message,
+            hint: None,
+            details,
+            attempts: Vec::new(),
+            explained: None,
+            is_report: false,
+        }
+    }
+
+    /// A document with problems: a report with a first line of its own, and the same for programs.
+    pub fn of_report(exit: Exit, report: String, details: Value) -> Self {
+        Self {
+            // The report's own colours stay.
+            message: report,
+            details: Box::new(details),
+            is_report: true,
+            ..Self::new(exit, "")
+        }
+    }
+
+    /// The code that `agent-host explain` knows more about.
+    pub fn explained(&self) -> Option<&'static str> {
+        self.explained
+    }
+
+    /// The same without the line that says where to read more.
+    pub fn briefly(mut self) -> Self {
+        self.explained = None;
+        self
+    }
+
+    /// Says plainly that a plugin lacks a method. Any other error stays what it is.
+    pub fn of_plugin(error: Error, plugin: &str, cannot: &str) -> Self {
+        if error.kind != ErrorKind::UNSUPPORTED {
+            return error.into();
+        }
+        Self::new(Exit::Usage, format!("the plugin `{plugin}` cannot {cannot}"))
+            .with_hint("use a newer version of the plugin, if there is one")
+    }
+
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        let hint = clean(&hint.into());
+        self.details["hint"] = Value::from(hint.as_str());
+        self.hint = Some(hint);
+        self
+    }
+}
+
+impl Failure {
+    /// Tells people on stderr, and programs that asked for JSON on stdout as well.
+    pub fn tell(&self, as_json: bool) {
+        if as_json {
+            let json = json!({"error": self.details});
+            print_line(&safe_json(&json.to_string()));
+        }
+        say(&self.to_string());
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let prefix = if self.is_report { "" } else { "error: " };
+        write!(f, "{prefix}{}", self.message.trim_end())?;
+        for attempt in &self.attempts {
+            write!(f, "\n  {attempt}")?;
+        }
+        if let Some(hint) = &self.hint {
+            write!(f, "\nhint: {hint}")?;
+        }
+        match self.explained {
+            Some(code) => write!(f, "\nmore: agent-host explain {code}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let exit = exit_of(&error);
+        let attempts = match error.details.attempts.as_slice() {
+            [] | [_] => Vec::new(),
+            several => several
+                .iter()
+                .enumerate()
+                .map(|(index, attempt)| attempt_line(index + 1, attempt, &error.message))
+                .collect(),
+        };
+        let mut details = serde_json::to_value(&*error.details).unwrap_or_else(|_| json!({}));
+        details["code"] = Value::from(error.kind.code());
+        details["message"] = Value::from(error.message.as_str());
+        if let Some(wait_ms) = error.retry_after_ms {
+            details["retry_after_ms"] = Value::from(wait_ms);
+        }
+        let mut message = clean(&error.message);
+        if let Some(wait_ms) = error.retry_after_ms {
+            // Where the service did not say so, the message does.
+            if error.details.status.is_some() {
+                message.push_str(&format!(" (the service asks to wait {} s)", wait_ms.div_ceil(1000)));
+            }
+        }
+        Self {
+            exit,
+            message,
+            hint: error.hint().map(clean),
+            details: Box::new(details),
+            attempts,
+            explained: error.kind.explanation().map(|explanation| explanation.code),
+            is_report: false,
+        }
+    }
+}
+
+/// `1. acme/large via Acme: 429 rate_limit, too many requests`; a reason that stands above is not said again.
+fn attempt_line(number: usize, attempt: &Attempt, above: &str) -> String {
+    let via = attempt
+        .provider
+        .as_deref()
+        .map(|provider| format!(" via {provider}"))
+        .unwrap_or_default();
+    let status = attempt.status.map(|status| status.to_string());
+    let outcome: Vec<&str> = status.as_deref().into_iter().chain(attempt.code.as_deref()).collect();
+    let outcome = match outcome.as_slice() {
+        [] => "no answer".to_owned(),
+        words => words.join(" "),
+    };
+    let reason = attempt
+        .reason
+        .as_deref()
+        .filter(|reason| *reason != above)
+        .map(|reason| format!(", {reason}"))
+        .unwrap_or_default();
+    clean_line(&format!("{number}. {}{via}: {outcome}{reason}", attempt.model))
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        let failure = Self::new(Exit::Plugin, refusal.to_string());
+        match refusal.hint {
+            Some(hint) => failure.with_hint(hint),
+            None => failure,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_attempts_are_listed_below_the_message_and_one_is_not() {
+        let first = Attempt {
+            model: "acme/large".to_owned(),
+            provider: Some("Acme".to_owned()),
+            status: Some(429),
+            code: Some("rate_limit".to_owned()),
+            reason: Some("too many\nrequests\u{1b}[2J".to_owned()),
+        };
+        let second = Attempt {
+            model: "acme/small".to_owned(),
+            reason: Some("no model answered".to_owned()),
+            ..Attempt::default()
+        };
+        let mut error = Error::new(ErrorKind::UNAVAILABLE, "no model answered").with_hint("try later");
+        error.details.attempts = vec![first.clone()];
+        assert_eq!(
+            Failure::from(error.clone()).to_string(),
+            "error: no model answered\nhint: try later\nmore: agent-host explain unavailable"
+        );
+        error.details.attempts = vec![first, second];
+        assert_eq!(
+            Failure::from(error).briefly().to_string(),
+            "error: no model answered\n  1. acme/large via Acme: 429 rate_limit, too many requests\n  2. acme/small: no \
+             answer\nhint: try later"
+        );
+    }
+}

@@ -1,0 +1,127 @@
+//! The line below an answer: model, provider, times, tokens, cost. What is unknown is said to be unknown. Pure.
+
+use plugin_api::{Done, Usage};
+
+use super::clean::clean;
+use super::time::seconds;
+
+/// The shortest time that a speed is told for; below it, the figure says more about buffers than about the model.
+const MIN_WRITING_MS: u64 = 100;
+
+/// The line below an answer.
+pub fn footer(done: &Done) -> String {
+    let mut parts = Vec::new();
+    let served = done
+        .model
+        .as_deref()
+        .or(done.requested_model.as_deref())
+        .unwrap_or("unknown model");
+    let via = done
+        .provider
+        .as_deref()
+        .map(|provider| format!(" via {provider}"))
+        .unwrap_or_default();
+    parts.push(format!("{}{}", clean(served), clean(&via)));
+    if let Some(asked) = done
+        .requested_model
+        .as_deref()
+        .filter(|asked| is_another(asked, served))
+    {
+        parts.push(format!("asked for {}", clean(asked)));
+    }
+    if done.attempts.len() > 1 {
+        parts.push(format!("{} attempts", done.attempts.len()));
+    }
+    match done.time_to_first_token_ms {
+        Some(first_ms) => parts.push(format!("first token {}", seconds(first_ms))),
+        None => parts.push(format!("took {}", seconds(done.duration_ms))),
+    }
+    match &done.usage {
+        Some(usage) => {
+            parts.extend(speed(usage, done));
+            parts.push(tokens(usage));
+            parts.push(match &usage.cost_usd {
+                Some(cost) => format!("${}", clean(cost)),
+                None => "cost unknown".to_owned(),
+            });
+        }
+        None => parts.push("tokens and cost unknown".to_owned()),
+    }
+    if done.finish_reason != "stop" {
+        parts.push(format!("ended by {}", clean(&done.finish_reason)));
+    }
+    parts.join(" · ")
+}
+
+/// Whether another model served than was asked for. A variant such as `:nitro` and a date behind the name are no other
+/// model.
+fn is_another(asked: &str, served: &str) -> bool {
+    let base = asked.split(':').next().unwrap_or(asked);
+    !served.starts_with(base)
+}
+
+/// Tokens per second from the first token on; an answer in one piece has no such time.
+fn speed(usage: &Usage, done: &Done) -> Option<String> {
+    let writing_ms = done.duration_ms.checked_sub(done.time_to_first_token_ms?)?;
+    if writing_ms < MIN_WRITING_MS || usage.completion_tokens == 0 {
+        return None;
+    }
+    let per_second = (usage.completion_tokens * 1000).div_ceil(writing_ms);
+    Some(format!("{per_second} tok/s"))
+}
+
+fn tokens(usage: &Usage) -> String {
+    let mut text = format!("{}→{} tokens", usage.prompt_tokens, usage.completion_tokens);
+    let cached = usage
+        .cached_tokens
+        .filter(|count| *count > 0)
+        .map(|count| format!("{count} cached"));
+    let reasoning = usage
+        .reasoning_tokens
+        .filter(|count| *count > 0)
+        .map(|count| format!("{count} reasoning"));
+    let asides: Vec<String> = cached.into_iter().chain(reasoning).collect();
+    if !asides.is_empty() {
+        text.push_str(&format!(" ({})", asides.join(", ")));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_footer_says_what_is_known_and_what_is_not() {
+        let mut done = Done {
+            finish_reason: "stop".to_owned(),
+            requested_model: Some("acme/large:nitro".to_owned()),
+            model: Some("acme/large-2025".to_owned()),
+            provider: Some("Acme".to_owned()),
+            time_to_first_token_ms: Some(820),
+            duration_ms: 2820,
+            usage: Some(Usage {
+                prompt_tokens: 1200,
+                completion_tokens: 340,
+                cached_tokens: Some(900),
+                reasoning_tokens: Some(0),
+                cost_usd: Some("0.0041".to_owned()),
+                ..Usage::default()
+            }),
+            ..Done::default()
+        };
+        assert_eq!(
+            footer(&done),
+            "acme/large-2025 via Acme · first token 820 ms · 170 tok/s · 1200→340 tokens (900 cached) · $0.0041"
+        );
+        done.model = Some("other/model".to_owned());
+        done.attempts = vec![Default::default(); 2];
+        done.provider = None;
+        done.usage = None;
+        done.finish_reason = "length".to_owned();
+        assert_eq!(
+            footer(&done),
+            "other/model · asked for acme/large:nitro · 2 attempts · first token 820 ms · tokens and cost unknown · ended by length"
+        );
+    }
+}

@@ -1,0 +1,105 @@
+//! How much can still be spent, as a shape, a word and a colour.
+
+use plugin_api::{Account, CreditStatus};
+
+use super::print::{BAD, DOUBTFUL, FAINT, GOOD, stdout_has_colour};
+
+/// Above this many US dollars there is enough, below the other it is nearly gone.
+const ENOUGH_USD: f64 = 5.0;
+const LITTLE_USD: f64 = 1.0;
+
+/// How much the key can still spend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Supply {
+    Enough,
+    Low,
+    NearlyGone,
+    Unknown,
+}
+
+impl Supply {
+    /// The stable word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Enough => "enough",
+            Self::Low => "low",
+            Self::NearlyGone => "nearly_gone",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// For people: a shape, and what it means.
+    pub fn shown(self) -> &'static str {
+        match self {
+            Self::Enough => "● enough: more than $5",
+            Self::Low => "▲ low: $1 to $5",
+            Self::NearlyGone => "■ nearly gone: less than $1",
+            Self::Unknown => "○ unknown: no limit and no balance is told",
+        }
+    }
+
+    /// The table with its shape and word in colour, where stdout has colours.
+    pub fn coloured(self, table: String) -> String {
+        if !stdout_has_colour() {
+            return table;
+        }
+        let style = match self {
+            Self::Enough => GOOD,
+            Self::Low => DOUBTFUL,
+            Self::NearlyGone => BAD,
+            Self::Unknown => FAINT,
+        };
+        table.replacen(self.shown(), &format!("{style}{}{style:#}", self.shown()), 1)
+    }
+}
+
+impl From<CreditStatus> for Supply {
+    fn from(status: CreditStatus) -> Self {
+        match status {
+            CreditStatus::Green => Self::Enough,
+            CreditStatus::Yellow => Self::Low,
+            CreditStatus::Red => Self::NearlyGone,
+            CreditStatus::Unknown => Self::Unknown,
+        }
+    }
+}
+
+impl From<&Account> for Supply {
+    /// The key's limit and the account's balance both end it.
+    fn from(account: &Account) -> Self {
+        let amounts = [&account.remaining_usd, &account.balance_usd];
+        let known = amounts
+            .into_iter()
+            .filter_map(|amount| amount.as_deref()?.parse::<f64>().ok())
+            .filter(|amount| amount.is_finite());
+        match known.min_by(f64::total_cmp) {
+            None => Supply::Unknown,
+            Some(left) if left > ENOUGH_USD => Supply::Enough,
+            Some(left) if left >= LITTLE_USD => Supply::Low,
+            Some(_) => Supply::NearlyGone,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_smaller_of_limit_and_balance_says_how_much_is_left() {
+        let of = |remaining: Option<&str>, balance: Option<&str>| {
+            Supply::from(&Account {
+                remaining_usd: remaining.map(str::to_owned),
+                balance_usd: balance.map(str::to_owned),
+                ..Account::default()
+            })
+        };
+        assert_eq!(of(None, None), Supply::Unknown);
+        assert_eq!(of(Some("much"), Some("NaN")), Supply::Unknown);
+        assert_eq!(of(Some("5.01"), None), Supply::Enough);
+        assert_eq!(of(Some("5"), None), Supply::Low);
+        assert_eq!(of(Some("1.00"), Some("25")), Supply::Low);
+        assert_eq!(of(Some("9.5"), Some("0.99")), Supply::NearlyGone);
+        assert_eq!(of(Some("-0.2"), None), Supply::NearlyGone);
+    }
+}

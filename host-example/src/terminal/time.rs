@@ -1,0 +1,114 @@
+//! Moments, days and durations for people and logs.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+const SECONDS_OF_A_DAY: u64 = 86_400;
+
+/// A duration for people: `820 ms`, `2.8 s`.
+pub fn seconds(milliseconds: u64) -> String {
+    if milliseconds < 1000 {
+        return format!("{milliseconds} ms");
+    }
+    format!("{}.{} s", milliseconds / 1000, milliseconds % 1000 / 100)
+}
+
+/// Milliseconds since `begun`.
+pub fn elapsed_ms(begun: Instant) -> u64 {
+    u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// How long ago something was fetched: `fresh`, `12 min old`.
+pub fn age(age_ms: u64) -> String {
+    let seconds = age_ms / 1000;
+    match seconds {
+        0..5 => "fresh".to_owned(),
+        5..120 => format!("{seconds} s old"),
+        120..7200 => format!("{} min old", seconds / 60),
+        7200..172_800 => format!("{} h old", seconds / 3600),
+        _ => format!("{} days old", seconds / 86_400),
+    }
+}
+
+/// Seconds since 1970.
+pub fn now_s() -> u64 {
+    since_1970(SystemTime::now()).as_secs()
+}
+
+/// The day of a moment in seconds since 1970, as `2026-08-22`.
+pub fn day(seconds: u64) -> String {
+    let (year, month, day) = date(seconds / SECONDS_OF_A_DAY);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
+/// A moment as `2026-08-22T09:30:00Z`.
+pub fn rfc_3339(moment: SystemTime) -> String {
+    format!("{}Z", to_the_second(moment))
+}
+
+/// A moment as `2026-08-22T09:30:00.123Z`.
+pub fn rfc_3339_ms(moment: SystemTime) -> String {
+    let ms = since_1970(moment).subsec_millis();
+    format!("{}.{ms:03}Z", to_the_second(moment))
+}
+
+fn to_the_second(moment: SystemTime) -> String {
+    let seconds = since_1970(moment).as_secs();
+    let of_day = seconds % SECONDS_OF_A_DAY;
+    let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
+    format!("{}T{hour:02}:{minute:02}:{second:02}", day(seconds))
+}
+
+fn since_1970(moment: SystemTime) -> Duration {
+    moment.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO)
+}
+
+/// Year, month and day of a number of days since 1970.
+// Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`.
+fn date(days: u64) -> (u64, u64, u64) {
+    let shifted = days + 719_468;
+    let era = shifted / 146_097;
+    let day_of_era = shifted % 146_097;
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    // Years begin in March here, so that the day that some lack is the last one.
+    let months = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * months + 2) / 5 + 1;
+    let month = if months < 10 { months + 3 } else { months - 9 };
+    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_right_across_leap_years() {
+        for (ms, text) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_782_399_000, "2000-02-28T23:59:59.000Z"),
+            (951_782_400_000, "2000-02-29T00:00:00.000Z"),
+            (1_709_251_199_000, "2024-02-29T23:59:59.000Z"),
+            (1_709_251_200_000, "2024-03-01T00:00:00.000Z"),
+            (1_767_225_599_000, "2025-12-31T23:59:59.000Z"),
+            (1_795_207_197_123, "2026-11-20T20:39:57.123Z"),
+            (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
+        ] {
+            let moment = UNIX_EPOCH + Duration::from_millis(ms);
+            assert_eq!(rfc_3339_ms(moment), text);
+            assert_eq!(rfc_3339(moment), format!("{}Z", &text[..19]));
+        }
+    }
+
+    #[test]
+    fn ages_are_short() {
+        let ages = [
+            (900, "fresh"),
+            (30_000, "30 s old"),
+            (720_000, "12 min old"),
+            (10_800_000, "3 h old"),
+        ];
+        for (age_ms, shown) in ages {
+            assert_eq!(age(age_ms), shown);
+        }
+    }
+}
