@@ -1,6 +1,6 @@
-//! What somebody most likely meant who wrote a name that does not exist. Pure.
+//! Suggestions for names that do not exist. Pure.
 
-/// The name among `known` that a person who wrote `name` most likely meant.
+/// The known name that `name` was most likely meant to be.
 pub fn closest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     const LONGEST: usize = 64;
     let folded = fold(name);
@@ -20,10 +20,76 @@ pub fn closest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&
         .map(|(_, candidate)| candidate)
 }
 
-/// The spelling-free form of a name: `max_tokens`, `maxTokens` and `Max-Tokens` are the same.
+/// A name without its spelling: `max_tokens`, `maxTokens` and `Max-Tokens` are the same.
 pub fn fold(name: &str) -> String {
     name.chars()
         .filter(|character| !"_- ".contains(*character))
         .flat_map(char::to_lowercase)
         .collect()
+}
+
+/// The known ids, such as `acme/large-2`, closest to what was written, the closest first.
+///
+/// Dashes, dots and blanks make no difference; the author may be missing, and so may the end.
+pub fn ids<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    const MOST: usize = 3;
+    const LONGEST: usize = 200;
+    let written = spaced(written.trim());
+    if written.is_empty() || written.len() > LONGEST {
+        return Vec::new();
+    }
+    let n_chars = written.chars().count();
+    let distance = |id: &str| {
+        let id = spaced(id);
+        let name = id.rsplit_once('/').map_or(id.as_str(), |(_, name)| name);
+        // The start of an id counts as well, but less.
+        let begun = |text: &str| strsim::osa_distance(&written, &text.chars().take(n_chars).collect::<String>()) + 1;
+        let whole = |text: &str| strsim::osa_distance(&written, text);
+        whole(&id).min(whole(name)).min(begun(&id)).min(begun(name))
+    };
+    let mut near: Vec<(usize, &str)> = known
+        .map(|id| (distance(id), id))
+        .filter(|(edits, _)| *edits <= n_chars.div_ceil(3))
+        .collect();
+    near.sort_by_key(|(edits, _)| *edits);
+    near.into_iter().take(MOST).map(|(_, id)| id).collect()
+}
+
+/// `` `a`, `b` or `c` ``
+pub fn either(names: &[&str]) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    match names.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} or {last}", others.join(", ")),
+        None => String::new(),
+    }
+}
+
+/// The form in which ids are compared: in lower case, with blanks for dashes and dots.
+pub fn spaced(text: &str) -> String {
+    text.to_lowercase()
+        .chars()
+        .map(|letter| {
+            if matches!(letter, '-' | '_' | '.' | ' ') {
+                ' '
+            } else {
+                letter
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_ids_may_lack_their_author_or_have_a_slip() {
+        let known = ["acme/large", "other/large", "acme/small", "TEXT_SMALL"];
+        let near = |written: &str| ids(written, known.into_iter());
+        assert_eq!(near("large"), ["acme/large", "other/large"]);
+        assert_eq!(near("acme/smal"), ["acme/small"]);
+        assert_eq!(near("TEXT_SMAL"), ["TEXT_SMALL"]);
+        assert!(near("zzzzzzzz").is_empty() && near(" ").is_empty());
+    }
 }

@@ -1,7 +1,8 @@
-//! `agent-host agent`: the model answers, asks for tools, gets their results, and answers again, until it asks for none.
+//! `agent-host agent`: the model answers, asks for tools, gets their results, and answers again,
+//! until it asks for none.
 //!
-//! Everything that came with an answer goes back with it, the model's thoughts among it, because some models refuse a turn without.
-//! Calls of one answer run one after another and their results stand in that order.
+//! An answer goes back to the model with everything that came with it, reasoning included: some models refuse a turn
+//! without it. The calls of one answer run one after another, and their results keep that order.
 
 use std::io::{self, IsTerminal, Write};
 use std::thread;
@@ -17,20 +18,19 @@ use tokio::sync::oneshot;
 
 use crate::setup::{Active, Global, Setup};
 use crate::talk::answer::{answer, report, request};
+use crate::talk::calc::Number;
 use crate::talk::conversation::system_message;
 use crate::talk::parameters::{Parameters, Wanted, parameters};
 use crate::talk::prompt;
 use crate::talk::screen::Manner;
-use crate::terminal::{self, Exit, FAINT, Failure, Interrupts, stopped, time};
-
-use crate::talk::calc::Number;
 use crate::talk::tools::{self, Outcome, Tool};
+use crate::terminal::{self, Exit, FAINT, Failure, Interrupts, shortened, stopped, time};
 
 /// Ask a model that may use the built-in tools, and run the tools until it has its answer
 #[derive(clap::Args)]
 #[command(long_about = ABOUT)]
 pub struct Args {
-    /// What to do; what comes on standard input is put behind it
+    /// The task; standard input is appended to it
     pub prompt: Vec<String>,
     /// The tier: small, large or reasoning, or any name that `agent-host tiers` shows
     #[arg(short, long, value_name = "TIER", value_parser = NonEmptyStringValueParser::new())]
@@ -38,22 +38,22 @@ pub struct Args {
     /// A model by its id, instead of a tier's
     #[arg(short, long, value_name = "MODEL", value_parser = NonEmptyStringValueParser::new())]
     pub model: Option<String>,
-    /// What the model is told before
+    /// The system message
     #[arg(short, long, value_name = "TEXT")]
     pub system: Option<String>,
     /// The tools that the model may use
     #[arg(long, value_delimiter = ',', value_name = "TOOL", default_values = ["clock", "calc"], value_parser = ["clock", "calc"])]
     pub tools: Vec<String>,
-    /// The most answers of the model, the last one included
+    /// The maximum number of model answers, including the last one
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub max_steps: u32,
-    /// Whether the tools may run: never, if somebody at the terminal says so, or always
+    /// Whether tools may run: never, after asking at the terminal, or always
     #[arg(long, value_name = "WHEN", default_value = "always", value_enum)]
     pub tools_approve: Approval,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
-    /// Leave out the lines about tools, models, time and cost
+    /// Do not print the lines about tools, models, time and cost
     #[arg(short, long)]
     pub quiet: bool,
     #[command(flatten)]
@@ -76,10 +76,10 @@ pub enum Approval {
     Always,
 }
 
-/// The most characters of a call's arguments, and of its result, in the line about it.
+/// How many characters of a call's arguments, and of its result, its line shows.
 const MAX_SHOWN_CHARS: usize = 60;
 
-/// A call and what it gave.
+/// A tool call and its result.
 #[derive(Serialize)]
 struct Called {
     step: u32,
@@ -90,7 +90,7 @@ struct Called {
     duration_ms: u64,
 }
 
-/// What all steps used together; what one did not tell is unknown of all.
+/// The usage of all steps together; if one step's cost is unknown, so is the sum.
 struct Spent {
     usage: Usage,
     cost: Option<Number>,
@@ -155,7 +155,7 @@ async fn work(active: &Active, args: &Args, prompt: String) -> Result<Exit, Fail
             terminal::say_styled(FAINT, terminal::clean(&reply.text).trim_end());
         }
         if step == args.max_steps {
-            // Nobody would hear of what the tools say now.
+            // No further request would carry the results.
             break;
         }
         messages.push(Message::assistant(&reply));
@@ -193,7 +193,7 @@ async fn work(active: &Active, args: &Args, prompt: String) -> Result<Exit, Fail
     )
 }
 
-/// The fields of every request, with the tools among them.
+/// The parameters of every request, tools included.
 fn with_tools(mut parameters: Parameters, tools: &[Tool]) -> Parameters {
     let descriptions: Vec<Value> = tools.iter().map(|tool| tool.description()).collect();
     // Writing values cannot fail.
@@ -203,7 +203,7 @@ fn with_tools(mut parameters: Parameters, tools: &[Tool]) -> Parameters {
     parameters
 }
 
-/// Says whether a call may run.
+/// Decides whether a call may run.
 struct Approver {
     approval: Approval,
     has_said_why: bool,
@@ -238,9 +238,9 @@ impl Approver {
     }
 }
 
-/// A line from the terminal; `None` if there is none to be had. It is read on a thread of its own, because reading blocks.
+/// A line from the terminal, if one comes. Reading blocks, so it has a thread of its own.
 async fn answer_to(question: &str) -> Option<String> {
-    // Nobody is left to be asked if stderr is gone; then nothing comes back.
+    // If stderr is gone, nobody sees the question.
     let _ = write!(anstream::stderr(), "{question}");
     let (sender, answer) = oneshot::channel();
     thread::Builder::new()
@@ -257,26 +257,23 @@ async fn answer_to(question: &str) -> Option<String> {
 
 /// `⚙ calc {"expression":"2+2"}`
 fn call_shown(call: &ToolCall) -> String {
-    let line = format!("⚙ {} {}", shortened(&call.name), shortened(&call.arguments));
+    let line = format!(
+        "⚙ {} {}",
+        shortened(&call.name, MAX_SHOWN_CHARS),
+        shortened(&call.arguments, MAX_SHOWN_CHARS)
+    );
     terminal::clean_line(line.trim_end())
 }
 
 /// `⚙ calc {"expression":"2+2"} → 4 (1 ms)`
 fn call_line(call: &ToolCall, outcome: &Outcome, duration_ms: u64) -> String {
-    let result = terminal::clean_line(&shortened(&outcome.result));
+    let result = terminal::clean_line(&shortened(&outcome.result, MAX_SHOWN_CHARS));
     let mark = if outcome.is_error { "✗ " } else { "" };
     format!(
         "{} → {mark}{result} ({})",
         call_shown(call),
         terminal::seconds(duration_ms)
     )
-}
-
-fn shortened(text: &str) -> String {
-    match text.char_indices().nth(MAX_SHOWN_CHARS) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
 }
 
 impl Spent {
@@ -302,7 +299,7 @@ impl Spent {
     }
 }
 
-/// The end of it all, for programs.
+/// The final answer, for programs.
 fn told(reply: &ChatReply, steps: u32, called: &[Called], spent: &Spent) -> Value {
     json!({
         "text": reply.text,

@@ -1,7 +1,7 @@
 //! `agent-host api`: any request to the service, and its answer byte for byte.
 //!
-//! The plugin adds address, key and failure policy. A terminal is the one place where bytes are not printed as they are: there they
-//! are cleaned of what it would obey.
+//! The plugin adds address, key and retries. Only on a terminal are the bytes changed: control sequences
+//! are removed there.
 
 use std::fs;
 use std::io::{self, IsTerminal, Read};
@@ -9,14 +9,14 @@ use std::io::{self, IsTerminal, Read};
 use plugin_api::{ChatEvent, Error, Head, HttpRequest, Notice};
 
 use crate::setup::{Active, Global, Setup};
-use crate::terminal::progress::{self, Wait};
-use crate::terminal::{self, Cleaner, Exit, FAINT, Failure, Interrupts, stopped};
+use crate::terminal::{self, Cleaner, Exit, FAINT, Failure, Interrupts, progress, stopped};
 
 /// Send any request to the service and print its answer as it is
 #[derive(clap::Args)]
 #[command(long_about = ABOUT, override_usage = "agent-host api [OPTIONS] [METHOD] <PATH>")]
 pub struct Args {
-    /// The path below the service's address, such as /models; before it the method, if it is not GET, or POST with --data
+    /// The path below the service's address, such as /models, after an optional method;
+    /// the default is GET, or POST with --data
     #[arg(value_name = "METHOD PATH", num_args = 1..=2, required = true)]
     pub target: Vec<String>,
     /// The body: JSON, or @FILE, or - for standard input
@@ -25,7 +25,7 @@ pub struct Args {
     /// A header; may be repeated
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
     pub headers: Vec<String>,
-    /// Print the answer as it comes; `"stream": true` is put into JSON that does not say
+    /// Stream the answer; adds `"stream": true` to JSON that has no `stream`
     #[arg(long)]
     pub stream: bool,
     /// Print the status and the headers first
@@ -56,7 +56,7 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
 
 /// The request that the command line describes.
 ///
-/// - In: `read`, which gets the bytes of `@FILE` or `-`.
+/// - In: `read`, which returns the bytes of `@FILE` or `-`.
 /// - Errors: no method, no path, no JSON, no header.
 fn request(args: &Args, read: impl Fn(&str) -> Result<Vec<u8>, Failure>) -> Result<HttpRequest, Failure> {
     let wrong = |message: String| Failure::new(Exit::Usage, message);
@@ -122,7 +122,7 @@ fn header_of(text: &str) -> Result<(String, String), Failure> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
-/// A body that asks for a stream, where it is a JSON object that says nothing about it. Everything else stays as it was written.
+/// Adds `"stream": true` to a JSON object that has no `stream`. Everything else stays as it was written.
 fn streaming(body: Vec<u8>) -> Vec<u8> {
     let members = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&body);
     let (Ok(members), Some(brace)) = (members, body.iter().position(|byte| *byte == b'{')) else {
@@ -193,15 +193,8 @@ async fn answer(active: &Active, request: HttpRequest, args: &Args) -> Result<Ex
     Ok(Exit::Ok)
 }
 
-fn waiting() -> Wait<'static> {
-    Wait {
-        what: "waiting for the service",
-        resumes_at: None,
-    }
-}
-
 async fn whole(active: &Active, request: HttpRequest, output: &mut Output) -> Result<(), Error> {
-    let answer = progress::while_waiting(waiting(), active.plugin.raw(request)).await?;
+    let answer = progress::while_waiting("waiting for the service", active.plugin.raw(request)).await?;
     answer.notices.iter().for_each(tell);
     output.head(&answer.head);
     output.body(&answer.body);
@@ -209,7 +202,7 @@ async fn whole(active: &Active, request: HttpRequest, output: &mut Output) -> Re
 }
 
 async fn streamed(active: &Active, request: HttpRequest, output: &mut Output) -> Result<(), Error> {
-    let mut events = progress::while_waiting(waiting(), active.plugin.raw_stream(request)).await?;
+    let mut events = progress::while_waiting("waiting for the service", active.plugin.raw_stream(request)).await?;
     while let Some(event) = events.next().await {
         match event? {
             ChatEvent::Head(head) => output.head(&head),
@@ -231,7 +224,7 @@ fn tell(notice: &Notice) {
 /// Where the answer goes.
 struct Output {
     has_head: bool,
-    /// On a terminal: what takes out what it would obey.
+    /// On a terminal: removes control sequences.
     cleaner: Option<Cleaner>,
     /// The type of the answer's content.
     content_type: String,
@@ -294,7 +287,7 @@ impl Output {
         self.trouble = terminal::try_write(bytes).err();
     }
 
-    /// - Errors: what was written has not arrived, and not because its reader had enough.
+    /// - Errors: the output could not be written, and not because its reader closed the pipe.
     fn end(&mut self) -> Result<(), Failure> {
         if self.cleaner.is_some() && self.line_open {
             self.write(b"\n");
@@ -319,107 +312,4 @@ fn head_text(head: &Head) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::Parser;
-
-    use super::*;
-
-    #[derive(Parser)]
-    struct Line {
-        #[command(flatten)]
-        args: Args,
-    }
-
-    fn of(line: &[&str]) -> Result<HttpRequest, String> {
-        let line = Line::try_parse_from([&["api"], line].concat()).map_err(|error| error.to_string())?;
-        let read = |name: &str| Ok(format!("<{name}>").into_bytes());
-        request(&line.args, read).map_err(|failure| failure.to_string())
-    }
-
-    fn shown(line: &[&str]) -> String {
-        let request = of(line).unwrap_or_else(|error| panic!("{error}"));
-        let body = request.body.map(|body| String::from_utf8_lossy(&body).into_owned());
-        let headers: Vec<String> = request
-            .headers
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
-        format!(
-            "{} {} {} {}",
-            request.method,
-            request.path,
-            headers.join(","),
-            body.unwrap_or_default()
-        )
-    }
-
-    #[test]
-    fn a_request_is_what_the_command_line_says() {
-        assert_eq!(shown(&["/models?x=1"]), "GET /models?x=1  ");
-        assert_eq!(shown(&["delete", "/keys/1"]), "DELETE /keys/1  ");
-        assert_eq!(
-            shown(&["/x", "--data", r#"{"a": 1.0}"#]),
-            r#"POST /x content-type=application/json {"a": 1.0}"#
-        );
-        assert_eq!(
-            shown(&[
-                "PUT",
-                "/x",
-                "-d",
-                "@body.bin",
-                "-H",
-                "Content-Type: audio/wav",
-                "-H",
-                "x-a:b: c"
-            ]),
-            "PUT /x Content-Type=audio/wav,x-a=b: c <body.bin>"
-        );
-        assert_eq!(
-            shown(&["/x", "--data", "-"]),
-            "POST /x content-type=application/json <->"
-        );
-    }
-
-    #[test]
-    fn what_is_no_request_is_refused_with_what_is_expected() {
-        let table: &[(&[&str], &str)] = &[
-            (&["models"], "expected a path that begins with `/`, found `models`"),
-            (&["GET", "//evil.example/x"], "expected a path that begins with `/`"),
-            (&["GET", "/a b"], "expected a path that begins with `/`"),
-            (&["G T", "/x"], "expected a method such as GET or POST, found `G T`"),
-            (&["/x", "--data", "{a}"], "--data: expected JSON: "),
-            (&["/x", "-H", "nothing"], "-H: expected `name: value`, found no colon"),
-            (&["/x", "-H", "a b: c"], "-H: expected the name of a header"),
-            (&["/x", "-H", "a: b\r\nc: d"], "-H: expected a value in one line"),
-            (
-                &["/x", "-H", "Authorization: Bearer x"],
-                "-H: the plugin adds the key by itself",
-            ),
-            (&["GET", "/x", "/y"], "unexpected value '/y'"),
-            (&[], "METHOD"),
-        ];
-        for (line, expected) in table {
-            let error = of(line).err().unwrap_or_else(|| panic!("{line:?} was taken"));
-            assert!(error.contains(expected), "{line:?}: {error}");
-        }
-    }
-
-    #[test]
-    fn a_stream_is_asked_for_where_the_body_does_not_say() {
-        let of = |body: &str| String::from_utf8(streaming(body.as_bytes().to_vec())).expect("text");
-        assert_eq!(of(r#" { "a": 1.00 }"#), r#" {"stream":true, "a": 1.00 }"#);
-        assert_eq!(of("{}"), r#"{"stream":true}"#);
-        for body in [r#"{"stream":false}"#, r#"{"stream":null}"#, "[1]", "no JSON"] {
-            assert_eq!(of(body), body);
-        }
-    }
-
-    #[test]
-    fn a_head_is_a_line_for_the_status_and_one_for_each_header() {
-        let head = Head {
-            status: 404,
-            headers: vec![("content-type".to_owned(), "application/json".to_owned())],
-        };
-        assert_eq!(head_text(&head), "HTTP 404\ncontent-type: application/json\n\n");
-    }
-}
+mod tests;

@@ -19,7 +19,7 @@ use crate::terminal::{Exit, Failure, Interrupts, stopped};
 /// Ask a model; without a prompt on a terminal, hold a conversation
 #[derive(clap::Args)]
 pub struct Args {
-    /// What to ask; what comes on standard input is put behind it
+    /// The question; standard input is appended to it
     pub prompt: Vec<String>,
     /// The tier: small, large or reasoning, or any name that `agent-host tiers` shows
     #[arg(short, long, value_name = "TIER", value_parser = NonEmptyStringValueParser::new())]
@@ -27,19 +27,19 @@ pub struct Args {
     /// A model by its id, instead of a tier's
     #[arg(short, long, value_name = "MODEL", value_parser = NonEmptyStringValueParser::new())]
     pub model: Option<String>,
-    /// What the model is told before the conversation
+    /// The system message
     #[arg(short, long, value_name = "TEXT")]
     pub system: Option<String>,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
-    /// Wait for the whole answer instead of printing it as it comes
+    /// Print the answer when it is complete instead of streaming it
     #[arg(long)]
     pub no_stream: bool,
-    /// Leave out the line about model, time and cost
+    /// Do not print the line about model, time and cost
     #[arg(short, long)]
     pub quiet: bool,
-    /// A file or an address of a picture, a sound or a document that goes with the prompt; may be repeated; `-` for standard input
+    /// Attach a picture, a sound or a document, by file or URL; may be repeated; `-` for standard input
     #[arg(short, long, visible_alias = "image", value_name = "FILE|URL", value_hint = ValueHint::FilePath)]
     pub attach: Vec<String>,
     /// A JSON Schema that the answer must fit; exit code 8 if it does not
@@ -47,10 +47,10 @@ pub struct Args {
     pub schema: Option<PathBuf>,
     #[command(flatten)]
     pub wanted: Wanted,
-    /// Do not follow changes of the profile file during a conversation
+    /// Do not reload the profile when its file changes during a conversation
     #[arg(long)]
     pub no_watch: bool,
-    /// Neither read nor keep the history of what was typed in conversations
+    /// Neither read nor save the history of input lines
     #[arg(long)]
     pub no_history: bool,
 }

@@ -7,13 +7,12 @@ use serde_json::{Value, json};
 
 use super::output::Output;
 use crate::setup::{Global, Setup};
-use crate::terminal::progress::{self, Wait};
-use crate::terminal::{self, Exit, Failure, Supply, time};
+use crate::terminal::{self, Exit, Failure, Supply, progress, time};
 
 /// Show what is left to spend
 #[derive(clap::Args)]
 pub struct Args {
-    /// Ask the service although an answer is at hand
+    /// Ask the service even if a cached answer is fresh
     #[arg(long)]
     pub refresh: bool,
     #[command(flatten)]
@@ -24,12 +23,8 @@ pub struct Args {
 pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     let active = Setup::read(global)?.activate(true).await?;
     let id = &active.plugin.manifest().id;
-    let wait = Wait {
-        what: "asking about the credit",
-        resumes_at: None,
-    };
     let request = CreditsRequest { force: args.refresh };
-    let credits = progress::while_waiting(wait, active.plugin.credits(request)).await;
+    let credits = progress::while_waiting("asking about the credit", active.plugin.credits(request)).await;
     let credits = credits.map_err(|error| Failure::of_plugin(error, id, "ask about its credit"))?;
     active.shut_down().await;
     if args.output.json {
@@ -85,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn the_balance_is_told_with_its_word_its_source_and_its_age() {
+    fn the_balance_has_a_word_a_source_and_an_age() {
         let credits = Credits {
             balance_usd: Some("12.5".to_owned()),
             usage_usd: Some("7.25".to_owned()),
@@ -101,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unknown_is_a_dash_with_its_reason_and_never_nothing() {
+    fn an_unknown_balance_is_a_dash_with_a_reason() {
         let mut credits = Credits {
             problem: Some("the key may not ask".to_owned()),
             ..Credits::default()

@@ -1,7 +1,7 @@
-//! `agent-host doctor`: looks at everything that an answer depends on, and says what to do where something is wrong.
+//! `agent-host doctor`: checks everything that an answer depends on, and says how to fix what is wrong.
 //!
-//! The host looks at its own files and at the plugin folder; about key, service and settings it asks the plugin. What is wrong in one
-//! place does not keep the rest from being looked at, so nothing here returns early. Reads, and changes nothing.
+//! The host checks its own files and the plugin folder; the plugin checks key, service and settings.
+//! One failed check does not stop the others, so nothing here returns early. Changes nothing.
 
 use std::time::{Duration, Instant};
 
@@ -11,17 +11,16 @@ use serde_json::Value;
 use super::output::Output;
 use crate::profile::salvaged;
 use crate::setup::{Chosen, CommandKeys, Entry, Environment, Folder, Global, Places, Setup, Verdict, exists, key_hint};
-use crate::terminal::progress::{self, Wait};
-use crate::terminal::{self, Exit, Failure, Rows, clean_line, counted, time};
+use crate::terminal::{self, Exit, Failure, Rows, clean_line, counted, progress, time};
 
-/// Look at everything that an answer depends on, and say what to do where something is wrong
+/// Check everything that an answer depends on, and say how to fix what is wrong
 #[derive(clap::Args)]
 #[command(long_about = ABOUT)]
 pub struct Args {
-    /// Ask the service nothing: look at files, variables and plugins alone
+    /// Do not contact the service: check files, variables and plugins only
     #[arg(long)]
     pub offline: bool,
-    /// Leave out the one small request that may be billed
+    /// Skip the one small request that may be billed
     #[arg(long)]
     pub free: bool,
     #[command(flatten)]
@@ -29,7 +28,7 @@ pub struct Args {
 }
 
 const ABOUT: &str = "\
-Look at everything that an answer depends on, and say what to do where something is wrong
+Check everything that an answer depends on, and say how to fix what is wrong
 
 Each row says how one thing is: ✓ well, ⚠ works but could be better, ✗ does not work, ○ not looked at. What is wrong in one place \
 does not keep the rest from being looked at. To see an answer stream, the plugin may send one small request, which may be billed; \
@@ -37,7 +36,7 @@ does not keep the rest from being looked at. To see an answer stream, the plugin
 
 The exit code is 0 if no row has a ✗, and 2 otherwise.";
 
-/// How long a plugin may look.
+/// How long the plugin's own checks may take.
 const DIAGNOSIS_LIMIT: Duration = Duration::from_secs(120);
 
 const HOST: &str = "Host";
@@ -62,12 +61,12 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
 /// The profile, as far as it can be used.
 struct Read {
     chosen: Option<Chosen>,
-    /// Something in the file is left out.
+    /// Part of the file was skipped.
     is_partial: bool,
 }
 
 impl Rows {
-    /// What is on this machine, read one by one.
+    /// Reads what is on this machine, piece by piece.
     fn set_up(&mut self, global: &Global) -> Option<Setup> {
         self.ok(HOST, "version", &version());
         let places = match Places::from(global) {
@@ -218,7 +217,7 @@ impl Rows {
             group: PLUGINS.to_owned(),
             status,
             summary: format!("{version}{}: {}", verdict.word(), verdict.reason()),
-            // What is merely not in use needs no remedy.
+            // A plugin that is not in use needs no remedy.
             remedy: remedy.filter(|_| status != FindingStatus::Skipped),
             duration_ms: 0,
         });
@@ -228,7 +227,7 @@ impl Rows {
         let id = &manifest.id;
         let begun = Instant::now();
         let profile = read.chosen.as_ref();
-        // Why no key is given stands in the plugin's row already.
+        // The plugin's own row already says why there is no key.
         let Ok(given) = setup.give(manifest, profile) else {
             return self.skip(
                 PLUGINS,
@@ -242,17 +241,7 @@ impl Rows {
             );
             return self.skip(PLUGINS, "plugin_checks", &text);
         }
-        for warning in &given.warnings {
-            let (summary, remedy) = warning.split_once(": ").unwrap_or((warning, ""));
-            self.push(Finding {
-                id: "key_source".to_owned(),
-                group: PLUGINS.to_owned(),
-                status: FindingStatus::Warning,
-                summary: summary.to_owned(),
-                remedy: Some(remedy.to_owned()).filter(|remedy| !remedy.is_empty()),
-                duration_ms: 0,
-            });
-        }
+        self.key_warnings(&given.warnings);
         let config = setup.config_of(&given, manifest, profile);
         let plugin = match setup.create(entry, manifest, &config, profile) {
             Ok(plugin) => plugin,
@@ -273,16 +262,12 @@ impl Rows {
             );
         }
         let request = DiagnoseRequest {
-            // With a part of the profile missing, the request might be another one than is meant.
+            // With part of the profile missing, the request might not be the intended one.
             may_cost: !args.free && !read.is_partial,
         };
         let what = clean_line(&format!("{id} looks at key, service and settings"));
-        let wait = Wait {
-            what: &what,
-            resumes_at: None,
-        };
         let looking = tokio::time::timeout(DIAGNOSIS_LIMIT, plugin.diagnose(request));
-        match progress::while_waiting(wait, looking).await {
+        match progress::while_waiting(&what, looking).await {
             Ok(Ok(findings)) => findings.into_iter().for_each(|finding| self.push(finding)),
             Ok(Err(error)) if error.kind == ErrorKind::UNSUPPORTED => {
                 self.skip(
@@ -305,8 +290,23 @@ impl Rows {
         if let Some(last) = self.findings.last_mut().filter(|last| last.id == "plugin_checks") {
             last.duration_ms = time::elapsed_ms(begun);
         }
-        // Whatever it was, it is over.
+        // The outcome is known; how the shutdown goes does not matter.
         let _ = plugin.shutdown(Duration::from_secs(2)).await;
+    }
+
+    /// What is doubtful about where the key comes from.
+    fn key_warnings(&mut self, warnings: &[String]) {
+        for warning in warnings {
+            let (summary, remedy) = warning.split_once(": ").unwrap_or((warning, ""));
+            self.push(Finding {
+                id: "key_source".to_owned(),
+                group: PLUGINS.to_owned(),
+                status: FindingStatus::Warning,
+                summary: summary.to_owned(),
+                remedy: Some(remedy.to_owned()).filter(|remedy| !remedy.is_empty()),
+                duration_ms: 0,
+            });
+        }
     }
 }
 
@@ -353,7 +353,7 @@ fn profile_trouble(failure: &Failure) -> (String, String) {
     (summary, remedy)
 }
 
-/// The chosen profile of a file with problems, without what is wrong.
+/// The chosen profile without the parts that have problems.
 async fn partly(setup: &Setup) -> Option<Chosen> {
     let document = setup.document(&setup.places.config).ok()?;
     let report = setup.report(&document).await.ok()?;

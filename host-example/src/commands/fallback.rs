@@ -1,4 +1,4 @@
-//! `agent-host fallback test`: whether each model of a chain answers, before the day on which it has to.
+//! `agent-host fallback test`: checks that each model of a chain answers before it is needed.
 
 use std::time::Instant;
 
@@ -9,8 +9,7 @@ use serde_json::value::to_raw_value;
 
 use super::output::Output;
 use crate::setup::{Active, Global, Setup, tiers};
-use crate::terminal::progress::{self, Wait};
-use crate::terminal::{self, Exit, Failure, exit, time};
+use crate::terminal::{self, Exit, Failure, exit, progress, time};
 
 /// Try the models of a fallback chain
 #[derive(clap::Subcommand)]
@@ -38,10 +37,10 @@ others are.
 The exit code is 0 if every model answered, and otherwise that of the first one that did not, such as 6 for a service that cannot \
 answer now.";
 
-/// The longest answer that is asked for.
+/// The limit for each answer, in tokens.
 const MAX_TOKENS: u32 = 16;
 
-/// What came of one model.
+/// The outcome for one model.
 #[derive(Serialize)]
 struct Tried {
     model: String,
@@ -81,11 +80,7 @@ pub async fn run(global: &Global, command: &Command) -> Result<Exit, Failure> {
     let mut tried = Vec::new();
     for model in models {
         let what = terminal::clean_line(&format!("asking {model}"));
-        let wait = Wait {
-            what: &what,
-            resumes_at: None,
-        };
-        tried.push(progress::while_waiting(wait, ask(&active, &tier.tier, model)).await);
+        tried.push(progress::while_waiting(&what, ask(&active, &tier.tier, model)).await);
     }
     let tier = tier.tier.clone();
     active.shut_down().await;
@@ -118,7 +113,7 @@ fn tier_of<'a>(known: &'a [TierModel], name: &str) -> Result<&'a TierModel, Fail
     })
 }
 
-/// The models of a tier in the order in which they would be asked, each once.
+/// The models of a tier in the order of the fallback chain, each once.
 fn chain(tier: &TierModel) -> Vec<&str> {
     let mut models = vec![tier.wire.as_str()];
     for fallback in &tier.fallbacks {
@@ -132,7 +127,7 @@ fn chain(tier: &TierModel) -> Vec<&str> {
 async fn ask(active: &Active, tier: &str, model: &str) -> Tried {
     let begun = Instant::now();
     let reply = match request(tier, model) {
-        // As a stream, because of retries a plain answer tells by warnings.
+        // Streamed: a plain answer would log its retries as warnings.
         Ok(request) => match active.plugin.stream(&request).await {
             Ok(events) => events.collect().await,
             Err(error) => Err(error),
@@ -166,7 +161,7 @@ async fn ask(active: &Active, tier: &str, model: &str) -> Tried {
     }
 }
 
-/// A model that the call names is asked alone, whatever chain the profile has, and with everything else as the tier has it.
+/// A model named in the request is asked without fallbacks; the tier supplies everything else.
 fn request(tier: &str, model: &str) -> Result<ChatRequest, Error> {
     let mut request = ChatRequest::new(&[Message::user("Answer with the one word: yes")])?;
     request.model = Some(model.to_owned());

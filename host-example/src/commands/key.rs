@@ -1,6 +1,6 @@
 //! `agent-host key`: what the service says about the key and its credit.
 //!
-//! What the service does not say is said to be unknown. The key itself is never shown.
+//! Values that the service does not report are shown as unknown. The key itself is never shown.
 
 use plugin_api::Account;
 use serde_json::json;
@@ -9,7 +9,7 @@ use super::output::Output;
 use crate::setup::{Global, Setup};
 use crate::terminal::{self, Exit, Failure, Supply};
 
-/// Show what the service says about the key: its limit, what it spent, what is left
+/// Show what the service reports about the key: limit, usage, credit left
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_told_is_unknown_and_never_nothing() {
+    fn missing_values_are_unknown_and_never_zero() {
         let text = table(&Account::default(), Supply::Unknown, None);
         assert!(!text.contains("$0"), "{text}");
         assert_eq!(text.matches("unknown").count(), 7, "{text}");

@@ -14,18 +14,18 @@ use crate::terminal::{self, BAD, DOUBTFUL, Exit, FAINT, Failure, GOOD, clean_lin
 pub enum Command {
     /// Show every plugin, whether it is on, and why
     List(Output),
-    /// Copy a plugin into the plugin folder, after a look at it
+    /// Check a plugin and copy it into the plugin folder
     Install {
         /// The shared library
         #[arg(value_hint = ValueHint::FilePath)]
         path: PathBuf,
     },
-    /// Take back `disable`
+    /// Enable a plugin again
     Enable {
         /// The plugin's id
         id: String,
     },
-    /// Keep a plugin off, whatever key is there
+    /// Disable a plugin, even if its key is set
     Disable {
         /// The plugin's id
         id: String,
@@ -84,7 +84,7 @@ async fn list(setup: &Setup, as_json: bool) -> Result<Exit, Failure> {
         let mut verdict = setup.verdict(entry, chosen.as_ref());
         let manifest = entry.manifest.as_ref().ok();
         if let (Verdict::Enabled(_), Some(manifest)) = (&verdict, manifest) {
-            // Whether a plugin that is on can really work is known when it has been loaded.
+            // Only loading shows whether an enabled plugin works.
             let own = chosen.as_ref().filter(|chosen| chosen.profile.provider == manifest.id);
             let created = setup
                 .config(manifest, own)

@@ -12,7 +12,7 @@ use crate::profile::{self, LoadError, Report, dotted, leaves_of};
 use crate::setup::{Chosen, Global, Setup, exists, is_secret, write_atomically};
 use crate::terminal::{self, Exit, Failure};
 
-/// Check, show, describe and make profile files
+/// Check, show, describe and create profile files
 #[derive(clap::Subcommand)]
 pub enum Command {
     /// Report every problem of a profile file
@@ -25,7 +25,7 @@ pub enum Command {
     },
     /// Print the profile
     Show {
-        /// With everything that holds, and where each value comes from
+        /// Show every effective value, defaults included, and where it comes from
         #[arg(long)]
         resolved: bool,
         #[command(flatten)]
@@ -38,7 +38,7 @@ pub enum Command {
         /// The plugin that the profile is for
         #[arg(long, value_name = "ID")]
         provider: Option<String>,
-        /// Replace a file that is there
+        /// Replace an existing file
         #[arg(long)]
         force: bool,
     },
@@ -131,7 +131,7 @@ async fn show(setup: &Setup) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-/// One value that holds, and where it comes from.
+/// One effective value, and where it comes from.
 struct Held {
     name: String,
     value: Value,
@@ -218,13 +218,13 @@ async fn show_resolved(setup: &Setup, as_json: bool) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-/// Where in the profile file a value of the options stands.
+/// The place of an option's value in the profile file.
 fn origin_in(chosen: &Chosen, pointer: &str) -> String {
     let place = profile::map_plugin_problem(&chosen.document, &chosen.profile.name, pointer, String::new(), None);
     format!("{}:{}:{}", chosen.document.name(), place.line, place.column)
 }
 
-/// The defaults that the schema of the options tells, by their pointers.
+/// The defaults in the schema of the options, by their pointers.
 fn defaults_of(schema: &Value) -> BTreeMap<String, Value> {
     let mut defaults = BTreeMap::new();
     for (name, property) in schema["properties"].as_object().into_iter().flatten() {

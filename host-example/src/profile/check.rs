@@ -1,8 +1,8 @@
 //! Finds everything that is wrong in a profile file, not only the first thing.
 //!
-//! In: a [`Document`] and what the plugins said of their options. Out: [`Problem`]s in the order of
-//! their places. Sections other than `auth`, and keys beside `profiles` in it, belong to other
-//! programs and are left alone. Pure: reads no variable, no file and no key.
+//! In: a [`Document`] and the schemas of the plugins. Out: [`Problem`]s in the order of
+//! their places. Sections other than `auth`, and keys besides `profiles` in it, belong to other
+//! programs and are ignored. Pure: reads no variable, no file and no key.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,9 +20,9 @@ use super::words::{Finding, findings};
 use super::{schema, secret};
 use crate::near::closest;
 
-/// More problems than this are counted and not shown.
+/// Further problems are counted, not shown.
 const MAX_PROBLEMS: usize = 100;
-/// Longest quotation of what was found, in characters.
+/// The longest quotation of a value, in characters.
 const MAX_FOUND_CHARS: usize = 60;
 const KEY_FORMS: &str = "write `{ \"env\": \"VARIABLE\" }`, `{ \"file\": \"PATH\" }` or `{ \"command\": [\"PROGRAM\"] }`, \
      so that the key itself stays elsewhere";
@@ -60,7 +60,7 @@ struct Checker<'a> {
     providers: &'a [ProviderSchema],
     prefixes: Vec<&'a str>,
     validators: BTreeMap<&'a str, Result<(Value, Validator), String>>,
-    /// Pointers of values that are a key; they are reported once, as that.
+    /// Pointers of values that are keys; they are reported once.
     literal_keys: BTreeSet<String>,
     problems: Vec<Problem>,
 }
@@ -198,8 +198,8 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// Checks the form of `apiKey`; what is wrong as a whole is taken out, so that the schema, which
-    /// knows less about it, says nothing.
+    /// Checks the form of `apiKey`; a value that is wrong as a whole is removed, so that the schema, which
+    /// knows less about it, does not report it too.
     fn key_source(&mut self, base: &str, normal: &mut Normalised) {
         let Some(source) = normal.value.get("apiKey") else {
             return;
@@ -227,7 +227,7 @@ impl<'a> Checker<'a> {
 
     fn finding(&mut self, base: &str, normal: &Normalised, finding: Finding) {
         let pointer = format!("{base}{}", normal.in_file(&finding.pointer));
-        // `provider` was compared with all that are known, which says more than its schema.
+        // `provider` was compared with all known ones, which gives a better message than its schema.
         if pointer == join(base, "provider") || self.literal_keys.contains(&pointer) {
             return;
         }
@@ -273,7 +273,7 @@ impl<'a> Checker<'a> {
 
     fn problem(&self, pointer: &str, at_key: bool, message: String, hint: Option<String>) -> Problem {
         let mut problem = self.document.problem(pointer, at_key, message, hint);
-        // Somebody may have written the key where the name of an option stands.
+        // Somebody may have written the key as the name of an option.
         if segments(pointer).any(|segment| secret::looks_like_key(&segment, &self.prefixes)) {
             let shown = segments(pointer).map(|segment| {
                 let is_key = secret::looks_like_key(&segment, &self.prefixes);
@@ -284,7 +284,7 @@ impl<'a> Checker<'a> {
         problem
     }
 
-    /// What stands at the pointer, as the file has it; shortened, and never a key.
+    /// The value at the pointer as written in the file; shortened, and never a key.
     fn found(&self, pointer: &str) -> String {
         match self.document.value().pointer(pointer) {
             None => "nothing".to_owned(),

@@ -1,6 +1,6 @@
 //! A profile file as text, as a value, and as places in the text.
 //!
-//! In: the file. Out: a [`Document`], which finds the place of every JSON pointer again, so that
+//! In: the file. Out: a [`Document`], which knows the place of every JSON pointer, so that
 //! the check can say line and column. Comments and trailing commas are allowed.
 //! Nothing here knows what a profile is, except that only the places of `auth` are ours.
 
@@ -62,7 +62,7 @@ impl Document {
         }
     }
 
-    /// The whole document without comments. Of a key that stands twice, the last value.
+    /// The whole document without comments. A duplicate key has its last value.
     pub fn value(&self) -> &Value {
         &self.value
     }

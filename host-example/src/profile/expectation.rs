@@ -70,7 +70,7 @@ fn alternatives(schema: &Value, root: &Value, left: usize, choices: &mut Vec<Str
         Some(Value::String(one)) => vec![one.as_str()],
         _ => Vec::new(),
     };
-    // `null` is how an optional value may be left out, so it is named only where nothing else is.
+    // `null` only marks an optional value, so it is named only if nothing else is allowed.
     let is_whole = left == MAX_DEPTH && types.len() == 1;
     for kind in types.iter().filter(|kind| **kind != "null" || is_whole) {
         kinds.push(kind_in_words(kind, schema, root));

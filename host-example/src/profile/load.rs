@@ -30,10 +30,10 @@ pub struct Profile {
     pub warnings: Vec<Problem>,
 }
 
-/// Gives one profile of a parsed document, after all of them were checked.
+/// Returns one profile of a parsed document, after checking all of them.
 ///
-/// - Errors: see [`LoadError`]; a mistake in any profile is a problem of the file. That another profile names a provider which is not installed is only a
-///   warning: files are shared between machines and programs.
+/// - Errors: see [`LoadError`]; a mistake in any profile is a problem of the file.
+///   An unknown provider in another profile is only a warning: files are shared between machines and programs.
 pub fn profile_from(document: &Document, name: &str, providers: &[ProviderSchema]) -> Result<Profile, LoadError> {
     let base = join(PROFILES, name);
     let mut problems = check(document, providers);
@@ -91,10 +91,10 @@ pub fn without_problems(entry: &Value, name: &str, problems: &[Problem]) -> Valu
     options
 }
 
-/// A profile as far as it can be used, of a file with problems: what is wrong is left out.
+/// What can be used of a profile in a file with problems.
 ///
 /// - In: `problems` of the whole file.
-/// - Out: `None` if its provider is not known, or if where its key comes from is not: another key must not take its place.
+/// - Out: `None` if the provider or the source of the key is unclear: no other key may be used instead.
 pub fn salvaged(
     document: &Document,
     name: &str,
@@ -129,7 +129,7 @@ pub fn salvaged(
     })
 }
 
-/// Takes out the lists that [`without_problems`] emptied, so that their defaults hold.
+/// Removes the lists that [`without_problems`] emptied, so that their defaults apply.
 fn leave_out_emptied(options: &mut Value, entry: &Value) {
     if let Some(members) = options.as_object_mut() {
         members.retain(|key, value| !(value.is_null() && entry[key].is_array()));
@@ -139,7 +139,7 @@ fn leave_out_emptied(options: &mut Value, entry: &Value) {
     }
 }
 
-/// Places what the plugin says of its options in the file.
+/// Maps a finding of the plugin to its place in the file.
 ///
 /// - In: `pointer_in_options`, in the plugin's spelling, relative to the options.
 /// - Out: a problem at that value, or at the nearest one around it which the file has; also if the
@@ -162,7 +162,7 @@ fn names_unknown_provider(document: &Document, providers: &[ProviderSchema], pro
     let mut segments = segments(&problem.pointer).skip(3);
     let is_provider = segments.next().is_some_and(|key| key == "provider") && segments.next().is_none();
     let name = document.value().pointer(&problem.pointer).and_then(Value::as_str);
-    // A key that stands twice is told at the key and not at its value.
+    // A duplicate key is reported at the key, not at its value.
     is_provider
         && document.value_range(&problem.pointer).as_ref() == Some(&problem.range)
         && name.is_some_and(|name| !secret::looks_like_key(name, &secret::prefixes(providers)))

@@ -17,7 +17,7 @@ pub enum LoadError {
     },
     /// The file has problems.
     Report(Report),
-    /// The file is well, and has no profile of this name.
+    /// The file is valid, but has no profile of this name.
     NoSuchProfile {
         /// The name that was asked for.
         name: String,
@@ -25,7 +25,7 @@ pub enum LoadError {
         file: String,
         /// The names that it has.
         known: Vec<String>,
-        /// The one among them that is most like the name.
+        /// The known name closest to it.
         suggestion: Option<String>,
     },
 }

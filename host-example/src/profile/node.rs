@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// A key that stands twice in one object.
+/// A duplicate key of an object.
 pub(super) struct Duplicate {
     pub pointer: String,
     pub range: Range<usize>,

@@ -1,6 +1,6 @@
 //! Accepts snake_case where a schema says camelCase.
 //!
-//! In: an entry as the file has it and its schema. Out: the same entry in the schema's spelling, and
+//! In: an entry as written in the file, and its schema. Out: the same entry in the schema's spelling, and
 //! the way back from its pointers to those of the file. Keys that an author chose, such as the names
 //! of tiers, are left as they are, since the schema does not name them.
 
@@ -116,7 +116,7 @@ pub(super) fn pointer_in(document: &Document, base: &str, pointer: &str) -> Stri
     out
 }
 
-/// The schema itself and all that apply to the same value: references, `allOf`, and each branch.
+/// The schema and all schemas that apply to the same value: references, `allOf`, each branch.
 pub(super) fn parts_of<'a>(schema: &'a Value, root: &'a Value) -> Vec<&'a Value> {
     let mut parts = Vec::new();
     collect_parts(schema, root, MAX_REFERENCES, &mut parts);

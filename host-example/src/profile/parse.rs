@@ -1,7 +1,7 @@
 //! Turns text into a tree with places, by way of `jsonc-parser`.
 //!
-//! JSON with comments and trailing commas, nothing looser. What breaks is told in plain words; the
-//! parser's own words are for programmers.
+//! JSON with comments and trailing commas, nothing looser. Errors are in plain words; the
+//! parser's own messages are for programmers.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -37,7 +37,7 @@ impl Broken {
     }
 }
 
-/// The tree, the same as a value, and the keys that stand twice.
+/// The tree, the same as a value, and the duplicate keys.
 pub(super) type Tree = (Node, Value, Vec<Duplicate>);
 
 /// Parses the text.
@@ -68,8 +68,8 @@ pub(super) fn tree_of(text: &str) -> Result<Tree, Broken> {
     Ok((node, value, duplicates))
 }
 
-/// Refuses what the parser must not see: nesting that would exhaust its stack, and strings that
-/// run over the end of their line, which it would report far away from the mistake.
+/// Refuses what the parser handles badly: nesting that would exhaust its stack, and strings that
+/// run past the end of their line, which it would report far from the mistake.
 fn guard(text: &str) -> Result<(), Broken> {
     let bytes = text.as_bytes();
     let mut depth = 0;
@@ -252,7 +252,7 @@ fn other(range: jsonc_parser::common::Range) -> Node {
     }
 }
 
-/// A number too large for JSON's usual size becomes the largest one, so that a limit refuses it.
+/// A number that is too large becomes the largest one, so that a limit refuses it.
 fn number_from(text: &str) -> Value {
     let largest = if text.starts_with('-') { f64::MIN } else { f64::MAX };
     let number = text.parse::<Number>().ok().or_else(|| Number::from_f64(largest));

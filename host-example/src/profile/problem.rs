@@ -1,4 +1,4 @@
-//! What is wrong with a profile file, and how people and programs are told.
+//! Problems of a profile file, and their reports for people and programs.
 //!
 //! In: the findings of the check and of the parser. Out: text with the place of each
 //! problem, or JSON. The text that is shown has its keys hidden before it comes here.
@@ -14,7 +14,7 @@ use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-/// Most characters of one line that a picture shows on each side of the place.
+/// How many characters an excerpt shows on each side of the place.
 const PICTURE_CHARS: usize = 100;
 
 /// Whether a problem stops the profile from being used.
@@ -23,7 +23,7 @@ const PICTURE_CHARS: usize = 100;
 pub enum Severity {
     /// The profile is refused.
     Error,
-    /// The profile is used all the same.
+    /// The profile is still used.
     Warning,
 }
 
@@ -80,7 +80,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Takes a text in which keys are hidden already.
+    /// - In: a text whose keys are already hidden.
     pub(super) fn new(file: &str, masked_text: String, problems: Vec<Problem>) -> Report {
         Report {
             file: file.to_owned(),
@@ -89,7 +89,7 @@ impl Report {
         }
     }
 
-    /// Whether there is more than warnings.
+    /// Whether any problem is an error.
     pub fn has_errors(&self) -> bool {
         self.problems.iter().any(|problem| problem.severity == Severity::Error)
     }
@@ -156,7 +156,7 @@ impl Report {
         json!({ "file": self.file, "problems": problems.collect::<Vec<_>>() })
     }
 
-    /// The line of the problem with marks under the place; only its neighbourhood if it is long.
+    /// The line of the problem with marks under the place; an excerpt if the line is long.
     fn picture(&self, problem: &Problem, colour: bool) -> String {
         let at = problem.range.start.min(self.text.len());
         let line_start = self.text[..at].rfind('\n').map_or(0, |newline| newline + 1);
@@ -218,7 +218,7 @@ fn visible(text: &str) -> String {
     out
 }
 
-/// Control characters, and those that turn the direction of writing.
+/// Control characters, and those that change the writing direction.
 fn is_invisible(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

@@ -1,4 +1,4 @@
-//! What the host knows of a provider when it checks a profile.
+//! What the host knows about a provider when it checks a profile.
 
 use serde_json::Value;
 

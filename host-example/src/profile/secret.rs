@@ -1,7 +1,7 @@
-//! Keeps keys out of messages and pictures.
+//! Keeps keys out of messages and excerpts.
 //!
-//! A profile never holds a key, but the file that says so wrongly is the one that gets reported.
-//! Hidden are: strings that begin like a key of a provider, strings under a key such as `apiKey`,
+//! A profile must not hold a key, but a file that does is exactly the one that gets reported.
+//! Hidden are strings that begin like a provider's key, strings under a member such as `apiKey`,
 //! and, where the meaning of the text is not known (other sections, comments, broken files), every
 //! long run of letters and digits.
 
@@ -13,7 +13,7 @@ use super::provider::ProviderSchema;
 /// Shortest run of letters and digits that may be a key; model names have dashes but also slashes.
 const SHORTEST_KEY: usize = 20;
 
-/// The beginnings of keys that any provider knows.
+/// The key prefixes of all providers.
 pub(super) fn prefixes(providers: &[ProviderSchema]) -> Vec<&str> {
     let all = providers.iter().flat_map(|provider| &provider.key_prefixes);
     all.map(String::as_str).filter(|prefix| !prefix.is_empty()).collect()
@@ -59,8 +59,8 @@ pub(super) fn masked(text: &str, root: &Node, prefixes: &[&str]) -> String {
     masked_text(text, &shown, &hidden)
 }
 
-/// The places in a text where a key or a password may stand: who asks, in an address, and what is asked for there; anything that
-/// begins like a key.
+/// The places in a text where a key or a password may stand: who asks, in an address, and what is asked for there;
+/// anything that begins like a key.
 fn secrets_inside(text: &str, prefixes: &[&str]) -> Vec<Range<usize>> {
     let mut secrets = Vec::new();
     if let Some(start) = text.find("://").map(|at| at + "://".len()) {

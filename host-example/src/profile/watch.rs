@@ -1,8 +1,8 @@
-//! Tells when the text of the profile file has really changed.
+//! Reports when the text of the profile file has really changed.
 //!
 //! Editors replace files, so the folder is watched and not the file. Events only say "look": the
-//! file is read once they are quiet, and nobody is told unless its bytes differ. Whether the new
-//! text is any good is not asked here.
+//! file is read once they are quiet, and a change is reported only if its bytes differ. Whether the new
+//! text is valid is not checked here.
 
 use std::ffi::OsString;
 use std::fs;
@@ -19,7 +19,7 @@ use super::read::{ReadError, read_bytes};
 
 /// Silence after which a change counts as finished.
 const QUIET: Duration = Duration::from_millis(50);
-/// How long a file must stay away to be gone: some editors remove it before they write it anew.
+/// How long a file must stay away to be gone: some editors remove it before they write it again.
 const AWAY: Duration = Duration::from_secs(1);
 /// Longest wait for that silence.
 const MAX_UNREST: Duration = Duration::from_secs(1);
@@ -40,8 +40,8 @@ enum Signal {
 /// Watches the folder of the file, and that of its target if it is a link.
 ///
 /// - Out: `on_change` is called on a thread of the watch, about 50 ms after the last of a series of
-///   changes. A file that vanishes is told when it has stayed away for a second; one that comes back
-///   before is a change only if its text is another.
+///   changes. A file that vanishes is reported after a second; one that comes back
+///   earlier is a change only if its text differs.
 /// - Errors: the folder does not exist or cannot be watched.
 pub fn watch(path: &Path, on_change: impl Fn() + Send + 'static) -> Result<ProfileWatch, notify::Error> {
     let (signals, inbox) = channel();

@@ -38,24 +38,17 @@ pub(super) fn findings(error: &ValidationError<'_>, root: &Value) -> Vec<Finding
     let pointer = error.instance_path().as_str().to_owned();
     let schema = schema_around(error, root);
     let value = error.instance().as_ref();
-    let found = |expected: String| {
+    let one = |at_key: bool, message: String| {
         vec![Finding {
             pointer: pointer.clone(),
-            at_key: false,
-            message: format!("expected {expected}"),
-            shows_found: true,
-            hint: None,
-        }]
-    };
-    let plain = |message: String| {
-        vec![Finding {
-            pointer: pointer.clone(),
-            at_key: true,
+            at_key,
             message,
-            shows_found: false,
+            shows_found: !at_key,
             hint: None,
         }]
     };
+    let found = |expected: String| one(false, format!("expected {expected}"));
+    let plain = |message: String| one(true, message);
     match error.kind() {
         Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
             let known = names_in(schema, root);
@@ -65,13 +58,8 @@ pub(super) fn findings(error: &ValidationError<'_>, root: &Value) -> Vec<Finding
                 .collect()
         }
         Kind::Required { property } => {
-            let name = property.as_str().unwrap_or_default();
-            let mut missing = plain(format!("missing option `{name}`"));
-            let keys = value.as_object().into_iter().flat_map(|object| object.keys());
-            let known = names_in(schema, root);
-            let unknown = keys.filter(|key| !known.contains(&key.as_str()));
-            let typo = closest(name, unknown.map(String::as_str));
-            missing[0].hint = typo.map(|typo| format!("did you mean `{name}` where `{typo}` stands?"));
+            let mut missing = plain(format!("missing option `{}`", property.as_str().unwrap_or_default()));
+            missing[0].hint = misspelt(property.as_str().unwrap_or_default(), value, &names_in(schema, root));
             missing
         }
         Kind::AnyOf { context } => union(&pointer, schema, value, context, root, "anyOf"),
@@ -121,6 +109,14 @@ pub(super) fn findings(error: &ValidationError<'_>, root: &Value) -> Vec<Finding
     }
 }
 
+/// A hint for a missing option that may stand there under a misspelt name.
+fn misspelt(name: &str, value: &Value, known: &[&str]) -> Option<String> {
+    let keys = value.as_object().into_iter().flat_map(|object| object.keys());
+    let unknown = keys.filter(|key| !known.contains(&key.as_str()));
+    let typo = closest(name, unknown.map(String::as_str))?;
+    Some(format!("did you mean `{name}` where `{typo}` stands?"))
+}
+
 /// The schema object that holds the keyword which failed.
 fn schema_around<'a>(error: &ValidationError<'_>, root: &'a Value) -> &'a Value {
     let keyword = error.schema_path().as_str();
@@ -134,7 +130,8 @@ fn names_in<'a>(schema: &'a Value, root: &'a Value) -> Vec<&'a str> {
     properties.flat_map(|all| all.keys().map(String::as_str)).collect()
 }
 
-/// Where a key that does not belong here does belong, one level further down, as people write it: `parameters.maxTokens`.
+/// The places one level down where a misplaced key belongs, as people write them:
+/// `parameters.maxTokens`.
 fn paths_to(key: &str, pointer: &str, schema: &Value, root: &Value) -> Vec<String> {
     let here = dotted(pointer);
     let mut paths = Vec::new();
@@ -157,7 +154,7 @@ fn paths_to(key: &str, pointer: &str, schema: &Value, root: &Value) -> Vec<Strin
 
 fn unknown_key(pointer: &str, key: &str, known: &[&str], elsewhere: &[String]) -> Finding {
     let hint = match closest(key, known.iter().copied()) {
-        // The very word in another place is nearer than another word in this place.
+        // The same name elsewhere is a better suggestion than another name here.
         _ if !elsewhere.is_empty() => {
             let paths = listed(elsewhere.iter().map(String::as_str), "or");
             Some(format!("did you mean {paths}?"))
@@ -177,7 +174,7 @@ fn unknown_key(pointer: &str, key: &str, known: &[&str], elsewhere: &[String]) -
     }
 }
 
-/// Descends into the branch that the author meant, so that the inner problem is told.
+/// Descends into the branch that the author meant, to report the inner problem.
 fn union(
     pointer: &str,
     schema: &Value,
@@ -202,7 +199,7 @@ fn union(
         .zip(branches)
         .filter(|(errors, branch)| takes(branch, value, root, MAX_DEPTH) && !errors.is_empty());
     let fitting = fitting.map(|(errors, _)| errors).collect::<Vec<_>>();
-    // A branch whose tag (`"type": "x"`) has another value is not the one that was meant.
+    // A branch whose tag (`"type": "x"`) has another value is not the intended one.
     let has_other_tag = |errors: &[ValidationError<'static>]| {
         errors
             .iter()
@@ -224,7 +221,7 @@ fn union(
     fewest.unwrap_or_else(|| vec![general()])
 }
 
-/// Whether values of this kind are what the schema is about, whatever else it asks.
+/// Whether the schema is about values of this kind, apart from its other rules.
 fn takes(schema: &Value, value: &Value, root: &Value, left: usize) -> bool {
     if left == 0 {
         return true;

@@ -1,6 +1,6 @@
-//! Reads the body of a request, within limits, and says whether an answer in pieces is wanted.
+//! Reads the body of a request, within limits, and whether it asks for a stream.
 
-use std::fmt;
+use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::time::Duration;
@@ -9,8 +9,9 @@ use hyper::StatusCode;
 use hyper::body::{Body, Incoming};
 use hyper::header::{self, HeaderValue};
 use plugin_api::ErrorKind;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::IgnoredAny;
 use serde_json::error::Category;
+use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use super::problem::Problem;
@@ -19,7 +20,7 @@ use super::problem::Problem;
 const IDLE: Duration = Duration::from_secs(30);
 /// The longest time for a whole body.
 const WHOLE: Duration = Duration::from_secs(300);
-/// The most that is set aside for a body before any of it has come, in bytes.
+/// The most memory reserved for a body before any of it arrives, in bytes.
 const MAX_FIRST_BYTES: u64 = 256 << 10;
 
 /// - Errors: it is larger than `max_bytes`, it pauses for too long, or the client is gone.
@@ -69,26 +70,27 @@ fn too_large(max_bytes: u64) -> Problem {
     )
 }
 
-/// The rest of the body is not wanted, so no further request can follow it.
+/// The rest of the body is not read, so no further request can follow on this connection.
 fn closing(problem: Problem) -> Problem {
     problem.with_header(header::CONNECTION, HeaderValue::from_static("close"))
 }
 
 /// Whether the top level of a JSON body has `"stream": true`.
 ///
-/// - Errors: it is no JSON; the message says where, and quotes nothing.
+/// - Errors: the body is not JSON; the message says where, and quotes nothing.
 pub fn wants_stream(body: &[u8]) -> Result<bool, Problem> {
-    if let Err(cause) = std::str::from_utf8(body) {
+    let text = std::str::from_utf8(body).map_err(|cause| {
         let before = body.get(..cause.valid_up_to()).unwrap_or_default();
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
         let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
-        return Err(not_json("it has bytes that are no UTF-8", line, column));
-    }
-    let mut reader = serde_json::Deserializer::from_slice(body);
-    let wanted = reader.deserialize_any(TopLevel).and_then(|wanted| {
-        reader.end()?;
-        Ok(wanted)
-    });
+        not_json("it has bytes that are no UTF-8", line, column)
+    })?;
+    // The members' values are skipped, not parsed. Other values of `stream` are for the service to judge.
+    let wanted = match serde_json::from_str::<BTreeMap<String, &RawValue>>(text) {
+        Ok(members) => Ok(members.get("stream").is_some_and(|wanted| wanted.get() == "true")),
+        Err(cause) if cause.is_data() => serde_json::from_str::<IgnoredAny>(text).map(|_| false),
+        Err(cause) => Err(cause),
+    };
     wanted.map_err(|cause| {
         let why = match cause.classify() {
             Category::Eof => "it ends too early",
@@ -102,95 +104,12 @@ fn not_json(why: &str, line: usize, column: usize) -> Problem {
     Problem::bad_request(format!("the body is not JSON: {why}, line {line}, column {column}"))
 }
 
-/// Looks at `stream` and skips everything else.
-struct TopLevel;
-
-impl<'de> Visitor<'de> for TopLevel {
-    type Value = bool;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<bool, A::Error> {
-        let mut wanted = false;
-        while let Some(Key(is_stream)) = members.next_key()? {
-            if is_stream {
-                wanted = members.next_value::<Flag>()?.0;
-            } else {
-                members.next_value::<IgnoredAny>()?;
-            }
-        }
-        Ok(wanted)
-    }
-
-    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut items: A) -> Result<bool, A::Error> {
-        while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(false)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<bool, E> {
-        Ok(false)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<bool, E> {
-        Ok(false)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<bool, E> {
-        Ok(false)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<bool, E> {
-        Ok(false)
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<bool, E> {
-        Ok(false)
-    }
-
-    fn visit_unit<E>(self) -> Result<bool, E> {
-        Ok(false)
-    }
-}
-
-/// Whether a key is `stream`.
-struct Key(bool);
-
-impl<'de> serde::Deserialize<'de> for Key {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Read;
-        impl Visitor<'_> for Read {
-            type Value = Key;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a key")
-            }
-
-            fn visit_str<E>(self, key: &str) -> Result<Key, E> {
-                Ok(Key(key == "stream"))
-            }
-        }
-        deserializer.deserialize_str(Read)
-    }
-}
-
-/// Whether a value is `true`; what else it is is the service's matter.
-struct Flag(bool);
-
-impl<'de> serde::Deserialize<'de> for Flag {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = <&serde_json::value::RawValue>::deserialize(deserializer)?;
-        Ok(Self(value.get() == "true"))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn only_the_top_levels_true_asks_for_a_stream() {
+    fn only_true_at_the_top_level_asks_for_a_stream() {
         for (body, wanted) in [
             (r#"{"stream": true}"#, true),
             (r#" {"model":"a","messages":[{"stream":false}],"stream":true } "#, true),
@@ -215,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_is_not_json_is_refused_with_its_place_and_without_its_words() {
+    fn a_body_that_is_not_json_is_refused_with_its_place_only() {
         let message = |body: &[u8]| wants_stream(body).expect_err("it is no JSON").message;
         assert_eq!(
             message(b"{\n  \"secret\": private"),

@@ -1,4 +1,4 @@
-//! How the endpoint ends: a first signal lets answers end for a while, a second one does not.
+//! Shutdown: the first signal lets answers end for a while, the second one cuts them off.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ pub async fn wind_up(server: &mut Server, shared: &Shared, ends: &mut Ends, limi
     Exit::Interrupted
 }
 
-/// The signals that end the program. They are listened to from the beginning: until then they would end it at once.
+/// Listens for the signals that end the program from the start: without a listener they would end it at once.
 pub struct Ends {
     #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,

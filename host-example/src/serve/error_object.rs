@@ -41,7 +41,7 @@ pub fn error_object(error: &Error) -> Value {
     object
 }
 
-/// A key that is not there has a word of its own.
+/// A missing key has a word of its own.
 fn word_of(error: &Error) -> &'static str {
     if error.kind == ErrorKind::AUTH && error.details.status.is_none() {
         return MISSING_KEY;
@@ -49,9 +49,9 @@ fn word_of(error: &Error) -> &'static str {
     error.kind.code()
 }
 
-/// The status of an error that the service did not put into one.
+/// The HTTP status for an error.
 pub fn status_of(error: &Error) -> StatusCode {
-    // What the service answered, it answered with a status.
+    // Prefer the service's own status.
     let told = error.details.status.filter(|status| (400..600).contains(status));
     if let Some(status) = told.and_then(|status| StatusCode::from_u16(status).ok()) {
         return status;

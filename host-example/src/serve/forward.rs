@@ -1,7 +1,7 @@
 //! Hands a request to the plugin and its answer back, both as they are.
 //!
-//! What concerns only one connection, the caller's credentials and what a browser adds stay here. An answer gets headers that say who
-//! served it and what became of the request on the way.
+//! Hop-by-hop headers, credentials and what a browser adds are not passed on. An answer gets headers that say who
+//! served it and what happened on the way.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -54,7 +54,7 @@ fn whole_response(answer: HttpAnswer, mut record: Record) -> Response<Body> {
     response
 }
 
-/// Gets an answer in pieces. Until something of it is there, a failure still has a status of its own.
+/// Gets a streamed answer. A failure before its first piece still gets its own status.
 pub async fn in_pieces(
     serving: &Serving,
     request: HttpRequest,
@@ -97,7 +97,7 @@ async fn opened(mut stream: EventStream, form: Form, mut record: Record) -> Resp
             Some(Ok(ChatEvent::Notice(notice))) => notices.push(notice),
             Some(Ok(event)) => break event,
             Some(Err(error)) => return failure(&error, &notices, &mut record),
-            // The stream tells an end without a `Done` as an error; this one has told everything.
+            // A stream reports an end without `Done` as an error, so this one is complete.
             None => break ChatEvent::done(""),
         }
     };
@@ -108,7 +108,7 @@ async fn opened(mut stream: EventStream, form: Form, mut record: Record) -> Resp
     if let ChatEvent::Head(head) = first {
         status = StatusCode::from_u16(head.status).unwrap_or(StatusCode::OK);
         pass(&head.headers, headers);
-        // What is there together with the head may say who answers; nobody waits for it.
+        // An event that arrives together with the head may say who answers; do not wait for it.
         held.extend(at_once(&mut stream, &mut notices).await);
     } else {
         held.push(Ok(first));

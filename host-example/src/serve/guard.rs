@@ -1,8 +1,8 @@
 //! Who may ask. Pure: a request's head in, a verdict out.
 //!
-//! A port on this machine can be reached by every web page that the owner looks at. So the name that a request is for must be one of this
-//! endpoint's (else a page could have its own name resolved to this machine), a page that asks must be one that was allowed, and whoever
-//! asks must know the token. Names and origins are compared whole; nothing is taken for true by how it begins.
+//! Every web page that the owner opens can reach a port on this machine. So the `Host` of a request must be one of this
+//! endpoint's names (or a page could resolve its own name to this machine), the page's origin must be allowed, and the
+//! caller must know the token. Names and origins are compared whole, never by prefix.
 
 use std::net::IpAddr;
 
@@ -26,7 +26,7 @@ pub struct Rules {
     pub token: Option<Secret>,
 }
 
-/// What became of the look at a request.
+/// The decision about a request.
 #[derive(Debug)]
 pub struct Verdict {
     /// The web page's origin, where it is one that was allowed.
@@ -117,7 +117,7 @@ impl Rules {
             return Err(problem.with_header(header::ALLOW, allow));
         }
         if [Method::POST, Method::PUT, Method::PATCH].contains(method) && !is_json(headers) {
-            // A page may send a form or plain text anywhere without being asked first; JSON it may not.
+            // Browsers let any page send forms and plain text without a preflight, but not JSON.
             let message =
                 "expected exactly one `content-type`, and in it `application/json`: this endpoint takes JSON only";
             return Err(Problem::new(
@@ -149,7 +149,7 @@ impl Rules {
         if !self.is_own(&host) {
             return Err(misdirected());
         }
-        // A target may name its host as well, as those of requests through a proxy do.
+        // An absolute target, as sent through a proxy, names the host as well.
         match (uri.scheme_str(), uri.authority()) {
             (None, None) => Ok(host),
             (Some("http"), Some(authority)) if authority.as_str().eq_ignore_ascii_case(&host) => Ok(host),
@@ -160,7 +160,7 @@ impl Rules {
     /// Whether this is `NAME:PORT` of this endpoint, in lower case.
     fn is_own(&self, host: &str) -> bool {
         let (name, port) = match host.rsplit_once(':') {
-            // The colons of an address of the sixth version stand in brackets.
+            // An IPv6 address has its colons in brackets.
             Some((name, port)) if !port.ends_with(']') => match decimal_port(port) {
                 Some(port) => (name, Some(port)),
                 None => return false,
@@ -179,7 +179,7 @@ impl Rules {
         is_port && (is_bound || ["localhost", "127.0.0.1", "[::1]"].contains(&name))
     }
 
-    /// Whether the web page that asks may do so, if it is one.
+    /// Whether the web page that sent the request may do so, if one did.
     ///
     /// - Out: its origin, where it was allowed by name.
     fn origin(&self, host: &str, headers: &HeaderMap) -> Result<Option<HeaderValue>, Problem> {
@@ -246,7 +246,7 @@ impl Rules {
         let Some(sent) = sent else {
             return Err(refused(MISSING_KEY, "the request has no token"));
         };
-        // All are looked at, so that the time does not tell which one was nearly right.
+        // Compare with all of them, so that the time reveals nothing.
         let accepted = [token].into_iter().chain(keys);
         let is_right = accepted.fold(false, |is_right, secret| {
             is_right | (!secret.is_blank() & is_same(sent, secret.reveal().as_bytes()))
@@ -272,7 +272,7 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
     (scheme.eq_ignore_ascii_case(b"bearer") && !token.is_empty()).then_some(token)
 }
 
-/// Compares in a time that depends on the lengths alone.
+/// Compares in time that depends only on the lengths.
 fn is_same(one: &[u8], other: &[u8]) -> bool {
     if one.len() != other.len() {
         return false;

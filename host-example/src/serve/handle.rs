@@ -1,4 +1,4 @@
-//! One request: judged, read, answered by whom it is for.
+//! One request: judged by `guard`, read, and passed to whoever answers it.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -168,7 +168,7 @@ fn preflight(methods: &[Method], asked: &HeaderMap) -> Response<Body> {
     if let Ok(names) = HeaderValue::from_str(&names.join(", ")) {
         headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, names);
     }
-    // Whoever is trusted with the origin is trusted with the names of its headers.
+    // A trusted origin may send any header.
     let wanted = asked.get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned();
     let wanted = wanted.unwrap_or(HeaderValue::from_static("authorization, content-type"));
     headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, wanted);

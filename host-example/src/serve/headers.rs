@@ -1,4 +1,4 @@
-//! Which headers go on, in both directions, and which ones this endpoint adds to say who served an answer. Pure.
+//! Which headers are passed on in both directions, and which ones this endpoint adds about who served an answer. Pure.
 
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use plugin_api::{Blob, Done, HttpRequest, Notice};
@@ -15,13 +15,13 @@ pub const X_NOTICES: HeaderName = HeaderName::from_static("x-notices");
 pub const X_HINT: HeaderName = HeaderName::from_static("x-hint");
 pub const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-/// The headers that a page may read beside the harmless ones.
+/// The headers that a web page may read besides the safelisted ones.
 pub const EXPOSED: &str = "x-served-model, x-served-provider, x-attempts, x-cost-usd, x-generation-id, x-translated, x-notices, x-hint, x-request-id, retry-after, age, warning";
 
-/// What a notice's code begins with that tells of a translated form.
+/// The prefix of notice codes about a translated request.
 const TRANSLATED: &str = "translated.";
 
-/// What concerns one connection alone, and no answer and no request beyond it.
+/// Headers that belong to one connection.
 const HOP_BY_HOP: [&str; 9] = [
     "connection",
     "keep-alive",
@@ -34,7 +34,7 @@ const HOP_BY_HOP: [&str; 9] = [
     "upgrade",
 ];
 
-/// What a request says to this endpoint and to nobody else.
+/// Request headers that are meant for this endpoint alone.
 const OWN_REQUEST_HEADERS: [&str; 12] = [
     "authorization",
     "cookie",
@@ -50,7 +50,7 @@ const OWN_REQUEST_HEADERS: [&str; 12] = [
     "dnt",
 ];
 
-/// What an answer says about the service's connection or to a browser, for whom this endpoint has its own words.
+/// Answer headers about the service's connection or for browsers, which this endpoint sets itself.
 const OWN_ANSWER_HEADERS: [&str; 8] = [
     "content-length",
     "content-encoding",
@@ -64,7 +64,7 @@ const OWN_ANSWER_HEADERS: [&str; 8] = [
 
 /// The request for the plugin.
 pub fn request(method: &str, path: String, headers: &HeaderMap, body: Option<Vec<u8>>) -> HttpRequest {
-    // A connection may name further headers that are its own.
+    // `Connection` may name further headers of this kind.
     let named: Vec<String> = headers
         .get_all(header::CONNECTION)
         .iter()
@@ -97,7 +97,7 @@ pub fn request(method: &str, path: String, headers: &HeaderMap, body: Option<Vec
     }
 }
 
-/// Passes on the service's headers, but for those that are this endpoint's to say.
+/// Passes on the service's headers, except those that this endpoint sets itself.
 pub fn pass(from: &[(String, String)], to: &mut HeaderMap) {
     let goes_on = |name: &str| {
         !HOP_BY_HOP.contains(&name) && !OWN_ANSWER_HEADERS.contains(&name) && !name.starts_with("access-control-")
@@ -111,7 +111,7 @@ pub fn pass(from: &[(String, String)], to: &mut HeaderMap) {
     }
 }
 
-/// Says where a whole answer comes from. Nothing is said of an answer that no model gave.
+/// Adds who served a whole answer, if a model did.
 pub fn tell_done(done: &Done, headers: &mut HeaderMap) {
     tell(headers, X_SERVED_MODEL, done.model.as_deref());
     tell(headers, X_SERVED_PROVIDER, done.provider.as_deref());
@@ -128,7 +128,7 @@ pub fn tell_notices(notices: &[Notice], headers: &mut HeaderMap) {
     for notice in notices {
         let (list, word) = match notice.code.strip_prefix(TRANSLATED) {
             Some(word) => (&mut words, word),
-            // Of retries the number of attempts tells.
+            // `x-attempts` already counts retries.
             None if notice.attempt.is_some() || notice.wait_ms.is_some() => continue,
             None => (&mut others, notice.code.as_str()),
         };
@@ -143,7 +143,7 @@ pub fn tell_notices(notices: &[Notice], headers: &mut HeaderMap) {
     }
 }
 
-/// Sets a header to what is known; a text that no header can hold is left out.
+/// Sets a header if there is a value that fits into one.
 pub fn tell(headers: &mut HeaderMap, name: HeaderName, value: Option<&str>) {
     if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
         headers.insert(name, value);
@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_the_callers_own_does_not_go_on() {
+    fn the_callers_own_headers_are_not_passed_on() {
         let mut headers = HeaderMap::new();
         for (name, value) in [
             ("host", "localhost"),
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_the_services_connections_own_does_not_come_back() {
+    fn the_services_connection_headers_are_not_passed_back() {
         let sent = [
             ("content-type", "application/json"),
             ("content-length", "7"),
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn translations_are_told_once_each() {
+    fn each_translation_is_listed_once() {
         let notice = |code: &str| Notice::new(code, "x");
         let mut headers = HeaderMap::new();
         let retry = Notice {

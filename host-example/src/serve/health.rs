@@ -10,10 +10,10 @@ use super::metrics::Now;
 use super::reply::{Body, json_response, response};
 use super::shared::{Serving, Shared};
 
-/// How long a page of counters waits for what the plugin knows of the credit.
+/// How long the page of counters waits for the plugin's credit.
 const CREDITS_WAIT: Duration = Duration::from_secs(1);
 
-/// - In: `is_known`, whether whoever asks may see more than that the endpoint lives.
+/// - In: `is_known`, whether the caller may see more than the status.
 pub fn health(shared: &Shared, serving: &Serving, is_known: bool) -> Response<Body> {
     let (code, status) = if shared.is_draining() {
         (StatusCode::SERVICE_UNAVAILABLE, "draining")
@@ -53,7 +53,7 @@ pub async fn metrics(shared: &Shared, serving: &Serving) -> Response<Body> {
     };
     if serving.has(method::CREDITS) {
         let asked = serving.plugin.credits(CreditsRequest { force: false });
-        // A service that does not answer must not take the counters with it.
+        // A service that does not answer must not block the counters.
         let credits = tokio::time::timeout(CREDITS_WAIT, asked).await;
         now.credits_remaining_usd = credits
             .ok()

@@ -1,4 +1,4 @@
-//! How a stream ends that broke off without the service saying so itself. Pure.
+//! The last event of a stream that broke off without the service saying so. Pure.
 
 use plugin_api::Error;
 use serde_json::{Value, json};
@@ -53,7 +53,7 @@ pub fn last_words(error: &Error, dialect: Dialect, id: &str, last_number: Option
     }
 }
 
-/// The error in the service's own words, where it said any before anything of the answer went out.
+/// The service's own error object, if its answer was an error.
 fn services_object(error: &Error) -> Option<Value> {
     let answer = error.details.answer.as_ref()?;
     let mut told: Value = serde_json::from_str(&answer.body).ok()?;

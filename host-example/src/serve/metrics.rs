@@ -15,7 +15,7 @@ use super::ended::{Ended, Outcome};
 
 /// What every name begins with.
 const PREFIX: &str = "agent_host";
-/// The most models that have counters of their own; a service that names each answer's model anew must not fill the memory.
+/// The limit of models with their own counters: a service with ever new model names must not fill the memory.
 const MAX_MODELS: usize = 500;
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -65,7 +65,7 @@ pub struct Metrics {
     reloads: Family<ByResult, Counter>,
 }
 
-/// What is looked up when somebody asks.
+/// Values that are read when the page is requested.
 #[derive(Default)]
 pub struct Now {
     /// Each plugin of the folder, and whether it is at work.

@@ -1,6 +1,6 @@
 //! The list of models as OpenAI's clients read it: a tier is a model, and the tiers come first.
 //!
-//! An entry of the service's is its own, byte for byte.
+//! The service's entries stay as they are, byte for byte.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,10 +17,8 @@ use super::shared::{Page, Serving};
 use super::tiers::{entry as tier_entry, short_id, tier_named};
 use crate::near;
 
-/// How long a page is given again without the plugin being asked; clients ask in bursts, and a list is large.
+/// How long a page is reused without asking the plugin: clients ask in bursts, and a list is large.
 const KEPT: Duration = Duration::from_secs(2);
-/// The most ids that are named where there is no such model.
-const MAX_NEAR: usize = 3;
 
 /// `GET /v1/models`
 pub async fn list(serving: &Serving, force: bool) -> Result<Response<Body>, Error> {
@@ -51,7 +49,7 @@ async fn of(serving: &Serving, force: bool) -> Result<ModelList, Error> {
         return Ok(ModelList::default());
     }
     let plugin = serving.plugin.clone();
-    // A list of some hundred models takes milliseconds to read, in which the answers of others would wait.
+    // Parsing some hundred models takes milliseconds, which would delay other answers on this thread.
     let work = move || {
         let request = ModelsRequest { force, raw: true };
         tokio::runtime::Handle::current().block_on(plugin.models(request))
@@ -74,7 +72,7 @@ fn page_response(page: &Page) -> Response<Body> {
             .chars()
             .filter(|letter| *letter != '"' && *letter != '\\' && !letter.is_control())
             .collect();
-        // Source: RFC 7234, section 5.5.1; clients of old show it, others pass over it.
+        // Source: RFC 7234, section 5.5.1; older clients show it, others ignore it.
         let warning = HeaderValue::from_str(&format!("110 agent-host \"the list is stale: {why}\""));
         let warning = warning.unwrap_or(HeaderValue::from_static("110 agent-host \"the list is stale\""));
         headers.insert(header::WARNING, warning);
@@ -92,34 +90,14 @@ pub async fn one(serving: &Serving, id: &str) -> Result<Response<Body>, Error> {
         return Ok(response(StatusCode::OK, "application/json", entry(model)));
     }
     let problem = Problem::not_found("there is no such model");
-    let near = near(&list.models, &serving.tiers, id);
+    let models = list.models.iter().map(|model| model.id.as_str());
+    let tiers = serving.tiers.iter().map(|tier| tier.tier.as_str());
+    let near = near::ids(id, models.chain(tiers));
     Ok(match near.as_slice() {
         [] => problem.with_hint("GET /v1/models lists them"),
-        near => problem.with_hint(format!("did you mean {}?", near.join(" or "))),
+        near => problem.with_hint(format!("did you mean {}?", near::either(near))),
     }
     .into_response())
-}
-
-/// Ids that are much like this one, each in backticks.
-fn near(models: &[Model], tiers: &[TierModel], id: &str) -> Vec<String> {
-    let known = || {
-        models
-            .iter()
-            .map(|model| model.id.as_str())
-            .chain(tiers.iter().map(|tier| tier.tier.as_str()))
-    };
-    let slug = id.rsplit('/').next().unwrap_or(id);
-    // Whoever leaves out the author means one of those that are called so.
-    let mut near: Vec<&str> = known()
-        .filter(|known| !slug.is_empty() && known.rsplit('/').next() == Some(slug))
-        .collect();
-    if let Some(closest) = near::closest(id, known())
-        && !near.contains(&closest)
-    {
-        near.push(closest);
-    }
-    near.truncate(MAX_NEAR);
-    near.into_iter().map(|id| format!("`{id}`")).collect()
 }
 
 fn text_of(tiers: &[TierModel], models: &[Model]) -> String {
@@ -139,7 +117,7 @@ fn text_of(tiers: &[TierModel], models: &[Model]) -> String {
     text
 }
 
-/// The service's own entry; one that is made up where the plugin does not give it.
+/// The service's own entry, or one built from what the plugin knows.
 fn entry(model: &Model) -> String {
     match &model.raw {
         Some(raw) => raw.get().to_owned(),
@@ -218,19 +196,5 @@ mod tests {
             );
         }
         assert!(tier_named(&tiers, "small").is_none() && tier_named(&tiers, "tier/").is_none());
-    }
-
-    #[test]
-    fn near_ids_are_those_without_their_author_and_those_with_a_slip() {
-        let models = [
-            model("acme/large", None),
-            model("other/large", None),
-            model("acme/small", None),
-        ];
-        let tiers = [tier("TEXT_SMALL", "acme/small")];
-        assert_eq!(near(&models, &tiers, "large"), ["`acme/large`", "`other/large`"]);
-        assert_eq!(near(&models, &tiers, "acme/smal"), ["`acme/small`"]);
-        assert_eq!(near(&models, &tiers, "TEXT_SMAL"), ["`TEXT_SMALL`"]);
-        assert!(near(&models, &tiers, "zzzzzzzz").is_empty());
     }
 }

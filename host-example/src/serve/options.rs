@@ -1,7 +1,7 @@
-//! What `agent-host serve` can be told, and what of it is refused before anything is opened.
+//! The options of `agent-host serve`, and which ones are refused before anything is opened.
 //!
-//! Pure. The rule behind the refusals: who can reach the endpoint spends the owner's money, so whatever widens the circle has to be
-//! said in so many words.
+//! Pure. Whoever can reach the endpoint spends the owner's money, so wider access has to be
+//! requested explicitly.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
@@ -17,40 +17,41 @@ pub struct Options {
     /// The address to listen on
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1", value_parser = address)]
     pub listen: IpAddr,
-    /// The port; 0 for any that is free
+    /// The port; 0 for any free one
     #[arg(long, value_name = "N", default_value_t = 8484)]
     pub port: u16,
-    /// The token that clients must send; a command line can be read by others, the variable cannot [env: AGENT_HOST_TOKEN]
+    /// The token that clients must send; other users can read a command line, but not the variable
+    /// [env: AGENT_HOST_TOKEN]
     #[arg(long, value_name = "TEXT", conflicts_with_all = ["token_file", "no_auth"])]
     pub token: Option<String>,
     /// A file that holds the token
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "no_auth")]
     pub token_file: Option<PathBuf>,
-    /// Ask for no token; only on a loopback address, and every program on this machine may then spend
+    /// Require no token; only on a loopback address, and any program on this machine can then spend your credit
     #[arg(long)]
     pub no_auth: bool,
-    /// A name under which clients reach this machine, such as that of a proxy in front; may be repeated
+    /// A host name that clients may use, such as that of a proxy in front; may be repeated
     #[arg(long, value_name = "NAME", value_parser = host_name)]
     pub allow_host: Vec<String>,
-    /// A web page's origin that may ask from a browser, such as `http://localhost:3000`; may be repeated
+    /// A web page's origin that may send requests from a browser, such as `http://localhost:3000`; may be repeated
     #[arg(long, value_name = "ORIGIN", value_parser = origin)]
     pub cors_origin: Vec<String>,
     /// The largest request, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=1024))]
     pub max_body: u64,
-    /// The most connections at once; further ones wait
+    /// The maximum number of connections at once; further ones wait
     #[arg(long, value_name = "N", default_value_t = 2048, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub max_connections: u32,
-    /// How long answers may go on after the signal to end, in seconds
+    /// How long answers may go on after the first signal, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(0..=3600))]
     pub drain: u64,
     /// Threads that serve
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub threads: u32,
-    /// Write a line about each request to stderr, or to the log file; never what was asked or answered
+    /// Log one line per request to stderr or the log file; never its content
     #[arg(long)]
     pub request_log: bool,
-    /// Do not follow changes of the profile file; SIGHUP still has it read again
+    /// Do not reload the profile when its file changes; SIGHUP still does
     #[arg(long)]
     pub no_watch: bool,
 }
@@ -73,7 +74,7 @@ Examples:
   curl \"$OPENAI_BASE_URL/models\" -H \"Authorization: Bearer $OPENAI_API_KEY\"";
 
 impl Options {
-    /// - Errors: what would open the endpoint wider than its owner can have meant.
+    /// - Errors: the options open the endpoint wider than the owner can have meant.
     pub fn check(&self) -> Result<(), Failure> {
         let address = self.listen;
         if self.no_auth && !address.to_canonical().is_loopback() {
@@ -157,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_opens_the_endpoint_to_others_has_to_be_said() {
+    fn access_for_others_must_be_requested_explicitly() {
         assert_eq!(checked(&[]), Ok(()));
         assert_eq!(checked(&["--no-auth"]), Ok(()));
         assert_eq!(checked(&["--no-auth", "--listen", "[::1]"]), Ok(()));

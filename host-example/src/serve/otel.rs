@@ -1,8 +1,8 @@
 //! Traces and metrics of the requests, by the GenAI conventions of OpenTelemetry, sent to a collector over OTLP/HTTP.
 //!
-//! In: requests that have [`Ended`]. Out: a span of each, and for those that asked a model the measures that dashboards know. Both are
-//! sent from threads of the SDK; a request only puts its span into a queue, and a full queue drops it. No prompt, no answer, no header and
-//! no query is ever in them.
+//! In: requests that have [`Ended`]. Out: one span each, and for model requests the metrics that dashboards know.
+//! Both are sent from threads of the SDK; a request only puts its span into a queue, and a full queue drops it.
+//! No prompt, no answer, no header and no query is ever in them.
 
 // In the order in which data travels.
 mod targets;
@@ -33,19 +33,19 @@ pub use self::told::Traced;
 use super::ended::Ended;
 use crate::terminal::{self, Exit, Failure};
 
-/// The name of this service where nobody gave it another, and of what measures.
+/// The default name of this service, and the instrumentation scope.
 const NAME: &str = "agent-host";
-/// The longest wait for the last of it, when the program ends.
+/// How long to wait for the last batches when the program ends.
 const END_LIMIT: Duration = Duration::from_secs(2);
 
-/// What is sent, and where it is made.
+/// The signals that are sent; `None` for the others.
 pub struct Otel {
     spans: Option<Spans>,
     measures: Option<Measures>,
 }
 
 impl Otel {
-    /// Starts what the environment asks for; without an address of a collector that is nothing.
+    /// Starts the exporters that the environment asks for; `None` without a collector's address.
     ///
     /// - In: `variable`, the value of a variable that is set.
     /// - Errors: an address to which nothing can be sent.
@@ -56,7 +56,7 @@ impl Otel {
         let scope = InstrumentationScope::builder(NAME)
             .with_version(env!("CARGO_PKG_VERSION"))
             .build();
-        // One warning for both where they have the same way.
+        // One warning for both if they go to the same collector.
         let is_lost = Arc::new(AtomicBool::new(false));
         let metrics_lost = if targets.have_one_collector() {
             Arc::clone(&is_lost)
@@ -113,10 +113,10 @@ impl Otel {
     /// Sends what is left, for at most [`END_LIMIT`], and sends nothing from then on.
     pub async fn end(&self) {
         let (at_work, mut ended) = mpsc::channel::<()>(1);
-        // The SDK waits while it sends, and longer than anybody should for the end.
+        // The SDK blocks while it sends, and longer than a shutdown may take.
         let end = |work: Box<dyn FnOnce() + Send>| {
             let at_work = at_work.clone();
-            // Without a thread for it, the rest is lost.
+            // Without a thread the rest is lost.
             let _ = thread::Builder::new().name("otel-end".to_owned()).spawn(move || {
                 work();
                 drop(at_work);
@@ -124,7 +124,7 @@ impl Otel {
         };
         if let Some(Spans { provider, .. }) = &self.spans {
             let provider = provider.clone();
-            // A collector that cannot be reached was told of by its client.
+            // The collector's client has already warned if it cannot be reached.
             end(Box::new(move || drop(provider.shutdown())));
         }
         if let Some(Measures { provider, .. }) = &self.measures {
@@ -144,7 +144,7 @@ fn not_started(cause: opentelemetry_otlp::ExporterBuildError) -> Failure {
     Failure::new(Exit::Usage, format!("no traces and metrics can be sent: {cause}"))
 }
 
-/// What is said of this process. Of the name, the variable of its own wins, then the list of attributes.
+/// The attributes of this process. `OTEL_SERVICE_NAME` wins over the list of attributes.
 fn resource(variable: impl Fn(&str) -> Option<String>) -> Resource {
     let resource = Resource::builder_empty()
         .with_service_name(NAME)

@@ -1,6 +1,7 @@
 //! One request while it runs. When the record is dropped, the request has ended, and counters, log and traces get it.
 //!
-//! Nobody has to report an end: a record that is dropped before its outcome is known belongs to a client that went away.
+//! Nobody has to report an end: a record that is dropped before its outcome is known belongs to a client that went
+//! away.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};

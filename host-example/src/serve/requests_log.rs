@@ -1,7 +1,7 @@
-//! The request log: a line for each request, without a word of what was asked or answered.
+//! The request log: a line for each request, without any content.
 //!
-//! Lines are written on a thread of their own, so that a slow reader of stderr holds up no answer. Those that it cannot keep up with are
-//! left out, and counted.
+//! A thread of its own writes the lines, so that a slow reader of stderr delays no answer.
+//! Lines that it cannot keep up with are dropped and counted.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -114,7 +114,7 @@ mod tests {
     use crate::serve::ended::Outcome;
 
     #[test]
-    fn a_line_says_how_it_went_and_not_what_was_said() {
+    fn a_log_line_has_the_outcome_and_no_content() {
         let ended = Ended {
             id: "req-1".to_owned(),
             route: "chat",

@@ -1,7 +1,7 @@
 //! Which part of the endpoint a request is for. Pure.
 //!
-//! In: a path as it was sent. Out: a [`Route`]. What the host does not answer itself goes to the plugin under its own path, letter by
-//! letter, so a path that another program could read differently than it is read here is refused.
+//! In: a path as it was sent. Out: a [`Route`]. Requests that the host does not answer go to the plugin with their
+//! path unchanged, so an ambiguous path, which another program could read differently, is refused.
 
 use hyper::Method;
 use hyper::http::uri::PathAndQuery;
@@ -32,12 +32,12 @@ pub enum Route {
     },
 }
 
-/// In which form an answer comes, as far as the host has to know: it writes the last words of a stream that broke off.
+/// The protocol of an answer. The host needs it to write the last event of a stream that broke off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
     /// OpenAI's chat completions.
     Chat,
-    /// OpenAI's completions of old.
+    /// OpenAI's legacy completions.
     Completions,
     /// OpenAI's responses.
     Responses,
@@ -56,7 +56,7 @@ pub enum NoRoute {
     Unknown,
 }
 
-/// Services whose base address has its version elsewhere than OpenAI's.
+/// Base paths; some services have `/api` before the version.
 const ROOTS: [&str; 2] = ["/v1/", "/api/v1/"];
 
 impl Route {
@@ -69,7 +69,7 @@ impl Route {
         if path.starts_with("//") {
             return Err(NoRoute::Unclear);
         }
-        // A slash too many is the usual slip of a base address, and means nothing else.
+        // A doubled slash is the usual mistake in a base address, and is unambiguous.
         let mended = path.replace("//", "/");
         let path = match mended.trim_end_matches('/') {
             "" => "/",
@@ -107,7 +107,7 @@ impl Route {
                 (Dialect::Other, "embeddings") => ASK,
                 (Dialect::Other, "key" | "credits" | "generation" | "models") => FETCH,
                 (Dialect::Other, _) => ANY,
-                // What was once answered can be asked for again, by its id.
+                // Stored responses can be fetched by their id.
                 (Dialect::Responses, _) if path.split('?').next() != Some("/responses") => ANY,
                 _ => ASK,
             },
@@ -149,7 +149,7 @@ impl Route {
 /// - In: what follows `/v1/`.
 fn below_root(rest: &str, query: Option<&str>) -> Route {
     if rest == "models" {
-        // What else stands there is a filter of the service's, and the tiers are none of its models.
+        // Other parameters are the service's filters, and tiers are not among its models.
         return if query.is_none_or(is_only_force) {
             Route::Models { force: forces(query) }
         } else {
@@ -160,7 +160,7 @@ fn below_root(rest: &str, query: Option<&str>) -> Route {
         return raw("key", query);
     }
     if let Some(id) = rest.strip_prefix("models/") {
-        // A path that was checked has nothing that cannot be read.
+        // `check` has refused paths that do not decode.
         let id = decoded(id).unwrap_or_default();
         let is_own = matches!(id.as_str(), "user" | "count") || id.ends_with("/endpoints");
         return if is_own {
@@ -198,7 +198,7 @@ fn forces(query: Option<&str>) -> bool {
     pairs.any(|pair| matches!(pair, "force" | "force=true" | "force=1"))
 }
 
-/// Whether every program reads this path alike: no empty and no dotted steps, however they are written, and nothing that is no text.
+/// Refuses ambiguous paths: empty or dotted steps in any encoding, control characters, text that does not decode.
 fn check(path: &str) -> Result<(), NoRoute> {
     if !path.starts_with('/') {
         return Err(NoRoute::Unclear);
@@ -207,7 +207,7 @@ fn check(path: &str) -> Result<(), NoRoute> {
     let is_odd = |letter: char| letter.is_control() || letter == '\\';
     let is_clear = |read: &str| !read.split('/').skip(1).any(is_odd_step) && !read.contains(is_odd);
     let read = decoded(path).ok_or(NoRoute::Unclear)?;
-    // Read once more, as a service may do; a percent sign that means itself is no harm.
+    // Decode once more, as a service may do; a literal percent sign is harmless.
     let read_twice = decoded(&read).unwrap_or_default();
     let is_clear_twice = read_twice.is_empty() || is_clear(&read_twice);
     if is_clear(path) && is_clear(&read) && is_clear_twice {
@@ -216,7 +216,7 @@ fn check(path: &str) -> Result<(), NoRoute> {
     Err(NoRoute::Unclear)
 }
 
-/// The text that a percent-encoded one stands for; `None` if it is none.
+/// Percent-decodes strictly; `None` if a sequence is invalid, which lenient libraries pass through.
 fn decoded(text: &str) -> Option<String> {
     if !text.contains('%') {
         return Some(text.to_owned());
@@ -235,132 +235,4 @@ fn decoded(text: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn route(path: &str) -> Result<Route, NoRoute> {
-        let target = PathAndQuery::try_from(path).map_err(|_| NoRoute::Unclear)?;
-        Route::of(Some(&target), "acme")
-    }
-
-    fn raw(path: &str, dialect: Dialect) -> Result<Route, NoRoute> {
-        Ok(Route::Raw {
-            path: path.to_owned(),
-            dialect,
-        })
-    }
-
-    fn model(id: &str) -> Result<Route, NoRoute> {
-        Ok(Route::Model { id: id.to_owned() })
-    }
-
-    #[test]
-    fn every_path_has_its_route() {
-        assert_eq!(route("/"), Ok(Route::Home));
-        assert_eq!(route("/health"), Ok(Route::Health));
-        assert_eq!(route("/metrics?x=1"), Ok(Route::Metrics));
-        for root in ["/v1", "/api/v1"] {
-            let at = |rest: &str| route(&format!("{root}{rest}"));
-            assert_eq!(at("/chat/completions"), raw("/chat/completions", Dialect::Chat));
-            assert_eq!(at("/completions"), raw("/completions", Dialect::Completions));
-            assert_eq!(at("/responses"), raw("/responses", Dialect::Responses));
-            assert_eq!(
-                at("/responses/r1/cancel"),
-                raw("/responses/r1/cancel", Dialect::Responses)
-            );
-            assert_eq!(at("/messages"), raw("/messages", Dialect::Messages));
-            assert_eq!(
-                at("/messages/count_tokens"),
-                raw("/messages/count_tokens", Dialect::Other)
-            );
-            assert_eq!(at("/embeddings"), raw("/embeddings", Dialect::Other));
-            assert_eq!(at("/key"), raw("/key", Dialect::Other));
-            assert_eq!(at("/auth/key"), raw("/key", Dialect::Other));
-            assert_eq!(at("/generation?id=a%2Fb"), raw("/generation?id=a%2Fb", Dialect::Other));
-            assert_eq!(at("/models"), Ok(Route::Models { force: false }));
-            assert_eq!(at("/models?"), Ok(Route::Models { force: false }));
-            assert_eq!(at("/models?force=true"), Ok(Route::Models { force: true }));
-            assert_eq!(at("/models?force=false"), Ok(Route::Models { force: false }));
-            assert_eq!(
-                at("/models?category=x&force=true"),
-                raw("/models?category=x&force=true", Dialect::Other)
-            );
-            assert_eq!(at("/models/acme/large:free"), model("acme/large:free"));
-            assert_eq!(at("/models/acme%2Flarge"), model("acme/large"));
-            assert_eq!(at("/models/TEXT_SMALL"), model("TEXT_SMALL"));
-            assert_eq!(
-                at("/models/acme%2Flarge/endpoints"),
-                raw("/models/acme/large/endpoints", Dialect::Other)
-            );
-            assert_eq!(at("/models/user"), raw("/models/user", Dialect::Other));
-            assert_eq!(at("/models/count?x=y"), raw("/models/count?x=y", Dialect::Other));
-            assert_eq!(at("/audio/a%20b"), raw("/audio/a%20b", Dialect::Other));
-        }
-        assert_eq!(
-            route("/api/endpoints/acme/chat/completions"),
-            raw("/chat/completions", Dialect::Chat)
-        );
-        assert_eq!(route("/api/endpoints/acme/models"), Ok(Route::Models { force: false }));
-        assert_eq!(
-            route("/api/endpoints/acme/credits?force=true"),
-            Ok(Route::Credits { force: true })
-        );
-        for unknown in [
-            "/v1",
-            "/v2/models",
-            "/models",
-            "/api",
-            "/api/endpoints/other/credits",
-            "/api/endpoints/acme/key",
-            "/x",
-        ] {
-            assert_eq!(route(unknown), Err(NoRoute::Unknown), "{unknown}");
-        }
-    }
-
-    #[test]
-    fn a_path_that_can_be_read_in_two_ways_is_refused() {
-        for unclear in [
-            "*",
-            "//",
-            "//evil.com/v1/models",
-            "/v1/./models",
-            "/v1/../health",
-            "/v1/models/%2e%2e/key",
-            "/v1/models/%2E./key",
-            "/v1/models/..%2fkey",
-            "/v1/models/a%2F%2Fb",
-            "/v1/%252e%252e/key",
-            "/v1/a%00b",
-            "/v1/a%2500b",
-            "/v1/a%0d%0ab",
-            "/v1/a%5cb",
-            "/v1/a%ff",
-            "/v1/a%",
-            "/v1/a%2",
-            "/v1/a%zz",
-        ] {
-            assert_eq!(route(unclear), Err(NoRoute::Unclear), "{unclear}");
-        }
-        // A slash too many can be read in one way only.
-        for mended in ["/v1//models", "/v1/models/", "/v1//models//"] {
-            assert_eq!(route(mended), Ok(Route::Models { force: false }), "{mended}");
-        }
-        assert_eq!(route("/v1/a%25b"), raw("/a%25b", Dialect::Other));
-        assert_eq!(Route::of(None, "acme"), Err(NoRoute::Unclear));
-    }
-
-    #[test]
-    fn what_is_only_for_reading_is_not_for_writing() {
-        let methods = |path: &str| route(path).expect("a route").methods();
-        assert_eq!(methods("/v1/chat/completions"), [Method::POST]);
-        assert_eq!(methods("/v1/responses"), [Method::POST]);
-        assert_eq!(methods("/v1/embeddings"), [Method::POST]);
-        assert_eq!(methods("/v1/models"), [Method::GET, Method::HEAD]);
-        assert_eq!(methods("/v1/models?category=x"), [Method::GET]);
-        assert_eq!(methods("/v1/key"), [Method::GET]);
-        assert!(methods("/v1/responses/r1").contains(&Method::DELETE));
-        assert!(methods("/v1/keys/k1").contains(&Method::PATCH));
-        assert!(!methods("/v1/keys/k1").contains(&Method::TRACE));
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! Starts the endpoint, follows the profile meanwhile, and ends it.
+//! Starts the endpoint, follows the profile while it runs, and shuts it down.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -75,7 +75,7 @@ pub async fn run(global: &Global, options: &Options) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-/// Follows the profile until somebody wants the end.
+/// Follows the profile until a signal ends the program.
 async fn follow_until_the_end(
     active: &mut Active,
     global: &Global,
@@ -103,7 +103,7 @@ async fn follow_until_the_end(
     }
 }
 
-/// Reads everything again, and lets the requests that come from now on have it.
+/// Reloads, for all requests from now on.
 async fn followed(active: &mut Active, global: &Global, shared: &Shared, reload: Reload) -> Result<String, Failure> {
     let (line, setup) = reload::follow(active, global, reload).await?;
     shared.serving.store(Arc::new(serving(&setup, active)?));

@@ -1,7 +1,7 @@
-//! The sockets: threads that accept connections and serve them until they are told to end.
+//! Threads that accept connections and serve them until the shutdown.
 //!
-//! Each thread has a runtime of its own and shares the listening socket. They are other threads than the one that reads profiles and
-//! runs key commands, so that no answer waits for those.
+//! Each thread has a runtime of its own and shares the listening socket.
+//! Profiles and key commands are handled on another thread, so that no answer waits for them.
 
 use std::io;
 use std::net::TcpListener as StdListener;
@@ -25,10 +25,10 @@ use super::socket::give_up_the_silent;
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
 /// The largest head of a request, in bytes.
 const MAX_HEAD_BYTES: usize = 64 << 10;
-/// How long to wait before the next connection where the system has no room for one.
+/// How long to wait before accepting again when the system is out of resources.
 const NO_ROOM: Duration = Duration::from_millis(50);
 
-/// How far the end has come.
+/// How far the shutdown has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {
     Serving,
@@ -114,7 +114,7 @@ async fn serve(listener: StdListener, shared: Arc<Shared>, room: Arc<Semaphore>,
         let socket = match accepted {
             Ok((socket, _)) => socket,
             Err(cause) => {
-                // A client that left while it was waiting is nobody's trouble; a lack of room passes.
+                // A client that left while waiting is harmless; a lack of resources passes.
                 if cause.kind() != io::ErrorKind::ConnectionAborted {
                     tracing::warn!("a connection cannot be accepted: {cause}");
                     tokio::time::sleep(NO_ROOM).await;
@@ -122,14 +122,14 @@ async fn serve(listener: StdListener, shared: Arc<Shared>, room: Arc<Semaphore>,
                 continue;
             }
         };
-        // Without it, small pieces of a stream would wait for the acknowledgement of those before them.
+        // Otherwise Nagle's algorithm would delay small pieces of a stream.
         let _ = socket.set_nodelay(true);
         give_up_the_silent(&socket);
         let shared = Arc::clone(&shared);
         let service = service_fn(move |request| handle(Arc::clone(&shared), request));
         let connection = connections.watch(http.serve_connection(TokioIo::new(socket), service));
         tokio::spawn(async move {
-            // How a connection ends concerns nobody: what is to be told of its requests, their records tell.
+            // The connection's outcome does not matter: each request has its own record.
             let _ = connection.await;
             drop(place);
         });

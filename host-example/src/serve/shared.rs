@@ -23,7 +23,7 @@ pub struct Shared {
     is_draining: AtomicBool,
 }
 
-/// The plugin that answers, and what is known of it; a reload puts another one in its place.
+/// The plugin that answers, and its state; a reload replaces it.
 pub struct Serving {
     pub plugin: Plugin,
     pub tiers: Vec<TierModel>,
@@ -34,7 +34,7 @@ pub struct Serving {
     pub models_page: ArcSwapOption<Page>,
 }
 
-/// A plugin of the folder, for whoever asks how the endpoint is.
+/// A plugin of the folder, for `/health`.
 #[derive(Clone, Serialize)]
 pub struct PluginRow {
     pub id: String,

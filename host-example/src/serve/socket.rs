@@ -13,7 +13,7 @@ use crate::terminal::{Exit, Failure};
 /// After how long a silent client is asked whether it is still there.
 #[cfg(target_os = "linux")]
 const KEEPALIVE: Duration = Duration::from_secs(60);
-/// The longest time for which a client may take nothing of what is sent to it, in milliseconds.
+/// How long a client may leave sent data unacknowledged, in milliseconds.
 #[cfg(target_os = "linux")]
 const SILENCE_MS: u32 = 300_000;
 /// Connections that the system keeps until they are accepted.
@@ -62,12 +62,12 @@ pub fn open(address: SocketAddr) -> io::Result<StdListener> {
     socket.listen(BACKLOG)?.into_std()
 }
 
-/// Lets the system end a connection whose client is gone without a word, or takes nothing any more: it would hold its answer for ever.
+/// Lets the system end a connection whose client vanished or stopped reading: it would hold its answer for ever.
 pub fn give_up_the_silent(socket: &tokio::net::TcpStream) {
     #[cfg(target_os = "linux")]
     {
         use rustix::net::sockopt;
-        // Without them the connection lives on as it would by default.
+        // On failure the connection keeps the system's defaults.
         let _ = sockopt::set_socket_keepalive(socket, true);
         let _ = sockopt::set_tcp_keepidle(socket, KEEPALIVE);
         let _ = sockopt::set_tcp_user_timeout(socket, SILENCE_MS);
@@ -76,7 +76,7 @@ pub fn give_up_the_silent(socket: &tokio::net::TcpStream) {
     let _ = socket;
 }
 
-/// Lets this process have as many connections as the system allows it.
+/// Raises the limit of open files to the system's maximum, for more connections.
 pub fn raise_file_limit() {
     #[cfg(target_os = "linux")]
     {

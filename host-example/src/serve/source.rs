@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-/// What the first event of an answer says of where it comes from, in the forms of OpenAI's and Anthropic's protocols.
+/// Id, model and provider from the first event of an answer, in the forms of OpenAI's and Anthropic's protocols.
 #[derive(Debug, Default, PartialEq)]
 pub struct Source {
     pub id: Option<String>,

@@ -1,7 +1,7 @@
 //! A streamed answer: the plugin's events on their way to the client, as they arrive.
 //!
-//! A piece goes out as soon as it is there and as the service wrote it; pieces that are there at once go out together. The
-//! body owns the stream, and nothing else does: when the client leaves, both go, and the request to the service with them.
+//! Events go out as soon as they arrive and as the service wrote them; events that are ready at once go out together.
+//! The body owns the stream: when the client leaves, dropping the body cancels the request to the service.
 
 use std::pin::pin;
 use std::task::{Context, Poll};
@@ -15,14 +15,14 @@ use super::reply::{Body, Pieces};
 use super::route::Dialect;
 use super::typed::Writer;
 
-/// The most that goes out in one piece, if more than one event makes it; in bytes.
+/// Events are combined into frames of up to this size, in bytes.
 const MAX_FRAME_BYTES: usize = 64 << 10;
 
 /// A stream on its way to the client.
 pub struct Events {
     /// `None` after the end.
     stream: Option<EventStream>,
-    /// What was looked at already, in reverse.
+    /// Events taken from the stream already, in reverse.
     held: Vec<Result<ChatEvent, Error>>,
     form: Form,
     /// The number of the last event, in a form that counts them.
@@ -34,7 +34,7 @@ pub struct Events {
 pub enum Form {
     /// As the service wrote them.
     Raw(Dialect),
-    /// Written here, out of what they say.
+    /// Written here from typed events.
     Typed(Writer),
 }
 
@@ -48,7 +48,7 @@ enum Out {
     Several(BytesMut),
 }
 
-/// A text of the plugin's, as bytes, where it is.
+/// A plugin's text as bytes, without a copy.
 struct InPlace(Text);
 
 impl AsRef<[u8]> for InPlace {
@@ -187,10 +187,10 @@ fn last_number(piece: &str) -> Option<u64> {
     rest[..end].parse().ok()
 }
 
-/// A comment of an event stream, which clients pass over.
+/// A comment of an event stream, which clients ignore.
 fn comment(text: &str) -> String {
     let mut lines = String::with_capacity(text.len() + 4);
-    // A line end in it would begin something that is no comment.
+    // A newline in it would start a line that is not a comment.
     for line in text.split(['\n', '\r']) {
         lines.push_str(": ");
         lines.push_str(line);
@@ -205,7 +205,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_comment_stays_one_whatever_it_says() {
+    fn a_comment_cannot_break_out_of_its_lines() {
         assert_eq!(comment("PROCESSING"), ": PROCESSING\n\n");
         assert_eq!(comment(""), ": \n\n");
         assert_eq!(comment("a\n\ndata: b\rc"), ": a\n: \n: data: b\n: c\n\n");

@@ -1,7 +1,7 @@
-//! The token that clients of the endpoint must send: given, read from a file, or made on the first start.
+//! The token that clients must send: given, read from a file, or generated on the first start.
 //!
-//! The file that holds a made one is its owner's alone. It appears whole or not at all, and a link or a file that others can read is never
-//! taken for it.
+//! Only the owner can read the file of a generated token. It appears whole or not at all;
+//! a link or a file that others can read is refused.
 
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
@@ -16,9 +16,9 @@ use crate::terminal::{self, Exit, Failure};
 
 /// Holds the token where no option does.
 const VARIABLE: &str = "AGENT_HOST_TOKEN";
-/// What a made token begins with.
+/// The prefix of a generated token.
 const PREFIX: &str = "ah-";
-/// What a made token is made of.
+/// The random bytes of a generated token.
 const RANDOM_BYTES: usize = 32;
 /// The largest file that can be a token, in bytes.
 const MAX_FILE_BYTES: u64 = 4 << 10;
@@ -67,7 +67,7 @@ impl Token {
         }
     }
 
-    /// Tells people where the token is; a new one is shown this once.
+    /// Prints where the token is; a new one is shown only this once.
     pub fn tell(&self) {
         match self {
             Self::Open => terminal::say("no token is asked for: every program on this machine may ask, and spend"),
@@ -148,7 +148,7 @@ fn kept(file: &Path) -> Result<(Secret, bool), Failure> {
         if put(file, &token)? {
             return Ok((token, true));
         }
-        // Another start was faster, and its token holds.
+        // Another process was faster; use its token.
     }
 }
 
@@ -174,7 +174,7 @@ fn read_kept(file: &Path, found: &fs::Metadata) -> Result<Secret, Failure> {
     }
     let unreadable = |cause: std::io::Error| unusable(file, &format!("cannot be read: {cause}"), CHOOSE);
     let mut opened = fs::File::open(file).map_err(unreadable)?;
-    // Between the look and the opening somebody may have put a link there.
+    // Somebody may have put a link there between the check and the opening.
     if !is_same(found, &opened.metadata().map_err(unreadable)?) {
         return Err(unusable(file, "was replaced while it was being read", "start again"));
     }
@@ -265,99 +265,4 @@ fn is_same(_one: &fs::Metadata, other: &fs::Metadata) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refused(file: &Path) -> String {
-        match kept(file) {
-            Ok(_) => "it was taken".to_owned(),
-            Err(failure) => failure.message,
-        }
-    }
-
-    #[test]
-    fn base64url_has_the_letters_of_its_standard() {
-        // Source: RFC 4648, section 10, without padding; the last one has both letters that differ from plain Base64.
-        for (bytes, text) in [
-            (&b""[..], ""),
-            (b"f", "Zg"),
-            (b"fo", "Zm8"),
-            (b"foo", "Zm9v"),
-            (b"foobar", "Zm9vYmFy"),
-            (&[0xfb, 0xff], "-_8"),
-        ] {
-            assert_eq!(base64url(bytes), text);
-        }
-    }
-
-    #[test]
-    fn the_first_start_makes_a_token_and_later_ones_find_it() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let file = folder.path().join("agent-host/token");
-        let (first, is_new) = kept(&file).ok().expect("a token");
-        assert!(is_new);
-        let random = first.reveal().strip_prefix("ah-").expect("the prefix");
-        assert_eq!(random.len(), 43);
-        let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-        assert!(random.bytes().all(is_letter));
-        let (second, is_new) = kept(&file).ok().expect("a token");
-        assert!(second == first && !is_new);
-        assert!(!put(&file, &Secret::new("another".to_owned())).ok().expect("no failure"));
-        assert!(kept(&file).ok().expect("a token").0 == first);
-        let left: Vec<_> = fs::read_dir(file.parent().expect("a folder"))
-            .expect("a folder")
-            .collect();
-        assert_eq!(left.len(), 1);
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn neither_a_link_nor_what_others_can_read_is_taken_for_the_token() {
-        use std::os::unix::fs::{PermissionsExt, symlink};
-        let folder = tempfile::tempdir().expect("a folder");
-        let file = folder.path().join("token");
-        kept(&file).ok().expect("a token");
-        assert_eq!(
-            fs::metadata(&file).expect("the file").permissions().mode() & 0o777,
-            0o600
-        );
-        let shown = file.display();
-
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).expect("it is mine");
-        assert_eq!(
-            refused(&file),
-            format!("the token file `{shown}` can be read by others (mode 640), so its token is no secret")
-        );
-        let elsewhere = folder.path().join("elsewhere");
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("it is mine");
-        fs::rename(&file, &elsewhere).expect("it is mine");
-        symlink(&elsewhere, &file).expect("a link");
-        let is_a_link = format!("the token file `{shown}` is a link, which is not followed");
-        assert_eq!(refused(&file), is_a_link);
-        fs::remove_file(&elsewhere).expect("it is mine");
-        assert_eq!(refused(&file), is_a_link);
-        assert!(!elsewhere.exists());
-        fs::remove_file(&file).expect("it is mine");
-        fs::create_dir(&file).expect("a folder");
-        assert_eq!(
-            refused(&file),
-            format!("the token file `{shown}` is not a small regular file")
-        );
-        fs::remove_dir(&file).expect("it is mine");
-        fs::write(&file, " \n").expect("it is mine");
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("it is mine");
-        assert_eq!(refused(&file), format!("the token file `{shown}` holds no token"));
-    }
-
-    #[test]
-    fn a_token_that_no_header_can_hold_is_refused() {
-        for bad in ["", "  ", "a b", "a\u{e9}", "a\nb"] {
-            assert!(given(bad, "`--token`").is_err(), "{bad:?}");
-        }
-        assert!(given(" 0123456789abcdef\n", "`--token`").is_ok_and(|token| {
-            token
-                .secret()
-                .is_some_and(|secret| secret.reveal() == "0123456789abcdef")
-        }));
-    }
-}
+mod tests;

@@ -1,6 +1,6 @@
 //! OpenAI's protocol for plugins that have no raw form: a request into types, events into chunks.
 //!
-//! Only `chat/completions` can be served so; what a type does not have cannot be passed on.
+//! Only `chat/completions` works this way, and only fields that the types have are passed on.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -136,7 +136,7 @@ impl Writer {
         model_of(done).clone_into(&mut self.model);
         let told = done.usage.as_ref().map(usage);
         let finish = json!([{"index": 0, "delta": {}, "finish_reason": finish_reason(done)}]);
-        // Whoever did not ask for a chunk of its own may not expect one without a choice.
+        // Clients that did not ask for a usage chunk may not expect a chunk without choices.
         if self.includes_usage {
             text.push_str(&self.chunk(finish, None));
             text.push_str(&self.chunk(json!([]), told));

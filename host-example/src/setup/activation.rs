@@ -1,4 +1,4 @@
-//! Brings a plugin to work: chosen, given its key and options, loaded, asked for its tiers.
+//! Starts a plugin: chooses it, gives it key and options, loads it, asks for its tiers.
 
 use std::time::Duration;
 
@@ -18,23 +18,23 @@ use crate::terminal::{Exit, Failure};
 /// How long a plugin may take to end its work when the program ends.
 const SHUTDOWN: Duration = Duration::from_secs(2);
 
-/// How long the answers of a plugin may go on in whose place another one came.
+/// How long the answers of a replaced plugin may go on.
 const RETIREMENT: Duration = Duration::from_secs(600);
 
-/// A plugin at work, with the profile that it works by.
+/// A plugin at work, and its profile.
 pub struct Active {
     pub plugin: Plugin,
-    /// `None`: there is no profile file, and the plugin's defaults hold.
+    /// `None` if there is no profile file; the plugin then uses its defaults.
     pub chosen: Option<Chosen>,
     pub tiers: Vec<TierModel>,
-    /// What key commands said.
+    /// The keys that commands printed.
     pub command_keys: CommandKeys,
-    /// The plugin in whose place this one came; see [`Active::retire_previous`].
+    /// The plugin that this one replaced; see [`Active::retire_previous`].
     pub previous: Option<Plugin>,
 }
 
 impl Setup {
-    /// Brings the plugin to work.
+    /// Starts the plugin.
     ///
     /// - Errors: there is none; it is disabled; a key is missing although one is `needed`; its code or its options are
     ///   refused.
@@ -61,7 +61,7 @@ impl Setup {
         })
     }
 
-    /// Loads a plugin and makes an instance of it. What it finds wrong is told with its place.
+    /// Loads a plugin and makes an instance of it. Its findings get their places in the profile file.
     pub fn create(
         &self,
         entry: &Entry,
@@ -83,7 +83,7 @@ impl Setup {
         Ok(self.config_of(&given, manifest, chosen))
     }
 
-    /// The same, of what was given already.
+    /// The same for variables that were collected already.
     pub fn config_of(&self, given: &Given, manifest: &Manifest, chosen: Option<&Chosen>) -> WipedConfig {
         let variables = given.variables.iter();
         WipedConfig(Config {
@@ -94,7 +94,7 @@ impl Setup {
         })
     }
 
-    /// The plugin knows a key by its variable; where it really came from is known here.
+    /// The plugin knows only the key's variable; this adds where the key really came from.
     fn with_key_origin(&self, mut failure: Failure, manifest: &Manifest, chosen: Option<&Chosen>) -> Failure {
         let is_about_the_key = failure.details["code"] == ErrorKind::AUTH.code();
         if is_about_the_key
@@ -132,8 +132,8 @@ impl Active {
         Ok(())
     }
 
-    /// Lets the plugin go in whose place this one came: its answers may end, and nothing new may be asked of it. To be called when nobody
-    /// asks it any more.
+    /// Shuts the replaced plugin down: running answers may end, new requests are refused. Call it when nobody
+    /// uses that plugin any more.
     pub fn retire_previous(&mut self) {
         if let Some(previous) = self.previous.take() {
             tokio::spawn(async move {

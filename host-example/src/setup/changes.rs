@@ -12,14 +12,14 @@ use crate::terminal;
 pub fn line(what: &str, tiers: (&[TierModel], &[TierModel]), options: (&Value, &Value)) -> String {
     let (tiers_before, tiers_now) = tiers;
     let (options_before, options_now) = options;
-    // Tiers that follow another change with it and need no words of their own.
+    // Tiers that follow another one change with it and are not listed.
     let tiers = tiers_now.iter().filter(|now| now.follows.is_none()).filter_map(|now| {
         let then = tiers_before.iter().find(|then| then.tier == now.tier)?;
         (then.wire != now.wire).then(|| terminal::clean_line(&format!("{} {} → {}", now.tier, then.wire, now.wire)))
     });
     let mut changes: Vec<String> = tiers.collect();
     let places = profile::differences(options_before, options_now);
-    // Models were named above, where they changed anything.
+    // Changed models are in the list of tiers already.
     let is_model = |place: &String| {
         place == "model" || place.starts_with("tiers.") && place.matches('.').count() == 1 || place.ends_with(".model")
     };

@@ -70,7 +70,7 @@ impl Setup {
             .filter(|(entry, _)| matches!(self.verdict(entry, None), Verdict::Enabled(_)))
             .collect();
         let folder = self.folder.path.display();
-        // A plugin that is there twice may be the one that is meant, so it is not passed over in silence.
+        // A plugin that is there twice may be the intended one, so it must not be skipped silently.
         let twin = self.folder.entries.iter().find(|entry| entry.twin_of.is_some());
         if let (true, Some(Err(refusal))) = (enabled.is_empty(), twin.map(|entry| &entry.manifest)) {
             return Err(refusal.clone().into());
@@ -100,7 +100,7 @@ impl Setup {
     }
 }
 
-/// Why a plugin that is idle cannot be asked.
+/// The failure for a plugin without a key.
 pub fn no_key(manifest: &Manifest, reason: &str) -> Failure {
     let message = format!("no key for the plugin `{}`: {reason}", manifest.id);
     Failure::new(Exit::Usage, message).with_hint(key_hint(manifest))

@@ -6,10 +6,10 @@
 
 use std::collections::BTreeMap;
 
-/// What a file says.
+/// The variables in a file.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Variables {
-    /// By name; of two lines with one name the later one holds.
+    /// By name; a later line wins over an earlier one.
     pub values: BTreeMap<String, String>,
     /// The numbers of the lines that are neither a variable, nor a comment, nor blank; from 1. They are skipped.
     pub odd_lines: Vec<usize>,
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_ever_put_in_the_place_of_a_name() {
+    fn variables_in_a_value_are_not_expanded() {
         for text in ["${HOME}", "$HOME", "$(id)", "`id`", "~", "%PATH%"] {
             for line in [
                 format!("NAME={text}"),
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_variable_is_told_by_its_number_and_skipped() {
+    fn a_line_without_a_variable_is_reported_by_number_and_skipped() {
         for line in [
             "NAME",
             "export NAME",

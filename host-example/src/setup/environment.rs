@@ -1,6 +1,6 @@
 //! The variables that plugins are given, and where keys come from.
 //!
-//! In order: the key source that the profile names, the environment, `.env` of the current folder, the file given with
+//! In order: the key source in the profile, the environment, `.env` of the working directory, the file given with
 //! `--env-file`, and for keys the file that `NAME_FILE` points to. A blank variable is an absent one. A plugin sees the
 //! variables that its manifest asks for and no others.
 
@@ -37,15 +37,15 @@ pub struct Given {
     pub variables: BTreeMap<String, Secret>,
     /// Which key was found and where, for people: ``environment `NAME` ``.
     pub key_origin: Option<String>,
-    /// What people should know: a key file that others can read, a variable that was left out.
+    /// Warnings for people: a key file that others can read, a variable that was skipped.
     pub warnings: Vec<String>,
 }
 
 impl Environment {
     /// Reads the environment and the files.
     ///
-    /// - In: `command_keys`, what key commands said before, where that still holds.
-    /// - Errors: the file that was named cannot be read. An `.env` is not asked for, so it is only warned of.
+    /// - In: `command_keys`, the keys that commands printed before and that are still valid.
+    /// - Errors: the file given with `--env-file` cannot be read. A bad `.env` is only a warning.
     pub fn read(env_file: Option<&Path>, command_keys: CommandKeys) -> Result<Self, Failure> {
         let mut files = Vec::new();
         let here = Path::new(".env");
@@ -67,12 +67,12 @@ impl Environment {
         })
     }
 
-    /// What the key commands said, for a later environment.
+    /// The keys that commands printed, for a later environment.
     pub fn command_keys(&self) -> CommandKeys {
         self.command_keys.clone()
     }
 
-    /// Where variables come from, in the order in which they count, for people.
+    /// The sources of variables in order of precedence, for people.
     pub fn described(&self) -> String {
         let mut places = vec!["the environment".to_owned()];
         places.extend(self.files.iter().map(|(path, _)| format!("`{}`", path.display())));
@@ -98,14 +98,14 @@ impl Environment {
         })
     }
 
-    /// Whether the variable is there, with nothing in it.
+    /// Whether the variable is set, but blank.
     pub fn is_blank(&self, name: &str) -> bool {
         self.variable(name).is_none() && self.process.contains_key(name)
     }
 
     /// Collects what `manifest` asks for.
     ///
-    /// - Errors: a key source that the profile names and that gives no key; a file of variables that is not one.
+    /// - Errors: the key source in the profile, or a key file, gives no key.
     pub fn give(&self, manifest: &Manifest, source: Option<&KeySource>, profile: &str) -> Result<Given, Failure> {
         let mut given = Given {
             variables: BTreeMap::new(),
@@ -144,7 +144,7 @@ impl Environment {
             let Some(found) = self.variable(&variable.name) else {
                 continue;
             };
-            // Whoever leaves an `.env` in a folder must not be able to have somebody else's key sent elsewhere.
+            // An `.env` that somebody else left in a folder must not redirect the user's key to another service.
             if variable.role == Role::Endpoint && found.from_file.is_some() && found.from_file != key_file {
                 let warning = format!(
                     "{} was left out: a file may move the service only if the key comes from the same file",

@@ -17,18 +17,19 @@ pub struct Global {
     /// The profile in the file [env: AGENT_HOST_PROFILE] [default: default]
     #[arg(long, global = true, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub profile: Option<String>,
-    /// A file of variables, read after `.env` of this folder; the environment wins over both
+    /// A file of variables, read after `.env` of the working directory; the environment wins over both
     #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub env_file: Option<PathBuf>,
     /// Accept a key that does not look like one of the service's
     #[arg(long, global = true)]
     pub allow_any_key: bool,
-    /// Print what happens inside: -v for information, -vv for debugging, -vvv for everything
+    /// Log more: -v for information, -vv for debugging, -vvv for everything
     ///
-    /// RUST_LOG says it in detail and wins. Without either, DEBUG=ID:* shows the details of one plugin, and LOG_LEVEL=info sets the level.
+    /// RUST_LOG is more detailed and wins. Without either, DEBUG=ID:* logs the details of one plugin,
+    /// and LOG_LEVEL=info sets the level.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
-    /// Write what happens inside to the end of a file instead; warnings are printed all the same [env: AGENT_HOST_LOG_FILE]
+    /// Append the log to a file instead; warnings are still printed [env: AGENT_HOST_LOG_FILE]
     #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub log_file: Option<PathBuf>,
 }

@@ -12,10 +12,11 @@ use super::plugins::{Folder, manifest_path};
 use crate::terminal::{Exit, Failure};
 
 impl Folder {
-    /// Copies a plugin into the folder. The copy appears whole or not at all, and replaces a former one under its name.
+    /// Copies a plugin into the folder. The copy appears whole or not at all, and replaces a previous one of the same
+    /// name.
     ///
-    /// - Errors: the file is not a plugin, or is not named as one; its plugin is in the folder already under another
-    ///   name, or another plugin under its name.
+    /// - Errors: the file is not a plugin, or is not named like one; the folder has the same plugin under another
+    ///   name, or another plugin under this name.
     pub fn install(&self, from: &Path) -> Result<(Manifest, PathBuf), Failure> {
         let manifest = loader::inspect(from)?;
         let name = from

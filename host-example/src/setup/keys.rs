@@ -17,10 +17,10 @@ use crate::terminal::{Exit, Failure};
 /// The largest file that can be a key, in bytes.
 const MAX_KEY_BYTES: u64 = 64 << 10;
 
-/// The longest time that a key command may take; somebody may have to unlock something.
+/// How long a key command may take: a person may have to unlock something.
 const COMMAND_LIMIT: Duration = Duration::from_secs(60);
 
-/// What the key commands said: each is run once, because it may ask a person to unlock something. Clones share it.
+/// The outcomes of key commands. Each runs once, because it may ask a person to unlock something. Clones share them.
 #[derive(Clone, Default)]
 pub struct CommandKeys(Rc<RefCell<Outcomes>>);
 
@@ -97,7 +97,7 @@ fn run(words: &[String]) -> Result<Secret, Failure> {
     thread::spawn(move || {
         let mut bytes = Vec::new();
         let read = stdout.map(|pipe| pipe.take(MAX_KEY_BYTES).read_to_end(&mut bytes));
-        // Nobody listens any more when the wait was over before.
+        // Nobody listens any more after the limit.
         let _ = sender.send((read, bytes));
     });
     let Ok((_, printed)) = printed.recv_timeout(COMMAND_LIMIT) else {

@@ -1,10 +1,10 @@
-//! The log: what is in it, decided once from the command line and four variables.
+//! The log: its level is decided once, from the command line and four variables.
 //!
-//! In this order: `RUST_LOG`, the number of `-v`, `DEBUG`, `LOG_LEVEL`; without any, warnings. `DEBUG` names plugins whose details
-//! are wanted and says nothing about the others, so `LOG_LEVEL` holds for those.
+//! In this order: `RUST_LOG`, the number of `-v`, `DEBUG`, `LOG_LEVEL`; without any, warnings.
+//! `DEBUG` selects plugins whose details are logged; `LOG_LEVEL` applies to the others.
 //!
-//! It goes to stderr, or with `--log-file` to the end of a file; there each record has its time, and warnings are printed as well,
-//! because they are for whoever is waiting for the answer.
+//! It goes to stderr, or with `--log-file` to the end of a file. Records in a file have times,
+//! and warnings are printed as well, because they are for whoever is waiting for the answer.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -32,11 +32,11 @@ static CHOICE: OnceLock<Choice> = OnceLock::new();
 struct Choice {
     /// For `tracing`.
     filter: String,
-    /// The plugins whose records of level debug are shown, whatever holds for the others.
+    /// Plugins whose debug records are shown, whatever the level of the others.
     debugged: Vec<String>,
     /// The level of the others.
     level: Level,
-    /// What was set and not understood.
+    /// What is wrong with a variable, if anything.
     warning: Option<String>,
 }
 
@@ -74,7 +74,8 @@ pub fn start(global: &Global) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The log file, where one is named. A new one is for its owner alone, because a log may quote what was asked and answered.
+/// The log file, where one is named. A new one is for its owner alone, because a log may quote what was asked and
+/// answered.
 pub fn open_file(global: &Global) -> Result<Option<File>, Failure> {
     let named = || set_variable(FILE_VARIABLE).map(PathBuf::from);
     let Some(path) = global.log_file.clone().or_else(named) else {
@@ -104,7 +105,7 @@ pub fn shows(plugin: &str, level: Level) -> bool {
         Level::Debug => tracing::enabled!(target: "plugin", tracing::Level::DEBUG),
         Level::Trace => tracing::enabled!(target: "plugin", tracing::Level::TRACE),
     };
-    // Plugins share one target, which was opened for the sake of one of them.
+    // All plugins share one target, so a level raised for one plugin must not show the others.
     by_tracing && CHOICE.get().is_none_or(|choice| choice.shows(plugin, level))
 }
 
@@ -205,7 +206,8 @@ fn word(level: Level) -> &'static str {
     }
 }
 
-/// The plugins that `DEBUG` names, `*` for all. Other programs share the variable, so a name that is no plugin's is fine.
+/// The plugins that `DEBUG` names, `*` for all. Other programs share the variable, so a name that is no plugin's is
+/// fine.
 ///
 /// - Errors: the first part that names nothing.
 fn plugins_in(debug: &str) -> Result<Vec<String>, String> {
@@ -220,7 +222,7 @@ fn plugins_in(debug: &str) -> Result<Vec<String>, String> {
         if !is_name || ["true", "yes", "on", "false", "no", "off"].contains(&name) {
             return Err(part.to_owned());
         }
-        // `ID:chat` asks for a part of something, and plugins have no parts.
+        // `ID:chat` selects a part of a plugin, and plugins have no parts.
         if part == name || part.ends_with(":*") {
             plugins.push(name.to_owned());
         }

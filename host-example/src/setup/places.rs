@@ -1,6 +1,6 @@
 //! Where things are: the profile file, the plugin folder, the history.
 //!
-//! The standard places of the XDG specification, each of which a flag or a variable moves.
+//! The standard places of the XDG specification; a flag or a variable overrides each.
 
 use std::path::PathBuf;
 

@@ -1,6 +1,6 @@
 //! The plugin folder: what is in it, and a verdict with its reason for every file.
 //!
-//! Verdicts come from the files as data wherever that is enough; code is loaded for plugins that are on, and only then.
+//! Verdicts come from the files as data if possible; code is loaded only for enabled plugins.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -105,7 +105,7 @@ struct Switch {
 }
 
 impl Folder {
-    /// A folder of which nothing is known, to go on with where it cannot be read.
+    /// An empty stand for a folder that cannot be read.
     pub fn unknown(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
@@ -114,8 +114,8 @@ impl Folder {
         }
     }
 
-    /// Looks at every library in the folder. Two files with the same plugin are both refused: neither may shadow the
-    /// other.
+    /// Inspects every library in the folder. If two files hold the same plugin, both are refused:
+    /// neither may shadow the other.
     pub fn read(path: &Path) -> Result<Self, Failure> {
         let files = loader::scan(path).map_err(|cause| {
             Failure::new(
@@ -140,7 +140,7 @@ impl Folder {
         })
     }
 
-    /// Every plugin that could be used, as profiles are checked against it.
+    /// The schema of every usable plugin, to check profiles against.
     pub fn schemas(&self) -> Vec<ProviderSchema> {
         let manifests = self.entries.iter().filter_map(|entry| entry.manifest.as_ref().ok());
         manifests
@@ -162,7 +162,7 @@ impl Folder {
 
     /// The plugin with this id.
     ///
-    /// - Errors: none has it; two files have it, which are named; what else was found is named.
+    /// - Errors: no plugin has it, or two files have it. The failure names what was found instead.
     pub fn find(&self, id: &str) -> Result<(&Entry, &Manifest), Failure> {
         let mut refused = None;
         for entry in &self.entries {

@@ -25,7 +25,7 @@ impl Setup {
         };
         let profile = match profile::profile_from(&document, &self.places.profile, &self.folder.schemas()) {
             Ok(profile) => profile,
-            // Without a plugin nothing in a profile can be right; what is missing is the plugin.
+            // Without a plugin no profile can be valid, so report the missing plugin instead.
             Err(LoadError::Report(_)) if self.folder.entries.iter().all(|entry| entry.manifest.is_err()) => {
                 return Err(self.choose(None).err().unwrap_or_else(|| {
                     Failure::new(
@@ -51,7 +51,7 @@ impl Setup {
         Document::parse(&path.display().to_string(), text).map_err(LoadError::Report)
     }
 
-    /// A profile for a plugin that is not installed is the first thing a newcomer meets, so it is said plainly.
+    /// Newcomers often have a profile and no plugin yet, so the hint says how to install one.
     fn explain(&self, error: LoadError) -> Failure {
         let failure = Failure::from(error);
         if self.folder.entries.is_empty() && failure.hint.is_none() {
@@ -74,7 +74,7 @@ impl Setup {
                 continue;
             };
             if self.folder.is_disabled(&manifest.id) {
-                // What is switched off is not loaded, not even to be asked.
+                // A disabled plugin is never loaded, not even to check options.
                 continue;
             }
             let options = profile::without_problems(entry, name, &problems);
@@ -89,7 +89,7 @@ impl Setup {
         Ok(document.report(&schemas, problems))
     }
 
-    /// Turns the plugin's findings about its options into places of the profile file.
+    /// Maps the plugin's findings about its options to places in the profile file.
     pub fn place(&self, failure: Failure, chosen: Option<&Chosen>) -> Failure {
         let problems: Vec<plugin_api::Problem> =
             serde_json::from_value(failure.details["problems"].clone()).unwrap_or_default();

@@ -1,7 +1,7 @@
 //! Keeps keys inside this process and no longer than they are needed.
 //!
-//! [`forbid_dumps`] comes before anything that could read a key: no core file, and no debugger of the same user. [`Secret`] is how a
-//! value is held that may be a key: it cannot be printed by mistake, and its memory is wiped when it goes.
+//! Call [`forbid_dumps`] before anything reads a key: it prevents core files, and debuggers of the same user.
+//! [`Secret`] holds a value that may be a key: it cannot be printed by mistake, and its memory is wiped on drop.
 
 use std::ops::Deref;
 
@@ -10,7 +10,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 /// Keeps this process's memory out of core files and away from other processes of the same user.
 ///
-/// Best effort: where the system has no such thing or refuses, the program works all the same.
+/// Best effort: the program works without it.
 pub fn forbid_dumps() {
     #[cfg(target_os = "linux")]
     {
@@ -33,7 +33,7 @@ impl Secret {
         Self(Zeroizing::new(value))
     }
 
-    /// The value itself. Whoever asks sees to it that it goes nowhere else.
+    /// The value itself. The caller must not store or print it.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -48,7 +48,7 @@ impl Secret {
     }
 }
 
-/// What a plugin is configured with; its variables are wiped when it goes.
+/// A plugin's configuration; its variables are wiped on drop.
 pub struct WipedConfig(pub Config);
 
 impl Deref for WipedConfig {

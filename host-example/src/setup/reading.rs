@@ -19,7 +19,7 @@ pub struct Setup {
     pub(super) allow_any_key: bool,
 }
 
-/// A profile, and the text that it stands in.
+/// A profile, and its document.
 pub struct Chosen {
     pub document: Document,
     pub profile: Profile,
@@ -30,7 +30,7 @@ impl Setup {
         Self::read_with(global, CommandKeys::default())
     }
 
-    /// The same, with what key commands said before.
+    /// The same, with keys that commands printed before.
     pub fn read_with(global: &Global, command_keys: CommandKeys) -> Result<Self, Failure> {
         let places = Places::from(global)?;
         let environment = Environment::read(global.env_file.as_deref(), command_keys)?;
@@ -38,7 +38,7 @@ impl Setup {
         Ok(Self::of(places, environment, folder, global))
     }
 
-    /// Puts together what was read one by one.
+    /// Combines parts that were read one by one.
     pub fn of(places: Places, environment: Environment, folder: Folder, global: &Global) -> Self {
         Self {
             places,
@@ -53,7 +53,7 @@ impl Setup {
     }
 }
 
-/// Whether something stands at this path, be it a link that leads nowhere.
+/// Whether the path exists, dangling links included.
 pub fn exists(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
 }

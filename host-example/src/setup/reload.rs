@@ -18,7 +18,7 @@ use crate::terminal::{BAD, Failure};
 pub enum Reload {
     /// The profile was edited. A key command is not run again unless the edit names another one.
     Profile,
-    /// Somebody asked for it: the profile, the files of variables, and the key from wherever it comes.
+    /// On request: the profile, the files of variables, and the key from wherever it comes.
     Everything,
 }
 
@@ -50,10 +50,11 @@ enum Step {
     Configure { file_is_gone: bool },
 }
 
-/// Reads profile, variables and key again and gives them to the plugin. On any error the previous ones stay; so does the
-/// previous profile when its file is gone.
+/// Reads profile, variables and key again and gives them to the plugin. On any error the previous ones stay;
+/// so does the previous profile when its file is gone.
 ///
-/// - Out: one line for people, and what was read. A plugin that was replaced is in `active.previous`, and still answers.
+/// - Out: one line for people, and what was read. A plugin that was replaced is in `active.previous`,
+///   and still answers.
 pub async fn follow(active: &mut Active, global: &Global, reload: Reload) -> Result<(String, Setup), Failure> {
     let command_keys = match reload {
         Reload::Profile => active.command_keys.clone(),

@@ -20,7 +20,7 @@ pub fn create(file: &Path, manifest: &Manifest, config: &Config) -> Result<Plugi
     )?)
 }
 
-/// What this host offers to its plugins: its log, with lines for people.
+/// The services for plugins: this host's log.
 struct Services {
     plugin: String,
 }

@@ -10,9 +10,9 @@ use crate::profile::{self, ProfileWatch};
 #[cfg(unix)]
 use crate::terminal::Exit;
 
-/// Takes SIGHUP for the wish to have everything read again, as servers do.
+/// Reloads everything on SIGHUP, as servers do.
 ///
-/// - In: `may_go_on`, asked first: a terminal that hangs up sends the signal too.
+/// - In: `may_go_on`, checked first: a terminal that hangs up sends the signal too.
 #[cfg(unix)]
 pub fn listen_for_hangups(reloads: UnboundedSender<Reload>, may_go_on: impl Fn() -> bool + Send + 'static) {
     use tokio::signal::unix::{SignalKind, signal};
@@ -34,15 +34,15 @@ pub fn listen_for_hangups(reloads: UnboundedSender<Reload>, may_go_on: impl Fn()
 #[cfg(not(unix))]
 pub fn listen_for_hangups(_reloads: UnboundedSender<Reload>, _may_go_on: impl Fn() -> bool + Send + 'static) {}
 
-/// Edits of the profile file as they happen, for as long as what is returned is kept.
+/// Reports edits of the profile file until the returned watch is dropped.
 pub fn watch(places: &Places, edits: UnboundedSender<Reload>) -> Option<ProfileWatch> {
     let config = &places.config;
     if let Some(folder) = config.parent().filter(|_| !places.config_was_named) {
-        // What does not exist cannot be watched. If it cannot be made, the watch says so.
+        // A missing folder cannot be watched. If it cannot be created, the watch fails below.
         let _ = fs::create_dir_all(folder);
     }
     let watch = profile::watch(config, move || {
-        // Whoever followed them has ended when nobody listens.
+        // If nobody listens, the program is ending.
         let _ = edits.send(Reload::Profile);
     });
     watch

@@ -26,13 +26,13 @@ pub fn request(
     Ok(request)
 }
 
-/// How long the list of models is waited for, where it could say which model was meant.
+/// How long to wait for the model list, which is needed only for a suggestion.
 const SUGGESTION_LIMIT: Duration = Duration::from_secs(3);
 
 /// An answer that is whole.
 pub struct Answer {
     pub reply: ChatReply,
-    /// Why it is not what was asked for, though it is an answer.
+    /// Why the answer does not fit its schema, if it does not.
     pub mismatch: Option<Failure>,
 }
 
@@ -62,7 +62,7 @@ pub async fn answer(
         Err(error) => return Err(with_suggestion(active, request, error).await),
     };
     let mismatches = match schema {
-        // Of an answer that nobody reads to its end, the rest was not fetched.
+        // If the reader went away, the rest of the answer was not fetched.
         Some(schema) if !screen.is_gone => schema.mismatches(&reply.text),
         _ => Vec::new(),
     };
@@ -80,7 +80,7 @@ pub async fn answer(
         ));
     }
     if screen.is_gone {
-        // Nobody reads the answer, so nothing is to be said about it.
+        // Nobody reads the answer, so nobody needs the footer.
         return Ok(Answer { reply, mismatch: None });
     }
     for notice in reply.notices.iter().filter(|notice| !screen.told.contains(notice)) {
@@ -95,7 +95,7 @@ pub async fn answer(
     Ok(Answer { reply, mismatch })
 }
 
-/// The same error, with the listed model that is much like the one that nobody has.
+/// The error, with the listed model closest to the unknown one as a hint.
 async fn with_suggestion(active: &Active, request: &ChatRequest, error: Error) -> Error {
     let is_suggested = || error.hint().is_some_and(|hint| hint.starts_with("did you mean"));
     let Some(model) = request
@@ -155,7 +155,7 @@ async fn streamed(active: &Active, request: &ChatRequest, screen: &mut Screen) -
     Ok(reply)
 }
 
-/// What a failed call leaves. That a part of an answer stands above is said at once.
+/// Turns the error of a call into a failure, and says at once that the answer above is incomplete.
 pub fn report(error: Error, manner: Manner) -> Failure {
     if error.details.partial_text.is_some() && manner.has_text {
         terminal::say("the answer above is not complete");

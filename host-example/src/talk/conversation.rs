@@ -104,7 +104,7 @@ pub fn system_message(text: Option<&str>) -> Vec<Message> {
     text.map(|text| Message::text("system", text)).into_iter().collect()
 }
 
-/// The command that a line begins with, and what stands behind it. A path such as `/etc/hosts` is no command.
+/// The command at the start of a line, and its argument. A path such as `/etc/hosts` is no command.
 fn command_of(line: &str) -> Option<(&str, &str)> {
     let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
     let name = word.strip_prefix('/')?;
@@ -145,7 +145,7 @@ impl Conversation {
                     return Err(Failure::new(Exit::Internal, format!("cannot read a line: {reason}")));
                 }
             }
-            // An edit that came while the model was answering holds from the next message on.
+            // An edit made during an answer applies from the next message on.
             while let Ok(reload) = reloads.try_recv() {
                 terminal::say(&followed(&mut self.active, global, reload).await);
             }
@@ -190,7 +190,7 @@ impl Conversation {
         );
     }
 
-    /// The prompt says who will answer.
+    /// The prompt names the model or tier that will answer.
     fn prompt(&self) -> String {
         let who = self.model.as_deref().or(self.tier.as_deref()).unwrap_or_default();
         format!("{}> ", terminal::clean_line(who))
@@ -239,8 +239,8 @@ impl Conversation {
         }
     }
 
-    /// Sends what was said with all that was said before. What broke off stays in the conversation as far as it came,
-    /// because it is on the screen. What failed before its first word, or was stopped, is taken back with its question.
+    /// Sends the message with the whole conversation. An answer that broke off stays in the conversation,
+    /// because it is on the screen. If it failed before its first word, or was stopped, the question is taken back.
     async fn say(&mut self, text: &str) {
         let mut message = Message::user("");
         message.content = attach::content(text.to_owned(), self.attached.clone());
@@ -273,7 +273,7 @@ impl Conversation {
                         self.attached.clear();
                         self.messages.push(Message::text("assistant", partial));
                     }
-                    // What was attached goes with the next try.
+                    // The attachments stay for the next message.
                     None => drop(self.messages.pop()),
                 }
                 answer::report(error, self.manner).tell(self.manner.has_json);
@@ -286,7 +286,7 @@ impl Conversation {
     }
 }
 
-/// Reads the profile again; a line about it.
+/// Reloads, and returns the line about it.
 async fn followed(active: &mut Active, global: &Global, reload: Reload) -> String {
     let followed = reload::follow(active, global, reload).await;
     active.retire_previous();

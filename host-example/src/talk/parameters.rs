@@ -1,6 +1,6 @@
-//! What the command line wants of an answer, as fields of the request.
+//! Options of the command line as fields of the request.
 //!
-//! The names are those of OpenAI's protocol and of the services that extend it; a plugin passes on what it is given. Pure.
+//! The names are those of OpenAI's protocol and of services that extend it; plugins pass them on. Pure.
 
 use std::collections::BTreeMap;
 
@@ -9,28 +9,28 @@ use clap::builder::NonEmptyStringValueParser;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
 
-/// What is wanted of an answer beside its words. The options go into the request under their names in OpenAI's and OpenRouter's protocol.
+/// Options for an answer. They go into the request under their names in OpenAI's and OpenRouter's protocol.
 #[derive(Args, Clone, Default)]
 pub struct Wanted {
     /// How long the model may think
     #[arg(long, value_name = "EFFORT", value_parser = ["max", "xhigh", "high", "medium", "low", "minimal", "none"])]
     pub effort: Option<String>,
-    /// What to choose the model's provider by
+    /// How to choose the model's provider
     #[arg(long, value_name = "BY", value_parser = ["price", "throughput", "latency", "exacto"])]
     pub sort: Option<String>,
-    /// A name for the request where the service keeps traces
+    /// A name for the request in the service's traces
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub trace_name: Option<String>,
     /// The session that the request belongs to
     #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     pub session: Option<String>,
-    /// The user that the request is made for, by an id that means nothing to others
+    /// An opaque id of the user that the request is made for
     #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     pub user: Option<String>,
     /// The longest answer, in tokens
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub max_tokens: Option<u64>,
-    /// How freely the model chooses its words; usually 0 to 2
+    /// The sampling temperature; usually 0 to 2
     #[arg(long, value_name = "X", value_parser = temperature)]
     pub temperature: Option<f64>,
     /// Any other field of the request, such as `seed=7` or `stop='["END"]'`; may be repeated
@@ -41,9 +41,9 @@ pub struct Wanted {
 /// The fields of a request by their names on the wire.
 pub type Parameters = BTreeMap<String, Box<RawValue>>;
 
-/// The fields for what is wanted, and for a schema that the answer must fit.
+/// The fields for the options, and for a schema that the answer must fit.
 ///
-/// - Out: what `--param` names wins; of an object that another option sets as well, member by member. Its values stay as they were
+/// - Out: `--param` wins over other options; objects are merged member by member. Its values stay as they were
 ///   written, unless they are merged.
 pub fn parameters(wanted: &Wanted, response_format: Option<&Value>) -> Parameters {
     let fields = [
@@ -141,7 +141,7 @@ mod tests {
             // As it was written.
             (&["--param", "top_p=0.50"], r#"{"top_p":0.50}"#),
             (&["--param", "a=1", "--param", "b=[ \"=\" ]"], r#"{"a":1,"b":[ "=" ]}"#),
-            // What is named wins, and objects are put together.
+            // `--param` wins, and objects are merged.
             (
                 &["--temperature", "1", "--param", "temperature=0.2"],
                 r#"{"temperature":0.2}"#,
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_such_value_is_refused_with_what_is_expected() {
+    fn a_bad_option_value_is_refused_with_what_is_expected() {
         let table: &[(&[&str], &str)] = &[
             (&["--param", "seed"], "expected NAME=JSON, such as `seed=7`"),
             (&["--param", "=7"], "expected a name before the `=`"),

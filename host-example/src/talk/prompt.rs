@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal, Read};
 
 use crate::terminal::{Exit, Failure};
 
-/// The most that standard input may add to a prompt, in bytes.
+/// The largest prompt on standard input, in bytes.
 const MAX_INPUT_BYTES: u64 = 16 << 20;
 
 /// The prompt of the command line; `None` without one.
@@ -19,7 +19,7 @@ pub fn words(words: &[String]) -> Result<Option<String>, Failure> {
 
 /// The prompt of the command line with standard input behind it; `None` for a conversation.
 ///
-/// - In: `has_more`, whether there is something to ask about beside the prompt.
+/// - In: `has_more`, whether something else, such as an attachment, is sent.
 pub fn read(typed: &[String], has_more: bool) -> Result<Option<String>, Failure> {
     let mut parts: Vec<String> = words(typed)?.into_iter().collect();
     let stdin = io::stdin();

@@ -42,7 +42,7 @@ impl Reader {
             .create_external_printer()
             .ok()
             .map(|printer| Box::new(printer) as Box<_>);
-        // A history that cannot be read or kept is a pity and no reason to stop.
+        // A history that cannot be read or saved is no reason to stop.
         if let Some(history) = history {
             if let Some(folder) = history.parent() {
                 let _ = fs::create_dir_all(folder);

@@ -9,8 +9,7 @@ use std::time::Duration;
 use plugin_api::Notice;
 use tokio::time::Instant;
 
-use crate::terminal::progress::{self, Wait};
-use crate::terminal::{self, Cleaner, FAINT};
+use crate::terminal::{self, Cleaner, FAINT, progress};
 
 /// How an answer is shown.
 #[derive(Clone, Copy)]
@@ -34,18 +33,18 @@ pub struct Screen {
     shows_text: bool,
     shows_thoughts: bool,
     shows_progress: bool,
-    /// The notices that were said when they came.
+    /// The notices already printed during the wait.
     pub told: Vec<Notice>,
     /// How many attempts failed so far.
     failed_attempts: usize,
-    /// When the plugin goes on, where it said that it waits.
+    /// When the plugin retries, if it announced a wait.
     resumes_at: Option<Instant>,
     /// The last thing written did not end a line.
     line_open: bool,
     thinking: bool,
     /// Nobody reads stdout any more.
     pub is_gone: bool,
-    /// Why, where it is not that the reader went away.
+    /// Why stdout failed, unless its reader went away.
     pub trouble: Option<io::Error>,
 }
 
@@ -86,13 +85,13 @@ impl Screen {
         if self.shows_thoughts {
             self.thinking = true;
             let clean = self.thoughts.clean(text);
-            // Without a line end: the next piece goes on where this one ended.
+            // No newline: the next piece continues this one.
             let _ = write!(anstream::stderr(), "{FAINT}{clean}{FAINT:#}");
         }
     }
 
-    /// Says at once what concerns the wait for an answer: a retry, another model. Within a line of the answer it would be
-    /// in the way, and is said at the end as other notices are.
+    /// Prints notices about the wait at once: a retry, another model. In the middle of an answer they would be in the
+    /// way, and are printed at the end like other notices.
     pub fn notice(&mut self, notice: &Notice) {
         let is_about_the_wait = notice.wait_ms.is_some()
             || notice.attempt.is_some()
@@ -110,16 +109,12 @@ impl Screen {
         self.told.push(notice.clone());
     }
 
-    /// Waits for `work`, and says so on a terminal where nothing has been said yet and the wait is not short.
+    /// Waits for `work`, with progress on a terminal as long as nothing of the answer is printed.
     pub async fn while_waiting<T>(&mut self, what: &str, work: impl Future<Output = T>) -> T {
         if !self.shows_progress || self.line_open || self.thinking {
             return work.await;
         }
-        let wait = Wait {
-            what,
-            resumes_at: self.resumes_at.take(),
-        };
-        progress::while_waiting(wait, work).await
+        progress::while_waiting_until(what, self.resumes_at.take(), work).await
     }
 
     pub fn raw(&mut self, text: &str) {

@@ -1,7 +1,7 @@
-//! Structured answers: the schema that an answer must fit, as the service is told of it and as the answer is held against it.
+//! Structured answers: sends a schema to the service, and checks the answer against it.
 //!
-//! The service promises nothing, and many models ignore a schema, so the answer is looked at here whatever was asked for. An answer
-//! that does not fit is printed all the same: the caller may still make something of it.
+//! Services promise nothing and many models ignore a schema, so every answer is checked here. An answer
+//! that does not fit is printed all the same: the caller may still use it.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use std::path::Path;
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
-use crate::terminal::{Exit, Failure, clean_line};
+use crate::terminal::{Exit, Failure, clean_line, shortened};
 
 /// The largest schema, in bytes.
 const MAX_SCHEMA_BYTES: u64 = 1 << 20;
@@ -54,7 +54,10 @@ impl Schema {
         }
         let validator = jsonschema::validator_for(&schema).map_err(|error| {
             let place = place(error.instance_path().as_str());
-            format!("it is no JSON Schema: {place}: {}", shortened(&error.to_string()))
+            format!(
+                "it is no JSON Schema: {place}: {}",
+                shortened(&error.to_string(), MAX_SENTENCE_CHARS)
+            )
         })?;
         let title = schema["title"].as_str().unwrap_or_default();
         let name = [title, stem].into_iter().map(name_of).find(|name| !name.is_empty());
@@ -73,7 +76,7 @@ impl Schema {
         })
     }
 
-    /// Everything in which an answer does not fit, with its place; empty if it fits.
+    /// Every mismatch with its place; empty if the answer fits.
     pub fn mismatches(&self, answer: &str) -> Vec<Mismatch> {
         let value: Value = match serde_json::from_str(answer) {
             Ok(value) => value,
@@ -93,12 +96,12 @@ impl Schema {
             .iter_errors(&value)
             .map(|error| Mismatch {
                 pointer: error.instance_path().as_str().to_owned(),
-                message: shortened(&error.to_string()),
+                message: shortened(&error.to_string(), MAX_SENTENCE_CHARS),
             })
             .collect()
     }
 
-    /// What is said of an answer that does not fit.
+    /// The failure for an answer that does not fit.
     pub fn failure(&self, mismatches: &[Mismatch]) -> Failure {
         let mut text = format!("the answer does not fit the schema `{}`", self.name);
         for mismatch in mismatches {
@@ -110,7 +113,7 @@ impl Schema {
     }
 }
 
-/// Something in which an answer does not fit its schema.
+/// One place where an answer does not fit its schema.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Mismatch {
     /// Where, as a JSON pointer into the answer; empty for the whole.
@@ -136,13 +139,6 @@ fn name_of(title: &str) -> String {
         .take(MAX_NAME_CHARS)
         .collect();
     name.trim_matches('_').to_owned()
-}
-
-fn shortened(text: &str) -> String {
-    match text.char_indices().nth(MAX_SENTENCE_CHARS) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
 }
 
 #[cfg(test)]
@@ -210,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn the_failure_names_every_place_and_prints_nothing_that_a_terminal_obeys() {
+    fn the_failure_names_every_place_without_control_characters() {
         let schema = schema(r#"{"title": "t", "items": {"type": "string"}}"#);
         let failure = schema.failure(&schema.mismatches("[\"\\u001b[2J\", {\"a\": \"\\u009b\"}, 3]"));
         assert_eq!(failure.exit, Exit::Mismatch);
@@ -227,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_schema_is_refused() {
+    fn an_invalid_schema_is_refused() {
         let reason = |text: &str| Schema::parse(text, "x").err().unwrap_or_default();
         assert!(reason("{").starts_with("expected JSON: "), "{}", reason("{"));
         assert!(

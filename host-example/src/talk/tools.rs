@@ -1,6 +1,6 @@
-//! The built-in tools: what the model is told of them, and what a call of one gives.
+//! The built-in tools: their descriptions for the model, and their results.
 //!
-//! A call never fails as a whole: what is wrong with it is its result, so that the model can do better.
+//! A bad call does not fail: its result says what is wrong, so that the model can try again.
 
 use std::time::SystemTime;
 
@@ -18,10 +18,10 @@ pub enum Tool {
     Calc,
 }
 
-/// What a call gave.
+/// The result of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// What the model is told.
+    /// The text for the model.
     pub result: String,
     pub is_error: bool,
 }
@@ -86,7 +86,7 @@ pub fn run(tools: &[Tool], name: &str, arguments: &str, now: SystemTime) -> Outc
         let names: Vec<&str> = tools.iter().map(|tool| tool.name()).collect();
         return Outcome::error(&format!("there is no tool `{name}`; there is {}", names.join(", ")));
     };
-    // Models write nothing at all where there is nothing to say.
+    // Some models send no arguments at all instead of `{}`.
     let text = if arguments.trim().is_empty() { "{}" } else { arguments };
     let Ok(arguments) = serde_json::from_str::<Value>(text) else {
         return Outcome::error("the arguments are not JSON");
@@ -121,9 +121,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_call_is_its_result() {
+    fn a_bad_call_has_its_error_as_result() {
         assert_eq!(ran("calc", r#"{"expression": "2+2"}"#).result, "4");
-        // Models write nothing at all where there is nothing to say.
+        // Some models send no arguments at all instead of `{}`.
         assert_eq!(ran("clock", "").result, "1970-01-01T00:00:00Z");
         for (name, arguments, result) in [
             (

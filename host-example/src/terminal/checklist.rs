@@ -1,4 +1,4 @@
-//! What a look at everything found, as rows for people and as JSON for programs.
+//! The findings of `doctor` and `selftest`, as rows for people and as JSON for programs.
 
 use plugin_api::{Finding, FindingStatus};
 use serde_json::{Value, json};
@@ -10,10 +10,10 @@ use super::table;
 
 /// The widest line, in characters; a longer remedy gets lines of its own.
 const MAX_LINE_CHARS: usize = 110;
-/// The widest column for what was looked at, in characters; what is longer sticks out.
+/// The widest first column, in characters; longer labels stick out.
 const MAX_LABEL_CHARS: usize = 32;
 
-/// Everything that was looked at, in order.
+/// All findings, in order.
 #[derive(Default)]
 pub struct Rows {
     pub findings: Vec<Finding>,
@@ -146,7 +146,7 @@ fn row(finding: &Finding, label_chars: usize, colour: bool) -> String {
     text.replacen(mark, &shown, 1) + "\n"
 }
 
-/// What was looked at, in words: `model known TEXT_SMALL` of `model_known:TEXT_SMALL`.
+/// The label of a finding: `model known TEXT_SMALL` for `model_known:TEXT_SMALL`.
 fn label(id: &str) -> String {
     match id.split_once(':') {
         Some((word, thing)) => format!("{} {thing}", word.replace('_', " ")),
@@ -159,7 +159,7 @@ pub fn counted(count: usize, one: &str, several: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { several })
 }
 
-/// The problems of a document without their pictures, which a row has no room for.
+/// The problems of a document in one line, without excerpts.
 fn problems_in_a_line(failure: &Failure) -> Option<String> {
     let problems = failure.details["problems"]
         .as_array()

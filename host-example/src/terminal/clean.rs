@@ -1,7 +1,7 @@
 //! Text that is safe to print: without the sequences and characters that a terminal would obey. Pure.
 
-/// Takes out of a model's text what a terminal would obey: escape sequences and control characters, also where they are
-/// split over two pieces. Line ends and tabs stay.
+/// Removes from a model's text what a terminal would obey: escape sequences and control characters, even if they are
+/// split across pieces. Newlines and tabs stay.
 #[derive(Default)]
 pub struct Cleaner {
     escapes: anstyle_parse::Parser,
@@ -14,7 +14,7 @@ struct Printed(String);
 
 impl anstyle_parse::Perform for Printed {
     fn print(&mut self, letter: char) {
-        // The parser knows the control characters of one byte; those of two are told apart here.
+        // The parser handles control characters of one byte; those of two bytes are dropped here.
         if !letter.is_control() {
             self.0.push(letter);
         }
@@ -47,7 +47,15 @@ pub fn clean_line(text: &str) -> String {
     clean(text).replace(['\n', '\t'], " ")
 }
 
-/// The same JSON without a character that a terminal would obey: JSON itself escapes those below the blank, here follow
+/// The beginning of a text that is longer than this, with `…` behind it.
+pub fn shortened(text: &str, max_chars: usize) -> String {
+    match text.char_indices().nth(max_chars) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// The same JSON without control characters: JSON itself escapes those below U+0020, this escapes
 /// U+007F to U+009F.
 pub fn safe_json(json: &str) -> String {
     let mut safe = String::with_capacity(json.len());
@@ -84,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn json_has_no_character_that_a_terminal_obeys_and_means_the_same() {
+    fn safe_json_has_no_control_characters_and_the_same_meaning() {
         let hostile = serde_json::json!({"a\u{9b}31m": "\x1b]0;x\x07 \u{7f}\u{80}\u{9f}\u{a0}é"});
         let safe = safe_json(&hostile.to_string());
         assert!(!safe.contains(char::is_control), "{safe:?}");

@@ -2,7 +2,7 @@
 
 use plugin_api::{Error, ErrorKind};
 
-/// What the program tells its caller. The numbers are part of the interface; [`TABLE`] explains them.
+/// How the program ends. The numbers are part of the interface; [`TABLE`] explains them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     Ok = 0,
@@ -67,11 +67,11 @@ pub const TABLE: &[(Exit, &str)] = &[
 /// How the program ends with this error.
 pub fn exit_of(error: &Error) -> Exit {
     match error.kind {
-        // A key that is not there is a matter of setting up; a key that was refused is not.
+        // A missing key is a setup problem; a refused key is not.
         ErrorKind::AUTH if error.details.status.is_none() => Exit::Usage,
         ErrorKind::AUTH => Exit::Auth,
         ErrorKind::PAYMENT | ErrorKind::SPEND_LIMIT => Exit::Payment,
-        // Options come from the profile; what is wrong beside them was set elsewhere.
+        // Problems with options come from the profile; anything else was set elsewhere.
         ErrorKind::CONFIG if error.details.problems.is_empty() => Exit::Usage,
         ErrorKind::CONFIG => Exit::Profile,
         // The service was not asked.
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_limits_of_the_host_itself_have_the_exit_codes_of_what_they_are_like() {
+    fn the_hosts_own_limits_have_fitting_exit_codes() {
         let exit = |kind| exit_of(&Error::new(kind, "x"));
         assert_eq!(exit(ErrorKind::SPEND_LIMIT), Exit::Payment);
         assert_eq!(exit(ErrorKind::OVERLOADED), Exit::Transient);

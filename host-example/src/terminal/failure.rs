@@ -10,19 +10,19 @@ use super::clean::{clean, clean_line, safe_json};
 use super::exit::{Exit, exit_of};
 use super::print::{print_line, say};
 
-/// Why the program ends without having done what it was asked. It has no `Debug`, because the details may hold a part of an
-/// answer.
+/// Why the program ends without having done what it was asked. It has no `Debug`, because the details may hold a part
+/// of an answer.
 #[derive(Clone)]
 pub struct Failure {
     /// How it ends.
     pub exit: Exit,
-    /// Lower case, no full stop; may have several lines where it reports a document. Safe to print, as the hint is.
+    /// Lower case, no full stop; several lines if it is a report. Safe to print, as the hint is.
     pub message: String,
     /// What to do.
     pub hint: Option<String>,
     /// The same for programs.
     pub details: Box<Value>,
-    /// What was tried, where that was more than one thing: a line for each.
+    /// One line for each attempt, if there were several.
     attempts: Vec<String>,
     /// The code that `agent-host explain` knows more about.
     explained: Option<&'static str>,
@@ -61,13 +61,13 @@ impl Failure {
         self.explained
     }
 
-    /// The same without the line that says where to read more.
+    /// The same failure without the `more:` line.
     pub fn briefly(mut self) -> Self {
         self.explained = None;
         self
     }
 
-    /// Says plainly that a plugin lacks a method. Any other error stays what it is.
+    /// Names the missing method of a plugin. Any other error stays as it is.
     pub fn of_plugin(error: Error, plugin: &str, cannot: &str) -> Self {
         if error.kind != ErrorKind::UNSUPPORTED {
             return error.into();
@@ -85,7 +85,7 @@ impl Failure {
 }
 
 impl Failure {
-    /// Tells people on stderr, and programs that asked for JSON on stdout as well.
+    /// Prints the failure to stderr for people, and as JSON to stdout if the caller asked for JSON.
     pub fn tell(&self, as_json: bool) {
         if as_json {
             let json = json!({"error": self.details});
@@ -131,7 +131,7 @@ impl From<Error> for Failure {
         }
         let mut message = clean(&error.message);
         if let Some(wait_ms) = error.retry_after_ms {
-            // Where the service did not say so, the message does.
+            // A wait that did not come from the service is in the message already.
             if error.details.status.is_some() {
                 message.push_str(&format!(" (the service asks to wait {} s)", wait_ms.div_ceil(1000)));
             }
@@ -148,7 +148,7 @@ impl From<Error> for Failure {
     }
 }
 
-/// `1. acme/large via Acme: 429 rate_limit, too many requests`; a reason that stands above is not said again.
+/// `1. acme/large via Acme: 429 rate_limit, too many requests`; the reason is left out if it repeats the message.
 fn attempt_line(number: usize, attempt: &Attempt, above: &str) -> String {
     let via = attempt
         .provider

@@ -5,7 +5,7 @@ use plugin_api::{Done, Usage};
 use super::clean::clean;
 use super::time::seconds;
 
-/// The shortest time that a speed is told for; below it, the figure says more about buffers than about the model.
+/// Below this time no speed is shown: it would say more about buffers than about the model.
 const MIN_WRITING_MS: u64 = 100;
 
 /// The line below an answer.
@@ -53,14 +53,14 @@ pub fn footer(done: &Done) -> String {
     parts.join(" · ")
 }
 
-/// Whether another model served than was asked for. A variant such as `:nitro` and a date behind the name are no other
-/// model.
+/// Whether another model served than the requested one. A variant such as `:nitro` or a date suffix does not make it
+/// another model.
 fn is_another(asked: &str, served: &str) -> bool {
     let base = asked.split(':').next().unwrap_or(asked);
     !served.starts_with(base)
 }
 
-/// Tokens per second from the first token on; an answer in one piece has no such time.
+/// Tokens per second from the first token on; `None` for an answer in one piece.
 fn speed(usage: &Usage, done: &Done) -> Option<String> {
     let writing_ms = done.duration_ms.checked_sub(done.time_to_first_token_ms?)?;
     if writing_ms < MIN_WRITING_MS || usage.completion_tokens == 0 {

@@ -36,9 +36,9 @@ impl Interrupts {
     }
 }
 
-/// What a call leaves that Ctrl-C stopped.
+/// The failure of a call that Ctrl-C stopped.
 pub fn stopped() -> Failure {
-    // The terminal has shown `^C` behind what had been written.
+    // The terminal has printed `^C` on the current line.
     if io::stdout().is_terminal() {
         say("");
     }

@@ -16,7 +16,7 @@ mod interrupt;
 mod checklist;
 
 pub use self::checklist::{Rows, counted};
-pub use self::clean::{Cleaner, clean, clean_line, safe_json};
+pub use self::clean::{Cleaner, clean, clean_line, safe_json, shortened};
 pub use self::exit::Exit;
 pub use self::failure::Failure;
 pub use self::footer::footer;

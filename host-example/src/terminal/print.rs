@@ -1,7 +1,7 @@
 //! Writes to stdout and stderr.
 //!
 //! The answer goes to stdout and nothing else does; everything for people goes to stderr. A reader of stdout that is
-//! gone is never a reason to panic, so nothing is printed but from here.
+//! gone must never cause a panic, so all printing goes through here.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -17,7 +17,7 @@ pub const GOOD: Style = AnsiColor::Green.on_default();
 pub const BAD: Style = AnsiColor::Red.on_default();
 pub const DOUBTFUL: Style = AnsiColor::Yellow.on_default();
 
-/// Whether people's colours may be used on stderr: it is a terminal, and neither `NO_COLOR` nor `TERM=dumb` is set.
+/// Whether stderr may have colours: it is a terminal, and neither `NO_COLOR` nor `TERM=dumb` is set.
 pub fn stderr_has_colour() -> bool {
     anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never
 }
@@ -41,7 +41,7 @@ pub fn try_write(bytes: &[u8]) -> io::Result<()> {
     out.flush()
 }
 
-/// Writes to stdout at once. A reader that is gone, as `head` is, has what it wanted; any other trouble is told.
+/// Writes to stdout at once. A reader that closed the pipe, as `head` does, is fine; any other error is reported.
 pub fn print(text: &str) {
     if let Err(cause) = try_print(text)
         && cause.kind() != io::ErrorKind::BrokenPipe
@@ -62,7 +62,7 @@ pub fn print_json(value: &impl Serialize) {
 
 /// Writes a line for people.
 pub fn say(line: &str) {
-    // Nobody is left to be told that stderr is gone.
+    // If stderr is gone, nobody is left to read about it.
     let _ = writeln!(anstream::stderr(), "{line}");
 }
 
@@ -76,7 +76,7 @@ pub fn stderr_is_terminal() -> bool {
     io::stderr().is_terminal()
 }
 
-/// Whether a line on stderr can be taken back.
+/// Whether a line on stderr can be erased.
 pub fn stderr_has_cursor() -> bool {
     stderr_is_terminal() && std::env::var_os("TERM").is_none_or(|name| name != "dumb")
 }

@@ -1,6 +1,6 @@
-//! What is said while somebody waits: one line on a terminal that is overwritten and at last taken back.
+//! Progress while somebody waits: one line on a terminal, overwritten and in the end erased.
 //!
-//! Where stderr is no terminal with a cursor, nothing is said. Short waits pass without a word.
+//! Prints nothing if stderr is not a terminal with a cursor, or if the wait is short.
 
 use std::future::Future;
 use std::io::{self, Write};
@@ -11,17 +11,15 @@ use tokio::time::{Instant, timeout};
 
 use super::print::{FAINT, stderr_has_cursor};
 
-/// How long a wait may be without a word about it.
+/// Waits shorter than this show no progress.
 const SILENT_WAIT: Duration = Duration::from_millis(300);
-/// How often the line is looked at again.
+/// How often the line is updated.
 const TICK: Duration = Duration::from_millis(250);
 
 /// What is waited for.
-pub struct Wait<'a> {
-    /// In a few words.
-    pub what: &'a str,
-    /// When something is tried again, where that is known; until then the seconds are counted.
-    pub resumes_at: Option<Instant>,
+struct Wait<'a> {
+    what: &'a str,
+    resumes_at: Option<Instant>,
 }
 
 impl Wait<'_> {
@@ -38,7 +36,15 @@ impl Wait<'_> {
 }
 
 /// Waits for `work`, and says so.
-pub async fn while_waiting<T>(wait: Wait<'_>, work: impl Future<Output = T>) -> T {
+///
+/// - In: what is waited for, in a few words.
+pub async fn while_waiting<T>(what: &str, work: impl Future<Output = T>) -> T {
+    while_waiting_until(what, None, work).await
+}
+
+/// The same with a countdown until `resumes_at`, if that is known.
+pub async fn while_waiting_until<T>(what: &str, resumes_at: Option<Instant>, work: impl Future<Output = T>) -> T {
+    let wait = Wait { what, resumes_at };
     if !stderr_has_cursor() {
         return work.await;
     }
@@ -51,7 +57,7 @@ pub async fn while_waiting<T>(wait: Wait<'_>, work: impl Future<Output = T>) -> 
         let line = wait.line();
         if line != shown {
             take_back();
-            // Nobody is left to be told that stderr is gone.
+            // If stderr is gone, nobody is left to read about it.
             let _ = write!(anstream::stderr(), "{FAINT}{line}{FAINT:#}");
             shown = line;
         }

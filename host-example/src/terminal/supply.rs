@@ -4,7 +4,7 @@ use plugin_api::{Account, CreditStatus};
 
 use super::print::{BAD, DOUBTFUL, FAINT, GOOD, stdout_has_colour};
 
-/// Above this many US dollars there is enough, below the other it is nearly gone.
+/// More US dollars than this are enough; less than `LITTLE_USD` is nearly gone.
 const ENOUGH_USD: f64 = 5.0;
 const LITTLE_USD: f64 = 1.0;
 

@@ -1,4 +1,4 @@
-//! Bad entries, each with what is said about it.
+//! Bad entries, each with its report.
 //!
 //! A case is the inside of the profile `default` (`@` is its provider, `§` the place of the problem;
 //! without it, the place is the name of the profile), then pointer and message, then a part of the

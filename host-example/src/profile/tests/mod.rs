@@ -57,7 +57,7 @@ fn gives_exactly(text: &str, pointer: &str, message: &str, hint: &str) {
 }
 
 #[test]
-fn a_text_that_is_not_json_is_told_where_it_breaks() {
+fn a_text_that_is_not_json_is_reported_where_it_breaks() {
     let deep = format!("{}§[{}", "[".repeat(64), "]".repeat(65));
     let bomb = format!("{}§[", "[".repeat(64)) + &"[".repeat(9_936);
     let rows = [
@@ -130,7 +130,7 @@ fn a_text_that_is_not_json_is_told_where_it_breaks() {
 }
 
 #[test]
-fn a_bad_envelope_is_told_in_terms_of_the_file() {
+fn a_bad_envelope_is_reported_at_its_place() {
     let no_auth = "missing section `auth`, which holds the profiles";
     let no_profiles = "missing section `profiles`, which holds the profiles by name";
     gives_exactly("§[]", "", "expected an object, found an array", "");
@@ -150,7 +150,7 @@ fn a_bad_envelope_is_told_in_terms_of_the_file() {
 }
 
 #[test]
-fn a_bad_entry_is_told_in_plain_words() {
+fn a_bad_entry_is_reported_in_plain_words() {
     let mut cases = Vec::new();
     for line in BAD_ENTRIES
         .lines()
@@ -257,7 +257,7 @@ fn columns_are_the_same_with_a_byte_order_mark_and_with_crlf() {
 }
 
 #[test]
-fn a_key_that_stands_twice_is_told_with_both_places() {
+fn a_duplicate_key_is_reported_with_both_places() {
     let text = entry(
         "\"provider\": \"acme\",\n\"model\": \"a/b\",\n  \"model\": \"a/c\", \"tiers\": { \"x\": \"a/b\", \"x\": \"a/b\" }",
     );

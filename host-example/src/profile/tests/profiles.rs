@@ -75,7 +75,7 @@ fn the_three_sources_of_a_key_are_read() {
 }
 
 #[test]
-fn what_a_plugin_finds_is_placed_in_the_spelling_of_the_file() {
+fn plugin_findings_get_their_place_in_the_file() {
     let text = entry("\"provider\": \"acme\",\n\"provider_preferences\": { \"order\": [\"A\", \"B\"] }");
     let document = Document::parse("agent.json", text).expect("it is JSON");
     let place = |pointer: &str| {
@@ -96,7 +96,7 @@ fn what_a_plugin_finds_is_placed_in_the_spelling_of_the_file() {
 }
 
 #[test]
-fn a_profile_that_is_not_there_is_told_with_those_that_are() {
+fn a_missing_profile_is_reported_with_the_known_ones() {
     let document = Document::parse("agent.json", entry("\"provider\": \"acme\"")).expect("it is JSON");
     let error = profile_from(&document, "defualt", &[acme()]).expect_err("there is no such profile");
     assert_eq!(
@@ -141,7 +141,7 @@ fn a_file_with_problems_gives_the_rest_of_its_profile() {
         profile.options,
         json!({ "model": "a/b", "timeouts": { "idleMs": null }, "providerPreferences": {} })
     );
-    // Another key than the one that was meant must not be taken.
+    // No other key may be used than the intended one.
     assert!(salvaged_from(r#""provider": "acme", "api_key": { "nv": "MY_KEY" }"#).is_none());
     assert!(salvaged_from(r#""provider": "acmee", "model": "a/b""#).is_none());
 }

@@ -1,4 +1,4 @@
-//! What people and programs are told, and what they never are.
+//! Reports for people and programs, and what they never contain.
 
 use serde_json::json;
 

@@ -83,7 +83,7 @@ fn a_file_deleted_and_made_again_is_noticed() {
 }
 
 #[test]
-fn a_file_that_stays_away_is_told_and_so_is_its_return() {
+fn a_deleted_file_and_its_return_are_noticed() {
     let bench = Bench::with_file("{}");
     fs::remove_file(bench.folder.path().join("agent.json")).expect("a file is removed");
     bench.change();

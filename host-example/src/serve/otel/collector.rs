@@ -1,7 +1,7 @@
-//! The way to a collector: one HTTP/1.1 request at a time, each on a connection of its own, over a network without TLS.
+//! Sends batches to a collector: one HTTP/1.1 request at a time, each on its own connection, without TLS.
 //!
-//! It is called on the SDK's own threads, which it holds up while it sends. A collector that is gone is told of once, not with every
-//! batch, and again only if it was back in between.
+//! Runs on the SDK's own threads, which block while it sends. An unreachable collector is reported once, not with every
+//! batch, and again only after it was reachable in between.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -53,7 +53,7 @@ impl Collector {
                 Err(_) => Err(format!("no answer within {} s", LIMIT.as_secs()).into()),
             }
         });
-        // A name server that does not answer is not waited for.
+        // Do not wait for a name server that does not answer.
         runtime.shutdown_background();
         if let Some(news) = self.news(&answer) {
             tracing::warn!("{news}");
@@ -101,7 +101,7 @@ async fn post(request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
     let host = authority.host().trim_start_matches('[').trim_end_matches(']');
     let socket = TcpStream::connect((host, authority.port_u16().unwrap_or(80))).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(socket)).await?;
-    // It ends with the runtime at the latest; how concerns nobody.
+    // It ends with the runtime at the latest; its outcome does not matter.
     tokio::spawn(connection);
     let host = HeaderValue::from_str(authority.as_str())?;
     parts.headers.insert(header::HOST, host);
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_collector_that_is_gone_is_told_of_once() {
+    fn an_unreachable_collector_is_reported_once() {
         let is_lost = Arc::new(AtomicBool::new(false));
         let target = Uri::from_static("http://c:4318/v1/traces?key=7");
         let traces = Collector::new("traces", &target, Arc::clone(&is_lost));

@@ -49,11 +49,11 @@ impl Spans {
         };
         let builder = builder.with_start_time(begun);
         let mut span = self.tracer.build_with_context(builder, &traced.parent);
-        // Nobody said when they were made; the answer told of them.
+        // The time of each attempt is unknown; the answer only lists them.
         for attempt in ended.attempts().iter().filter(|attempt| attempt.code.is_some()) {
             span.add_event_with_timestamp("attempt", now, of_attempt(attempt));
         }
-        // Whoever asks a server for what it does not have makes no error of the server's, and nobody does who leaves.
+        // For an HTTP server, a bad request or a client that left is not the server's error.
         let is_error = match ended.outcome {
             Outcome::Failed | Outcome::Interrupted => true,
             Outcome::Refused => traced.operation.is_some(),
@@ -111,7 +111,7 @@ fn of_status(ended: &Ended) -> Option<KeyValue> {
     Some(KeyValue::new("http.response.status_code", i64::from(status)))
 }
 
-/// Not its reason, which is a sentence and may quote.
+/// Without the reason, which is free text and may quote.
 fn of_attempt(attempt: &Attempt) -> Vec<KeyValue> {
     let mut attributes = vec![KeyValue::new("model", short(&attempt.model))];
     if let Some(provider) = &attempt.provider {

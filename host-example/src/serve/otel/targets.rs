@@ -46,7 +46,7 @@ impl Targets {
             if is(signal.exporter, "none") {
                 return Ok(None);
             }
-            // The address of both is a folder, those of one are taken as they are.
+            // The common address is a base to which a path is added; the specific ones are complete.
             let (name, address) = match (variable(signal.endpoint), variable(BOTH)) {
                 (Some(address), _) => (signal.endpoint, address.trim().to_owned()),
                 (None, Some(address)) => {

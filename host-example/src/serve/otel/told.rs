@@ -1,4 +1,4 @@
-//! What traces and metrics say of a request, beyond what [`Ended`] has. Pure.
+//! What traces and metrics report beyond [`Ended`]. Pure.
 
 use hyper::header::HeaderMap;
 use hyper::{Method, Uri};
@@ -25,7 +25,7 @@ pub struct Traced {
     pub failed: Option<Failed>,
 }
 
-/// What is told of an error: nothing in anybody's own words.
+/// What is reported of an error: no free text.
 pub struct Failed {
     pub code: &'static str,
     pub model: Option<String>,
@@ -52,7 +52,7 @@ impl Traced {
     }
 }
 
-/// The one header that is read. Its companion `tracestate` holds whatever the caller likes, and would be sent on.
+/// Reads `traceparent` alone: `tracestate` may hold anything, and would be sent on.
 struct Traceparent<'a>(&'a HeaderMap);
 
 impl Extractor for Traceparent<'_> {
@@ -71,7 +71,7 @@ fn operation(route: &str, method: &Method, path: &str) -> Option<&'static str> {
     match route {
         _ if method != Method::POST => None,
         "chat" | "messages" => Some("chat"),
-        // What follows it is about an answer that was given.
+        // Paths below it concern answers that were already given.
         "responses" if path.ends_with("/responses") => Some("chat"),
         "completions" => Some("text_completion"),
         "embeddings" => Some("embeddings"),
@@ -113,7 +113,7 @@ impl Told {
         }
     }
 
-    /// What there are few of.
+    /// Attributes of low cardinality.
     pub fn attributes(&self, operation: &'static str, traced: &Traced) -> Vec<KeyValue> {
         let mut attributes = vec![
             KeyValue::new("gen_ai.operation.name", operation),
@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_asks_a_model_is_an_operation_of_one() {
+    fn only_model_requests_have_an_operation() {
         for (method, route, path, expected) in [
             (Method::POST, "chat", "/v1/chat/completions", Some("chat")),
             (Method::POST, "messages", "/api/v1/messages", Some("chat")),

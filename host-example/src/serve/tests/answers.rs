@@ -181,7 +181,7 @@ fn a_body_that_is_too_large_or_no_json_is_refused() {
 }
 
 #[test]
-fn who_may_not_ask_learns_nothing() {
+fn an_unauthorized_caller_learns_nothing() {
     let bench = Bench::new();
     let host = bench.address;
     let without_token = |path: &str| {

@@ -78,7 +78,7 @@ impl Bench {
     pub fn client(&self) -> Client {
         let socket = TcpStream::connect(self.address).expect("the endpoint listens");
         socket
-            .set_read_timeout(Some(Duration::from_secs(20)))
+            .set_read_timeout(Some(Duration::from_secs(60)))
             .expect("it is a socket");
         Client {
             socket,

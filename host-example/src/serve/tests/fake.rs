@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ static STREAMS: Mutex<Streams> = Mutex::new(Streams {
 static CHANGED: Condvar = Condvar::new();
 
 /// The longest wait for anything.
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// The other end of a stream that a client asked for.
 pub struct Held(UnboundedSender<Item>);
@@ -40,11 +40,7 @@ pub struct Held(UnboundedSender<Item>);
 impl Held {
     /// Waits until a client asks for the stream of this name.
     pub fn wait(name: &str) -> Self {
-        let streams = STREAMS.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut streams, waited) = CHANGED
-            .wait_timeout_while(streams, LIMIT, |streams| !streams.open.contains_key(name))
-            .unwrap_or_else(PoisonError::into_inner);
-        assert!(!waited.timed_out(), "nobody asked for `{name}`");
+        let mut streams = streams_when(|streams| streams.open.contains_key(name), name);
         Self(streams.open.remove(name).expect("it is there"))
     }
 
@@ -63,12 +59,23 @@ impl Held {
 
 /// Waits until the stream of this name was dropped.
 pub fn wait_until_dropped(name: &str) {
-    let streams = STREAMS.lock().unwrap_or_else(PoisonError::into_inner);
-    let is_held = |streams: &mut Streams| !streams.dropped.iter().any(|dropped| dropped == name);
-    let (_streams, waited) = CHANGED
-        .wait_timeout_while(streams, LIMIT, is_held)
+    drop(streams_when(
+        |streams| streams.dropped.iter().any(|dropped| dropped == name),
+        name,
+    ));
+}
+
+fn streams() -> MutexGuard<'static, Streams> {
+    STREAMS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The streams, as soon as this is so.
+fn streams_when(is_so: impl Fn(&Streams) -> bool, name: &str) -> MutexGuard<'static, Streams> {
+    let (streams, waited) = CHANGED
+        .wait_timeout_while(streams(), LIMIT, |streams| !is_so(streams))
         .unwrap_or_else(PoisonError::into_inner);
-    assert!(!waited.timed_out(), "`{name}` is held on to");
+    assert!(!waited.timed_out(), "waited in vain for the stream `{name}`");
+    streams
 }
 
 struct Told {
@@ -79,7 +86,7 @@ struct Told {
 impl Told {
     fn open(name: &str) -> Self {
         let (sender, items) = unbounded_channel();
-        let mut streams = STREAMS.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut streams = streams();
         streams.open.insert(name.to_owned(), sender);
         CHANGED.notify_all();
         Self {
@@ -99,7 +106,7 @@ impl Stream for Told {
 
 impl Drop for Told {
     fn drop(&mut self) {
-        let mut streams = STREAMS.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut streams = streams();
         streams.dropped.push(self.name.clone());
         CHANGED.notify_all();
     }

@@ -1,4 +1,5 @@
-//! The endpoint in this process, with plugins that do what a test tells them, and clients that speak HTTP letter by letter.
+//! The endpoint in this process, with plugins that do what a test tells them, and clients that speak HTTP letter by
+//! letter.
 
 mod answers;
 mod bench;

@@ -1,4 +1,4 @@
-//! Answers in pieces.
+//! Streamed answers.
 
 use plugin_api::{Attempt, ChatEvent, Done, Error, ErrorKind, Head, Notice, Usage};
 use serde_json::{Value, json};
@@ -61,7 +61,7 @@ fn a_stream_goes_out_as_it_comes_and_as_it_was_written() {
 }
 
 #[test]
-fn what_is_there_at_once_goes_out_at_once_and_says_in_the_head_who_answers() {
+fn an_event_ready_at_once_is_sent_at_once_and_names_the_model() {
     let bench = Bench::new();
     let mut client = bench.client();
     client.ask("POST", "/v1/chat/completions?all-at-once", BODY);
@@ -186,7 +186,7 @@ fn a_client_that_leaves_ends_the_request_to_the_service() {
     let _held = Held::wait("/chat/completions?leaves-at-once");
     drop(client);
     wait_until_dropped("/chat/completions?leaves-at-once");
-    // The same where a whole answer was wanted.
+    // The same for a whole answer.
     let mut client = bench.client();
     client.ask("GET", "/v1/held/whole", "");
     let _held = Held::wait("/held/whole");
@@ -202,7 +202,7 @@ fn a_client_that_leaves_ends_the_request_to_the_service() {
 }
 
 #[test]
-fn what_an_answer_cost_is_counted_at_its_end() {
+fn the_cost_is_counted_when_the_answer_ends() {
     let bench = Bench::new();
     let mut client = bench.client();
     client.ask("POST", "/v1/chat/completions?counted", BODY);

@@ -1,0 +1,95 @@
+//! What the command line says about models.
+
+use clap::ValueEnum;
+use clap::builder::NonEmptyStringValueParser;
+
+use super::values::{tokens, usd};
+use crate::commands::output::Output;
+
+/// List the service's models: search, filter, sort
+#[derive(clap::Args)]
+#[command(long_about = ABOUT)]
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Words that the id or name contains, in any case
+    pub query: Vec<String>,
+    /// Only free models
+    #[arg(long)]
+    pub free: bool,
+    /// Only models that can call tools
+    #[arg(long)]
+    pub tools: bool,
+    /// Only models that can read pictures
+    #[arg(long)]
+    pub vision: bool,
+    /// Only models that can reason
+    #[arg(long)]
+    pub reasoning: bool,
+    /// Only models with structured output
+    #[arg(long)]
+    pub structured: bool,
+    /// Only models with a context of at least this many tokens, such as 200k or 1M
+    #[arg(long, value_name = "TOKENS", value_parser = tokens)]
+    pub min_context: Option<u64>,
+    /// Only models whose prompt and answer both cost at most this much, in US dollars per million tokens
+    #[arg(long, value_name = "USD", value_parser = usd)]
+    pub max_price: Option<f64>,
+    /// Only models of this author, the part before the `/` of an id
+    #[arg(long, visible_alias = "provider", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub author: Option<String>,
+    /// The order; by default the service's own
+    #[arg(long, value_name = "BY", value_enum)]
+    pub sort: Option<Order>,
+    /// Fetch the list even if a cached one is fresh
+    #[arg(long)]
+    pub refresh: bool,
+    /// Print one id per line, even on a terminal
+    #[arg(long, conflicts_with = "json")]
+    pub ids: bool,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+impl Args {
+    pub fn wants_json(&self) -> bool {
+        let shows_json = |command: &Command| match command {
+            Command::Show { output, .. } => output.json,
+        };
+        self.output.json || self.command.as_ref().is_some_and(shows_json)
+    }
+}
+
+#[derive(clap::Subcommand)]
+pub enum Command {
+    /// Show everything that is known about one model
+    Show {
+        /// Its id, or a tier such as small
+        id: String,
+        /// Fetch the list even if a cached one is fresh
+        #[arg(long)]
+        refresh: bool,
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+const ABOUT: &str = "\
+List the service's models: search, filter, sort
+
+On a terminal a table; prices are US dollars for a million tokens. Elsewhere one id in a line.
+
+  agent-host models claude --tools --min-context 200k --sort price
+  agent-host models show openrouter/auto";
+
+/// The order of a list of models.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Order {
+    Name,
+    /// The cheapest first
+    Price,
+    /// The largest first
+    Context,
+    /// The newest first
+    New,
+}

@@ -1,0 +1,76 @@
+//! Which models are meant, and in which order. Pure.
+//!
+//! A filter drops a model that is not known to pass it.
+
+use std::cmp::Ordering;
+
+use plugin_api::Model;
+
+use super::args::{Args, Order};
+use super::shown::prices;
+use crate::near::spaced;
+
+pub fn fits(model: &Model, args: &Args) -> bool {
+    let text = spaced(&format!("{}\n{}", model.id, model.name));
+    let is_meant = args.query.iter().all(|word| text.contains(spaced(word).trim()));
+    let author = || model.id.split('/').next().unwrap_or_default();
+    is_meant
+        && (!args.free || can(model, "free"))
+        && (!args.tools || can(model, "tools"))
+        && (!args.vision || can(model, "vision"))
+        && (!args.reasoning || can(model, "reasoning"))
+        && (!args.structured || can_structure(model))
+        && args
+            .min_context
+            .is_none_or(|least| model.context_length.is_some_and(|length| length >= least))
+        && args
+            .max_price
+            .is_none_or(|most| prices(model).is_some_and(|(prompt, completion)| prompt <= most && completion <= most))
+        && args
+            .author
+            .as_deref()
+            .is_none_or(|wanted| author().eq_ignore_ascii_case(wanted.trim_end_matches('/')))
+}
+
+fn can(model: &Model, ability: &str) -> bool {
+    model.abilities.iter().any(|known| known == ability)
+}
+
+/// Whether an answer can be held to a schema, which is more than JSON mode.
+fn can_structure(model: &Model) -> bool {
+    if model.supported_parameters.is_empty() {
+        return can(model, "json");
+    }
+    model
+        .supported_parameters
+        .iter()
+        .any(|name| name == "structured_outputs")
+}
+
+/// Sorts. Unknown values come last; equal ones keep the service's order.
+pub fn sort(models: &mut [&Model], order: Option<Order>) {
+    match order {
+        None => {}
+        Some(Order::Name) => models.sort_by_key(|model| (model.name.to_lowercase(), model.id.clone())),
+        Some(Order::Price) => {
+            let sum = |model: &Model| prices(model).map(|(prompt, completion)| prompt + completion);
+            models.sort_by(|one, other| match (sum(one), sum(other)) {
+                (Some(one), Some(other)) => one.total_cmp(&other),
+                (one, other) => known_first(one.is_some(), other.is_some()),
+            });
+        }
+        Some(Order::Context) => largest_first(models, |model| model.context_length),
+        Some(Order::New) => largest_first(models, |model| model.created_s),
+    }
+}
+
+fn largest_first(models: &mut [&Model], number: impl Fn(&Model) -> Option<u64>) {
+    models.sort_by(|one, other| match (number(one), number(other)) {
+        (Some(one), Some(other)) => other.cmp(&one),
+        (one, other) => known_first(one.is_some(), other.is_some()),
+    });
+}
+
+fn known_first(one: bool, other: bool) -> Ordering {
+    other.cmp(&one)
+}

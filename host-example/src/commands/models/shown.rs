@@ -1,0 +1,135 @@
+//! Models as a table, and one model in lines. Pure. Missing values are shown as unknown.
+
+use plugin_api::{Model, TierModel};
+
+use crate::terminal::{self, time};
+
+/// The widest line, in characters.
+const MAX_LINE_CHARS: usize = 100;
+
+pub fn table(models: &[&Model], known: &[TierModel]) -> String {
+    let has_tiers = models.iter().any(|model| !tiers_of(model, known).is_empty());
+    let mut head = vec!["MODEL", "CONTEXT", "$/M IN", "$/M OUT", "ABILITIES"];
+    if has_tiers {
+        head.insert(1, "TIER");
+    }
+    let rows = models.iter().map(|model| {
+        let mut row = vec![
+            model.id.clone(),
+            model.context_length.map_or_else(|| "-".to_owned(), size),
+            shown_price(&model.prompt_usd_per_million),
+            shown_price(&model.completion_usd_per_million),
+            // The prices already say that a model is free.
+            listed_words(model.abilities.iter().filter(|ability| *ability != "free")),
+        ];
+        if has_tiers {
+            row.insert(1, tiers_of(model, known).join(", "));
+        }
+        row
+    });
+    terminal::table(&head, &rows.collect::<Vec<_>>())
+}
+
+/// Everything that is known about a model, in lines.
+pub fn description(model: &Model, known: &[TierModel]) -> String {
+    let usd = |text: &Option<String>, unit: &str| match (text, price(text)) {
+        (_, Some(0.0)) => Some("free".to_owned()),
+        (Some(text), _) => Some(format!("${text} {unit}")),
+        (None, _) => None,
+    };
+    let tokens = |count: Option<u64>| count.map(|count| format!("{count} tokens"));
+    let words = |words: &[String]| (!words.is_empty()).then(|| words.join(", "));
+    let unknown = Some("unknown".to_owned());
+    let lines = [
+        ("id", Some(model.id.clone())),
+        ("name", Some(model.name.clone()).filter(|name| !name.is_empty())),
+        ("tiers", words(&tiers_of(model, known))),
+        ("context", tokens(model.context_length).or(unknown.clone())),
+        (
+            "longest answer",
+            tokens(model.max_completion_tokens).or(unknown.clone()),
+        ),
+        (
+            "prompt",
+            usd(&model.prompt_usd_per_million, "for a million tokens").or(unknown.clone()),
+        ),
+        (
+            "answer",
+            usd(&model.completion_usd_per_million, "for a million tokens").or(unknown.clone()),
+        ),
+        (
+            "request",
+            usd(&model.request_usd, "each").filter(|price| price != "free"),
+        ),
+        ("reads", words(&model.input_modalities).or(unknown.clone())),
+        ("writes", words(&model.output_modalities).or(unknown)),
+        ("abilities", words(&model.abilities)),
+        ("parameters", words(&model.supported_parameters)),
+        ("listed since", model.created_s.map(time::day)),
+        ("may be gone after", model.expiration_date.clone()),
+        ("about", model.description.clone()),
+    ];
+    let shown = lines.iter().filter(|(_, value)| value.is_some());
+    let width = shown.map(|(name, _)| name.len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for (name, value) in lines {
+        let Some(value) = value else { continue };
+        let line = format!("{name:<width$}  {}", terminal::clean_line(&value));
+        text.push_str(&terminal::wrapped(&line, MAX_LINE_CHARS, width + 2));
+        text.push('\n');
+    }
+    text
+}
+
+/// The short names of the tiers that stand for a model: `small`.
+fn tiers_of(model: &Model, known: &[TierModel]) -> Vec<String> {
+    let is_this = |wire: &str| wire == model.id || wire.split(':').next() == Some(model.id.as_str());
+    known
+        .iter()
+        .filter(|tier| is_this(&tier.wire))
+        .map(|tier| {
+            let name = tier.tier.strip_prefix("TEXT_").unwrap_or(&tier.tier);
+            name.to_ascii_lowercase()
+        })
+        .collect()
+}
+
+fn listed_words<'a>(words: impl Iterator<Item = &'a String>) -> String {
+    let words: Vec<&str> = words.map(String::as_str).collect();
+    if words.is_empty() {
+        return "-".to_owned();
+    }
+    words.join(" ")
+}
+
+fn shown_price(text: &Option<String>) -> String {
+    match (text, price(text)) {
+        (_, Some(0.0)) => "free".to_owned(),
+        (Some(text), _) => text.clone(),
+        (None, _) => "-".to_owned(),
+    }
+}
+
+/// A number of tokens for people: `128k`, `1M`, `1.04M`.
+pub fn size(count: u64) -> String {
+    match count {
+        0..1000 => count.to_string(),
+        1000..1_000_000 => format!("{}k", count / 1000),
+        _ => {
+            let hundredths = format!("{:.2}", (count / 10_000) as f64 / 100.0);
+            format!("{}M", hundredths.trim_end_matches('0').trim_end_matches('.'))
+        }
+    }
+}
+
+fn price(text: &Option<String>) -> Option<f64> {
+    text.as_deref()?.parse().ok().filter(|price: &f64| price.is_finite())
+}
+
+/// Both prices of a million tokens.
+pub fn prices(model: &Model) -> Option<(f64, f64)> {
+    Some((
+        price(&model.prompt_usd_per_million)?,
+        price(&model.completion_usd_per_million)?,
+    ))
+}

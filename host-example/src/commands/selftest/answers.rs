@@ -1,0 +1,206 @@
+//! Checks of answers, which are billed.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use plugin_api::{ChatEvent, ChatReply, ErrorKind, Message};
+use serde_json::json;
+
+use super::outcome::{Billed, Outcome, answered, served};
+use super::small::{REASONING_TOKENS, SHORT_TOKENS, fields, limited, ping, usual};
+use crate::setup::{Active, tiers};
+use crate::talk::answer::request;
+use crate::talk::structured::Schema;
+use crate::talk::tools::{self, Tool};
+use crate::terminal::{self, Exit, Failure};
+
+/// How long dropping a stream may take.
+const CANCEL_LIMIT: Duration = Duration::from_secs(1);
+
+pub async fn whole_answer(active: &Active) -> Billed {
+    let request = request(usual(active), None, &ping(), &limited(SHORT_TOKENS))?;
+    Ok(answered(active.plugin.chat(&request).await?))
+}
+
+pub async fn streamed_answer(active: &Active) -> Billed {
+    let messages = [Message::user("Count from 1 to 20 in words, separated by commas.")];
+    let request = request(usual(active), None, &messages, &limited(SHORT_TOKENS))?;
+    let mut events = active.plugin.stream(&request).await?;
+    let mut reply = ChatReply::default();
+    let mut arrivals: Vec<Instant> = Vec::new();
+    while let Some(event) = events.next().await {
+        let event = event?;
+        if matches!(event, ChatEvent::Text(_) | ChatEvent::Reasoning(_)) {
+            arrivals.push(Instant::now());
+        }
+        reply.add(event);
+    }
+    let spread_ms = match (arrivals.first(), arrivals.last()) {
+        (Some(first), Some(last)) => last.duration_since(*first).as_millis(),
+        _ => 0,
+    };
+    let summary = format!("{} pieces within {spread_ms} ms: {}", arrivals.len(), served(&reply));
+    let is_told = reply.done.usage.as_ref().is_some_and(|usage| usage.cost_usd.is_some());
+    let outcome = if reply.text.trim().is_empty() {
+        return Ok(answered(reply));
+    } else if arrivals.len() < 2 {
+        Outcome::Doubtful(
+            format!("the answer came in one piece: {}", served(&reply)),
+            "a proxy on the way may hold streams back",
+        )
+    } else if !is_told {
+        Outcome::Doubtful(summary, "the service did not tell what the answer cost")
+    } else {
+        Outcome::Ok(summary)
+    };
+    Ok((outcome, vec![reply]))
+}
+
+/// Dropping a stream after its first piece must return at once, and must leave the plugin working.
+pub async fn cancelled_stream(active: &Active) -> Result<Outcome, Failure> {
+    let messages = [Message::user("Write the numbers from 1 to 500 in words.")];
+    let request = request(usual(active), None, &messages, &limited(REASONING_TOKENS))?;
+    let mut events = active.plugin.stream(&request).await?;
+    let mut has_begun = false;
+    while let Some(event) = events.next().await {
+        match event? {
+            ChatEvent::Text(_) | ChatEvent::Reasoning(_) => {
+                has_begun = true;
+                break;
+            }
+            ChatEvent::Done(_) => break,
+            _ => {}
+        }
+    }
+    let begun = Instant::now();
+    drop(events);
+    let gone = begun.elapsed();
+    if !has_begun {
+        return Ok(Outcome::Skipped(
+            "the answer was over before it could be cancelled".to_owned(),
+        ));
+    }
+    // The plugin still answers.
+    match active.plugin.tiers().await {
+        Err(error) if error.kind != ErrorKind::UNSUPPORTED => return Err(error.into()),
+        _ => {}
+    }
+    if gone > CANCEL_LIMIT {
+        let gone_ms = u64::try_from(gone.as_millis()).unwrap_or(u64::MAX);
+        return Ok(Outcome::Doubtful(
+            format!("it took {} to be gone", terminal::seconds(gone_ms)),
+            "report it with what `-vv` shows",
+        ));
+    }
+    Ok(Outcome::Ok(
+        "gone at once after its first piece; what had been written until then is billed".to_owned(),
+    ))
+}
+
+/// The service's own choice of a model, if it has an auto router.
+pub async fn auto_router(active: &Active) -> Billed {
+    let request = request(None, Some("auto"), &ping(), &limited(SHORT_TOKENS))?;
+    match active.plugin.chat(&request).await {
+        Ok(reply) => {
+            let (outcome, replies) = answered(reply);
+            let named = replies
+                .first()
+                .and_then(|reply| reply.done.model.clone())
+                .filter(|model| !model.ends_with("auto"));
+            Ok(match (outcome, named) {
+                (Outcome::Ok(summary), None) => (
+                    Outcome::Doubtful(summary, "the service did not say which model it chose"),
+                    replies,
+                ),
+                (outcome, _) => (outcome, replies),
+            })
+        }
+        Err(error) if error.kind == ErrorKind::NOT_FOUND => {
+            let outcome = Outcome::Skipped("the service chooses no model by itself".to_owned());
+            Ok((outcome, Vec::new()))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub async fn tier_answer(active: &Active, name: &str) -> Billed {
+    let Some(tier) = tiers::find(&active.tiers, name) else {
+        return Ok((Outcome::Skipped("the plugin has no such tier".to_owned()), Vec::new()));
+    };
+    let max_tokens = if name == "reasoning" {
+        REASONING_TOKENS
+    } else {
+        SHORT_TOKENS
+    };
+    let request = request(Some(&tier.tier), None, &ping(), &limited(max_tokens))?;
+    Ok(answered(active.plugin.chat(&request).await?))
+}
+
+pub async fn tool_call(active: &Active) -> Billed {
+    let mut parameters = fields(json!({
+        "max_tokens": REASONING_TOKENS,
+        "tools": [Tool::Calc.description()],
+    }));
+    let mut messages = vec![Message::user(
+        "Use the tool to calculate 1234 * 5678, then answer with the result.",
+    )];
+    let first = {
+        let mut parameters = parameters.clone();
+        parameters.append(&mut fields(json!({"tool_choice": "required"})));
+        let request = request(usual(active), None, &messages, &parameters)?;
+        active.plugin.chat(&request).await?
+    };
+    let (Some(call), n_calls) = (first.tool_calls.first(), first.tool_calls.len()) else {
+        let summary = format!("the model answered without the tool: {}", served(&first));
+        let outcome = Outcome::Doubtful(summary, "`agent-host models --tools` lists models that can call tools");
+        return Ok((outcome, vec![first]));
+    };
+    messages.push(Message::assistant(&first));
+    let name = call.name.clone();
+    let mut results = Vec::new();
+    for call in &first.tool_calls {
+        let outcome = tools::run(&[Tool::Calc], &call.name, &call.arguments, SystemTime::now());
+        messages.push(Message::tool(call.id.as_str(), outcome.result.as_str()));
+        results.push(outcome.result);
+    }
+    parameters.append(&mut fields(json!({"tool_choice": "none"})));
+    let request = request(usual(active), None, &messages, &parameters)?;
+    let second = active.plugin.chat(&request).await?;
+    let summary = format!(
+        "{name} called {n_calls}×, {}, then {}",
+        results.join(", "),
+        served(&second)
+    );
+    let outcome = if second.text.trim().is_empty() {
+        Outcome::Doubtful(summary, "no answer followed the tool's result; try another model")
+    } else {
+        Outcome::Ok(summary)
+    };
+    Ok((outcome, vec![first, second]))
+}
+
+pub async fn structured_output(active: &Active) -> Billed {
+    const SCHEMA: &str = r#"{
+        "title": "city",
+        "type": "object",
+        "properties": {"name": {"type": "string"}, "population": {"type": "integer"}},
+        "required": ["name", "population"],
+        "additionalProperties": false
+    }"#;
+    let schema = Schema::parse(SCHEMA, "city").map_err(|reason| Failure::new(Exit::Internal, reason))?;
+    let parameters = fields(json!({
+        "max_tokens": REASONING_TOKENS,
+        "response_format": schema.response_format(),
+    }));
+    let messages = [Message::user("Paris and its population, as JSON.")];
+    let request = request(usual(active), None, &messages, &parameters)?;
+    let reply = active.plugin.chat(&request).await?;
+    let mismatches = schema.mismatches(&reply.text);
+    let outcome = match mismatches.first() {
+        None => Outcome::Ok(format!("the answer fits its schema: {}", served(&reply))),
+        Some(first) => Outcome::Doubtful(
+            format!("the answer does not fit its schema: {}", first.message),
+            "`agent-host models --structured` lists models that keep to one",
+        ),
+    };
+    Ok((outcome, vec![reply]))
+}

@@ -1,0 +1,100 @@
+//! Checks that cost nothing: key, models, credit, an unknown model.
+
+use plugin_api::{CreditStatus, CreditsRequest, ErrorKind, ModelsRequest, Plugin};
+
+use super::outcome::{Outcome, served, skipped, supported};
+use super::small::{limited, ping};
+use crate::setup::Active;
+use crate::talk::answer::request;
+use crate::terminal::{Exit, Failure, time};
+
+/// A model that does not exist.
+const UNKNOWN_MODEL: &str = "no-such-author/no-such-model-0";
+
+pub async fn account(plugin: &Plugin) -> Result<Outcome, Failure> {
+    let Some(account) = supported(plugin.account().await)? else {
+        return Ok(skipped("ask about its key"));
+    };
+    let label = account.label.as_deref().unwrap_or("it has no name");
+    let left = account.remaining_usd.map_or_else(
+        || "no limit of its own".to_owned(),
+        |amount| format!("${amount} left of its limit"),
+    );
+    Ok(Outcome::Ok(format!("the service knows it: {label}, {left}")))
+}
+
+pub async fn models(plugin: &Plugin) -> Result<Outcome, Failure> {
+    let request = ModelsRequest {
+        force: true,
+        raw: false,
+    };
+    let Some(list) = supported(plugin.models(request).await)? else {
+        return Ok(skipped("list its models"));
+    };
+    let n_models = list.models.len();
+    if let Some(problem) = list.problem.filter(|_| list.is_stale) {
+        return Ok(Outcome::Doubtful(
+            format!(
+                "{n_models} listed, but the list is {}: {problem}",
+                time::age(list.age_ms)
+            ),
+            "try again later",
+        ));
+    }
+    let of = |ability: &str| {
+        let has = |known: &Vec<String>| known.iter().any(|word| word == ability);
+        list.models.iter().filter(|model| has(&model.abilities)).count()
+    };
+    if n_models == 0 {
+        return Ok(Outcome::Doubtful(
+            "the list is empty".to_owned(),
+            "look whether the profile or a variable restricts it",
+        ));
+    }
+    Ok(Outcome::Ok(format!(
+        "{n_models} listed, {} with tools, {} with vision, {} free",
+        of("tools"),
+        of("vision"),
+        of("free")
+    )))
+}
+
+pub async fn credits(plugin: &Plugin) -> Result<Outcome, Failure> {
+    let Some(credits) = supported(plugin.credits(CreditsRequest { force: true }).await)? else {
+        return Ok(skipped("ask about its credit"));
+    };
+    let of = match credits.source.as_deref() {
+        Some("key") => "of the key's own limit",
+        _ => "in the account",
+    };
+    Ok(match (credits.balance_usd, credits.status) {
+        (None, _) => {
+            let reason = credits.problem.unwrap_or_else(|| "the service does not say".to_owned());
+            Outcome::Skipped(format!("the balance is unknown: {reason}"))
+        }
+        (Some(balance), CreditStatus::Red) => {
+            Outcome::Doubtful(format!("${balance} {of}, which is little"), "add credit before it ends")
+        }
+        (Some(balance), _) => Outcome::Ok(format!("${balance} {of}")),
+    })
+}
+
+/// An unknown model must be refused with a code, not answered by another model.
+pub async fn unknown_model(active: &Active) -> Result<Outcome, Failure> {
+    let request = request(None, Some(UNKNOWN_MODEL), &ping(), &limited(16))?;
+    match active.plugin.chat(&request).await {
+        Ok(reply) => Err(Failure::new(
+            Exit::Internal,
+            format!("a model that does not exist answered: {}", served(&reply)),
+        )
+        .with_hint("look for a list of fallback models that holds for every request")),
+        Err(error) if [ErrorKind::NOT_FOUND, ErrorKind::INVALID_REQUEST].contains(&error.kind) => {
+            let code = error.kind.code();
+            Ok(Outcome::Ok(format!(
+                "refused with `{code}`, as it should be: {}",
+                error.message
+            )))
+        }
+        Err(error) => Err(error.into()),
+    }
+}

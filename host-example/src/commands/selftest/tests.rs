@@ -1,0 +1,41 @@
+use plugin_api::{ChatReply, Done, Usage};
+
+use super::outcome::answered;
+use super::*;
+
+#[test]
+fn costs_are_added_up_and_unknown_ones_are_counted() {
+    let cost = sum(&["0.1".to_owned(), "0.02".to_owned()]);
+    assert_eq!(cost.as_deref(), Some("0.12"));
+    assert_eq!(sum(&["much".to_owned()]), None);
+    let line = |n_untold| cost_line(cost.clone(), n_untold);
+    assert_eq!(line(0).as_deref(), Some("it cost $0.12 in all"));
+    assert_eq!(
+        line(2).as_deref(),
+        Some("it cost $0.12 in all, and 2 answers whose cost was not told")
+    );
+    assert_eq!(cost_line(None, 0), None);
+}
+
+#[test]
+fn only_an_answer_without_text_is_doubtful() {
+    let mut reply = ChatReply {
+        done: Done {
+            finish_reason: "length".to_owned(),
+            model: Some("acme/small".to_owned()),
+            usage: Some(Usage {
+                prompt_tokens: 9,
+                completion_tokens: 3,
+                ..Usage::default()
+            }),
+            ..Done::default()
+        },
+        ..ChatReply::default()
+    };
+    assert!(matches!(
+        answered(reply.clone()).0,
+        Outcome::Doubtful(summary, _) if summary == "an answer without text, ended by length: acme/small, 9→3 tokens, cost not told"
+    ));
+    reply.text = "pong".to_owned();
+    assert!(matches!(answered(reply).0, Outcome::Ok(_)));
+}

@@ -1,0 +1,96 @@
+//! Tokens from every place.
+
+use super::*;
+
+fn refused(file: &Path) -> String {
+    match kept(file) {
+        Ok(_) => "it was taken".to_owned(),
+        Err(failure) => failure.message,
+    }
+}
+
+#[test]
+fn base64url_has_the_letters_of_its_standard() {
+    // Source: RFC 4648, section 10, without padding; the last one has both letters that differ from plain Base64.
+    for (bytes, text) in [
+        (&b""[..], ""),
+        (b"f", "Zg"),
+        (b"fo", "Zm8"),
+        (b"foo", "Zm9v"),
+        (b"foobar", "Zm9vYmFy"),
+        (&[0xfb, 0xff], "-_8"),
+    ] {
+        assert_eq!(base64url(bytes), text);
+    }
+}
+
+#[test]
+fn the_first_start_makes_a_token_and_later_ones_find_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("agent-host/token");
+    let (first, is_new) = kept(&file).ok().expect("a token");
+    assert!(is_new);
+    let random = first.reveal().strip_prefix("ah-").expect("the prefix");
+    assert_eq!(random.len(), 43);
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    assert!(random.bytes().all(is_letter));
+    let (second, is_new) = kept(&file).ok().expect("a token");
+    assert!(second == first && !is_new);
+    assert!(!put(&file, &Secret::new("another".to_owned())).ok().expect("no failure"));
+    assert!(kept(&file).ok().expect("a token").0 == first);
+    let left: Vec<_> = fs::read_dir(file.parent().expect("a folder"))
+        .expect("a folder")
+        .collect();
+    assert_eq!(left.len(), 1);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_or_a_readable_file_is_refused_as_token() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("token");
+    kept(&file).ok().expect("a token");
+    assert_eq!(
+        fs::metadata(&file).expect("the file").permissions().mode() & 0o777,
+        0o600
+    );
+    let shown = file.display();
+
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).expect("it is mine");
+    assert_eq!(
+        refused(&file),
+        format!("the token file `{shown}` can be read by others (mode 640), so its token is no secret")
+    );
+    let elsewhere = folder.path().join("elsewhere");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("it is mine");
+    fs::rename(&file, &elsewhere).expect("it is mine");
+    symlink(&elsewhere, &file).expect("a link");
+    let is_a_link = format!("the token file `{shown}` is a link, which is not followed");
+    assert_eq!(refused(&file), is_a_link);
+    fs::remove_file(&elsewhere).expect("it is mine");
+    assert_eq!(refused(&file), is_a_link);
+    assert!(!elsewhere.exists());
+    fs::remove_file(&file).expect("it is mine");
+    fs::create_dir(&file).expect("a folder");
+    assert_eq!(
+        refused(&file),
+        format!("the token file `{shown}` is not a small regular file")
+    );
+    fs::remove_dir(&file).expect("it is mine");
+    fs::write(&file, " \n").expect("it is mine");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("it is mine");
+    assert_eq!(refused(&file), format!("the token file `{shown}` holds no token"));
+}
+
+#[test]
+fn a_token_that_no_header_can_hold_is_refused() {
+    for bad in ["", "  ", "a b", "a\u{e9}", "a\nb"] {
+        assert!(given(bad, "`--token`").is_err(), "{bad:?}");
+    }
+    assert!(given(" 0123456789abcdef\n", "`--token`").is_ok_and(|token| {
+        token
+            .secret()
+            .is_some_and(|secret| secret.reveal() == "0123456789abcdef")
+    }));
+}

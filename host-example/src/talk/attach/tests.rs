@@ -1,0 +1,120 @@
+//! Files and addresses as parts of a message.
+
+use super::*;
+
+#[test]
+fn base64_is_that_of_the_standard() {
+    // Source: RFC 4648, section 10.
+    let table = [
+        ("", ""),
+        ("f", "Zg=="),
+        ("fo", "Zm8="),
+        ("foo", "Zm9v"),
+        ("foob", "Zm9vYg=="),
+        ("fooba", "Zm9vYmE="),
+        ("foobar", "Zm9vYmFy"),
+    ];
+    for (bytes, text) in table {
+        assert_eq!(base64(bytes.as_bytes()), text);
+    }
+    assert_eq!(base64(&[0xfb, 0xff, 0xfe]), "+//+");
+}
+
+#[test]
+fn the_first_bytes_say_what_a_file_is() {
+    let table: &[(&[u8], Option<&str>)] = &[
+        (b"\x89PNG\r\n\x1a\n\0\0", Some("image/png")),
+        (b"\xff\xd8\xff\xe0", Some("image/jpeg")),
+        (b"GIF89a", Some("image/gif")),
+        (b"GIF87a..", Some("image/gif")),
+        (b"RIFF\x10\0\0\0WEBPVP8 ", Some("image/webp")),
+        (b"RIFF\x10\0\0\0WAVEfmt ", Some("audio/wav")),
+        (b"RIFF\x10\0\0\0AVI ", None),
+        (b"RIFF", None),
+        (b"%PDF-1.7", Some("application/pdf")),
+        (b"ID3\x04", Some("audio/mpeg")),
+        (b"\xff\xfb\x90", Some("audio/mpeg")),
+        (b"\xff\xf3\x90", Some("audio/mpeg")),
+        // UTF-16 with a mark of its order is no sound.
+        (b"\xff\xfeh\0", None),
+        (b"hello", None),
+        (b"", None),
+    ];
+    for (bytes, expected) in table {
+        assert_eq!(media_type(bytes), *expected, "{bytes:?}");
+    }
+}
+
+#[test]
+fn each_kind_of_file_is_the_part_that_the_protocol_has_for_it() {
+    let part =
+        |name: Option<&str>, bytes: &[u8]| part_of_bytes(name, bytes).unwrap_or_else(|reason| panic!("{reason}"));
+    assert_eq!(
+        part(Some("x.txt"), b"\xff\xd8\xff"),
+        json!({"type": "image_url", "image_url": {"url": "data:image/jpeg;base64,/9j/"}})
+    );
+    assert_eq!(
+        part(Some("a.mp3"), b"ID3"),
+        json!({"type": "input_audio", "input_audio": {"data": "SUQz", "format": "mp3"}})
+    );
+    assert_eq!(
+        part(None, b"%PDF-1"),
+        json!({"type": "file", "file": {"filename": "document.pdf", "file_data": "data:application/pdf;base64,JVBERi0x"}})
+    );
+    assert_eq!(
+        part(Some("a.rs"), "fn é() {}".as_bytes()),
+        json!({"type": "text", "text": "File a.rs:\n\nfn é() {}"})
+    );
+    assert_eq!(
+        part(Some("a.bin"), &[0, 1, 0xff]),
+        json!({"type": "file", "file": {"filename": "a.bin", "file_data": "data:application/octet-stream;base64,AAH/"}})
+    );
+    assert_eq!(part_of_bytes(Some("a"), b""), Err("it is empty"));
+    assert!(part_of_bytes(None, b"text").is_err_and(|reason| reason.starts_with("it is text, and text on")));
+}
+
+#[test]
+fn an_address_is_passed_on_and_never_fetched() {
+    let url = |url: &str| json!({"type": "image_url", "image_url": {"url": url}});
+    for address in [
+        "https://example.com/A.PNG?size=2",
+        "http://example.com/picture",
+        "data:image/png;base64,AAAA",
+    ] {
+        assert_eq!(part_of_address(address), Ok(Some(url(address))));
+    }
+    assert_eq!(
+        part_of_address("https://example.com/a/Paper.pdf#page=2"),
+        Ok(Some(json!({"type": "file", "file": {
+            "filename": "paper.pdf", "file_data": "https://example.com/a/Paper.pdf#page=2"}})))
+    );
+    assert!(part_of_address("https://example.com/a.mp3").is_err());
+    assert_eq!(part_of_address("picture.png"), Ok(None));
+}
+
+#[test]
+fn a_bad_attachment_is_reported_with_its_reason() {
+    let error = |name: &str| match parts(&[name.to_owned()]) {
+        Ok(_) => panic!("{name} was taken"),
+        Err(failure) => failure.to_string(),
+    };
+    assert!(
+        error("/no/such/file.png").starts_with("error: `/no/such/file.png` cannot be attached: it cannot be read: "),
+        "{}",
+        error("/no/such/file.png")
+    );
+    assert_eq!(
+        error("/"),
+        "error: `/` cannot be attached: it cannot be read: it is a folder"
+    );
+}
+
+#[test]
+fn a_message_without_attachments_stays_text() {
+    assert_eq!(content("hello".to_owned(), Vec::new()), json!("hello"));
+    let part = json!({"type": "image_url"});
+    assert_eq!(
+        content("what?".to_owned(), vec![part.clone()]),
+        json!([{"type": "text", "text": "what?"}, part])
+    );
+}
