@@ -11,7 +11,7 @@ import { BASE_URL, TOKEN, check, endpointCheck, equal, holds, left, nonce, run, 
 // Advice about settings would only clutter the output.
 globalThis.AI_SDK_LOG_WARNINGS = false;
 
-const HELLO = 'Hello from the sandbox, a local stand-in.';
+const HELLO = 'Hello from the sandbox, a local service.';
 const SMALL = 'openai/gpt-4o-mini';
 const EMBEDDING = 'openai/text-embedding-3-small';
 

@@ -29,7 +29,7 @@ ACCESS = {"api_key": TOKEN} if TARGET == "endpoint" else {"auth_token": TOKEN}
 SETTINGS = {"base_url": ROOT, "max_retries": 0, "timeout": TIMEOUT_S}
 client = Anthropic(**ACCESS, **SETTINGS)
 
-HELLO = "Hello from the sandbox, a local stand-in."
+HELLO = "Hello from the sandbox, a local service."
 SMALL = "openai/gpt-4o-mini"
 WEATHER = {
     "name": "get_weather",

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from kit import BASE_URL, TIMEOUT_S, TOKEN, check, endpoint_check, equal, holds, nonce, run, seen
 
-HELLO = "Hello from the sandbox, a local stand-in."
+HELLO = "Hello from the sandbox, a local service."
 SMALL = "openai/gpt-4o-mini"
 EMBEDDING = "openai/text-embedding-3-small"
 

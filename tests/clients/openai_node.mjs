@@ -23,7 +23,7 @@ import {
 
 const client = new OpenAI({ baseURL: BASE_URL, apiKey: TOKEN, maxRetries: 0, timeout: TIMEOUT_MS });
 
-const HELLO = 'Hello from the sandbox, a local stand-in.';
+const HELLO = 'Hello from the sandbox, a local service.';
 const SMALL = 'openai/gpt-4o-mini';
 const LARGE = 'anthropic/claude-sonnet-4.5';
 const EMBEDDING = 'openai/text-embedding-3-small';

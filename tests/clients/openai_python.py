@@ -28,7 +28,7 @@ from kit import (
 
 client = OpenAI(base_url=BASE_URL, api_key=TOKEN, max_retries=0, timeout=TIMEOUT_S)
 
-HELLO = "Hello from the sandbox, a local stand-in."
+HELLO = "Hello from the sandbox, a local service."
 SMALL = "openai/gpt-4o-mini"
 LARGE = "anthropic/claude-sonnet-4.5"
 EMBEDDING = "openai/text-embedding-3-small"

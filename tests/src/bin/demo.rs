@@ -10,7 +10,7 @@ use sandbox::{Sandbox, Script};
 use tests::{Home, HostRun, Typist, openrouter_plugin};
 
 const USAGE: &str = "\
-cargo demo          against a stand-in for the service on this machine: free, no key, no network
+cargo demo          against the sandbox on this machine: free, no key, no network
 cargo demo --live   against openrouter.ai with the key in OPENROUTER_API_KEY: costs a cent or two";
 
 const SMALL: &str = "anthropic/claude-haiku-4.5";
@@ -48,7 +48,7 @@ fn main() -> ExitCode {
 
 /// Where the prompts go.
 enum Service {
-    StandIn(Sandbox),
+    Sandbox(Sandbox),
     Live { key: String },
 }
 
@@ -63,7 +63,7 @@ impl Service {
                 };
                 sandbox.script(model, at_a_models_pace);
             }
-            return Some(Self::StandIn(sandbox));
+            return Some(Self::Sandbox(sandbox));
         }
         let key = env::var("OPENROUTER_API_KEY")
             .ok()
@@ -73,7 +73,7 @@ impl Service {
 
     fn give(&self, run: HostRun) -> HostRun {
         match self {
-            Self::StandIn(sandbox) => run
+            Self::Sandbox(sandbox) => run
                 .env("OPENROUTER_API_KEY", sandbox.key())
                 .env("OPENROUTER_BASE_URL", &sandbox.base_url()),
             Self::Live { key } => run.env("OPENROUTER_API_KEY", key),
@@ -111,8 +111,8 @@ impl Demo {
         step("Swap a tier while a conversation runs");
         self.converse();
         let closing = match &self.service {
-            Service::StandIn(sandbox) => format!(
-                "{} requests went to the stand-in on this machine.",
+            Service::Sandbox(sandbox) => format!(
+                "{} requests went to the sandbox on this machine.",
                 sandbox.requests().len()
             ),
             Service::Live { .. } => {
