@@ -1,6 +1,6 @@
-//! The members of a chunk that matter, as the API describes them.
+//! The documented members of a chunk, as far as they are used here.
 //!
-//! Texts borrow from the frame; everything else is skipped without being built.
+//! Texts borrow from the frame; other members are skipped without being built.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use crate::answer::text::Str;
 use crate::answer::tool_calls::ToolPieces;
 
-/// The fields of a chunk that matter here; everything else is skipped without being built.
+/// One chunk of a streamed answer, or a whole reply.
 #[derive(Deserialize)]
 pub struct Chunk<'a> {
     #[serde(borrow, default)]
@@ -29,15 +29,15 @@ pub struct Chunk<'a> {
     pub usage: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub error: Option<&'a RawValue>,
-    /// How the answer came about; on the last chunk.
+    /// Which models and providers were tried; on the last chunk.
     #[serde(borrow, default)]
     pub openrouter_metadata: Option<&'a RawValue>,
 }
 
-/// Choices beside the first that are looked at; no request asks for more than one.
+/// Most choices after the first that are read. Requests ask for one choice.
 const MAX_OTHER_CHOICES: usize = 16;
 
-/// The choices of a chunk. There is one, as a rule, and for one no memory is asked for.
+/// The choices of a chunk. There is usually one, which takes no allocation.
 #[derive(Default)]
 pub struct Choices<'a> {
     pub first: Option<Choice<'a>>,
@@ -75,7 +75,7 @@ pub struct Choice<'a> {
     pub index: Option<u32>,
     #[serde(borrow, default)]
     pub delta: Option<Delta<'a>>,
-    /// What a whole reply has instead of a delta. In a box, because a choice is moved several times and seldom has one.
+    /// Replaces the delta in a whole reply. Boxed, because a choice is moved several times and seldom has one.
     #[serde(borrow, default)]
     pub message: Option<Box<Delta<'a>>>,
     #[serde(borrow, default)]
@@ -92,13 +92,13 @@ pub struct Delta<'a> {
     pub content: Option<Str<'a>>,
     #[serde(borrow, default)]
     pub reasoning: Option<Str<'a>>,
-    /// The same under its name with other services; some providers send both.
+    /// The name that other services use for `reasoning`; some providers send both.
     #[serde(borrow, default)]
     pub reasoning_content: Option<Str<'a>>,
-    /// The same in parts of several kinds; it repeats `reasoning` where that is told.
+    /// The reasoning in typed parts; repeats `reasoning` if both are present.
     #[serde(borrow, default)]
     pub reasoning_details: Option<&'a RawValue>,
-    /// The text in which a model says that it will not answer; it takes the place of the content.
+    /// The text with which a model refuses to answer; replaces the content.
     #[serde(borrow, default)]
     pub refusal: Option<Str<'a>>,
     #[serde(borrow, default)]
@@ -112,7 +112,7 @@ pub struct Delta<'a> {
 }
 
 impl<'a> Delta<'a> {
-    /// What belongs into the conversation beside text and tool calls.
+    /// Members other than text and tool calls that belong to the conversation.
     pub fn extras(&self) -> [(&'static str, Option<&'a RawValue>); 4] {
         [
             ("reasoning_details", self.reasoning_details),
@@ -124,12 +124,12 @@ impl<'a> Delta<'a> {
 }
 
 impl Chunk<'_> {
-    /// The text, if the chunk has one without escapes and says nothing else that has to be noted.
+    /// The text, if it has no escapes and the chunk holds nothing else that has to be read.
     pub fn only_text(&self) -> Option<&str> {
         let choice = self.choices.first.as_ref().filter(|_| self.choices.others.is_empty())?;
         let delta = choice.delta.as_ref()?;
         let is_blank = |text: &Option<Str<'_>>| text.as_ref().is_none_or(|Str(text)| text.is_empty());
-        let says_more = choice.index.is_some_and(|index| index != 0)
+        let has_more = choice.index.is_some_and(|index| index != 0)
             || choice.message.is_some()
             || choice.error.is_some()
             || choice.native_finish_reason.is_some()
@@ -143,12 +143,12 @@ impl Chunk<'_> {
             || self.error.is_some()
             || self.openrouter_metadata.is_some();
         match &delta.content {
-            Some(Str(Cow::Borrowed(text))) if !says_more && !text.is_empty() => Some(text),
+            Some(Str(Cow::Borrowed(text))) if !has_more && !text.is_empty() => Some(text),
             _ => None,
         }
     }
 
-    /// Whether it is nothing but an error, without the member `error` around it.
+    /// Whether the whole chunk is an error object, not wrapped in a member `error`.
     pub fn is_bare_error(&self) -> bool {
         self.object.as_ref().is_some_and(|Str(object)| object == "error")
     }

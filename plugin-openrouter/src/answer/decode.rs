@@ -1,7 +1,7 @@
-//! Turns the bytes of an answer into events: cuts them into frames, understands each, and knows when the answer has ended.
+//! Turns the bytes of an answer into events: cuts them into frames, reads each, and detects the end of the answer.
 //!
-//! In: pieces of the body as the network delivers them. Out: events in order, then the end, good or bad. Pure: no I/O, no
-//! clock. The same pieces give the same events however they were split.
+//! In: pieces of the body as the network delivers them. Out: events in order, then a `Done` or an error.
+//! The same bytes give the same events however they were split. Pure: no I/O, no clock.
 
 use std::collections::VecDeque;
 
@@ -14,20 +14,20 @@ use crate::answer::raw::{MAX_RAW_BYTES, Raw};
 use crate::answer::reply::ReplyReader;
 use crate::answer::sse::{self, Frame};
 
-/// Frames that are not JSON which one answer may have; with more of them it is no answer.
+/// Most frames in one answer that may be invalid JSON; with more, the answer fails.
 const MAX_BAD_FRAMES: u32 = 16;
 
-/// Bytes of a comment that are handed on.
+/// Longest part of a comment that is emitted, in bytes.
 const MAX_COMMENT_BYTES: usize = 256;
 
-/// Understands the frames of an answer.
+/// Reads the frames of an answer.
 pub enum Reader {
     Chat(Box<ReplyReader>),
     Foreign(Box<ForeignReader>),
 }
 
 impl Reader {
-    /// What the answer has said of itself.
+    /// What the answer has reported so far.
     pub fn heard(&self) -> &Heard {
         match self {
             Self::Chat(reader) => &reader.heard,
@@ -39,7 +39,7 @@ impl Reader {
         self.heard().has_begun
     }
 
-    /// What is known of the answer, whole or not.
+    /// What is known of the answer, complete or not.
     fn take_done(&mut self) -> Done {
         match self {
             Self::Chat(reader) => reader.heard.take_done(),
@@ -47,7 +47,7 @@ impl Reader {
         }
     }
 
-    /// Whether the answer has said by itself that nothing follows.
+    /// Whether the answer has reported that nothing follows.
     fn is_complete(&self) -> bool {
         matches!(self, Self::Foreign(reader) if reader.is_complete())
     }
@@ -82,21 +82,21 @@ impl Reader {
 pub struct Decoder {
     frames: sse::Reader,
     pub reader: Reader,
-    /// The raw form of the answer, where it is wanted.
+    /// The raw form of the answer, if the caller wants it.
     raw: Option<Raw>,
-    /// Whether anything is made of the answer beside its raw form.
+    /// Whether the caller wants typed events.
     has_types: bool,
-    /// Whether the answer ended with an error that a frame of it reported.
+    /// Whether the answer ended with an error that one of its frames reported.
     pub is_reported: bool,
-    /// The frame that reported it, where nothing else of the raw form has been handed on.
+    /// The frame that reported it, if no raw bytes were emitted before.
     pub reported: Option<Vec<u8>>,
-    /// What was read and not yet taken.
+    /// Events that were read and not yet taken.
     pub ready: VecDeque<ChatEvent>,
-    /// How the answer ended; nothing is read beyond it.
+    /// How the answer ended; nothing is read after it.
     pub end: Option<Result<Done, Error>>,
-    /// Whether the answer ended without a word in it, and nothing says that this was meant.
+    /// Whether the answer ended without content, and not on purpose.
     pub is_empty: bool,
-    /// Whether it is a document that ends in its middle, which the connection did not tell.
+    /// Whether the answer is a truncated document, although the connection closed properly.
     pub is_cut: bool,
     bad_frames: u32,
     /// Frames with data since the last call of [`Self::take_n_data`].
@@ -121,7 +121,7 @@ impl Decoder {
         }
     }
 
-    /// Takes a piece of the body. What it holds is read by [`Self::read`].
+    /// Adds a piece of the body; [`Self::read`] reads it.
     pub fn push(&mut self, piece: &[u8]) {
         self.frames.push(piece);
         if let Some(raw) = &mut self.raw {
@@ -133,11 +133,11 @@ impl Decoder {
         }
     }
 
-    /// Reads what was pushed, to the end of the answer at most.
+    /// Reads what was pushed, up to the end of the answer.
     pub fn read(&mut self) {
         let n_ready = self.ready.len();
         while self.end.is_none() && self.read_frame() {}
-        self.hand_on_raw(n_ready);
+        self.emit_raw(n_ready);
         if let Some(Err(error)) = &mut self.end
             && self.raw.is_some()
         {
@@ -145,8 +145,8 @@ impl Decoder {
         }
     }
 
-    /// Hands on the raw form of what was read, before what it says in types.
-    fn hand_on_raw(&mut self, at: usize) {
+    /// Emits the raw form of what was read, ahead of its typed events.
+    fn emit_raw(&mut self, at: usize) {
         let Some(raw) = &mut self.raw else { return };
         let piece = raw.take_to(self.frames.whole_bytes());
         if !piece.is_empty() {
@@ -154,7 +154,7 @@ impl Decoder {
         }
     }
 
-    /// Reads what was pushed, to the frame with which the answer begins. What follows it is left for [`Self::read`].
+    /// Reads what was pushed, up to the frame with which the answer begins. The rest is left for [`Self::read`].
     ///
     /// - Out: whether the answer has begun.
     pub fn read_until_begun(&mut self) -> bool {
@@ -163,18 +163,18 @@ impl Decoder {
             if !self.read_frame() {
                 break;
             }
-            // Before an answer begins, signs of life go ahead of it by themselves.
+            // Before an answer begins, keep-alive comments are emitted on their own.
             if let (Some(raw), Some(ChatEvent::KeepAlive(_))) = (&mut self.raw, self.ready.get(n_ready)) {
                 raw.cut(whole_bytes, self.frames.whole_bytes());
             }
         }
         if self.reader.has_begun() || self.end.is_some() {
-            self.hand_on_raw(0);
+            self.emit_raw(0);
         }
         self.reader.has_begun()
     }
 
-    /// The body has ended. An answer whose finish reason was seen is whole, with or without `[DONE]`.
+    /// Ends the body. An answer with a finish reason is complete, with or without `[DONE]`.
     pub fn read_end(&mut self) {
         self.read();
         if self.end.is_some() {
@@ -190,7 +190,7 @@ impl Decoder {
         {
             let read = self.reader.frame(&data, &mut self.ready);
             if let (Some(raw), Ok(()) | Err(FrameError::Reported(_))) = (&mut self.raw, &read) {
-                // With the blank line that its event lacks.
+                // Adds the blank line that the event lacks.
                 let piece = raw.take_to(u64::MAX) + "\n\n";
                 self.ready.push_back(ChatEvent::Raw(piece.into()));
             }
@@ -199,7 +199,7 @@ impl Decoder {
                     error.details.is_told = self.raw.is_some();
                     return self.fail(error);
                 }
-                // Half a frame is no frame; what counts is whether a finish reason was seen before it.
+                // An incomplete frame is ignored; only a finish reason before it counts.
                 Ok(()) | Err(FrameError::NotJson { .. }) => {}
             }
         } else if let Some(raw) = self.raw.as_mut().filter(|_| is_done) {
@@ -213,20 +213,20 @@ impl Decoder {
         self.finish();
     }
 
-    /// Reads a body that is one JSON document, as some providers send where a stream was asked for.
+    /// Reads a body that is one JSON document; some providers send one although a stream was requested.
     pub fn read_document(&mut self, body: &[u8]) {
         let read = self.reader.document(body, &mut self.ready);
         if self.raw.is_some() && read.is_ok() {
             match std::str::from_utf8(body) {
                 Ok(text) => self.ready.push_front(ChatEvent::Raw(text.into())),
-                Err(_) => return self.fail(not_text(body.len())),
+                Err(_) => return self.fail(not_utf8(body.len())),
             }
         }
         match read {
             Ok(()) => self.finish(),
-            Err(FrameError::NotJson { .. }) if ends_in_its_middle(body) => {
+            Err(FrameError::NotJson { .. }) if is_truncated(body) => {
                 self.is_cut = true;
-                let message = "the answer broke off: it ends in its middle";
+                let message = "the answer broke off: its JSON is incomplete";
                 self.fail(Error::new(ErrorKind::INTERRUPTED, message).with_hint("try again"));
             }
             Err(error) => {
@@ -236,7 +236,7 @@ impl Decoder {
         }
     }
 
-    /// Makes an answer of one that reports an error, with a notice in the error's place: whoever reads its raw form reads the error there.
+    /// Turns a reported error into a notice and completes the answer: readers of the raw form see the error there.
     pub fn forgive(&mut self) {
         if let Some(Err(error)) = &self.end {
             let notice = Notice::new("error_in_answer", error.message.clone());
@@ -245,14 +245,14 @@ impl Decoder {
         }
     }
 
-    /// Ends the answer with an error from outside, such as a broken connection; what had arrived goes with it.
+    /// Ends the answer with an error from outside, such as a broken connection. The error carries the text so far.
     pub fn fail(&mut self, error: Error) {
         if self.end.is_none() {
             self.end = Some(Err(self.reader.heard().attach_partial(error)));
         }
     }
 
-    /// The body broke off, or nothing more came in time. An answer whose finish reason was seen is whole all the same.
+    /// Ends an answer whose body broke off or timed out. An answer with a finish reason is complete anyway.
     pub fn broken(&mut self, error: Error) {
         if self.end.is_none() && self.reader.heard().has_finish_reason() {
             self.finish();
@@ -261,7 +261,7 @@ impl Decoder {
         }
     }
 
-    /// How many frames with data were read since this was last asked.
+    /// Number of frames with data that were read since the last call.
     pub fn take_n_data(&mut self) -> u32 {
         std::mem::take(&mut self.n_data)
     }
@@ -272,31 +272,31 @@ impl Decoder {
         match self.frames.next_frame() {
             None => return false,
             Some(Ok(Frame::Comment(text))) => {
-                let sign = sign_of_life(text);
-                self.alive(sign);
+                let event = keep_alive(text);
+                self.emit_keep_alive(event);
             }
             Some(Ok(Frame::Event { data: b"[DONE]", .. })) => {
                 self.finish();
-                // Nobody reads on behind it, and there is an error to tell.
+                // The raw form must not end with `[DONE]` when the answer ends with an error.
                 if let (Some(raw), Some(Err(_))) = (&mut self.raw, &self.end) {
                     raw.cut(whole_bytes, self.frames.whole_bytes());
                 }
             }
             Some(Ok(Frame::Event { data: b"", .. })) => {}
-            // Some proxies make events of comments.
+            // Some proxies turn comments into events.
             Some(Ok(Frame::Event {
                 data: [b':', text @ ..],
                 ..
             })) => {
-                let sign = sign_of_life(text);
-                self.alive(sign);
+                let event = keep_alive(text);
+                self.emit_keep_alive(event);
             }
             Some(Ok(Frame::Event { data, .. })) => {
                 self.n_data += 1;
                 match self.reader.frame(data, &mut self.ready) {
                     Ok(()) if self.reader.is_complete() => self.finish(),
                     Ok(()) => {}
-                    // One frame that was spoilt on the way is no reason to lose an answer; it is told of at the end.
+                    // A few corrupted frames do not cost the answer; a notice at the end reports them.
                     Err(FrameError::NotJson { .. }) if self.bad_frames < MAX_BAD_FRAMES => self.bad_frames += 1,
                     Err(error) => {
                         self.is_reported = matches!(error, FrameError::Reported(_));
@@ -312,10 +312,10 @@ impl Decoder {
         true
     }
 
-    /// Hands a sign of life on. Once an answer has begun, its raw form holds them.
-    fn alive(&mut self, sign: ChatEvent) {
+    /// Emits a keep-alive comment, unless only the raw form is wanted and the answer has begun: it holds the comment.
+    fn emit_keep_alive(&mut self, event: ChatEvent) {
         if self.has_types || !self.reader.has_begun() {
-            self.ready.push_back(sign);
+            self.ready.push_back(event);
         }
     }
 
@@ -324,32 +324,26 @@ impl Decoder {
         let end = self.reader.finish(&mut self.ready);
         if self.bad_frames > 0 && end.is_ok() {
             let count = self.bad_frames;
-            let what = if count == 1 {
-                "frame of the stream could not be read and was"
-            } else {
-                "frames of the stream could not be read and were"
-            };
-            self.ready.push_back(ChatEvent::Notice(Notice::new(
-                "bad_frames",
-                format!("{count} {what} left out; a part of the answer may be missing"),
-            )));
+            let frames = if count == 1 { "frame was" } else { "frames were" };
+            let message = format!("{count} unreadable {frames} dropped; part of the answer may be missing");
+            self.ready
+                .push_back(ChatEvent::Notice(Notice::new("bad_frames", message)));
         }
         self.end = Some(end);
     }
 }
 
-/// What a comment says, as far as anybody could want to read it.
-fn sign_of_life(comment: &[u8]) -> ChatEvent {
+fn keep_alive(comment: &[u8]) -> ChatEvent {
     let comment = &comment[..comment.len().min(MAX_COMMENT_BYTES)];
     ChatEvent::KeepAlive(sse::text(comment).trim().into())
 }
 
-fn not_text(n_bytes: usize) -> Error {
-    let message = format!("expected text, found {n_bytes} bytes that are none");
-    Error::new(ErrorKind::PROTOCOL, message).with_hint("ask for it whole, not as a stream")
+fn not_utf8(n_bytes: usize) -> Error {
+    let message = format!("expected UTF-8, found {n_bytes} bytes that are not");
+    Error::new(ErrorKind::PROTOCOL, message).with_hint("request this answer whole, not as a stream")
 }
 
-fn ends_in_its_middle(document: &[u8]) -> bool {
+fn is_truncated(document: &[u8]) -> bool {
     let read = serde_json::from_slice::<IgnoredAny>(document);
     read.is_err_and(|cause| cause.is_eof()) && !document.trim_ascii().is_empty()
 }

@@ -1,7 +1,8 @@
-//! Collects what a message has beside its text and its tool calls, so that it can be sent back with the next turn.
+//! Collects the members of a message other than text and tool calls, so that they can be sent back with the next turn.
 //!
-//! In: members of deltas, as they were written. Out: members of a message. The elements of lists stay as they are, byte for byte
-//! and in order: services sign some of them, and refuse a turn in which one is missing or changed. Pure.
+//! In: members of deltas, as written. Out: members of a message. Pure.
+//! The elements of lists keep their bytes and their order:
+//! services sign some of them, and refuse a turn in which one is missing or changed.
 
 use std::collections::BTreeMap;
 
@@ -9,29 +10,29 @@ use plugin_api::{Notice, Verbatim};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-/// The most that is collected, in bytes: pictures are the largest of it.
+/// Most bytes that one answer may collect; images are the largest part.
 const MAX_BYTES: usize = 32 << 20;
 
-/// What has come so far.
+/// The members collected so far.
 #[derive(Default)]
 pub struct Extras {
-    /// By name, the elements one behind the other, with a comma between them.
+    /// By name, the elements of lists, joined by commas.
     lists: BTreeMap<&'static str, String>,
-    /// Members that are no lists.
+    /// Members that are not lists, with all their fragments.
     others: BTreeMap<&'static str, Vec<String>>,
     n_bytes: usize,
     is_full: bool,
 }
 
-/// What a message has beside its text and its tool calls.
+/// The collected members of a message.
 pub struct Collected {
     pub members: BTreeMap<String, Verbatim>,
-    /// Whether something had to be left out.
+    /// Reports that members were dropped.
     pub notice: Option<Notice>,
 }
 
 impl Extras {
-    /// Takes the value of a member of one delta.
+    /// Adds the value of a member of one delta.
     pub fn take(&mut self, name: &'static str, json: &str) {
         if matches!(json, "null" | "[]") {
             return;
@@ -70,7 +71,7 @@ impl Extras {
         }
         let notice = self.is_full.then(|| {
             let message = format!(
-                "the answer came with more than {} MiB of pictures, sound or other parts; the rest of them is left out",
+                "the answer has more than {} MiB of images, audio and other parts; the rest is dropped",
                 MAX_BYTES >> 20
             );
             Notice::new("extras_left_out", message)
@@ -79,7 +80,7 @@ impl Extras {
     }
 }
 
-/// One value of the pieces that it came in: `data` and `transcript` of sound grow, everything else is as it was told last.
+/// Joins the fragments of a value: concatenates `data` and `transcript` of audio, and keeps the last of other members.
 fn joined(mut pieces: Vec<String>) -> Option<String> {
     if pieces.len() < 2 {
         return pieces.pop();
@@ -115,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn the_elements_of_lists_stay_as_they_are_and_in_order() {
+    fn list_elements_keep_their_bytes_and_order() {
         let members = collected(&[
             (
                 "reasoning_details",
@@ -135,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn sound_in_pieces_becomes_one() {
+    fn audio_in_fragments_becomes_one_value() {
         let one = collected(&[("audio", r#"{"id": "a", "data": "AA"}"#)]).members;
         assert_eq!(one["audio"].get(), r#"{"id": "a", "data": "AA"}"#);
         let whole = collected(&[
@@ -151,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_much_is_left_out_and_told() {
+    fn members_past_the_limit_are_dropped_with_a_notice() {
         let large = format!(r#"["{}"]"#, "x".repeat(20 << 20));
         let collected = collected(&[("images", &large), ("images", &large)]);
         assert_eq!(collected.members["images"].get().len(), large.len());

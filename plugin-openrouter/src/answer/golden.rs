@@ -1,8 +1,8 @@
-//! Plays streams that are there already through [`crate::answer::decode`], for tests and for fuzzing.
+//! Plays golden streams through [`crate::answer::decode`], for tests and for fuzzing.
 //!
-//! In: the bytes of a stream, in pieces. Out: every event of the answer, and its error if it had one: what a call gives
-//! its host, without a network and a clock. The streams and what is expected of them lie in
-//! `plugin-openrouter/streams`, whose README.md says where each shape comes from.
+//! In: the bytes of a stream, in pieces. Out: the events of the answer and its error, as a host sees them.
+//! No network, no clock. The streams and their expected events are in `plugin-openrouter/streams`;
+//! the README.md there names the source of each shape.
 
 use plugin_api::{ChatEvent, Error, View};
 
@@ -10,17 +10,17 @@ use crate::answer::decode::{Decoder, Reader};
 use crate::answer::heard::Heard;
 use crate::answer::reply::ReplyReader;
 
-/// All that one stream says.
+/// The outcome of one stream.
 #[derive(Debug, PartialEq)]
 pub struct Played {
-    /// The events in their order; the last is `Done` if the answer is whole.
+    /// The events in order; the last is `Done` if the answer is complete.
     pub events: Vec<ChatEvent>,
-    /// Why the answer is not whole.
+    /// Why the answer is not complete.
     pub error: Option<Error>,
 }
 
 impl Played {
-    /// The answer's text, all its pieces together.
+    /// The answer's text, all its pieces joined.
     pub fn text(&self) -> String {
         let texts = self.events.iter().filter_map(|event| match event {
             ChatEvent::Text(text) => Some(&**text),
@@ -30,23 +30,23 @@ impl Played {
     }
 }
 
-/// When what was pushed is read.
+/// When pushed bytes are read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Pace {
-    /// With every piece.
+    /// After every piece.
     AtOnce,
-    /// To the frame with which the answer begins; what follows at the end.
+    /// Up to the frame with which the answer begins; the rest at the end of the stream.
     Late,
 }
 
-/// Plays a stream from its first byte to its last.
+/// Plays a stream to its end.
 pub fn play<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, pace: Pace) -> Played {
     let mut events = Vec::new();
     let error = play_to(pieces, pace, |event| events.push(event)).err();
     Played { events, error }
 }
 
-/// Plays a stream, and hands out its events as they come.
+/// Plays a stream, and passes each event to `sink`.
 pub fn play_to<'a>(
     pieces: impl IntoIterator<Item = &'a [u8]>,
     pace: Pace,
@@ -55,7 +55,7 @@ pub fn play_to<'a>(
     play_in(View::Typed, pieces, pace, sink)
 }
 
-/// The same in any form.
+/// Like [`play_to`], for any view.
 pub fn play_in<'a>(
     view: View,
     pieces: impl IntoIterator<Item = &'a [u8]>,

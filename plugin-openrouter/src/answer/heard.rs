@@ -1,29 +1,28 @@
-//! What an answer has said of itself so far, whole or not.
+//! Keeps what an answer has reported so far: model, provider, usage, finish reason and text.
 //!
-//! Every reader keeps one. Everything that the service wrote goes through here, so that no member of an answer can carry
-//! the key out.
+//! Every reader has one. All text from the service passes through here, so no member of an answer can leak the key.
 
 use plugin_api::{Done, Error, ErrorKind};
 use zeroize::Zeroizing;
 
 use crate::values::secret;
 
-/// The text that is kept for an error that ends the answer, in bytes. It was delivered already, so a limit is fair.
+/// Longest text that is kept for a later error, in bytes. The caller has the text already, so a limit does no harm.
 const MAX_KEPT_TEXT_BYTES: usize = 8 << 20;
 
 /// What is known of one answer.
 #[derive(Default)]
 pub struct Heard {
     pub done: Done,
-    /// Whether a piece of text, reasoning or a tool call has come.
+    /// Whether a piece of text, reasoning or a tool call has arrived.
     pub has_begun: bool,
     text: String,
-    /// A key that nothing may repeat.
+    /// The key, which is removed from every text.
     secret: Zeroizing<String>,
 }
 
 impl Heard {
-    /// Nothing yet, of an answer to a request for `requested_model`.
+    /// Starts an answer to a request for `requested_model`.
     pub fn new(requested_model: Option<String>, generation_id: Option<String>, secret: &str) -> Self {
         Self {
             done: Done {
@@ -36,22 +35,22 @@ impl Heard {
         }
     }
 
-    /// The model that serves, as far as it is known.
+    /// The model that serves, if known.
     pub fn model(&self) -> Option<&str> {
         self.done.model.as_deref()
     }
 
-    /// Whether the service has said why the answer ends.
+    /// Whether the service has sent a finish reason.
     pub fn has_finish_reason(&self) -> bool {
         !self.done.finish_reason.is_empty()
     }
 
-    /// What is known, given away.
+    /// Takes everything that is known.
     pub fn take_done(&mut self) -> Done {
         std::mem::take(&mut self.done)
     }
 
-    /// A text of the service without the key.
+    /// Removes the key from a text of the service.
     pub fn scrubbed(&self, text: &str) -> String {
         secret::scrub(text, &self.secret)
     }
@@ -72,21 +71,21 @@ impl Heard {
         note(&mut self.done.provider, provider, &self.secret);
     }
 
-    /// Keeps the reason for the end, unless it is blank.
+    /// Keeps the finish reason, unless it is empty.
     pub fn note_finish_reason(&mut self, reason: &str) {
         if !reason.is_empty() {
             self.done.finish_reason = self.scrubbed(reason);
         }
     }
 
-    /// Keeps a piece of text for an error that may follow it.
+    /// Keeps a piece of text for a later error.
     pub fn keep_text(&mut self, piece: &str) {
         if self.text.len() + piece.len() <= MAX_KEPT_TEXT_BYTES {
             self.text.push_str(piece);
         }
     }
 
-    /// An error that ends the answer, with the text so far and with who served.
+    /// Adds the text so far, the model and the provider to an error that ends the answer.
     pub fn attach_partial(&self, mut error: Error) -> Error {
         if !self.text.is_empty() {
             error.details.partial_text = Some(self.text.clone());
@@ -97,32 +96,32 @@ impl Heard {
         error
     }
 
-    /// The error of an answer that ended too early.
+    /// The error for an answer that ended too early.
     ///
     /// - In: `how` it ended, as the end of a sentence.
     pub fn interrupted(&self, how: &str) -> Error {
         let message = if self.has_begun {
             format!("the answer broke off: it ended {how}")
         } else {
-            "the answer ended before anything had arrived".to_owned()
+            "the answer ended before anything arrived".to_owned()
         };
         self.attach_partial(Error::new(ErrorKind::INTERRUPTED, message).with_hint("try again"))
     }
 }
 
-/// Keeps what was said last; chunks repeat it, mostly unchanged.
-fn note(slot: &mut Option<String>, said: &str, secret: &str) {
-    if !said.is_empty() && slot.as_deref() != Some(said) {
-        *slot = Some(secret::scrub(said, secret));
+/// Keeps the latest value; chunks repeat it, mostly unchanged.
+fn note(slot: &mut Option<String>, value: &str, secret: &str) {
+    if !value.is_empty() && slot.as_deref() != Some(value) {
+        *slot = Some(secret::scrub(value, secret));
     }
 }
 
-/// Why a frame could not be taken.
+/// Why a frame was not read.
 #[derive(Debug)]
 pub enum FrameError {
-    /// It is not JSON, or not an object.
+    /// The frame is not JSON, or not an object.
     NotJson { n_bytes: usize },
-    /// It says that the answer has failed.
+    /// The frame reports that the answer failed.
     Reported(Error),
 }
 
@@ -133,13 +132,13 @@ impl From<Error> for FrameError {
 }
 
 impl FrameError {
-    /// The same as the error of a call.
+    /// Converts to the error of a call.
     pub fn into_error(self) -> Error {
         match self {
             Self::NotJson { n_bytes } => {
                 let message = format!("the service sent {n_bytes} bytes that are not a JSON object");
                 Error::new(ErrorKind::PROTOCOL, message)
-                    .with_hint("check the base URL, and whether a proxy on the way changes answers")
+                    .with_hint("check the base URL, and whether a proxy alters the answers")
             }
             Self::Reported(error) => error,
         }

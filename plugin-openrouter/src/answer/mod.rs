@@ -1,7 +1,7 @@
-//! What comes back.
+//! Decodes answers.
 //!
-//! In: the bytes of an answer's body, however the network cut them. Out: events in order, then how the answer ended. The
-//! same bytes give the same events. Pure: no I/O, no clock.
+//! In: the bytes of a response body, however the network split them. Out: events in order, then how the answer ended.
+//! The same bytes give the same events. Pure: no I/O, no clock.
 
 // In the order in which bytes become events.
 pub mod shape;

@@ -1,4 +1,6 @@
-//! Reads chunks whose shape is not the documented one: what is where it should be is kept.
+//! Reads chunks of undocumented shapes.
+//!
+//! In: a frame that [`Chunk`] cannot read. Out: the events of every member that is in its usual place. Pure.
 
 use std::collections::VecDeque;
 
@@ -9,35 +11,38 @@ use crate::answer::chunk::Chunk;
 use crate::answer::heard::FrameError;
 use crate::answer::reply::ReplyReader;
 use crate::answer::template::Template;
-use crate::answer::text::{self, whole_characters};
+use crate::answer::text::{self, replace_lone_surrogates};
 use crate::answer::untyped::{MAX_LOOSE_BYTES, loose_text, texts_of_details};
 use crate::answer::usage::{self, RawUsage};
 use crate::failure;
 
+/// Largest frame that is repaired, in bytes. Repairing takes up to three times as much memory.
+const MAX_REPAIRED_BYTES: usize = 4 << 20;
+
 impl ReplyReader {
-    /// A frame that the typed view cannot read: what can be found in it is kept all the same.
+    /// Reads a frame that [`Chunk`] cannot read, and keeps what it can find.
     pub(super) fn odd_frame(&mut self, data: &[u8], events: &mut VecDeque<ChatEvent>) -> Result<(), FrameError> {
         self.template = Template::default();
-        if data.len() > MAX_MENDED_BYTES {
+        if data.len() > MAX_REPAIRED_BYTES {
             return Err(FrameError::NotJson { n_bytes: data.len() });
         }
         let text = String::from_utf8_lossy(data);
-        // Letters that look like stand-ins are not to be taken for them; then halves are lost, and nothing else.
-        let with_halves = !text::looks_halved(&text);
-        let text = whole_characters(&text, with_halves);
-        self.has_halves = with_halves;
-        let read = self.mended_frame(&text, data.len(), events);
-        self.has_halves = false;
+        // Text that already holds code points in the placeholder range gets none, and loses its lone surrogates.
+        let with_placeholders = !text::may_hold_placeholders(&text);
+        let text = replace_lone_surrogates(&text, with_placeholders);
+        self.has_placeholders = with_placeholders;
+        let read = self.repaired_frame(&text, data.len(), events);
+        self.has_placeholders = false;
         read
     }
 
-    pub(super) fn mended_frame(
+    fn repaired_frame(
         &mut self,
         text: &str,
         n_bytes: usize,
         events: &mut VecDeque<ChatEvent>,
     ) -> Result<(), FrameError> {
-        // A mended frame may be readable after all.
+        // A repaired frame may be readable as a chunk.
         if let Ok(mut chunk) = serde_json::from_str::<Chunk<'_>>(text)
             && !chunk.is_bare_error()
         {
@@ -46,7 +51,7 @@ impl ReplyReader {
         if text.len() > MAX_LOOSE_BYTES {
             return Err(FrameError::NotJson { n_bytes });
         }
-        // Two chunks in one frame are two chunks, and half of what is glued together is better than nothing.
+        // A frame may hold several chunks; those before the first unreadable one are kept.
         let mut is_object = false;
         for value in serde_json::Deserializer::from_str(text).into_iter::<Value>() {
             is_object = value.as_ref().is_ok_and(Value::is_object);
@@ -62,12 +67,12 @@ impl ReplyReader {
         }
     }
 
-    /// A chunk of any shape: what is where it should be is taken.
-    pub(super) fn loose_chunk(&mut self, value: &Value, events: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
-        let said = |name: &str| value[name].as_str().unwrap_or_default();
-        self.heard.note_id(said("id"));
-        self.heard.note_model(said("model"));
-        self.heard.note_provider(said("provider"));
+    /// Reads a chunk of any shape, and keeps the members that are in their usual place.
+    fn loose_chunk(&mut self, value: &Value, events: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
+        let member = |name: &str| value[name].as_str().unwrap_or_default();
+        self.heard.note_id(member("id"));
+        self.heard.note_model(member("model"));
+        self.heard.note_provider(member("provider"));
         let mut failure = failure::error_object(value);
         for choice in value["choices"].as_array().into_iter().flatten() {
             failure = failure.or_else(|| failure::error_object(choice));
@@ -127,6 +132,3 @@ impl ReplyReader {
         }
     }
 }
-
-/// The largest frame that is mended, in bytes: mending takes up to three times as much memory.
-const MAX_MENDED_BYTES: usize = 4 << 20;

@@ -1,25 +1,25 @@
-//! The raw form of a stream: what was pushed and not yet handed on, to the byte.
+//! Buffers the raw form of a stream, byte for byte, until it is emitted.
 
-/// Bytes of the raw form that may wait for an event to be whole, or for the answer to begin.
+/// Longest raw form that may wait for its event to complete or for the answer to begin, in bytes.
 pub const MAX_RAW_BYTES: usize = 10 << 20;
 
-/// What was pushed and has not been handed on in its raw form.
+/// Bytes that were pushed and not yet emitted.
 #[derive(Default)]
 pub struct Raw {
     pub bytes: Vec<u8>,
-    /// Where in the stream the bytes would begin if nothing had been taken out behind their beginning.
+    /// Stream position of the first byte, adjusted for what [`Self::cut`] removed.
     start: u64,
-    /// Where something was cut out: a blank line that follows belongs to it.
+    /// Where the last cut ended: a blank line that follows belongs to it.
     cut_at: Option<u64>,
 }
 
 impl Raw {
-    pub fn index(&self, position: u64) -> usize {
+    fn index(&self, position: u64) -> usize {
         let index = usize::try_from(position.saturating_sub(self.start)).unwrap_or(usize::MAX);
         index.min(self.bytes.len())
     }
 
-    /// Takes everything up to a place in the stream.
+    /// Takes everything up to a stream position.
     pub fn take_to(&mut self, end: u64) -> String {
         self.close_cut();
         let rest = self.bytes.split_off(self.index(end));
@@ -27,7 +27,7 @@ impl Raw {
         text_of(std::mem::replace(&mut self.bytes, rest))
     }
 
-    /// Takes out what lies between two places in the stream, and a blank line behind it.
+    /// Removes what lies between two stream positions, and a blank line after it.
     pub fn cut(&mut self, from: u64, to: u64) {
         if from >= to {
             return;
@@ -40,8 +40,8 @@ impl Raw {
         self.cut_at = Some(to);
     }
 
-    /// Takes out the blank line behind the last cut; by now it has been read.
-    pub fn close_cut(&mut self) {
+    /// Removes the blank line after the last cut, which has been read by now.
+    fn close_cut(&mut self) {
         let Some(at) = self.cut_at.take() else { return };
         let at = self.index(at);
         let is_end = |byte: &&u8| matches!(byte, b'\r' | b'\n');
@@ -51,7 +51,7 @@ impl Raw {
     }
 }
 
-/// What is no UTF-8 becomes U+FFFD: JSON has no other text.
+/// Replaces invalid UTF-8 with U+FFFD, because events cross the boundary as JSON.
 fn text_of(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }

@@ -1,8 +1,8 @@
-//! Turns OpenRouter's data frames into [`ChatEvent`]s, and whole replies into [`ChatReply`]s.
+//! Turns OpenRouter's data frames and whole replies into [`ChatEvent`]s.
 //!
-//! In: the JSON of frames from [`crate::answer::sse`], or of a whole body. Out: events for the host. Pure: no I/O, no clock.
-//! Tool calls arrive in pieces and leave whole. An answer without a finish reason is an error here, so that nobody
-//! further on has to remember to check.
+//! In: the JSON of frames from [`crate::answer::sse`], or of a whole body. Out: events for the host. Pure.
+//! Tool calls arrive in pieces and leave whole. An answer without a finish reason is an error here,
+//! so that no later step has to check for it.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -14,7 +14,7 @@ use crate::answer::chunk::{Choice, Chunk, Delta};
 use crate::answer::extras::Extras;
 use crate::answer::heard::{FrameError, Heard};
 use crate::answer::template::Template;
-use crate::answer::text::{self, Half, Str, joined};
+use crate::answer::text::{self, Str, Surrogate, joined};
 use crate::answer::tool_calls::{Assembler, ToolPiece, ToolPieces};
 use crate::answer::untyped::{loose, texts_of_details};
 use crate::answer::usage::{self, RawUsage};
@@ -26,19 +26,19 @@ pub struct ReplyReader {
     pub heard: Heard,
     tools: Assembler,
     extras: Extras,
-    /// What is made of the answer; what nobody wants is not made.
+    /// The forms that the caller wants; others are not built.
     view: View,
     /// Whether the text is the model's refusal.
     pub(super) is_refusal: bool,
     pub(super) template: Template,
-    /// Halves of characters that wait for their other half, of the text and of the reasoning.
-    halves: [Half; 2],
-    /// Whether the present frame may hold stand-ins for halves.
-    pub(super) has_halves: bool,
+    /// The high surrogates that await their other half, of the text and of the reasoning.
+    pending: [Surrogate; 2],
+    /// Whether the current frame may hold placeholders for lone surrogates.
+    pub(super) has_placeholders: bool,
 }
 
 impl ReplyReader {
-    /// A reader for an answer of which nothing is known yet but `heard`.
+    /// Starts an answer of which only `heard` is known.
     pub fn new(heard: Heard, view: View) -> Self {
         Self {
             heard,
@@ -47,26 +47,26 @@ impl ReplyReader {
         }
     }
 
-    /// Whether the answer has ended without a word in it, and nothing says that this was meant.
+    /// Whether the answer ended without content, and not on purpose.
     pub fn is_empty(&self) -> bool {
         let n_tokens = self.heard.done.usage.as_ref().map(|usage| usage.completion_tokens);
         match self.heard.done.finish_reason.as_str() {
-            // Tokens that were counted were billed, wherever they went.
+            // Counted tokens were billed, so the answer was not empty for the service.
             "" => !self.heard.has_begun && n_tokens.unwrap_or(0) == 0,
             "stop" => !self.heard.has_begun && n_tokens == Some(0),
             _ => false,
         }
     }
 
-    /// Reads the data of one frame; what it says goes to `events`.
+    /// Reads the data of one frame and appends its events to `events`.
     ///
-    /// - Errors: the service's, where the frame reports one, with the text so far; that it is not JSON.
+    /// - Errors: the error that the frame reports, with the text so far; `NotJson`.
     pub fn frame(&mut self, data: &[u8], events: &mut VecDeque<ChatEvent>) -> Result<(), FrameError> {
         if let Some(text) = self.template.text_in(data) {
             self.text_piece(Cow::Borrowed(text), events);
             return Ok(());
         }
-        // The whole frame is checked to be UTF-8 at once, which costs less than checking each of its texts.
+        // Checking the whole frame for UTF-8 once costs less than checking each of its texts.
         let Ok(json) = std::str::from_utf8(data) else {
             return self.odd_frame(data, events);
         };
@@ -79,11 +79,11 @@ impl ReplyReader {
         }
     }
 
-    /// Ends the answer: the tool calls go to `events`, then what is known about the whole.
+    /// Ends the answer, appends its tool calls to `events` and returns what is known of it.
     ///
-    /// - Errors: `interrupted` if no finish reason was seen, or if a tool call is not whole.
+    /// - Errors: `interrupted` without a finish reason, or if a tool call is incomplete.
     pub fn finish(&mut self, events: &mut VecDeque<ChatEvent>) -> Result<Done, Error> {
-        self.end_halves(events);
+        self.end_pending(events);
         if !self.heard.has_finish_reason() {
             return Err(self.heard.interrupted("without a finish reason"));
         }
@@ -101,16 +101,16 @@ impl ReplyReader {
         Ok(self.heard.take_done())
     }
 
-    /// Takes what a chunk says. The chunk is large, so it stays where it was read.
+    /// Reads a chunk. It is large, so it is passed by reference.
     pub(super) fn chunk(&mut self, chunk: &mut Chunk<'_>, events: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
-        let has_halves = self.has_halves;
-
-        self.heard.note_id(&whole(chunk.id.take(), has_halves));
-        self.heard.note_model(&whole(chunk.model.take(), has_halves));
-        self.heard.note_provider(&whole(chunk.provider.take(), has_halves));
+        let has_placeholders = self.has_placeholders;
+        self.heard.note_id(&whole(chunk.id.take(), has_placeholders));
+        self.heard.note_model(&whole(chunk.model.take(), has_placeholders));
+        self.heard
+            .note_provider(&whole(chunk.provider.take(), has_placeholders));
         let mut failure = chunk.error;
         for choice in chunk.choices.first.iter_mut().chain(&mut chunk.choices.others) {
-            // Where several answers were asked for, the first one is the answer; pieces of two would make neither.
+            // Of several choices, the first is the answer; mixing the pieces of two would yield neither.
             if choice.index.is_none_or(|index| index == 0) {
                 failure = failure.or(choice.error);
                 self.choice(choice, events)?;
@@ -134,7 +134,7 @@ impl ReplyReader {
         } else if let Some(whole) = &mut choice.message
             && !self.heard.has_begun
         {
-            // Some providers repeat the whole message beside the last delta; then it is not the answer.
+            // Some providers repeat the whole message with the last delta; it must not be read twice.
             self.delta(whole, events)?;
         }
         if let Some(Str(reason)) = choice.finish_reason.take() {
@@ -147,9 +147,9 @@ impl ReplyReader {
     }
 
     fn delta(&mut self, delta: &mut Delta<'_>, events: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
-        let is_told = |text: &Str<'_>| !text.0.is_empty();
-        let reasoning = delta.reasoning.take().filter(is_told);
-        let reasoning = reasoning.or_else(|| delta.reasoning_content.take().filter(is_told));
+        let has_text = |text: &Str<'_>| !text.0.is_empty();
+        let reasoning = delta.reasoning.take().filter(has_text);
+        let reasoning = reasoning.or_else(|| delta.reasoning_content.take().filter(has_text));
         match (reasoning, delta.reasoning_details.map(RawValue::get)) {
             (Some(Str(reasoning)), _) => self.reasoning_piece(reasoning, events),
             (None, Some(details)) if details != "[]" => {
@@ -183,16 +183,16 @@ impl ReplyReader {
     }
 
     pub(super) fn extra(&mut self, name: &'static str, json: &str) {
-        // An answer may be nothing but a picture, or thoughts that only their author can read.
+        // An answer may consist of an image alone, or of encrypted reasoning.
         self.heard.has_begun |= !matches!(json, "null" | "[]");
         if self.view.has_types() {
             self.extras.take(name, &self.plain(Cow::Borrowed(json)));
         }
     }
 
-    /// A text that is no piece of the answer.
+    /// Converts a text that is complete by itself.
     fn plain(&self, text: Cow<'_, str>) -> String {
-        text::plain(text, self.has_halves)
+        text::plain(text, self.has_placeholders)
     }
 
     pub(super) fn text_piece(&mut self, piece: Cow<'_, str>, events: &mut VecDeque<ChatEvent>) {
@@ -200,7 +200,7 @@ impl ReplyReader {
         if !self.view.has_types() {
             return;
         }
-        let piece = joined(piece, &mut self.halves[0], self.has_halves);
+        let piece = joined(piece, &mut self.pending[0], self.has_placeholders);
         if !piece.is_empty() {
             self.heard.keep_text(&piece);
             events.push_back(ChatEvent::Text(owned(piece)));
@@ -212,18 +212,18 @@ impl ReplyReader {
         if !self.view.has_types() {
             return;
         }
-        let piece = joined(piece, &mut self.halves[1], self.has_halves);
+        let piece = joined(piece, &mut self.pending[1], self.has_placeholders);
         if !piece.is_empty() {
             events.push_back(ChatEvent::Reasoning(owned(piece)));
         }
     }
 
-    /// Half characters whose other half never came.
-    fn end_halves(&mut self, events: &mut VecDeque<ChatEvent>) {
-        if self.halves[1].take().is_some() {
+    /// Replaces surrogates whose other half never arrived.
+    fn end_pending(&mut self, events: &mut VecDeque<ChatEvent>) {
+        if self.pending[1].take().is_some() {
             events.push_back(ChatEvent::Reasoning("\u{fffd}".into()));
         }
-        if self.halves[0].take().is_some() {
+        if self.pending[0].take().is_some() {
             self.heard.keep_text("\u{fffd}");
             events.push_back(ChatEvent::text("\u{fffd}"));
         }
@@ -232,17 +232,17 @@ impl ReplyReader {
     pub(super) fn tool_pieces(&mut self, pieces: Vec<ToolPiece<'_>>) -> Result<(), Error> {
         self.heard.has_begun |= !pieces.is_empty();
         if !self.view.has_types() {
-            // Whoever reads the raw form puts the pieces together.
+            // Readers of the raw form assemble the pieces themselves.
             return Ok(());
         }
         for piece in pieces {
-            let taken = self.tools.take(piece, self.has_halves);
+            let taken = self.tools.take(piece, self.has_placeholders);
             taken.map_err(|error| self.heard.attach_partial(error))?;
         }
         Ok(())
     }
 
-    /// An error may be told by the finish reason alone.
+    /// Some errors are reported by the finish reason alone.
     pub(super) fn check_finish_reason(&self) -> Result<(), Error> {
         if self.heard.done.finish_reason != "error" {
             return Ok(());
@@ -252,7 +252,7 @@ impl ReplyReader {
     }
 
     fn usage(&mut self, usage: &RawValue) {
-        // A usage that is not readable is unknown; it must not spoil an answer that is.
+        // An unreadable usage is unknown, and must not fail a readable answer.
         if let Ok(Some(raw)) = serde_json::from_str::<Option<RawUsage<'_>>>(usage.get())
             && let Some(usage) = usage::from_raw(raw)
         {
@@ -260,7 +260,7 @@ impl ReplyReader {
         }
     }
 
-    /// How the answer came about. That the first attempt served is no news, and most answers say nothing else.
+    /// Reads which attempts were made. Most answers list only the one that served, which is not kept.
     fn metadata(&mut self, metadata: &RawValue) {
         if memchr::memmem::find(metadata.get().as_bytes(), b"\"attempts\"").is_none() {
             return;
@@ -278,9 +278,9 @@ impl ReplyReader {
     }
 }
 
-/// A text that is no piece of the answer; empty where there is none.
-fn whole(said: Option<Str<'_>>, has_halves: bool) -> Cow<'_, str> {
-    said.map_or(Cow::Borrowed(""), |Str(said)| text::mended(said, has_halves))
+/// Converts a text that is complete by itself; empty if absent.
+fn whole(text: Option<Str<'_>>, has_placeholders: bool) -> Cow<'_, str> {
+    text.map_or(Cow::Borrowed(""), |Str(text)| text::repaired(text, has_placeholders))
 }
 
 fn owned(text: Cow<'_, str>) -> plugin_api::Text {

@@ -1,26 +1,27 @@
-//! What a body with status 200 is: a stream, a document, or something that the service never sent.
+//! Detects the shape of a body with status 200: a stream, a document, or a page that the service did not send.
 //!
-//! In: its first bytes, and what its head says. Out: how to read it. Pure. Providers and proxies send streams without their type,
-//! and documents where a stream was asked for; the bytes tell.
+//! In: the first bytes and the content type. Out: how to read the body. Pure.
+//! Providers and proxies send streams without a content type, and documents although a stream was requested,
+//! so the bytes decide.
 
 use http::header::HeaderValue;
 
-/// What a body with status 200 is.
+/// The shape of a body with status 200.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     /// An event stream.
     Stream,
     /// One JSON document.
     Document,
-    /// A web page: something else than the service answers.
+    /// A web page, which the service never sends.
     Page,
 }
 
-/// The names of the fields of an event stream.
+/// How a line of an event stream can begin.
 const FIELDS: [&[u8]; 5] = [b":", b"data", b"event", b"id", b"retry"];
 
 impl Shape {
-    /// What the first bytes of a body look like, whatever its head says; where they look like nothing, what the head says.
+    /// Detects the shape by the first bytes, and by the content type if the bytes are not decisive.
     pub fn of(body: &[u8], content_type: Option<&HeaderValue>) -> Self {
         let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body).trim_ascii_start();
         let begins_a_field = |field: &&[u8]| body.starts_with(field) || field.starts_with(body);
@@ -46,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_body_is_what_it_begins_like_and_else_what_its_head_says() {
+    fn the_first_bytes_decide_before_the_content_type() {
         let stream = HeaderValue::from_static("Text/Event-Stream; charset=utf-8");
         let document = HeaderValue::from_static("application/json");
         let rows: [(&[u8], Option<&HeaderValue>, Shape); 12] = [

@@ -1,10 +1,10 @@
 //! Cuts OpenRouter's event stream (server-sent events) into [`Frame`]s.
 //!
-//! In: pieces of the response body, in whatever sizes the network delivers them. Out: one frame
-//! per event and per comment, as bytes; decoding and JSON are the next step's matter, so that one
-//! bad byte costs one event and not the stream. Pure: no I/O, no clock.
-//! Every byte is searched for a line end once, however small the pieces are, and a line or an
-//! event that never ends is refused instead of collected.
+//! In: pieces of the response body, in whatever sizes the network delivers them.
+//! Out: one frame per event and per comment, as bytes.
+//! UTF-8 and JSON are decoded in the next step, so one bad byte costs one event and not the stream.
+//! Every byte is searched for a line end once, however small the pieces are, and a line
+//! or an event that never ends is refused instead of collected. Pure: no I/O, no clock.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -13,22 +13,21 @@ use std::ops::Range;
 
 use memchr::memchr2;
 
-/// Capacity that a buffer may keep after a giant event, in bytes.
+/// Capacity that a buffer may keep after a large event, in bytes.
 const KEPT_BYTES: usize = 64 * 1024;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
-/// The sizes beyond which a stream is refused.
+/// The largest sizes that a stream may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Longest line without its line end, in bytes; default 8 MiB: a picture comes in one.
+    /// Longest line without its line end, in bytes; default 8 MiB, because an image comes in one.
     pub line_bytes: usize,
     /// Longest data of one event, all its lines together, in bytes; default 8 MiB.
     pub event_bytes: usize,
 }
 
 impl Limits {
-    /// What holds unless a caller says otherwise: lines and events to 8 MiB.
     pub const DEFAULT: Self = Self {
         line_bytes: 8 * 1024 * 1024,
         event_bytes: 8 * 1024 * 1024,
@@ -41,21 +40,21 @@ impl Default for Limits {
     }
 }
 
-/// One thing that a stream says. Borrows from the [`Reader`] until its next call.
+/// One event or comment of a stream. Borrows from the [`Reader`] until its next call.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Frame<'a> {
-    /// An event that its blank line completed.
+    /// An event, completed by its blank line.
     Event {
         /// The value of the last `event:` line; empty if there was none.
         name: &'a [u8],
         /// The values of all `data:` lines, joined by a line feed. Not necessarily UTF-8.
         data: &'a [u8],
     },
-    /// A comment line without its colon: a sign of life such as `OPENROUTER PROCESSING`.
+    /// A comment line without its colon: a keep-alive such as `OPENROUTER PROCESSING`.
     Comment(&'a [u8]),
 }
 
-// Events carry prompts and answers, so debug output has sizes only.
+// Events carry prompts and answers, so debug output shows only sizes.
 impl fmt::Debug for Frame<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -65,14 +64,14 @@ impl fmt::Debug for Frame<'_> {
     }
 }
 
-/// What a stream left behind that ended in the middle of an event.
+/// What remains of a stream that ended in the middle of an event.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Unterminated<'a> {
     /// The value of the last `event:` line; empty if there was none.
     pub name: &'a [u8],
-    /// The data up to the end; `None` if what was left over holds no data.
+    /// The data up to the end; `None` if the remainder holds no data.
     pub data: Option<&'a [u8]>,
-    /// Whether the last line was complete, so that only the blank line is missing.
+    /// Whether the last line was complete, so only the blank line is missing.
     pub line_ended: bool,
 }
 
@@ -117,11 +116,11 @@ impl Error for Overflow {}
 
 /// Reads an event stream piece by piece.
 ///
-/// Call [`push`](Self::push) for each piece, then [`next_frame`](Self::next_frame) until it gives
-/// `None`, and [`finish`](Self::finish) when the body has ended.
+/// Call [`push`](Self::push) for each piece, then [`next_frame`](Self::next_frame) until it returns `None`,
+/// and [`finish`](Self::finish) when the body has ended.
 ///
 /// - In: bytes split anywhere; lines ended by LF, CR or CRLF; a byte order mark at the start.
-/// - Out: the same frames for every way of splitting. `id:`, `retry:` and unknown fields are skipped.
+/// - Out: the same frames for every split. `id:`, `retry:` and unknown fields are skipped.
 /// - Errors: [`Overflow`] once, in time linear in the limit; nothing comes after it.
 /// - Source: WHATWG HTML, section 9.2.6, "Interpreting an event stream".
 ///
@@ -133,34 +132,34 @@ impl Error for Overflow {}
 /// ```
 pub struct Reader {
     limits: Limits,
-    /// What was pushed and is still needed.
+    /// Pushed bytes that are still needed.
     buffer: Vec<u8>,
-    /// Where in the stream the buffer begins.
+    /// Stream position at which the buffer begins.
     base: u64,
-    /// Where in the stream the event begins whose lines are being read.
+    /// Stream position at which the current event begins.
     event_start: u64,
-    /// Where the line that is being read begins.
+    /// Where the current line begins.
     line_start: usize,
-    /// Up to here the line holds no line end: `line_start <= scanned <= buffer.len()`.
+    /// The line holds no line end up to here: `line_start <= scanned <= buffer.len()`.
     scanned: usize,
     name: Vec<u8>,
     data: Data,
-    /// Data that came in several lines, or that other lines followed.
+    /// Data of several lines, or data followed by other lines.
     joined: Vec<u8>,
-    /// The event has been handed out and is forgotten at the next call.
+    /// The event was returned, and is dropped at the next call.
     dispatched: bool,
     at_start: bool,
-    /// The last line ended in CR, so a LF that follows belongs to it.
+    /// The last line ended in CR, so an LF that follows belongs to it.
     skip_line_feed: bool,
     finished: bool,
     #[cfg(test)]
     touched_bytes: usize,
 }
 
-/// Where the data of the event that is being read lies.
+/// Where the data of the current event is.
 enum Data {
     Absent,
-    /// In the buffer: only until a line follows that is not blank, so nothing pins the buffer.
+    /// In the buffer, until a line follows that is not blank; so data never pins the buffer.
     InBuffer(Range<usize>),
     Joined,
 }
@@ -178,7 +177,7 @@ impl Default for Reader {
 }
 
 impl Reader {
-    /// Makes a reader for one stream.
+    /// Creates a reader for one stream.
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
@@ -209,8 +208,8 @@ impl Reader {
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// How many bytes of the stream belong to events and lines that are whole and were read; what lies behind them is a part of an
-    /// event, or not read yet.
+    /// Length of the stream up to the last complete event or line that was read.
+    /// The rest is part of an event, or unread.
     pub fn whole_bytes(&self) -> u64 {
         if self.is_in_event() {
             self.event_start
@@ -223,12 +222,12 @@ impl Reader {
         !(self.dispatched || matches!(self.data, Data::Absent) && self.name.is_empty())
     }
 
-    /// Where in the stream a byte of the buffer is.
+    /// Stream position of a byte in the buffer.
     fn position(&self, at: usize) -> u64 {
         self.base + at as u64
     }
 
-    /// Takes the next frame, or `None` if it needs more bytes.
+    /// Returns the next frame, or `None` if it needs more bytes.
     ///
     /// - Errors: [`Overflow`]; from then on `None`.
     pub fn next_frame(&mut self) -> Option<Result<Frame<'_>, Overflow>> {
@@ -265,13 +264,12 @@ impl Reader {
         }
     }
 
-    /// Ends the stream and says what it left unfinished; `None` if it ended between two events.
+    /// Ends the stream and returns what it left unfinished; `None` if it ended between two events.
     ///
-    /// The standard throws an unterminated event away. OpenRouter's streams can be cut right after
-    /// a complete `data: {…}` line, so the caller decides what it is worth. Frames that were not
-    /// taken before are lost.
+    /// The standard discards an unterminated event. OpenRouter's streams can be cut right after a complete
+    /// `data: {…}` line, so the caller decides whether to use it. Frames that were not taken before are lost.
     ///
-    /// - Errors: [`Overflow`] if what was left over is too long.
+    /// - Errors: [`Overflow`] if the remainder is too long.
     pub fn finish(&mut self) -> Option<Result<Unterminated<'_>, Overflow>> {
         while let Some(frame) = self.next_frame() {
             if let Err(overflow) = frame {
@@ -319,7 +317,7 @@ impl Reader {
             self.skip_line_feed = false;
         }
 
-        // Looking no further than the limit keeps the cost of an endless line to the limit.
+        // An endless line is searched up to the limit and no further.
         let limit_bytes = self.limits.line_bytes;
         let limit_end = self.line_start.saturating_add(limit_bytes).saturating_add(1);
         let end = self.buffer.len().min(limit_end);
@@ -380,7 +378,7 @@ impl Reader {
         Ok(Step::Nothing)
     }
 
-    /// Moves data out of the buffer, because a line follows that is not the event's end.
+    /// Moves data out of the buffer when a line follows that does not end the event.
     fn join_data(&mut self) {
         if let Data::InBuffer(value) = &self.data {
             self.joined.extend_from_slice(&self.buffer[value.clone()]);
@@ -413,14 +411,14 @@ impl Reader {
         }
     }
 
-    /// Drops what was read from the front of the buffer.
+    /// Drops the bytes that were read from the front of the buffer.
     fn compact(&mut self) {
         let keep_from = match &self.data {
             Data::InBuffer(value) => value.start,
             Data::Absent | Data::Joined => self.line_start,
         };
         let kept_bytes = self.buffer.len() - keep_from;
-        // Never moving more bytes than were read since the last move keeps all moves linear.
+        // Moving at most as many bytes as were read since the last move keeps the total cost linear.
         if keep_from == 0 || kept_bytes > keep_from {
             return;
         }
@@ -462,12 +460,12 @@ impl fmt::Debug for Reader {
     }
 }
 
-/// Decodes the bytes of a frame: unchanged if they are UTF-8, else with U+FFFD for what is not.
+/// Decodes the bytes of a frame, with U+FFFD for invalid UTF-8.
 pub fn text(bytes: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(bytes)
 }
 
-/// Where the value of `field` begins in `line`, or `None` if the line is another field's.
+/// Where the value of `field` begins in `line`, or `None` if the line holds another field.
 fn value_after(line: &[u8], field: &[u8]) -> Option<usize> {
     match line.strip_prefix(field)? {
         [] => Some(line.len()),

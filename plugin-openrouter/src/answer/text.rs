@@ -1,42 +1,42 @@
-//! Makes characters whole that JSON writes in halves (`\ud83d`), also where the halves come in two deltas.
+//! Joins surrogates (`\ud83d`) into characters, even if the two halves arrive in two deltas.
 //!
-//! In: a frame that is not readable as it stands, then its texts one by one. Out: texts as Rust has them. Pure. Providers that
-//! cut their answers into tokens of bytes split characters; one of them is no reason to lose an answer.
+//! In: a frame with lone surrogates, then its texts one by one. Out: valid texts. Pure.
+//! Providers whose tokens are bytes split characters between deltas. JSON allows lone surrogates, Rust strings do not,
+//! so a placeholder holds each one until its other half is known.
 
 use std::borrow::Cow;
 
 use serde::Deserialize;
 
-/// The first half of a character that waits for the other one.
-pub type Half = Option<u16>;
+/// A high surrogate that awaits its other half.
+pub type Surrogate = Option<u16>;
 
-/// Where halves of characters stand between two steps: in a range of code points that nobody has given a meaning.
-const HALVES_AT: u32 = 0x10_F000;
+/// The first of the 0x800 code points that serve as placeholders, in a private-use plane.
+const PLACEHOLDERS_AT: u32 = 0x10_F000;
 
-/// What all stand-ins begin with in UTF-8, and little else does.
-const FIRST_BYTE_OF_HALVES: u8 = 0xF4;
+/// The first byte of every placeholder in UTF-8, which is rare in other text.
+const PLACEHOLDER_FIRST_BYTE: u8 = 0xF4;
 
-/// The text with `\ud83d` and the like, where the other half of the character is missing, replaced by a stand-in that
-/// [`joined`] knows: JSON allows such halves, Rust's texts do not, and one is no reason to lose an answer.
-pub fn whole_characters(json: &str, with_halves: bool) -> Cow<'_, str> {
-    let half_at = |at: usize| {
+/// Replaces the escapes of lone surrogates in JSON with placeholders for [`joined`], or with U+FFFD.
+pub fn replace_lone_surrogates(json: &str, with_placeholders: bool) -> Cow<'_, str> {
+    let unit_at = |at: usize| {
         let digits = json.get(at..at + 6)?.strip_prefix(r"\u")?;
         u16::from_str_radix(digits, 16).ok()
     };
-    let mut mended = String::new();
+    let mut repaired = String::new();
     let (mut kept, mut at) = (0, 0);
     while let Some(found) = memchr::memchr(b'\\', &json.as_bytes()[at..]) {
         at += found;
-        match half_at(at) {
-            Some(0xD800..=0xDBFF) if matches!(half_at(at + 6), Some(0xDC00..=0xDFFF)) => at += 12,
-            Some(half @ 0xD800..=0xDFFF) => {
-                mended.push_str(&json[kept..at]);
-                let placeholder = char::from_u32(HALVES_AT + u32::from(half - 0xD800));
-                mended.push(placeholder.filter(|_| with_halves).unwrap_or('\u{fffd}'));
+        match unit_at(at) {
+            Some(0xD800..=0xDBFF) if matches!(unit_at(at + 6), Some(0xDC00..=0xDFFF)) => at += 12,
+            Some(lone @ 0xD800..=0xDFFF) => {
+                repaired.push_str(&json[kept..at]);
+                let placeholder = char::from_u32(PLACEHOLDERS_AT + u32::from(lone - 0xD800));
+                repaired.push(placeholder.filter(|_| with_placeholders).unwrap_or('\u{fffd}'));
                 at += 6;
                 kept = at;
             }
-            // Any other escape: the character behind the backslash belongs to it.
+            // Any other escape: skip the character after the backslash.
             _ => at += 2,
         }
         if at >= json.len() {
@@ -46,28 +46,29 @@ pub fn whole_characters(json: &str, with_halves: bool) -> Cow<'_, str> {
     if kept == 0 {
         return Cow::Borrowed(json);
     }
-    mended.push_str(&json[kept..]);
-    Cow::Owned(mended)
+    repaired.push_str(&json[kept..]);
+    Cow::Owned(repaired)
 }
 
-/// The text with its half characters made whole: a first half at the end waits in `half` for the next text, and what finds no
-/// other half becomes U+FFFD.
-pub fn joined<'a>(text: Cow<'a, str>, half: &mut Half, has_halves: bool) -> Cow<'a, str> {
-    if half.is_none() && !(has_halves && memchr::memchr(FIRST_BYTE_OF_HALVES, text.as_bytes()).is_some()) {
+/// Joins the placeholders in a text into characters.
+///
+/// A high surrogate at the end stays in `pending` for the next text. A lone surrogate becomes U+FFFD.
+pub fn joined<'a>(text: Cow<'a, str>, pending: &mut Surrogate, has_placeholders: bool) -> Cow<'a, str> {
+    if pending.is_none() && !(has_placeholders && may_hold_placeholders(&text)) {
         return text;
     }
     let mut whole = String::with_capacity(text.len() + 4);
     for letter in text.chars() {
-        let stands_for = u32::from(letter)
-            .checked_sub(HALVES_AT)
-            .filter(|offset| has_halves && *offset < 0x800);
-        let unit = stands_for
+        let offset = u32::from(letter)
+            .checked_sub(PLACEHOLDERS_AT)
+            .filter(|offset| has_placeholders && *offset < 0x800);
+        let unit = offset
             .and_then(|offset| u16::try_from(offset).ok())
             .map(|offset| offset + 0xD800);
-        match (half.take(), unit) {
+        match (pending.take(), unit) {
             (first, Some(unit @ 0xD800..=0xDBFF)) => {
                 whole.extend(first.map(|_| '\u{fffd}'));
-                *half = Some(unit);
+                *pending = Some(unit);
             }
             (Some(first), Some(second)) => {
                 whole.extend(char::decode_utf16([first, second]).map(|letter| letter.unwrap_or('\u{fffd}')));
@@ -82,28 +83,28 @@ pub fn joined<'a>(text: Cow<'a, str>, half: &mut Half, has_halves: bool) -> Cow<
     Cow::Owned(whole)
 }
 
-/// A text that is whole by itself: halves in it become U+FFFD.
-pub fn plain(text: Cow<'_, str>, has_halves: bool) -> String {
-    let mut half = None;
-    let mut whole = joined(text, &mut half, has_halves).into_owned();
-    whole.extend(half.map(|_| '\u{fffd}'));
+/// Joins the placeholders in a text that is complete by itself.
+pub fn plain(text: Cow<'_, str>, has_placeholders: bool) -> String {
+    let mut pending = None;
+    let mut whole = joined(text, &mut pending, has_placeholders).into_owned();
+    whole.extend(pending.map(|_| '\u{fffd}'));
     whole
 }
 
-/// The same, without a copy where nothing can be wrong.
-pub fn mended(text: Cow<'_, str>, has_halves: bool) -> Cow<'_, str> {
-    if has_halves {
+/// Like [`plain`], but copies only if the text may hold placeholders.
+pub fn repaired(text: Cow<'_, str>, has_placeholders: bool) -> Cow<'_, str> {
+    if has_placeholders {
         Cow::Owned(plain(text, true))
     } else {
         text
     }
 }
 
-/// Whether a text has letters that look like stand-ins before there are any.
-pub fn looks_halved(text: &str) -> bool {
-    memchr::memchr(FIRST_BYTE_OF_HALVES, text.as_bytes()).is_some()
+/// Whether a text may hold code points of the placeholder range.
+pub fn may_hold_placeholders(text: &str) -> bool {
+    memchr::memchr(PLACEHOLDER_FIRST_BYTE, text.as_bytes()).is_some()
 }
 
-/// Text that borrows from the frame unless it has escapes. `Option<Cow<str>>` by itself would always copy.
+/// Text that borrows from the frame unless it has escapes. A bare `Option<Cow<str>>` would always copy.
 #[derive(Deserialize)]
 pub struct Str<'a>(#[serde(borrow)] pub Cow<'a, str>);

@@ -1,7 +1,8 @@
-//! Puts tool calls together from the pieces that they arrive in.
+//! Assembles tool calls from their pieces.
 //!
-//! In: pieces, with or without their index, id and name, as many providers send them in many ways. Out: whole calls, in the
-//! order of their indices, or an error: a call whose arguments are not whole is never handed on. Pure.
+//! In: pieces with or without index, id and name, because providers differ.
+//! Out: whole calls in the order of their indices, or an error.
+//! A call with incomplete arguments is never emitted. Pure.
 
 use std::fmt;
 
@@ -10,12 +11,12 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::answer::text::{Half, Str, joined, looks_halved, whole_characters};
+use crate::answer::text::{Str, Surrogate, joined, may_hold_placeholders, replace_lone_surrogates};
 
-/// Tool calls that one answer may hold; more are refused.
+/// Most tool calls in one answer.
 const MAX_TOOL_CALLS: usize = 128;
 
-/// The longest arguments of one tool call, in bytes.
+/// Longest arguments of one tool call, in bytes.
 const MAX_ARGUMENT_BYTES: usize = 1 << 20;
 
 /// A piece of a tool call.
@@ -37,7 +38,7 @@ struct FunctionPiece<'a> {
     arguments: Option<&'a RawValue>,
 }
 
-/// The pieces of one chunk. More than an answer may have calls are not looked at, so that a chunk of empty ones takes no memory.
+/// The pieces of one chunk, as many as an answer may have calls, so that a chunk of empty pieces takes no memory.
 pub struct ToolPieces<'a>(pub Vec<ToolPiece<'a>>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for ToolPieces<'a> {
@@ -53,7 +54,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for ToolPieces<'a> {
             fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<ToolPieces<'de>, A::Error> {
                 let mut pieces = Vec::new();
                 while let Some(piece) = elements.next_element()? {
-                    // One more than is allowed is enough to be refused for it.
+                    // One more than allowed is kept, so that the answer is refused.
                     if pieces.len() <= MAX_TOOL_CALLS {
                         pieces.push(piece);
                     }
@@ -65,7 +66,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for ToolPieces<'a> {
     }
 }
 
-/// Tool calls that are being put together.
+/// Tool calls that are being assembled.
 #[derive(Default)]
 pub struct Assembler {
     calls: Vec<Unfinished>,
@@ -75,14 +76,14 @@ pub struct Assembler {
 struct Unfinished {
     index: Option<u32>,
     call: ToolCall,
-    half: Half,
+    pending: Surrogate,
 }
 
 impl Assembler {
-    /// Takes a piece.
+    /// Adds a piece.
     ///
-    /// - Errors: `too_large` for more calls, or longer arguments, than an answer may have.
-    pub fn take(&mut self, piece: ToolPiece<'_>, has_halves: bool) -> Result<(), Error> {
+    /// - Errors: `too_large` for too many calls or too long arguments.
+    pub fn take(&mut self, piece: ToolPiece<'_>, has_placeholders: bool) -> Result<(), Error> {
         let id = piece.id.map(|Str(id)| id).unwrap_or_default();
         let function = piece.function;
         let name = function.as_ref().and_then(|function| function.name.as_ref());
@@ -101,7 +102,7 @@ impl Assembler {
                 self.calls.len() - 1
             }
         };
-        let Unfinished { call, half, .. } = &mut self.calls[at];
+        let Unfinished { call, pending, .. } = &mut self.calls[at];
         if call.id.is_empty() {
             call.id = id.into_owned();
         }
@@ -110,29 +111,33 @@ impl Assembler {
         }
         match function.and_then(|function| function.arguments).map(RawValue::get) {
             None | Some("null") => {}
-            // Some providers send the object itself instead of its text.
+            // Some providers send the object itself instead of a string.
             Some(object) if !object.starts_with('"') => call.arguments.push_str(object),
             Some(text) => match serde_json::from_str::<String>(text) {
-                Ok(piece) => call.arguments.push_str(&joined(piece.into(), half, has_halves)),
+                Ok(piece) => call
+                    .arguments
+                    .push_str(&joined(piece.into(), pending, has_placeholders)),
                 Err(_) => {
-                    let mended = whole_characters(text, !looks_halved(text));
-                    let piece: String = serde_json::from_str(&mended).unwrap_or_default();
+                    let with_placeholders = !may_hold_placeholders(text);
+                    let repaired = replace_lone_surrogates(text, with_placeholders);
+                    let piece: String = serde_json::from_str(&repaired).unwrap_or_default();
                     call.arguments
-                        .push_str(&joined(piece.into(), half, !looks_halved(text)));
+                        .push_str(&joined(piece.into(), pending, with_placeholders));
                 }
             },
         }
         if call.arguments.len() > MAX_ARGUMENT_BYTES {
-            let message = format!("expected at most {MAX_ARGUMENT_BYTES} bytes of arguments for one tool call");
+            let message =
+                format!("expected at most {MAX_ARGUMENT_BYTES} bytes of arguments in one tool call, found more");
             return Err(Error::new(ErrorKind::TOO_LARGE, message));
         }
         Ok(())
     }
 
-    /// Which call a piece belongs to; `None` for a new one.
+    /// The call that a piece belongs to; `None` for a new one.
     fn place(&self, index: Option<u32>, id: &str, name: &str) -> Option<usize> {
-        // Some providers begin a new call under an index that was used before: its id and its name tell. An id alone does
-        // not, because others send a new one with every piece.
+        // Some providers reuse an index for a new call, which has an id and a name of its own.
+        // A new id alone proves nothing, because other providers send one with every piece.
         let fits = |call: &ToolCall| id.is_empty() || name.is_empty() || call.id.is_empty() || call.id == id;
         match index {
             Some(_) => {
@@ -146,17 +151,17 @@ impl Assembler {
             }
             None => {
                 let last = self.calls.len().checked_sub(1)?;
-                // A name begins a call, unless the call still lacks one.
+                // A name begins a new call, unless the last call still lacks one.
                 (name.is_empty() || self.calls[last].call.name.is_empty()).then_some(last)
             }
         }
     }
 
-    /// The calls, whole.
+    /// Returns the calls.
     ///
-    /// - Errors: `interrupted` if the arguments of one are not; `protocol` for one without a name.
+    /// - Errors: `interrupted` for incomplete arguments; `protocol` for a call without a name.
     pub fn finish(mut self) -> Result<Vec<ToolCall>, Error> {
-        // The sort keeps the order of those that have none, or the same.
+        // The sort is stable, so calls without an index, or with the same one, keep their order.
         self.calls.sort_by_key(|call| call.index);
         self.calls
             .into_iter()
@@ -167,26 +172,26 @@ impl Assembler {
 }
 
 fn whole(position: usize, unfinished: Unfinished) -> Result<ToolCall, Error> {
-    let Unfinished { mut call, half, .. } = unfinished;
-    call.arguments.extend(half.map(|_| '\u{fffd}'));
+    let Unfinished { mut call, pending, .. } = unfinished;
+    call.arguments.extend(pending.map(|_| '\u{fffd}'));
     if call.name.is_empty() {
         return Err(Error::new(
             ErrorKind::PROTOCOL,
-            "the model asks for a tool call and does not say of which tool",
+            "expected the name of a tool in a tool call, found none",
         ));
     }
     if call.id.is_empty() {
-        // The tool's answer has to name it.
+        // The tool's result must refer to the call by its id.
         call.id = format!("call_{position}");
     }
     if call.arguments.trim().is_empty() {
-        // Some providers send nothing for a function without parameters.
+        // Some providers send no arguments for a function without parameters.
         call.arguments = "{}".to_owned();
     }
     if serde_json::from_str::<IgnoredAny>(&call.arguments).is_err() {
         let name = &call.name;
         let message = format!("the answer broke off inside the arguments of the tool call `{name}`");
-        return Err(Error::new(ErrorKind::INTERRUPTED, message).with_hint("try again, with more tokens for the answer"));
+        return Err(Error::new(ErrorKind::INTERRUPTED, message).with_hint("try again with a higher `max_tokens`"));
     }
     Ok(call)
 }

@@ -1,12 +1,11 @@
-//! Parts of frames whose shape is not known, as JSON values.
+//! Reads parts of frames of unknown shape as JSON values. Pure.
 
 use serde_json::Value;
 
-/// The largest frame, or part of one, that is read without knowing its shape, in bytes: that takes up to seventy times as much
-/// memory.
+/// Largest frame, or part of one, that is read as a JSON value, in bytes. The value takes up to 70 times the memory.
 pub const MAX_LOOSE_BYTES: usize = 512 << 10;
 
-/// A part of a frame whose shape is not known; nothing where it is too large to be looked at.
+/// Reads a part of a frame; `null` if it is too large or not JSON.
 pub fn loose(json: &str) -> Value {
     if json.len() > MAX_LOOSE_BYTES {
         return Value::Null;
@@ -14,7 +13,7 @@ pub fn loose(json: &str) -> Value {
     serde_json::from_str(json).unwrap_or_default()
 }
 
-/// The texts of reasoning that came in parts; encrypted ones have none.
+/// The texts of reasoning in parts; encrypted parts have none.
 pub fn texts_of_details(details: &Value) -> Vec<&str> {
     let parts = details.as_array().into_iter().flatten();
     parts
@@ -22,7 +21,7 @@ pub fn texts_of_details(details: &Value) -> Vec<&str> {
         .collect()
 }
 
-/// The texts in a content that may be a text, or an array of parts.
+/// The texts of a content that is a string or an array of parts.
 pub fn loose_text(content: &Value) -> Vec<&str> {
     match content {
         Value::String(text) if !text.is_empty() => vec![text],

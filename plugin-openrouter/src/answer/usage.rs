@@ -1,7 +1,7 @@
-//! Reads the service's count of tokens and its bill.
+//! Reads token counts and the cost of an answer.
 //!
-//! The bill is a decimal number and stays one: it is carried as the text that the service wrote, without an exponent,
-//! never as a binary fraction.
+//! In: the `usage` object. Out: [`Usage`]. Pure.
+//! The cost stays the decimal number that the service wrote, without an exponent, and never becomes a float.
 
 use plugin_api::Usage;
 use serde::Deserialize;
@@ -9,13 +9,13 @@ use serde_json::value::RawValue;
 
 use crate::values::usd::decimal;
 
-/// The `usage` object as it is on the wire. Every field may be missing.
+/// The `usage` object on the wire. Every field may be missing.
 #[derive(Deserialize)]
 pub struct RawUsage<'a> {
     prompt_tokens: Option<u64>,
     completion_tokens: Option<u64>,
     total_tokens: Option<u64>,
-    /// The same under its names in other forms of the API.
+    /// The names of the token counts in other APIs.
     input_tokens: Option<u64>,
     output_tokens: Option<u64>,
     #[serde(borrow)]
@@ -35,7 +35,7 @@ struct CompletionDetails {
     reasoning_tokens: Option<u64>,
 }
 
-/// The usage, or `None` where the object says nothing (`{}` is seen on ordinary chunks).
+/// The usage; `None` if the object has no counts (`{}` occurs on ordinary chunks).
 pub fn from_raw(raw: RawUsage<'_>) -> Option<Usage> {
     let (prompt, completion) = (
         raw.prompt_tokens.or(raw.input_tokens),

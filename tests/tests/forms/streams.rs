@@ -154,8 +154,8 @@ fn sound_as_a_stream_is_refused_with_a_hint() {
         (error.kind, error.message.as_str(), error.hint()),
         (
             ErrorKind::PROTOCOL,
-            "expected text, found 834 bytes that are none",
-            Some("ask for it whole, not as a stream")
+            "expected UTF-8, found 834 bytes that are not",
+            Some("request this answer whole, not as a stream")
         )
     );
 }

@@ -11,10 +11,10 @@ use sse_stream::SseByteStream;
 use super::*;
 use crate::answer::sse::{self, Frame, Reader};
 
-/// Set it to `write` to take what the code does for what is expected; then read the difference.
+/// Set this variable to `write` to rewrite the expected files; then read the diff.
 const REWRITE: &str = "GOLDEN";
 
-/// What a stream says in one form, piece by piece of so many bytes: its events, its raw form in one, how it ends.
+/// Plays a stream in pieces of `n_bytes`: its typed events, its raw form joined, and its error.
 fn played_in(view: View, stream: &[u8], n_bytes: usize, pace: Pace) -> (Vec<ChatEvent>, String, Option<Error>) {
     let (mut events, mut raw) = (Vec::new(), String::new());
     let error = play_in(view, stream.chunks(n_bytes), pace, |event| match event {
@@ -24,13 +24,13 @@ fn played_in(view: View, stream: &[u8], n_bytes: usize, pace: Pace) -> (Vec<Chat
     (events, raw, error.err())
 }
 
-fn without_signs(events: &[ChatEvent]) -> Vec<&ChatEvent> {
-    let is_sign = |event: &&ChatEvent| matches!(event, ChatEvent::KeepAlive(_));
-    events.iter().filter(|event| !is_sign(event)).collect()
+fn without_comments(events: &[ChatEvent]) -> Vec<&ChatEvent> {
+    let is_comment = |event: &&ChatEvent| matches!(event, ChatEvent::KeepAlive(_));
+    events.iter().filter(|event| !is_comment(event)).collect()
 }
 
 #[test]
-fn the_raw_form_says_what_the_stream_says_however_it_comes() {
+fn the_raw_form_reads_like_the_stream_however_it_is_split() {
     for golden in goldens() {
         let (typed, _, failure) = played_in(View::Typed, &golden.stream, usize::MAX, Pace::AtOnce);
         for (n_bytes, pace) in [
@@ -41,25 +41,25 @@ fn the_raw_form_says_what_the_stream_says_however_it_comes() {
         ] {
             let (both, raw, both_failure) = played_in(View::Both, &golden.stream, n_bytes, pace);
             assert_eq!(
-                without_signs(&both),
-                without_signs(&typed),
+                without_comments(&both),
+                without_comments(&typed),
                 "{}: {n_bytes}",
                 golden.name
             );
             assert_eq!(both_failure.is_some(), failure.is_some(), "{}", golden.name);
-            // What was handed on raw, read once more, says the same.
+            // Reading the raw form again gives the same events.
             let (again, _, again_failure) = played_in(View::Typed, raw.as_bytes(), usize::MAX, Pace::AtOnce);
             if failure.is_none() {
                 assert_eq!(
-                    without_signs(&again),
-                    without_signs(&typed),
+                    without_comments(&again),
+                    without_comments(&typed),
                     "{}: {n_bytes}\n{raw}",
                     golden.name
                 );
                 assert_eq!(again_failure, None, "{}: {raw}", golden.name);
             }
             let (alone, raw_alone, _) = played_in(View::Raw, &golden.stream, n_bytes, pace);
-            // Tool calls that are not whole are told by types alone.
+            // Only the typed view reports incomplete tool calls, so the raw view may go on.
             assert!(
                 raw_alone.starts_with(&raw),
                 "{}: {n_bytes}\n{raw_alone}\n{raw}",
@@ -88,15 +88,15 @@ fn the_raw_form_is_the_stream_byte_for_byte() {
     for n_bytes in 1..stream.len() + 1 {
         let (events, raw, error) = played_in(View::Raw, stream, n_bytes, Pace::AtOnce);
         assert_eq!(error, None);
-        let signs: Vec<&str> = events
+        let comments: Vec<&str> = events
             .iter()
             .filter_map(|event| match event {
                 ChatEvent::KeepAlive(text) => Some(&**text),
                 _ => None,
             })
             .collect();
-        // What lives before the beginning goes ahead; the rest comes in its place.
-        assert_eq!(signs, ["OPENROUTER PROCESSING"; 2], "{n_bytes}");
+        // Comments before the answer begins are emitted at once; later ones stay in the raw form.
+        assert_eq!(comments, ["OPENROUTER PROCESSING"; 2], "{n_bytes}");
         assert_eq!(raw, format!("{first}{rest}"), "{n_bytes}");
     }
 }
@@ -128,8 +128,8 @@ fn play_whole(stream: &[u8]) -> Played {
     play([stream], Pace::AtOnce)
 }
 
-/// What was played as JSON, without the wording of errors, which the tests of `failure` and `reply` look at, and
-/// without what a stream has no part in: the model that was asked for and the time it took.
+/// The outcome as JSON, without the wording of errors, which the tests of `failure` and `reply` check,
+/// and without what does not come from the stream: the requested model and the duration.
 fn json_of(played: &Played) -> Vec<Value> {
     let mut lines: Vec<Value> = played.events.iter().map(json_of_event).collect();
     if let Some(error) = &played.error {
@@ -154,7 +154,7 @@ fn json_of_event(event: &ChatEvent) -> Value {
             let done = serde_json::to_value(done).expect("the end is JSON");
             json!({"done": without(done, &["requested_model", "duration_ms"])})
         }
-        _ => panic!("a kind of event that this test does not know"),
+        _ => panic!("an unknown kind of event"),
     }
 }
 
@@ -171,7 +171,7 @@ fn printed(lines: &[Value]) -> String {
 }
 
 #[test]
-fn every_stream_gives_the_events_that_are_expected_of_it() {
+fn every_stream_gives_its_expected_events() {
     let mut differences = String::new();
     for golden in goldens() {
         let found = json_of(&play_whole(&golden.stream));
@@ -188,12 +188,12 @@ fn every_stream_gives_the_events_that_are_expected_of_it() {
     }
     assert!(
         differences.is_empty(),
-        "{differences}if that is right: {REWRITE}=write cargo test -p plugin-openrouter --lib golden"
+        "{differences}to accept: {REWRITE}=write cargo test -p plugin-openrouter --lib golden"
     );
 }
 
 #[test]
-fn every_way_of_cutting_a_stream_into_pieces_gives_the_same_events() {
+fn every_split_of_a_stream_gives_the_same_events() {
     for Golden { name, stream, .. } in goldens() {
         let whole = play_whole(&stream);
         for at in 0..=stream.len() {
@@ -211,7 +211,7 @@ fn every_way_of_cutting_a_stream_into_pieces_gives_the_same_events() {
     }
 }
 
-/// Like `assert_eq!`, but shows the texts, which these streams may do: nobody said them.
+/// Like `assert_eq!`, but shows the texts, which `Debug` hides. These streams hold no private text.
 fn assert_same(found: &Played, expected: &Played, what: &str) {
     if found != expected {
         let (found, expected) = (printed(&json_of(found)), printed(&json_of(expected)));
@@ -220,22 +220,22 @@ fn assert_same(found: &Played, expected: &Played, what: &str) {
 }
 
 #[test]
-fn a_stream_that_breaks_off_is_never_an_end_and_keeps_its_text() {
+fn a_stream_cut_anywhere_is_an_error_that_keeps_its_text() {
     for Golden { name, stream, .. } in goldens() {
         let whole_text = play_whole(&stream).text();
         for at in 0..stream.len() {
             let played = play_whole(&stream[..at]);
             let text = played.text();
-            // Half a character may wait for its other half, and is not worth more than a mark in the meantime.
+            // A high surrogate at the cut becomes U+FFFD, because its other half is missing.
             let certain_text = text.trim_end_matches('\u{fffd}');
             assert!(
                 whole_text.starts_with(certain_text),
-                "{name} cut at {at} says something else"
+                "{name} cut at {at} gives another text"
             );
             match played.error {
                 None => assert!(
-                    tells_a_finish_reason(&stream[..at]),
-                    "{name} cut at {at} passes for an end"
+                    has_finish_reason(&stream[..at]),
+                    "{name} cut at {at} passes as complete"
                 ),
                 Some(error) => assert_eq!(
                     error.details.partial_text.unwrap_or_default(),
@@ -247,8 +247,8 @@ fn a_stream_that_breaks_off_is_never_an_end_and_keeps_its_text() {
     }
 }
 
-/// Whether these bytes hold a finish reason that is none of failure, found without reading any JSON.
-fn tells_a_finish_reason(stream: &[u8]) -> bool {
+/// Whether these bytes hold a finish reason other than `error`, found without parsing JSON.
+fn has_finish_reason(stream: &[u8]) -> bool {
     let text = sse::text(stream);
     let words = text.split(r#""finish_reason":""#).skip(1);
     words
@@ -256,7 +256,7 @@ fn tells_a_finish_reason(stream: &[u8]) -> bool {
         .any(|(word, _)| !["", "error"].contains(&word))
 }
 
-/// Pieces of a body that are all there.
+/// The pieces of a body as a stream that is always ready.
 struct Pieces<'a>(Vec<&'a [u8]>);
 
 impl<'a> Stream for Pieces<'a> {
@@ -272,7 +272,7 @@ impl<'a> Stream for Pieces<'a> {
     }
 }
 
-/// The name and data of each event, as somebody else's reader sees them; the error ends its reading.
+/// The name and data of each event, as read by the crate `sse_stream`. It stops at the first error.
 fn read_by_another(pieces: Vec<&[u8]>) -> (Vec<(String, String)>, Option<sse_stream::Error>) {
     let mut stream = SseByteStream::new(Pieces(pieces));
     let mut context = Context::from_waker(Waker::noop());
@@ -300,7 +300,7 @@ fn read_by_ours(pieces: &[&[u8]]) -> Vec<(String, String)> {
     events
 }
 
-/// The two agree but for what is not UTF-8, which ends the other's reading and only marks a character in ours.
+/// Both readers agree, except about invalid UTF-8: it stops the other reader, and becomes U+FFFD in ours.
 fn assert_agreement(pieces: Vec<&[u8]>) {
     let stream = pieces.concat();
     let shown = stream.escape_ascii();
@@ -324,7 +324,7 @@ fn the_reader_agrees_with_an_independent_one_on_every_stream() {
 }
 
 #[test]
-fn the_reader_agrees_with_an_independent_one_on_made_up_streams() {
+fn the_reader_agrees_with_an_independent_one_on_random_streams() {
     const PARTS: [&[u8]; 24] = [
         b"\n",
         b"\n",

@@ -1,4 +1,4 @@
-//! What replies are read as: frames in all shapes, in and out.
+//! Frames of every shape, and the events that come of them.
 
 use plugin_api::{ChatReply, ToolCall, Usage};
 use serde_json::{Value, json};
@@ -10,21 +10,6 @@ fn reader() -> ReplyReader {
         Heard::new(Some("acme/large".to_owned()), None, "sk-or-v1-secret"),
         View::Typed,
     )
-}
-
-/// Reads a whole reply.
-///
-/// - Errors: the service's, where the body holds one; `interrupted` for a reply without a finish reason.
-fn whole(mut reader: ReplyReader, body: &[u8]) -> Result<ChatReply, Error> {
-    let mut events = VecDeque::new();
-    reader.frame(body, &mut events).map_err(FrameError::into_error)?;
-    let done = reader.finish(&mut events)?;
-    let mut reply = ChatReply::default();
-    for event in events {
-        reply.add(event);
-    }
-    reply.done = done;
-    Ok(reply)
 }
 
 /// Reads all frames and ends the answer.
@@ -52,7 +37,7 @@ fn finish(reason: &str) -> Value {
 }
 
 #[test]
-fn an_answer_tells_who_served_it_and_what_it_cost() {
+fn an_answer_reports_who_served_it_and_what_it_cost() {
     let usage = json!({"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5,
         "cost": 1.5e-5, "prompt_tokens_details": {"cached_tokens": 1},
         "completion_tokens_details": {"reasoning_tokens": 1}}});
@@ -96,7 +81,7 @@ fn an_answer_without_a_finish_reason_is_an_error_with_the_text_so_far() {
     assert_eq!(error.details.generation_id.as_deref(), Some("gen-1"));
     assert_eq!(
         read(&[]).expect_err("nothing").message,
-        "the answer ended before anything had arrived"
+        "the answer ended before anything arrived"
     );
 }
 
@@ -145,7 +130,7 @@ fn tool_calls_arrive_in_pieces_and_leave_whole() {
 }
 
 #[test]
-fn a_tool_call_that_is_not_whole_is_an_error() {
+fn an_incomplete_tool_call_is_an_error() {
     let half = piece(json!({"tool_calls": [{"index": 0, "id": "c", "function": {"name": "f", "arguments": "{\"a"}}]}));
     let error = read(&[half, finish("tool_calls")]).expect_err("half a call");
     assert_eq!(
@@ -198,7 +183,7 @@ fn odd_frames_hide_no_error_and_lose_no_tool_call() {
 }
 
 #[test]
-fn reasoning_under_both_of_its_names_is_told_once() {
+fn reasoning_under_both_of_its_names_is_emitted_once() {
     let both = piece(json!({"reasoning": "Hm.", "reasoning_content": "Hm.", "content": "Yes."}));
     let reply = read(&[both, finish("stop")]).expect("a whole answer");
     assert_eq!((reply.reasoning.as_str(), reply.text.as_str()), ("Hm.", "Yes."));
@@ -207,7 +192,7 @@ fn reasoning_under_both_of_its_names_is_told_once() {
 }
 
 #[test]
-fn half_a_character_does_not_cost_the_answer() {
+fn a_lone_surrogate_does_not_cost_the_answer() {
     let rows = [
         (r"a\ud83db", "a\u{fffd}b"),
         (r"\ud83d", "\u{fffd}"),
@@ -223,19 +208,19 @@ fn half_a_character_does_not_cost_the_answer() {
         let mut reader = reader();
         reader.frame(frame.as_bytes(), &mut events).expect("a readable frame");
         reader.finish(&mut events).expect("a whole answer");
-        let told: String = events
+        let found: String = events
             .iter()
             .map(|event| match event {
                 ChatEvent::Text(text) => &**text,
                 other => panic!("{other:?}"),
             })
             .collect();
-        assert_eq!(told, text, "{json}");
+        assert_eq!(found, text, "{json}");
     }
 }
 
 #[test]
-fn chunks_are_read_alike_whether_what_stands_around_their_text_is_known_or_not() {
+fn chunks_read_the_same_with_and_without_a_template() {
     let frames = [
         r#"{"id":"g","model":"a/b","choices":[{"delta":{"content":"zero"},"finish_reason":null}]}"#,
         r#"{"id":"g","model":"a/b","choices":[{"delta":{"content":" and"},"finish_reason":null}]}"#,
@@ -279,7 +264,7 @@ fn chunks_are_read_alike_whether_what_stands_around_their_text_is_known_or_not()
 }
 
 #[test]
-fn a_tool_call_is_a_beginning() {
+fn a_tool_call_begins_the_answer() {
     let mut reader = reader();
     let call = piece(json!({"tool_calls": [{"index": 0, "id": "c", "function": {"name": "f"}}]}));
     assert!(!reader.heard.has_begun);
@@ -310,15 +295,15 @@ fn a_whole_reply_reads_like_a_stream() {
     let body = json!({"id": "gen-2", "model": "acme/large", "choices": [{"index": 0, "finish_reason": "stop",
         "message": {"role": "assistant", "content": "All at once"}}], "usage": {"prompt_tokens": 1,
         "completion_tokens": 3, "total_tokens": 4, "cost": 0}});
-    let reply = whole(reader(), body.to_string().as_bytes()).expect("a reply");
+    let reply = read(&[body]).expect("a reply");
     assert_eq!(reply.text, "All at once");
     assert_eq!(reply.done.usage.and_then(|usage| usage.cost_usd).as_deref(), Some("0"));
-    let error = whole(reader(), br#"{"error": {"code": 402, "message": "pay"}}"#).expect_err("an error in a 200");
+    let error = read(&[json!({"error": {"code": 402, "message": "pay"}})]).expect_err("an error in a 200");
     assert_eq!(error.kind, ErrorKind::PAYMENT);
 }
 
 #[test]
-fn the_key_is_taken_out_of_every_member_of_an_odd_frame() {
+fn the_key_is_removed_from_every_member_of_an_odd_frame() {
     let mut reader = reader();
     let frame = json!({"id": "sk-or-v1-secret", "model": "a/sk-or-v1-secret", "provider": "sk-or-v1-secret", "choices": [
         {"delta": {"content": [{"text": "Hi"}]}, "finish_reason": "sk-or-v1-secret",
@@ -327,6 +312,6 @@ fn the_key_is_taken_out_of_every_member_of_an_odd_frame() {
         .frame(frame.to_string().as_bytes(), &mut VecDeque::new())
         .expect("a readable frame");
     let done = reader.finish(&mut VecDeque::new()).expect("a finish reason");
-    let said = serde_json::to_string(&done).expect("JSON");
-    assert!(!said.contains("secret") && said.contains("a/[key]"), "{said}");
+    let shown = serde_json::to_string(&done).expect("JSON");
+    assert!(!shown.contains("secret") && shown.contains("a/[key]"), "{shown}");
 }

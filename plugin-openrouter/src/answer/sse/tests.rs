@@ -1,4 +1,4 @@
-//! Streams in all shapes, split in all ways.
+//! Streams of every shape, split in every way.
 
 use super::*;
 
@@ -67,7 +67,7 @@ fn read(stream: impl AsRef<[u8]>) -> Vec<Seen> {
     read_with(Limits::DEFAULT, [stream.as_ref()])
 }
 
-/// Streams beside what is in them.
+/// Streams and their frames.
 fn golden() -> Vec<(&'static [u8], Vec<Seen>)> {
     vec![
         (b"", vec![]),
@@ -153,7 +153,7 @@ fn a_stream_cut_at_any_byte_keeps_the_events_before_the_cut() {
     }
 }
 
-/// The standard's algorithm, written the slow and obvious way over the whole input.
+/// The standard's algorithm, written the slow and obvious way for the whole input.
 fn reference(stream: &[u8]) -> Vec<Seen> {
     let stream = stream.strip_prefix(BYTE_ORDER_MARK).unwrap_or(stream);
     let (mut lines, mut line, mut position) = (Vec::new(), Vec::new(), 0);
@@ -195,7 +195,7 @@ fn reference(stream: &[u8]) -> Vec<Seen> {
 }
 
 #[test]
-fn the_reader_agrees_with_the_standard_on_made_up_streams() {
+fn the_reader_agrees_with_the_standard_on_random_streams() {
     const PARTS: [&[u8]; 16] = [
         b"\n",
         b"\n",
@@ -265,7 +265,7 @@ fn the_lines_of_one_event_together_are_limited() {
 }
 
 #[test]
-fn nothing_comes_after_an_overflow_and_nothing_is_kept() {
+fn nothing_follows_an_overflow_and_no_memory_is_kept() {
     let mut reader = Reader::new(SMALL);
     reader.push(b"data: 12345678");
     assert_eq!(reader.next_frame(), Some(Err(Overflow::Line { limit_bytes: 10 })));
@@ -276,7 +276,7 @@ fn nothing_comes_after_an_overflow_and_nothing_is_kept() {
 }
 
 #[test]
-fn overflows_say_which_limit_was_passed() {
+fn overflows_name_the_limit() {
     assert_eq!(
         Overflow::Line { limit_bytes: 1_048_576 }.to_string(),
         "a line of the event stream is longer than 1048576 bytes",
@@ -304,7 +304,7 @@ fn megabytes_without_a_line_end_cost_no_more_than_the_limit() {
 }
 
 #[test]
-fn a_giant_line_in_small_pieces_is_searched_once() {
+fn a_long_line_in_small_pieces_is_searched_once() {
     let limits = Limits {
         line_bytes: 8 << 20,
         event_bytes: 8 << 20,
@@ -341,11 +341,11 @@ fn many_small_events_in_one_piece_are_moved_at_most_once() {
 }
 
 #[test]
-fn the_buffers_shrink_after_a_giant_event() {
+fn the_buffers_shrink_after_a_large_event() {
     let mut reader = Reader::default();
     let mut seen = Vec::new();
-    let giant = [b"data: ".as_slice(), &vec![b'x'; 900_000], b"\ndata: y\n\n"].concat();
-    reader.push(&giant);
+    let large = [b"data: ".as_slice(), &vec![b'x'; 900_000], b"\ndata: y\n\n"].concat();
+    reader.push(&large);
     take(&mut reader, &mut seen);
     reader.push(b"data: z\n\n");
     take(&mut reader, &mut seen);
@@ -368,7 +368,7 @@ fn skipped_lines_within_an_event_do_not_fill_the_buffer() {
 }
 
 #[test]
-fn an_invalid_byte_spoils_its_own_event_only() {
+fn an_invalid_byte_affects_only_its_own_event() {
     let seen = read(b"data: ok\n\ndata: {\"t\":\"\xFF\"}\n\ndata: also ok\n\n");
     assert_eq!(seen, [event("ok"), event(b"{\"t\":\"\xFF\"}"), event("also ok")]);
     assert_eq!(text(b"{\"t\":\"\xFF\"}"), "{\"t\":\"\u{FFFD}\"}");
@@ -389,7 +389,10 @@ fn a_cr_ends_its_line_at_once() {
 fn finish_is_final() {
     let mut reader = Reader::default();
     reader.push(b"data: {}\n");
-    let end = reader.finish().expect("a line is left").expect("it is short");
+    let end = reader
+        .finish()
+        .expect("an unterminated event")
+        .expect("within the limits");
     assert_eq!(
         end,
         Unterminated {
