@@ -1,10 +1,10 @@
 //! OpenRouter's models for any agent host that speaks plugin-api.
 //!
-//! A request is read top to bottom: the profile's options become `settings`, a chat request becomes a body
-//! (`request`) and goes out (`http`). A failure gets a meaning (`failure`), and `retry` decides what follows. What comes back
-//! is cut into frames (`sse`), understood (`reply`, `decode`), taken off the network ahead of the host (`intake`) and handed on
-//! as events (`answer`); `call` holds one call together, `gate` what all calls share. What decides is pure; what waits is in
-//! `http`, `intake`, `call` and `answer`.
+//! The options of a profile become `service::Settings`. `request` plans a call and builds its body, `service` sends it,
+//! and `answer` turns the response into events. `failure` classifies errors and decides on retries and fallbacks.
+//! `call` runs these steps for one call, and `service::gate` holds the state that calls share.
+//! `models` and `money` keep the model list, the balance and the ledger.
+//! Decisions are pure functions; waits and I/O are in `service`, `models`, `money`, `call`, `refresh` and `diagnose`.
 
 // In the order in which data travels.
 mod values;
@@ -43,12 +43,12 @@ use crate::request::Ask;
 use crate::service::Settings;
 use crate::service::kept::Wish;
 
-/// How long the last bookings are waited for at the end, whatever the deadline.
+/// Shortest time that shutdown leaves for writing the last bookings, whatever the deadline.
 const LAST_BOOKINGS: Duration = Duration::from_millis(200);
 
 /// The plugin.
 pub struct OpenRouter {
-    /// What calls that begin now work with.
+    /// The settings for calls that begin now.
     settings: Arc<ArcSwap<Settings>>,
     common: Arc<Common>,
     runtime: Arc<Runtime>,
@@ -61,7 +61,7 @@ impl OpenRouter {
         Ok(self.settings.load_full())
     }
 
-    /// What a call that begins now works with.
+    /// Returns what a new call needs, and starts a refresh of the caches if one is due.
     fn for_a_call(&self) -> Result<(Arc<Settings>, Arc<Common>), Error> {
         let settings = self.settings()?;
         self.refresher.touch(&self.runtime, &self.settings, &self.common);
@@ -174,21 +174,21 @@ impl Provider for OpenRouter {
     async fn shutdown(&self, deadline: Duration) {
         let begun = Instant::now();
         self.runtime.shutdown(deadline).await;
-        // What calls cost that ended just now is written before the host goes.
+        // The cost of the last calls must be written before the host exits.
         let left = deadline.saturating_sub(begun.elapsed());
         self.common.guard.flush(left.max(LAST_BOOKINGS));
     }
 }
 
-/// Reads a configuration and makes settings of it; the keys in it are wiped.
-fn settings_from(config: &str, former: Option<&Settings>) -> Result<Arc<Settings>, Error> {
+/// Parses a configuration into settings, and wipes the keys in it.
+fn settings_from(config: &str, previous: Option<&Settings>) -> Result<Arc<Settings>, Error> {
     let mut config: Config = serde_json::from_str(config).map_err(|_| {
         Error::new(
             ErrorKind::CONFIG,
-            "the host's configuration is not readable: expected a `Config`",
+            "cannot read the host's configuration: expected a `Config`",
         )
     })?;
-    let settings = Settings::from_config(&config, former);
+    let settings = Settings::from_config(&config, previous);
     config.environment.values_mut().for_each(Zeroize::zeroize);
     settings
 }
