@@ -1,4 +1,4 @@
-//! Prints how long the worst streams of 2 and of 8 MB take to read: four times as long is linear.
+//! Prints how long the worst streams of 2 and 8 MB take to read. A factor of four means linear time.
 //!
 //! `RUSTFLAGS="--cfg fuzzing" cargo run --release --manifest-path plugin-openrouter/fuzz/Cargo.toml --example worst_line`
 
@@ -6,19 +6,19 @@ use std::time::{Duration, Instant};
 
 use plugin_openrouter::golden::{Pace, play_to};
 
-/// Pieces as a network delivers them, in bytes.
+/// Length of a piece as a network delivers it, in bytes.
 const PIECE_BYTES: usize = 1024;
 
 fn main() {
-    println!("{:<44} {:>9} {:>9} {:>7}", "stream", "2 MB", "8 MB", "times");
+    println!("{:<44} {:>9} {:>9} {:>7}", "stream", "2 MB", "8 MB", "factor");
     for (name, unit) in worst_units() {
         let [small, large] = [2, 8].map(|n_megabytes| {
             let stream = unit.repeat((n_megabytes << 20) / unit.len());
             (0..5).map(|_| time_of(&stream)).min().unwrap_or_default()
         });
-        let times = large.as_secs_f64() / small.as_secs_f64();
+        let factor = large.as_secs_f64() / small.as_secs_f64();
         println!(
-            "{name:<44} {:>6.1} ms {:>6.1} ms {times:>7.1}",
+            "{name:<44} {:>6.1} ms {:>6.1} ms {factor:>7.1}",
             milliseconds(small),
             milliseconds(large)
         );
@@ -38,7 +38,7 @@ fn time_of(stream: &[u8]) -> Duration {
     duration
 }
 
-/// What each of the streams repeats.
+/// The name of each stream and the bytes that it repeats.
 fn worst_units() -> Vec<(&'static str, Vec<u8>)> {
     let line = |bytes: usize, byte: u8| vec![byte; bytes];
     let event = |data: &[u8]| [b"data: ", data, b"\n\n"].concat();
@@ -46,19 +46,19 @@ fn worst_units() -> Vec<(&'static str, Vec<u8>)> {
     const ALMOST_MIB: usize = (1 << 20) - 64;
     vec![
         ("one line without an end", line(1 << 20, b'x')),
-        ("one line without an end, no text", line(1 << 20, 0xFF)),
+        ("one line without an end, not UTF-8", line(1 << 20, 0xFF)),
         (
-            "lines of almost 1 MiB that no field begins",
+            "lines of almost 1 MiB without a field",
             [line(ALMOST_MIB, b'x'), b"\n".to_vec()].concat(),
         ),
         (
-            "comments of almost 1 MiB, no text",
+            "comments of almost 1 MiB, not UTF-8",
             [b":".to_vec(), line(ALMOST_MIB, 0xFF), b"\n".to_vec()].concat(),
         ),
         ("texts of almost 1 MiB", text(&line(ALMOST_MIB, b'x'))),
-        ("texts of almost 1 MiB, none of it UTF-8", text(&line(ALMOST_MIB, 0xFF))),
+        ("texts of almost 1 MiB, not UTF-8", text(&line(ALMOST_MIB, 0xFF))),
         (
-            "texts of almost 1 MiB, half characters",
+            "texts of almost 1 MiB, lone surrogates",
             text(&br"\ud83d".repeat(ALMOST_MIB / 6)),
         ),
         (
@@ -72,14 +72,14 @@ fn worst_units() -> Vec<(&'static str, Vec<u8>)> {
             "tool arguments of 1 byte",
             event(br#"{"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"arguments":" "}}]}}]}"#),
         ),
-        ("comments of nothing", b":\n".to_vec()),
-        ("lines of nothing", b"\n".to_vec()),
-        ("data lines of nothing", b"data\n".to_vec()),
-        ("events of nothing", b"data:\n\n".to_vec()),
-        ("event names of nothing", b"event\n".to_vec()),
-        ("arrays in arrays", event(&line(ALMOST_MIB, b'['))),
+        ("empty comments", b":\n".to_vec()),
+        ("empty lines", b"\n".to_vec()),
+        ("empty data lines", b"data\n".to_vec()),
+        ("empty events", b"data:\n\n".to_vec()),
+        ("empty event names", b"event\n".to_vec()),
+        ("nested arrays", event(&line(ALMOST_MIB, b'['))),
         (
-            "small arrays for choices",
+            "empty arrays as choices",
             event(
                 &[
                     b"{\"choices\":[[]".to_vec(),

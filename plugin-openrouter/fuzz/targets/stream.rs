@@ -1,7 +1,7 @@
-//! Nonsense in, the same nonsense in pieces in: both give the same events, and neither panics or hoards.
+//! Fuzzes the stream reader: a stream gives the same events whole and in pieces, without panics or excessive memory.
 //!
-//! Every input is a stream, so that the golden streams are a corpus as they are. Its last bytes say as well into how
-//! long pieces it is cut; behind a `[DONE]` they say nothing else.
+//! Every input is a stream, so the golden streams serve as a corpus unchanged.
+//! Its last bytes also set the lengths of the pieces; after a `[DONE]` they have no other meaning.
 
 #![no_main]
 
@@ -9,10 +9,10 @@ use libfuzzer_sys::fuzz_target;
 use plugin_api::ChatEvent;
 use plugin_openrouter::golden::{Pace, Played, play};
 
-/// The bytes at an input's end that say how long its pieces are.
+/// Number of bytes at the end of an input that set the lengths of its pieces.
 const CUTS: usize = 8;
 
-/// What an answer may hold beside the words of the stream: ids, notices and the like, in bytes.
+/// Bytes that an answer may hold beyond the stream's text: ids, notices and so on.
 const SLACK_BYTES: usize = 1024;
 
 fuzz_target!(|stream: &[u8]| {
@@ -43,7 +43,7 @@ fn pieces(stream: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// What holds of every answer.
+/// Checks the properties of every answer.
 fn check(played: &Played, stream_bytes: usize) {
     let ends = played
         .events
@@ -54,14 +54,14 @@ fn check(played: &Played, stream_bytes: usize) {
     let is_whole = played.error.is_none();
     assert!(
         is_whole == is_last && ends == usize::from(is_whole),
-        "an answer ends once, or with an error"
+        "an answer ends with one `Done` or with an error"
     );
     if let Some(error) = &played.error {
         let partial_text = error.details.partial_text.as_deref().unwrap_or_default();
         assert!(partial_text == played.text(), "an error keeps the text");
     }
     let held_bytes: usize = played.events.iter().map(held_bytes).sum();
-    // A byte that is no text becomes U+FFFD, which has three.
+    // An invalid byte becomes U+FFFD, which takes three.
     assert!(
         held_bytes <= 3 * stream_bytes + SLACK_BYTES,
         "events hold more than was sent"
