@@ -1,38 +1,37 @@
-//! Reads a JSON object at its top level only, so that a member can be changed and all others stay as they were written.
+//! Reads a JSON object at its top level only, so that one member can change while all others keep their bytes.
 //!
-//! In: a body, a part of one, or a header that holds JSON. Out: names in order, each with the text of its value, and the same
-//! as JSON again. What stands inside a value is checked to be JSON and is never built in memory. Pure, and linear in the
-//! length of the input, however many names it has.
+//! In: a body, a part of one, or a header that holds JSON.
+//! Out: names in order, each with the text of its value; or the object as JSON again.
+//! Values are checked to be JSON but never built in memory. Pure, and linear in the length of the input.
 
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
-use std::{fmt, mem};
+use std::fmt;
 
+use indexmap::IndexMap;
 use plugin_api::{Error, ErrorKind};
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
 use serde_json::value::{RawValue, to_raw_value};
 
-/// A JSON object read at its top level only: names in order, each with its value as it was written. No name stands twice.
-#[derive(Clone, Default)]
-pub struct Members(Vec<(String, Box<RawValue>)>);
+/// The members of a JSON object in order, each value as the text it was written in.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Members(IndexMap<String, Box<RawValue>>);
 
 impl Members {
     /// Reads a body.
     ///
-    /// - In: strict JSON in UTF-8. A value may be nested as deeply as it likes, because nothing descends into it. Of a name that
-    ///   stands twice the last value counts, in the place of the first.
+    /// - In: strict JSON in UTF-8. Values may be nested to any depth, because nothing descends into them.
+    ///   If a name repeats, its last value counts, at the position of the first.
     /// - Errors: `invalid_request` for anything but a JSON object, with line and column, never quoting the input.
     pub fn parse(json: &[u8]) -> Result<Self, Error> {
         Self::parse_expecting("the body to be a JSON object", json)
     }
 
-    /// The same for an object that is no body; `expected` says in an error what it is.
+    /// Reads an object that is not a body; `expected` names it in errors.
     pub fn parse_expecting(expected: &str, json: &[u8]) -> Result<Self, Error> {
         serde_json::from_slice(json).map_err(|error| {
             let found = match error.classify() {
-                // serde's own words for another type would quote the value.
+                // For a value of another type, serde's own message would quote it.
                 Category::Data => {
                     let (line, column) = (error.line(), error.column());
                     format!("{} at line {line} column {column}", Kind::of(json))
@@ -48,7 +47,7 @@ impl Members {
 
     /// The value of a name, which may be `null`.
     pub fn get(&self, name: &str) -> Option<&RawValue> {
-        self.place(name).map(|at| &*self.0[at].1)
+        self.0.get(name).map(|value| &**value)
     }
 
     /// Whether a name has a value other than `null`.
@@ -56,56 +55,54 @@ impl Members {
         self.get(name).is_some_and(|value| value.get() != "null")
     }
 
-    /// The value of a name if it is a text.
+    /// The value of a name if it is a string.
     pub fn text(&self, name: &str) -> Option<String> {
         serde_json::from_str(self.get(name)?.get()).ok()
     }
 
     /// Removes a name; the others keep their order.
     pub fn take(&mut self, name: &str) -> Option<Box<RawValue>> {
-        self.place(name).map(|at| self.0.remove(at).1)
+        self.0.shift_remove(name)
     }
 
-    /// Gives a name a value: in its place, or at the end.
+    /// Sets the value of a name, in its place if it has one, else at the end.
     pub fn set(&mut self, name: &str, value: Box<RawValue>) {
-        match self.place(name) {
-            Some(at) => self.0[at].1 = value,
-            None => self.0.push((name.to_owned(), value)),
-        }
+        self.0.insert(name.to_owned(), value);
     }
 
-    /// The same for a value that is not JSON yet. One that JSON cannot hold, such as a map whose keys are lists, is not set.
+    /// Sets a value that is not JSON yet. Ignores one that JSON cannot hold, such as a map whose keys are lists.
     pub fn set_value(&mut self, name: &str, value: &impl Serialize) {
         if let Ok(value) = to_raw_value(value) {
             self.set(name, value);
         }
     }
 
-    /// Gives a member another name, in its place. A value other than `null` that has the new name already wins.
+    /// Renames a member in its place. If the new name already has a value other than `null`, that value wins.
     ///
-    /// - Out: whether there was a member of the old name.
+    /// - Out: whether the old name was there.
     pub fn rename(&mut self, from: &str, to: &str) -> bool {
-        if self.has(to) || self.place(from).is_none() {
+        if self.has(to) {
             return self.take(from).is_some();
         }
+        if !self.0.contains_key(from) {
+            return false;
+        }
         self.take(to);
-        if let Some(at) = self.place(from) {
-            to.clone_into(&mut self.0[at].0);
+        if let Some(at) = self.0.get_index_of(from) {
+            // Fails only if the new name is taken, and it was just removed.
+            let _ = self.0.replace_index(at, to.to_owned());
         }
         true
     }
 
-    /// Adds the members of `lower` whose names are not here, at the end. A `null` that is here counts as there.
+    /// Appends the members of `lower` whose names are missing here. A `null` here counts as present.
     pub fn lay_over(&mut self, lower: Self) {
-        let known: HashSet<&str> = self.0.iter().map(|(name, _)| name.as_str()).collect();
-        let new: Vec<_> = lower
-            .into_iter()
-            .filter(|(name, _)| !known.contains(name.as_str()))
-            .collect();
-        self.0.extend(new);
+        for (name, value) in lower {
+            self.0.entry(name).or_insert(value);
+        }
     }
 
-    /// Whether there is no member at all.
+    /// Whether there are no members.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -123,19 +120,15 @@ impl Members {
             .map(|(name, value)| name.len() + value.get().len() + 4)
             .sum::<usize>();
         let mut json = Vec::with_capacity(n_bytes + 2);
-        // Texts and finished JSON always serialise, and writing into a Vec cannot fail.
+        // Strings and raw JSON always serialise, and writing into a Vec cannot fail.
         let _ = serde_json::to_writer(&mut json, self);
         json
-    }
-
-    fn place(&self, name: &str) -> Option<usize> {
-        self.0.iter().position(|(known, _)| known == name)
     }
 }
 
 impl IntoIterator for Members {
     type Item = (String, Box<RawValue>);
-    type IntoIter = std::vec::IntoIter<Self::Item>;
+    type IntoIter = indexmap::map::IntoIter<String, Box<RawValue>>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.0.into_iter()
@@ -143,47 +136,13 @@ impl IntoIterator for Members {
 }
 
 impl fmt::Debug for Members {
-    /// How many only: they are somebody's conversation.
+    /// Shows only how many there are: the values may be somebody's conversation.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Members({})", self.0.len())
     }
 }
 
-impl Serialize for Members {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_map(Some(self.0.len()))?;
-        for (name, value) in &self.0 {
-            object.serialize_entry(name, value)?;
-        }
-        object.end()
-    }
-}
-
-impl<'de> Deserialize<'de> for Members {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct MembersVisitor;
-
-        impl<'de> Visitor<'de> for MembersVisitor {
-            type Value = Members;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Members, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = object.next_entry()? {
-                    members.push(member);
-                }
-                Ok(Members(without_repeats(members)))
-            }
-        }
-
-        deserializer.deserialize_map(MembersVisitor)
-    }
-}
-
-/// What a value is.
+/// The JSON type of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Object,
@@ -195,7 +154,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The kind of a piece of JSON, by its first byte.
+    /// The type of a piece of valid JSON, by its first byte.
     pub fn of(json: &[u8]) -> Self {
         match json.trim_ascii_start().first() {
             Some(b'{') => Self::Object,
@@ -207,14 +166,14 @@ impl Kind {
         }
     }
 
-    /// The kind of a value.
+    /// The type of a value.
     pub fn of_value(value: &RawValue) -> Self {
         Self::of(value.get().as_bytes())
     }
 }
 
 impl fmt::Display for Kind {
-    /// As an error says what it found.
+    /// As it reads after "found" in an error.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Object => "an object",
@@ -225,32 +184,6 @@ impl fmt::Display for Kind {
             Self::Null => "null",
         })
     }
-}
-
-/// Each name once: with its last value, in its first place.
-fn without_repeats(mut members: Vec<(String, Box<RawValue>)>) -> Vec<(String, Box<RawValue>)> {
-    let mut first_places = HashMap::with_capacity(members.len());
-    let mut repeats = Vec::new();
-    for (at, (name, _)) in members.iter().enumerate() {
-        match first_places.entry(name.as_str()) {
-            Entry::Occupied(first) => repeats.push((*first.get(), at)),
-            Entry::Vacant(place) => {
-                place.insert(at);
-            }
-        }
-    }
-    for (first, at) in &repeats {
-        let (before, rest) = members.split_at_mut(*at);
-        mem::swap(&mut before[*first].1, &mut rest[0].1);
-    }
-    let mut gone = repeats.into_iter().map(|(_, at)| at).peekable();
-    let mut at = 0;
-    members.retain(|_| {
-        let is_gone = gone.next_if_eq(&at).is_some();
-        at += 1;
-        !is_gone
-    });
-    members
 }
 
 #[cfg(test)]
