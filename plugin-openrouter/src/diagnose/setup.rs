@@ -264,7 +264,7 @@ mod tests {
             (
                 "ftp://a.example",
                 true,
-                "failed secondary: `secondary.baseUrl`: expected an address that begins with `https://` | write it as \
+                "failed secondary: `secondary.baseUrl`: expected an address that starts with `https://` | write it as \
                  `https://host/path`",
             ),
         ];

@@ -1,17 +1,17 @@
-//! Which addresses the key may be sent to.
+//! Decides which addresses the API key may be sent to. Pure.
 
 use std::net::Ipv4Addr;
 
 use plugin_api::Problem;
 
-/// Says what is wrong with an address of the API, or `None` if it may be used.
+/// Returns what is wrong with an API address, or `None` if it may be used.
 ///
-/// Reads strictly by hand and refuses whatever is not plainly `https://host[:port][/path]` or
-/// `http://` at a literal address of 127.0.0.0/8 or `[::1]`: the key goes to this address, and a
-/// host name, even `localhost`, is whatever a resolver says. Two programs that read a clever
-/// address differently would send the key to two places.
+/// Accepts only `https://host[:port][/path]`, or `http://` with a literal address in 127.0.0.0/8 or `[::1]`.
+/// The key goes to this address, and a host name, even `localhost`, is whatever the resolver returns.
+/// The parser is strict and written by hand, because two parsers that disagree on an odd address
+/// would send the key to two places.
 ///
-/// - Out: a problem at `/baseUrl`. Its message never repeats what might be a password or a key.
+/// - Out: a problem at `/baseUrl`. Its message never repeats the address, which may contain a password or a key.
 pub fn base_url_problem(base_url: &str) -> Option<Problem> {
     let (message, hint) = refusal(base_url)?;
     let error = Problem::error("/baseUrl", message);
@@ -24,18 +24,18 @@ pub fn base_url_problem(base_url: &str) -> Option<Problem> {
 fn refusal(base_url: &str) -> Option<(String, Option<String>)> {
     let because = |message: &str| Some((message.to_owned(), None));
     if !base_url.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') {
-        return because("the address holds a blank, a backslash or a character beyond ASCII");
+        return because("the address contains whitespace, a backslash or a non-ASCII character");
     }
     let (is_https, rest) = match base_url.split_once("://") {
         Some(("https", rest)) => (true, rest),
         Some(("http", rest)) => (false, rest),
-        _ => return because("expected an address that begins with `https://`"),
+        _ => return because("expected an address that starts with `https://`"),
     };
     if rest.contains('@') {
-        return because("the address holds a user name or password");
+        return because("the address contains a user name or password");
     }
     if rest.contains(['?', '#']) {
-        return because("the address holds a query or a fragment");
+        return because("the address contains a query or a fragment");
     }
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let is_path_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
@@ -68,9 +68,9 @@ fn refusal(base_url: &str) -> Option<(String, Option<String>)> {
         return (host_kind == HostKind::Odd).then(|| ("expected a plain host name or address".to_owned(), None));
     }
     let hint = if host.eq_ignore_ascii_case("localhost") {
-        "write `127.0.0.1` instead of `localhost`, which a resolver may send elsewhere"
+        "write `127.0.0.1` instead of `localhost`, which may resolve to another machine"
     } else {
-        "write `https://`; `http://` is for `127.0.0.1` and `[::1]` only"
+        "write `https://`; `http://` is allowed only for `127.0.0.1` and `[::1]`"
     };
     Some((
         "`http://` would send the key unencrypted to a host that is not a literal loopback address".to_owned(),
@@ -78,7 +78,7 @@ fn refusal(base_url: &str) -> Option<(String, Option<String>)> {
     ))
 }
 
-/// Whether an address that has no problem is on this machine.
+/// Whether a valid address is on this machine.
 pub fn is_loopback(base_url: &str) -> bool {
     let rest = base_url.split_once("://").map_or(base_url, |(_, rest)| rest);
     let authority = rest.split('/').next().unwrap_or(rest);
@@ -90,11 +90,11 @@ pub fn is_loopback(base_url: &str) -> bool {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum HostKind {
-    /// A literal address of 127.0.0.0/8 or `[::1]`.
+    /// A literal address in 127.0.0.0/8 or `[::1]`.
     Loopback,
-    /// A plain DNS name, or a literal IPv4 address that an API can have.
+    /// A plain DNS name, or a literal IPv4 address that a server can have.
     Remote,
-    /// Anything that some reader might take for another host.
+    /// Anything that another parser might read as a different host.
     Odd,
 }
 
@@ -104,10 +104,10 @@ fn host_kind(host: &str) -> HostKind {
     }
     // The standard parser accepts four decimal numbers without leading zeros and nothing else.
     if let Ok(address) = host.parse::<Ipv4Addr>() {
-        let is_none = address.is_link_local() || address.octets()[0] == 0;
+        let is_unusable = address.is_link_local() || address.octets()[0] == 0;
         return match address {
             _ if address.is_loopback() => HostKind::Loopback,
-            _ if is_none || address.octets()[0] >= 224 => HostKind::Odd,
+            _ if is_unusable || address.octets()[0] >= 224 => HostKind::Odd,
             _ => HostKind::Remote,
         };
     }
@@ -117,7 +117,7 @@ fn host_kind(host: &str) -> HostKind {
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
-    // URL parsers read a host whose last label is a number as an address: `127.1`, `0x7f000001`.
+    // URL parsers read a host whose last label is a number as an IPv4 address: `127.1`, `0x7f000001`.
     // Source: WHATWG URL, "ends in a number checker".
     let last = host.rsplit('.').next().unwrap_or(host).to_ascii_lowercase();
     let ends_in_a_number = last.bytes().all(|byte| byte.is_ascii_digit())
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn loopback_is_told_by_the_literal_address() {
+    fn only_literal_addresses_count_as_loopback() {
         for base_url in ["http://127.0.0.1", "https://127.1.2.3:8443/api", "http://[::1]:80/v1"] {
             assert!(is_loopback(base_url), "{base_url}");
         }
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn every_other_address_is_refused() {
-        let without_blanks = r"
+        let without_whitespace = r"
             https:// https:///api openrouter.ai //openrouter.ai https:openrouter.ai
             HTTPS://openrouter.ai file:///etc/passwd ftp://a javascript://a http://evil
             http://evil/api http://localhost http://localhost:8080 http://LOCALHOST
@@ -192,7 +192,7 @@ mod tests {
             https://2130706433 https://1.2.3.0x7f https://0x https://169.254.169.254
             https://0.0.0.0 https://255.255.255.255 https://[::ffff:127.0.0.1] https://[fe80::1]
             https://*.openrouter.ai https://a%2eb";
-        let with_blanks = [
+        let with_whitespace = [
             "",
             " https://openrouter.ai",
             "https://openrouter.ai ",
@@ -200,7 +200,7 @@ mod tests {
             "https://openrouter.ai/a\n",
             "https://openrouter.ai\t",
         ];
-        for base_url in without_blanks.split_whitespace().chain(with_blanks) {
+        for base_url in without_whitespace.split_whitespace().chain(with_whitespace) {
             let problem = base_url_problem(base_url).map(|problem| problem.pointer);
             assert_eq!(problem.as_deref(), Some("/baseUrl"), "{base_url}");
         }
@@ -219,20 +219,20 @@ mod tests {
             why("http://localhost:80/secret"),
             (
                 unencrypted.to_owned(),
-                Some("write `127.0.0.1` instead of `localhost`, which a resolver may send elsewhere".to_owned()),
+                Some("write `127.0.0.1` instead of `localhost`, which may resolve to another machine".to_owned()),
             ),
         );
         assert_eq!(
             why("http://secret.example"),
             (
                 unencrypted.to_owned(),
-                Some("write `https://`; `http://` is for `127.0.0.1` and `[::1]` only".to_owned()),
+                Some("write `https://`; `http://` is allowed only for `127.0.0.1` and `[::1]`".to_owned()),
             ),
         );
         for (base_url, message) in [
-            ("https://u:secret@a.b", "the address holds a user name or password"),
-            ("https://a.b/?k=secret", "the address holds a query or a fragment"),
-            ("secret://a.b", "expected an address that begins with `https://`"),
+            ("https://u:secret@a.b", "the address contains a user name or password"),
+            ("https://a.b/?k=secret", "the address contains a query or a fragment"),
+            ("secret://a.b", "expected an address that starts with `https://`"),
             ("https://a.b:secret", "expected a port from 1 to 65535"),
             ("https://secret_.b", "expected a plain host name or address"),
             (
@@ -241,7 +241,7 @@ mod tests {
             ),
             (
                 "https://a.b/ secret",
-                "the address holds a blank, a backslash or a character beyond ASCII",
+                "the address contains whitespace, a backslash or a non-ASCII character",
             ),
         ] {
             assert_eq!(why(base_url), only(message), "{base_url}");

@@ -1,6 +1,6 @@
-//! Small values that every part uses: ids, addresses, amounts, times, JSON as it was written.
+//! Small values that every part uses: ids, addresses, amounts, times, JSON members kept byte for byte.
 //!
-//! Pure, and at the bottom: nothing in here knows another folder.
+//! Pure, and at the bottom of the crate: nothing here uses another folder.
 
 pub mod base_url;
 pub mod members;

@@ -1,8 +1,8 @@
-//! Turns model ids as people write them into the ids that OpenRouter serves.
+//! Turns model ids as people write them into the ids that OpenRouter serves. Pure.
 
 use std::borrow::Cow;
 
-/// Ids that documentation names and OpenRouter does not serve, beside the ids it serves.
+/// Ids that appear in documentation but that OpenRouter does not serve, each with the id it serves instead.
 ///
 /// OpenRouter writes the versions of these models with a dot, and has no Haiku 4.0.
 const SERVED_AS: [(&str, &str); 9] = [
@@ -12,7 +12,8 @@ const SERVED_AS: [(&str, &str); 9] = [
     ("anthropic/claude-opus-4-1", "anthropic/claude-opus-4.1"),
     ("anthropic/claude-opus-4-5", "anthropic/claude-opus-4.5"),
     ("auto", "openrouter/auto"),
-    // Models that make vectors stand in no list by which a bare name could be completed, and these are what clients ask for by default.
+    // The model list contains no embedding models, so bare names cannot be completed from it.
+    // Clients ask for these by default.
     ("text-embedding-3-small", "openai/text-embedding-3-small"),
     ("text-embedding-3-large", "openai/text-embedding-3-large"),
     ("text-embedding-ada-002", "openai/text-embedding-ada-002"),
@@ -21,8 +22,8 @@ const SERVED_AS: [(&str, &str); 9] = [
 /// Turns a model id as people write it into the id that OpenRouter serves.
 ///
 /// - In: any id with any variant suffix, such as `openrouter/anthropic/claude-sonnet-4-5:nitro`.
-/// - Out: the id for the request, and a sentence if it is another one. Ids that are not in the
-///   table pass untouched, because a new model must not need a new plugin.
+/// - Out: the id for the request, and a note if it differs. Ids that are not in the table pass
+///   unchanged, because a new model must not need a new plugin.
 pub fn wire_id(configured: &str) -> (Cow<'_, str>, Option<String>) {
     let trimmed = configured.trim();
     let unprefixed = without_host_prefix(trimmed);
@@ -32,23 +33,23 @@ pub fn wire_id(configured: &str) -> (Cow<'_, str>, Option<String>) {
     };
     if let Some((_, served)) = SERVED_AS.iter().find(|(documented, _)| *documented == base) {
         let wire = format!("{served}{variant}");
-        let note = format!("OpenRouter does not serve `{base}`; `{wire}` is sent instead");
+        let note = format!("OpenRouter does not serve `{base}`; sending `{wire}` instead");
         return (Cow::Owned(wire), Some(note));
     }
     let note = (unprefixed.len() != trimmed.len())
-        .then(|| format!("OpenRouter's own ids have no `openrouter/`; `{unprefixed}` is sent"));
+        .then(|| format!("OpenRouter's model ids have no `openrouter/` prefix; sending `{unprefixed}`"));
     (Cow::Borrowed(unprefixed), note)
 }
 
-/// Whether a model id means OpenRouter's auto router, which chooses models and fallbacks itself.
+/// Whether a model id names OpenRouter's auto router, which chooses models and fallbacks itself.
 pub fn is_auto_router(model: &str) -> bool {
     let (wire, _) = wire_id(model);
     let name = wire.split([':', '@']).next().unwrap_or_default();
     matches!(name, "openrouter/auto" | "openrouter/auto-beta")
 }
 
-/// Removes the `openrouter/` that programs with many hosts put before `author/model`, but not the
-/// one of OpenRouter's own routers: `openrouter/auto`, also as `openrouter/auto@preset/x`.
+/// Removes the `openrouter/` that multi-provider programs put before `author/model`. Keeps it for
+/// OpenRouter's own routers, such as `openrouter/auto` or `openrouter/auto@preset/x`.
 fn without_host_prefix(id: &str) -> &str {
     let Some(rest) = id.strip_prefix("openrouter/") else {
         return id;
@@ -62,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn documented_ids_that_are_not_served_are_replaced_with_their_variant() {
+    fn ids_that_are_not_served_are_replaced_and_keep_their_variant() {
         let sent = |id| wire_id(id).0.into_owned();
         assert_eq!(sent("anthropic/claude-haiku-4"), "anthropic/claude-haiku-4.5");
         assert_eq!(sent("anthropic/claude-haiku-4-5"), "anthropic/claude-haiku-4.5");
@@ -80,12 +81,12 @@ mod tests {
     }
 
     #[test]
-    fn the_prefix_of_other_hosts_is_removed_and_routers_keep_theirs() {
+    fn the_openrouter_prefix_is_removed_except_from_routers() {
         let (wire, note) = wire_id("openrouter/meta-llama/llama-4:free");
         assert_eq!(wire, "meta-llama/llama-4:free");
         assert_eq!(
             note.as_deref(),
-            Some("OpenRouter's own ids have no `openrouter/`; `meta-llama/llama-4:free` is sent"),
+            Some("OpenRouter's model ids have no `openrouter/` prefix; sending `meta-llama/llama-4:free`"),
         );
         for router in ["openrouter/auto", "openrouter/fusion:nitro", "openrouter/auto@preset/x"] {
             assert_eq!(wire_id(router), (Cow::Borrowed(router), None));
@@ -93,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn the_auto_router_is_known_in_every_spelling() {
+    fn the_auto_router_is_recognised_in_every_spelling() {
         for id in [
             "auto",
             "openrouter/auto",
@@ -108,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn every_other_id_passes_untouched() {
+    fn every_other_id_passes_unchanged() {
         for id in [
             "anthropic/claude-opus-4",
             "anthropic/claude-haiku-4.5:thinking",

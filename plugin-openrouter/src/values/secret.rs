@@ -1,11 +1,11 @@
-//! Takes keys out of text that must not hold one.
+//! Removes API keys from text.
 //!
-//! In: text of the service or of a host. Out: the same without the key, and without anything that looks like one. Pure.
+//! In: text from the service or from a host. Out: the same text without the key or anything that looks like one. Pure.
 
-/// The longest message of the service that is passed on, in bytes.
+/// Longest message from the service that is passed on, in bytes.
 const MAX_MESSAGE_BYTES: usize = 2048;
 
-/// Takes keys out of a text of the service, and shortens it.
+/// Replaces keys in `text` with `[key]`: `secret`, and anything that starts with `sk-or-`.
 pub fn without_keys(text: &str, secret: &str) -> String {
     let has_secret = !secret.is_empty() && memchr::memmem::find(text.as_bytes(), secret.as_bytes()).is_some();
     let text = if has_secret {
@@ -26,7 +26,7 @@ pub fn without_keys(text: &str, secret: &str) -> String {
     clean
 }
 
-/// The same for a message: what is longer than a message should be is cut.
+/// Removes keys from a message and shortens it to 2048 bytes.
 pub fn scrub(text: &str, secret: &str) -> String {
     let mut clean = without_keys(text, secret);
     if clean.len() > MAX_MESSAGE_BYTES {

@@ -1,8 +1,8 @@
-//! Turns the names of providers into the slugs that OpenRouter routes by.
+//! Turns provider names into the slugs that OpenRouter routes by. Pure.
 
 use std::borrow::Cow;
 
-/// Display names whose slugs do not follow from the rule.
+/// Display names whose slugs do not follow from the rule in [`provider_slug`].
 const SLUGS: [(&str, &str); 33] = [
     ("AionLabs", "aion-labs"),
     ("AtlasCloud", "atlas-cloud"),
@@ -42,9 +42,9 @@ const SLUGS: [(&str, &str); 33] = [
 /// Turns a provider's name into the slug that OpenRouter routes by.
 ///
 /// - In: a slug, which passes unchanged, or a display name, with or without `/variant`.
-/// - Out: `amazon-bedrock` for `AWS Bedrock`; for a name that is in no table, the name in lower
-///   case with `-` for blanks, so that tomorrow's providers work.
-/// - Source: the API's description, `ProviderName` and the slugs of `/byok`, August 2026.
+/// - Out: `amazon-bedrock` for `AWS Bedrock`. A name that is not in the table is lowercased with `-`
+///   for spaces, so that new providers work.
+/// - Source: OpenRouter's API description, `ProviderName` and the slugs of `/byok`, August 2026.
 pub fn provider_slug(name: &str) -> Cow<'_, str> {
     let name = name.trim();
     let is_slug_byte = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-/.".contains(&byte);
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn every_display_name_of_the_api_has_its_slug() {
-        // Name and slug, from the API's description.
+        // Source: OpenRouter's API description.
         let table = "
             Modal=modal; AkashML=akashml; AI21=ai21; AionLabs=aion-labs; Alibaba=alibaba;
             Ambient=ambient; Baidu=baidu; Amazon Bedrock=amazon-bedrock; Amazon Nova=amazon-nova;
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn other_names_follow_the_table_or_the_rule_and_keep_their_variant() {
+    fn other_names_follow_the_table_or_the_rule() {
         for (name, slug) in [
             ("AWS Bedrock", "amazon-bedrock"),
             ("Bedrock", "amazon-bedrock"),

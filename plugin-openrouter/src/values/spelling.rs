@@ -1,13 +1,14 @@
-//! What options have in common on their way into a request and into a schema: snake_case on the wire, both spellings in
-//! the profile, nothing that nobody set.
+//! How options are spelled: snake_case in a request, camelCase or snake_case in a profile. Pure.
+//!
+//! Only the fields that are set are sent; in a profile `null` means "not set".
 
 use schemars::Schema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-/// Puts `value` at `key` if there is one.
+/// Adds `value` to the request at `key`, if it is set.
 pub fn set(wire: &mut Map<String, Value>, key: &str, value: Option<impl Serialize>) {
-    // Only strings, numbers, lists and maps with string keys get here; those always serialise.
+    // Callers pass only strings, numbers, lists and maps with string keys, and those always serialise.
     if let Some(value) = value
         && let Ok(value) = serde_json::to_value(value)
     {
@@ -15,16 +16,16 @@ pub fn set(wire: &mut Map<String, Value>, key: &str, value: Option<impl Serializ
     }
 }
 
-/// Adds further fields behind the typed ones without replacing any.
+/// Appends the fields of `extra`, never replacing one that is already there.
 pub fn add_extra(wire: &mut Map<String, Value>, extra: Option<&Map<String, Value>>) {
     for (key, value) in extra.into_iter().flatten() {
         wire.entry(key.as_str()).or_insert_with(|| value.clone());
     }
 }
 
-/// A number as JSON, whole numbers without `.0`: a `1` of the profile stays a `1` on the wire.
+/// A number as JSON, without `.0` for whole numbers: `1` in the profile is sent as `1`.
 pub fn number(value: f64) -> Value {
-    // Up to 2^53 every whole f64 is exactly one integer.
+    // 2^53: up to here, an f64 holds every integer exactly.
     const EXACT: f64 = 9_007_199_254_740_992.0;
     if value.fract() == 0.0 && value.abs() <= EXACT {
         return Value::from(value as i64);
@@ -32,9 +33,9 @@ pub fn number(value: f64) -> Value {
     Value::from(value)
 }
 
-/// Lets the schema of a struct accept snake_case beside each camelCase key, as the struct does.
+/// Makes a struct's schema accept snake_case for each camelCase key, as the struct itself does.
 ///
-/// The second spelling goes to `patternProperties`, where editors do not offer it for completion.
+/// The snake_case keys go into `patternProperties`, so that editors don't offer them for completion.
 pub fn accept_snake_case(schema: &mut Schema) {
     let Some(properties) = schema.get("properties").and_then(Value::as_object) else {
         return;
@@ -61,6 +62,7 @@ fn snake_case(key: &str) -> String {
     snake
 }
 
+/// Reads `null` as the type's default.
 pub fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -69,6 +71,7 @@ where
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
+/// Reads `null` as `DEFAULT`.
 pub fn null_as<'de, D: Deserializer<'de>, const DEFAULT: u64>(deserializer: D) -> Result<u64, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or(DEFAULT))
 }

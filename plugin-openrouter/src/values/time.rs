@@ -1,4 +1,4 @@
-//! Times as the service and people write them.
+//! Times as the service sends them and as people read them. Pure.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,7 +11,7 @@ pub fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A duration for people, such as `0.4 s`.
+/// A duration for people: `0.4 s`, or whole seconds rounded up from `10 s`.
 pub fn seconds(duration: Duration) -> String {
     if duration < Duration::from_secs(10) {
         return format!("{:.1} s", duration.as_secs_f64());
@@ -30,12 +30,12 @@ pub fn date(time: SystemTime) -> String {
     utc(time).strftime("%Y-%m-%d").to_string()
 }
 
-/// A time in RFC 3339 and UTC, to the second.
+/// A time as RFC 3339 in UTC, to the second.
 pub fn rfc_3339(time: SystemTime) -> String {
     utc(time).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// A clock before 1970 counts as 1970.
+/// Treats times before 1970 as 1970.
 fn utc(time: SystemTime) -> Timestamp {
     Timestamp::from_second(unix_seconds(time)).unwrap_or(Timestamp::UNIX_EPOCH)
 }
@@ -45,10 +45,11 @@ pub fn from_header(text: &str) -> Option<i64> {
     httpdate::parse_http_date(text).ok().map(unix_seconds)
 }
 
-/// Reads `2027-12-31T23:59:59.5Z`, another RFC 3339 time or `2027-12-31` (its first second) as seconds since 1970, UTC.
+/// Reads an RFC 3339 time such as `2027-12-31T23:59:59.5Z`, or the first second of a date such as `2027-12-31`,
+/// as seconds since 1970 UTC.
 pub fn from_json(text: &str) -> Option<i64> {
     let time = match text.len() {
-        // A civil time without a zone would be read as a date, too.
+        // The length check keeps out times without a zone, which would parse as a date too.
         10 => text.parse::<Date>().ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp(),
         _ => text.parse::<Timestamp>().ok()?,
     };
@@ -60,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_are_seconds_since_1970() {
+    fn times_and_dates_are_read_as_seconds_since_1970() {
         let rows = [
             ("1970-01-01", Some(0)),
             ("1994-11-06T08:49:37Z", Some(784_111_777)),
@@ -86,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_header_is_read_in_its_three_forms() {
+    fn a_date_header_is_read_in_all_three_formats() {
         let rows = [
             ("Sun, 06 Nov 1994 08:49:37 GMT", Some(784_111_777)),
             ("Thu, 01 Jan 1970 00:00:00 GMT", Some(0)),
@@ -102,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn days_and_times_are_those_of_the_calendar() {
+    fn times_are_written_as_rfc_3339() {
         let rows = [
             (0, "1970-01-01T00:00:00Z"),
             (68_255_999, "1972-02-29T23:59:59Z"),

@@ -1,11 +1,11 @@
 //! US dollars, exactly.
 //!
-//! Amounts are whole numbers of pico-dollars (10⁻¹² US dollars): a price per token keeps all of its digits, and no sum is
-//! ever rounded. What is too large to be held stays at the greatest amount there is. Pure.
+//! A [`Usd`] is a whole number of pico-dollars (10⁻¹² US dollars), so that prices per token keep all their digits
+//! and sums are never rounded. Arithmetic saturates at the largest amount. Pure.
 
 use std::fmt;
 
-/// Decimal places that are kept.
+/// Decimal places that an amount keeps.
 const PLACES: i32 = 12;
 
 const PICO_PER_DOLLAR: u128 = 10_u128.pow(12);
@@ -17,8 +17,8 @@ pub struct Usd(u128);
 impl Usd {
     pub const ZERO: Self = Self(0);
 
-    /// Reads a decimal number such as `0.00003` or `3e-5`; `None` for anything else, and for what is less than nothing.
-    /// What is finer than a pico-dollar is rounded up.
+    /// Reads a decimal number such as `0.00003` or `3e-5`; `None` for anything else, including negative amounts.
+    /// Rounds up to a whole pico-dollar.
     pub fn parse(text: &str) -> Option<Self> {
         let (mantissa, exponent) = match text.split_once(['e', 'E']) {
             Some((mantissa, exponent)) => (mantissa, exponent.parse::<i16>().ok()?),
@@ -47,40 +47,40 @@ impl Usd {
         (n_digits > 0).then(|| Self(amount.saturating_add(u128::from(is_finer))))
     }
 
-    /// The sum of both.
+    /// The sum, saturating.
     pub fn plus(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
     }
 
-    /// What is left of this amount, which is never less than nothing.
+    /// The difference, but never less than 0.
     pub fn minus(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0))
     }
 
-    /// This amount so many times.
+    /// The amount multiplied by `count`, saturating.
     pub fn times(self, count: u64) -> Self {
         Self(self.0.saturating_mul(u128::from(count)))
     }
 
-    /// How often `price` fits into this amount; `None` if it costs nothing.
+    /// How many times `price` fits into this amount; `None` if the price is 0.
     pub fn holds(self, price: Self) -> Option<u64> {
         let count = self.0.checked_div(price.0)?;
         Some(u64::try_from(count).unwrap_or(u64::MAX))
     }
 
-    /// The amount for people, no less than it is: three digits, and always whole cents.
+    /// Rounds up to three digits for display, or to whole cents if that is finer.
     pub fn rounded_up(self) -> Self {
-        let unit = self.unit_for_people();
+        let unit = self.display_unit();
         Self(self.0.div_ceil(unit).saturating_mul(unit))
     }
 
-    /// The amount for people, no more than it is: three digits, and always whole cents.
+    /// Rounds down to three digits for display, or to whole cents if that is finer.
     pub fn rounded_down(self) -> Self {
-        let unit = self.unit_for_people();
+        let unit = self.display_unit();
         Self(self.0 / unit * unit)
     }
 
-    fn unit_for_people(self) -> u128 {
+    fn display_unit(self) -> u128 {
         let cent = PICO_PER_DOLLAR / 100;
         let n_digits = self.0.checked_ilog10().map_or(1, |power| power + 1);
         10_u128.pow(n_digits.saturating_sub(3)).min(cent)
@@ -88,7 +88,7 @@ impl Usd {
 }
 
 impl fmt::Display for Usd {
-    /// The exact amount as a decimal number, without an exponent or zeros at its end.
+    /// The exact amount as a decimal number, without an exponent or trailing zeros.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (whole, fraction) = (self.0 / PICO_PER_DOLLAR, self.0 % PICO_PER_DOLLAR);
         write!(f, "{whole}")?;
@@ -100,7 +100,7 @@ impl fmt::Display for Usd {
     }
 }
 
-/// A JSON number, or a text that holds one, as a decimal without an exponent; `None` for anything else.
+/// A JSON number, or a string that contains one, as a decimal without an exponent; `None` for anything else.
 pub fn decimal(json: &str) -> Option<String> {
     let number = json.trim_matches('"');
     let (sign, unsigned) = number.strip_prefix('-').map_or(("", number), |rest| ("-", rest));
@@ -110,7 +110,7 @@ pub fn decimal(json: &str) -> Option<String> {
     };
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let digits = [whole, fraction].concat();
-    // The limit keeps a hostile exponent from making megabytes of zeros.
+    // The limit keeps a hostile exponent from producing megabytes of zeros.
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) || exponent.unsigned_abs() > 40 {
         return None;
     }
@@ -130,7 +130,7 @@ pub fn decimal(json: &str) -> Option<String> {
     Some(format!("{sign}{whole}{point}{fraction}"))
 }
 
-/// A decimal as dollars and whole cents, never more than it is; what is below a cent is shown as it stands.
+/// A decimal as dollars and whole cents, rounded towards zero; amounts below a cent keep all their digits.
 pub fn dollars(amount: &str) -> String {
     let (sign, unsigned) = amount.strip_prefix('-').map_or(("", amount), |rest| ("-", rest));
     let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
@@ -146,18 +146,19 @@ pub fn is_more(usd: &str, other: &str) -> bool {
     difference(other, usd).is_some_and(|difference| difference.starts_with('-'))
 }
 
-/// `minuend` less `subtrahend`, to the last digit; `None` for what is not a decimal, or has more digits than fit.
+/// `minuend - subtrahend`, exactly; `None` if one is not a decimal or has too many digits.
 pub fn difference(minuend: &str, subtrahend: &str) -> Option<String> {
     let places = n_places(minuend).max(n_places(subtrahend));
     let difference = units(minuend, places)?.checked_sub(units(subtrahend, places)?)?;
     decimal(&format!("{difference}e-{places}"))
 }
 
+/// The number of decimal places of a decimal.
 pub fn n_places(amount: &str) -> usize {
     amount.split_once('.').map_or(0, |(_, fraction)| fraction.len())
 }
 
-/// `amount` in units of its last of `places` decimal places.
+/// `amount` in units of the last of `places` decimal places: `1.5` with two places is 150.
 pub fn units(amount: &str, places: usize) -> Option<i128> {
     let (whole, fraction) = amount.split_once('.').unwrap_or((amount, ""));
     format!("{whole}{fraction:0<places$}").parse().ok()

@@ -327,8 +327,8 @@ pub mod tests {
             ),
             (
                 "openrouter/acme/large",
-                "ok model_known:TEXT_LARGE: `acme/large` is listed; OpenRouter's own ids have no `openrouter/`; \
-                 `acme/large` is sent",
+                "ok model_known:TEXT_LARGE: `acme/large` is listed; OpenRouter's model ids have no `openrouter/` \
+                 prefix; sending `acme/large`",
             ),
             (
                 "acme/larg",

@@ -14,7 +14,7 @@ fn env(variables: &[(&str, &str)]) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// The configured id and the origin in words.
+/// The configured id, and the origin as people read it.
 fn chosen(tier: Tier, profile: serde_json::Value, variables: &[(&str, &str)]) -> (String, String) {
     let choice = resolve(tier, &options(profile), &env(variables));
     (choice.configured, choice.origin.to_string())
@@ -25,7 +25,7 @@ fn pair(model: &str, origin: &str) -> (String, String) {
 }
 
 #[test]
-fn the_documented_defaults_are_shown_beside_what_is_sent() {
+fn a_choice_shows_the_configured_id_and_the_id_that_is_sent() {
     let choice = resolve(Tier::TextSmall, &Options::default(), &env(&[]));
     assert_eq!(
         serde_json::to_value(choice).expect("a choice is plain JSON"),
@@ -35,13 +35,13 @@ fn the_documented_defaults_are_shown_beside_what_is_sent() {
             "wire": "anthropic/claude-haiku-4.5",
             "origin": {"source": "default"},
             "note": "OpenRouter does not serve `anthropic/claude-haiku-4`; \
-                     `anthropic/claude-haiku-4.5` is sent instead",
+                     sending `anthropic/claude-haiku-4.5` instead",
         }),
     );
 }
 
 #[test]
-fn the_profile_wins_over_the_environment_and_that_over_the_default() {
+fn the_profile_wins_over_the_environment_and_the_environment_over_the_default() {
     let variables = [("OPENROUTER_SMALL_MODEL", "a/env"), ("SMALL_MODEL", "a/plain")];
     let profile = json!({"tiers": {"TEXT_SMALL": "a/profile"}});
     assert_eq!(
@@ -73,7 +73,7 @@ fn blank_values_count_as_absent() {
 }
 
 #[test]
-fn the_profiles_model_stands_for_the_large_tier_only_where_that_has_none() {
+fn the_profiles_model_is_used_for_a_large_tier_without_its_own() {
     let profile = json!({"model": "a/model"});
     let from_model = pair("a/model", "profile `model`");
     assert_eq!(
@@ -104,7 +104,7 @@ fn the_profiles_model_stands_for_the_large_tier_only_where_that_has_none() {
 }
 
 #[test]
-fn a_tier_without_a_model_takes_its_nearest_ancestors() {
+fn a_tier_without_a_model_inherits_its_nearest_ancestors() {
     let nano = json!({"tiers": {"TEXT_NANO": {"model": "a/nano"}, "TEXT_SMALL": "a/small"}});
     assert_eq!(
         chosen(Tier::ResponseHandler, nano, &[]),
@@ -121,7 +121,7 @@ fn a_tier_without_a_model_takes_its_nearest_ancestors() {
 }
 
 #[test]
-fn origins_are_written_with_source_place_and_detour() {
+fn an_origin_is_written_with_source_place_and_parent_tier() {
     let origin = |tier, profile, variables: &[_]| {
         let choice = resolve(tier, &options(profile), &env(variables));
         serde_json::to_value(choice.origin).expect("an origin is plain JSON")
@@ -160,7 +160,7 @@ fn origins_are_written_with_source_place_and_detour() {
 }
 
 #[test]
-fn every_tier_ends_at_a_default() {
+fn every_tier_has_a_default() {
     let models: Vec<_> = tiers::all()
         .iter()
         .map(|tier| {

@@ -5,7 +5,7 @@ fn usd(text: &str) -> Usd {
 }
 
 #[test]
-fn what_is_read_is_printed_to_the_last_digit() {
+fn an_amount_keeps_every_digit() {
     let rows = [
         ("0", "0"),
         ("0.0", "0"),
@@ -27,7 +27,7 @@ fn what_is_read_is_printed_to_the_last_digit() {
 }
 
 #[test]
-fn what_is_finer_than_a_pico_dollar_is_rounded_up() {
+fn fractions_of_a_pico_dollar_are_rounded_up() {
     for text in [
         "0.0000000000000001",
         "1e-300",
@@ -39,7 +39,7 @@ fn what_is_finer_than_a_pico_dollar_is_rounded_up() {
 }
 
 #[test]
-fn what_is_no_amount_is_none() {
+fn anything_but_a_decimal_of_0_or_more_is_refused() {
     for text in [
         "", "-1", "-0.5", "+1", ".", "e5", "1e", "1e99999", "free", "1.2.3", " 1", "1 ", "NaN", "1_0", "٣",
     ] {
@@ -48,7 +48,7 @@ fn what_is_no_amount_is_none() {
 }
 
 #[test]
-fn no_sum_wraps_around() {
+fn arithmetic_saturates() {
     let most = usd("1e300");
     assert_eq!(most.plus(usd("1")), most);
     assert_eq!(most.times(u64::MAX), most);
@@ -59,14 +59,14 @@ fn no_sum_wraps_around() {
 }
 
 #[test]
-fn a_price_of_nothing_fits_without_limit() {
+fn a_price_of_0_fits_without_limit() {
     assert_eq!(usd("1").holds(Usd::ZERO), None);
     assert_eq!(usd("1").holds(usd("0.3")), Some(3));
     assert_eq!(Usd::ZERO.holds(usd("0.3")), Some(0));
 }
 
 #[test]
-fn people_read_three_digits_or_whole_cents() {
+fn amounts_are_rounded_to_three_digits_or_whole_cents() {
     let rows = [
         ("0", "0", "0"),
         ("0.96", "0.96", "0.96"),
@@ -90,7 +90,7 @@ fn people_read_three_digits_or_whole_cents() {
 }
 
 #[test]
-fn a_bill_is_kept_to_the_last_digit() {
+fn a_decimal_keeps_every_digit() {
     let rows = [
         ("0", "0"),
         ("0.0", "0"),
@@ -114,7 +114,7 @@ fn a_bill_is_kept_to_the_last_digit() {
 }
 
 #[test]
-fn amounts_are_shown_in_whole_cents_and_never_rounded_up() {
+fn dollars_show_whole_cents_and_never_round_up() {
     let rows = [
         ("0", "$0.00"),
         ("12", "$12.00"),
