@@ -1,6 +1,6 @@
-//! What is wrong with the options beyond what their schema can say.
+//! Checks the options for problems that their schema cannot express.
 //!
-//! In: options that their types accept. Out: every [`Problem`], each with its place. Pure.
+//! In: options, as JSON or parsed. Out: every [`Problem`], with its JSON pointer. Pure.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +18,7 @@ use crate::values::model_id;
 use crate::values::slug::provider_slug;
 
 impl Options {
-    /// Lists everything that is wrong with the options and that a schema cannot say.
+    /// Lists every problem that a schema cannot express.
     pub fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         problems.extend(self.model.as_deref().and_then(|model| model_problem("/model", model)));
@@ -68,8 +68,8 @@ impl Options {
         }
         let times = &self.timeouts;
         if times.idle_ms > times.progress_ms {
-            let message = "`idleMs` is longer than `progressMs`, which holds first";
-            problems.push(Problem::warning("/timeouts/idleMs", message).with_hint("make it the shorter one"));
+            let message = "`idleMs` is longer than `progressMs`, which expires first";
+            problems.push(Problem::warning("/timeouts/idleMs", message).with_hint("make it shorter than `progressMs`"));
         }
     }
 
@@ -87,7 +87,7 @@ impl Options {
             };
             if !seen.insert(tier) {
                 problems.push(
-                    Problem::error(&pointer, format!("the tier {tier} is named twice"))
+                    Problem::error(&pointer, format!("the tier {tier} is configured twice"))
                         .with_hint("keep one of the two"),
                 );
             }
@@ -123,12 +123,12 @@ impl Options {
         for (index, ignored) in list(&preferences.ignore).iter().enumerate() {
             let ignored = provider_slug(ignored);
             let contradiction = list(&preferences.only).into_iter().find(|wanted| {
-                // A slug without a variant means all variants.
+                // A slug without a variant covers all variants.
                 let rest = provider_slug(wanted).strip_prefix(&*ignored).map(str::to_owned);
                 rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
             });
             if let Some(wanted) = contradiction {
-                let message = format!("`{ignored}` is ignored, but `only` has `{wanted}`");
+                let message = format!("`{ignored}` is ignored, but `only` contains `{wanted}`");
                 let error = Problem::error(format!("{pointer}/ignore/{index}"), message);
                 problems.push(error.with_hint("remove it from one of the two"));
             }
@@ -153,12 +153,12 @@ fn model_problem(pointer: &str, model: &str) -> Option<Problem> {
     let trimmed = model.trim();
     if trimmed.contains(char::is_whitespace) || trimmed.contains(',') {
         let error = Problem::error(pointer, format!("expected one model id, found `{trimmed}`"));
-        return Some(error.with_hint("an id has no blanks or commas; further models go to `fallbackModels`"));
+        return Some(error.with_hint("a model id has no spaces or commas; list further models in `fallbackModels`"));
     }
     None
 }
 
-/// `own` are the fallback models that stand at `parent`, `effective` those that hold there.
+/// `own` are the fallback models configured at `parent`, `effective` those in effect there.
 fn add_fallback_problems(
     problems: &mut Vec<Problem>,
     parent: &str,
@@ -171,9 +171,9 @@ fn add_fallback_problems(
     }
     if model.is_some_and(model_id::is_auto_router) && !effective.is_empty() {
         let place = if own.is_some() { parent } else { "" };
-        let message = "the fallback models are not used with `openrouter/auto`, which has its own";
+        let message = "the fallback models are ignored with `openrouter/auto`, which chooses its own";
         let warning = Problem::warning(format!("{place}/fallbackModels"), message);
-        let warning = warning.with_hint("remove them, or name a model");
+        let warning = warning.with_hint("remove them, or set another model");
         if !problems.contains(&warning) {
             problems.push(warning);
         }
@@ -183,22 +183,22 @@ fn add_fallback_problems(
 fn add_parameter_problems(problems: &mut Vec<Problem>, parent: &str, parameters: Option<&Parameters>) {
     let extra = parameters.and_then(|parameters| parameters.extra.as_ref());
     for (name, _) in extra.into_iter().flatten() {
-        if let Some((_, place)) = ELSEWHERE.iter().find(|(field, _)| field == name) {
+        if let Some((_, hint)) = SET_ELSEWHERE.iter().find(|(field, _)| field == name) {
             let pointer = format!("{parent}/parameters/extra/{name}");
-            let error = Problem::error(pointer, format!("`{name}` has a place of its own"));
-            problems.push(error.with_hint(*place));
+            let error = Problem::error(pointer, format!("`{name}` cannot be set in `extra`"));
+            problems.push(error.with_hint(*hint));
         }
     }
 }
 
-/// Fields of the request's body that `extra` may not hold, and what to do instead.
-const ELSEWHERE: [(&str, &str); 6] = [
-    ("model", "write it as the profile's or the tier's `model`"),
-    ("models", "write them as `fallbackModels`"),
+/// Fields of the request's body that `extra` may not contain, each with a hint.
+const SET_ELSEWHERE: [(&str, &str); 6] = [
+    ("model", "set `model` of the profile or of the tier"),
+    ("models", "set `fallbackModels`"),
     ("messages", "the messages come from the conversation"),
-    ("stream", "whether the answer is streamed is the caller's choice"),
-    ("provider", "write it as `providerPreferences`"),
-    ("plugins", "write them as the profile's or the tier's `plugins`"),
+    ("stream", "the caller decides whether to stream the answer"),
+    ("provider", "set `providerPreferences`"),
+    ("plugins", "set `plugins` of the profile or of the tier"),
 ];
 
 fn add_attribution_problems(problems: &mut Vec<Problem>, attribution: &Attribution) {
@@ -214,7 +214,7 @@ fn add_attribution_problems(problems: &mut Vec<Problem>, attribution: &Attributi
             "/attribution/siteUrl".into(),
             site_url,
             is_allowed,
-            "ASCII without blanks",
+            "ASCII without spaces",
         );
     }
     if let Some(app_name) = &attribution.app_name {
@@ -224,11 +224,11 @@ fn add_attribution_problems(problems: &mut Vec<Problem>, attribution: &Attributi
     for (index, category) in attribution.categories.iter().enumerate() {
         let is_allowed = |letter: char| letter.is_ascii_graphic() && letter != ',';
         let pointer = format!("/attribution/categories/{index}");
-        check(pointer, category, is_allowed, "ASCII without blanks and commas");
+        check(pointer, category, is_allowed, "ASCII without spaces or commas");
     }
 }
 
-/// Reads the options.
+/// Parses and checks the options.
 ///
 /// - Errors: `config` with every problem that is not a warning.
 pub fn read_options(value: &Value) -> Result<Options, Error> {
@@ -255,13 +255,13 @@ fn parse(value: &Value) -> Result<Options, serde_json::Error> {
     }
 }
 
-/// Everything that is wrong with `options`, and what is merely doubtful.
+/// Lists every problem of the options, warnings included.
 pub fn problems_of(value: &Value) -> Vec<Problem> {
     match parse(value) {
         Ok(options) => options.problems(),
-        // The parser's own words would quote the value, which may be anything.
+        // The parser's own message would quote the value, which may be a secret.
         Err(_) => vec![
-            Problem::error("", "an option is unknown, or of another type than its schema says")
+            Problem::error("", "an option is unknown or has the wrong type")
                 .with_hint("check the options against the schema in the plugin's manifest"),
         ],
     }

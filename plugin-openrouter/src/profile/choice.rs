@@ -1,6 +1,7 @@
-//! Which model a tier means, and who chose it.
+//! Resolves a tier to a model, and records where that model was configured.
 //!
-//! In: a tier, the profile's options, the environment. Out: a [`Choice`] with the id as configured and the id as sent. Pure.
+//! In: a tier, the profile's options, the environment.
+//! Out: a [`Choice`] with the id as configured and the id as sent. Pure.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,15 +12,14 @@ use crate::profile::options::Options;
 use crate::profile::tiers::Tier;
 use crate::values::model_id::wire_id;
 
-/// Where a model was chosen.
+/// Where a model was configured.
 ///
-/// - Out: as JSON `{"source": "environment", "at": "SMALL_MODEL", "via": "TEXT_SMALL"}`, without
-///   the keys that do not apply; for people, by `Display`, "variable `SMALL_MODEL` through
-///   TEXT_SMALL". `via` is the tier that the model was inherited from.
+/// - Out: as JSON `{"source": "environment", "at": "SMALL_MODEL", "via": "TEXT_SMALL"}`, without the keys
+///   that do not apply; by `Display` "variable `SMALL_MODEL` through TEXT_SMALL".
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "source", rename_all = "kebab-case")]
 pub enum Origin {
-    /// The call itself names a model.
+    /// The call itself.
     Call,
     /// The profile's entry for the tier.
     ProfileTier {
@@ -29,7 +29,7 @@ pub enum Origin {
         #[serde(skip_serializing_if = "Option::is_none")]
         via: Option<Tier>,
     },
-    /// The profile's default model, which stands for `TEXT_LARGE`.
+    /// The profile's default model, which is the model of `TEXT_LARGE`.
     ProfileModel {
         /// JSON pointer into the options: `/model`.
         at: String,
@@ -45,7 +45,7 @@ pub enum Origin {
         #[serde(skip_serializing_if = "Option::is_none")]
         via: Option<Tier>,
     },
-    /// Nobody chose: the plugin's own default.
+    /// The plugin's built-in default.
     Default {
         /// The tier that the model was inherited from.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -87,21 +87,21 @@ impl fmt::Display for Origin {
 /// The model of a tier, as configured and as sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Choice {
-    /// The tier that was asked for.
+    /// The requested tier.
     pub tier: Tier,
-    /// The id as somebody wrote it, without blanks around it.
+    /// The id as configured, trimmed.
     pub configured: String,
     /// The id that goes into the request.
     pub wire: String,
-    /// Where it was chosen.
+    /// Where the model was configured.
     pub origin: Origin,
-    /// Why `wire` differs from `configured`, as a sentence for people.
+    /// Why `wire` differs from `configured`, for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
 
 impl Choice {
-    /// The choice of a call that names its model itself.
+    /// The choice for a call that names its own model.
     pub fn by_call(tier: Tier, model: &str) -> Self {
         Self::new(tier, model, Origin::Call)
     }
@@ -119,11 +119,10 @@ impl Choice {
     }
 }
 
-/// Says which model a tier means.
+/// Resolves a tier to a model.
 ///
-/// The first of these that is set and not blank: the profile's entry for the tier, the profile's
-/// `model` (for `TEXT_LARGE` only), the tier's environment variables, the same for the tier's
-/// parent and its parent, the built-in default.
+/// The first of these that is set and not blank wins: the profile's entry for the tier, the profile's `model`
+/// (for `TEXT_LARGE` only), the tier's environment variables, its built-in default; then the same for its parent.
 pub fn resolve(tier: Tier, options: &Options, env: &BTreeMap<String, String>) -> Choice {
     let mut current = tier;
     loop {

@@ -1,4 +1,4 @@
-//! What holds for a tier: its own settings over the profile's.
+//! The settings in effect for a tier: its own over the profile's. Pure.
 
 use std::borrow::Cow;
 
@@ -9,14 +9,14 @@ use crate::profile::preferences::{DataCollection, ProviderPreferences};
 use crate::profile::tiers::Tier;
 
 impl Options {
-    /// The profile's entry for `tier` and the key it is written at.
+    /// The profile's entry for `tier`, with the key under which it is written.
     pub fn tier_entry(&self, tier: Tier) -> Option<(&str, &TierOption)> {
         let canonical = self.tiers.get_key_value(tier.name());
         let entry = canonical.or_else(|| self.tiers.iter().find(|(key, _)| Tier::parse(key) == Some(tier)))?;
         Some((entry.0, entry.1))
     }
 
-    /// The fallback models of a call: the tier's, else the profile's.
+    /// The fallback models for a call: the tier's, else the profile's.
     pub fn fallbacks_for(&self, tier: Option<Tier>) -> &[String] {
         let own = self
             .settings_of(tier)
@@ -24,15 +24,15 @@ impl Options {
         own.unwrap_or(&self.fallback_models)
     }
 
-    /// The request plugins of a call: the tier's, else the profile's.
+    /// The request plugins for a call: the tier's, else the profile's and the one that `compress` asks for.
     pub fn plugins_for(&self, tier: Option<Tier>) -> Cow<'_, [PluginOption]> {
         let own = self.settings_of(tier).and_then(|settings| settings.plugins.as_deref());
         if let Some(own) = own {
             return Cow::Borrowed(own);
         }
         let plugins = self.plugins.as_slice();
-        let is_there = || plugins.iter().any(|plugin| plugin.id == COMPRESSION);
-        let Some(compress) = self.compress.filter(|_| !is_there()) else {
+        let is_listed = || plugins.iter().any(|plugin| plugin.id == COMPRESSION);
+        let Some(compress) = self.compress.filter(|_| !is_listed()) else {
             return Cow::Borrowed(plugins);
         };
         let compression = PluginOption {
@@ -42,7 +42,7 @@ impl Options {
         Cow::Owned(plugins.iter().cloned().chain([compression]).collect())
     }
 
-    /// The body's parameters of a call: the profile's with the tier's over them.
+    /// The body's parameters for a call: the profile's, overridden by the tier's.
     pub fn parameters_for(&self, tier: Option<Tier>) -> Map<String, Value> {
         let own = self.settings_of(tier).and_then(|settings| settings.parameters.as_ref());
         match (own, &self.parameters) {
@@ -52,8 +52,7 @@ impl Options {
         }
     }
 
-    /// The provider preferences of a call: the profile's, the tier's over them, and over both what
-    /// `privacy` demands.
+    /// The provider preferences for a call: the profile's, overridden by the tier's, and both by `privacy`.
     pub fn preferences_for(&self, tier: Option<Tier>) -> ProviderPreferences {
         let base = self.provider_preferences.clone().unwrap_or_default();
         let own = self
@@ -67,7 +66,7 @@ impl Options {
         preferences
     }
 
-    /// The tier's own provider preferences, and over them what `privacy` demands.
+    /// The tier's own provider preferences without the profile's, overridden by `privacy`.
     pub fn own_preferences_for(&self, tier: Option<Tier>) -> ProviderPreferences {
         let own = Self {
             privacy: self.privacy,
@@ -77,8 +76,8 @@ impl Options {
         own.preferences_for(tier)
     }
 
-    /// The settings that hold for a tier: its own, or those of the tier that it follows. Whoever gets that tier's model
-    /// gets what was demanded of it, too.
+    /// A tier's own settings, or those of the tier it inherits its model from: a model that is inherited
+    /// must be subject to the same demands.
     fn settings_of(&self, tier: Option<Tier>) -> Option<&TierOptions> {
         let mut tier = tier?;
         loop {

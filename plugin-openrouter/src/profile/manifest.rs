@@ -1,8 +1,8 @@
-//! What the plugin says of itself.
+//! The plugin's manifest.
 //!
-//! The text is put into the library as data, so it is a constant. The schema in it is made from the types in
-//! [`crate::profile::options`], the errors from the table in [`crate::failure::table`]; both are committed in `schemas/`, where others find
-//! them too, and tests hold them together.
+//! A constant, because hosts read it from the library as data.
+//! Its options schema is generated from the types in [`crate::profile::options`], its errors from
+//! [`crate::failure::table`]. Both are committed in `schemas/`, and tests keep them up to date.
 
 /// The manifest as JSON.
 pub const TEXT: &str = concat!(
@@ -12,18 +12,18 @@ pub const TEXT: &str = concat!(
   "version": ""#,
     env!("CARGO_PKG_VERSION"),
     r#"",
-  "description": "Models of many makers through one service, chosen by tier",
+  "description": "Models from many authors through one service, chosen by tier",
   "environment": [
-    {"name": "OPENROUTER_API_KEY", "role": "key", "prefix": "sk-or-", "description": "The key; its presence enables the plugin"},
-    {"name": "OPENROUTER_KEY", "role": "key", "prefix": "sk-or-", "description": "The same by another name"},
-    {"name": "OPENROUTER_BASE_URL", "role": "endpoint", "description": "Where the service is, if not at openrouter.ai"},
-    {"name": "OPENROUTER_SECONDARY_API_KEY", "role": "secret", "description": "The key of the second service, where the profile names one"},
-    {"name": "OPENROUTER_CACHE_TTL_MODELS", "role": "setting", "description": "How long the catalogue of models is kept, in milliseconds"},
-    {"name": "OPENROUTER_CACHE_TTL_CREDITS", "role": "setting", "description": "How long what is known of the account is kept, in milliseconds"},
-    {"name": "OPENROUTER_BACKGROUND_REFRESH", "role": "setting", "description": "How often models and credit are asked for ahead of time, in milliseconds; true: whenever their time is over"},
-    {"name": "OPENROUTER_MODELS", "role": "setting", "description": "The models that are listed, by their ids between commas; author/* means all of an author"},
-    {"name": "OPENROUTER_SITE_URL", "role": "setting", "description": "The address of the site that asks, for attribution"},
-    {"name": "OPENROUTER_SITE_NAME", "role": "setting", "description": "The name of the application that asks, for attribution"},
+    {"name": "OPENROUTER_API_KEY", "role": "key", "prefix": "sk-or-", "description": "The API key; the plugin is enabled if it is set"},
+    {"name": "OPENROUTER_KEY", "role": "key", "prefix": "sk-or-", "description": "Another name for OPENROUTER_API_KEY"},
+    {"name": "OPENROUTER_BASE_URL", "role": "endpoint", "description": "Address of the service, if not openrouter.ai"},
+    {"name": "OPENROUTER_SECONDARY_API_KEY", "role": "secret", "description": "The key of the secondary service, if the profile has one"},
+    {"name": "OPENROUTER_CACHE_TTL_MODELS", "role": "setting", "description": "How long the model list is cached, in milliseconds"},
+    {"name": "OPENROUTER_CACHE_TTL_CREDITS", "role": "setting", "description": "How long the account is cached, in milliseconds"},
+    {"name": "OPENROUTER_BACKGROUND_REFRESH", "role": "setting", "description": "How often the model list and the account are refreshed in the background, in milliseconds; true: whenever they expire"},
+    {"name": "OPENROUTER_MODELS", "role": "setting", "description": "The models to list, as ids separated by commas; author/* means all of an author"},
+    {"name": "OPENROUTER_SITE_URL", "role": "setting", "description": "The application's web address, for attribution"},
+    {"name": "OPENROUTER_SITE_NAME", "role": "setting", "description": "The application's name, for attribution"},
     {"name": "OPENROUTER_SMALL_MODEL", "role": "setting"},
     {"name": "SMALL_MODEL", "role": "setting"},
     {"name": "OPENROUTER_LARGE_MODEL", "role": "setting"},
@@ -70,7 +70,7 @@ mod tests {
     const SCHEMA_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../schemas/openrouter-options.schema.json");
 
     #[test]
-    fn the_published_schema_is_the_one_of_the_types() {
+    fn the_published_schema_matches_the_types() {
         let schema = serde_json::to_value(schemars::schema_for!(Options)).expect("a schema is JSON");
         let expected = serde_json::to_string_pretty(&schema).expect("a schema is JSON") + "\n";
         if std::env::var_os("UPDATE_EXPECTED").is_some() {
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn the_manifest_names_every_tier_and_every_variable_that_is_read() {
+    fn the_manifest_lists_every_tier_and_every_variable() {
         let manifest: Value = serde_json::from_str(super::TEXT).expect("the manifest is JSON");
         let names = |list: &str, field: &str| -> BTreeSet<String> {
             let entries = manifest[list].as_array().expect("a list").iter();
@@ -95,7 +95,7 @@ mod tests {
         let named = names("environment", "name");
         for tier in tiers::all() {
             for variable in tier.variables() {
-                assert!(named.contains(*variable), "{variable} is read but not asked for");
+                assert!(named.contains(*variable), "{variable} is read but not listed");
             }
         }
         let tiers: BTreeSet<String> = tiers::all().iter().map(|tier| tier.name().to_owned()).collect();

@@ -1,7 +1,8 @@
-//! What the profile says, and what it means.
+//! Reads the profile and resolves what applies to a call.
 //!
-//! In: the options and the environment that the host hands over. Out: the model of each tier, parameters, provider
-//! preferences, limits and budgets, and every problem in them. Pure: no I/O, no clock, no secrets.
+//! In: the options and the environment from the host.
+//! Out: the model of each tier, parameters, provider preferences, limits and budgets, and every problem in them.
+//! Pure: no I/O, no clock, no secrets.
 
 pub mod check;
 pub mod choice;
@@ -20,7 +21,7 @@ use self::choice::Choice;
 use self::options::Options;
 use self::tiers::Tier;
 
-/// What the user configured: the profile's options, and the environment behind them.
+/// The user's configuration: the profile's options, and the environment as their fallback.
 #[derive(Default)]
 pub struct Profile {
     pub options: Options,
@@ -28,7 +29,7 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// The model that a tier means.
+    /// The model that a tier resolves to.
     pub fn choice(&self, tier: Tier) -> Choice {
         choice::resolve(tier, &self.options, &self.environment)
     }

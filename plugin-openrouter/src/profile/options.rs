@@ -1,9 +1,9 @@
 //! The plugin's options, as a profile gives them.
 //!
-//! The doc comments here are the descriptions of the JSON Schema that the host validates with and
-//! that editors show, so they speak to a profile author. camelCase is the documented spelling,
-//! snake_case is accepted, `null` means "not set". What a schema cannot say,
-//! `check` does. Pure: no secrets in here, so `Debug` is safe.
+//! The doc comments here become the descriptions of the JSON Schema that the host validates with and
+//! that editors show, so they address a profile author. camelCase is the documented spelling,
+//! snake_case is accepted, `null` means "not set". [`check`](crate::profile::check) finds what a schema
+//! cannot express. Pure: the options contain no secrets, so `Debug` is safe.
 
 use std::collections::BTreeMap;
 
@@ -28,15 +28,15 @@ pub const COMPRESSION: &str = "context-compression";
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[schemars(transform = accept_snake_case)]
 pub struct Options {
-    /// Default model, such as `anthropic/claude-sonnet-4.5` or `openrouter/auto`. Stands for the
-    /// tier TEXT_LARGE where `tiers` does not name one.
+    /// Default model, such as `anthropic/claude-sonnet-4.5` or `openrouter/auto`. It is the model of the
+    /// tier TEXT_LARGE unless `tiers` names one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     /// The model of each tier: a model id, or an object with further settings.
     #[serde(deserialize_with = "without_nulls", skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(with = "Option<BTreeMap<String, Option<TierOption>>>", transform = only_known_tiers)]
     pub tiers: BTreeMap<String, TierOption>,
-    /// Models that are tried in this order when the first one fails; at most ten.
+    /// Models to try, in this order, when the first one fails; at most ten.
     #[serde(
         alias = "fallback_models",
         deserialize_with = "null_as_default",
@@ -44,7 +44,7 @@ pub struct Options {
     )]
     #[schemars(with = "Option<Vec<String>>", length(max = MAX_FALLBACKS), inner(length(min = 1)))]
     pub fallback_models: Vec<String>,
-    /// Sampling and output parameters of every request.
+    /// Sampling and output parameters for every request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parameters: Option<Parameters>,
     /// Which providers may be used, and which first.
@@ -54,51 +54,51 @@ pub struct Options {
     #[serde(deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Option<Vec<PluginOption>>")]
     pub plugins: Vec<PluginOption>,
-    /// `strict` allows only providers that neither collect nor retain prompts, whatever the
-    /// provider preferences say.
+    /// `strict` allows only providers that neither collect nor retain prompts. It overrides the
+    /// provider preferences.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub privacy: Option<Privacy>,
-    /// Whether long prompts are compressed so that they fit a model's context: parts of their middle are left out. Never done
-    /// unless it is said here. OpenRouter's request plugin `context-compression`.
+    /// Whether to shorten prompts that do not fit the model's context, by dropping parts of their middle.
+    /// Off unless set here. Uses OpenRouter's request plugin `context-compression`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compress: Option<bool>,
-    /// Whether a request is refused that asks for what its model is not listed with, such as tools; otherwise the caller is told.
-    /// Default: false.
+    /// Whether to refuse a request that needs something its model is not listed with, such as tools.
+    /// Otherwise the caller gets a notice. Default: false.
     #[serde(alias = "strict_capabilities", deserialize_with = "null_as_default")]
     #[schemars(with = "Option<bool>")]
     pub strict_capabilities: bool,
-    /// How the application presents itself to OpenRouter, which shows it in rankings.
+    /// How the application identifies itself to OpenRouter, which shows it in rankings.
     #[serde(deserialize_with = "null_as_default")]
     #[schemars(with = "Option<Attribution>")]
     pub attribution: Attribution,
-    /// How long to wait for what, in milliseconds.
+    /// Timeouts of a call, in milliseconds.
     #[serde(deserialize_with = "null_as_default")]
     #[schemars(with = "Option<Timeouts>")]
     pub timeouts: Timeouts,
-    /// How often and how long a call is tried again.
+    /// How often, and after what waits, a call is retried.
     #[serde(deserialize_with = "null_as_default")]
     #[schemars(with = "Option<Retry>")]
     pub retry: Retry,
-    /// How much may go on at once.
+    /// How many calls may run at once, and how many requests per minute.
     #[serde(deserialize_with = "null_as_default")]
     #[schemars(with = "Option<Limits>")]
     pub limits: Limits,
-    /// What may be spent.
+    /// How much may be spent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget: Option<Budget>,
-    /// A second service, for when the first one cannot be reached.
+    /// A secondary service, used while the primary one is unreachable.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secondary: Option<Secondary>,
-    /// How long lists that the service gives are kept.
+    /// How long, and where, the model list and the account are cached.
     #[serde(deserialize_with = "null_as_default")]
     #[schemars(with = "Option<Caches>")]
     pub caches: Caches,
-    /// Address of the API; OpenRouter's own if absent. `https://`, or `http://` at a literal
-    /// loopback address such as `http://127.0.0.1:8080/api/v1`.
+    /// Address of the API: `https://`, or `http://` with a literal loopback address, such as
+    /// `http://127.0.0.1:8080/api/v1`. Default: OpenRouter's own.
     #[serde(alias = "base_url", skip_serializing_if = "Option::is_none")]
     pub base_url: Option<String>,
-    /// Whether keys are accepted that do not look like OpenRouter's, for proxies with keys of
-    /// their own. Default: false.
+    /// Whether to accept keys that do not look like OpenRouter's, for proxies with keys of their own.
+    /// Default: false.
     #[serde(alias = "allow_any_key", deserialize_with = "null_as_default")]
     #[schemars(with = "Option<bool>")]
     pub allow_any_key: bool,
@@ -110,7 +110,7 @@ pub struct Options {
 pub enum TierOption {
     /// Only the model.
     Model(String),
-    /// The model and what differs from the profile.
+    /// The model and settings that override the profile's.
     Settings(Box<TierOptions>),
 }
 
@@ -123,7 +123,7 @@ impl TierOption {
         }
     }
 
-    /// What differs from the profile, if the entry is an object.
+    /// The settings that override the profile's, if the entry is an object.
     pub fn settings(&self) -> Option<&TierOptions> {
         match self {
             Self::Model(_) => None,
@@ -132,7 +132,7 @@ impl TierOption {
     }
 }
 
-/// Settings of one tier. What is not set is as in the profile.
+/// Settings of one tier. Settings that are absent come from the profile.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[schemars(transform = accept_snake_case)]
@@ -140,17 +140,17 @@ pub struct TierOptions {
     /// The tier's model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// Replaces the profile's fallback models; an empty list means none.
+    /// Replace the profile's fallback models; an empty list means none.
     #[serde(alias = "fallback_models", skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = MAX_FALLBACKS), inner(length(min = 1)))]
     pub fallback_models: Option<Vec<String>>,
-    /// Laid over the profile's parameters, field by field.
+    /// Override the profile's parameters, field by field.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parameters: Option<Parameters>,
-    /// Laid over the profile's provider preferences, field by field.
+    /// Override the profile's provider preferences, field by field.
     #[serde(alias = "provider_preferences", skip_serializing_if = "Option::is_none")]
     pub provider_preferences: Option<ProviderPreferences>,
-    /// Replaces the profile's request plugins; an empty list means none.
+    /// Replace the profile's request plugins; an empty list means none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plugins: Option<Vec<PluginOption>>,
 }
@@ -158,10 +158,10 @@ pub struct TierOptions {
 /// One of OpenRouter's request plugins, with its settings as OpenRouter documents them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PluginOption {
-    /// Which plugin, such as `context-compression`, `response-healing` or `file-parser`.
+    /// Id of the plugin, such as `context-compression`, `response-healing` or `file-parser`.
     #[schemars(length(min = 1))]
     pub id: String,
-    /// Its settings, sent as they are.
+    /// The plugin's settings, sent unchanged.
     #[serde(flatten)]
     pub settings: Map<String, Value>,
 }
@@ -175,12 +175,12 @@ pub enum Privacy {
     Strict,
 }
 
-/// How the application presents itself to OpenRouter. Affects rankings only.
+/// How the application identifies itself to OpenRouter. Affects rankings only.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[schemars(transform = accept_snake_case)]
 pub struct Attribution {
-    /// The application's web address; needed for the rest to count.
+    /// The application's web address. Without it OpenRouter ignores the rest.
     #[serde(alias = "site_url", skip_serializing_if = "Option::is_none")]
     pub site_url: Option<String>,
     /// The application's name.

@@ -1,8 +1,7 @@
 //! Sampling and output parameters of a profile.
 //!
-//! In: `parameters` of a profile or of one of its tiers. Out: the fields of the request's body, in
-//! snake_case. Pure. Sends only what was set, because OpenRouter passes absent parameters on as
-//! absent and each provider then uses its own default.
+//! In: `parameters` of a profile or of one of its tiers. Out: fields of the request's body, in snake_case. Pure.
+//! Only the fields that are set are sent, so that each provider uses its own default for the others.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::values::spelling::{accept_snake_case, add_extra, number, set};
 
-/// How the model samples and how much it writes. What is not set is not sent.
+/// How the model samples and how much it writes. Only the fields you set are sent.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[schemars(transform = accept_snake_case)]
@@ -21,14 +20,14 @@ pub struct Parameters {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 2))]
     pub temperature: Option<f64>,
-    /// Only the likeliest tokens with this probability in sum, 0 to 1.
+    /// Sample only from the likeliest tokens whose probabilities add up to this, 0 to 1.
     #[serde(alias = "top_p", skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1))]
     pub top_p: Option<f64>,
-    /// Only this many of the likeliest tokens; 0 means all.
+    /// Sample only from this many of the likeliest tokens; 0 means all.
     #[serde(alias = "top_k", skip_serializing_if = "Option::is_none")]
     pub top_k: Option<u64>,
-    /// Least probability of a token, relative to the likeliest one, 0 to 1.
+    /// Lowest probability of a token, relative to the likeliest one, 0 to 1.
     #[serde(alias = "min_p", skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1))]
     pub min_p: Option<f64>,
@@ -36,30 +35,30 @@ pub struct Parameters {
     #[serde(alias = "top_a", skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1))]
     pub top_a: Option<f64>,
-    /// Against tokens in proportion to how often they occurred, -2 to 2.
+    /// Penalty on tokens in proportion to how often they have occurred, -2 to 2.
     #[serde(alias = "frequency_penalty", skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = -2, max = 2))]
     pub frequency_penalty: Option<f64>,
-    /// Against tokens that occurred at all, -2 to 2.
+    /// Penalty on tokens that have occurred at all, -2 to 2.
     #[serde(alias = "presence_penalty", skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = -2, max = 2))]
     pub presence_penalty: Option<f64>,
-    /// Against tokens of the input, 0 to 2; 1 changes nothing.
+    /// Penalty on tokens of the input, 0 to 2; 1 changes nothing.
     #[serde(alias = "repetition_penalty", skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 2))]
     pub repetition_penalty: Option<f64>,
-    /// Makes repeated requests answer alike, as far as the provider can.
+    /// Seed for sampling: repeated requests get the same answer, as far as the provider can.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<i64>,
-    /// Text at which the answer ends: a string, or up to four.
+    /// Text at which the answer stops: a string, or a list of up to four.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop: Option<Stop>,
     /// Longest answer, in tokens. Providers that cannot write that much are not used. Without it,
-    /// OpenRouter checks the credits against the longest answer that the model can give.
+    /// OpenRouter checks the balance against the longest answer that the model can give.
     #[serde(alias = "max_tokens", skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub max_tokens: Option<u64>,
-    /// The newer name of `maxTokens`, in tokens. Fewer providers know it.
+    /// The newer name of `maxTokens`. Fewer providers know it.
     #[serde(alias = "max_completion_tokens", skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub max_completion_tokens: Option<u64>,
@@ -83,35 +82,35 @@ pub struct Parameters {
     /// Whether the model may call several tools at once. OpenRouter's default: true.
     #[serde(alias = "parallel_tool_calls", skip_serializing_if = "Option::is_none")]
     pub parallel_tool_calls: Option<bool>,
-    /// A stable name for the end user, by which OpenRouter tells abuse apart. No personal data.
+    /// A stable id of the end user, with which OpenRouter detects abuse. No personal data.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
-    /// Groups requests that belong together, up to 256 characters: they stay with one provider,
-    /// which keeps prompt caches warm.
+    /// Groups requests that belong together, up to 256 characters. They stay with one provider, which
+    /// keeps prompt caches warm.
     #[serde(alias = "session_id", skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub session_id: Option<String>,
-    /// Which service tier of the provider to use, such as `auto`, `default`, `flex` or `priority`.
+    /// The provider's service tier, such as `auto`, `default`, `flex` or `priority`.
     #[serde(alias = "service_tier", skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1))]
     pub service_tier: Option<String>,
-    /// Further fields of the request's body, written as OpenRouter documents them. They are sent
-    /// as they are, and never replace a field that is set elsewhere.
+    /// More fields of the request's body, written as OpenRouter documents them. They are sent unchanged
+    /// and never replace a field that is set elsewhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub extra: Option<Map<String, Value>>,
 }
 
-/// Text at which the answer ends: a string, or up to four.
+/// Text at which the answer stops: a string, or a list of up to four.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "expected a string or a list of up to four strings")]
 pub enum Stop {
     /// One text.
     One(String),
-    /// The first of these that occurs.
+    /// Several texts; the first that occurs counts.
     Several(#[schemars(length(max = 4))] Vec<String>),
 }
 
-/// How much the model thinks. Give `effort` or `maxTokens`, not both.
+/// How much the model thinks. Set `effort` or `maxTokens`, not both.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[schemars(transform = accept_snake_case)]
@@ -119,17 +118,17 @@ pub struct Reasoning {
     /// The share of the answer's tokens that may go into thinking.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub effort: Option<Effort>,
-    /// Most tokens for thinking. The answer's limit must be higher.
+    /// Most tokens to spend on thinking. The limit of the answer must be higher.
     #[serde(alias = "max_tokens", skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub max_tokens: Option<u64>,
-    /// Whether to think without returning the thoughts. OpenRouter's default: false.
+    /// Whether to leave the thoughts out of the answer. OpenRouter's default: false.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exclude: Option<bool>,
-    /// Whether to think at all, with the model's own effort.
+    /// Whether to think at all, with the model's default effort.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
-    /// How detailed a summary of the thoughts is returned, by models that summarise.
+    /// How detailed a summary of the thoughts to return, for models that summarise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub summary: Option<Summary>,
 }
@@ -140,7 +139,7 @@ pub struct Reasoning {
 pub enum Effort {
     /// 95 %.
     Max,
-    /// 95 %, of models that know no `max`.
+    /// 95 %, for models that do not know `max`.
     Xhigh,
     /// 80 %.
     High,
@@ -154,7 +153,7 @@ pub enum Effort {
     None,
 }
 
-/// How detailed a summary of the thoughts is.
+/// How detailed a summary of the thoughts to return.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Summary {
@@ -176,23 +175,23 @@ pub enum Verbosity {
     Medium,
     /// Long answers.
     High,
-    /// Longer ones, of models that know the word.
+    /// Longer answers, for models that know `xhigh`.
     Xhigh,
-    /// The longest, of models that know the word.
+    /// The longest answers, for models that know `max`.
     Max,
 }
 
 impl Parameters {
-    /// Makes the fields of the request's body.
+    /// Builds fields of the request's body.
     ///
-    /// - Out: snake_case, always in the same order, only what was set; `extra` last. The caller
-    ///   must not let them replace what the request itself says, such as `model` and `messages`.
+    /// - Out: only the fields that are set, in snake_case and a fixed order, `extra` last. They must not
+    ///   replace fields of the request itself, such as `model` and `messages`; the caller sees to that.
     /// - Source: OpenRouter docs, `api_reference/parameters`.
     pub fn to_wire(&self) -> Map<String, Value> {
         self.to_wire_over(&Self::default())
     }
 
-    /// The same, and for every field that these parameters leave open the one of `base`.
+    /// Like [`to_wire`](Self::to_wire), with every field that is not set here taken from `base`.
     pub fn to_wire_over(&self, base: &Self) -> Map<String, Value> {
         let mut wire = base.typed_fields();
         wire.extend(self.typed_fields());
@@ -301,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_null_or_absent_is_not_sent() {
+    fn null_and_absent_parameters_are_not_sent() {
         assert_eq!(Parameters::default().to_wire(), Map::new());
         let Value::Object(all) = everything() else {
             unreachable!("it is an object")
@@ -312,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn further_fields_never_replace_a_parameter() {
+    fn extra_fields_never_replace_a_parameter() {
         let wire = parsed(json!({"maxTokens": 5, "extra": {"max_tokens": 9, "z": [1], "a": null}}));
         assert_eq!(
             Value::Object(wire.to_wire()).to_string(),
@@ -321,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn parameters_of_a_tier_lie_over_those_of_the_profile() {
+    fn parameters_of_a_tier_override_the_profiles() {
         let base = parsed(json!({"seed": 1, "maxTokens": 5, "extra": {"a": 1, "b": 1, "top_k": 2}}));
         let own = parsed(json!({"topK": 3, "seed": 2, "extra": {"b": 2, "max_tokens": 9}}));
         assert_eq!(
@@ -339,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parameter_of_the_wrong_kind_is_refused_by_name() {
+    fn unknown_and_malformed_parameters_are_refused() {
         let refused = |value: Value| {
             serde_json::from_value::<Parameters>(value)
                 .expect_err("not valid")

@@ -1,6 +1,6 @@
-//! The options that say how calls behave when something is in their way: retries, limits, a second service, money.
+//! Options for calls under failure and load: retries, limits, timeouts, caches, budgets, a secondary service.
 //!
-//! As with all options, the doc comments are the descriptions of the JSON Schema. Pure.
+//! As with all options, the doc comments become the descriptions of the JSON Schema. Pure.
 
 use std::collections::BTreeMap;
 
@@ -10,27 +10,28 @@ use serde::{Deserialize, Serialize};
 use crate::profile::price::Price;
 use crate::values::spelling::{accept_snake_case, null_as, null_as_default};
 
-/// How often and how long a call is tried again. Nothing is tried again once a piece of an answer was delivered.
+/// How often, and after what waits, a call is retried. A call is never retried once part of its answer
+/// has been delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[schemars(transform = accept_snake_case)]
 pub struct Retry {
-    /// Attempts with the same models, the first one included; 1 means no retry; default 3.
+    /// Attempts with the same models, including the first; 1 means no retry; default 3.
     #[serde(deserialize_with = "null_as::<_, 3>")]
     #[schemars(with = "Option<u64>", range(min = 1, max = 10))]
     pub attempts: u64,
-    /// Longest wait that the service may ask for, in milliseconds; a longer one is returned as an error at
-    /// once instead of waited for; default 60000.
+    /// Longest wait accepted from the service, in milliseconds. If it asks for a longer one, the call fails at
+    /// once; default 60000.
     #[serde(alias = "max_wait_ms", deserialize_with = "null_as::<_, 60_000>")]
     #[schemars(with = "Option<u64>", range(max = 3_600_000))]
     pub max_wait_ms: u64,
-    /// Whether a request for an answer in one piece is sent again when its fate is unknown. It may then be
-    /// answered, and billed, twice. Default: false.
+    /// Whether to resend a request for a whole (not streamed) answer when it is unknown whether the service
+    /// received it. The service may then answer, and bill, it twice. Default: false.
     #[serde(deserialize_with = "null_as_default")]
     #[schemars(with = "Option<bool>")]
     pub ambiguous: bool,
-    /// Whether a request that the credit does not suffice for is sent once more, with as many tokens as the
-    /// service says it suffices for. Default: false.
+    /// Whether to retry a request that the balance does not cover, once, with only as many tokens as the
+    /// service says it covers. Default: false.
     #[serde(alias = "reduce_tokens", deserialize_with = "null_as_default")]
     #[schemars(with = "Option<bool>")]
     pub reduce_tokens: bool,
@@ -47,20 +48,20 @@ impl Default for Retry {
     }
 }
 
-/// How much may go on at once, for all calls with this key.
+/// How many calls may run at once, and how many requests per minute, for all calls with this key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[schemars(transform = accept_snake_case)]
 pub struct Limits {
-    /// Requests per minute, retries and fallbacks included. More wait for their turn. Default: no limit.
+    /// Requests per minute, including retries and fallbacks. Further requests wait. Default: no limit.
     #[serde(alias = "requests_per_minute", skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub requests_per_minute: Option<u64>,
-    /// Calls at once; more wait in the order in which they came; default 1024.
+    /// Calls that run at once; further calls wait in order of arrival; default 1024.
     #[serde(deserialize_with = "null_as::<_, 1024>")]
     #[schemars(with = "Option<u64>", range(min = 1, max = 100_000))]
     pub concurrency: u64,
-    /// Calls that may wait; more are refused at once as `overloaded`; default 16384.
+    /// Calls that may wait; further calls fail at once with `overloaded`; default 16384.
     #[serde(deserialize_with = "null_as::<_, 16_384>")]
     #[schemars(with = "Option<u64>", range(max = 1_000_000))]
     pub queue: u64,
@@ -76,16 +77,17 @@ impl Default for Limits {
     }
 }
 
-/// Another service that speaks OpenAI's protocol and takes over while the first one cannot be reached. Its key is in the
-/// environment variable `OPENROUTER_SECONDARY_API_KEY`; without one, none is sent. The first service's key never goes there.
+/// A secondary service that speaks OpenAI's protocol and takes over while the primary one is unreachable.
+/// Its key is the environment variable `OPENROUTER_SECONDARY_API_KEY`; without it, no key is sent.
+/// The primary service's key is never sent there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(transform = accept_snake_case)]
 pub struct Secondary {
-    /// Its address, such as `https://api.example.com/v1`, by the same rules as the first one's.
+    /// Its address, such as `https://api.example.com/v1`, with the same rules as `baseUrl`.
     #[serde(alias = "base_url")]
     pub base_url: String,
-    /// What the models are called there, by their ids here. A model that is not named is asked for by the same id.
+    /// The model ids of the secondary service, by the ids used here. Models that are not listed keep their id.
     #[serde(
         default,
         deserialize_with = "null_as_default",
@@ -95,89 +97,93 @@ pub struct Secondary {
     pub models: BTreeMap<String, String>,
 }
 
-/// What may be spent, in US dollars. Before a call its greatest cost is estimated from the catalogue's prices; after it, the
-/// bill counts.
+/// How much may be spent, in US dollars. Before a call, the budget counts its highest possible cost at the
+/// listed prices; after it, the actual cost.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[schemars(transform = accept_snake_case)]
 pub struct Budget {
-    /// For one request.
+    /// Limit for one request.
     #[serde(alias = "per_request_usd", skip_serializing_if = "Option::is_none")]
     pub per_request_usd: Option<Price>,
-    /// From the start of the program to its end.
+    /// Limit from the start of the program to its end.
     #[serde(alias = "per_session_usd", skip_serializing_if = "Option::is_none")]
     pub per_session_usd: Option<Price>,
-    /// From midnight to midnight UTC, for all programs that share the ledger.
+    /// Limit from midnight to midnight UTC, for all programs that share the ledger.
     #[serde(alias = "per_day_usd", skip_serializing_if = "Option::is_none")]
     pub per_day_usd: Option<Price>,
-    /// What happens to a request that might cost more than is left; default `refuse`.
+    /// What to do with a request that might exceed the budget; default `refuse`.
     #[serde(alias = "on_exceed", deserialize_with = "null_as_default")]
     #[schemars(with = "Option<OnExceed>")]
     pub on_exceed: OnExceed,
-    /// The folder of the ledger. Default: `openrouter` in the folder for state of the user, such as `~/.local/state/openrouter`.
+    /// Folder of the ledger. Default: `openrouter` in the user's state folder, such as
+    /// `~/.local/state/openrouter`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ledger: Option<String>,
 }
 
-/// What happens to a request that might cost more than is left.
+/// What to do with a request that might exceed the budget.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum OnExceed {
-    /// It is not sent, and fails with `spend_limit`.
+    /// Do not send it; it fails with `spend_limit`.
     #[default]
     Refuse,
-    /// It is sent, and a notice says so.
+    /// Send it, with a notice.
     Warn,
-    /// It is sent to the model of this tier, if that one can be afforded; else it is refused.
+    /// Send it to the model of this tier if the budget allows that; otherwise refuse it.
     #[serde(alias = "step_down_to")]
     StepDownTo(String),
 }
 
-/// How long lists that the service gives are kept before they are asked for again, in milliseconds, and where.
+/// How long the model list and the account are cached, in milliseconds, and where.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[schemars(transform = accept_snake_case)]
 pub struct Caches {
-    /// The catalogue of models; else `OPENROUTER_CACHE_TTL_MODELS`, else 3600000.
+    /// The model list. Default: `OPENROUTER_CACHE_TTL_MODELS`, else 3600000.
     #[serde(alias = "models_ms", skip_serializing_if = "Option::is_none")]
     pub models_ms: Option<u64>,
-    /// The account; else `OPENROUTER_CACHE_TTL_CREDITS`, else 300000.
+    /// The account. Default: `OPENROUTER_CACHE_TTL_CREDITS`, else 300000.
     #[serde(alias = "credits_ms", skip_serializing_if = "Option::is_none")]
     pub credits_ms: Option<u64>,
-    /// Whether the catalogue is kept on the disk too, for programs that begin later; not where it is kept for 0 milliseconds.
-    /// Default: true, but false for a service on this machine unless `folder` is set.
+    /// Whether to cache the model list on disk too, for programs that start later. A list cached for 0
+    /// milliseconds is never written to disk. Default: true, but false for a service on this machine unless
+    /// `folder` is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disk: Option<bool>,
-    /// The folder for that. Default: `openrouter` in the folder for caches of the user, such as `~/.cache/openrouter`.
+    /// Folder of the cached model list. Default: `openrouter` in the user's cache folder, such as
+    /// `~/.cache/openrouter`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub folder: Option<String>,
 }
 
 const LONGEST_TIMEOUT_MS: u64 = 3_600_000;
 
-/// How long to wait for what, in milliseconds, each from 1 to 3600000.
+/// Timeouts of a call, in milliseconds, each from 1 to 3600000.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[schemars(transform = accept_snake_case)]
 pub struct Timeouts {
-    /// Longest wait for a connection, in milliseconds; default 5000.
+    /// Connect timeout: longest wait for a connection, in milliseconds; default 5000.
     #[serde(alias = "connect_ms", deserialize_with = "null_as::<_, 5_000>")]
     #[schemars(with = "Option<u64>", range(min = 1, max = LONGEST_TIMEOUT_MS))]
     pub connect_ms: u64,
-    /// Longest wait for the first piece of the answer, in milliseconds; default 120000.
+    /// First-token timeout: longest wait for the first part of the answer, in milliseconds; default 120000.
     #[serde(alias = "first_token_ms", deserialize_with = "null_as::<_, 120_000>")]
     #[schemars(with = "Option<u64>", range(min = 1, max = LONGEST_TIMEOUT_MS))]
     pub first_token_ms: u64,
-    /// Longest silence during an answer, in milliseconds: any byte ends it, also one that only says that the
-    /// service is alive; default 60000.
+    /// Idle timeout: longest wait without a byte during an answer, in milliseconds. Keep-alive comments
+    /// count as bytes; default 60000.
     #[serde(alias = "idle_ms", deserialize_with = "null_as::<_, 60_000>")]
     #[schemars(with = "Option<u64>", range(min = 1, max = LONGEST_TIMEOUT_MS))]
     pub idle_ms: u64,
-    /// Longest wait between two pieces of the answer, in milliseconds, signs of life or not; default 300000.
+    /// Progress timeout: longest wait between two parts of the answer, in milliseconds, even if keep-alive
+    /// comments arrive; default 300000.
     #[serde(alias = "progress_ms", deserialize_with = "null_as::<_, 300_000>")]
     #[schemars(with = "Option<u64>", range(min = 1, max = LONGEST_TIMEOUT_MS))]
     pub progress_ms: u64,
-    /// Longest time for the whole call with all its attempts, in milliseconds; default 600000.
+    /// Total timeout: longest time for the whole call with all its attempts, in milliseconds; default 600000.
     #[serde(alias = "total_ms", deserialize_with = "null_as::<_, 600_000>")]
     #[schemars(with = "Option<u64>", range(min = 1, max = LONGEST_TIMEOUT_MS))]
     pub total_ms: u64,

@@ -1,9 +1,8 @@
 //! Provider preferences: which of a model's providers OpenRouter may use, and in what order.
 //!
-//! In: `providerPreferences` of a profile. Out: the request's `provider` object, which the API
-//! closes to unknown keys and writes in snake_case. Pure. Turns the providers' display names into
-//! slugs, and never emits a key that nobody set: an `order` or `sort` that the plugin made up
-//! would cost the caller his prompt cache.
+//! In: a profile's `providerPreferences`. Out: the request's `provider` object, in snake_case and with
+//! provider names as slugs. The API refuses unknown keys there. Pure.
+//! Only keys that are set are sent: an `order` or `sort` invented here would cost the caller their prompt cache.
 
 use std::borrow::Cow;
 
@@ -15,15 +14,15 @@ use crate::profile::price::Price;
 use crate::values::slug::provider_slug;
 use crate::values::spelling::{accept_snake_case, add_extra, number, set};
 
-/// Which providers OpenRouter may use for a model, and which it should prefer. What is not set is
-/// not sent, and OpenRouter then balances by price and uptime.
+/// Which providers OpenRouter may use for a model, and which it should prefer. Only the fields you set
+/// are sent; without any, OpenRouter balances by price and uptime.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[schemars(transform = accept_snake_case)]
 pub struct ProviderPreferences {
     /// Providers to try first, in this order. Names (`AWS Bedrock`) and slugs (`amazon-bedrock`,
-    /// `novita/fp8`) are both fine. Switches load balancing and sticky routing off, so prompt
-    /// caches may go cold. An empty list is the same as none, here and below.
+    /// `novita/fp8`) both work. Switches off load balancing and sticky routing, so prompt caches may go
+    /// cold. An empty list is the same as no list, here and below.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order: Option<Vec<String>>,
     /// Only these providers may be used.
@@ -32,40 +31,39 @@ pub struct ProviderPreferences {
     /// These providers are never used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ignore: Option<Vec<String>>,
-    /// Whether other providers may step in when the preferred ones fail. OpenRouter's default:
-    /// true.
+    /// Whether other providers may step in when the preferred ones fail. OpenRouter's default: true.
     #[serde(alias = "allow_fallbacks", skip_serializing_if = "Option::is_none")]
     pub allow_fallbacks: Option<bool>,
-    /// Whether only providers may be used that support every parameter of the request.
-    /// OpenRouter's default: false, and parameters that a provider does not know are dropped.
+    /// Whether to use only providers that support every parameter of the request. OpenRouter's default:
+    /// false; providers then drop the parameters they do not know.
     #[serde(alias = "require_parameters", skip_serializing_if = "Option::is_none")]
     pub require_parameters: Option<bool>,
-    /// Whether providers may be used that keep or train on prompts. OpenRouter's default: allow.
+    /// Whether to use providers that keep prompts or train on them. OpenRouter's default: allow.
     #[serde(alias = "data_collection", skip_serializing_if = "Option::is_none")]
     pub data_collection: Option<DataCollection>,
-    /// Whether only endpoints with zero data retention may be used.
+    /// Whether to use only endpoints with zero data retention.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub zdr: Option<bool>,
-    /// Whether only models may be used whose author allows distillation of their output.
+    /// Whether to use only models whose author allows distillation of their output.
     #[serde(alias = "enforce_distillable_text", skip_serializing_if = "Option::is_none")]
     pub enforce_distillable_text: Option<bool>,
-    /// Quantisations that are good enough; endpoints with others are not used.
+    /// Acceptable quantisations; endpoints with others are not used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quantizations: Option<Vec<Quantization>>,
-    /// What to sort providers by, instead of load balancing. Has no effect beside `order`.
+    /// How to sort providers, instead of load balancing. Has no effect if `order` is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sort: Option<Sort>,
-    /// Preferred throughput, in tokens per second. Slower providers come later, but stay in.
+    /// Preferred throughput, in tokens per second. Slower providers are tried later, but not excluded.
     #[serde(alias = "preferred_min_throughput", skip_serializing_if = "Option::is_none")]
     pub preferred_min_throughput: Option<Threshold>,
-    /// Preferred time to the first token, in seconds. Slower providers come later, but stay in.
+    /// Preferred time to the first token, in seconds. Slower providers are tried later, but not excluded.
     #[serde(alias = "preferred_max_latency", skip_serializing_if = "Option::is_none")]
     pub preferred_max_latency: Option<Threshold>,
-    /// Highest prices. Dearer providers are not used, and if none is left the request fails.
+    /// Highest acceptable prices. More expensive providers are not used; if none is left, the request fails.
     #[serde(alias = "max_price", skip_serializing_if = "Option::is_none")]
     pub max_price: Option<MaxPrice>,
-    /// Fields of OpenRouter's `provider` object that are newer than this plugin, written as
-    /// OpenRouter documents them. They are sent as they are, and never replace a field above.
+    /// Fields of OpenRouter's `provider` object that are newer than this plugin, written as OpenRouter
+    /// documents them. They are sent unchanged and never replace a field above.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub extra: Option<Map<String, Value>>,
 }
@@ -80,7 +78,7 @@ pub enum DataCollection {
     Deny,
 }
 
-/// How coarsely a provider stores the numbers of a model.
+/// The number format of a model's weights at a provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Quantization {
@@ -110,20 +108,20 @@ pub enum Quantization {
     Unknown,
 }
 
-/// What providers are sorted by: a word, or an object with `by` and `partition`.
+/// How to sort providers: a word, or an object with `by` and `partition`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(
     untagged,
     expecting = "expected `price`, `throughput`, `latency`, `exacto` or an object"
 )]
 pub enum Sort {
-    /// The best first.
+    /// Only the criterion.
     By(SortBy),
-    /// The same with a partition.
+    /// The criterion and a partition.
     Config(SortConfig),
 }
 
-/// What providers are sorted by.
+/// A criterion to sort providers by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SortBy {
@@ -137,30 +135,30 @@ pub enum SortBy {
     Exacto,
 }
 
-/// A sort with a partition.
+/// A sort criterion and a partition.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SortConfig {
     /// What to sort by.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<SortBy>,
-    /// `model` (OpenRouter's default) sorts the providers of each model, so that fallback models
-    /// stay fallbacks; `none` sorts the providers of all models together.
+    /// `model` (OpenRouter's default) sorts the providers of each model separately, so that fallback
+    /// models stay fallbacks; `none` sorts the providers of all models together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partition: Option<Partition>,
 }
 
-/// What is sorted together.
+/// Which providers are sorted together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Partition {
-    /// The providers of each model.
+    /// Those of each model.
     Model,
-    /// The providers of all models.
+    /// Those of all models.
     None,
 }
 
-/// A threshold: a number, which is the median's, or an object with one number per percentile.
+/// A threshold: a number for the median, or an object with one number per percentile.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(
     untagged,
@@ -169,11 +167,11 @@ pub enum Partition {
 pub enum Threshold {
     /// For the median.
     Median(#[schemars(range(min = 0))] f64),
-    /// For several percentiles, all of which must hold.
+    /// For several percentiles, all of which must be met.
     Percentiles(Percentiles),
 }
 
-/// One threshold per percentile of the last half hour.
+/// One threshold per percentile of the last 30 minutes.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Percentiles {
@@ -195,7 +193,7 @@ pub struct Percentiles {
     pub p99: Option<f64>,
 }
 
-/// Highest prices, in US dollars, as decimal strings or numbers.
+/// Highest acceptable prices, in US dollars, as decimal strings or numbers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct MaxPrice {
@@ -217,12 +215,12 @@ pub struct MaxPrice {
 }
 
 impl ProviderPreferences {
-    /// Makes the request's `provider` object.
+    /// Builds the request's `provider` object.
     ///
-    /// - Out: snake_case, always in the same order, only what was set, provider names as slugs,
-    ///   prices as decimal strings. If it is empty, the request has no `provider` key.
-    /// - Source: OpenRouter docs, `guides/routing/provider-selection`; the API's description says
-    ///   strings for `max_price` where the docs show numbers, and both are accepted as strings.
+    /// - Out: only the fields that are set, in snake_case and a fixed order, provider names as slugs,
+    ///   prices as decimal strings. If it is empty, the request gets no `provider` key.
+    /// - Source: OpenRouter docs, `guides/routing/provider-selection`. For `max_price` the API description
+    ///   says strings and the docs show numbers; the API accepts strings.
     pub fn to_wire(&self) -> Map<String, Value> {
         let mut wire = Map::new();
         set(&mut wire, "order", slugs(self.order.as_deref()));
@@ -250,7 +248,7 @@ impl ProviderPreferences {
         wire
     }
 
-    /// These preferences, and for every field that they leave open the one of `base`.
+    /// These preferences, with every field that is not set taken from `base`.
     pub fn over(&self, base: &Self) -> Self {
         let (own, base) = (self.clone(), base.clone());
         let extra = match (own.extra, base.extra) {

@@ -1,4 +1,4 @@
-//! A price as a profile writes it: a number, or a decimal string.
+//! A price in a profile: a number or a decimal string. Pure.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -30,7 +30,7 @@ impl Price {
     }
 
     fn from_number(value: f64) -> Option<Self> {
-        // Display writes the shortest text that reads back as the same number, never an exponent.
+        // Display writes the shortest decimal that parses back to the same number, never with an exponent.
         // Adding zero turns -0 into 0.
         (value.is_finite() && value >= 0.0).then(|| Self((value + 0.0).to_string()))
     }

@@ -1,14 +1,12 @@
-//! Model tiers: the names an agent asks by, and which model each one means.
+//! Model tiers: the names an agent uses, such as `TEXT_SMALL`, with the variables and the default model of each.
 //!
-//! An agent asks for `TEXT_SMALL`; [`resolve`] says that this is `anthropic/claude-haiku-4.5` and
-//! where that was decided. In: the profile's [`Options`] and the environment. Out: a [`Choice`]
-//! that shows both the id as configured and the id as sent. Pure: reads no environment itself.
+//! [`choice`](crate::profile::choice) resolves a tier to a model. Pure: reads no environment itself.
 
 use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-/// A kind of work that a model is chosen for.
+/// A kind of work, for which a model is configured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Tier {
     /// Trivial text: routing, yes or no. Uses the small model unless it has its own.
@@ -19,7 +17,7 @@ pub enum Tier {
     TextMedium,
     /// The main model.
     TextLarge,
-    /// The best text at any price. Uses the large model unless it has its own.
+    /// The best text, at any price. Uses the large model unless it has its own.
     TextMega,
     /// Long reasoning.
     TextReasoningLarge,
@@ -27,7 +25,7 @@ pub enum Tier {
     ResponseHandler,
     /// Planning actions. Uses the medium model unless it has its own.
     ActionPlanner,
-    /// Vectors for text.
+    /// Embeddings of text.
     TextEmbedding,
     /// Text about an image. Uses the large model unless it has its own.
     ImageDescription,
@@ -59,12 +57,12 @@ const ALIASES: [(&str, Tier); 7] = [
     ("reasoning", Tier::TextReasoningLarge),
 ];
 
-/// Every tier: text by size, then the special ones.
+/// Every tier: text by size, then the specialised ones.
 pub fn all() -> &'static [Tier] {
     &ALL
 }
 
-/// Every name by which a profile may call a tier: the canonical names, then the aliases.
+/// Every tier name that a profile may use: the canonical names, then the aliases.
 pub fn accepted_names() -> Vec<&'static str> {
     let aliases = ALIASES.iter().map(|(alias, _)| *alias);
     ALL.iter().map(|tier| tier.name()).chain(aliases).collect()
@@ -97,7 +95,7 @@ impl Tier {
         }
     }
 
-    /// The tier whose model stands in where this one has none.
+    /// The tier whose model this one inherits if it has none of its own.
     pub fn parent(self) -> Option<Self> {
         match self {
             Self::TextNano | Self::TextMedium => Some(Self::TextSmall),
@@ -108,7 +106,7 @@ impl Tier {
         }
     }
 
-    /// The environment variables that may name this tier's model; the first that is set wins.
+    /// The environment variables that may set this tier's model; the first that is set wins.
     pub fn variables(self) -> &'static [&'static str] {
         match self {
             Self::TextNano => &["OPENROUTER_NANO_MODEL", "NANO_MODEL"],
@@ -125,7 +123,7 @@ impl Tier {
         }
     }
 
-    /// The model if nobody chose one; `None` for a tier that uses its parent's.
+    /// The built-in default; `None` for a tier that inherits its parent's model.
     pub fn default_model(self) -> Option<&'static str> {
         match self {
             Self::TextSmall => Some("anthropic/claude-haiku-4"),
@@ -157,7 +155,6 @@ impl Serialize for Tier {
 
 #[cfg(test)]
 mod tests {
-
     use super::*;
 
     #[test]

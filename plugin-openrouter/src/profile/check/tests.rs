@@ -6,7 +6,7 @@ fn parsed(value: Value) -> Options {
     serde_json::from_value(value).expect("these options are valid")
 }
 
-/// Each problem as one line: `!` or `?`, pointer, message, hint.
+/// Each problem as one line: `!` for an error or `?` for a warning, pointer, message, hint.
 fn problems(value: Value) -> Vec<String> {
     let line = |problem: Problem| {
         let mark = if problem.warning { "?" } else { "!" };
@@ -17,7 +17,7 @@ fn problems(value: Value) -> Vec<String> {
 }
 
 #[test]
-fn strict_privacy_wins_over_looser_preferences_and_says_so() {
+fn strict_privacy_overrides_looser_preferences_with_a_warning() {
     let profile = json!({
         "privacy": "strict",
         "tiers": {"small": {"providerPreferences": {"zdr": false, "dataCollection": "allow"}}},
@@ -36,21 +36,21 @@ fn strict_privacy_wins_over_looser_preferences_and_says_so() {
 }
 
 #[test]
-fn unknown_and_doubled_tiers_are_problems() {
+fn unknown_and_duplicate_tiers_are_problems() {
     assert_eq!(
         problems(json!({"tiers": {"TEXT_HUGE/~": "a/b", "TEXT_SMALL": "a/b", "small": "a/b"}})),
         [
             "! /tiers/TEXT_HUGE~1~0: unknown tier `TEXT_HUGE/~` | the tiers are TEXT_NANO, \
              TEXT_SMALL, TEXT_MEDIUM, TEXT_LARGE, TEXT_MEGA, TEXT_REASONING_LARGE, \
              RESPONSE_HANDLER, ACTION_PLANNER, TEXT_EMBEDDING, IMAGE_DESCRIPTION, IMAGE",
-            "! /tiers/small: the tier TEXT_SMALL is named twice | keep one of the two",
+            "! /tiers/small: the tier TEXT_SMALL is configured twice | keep one of the two",
         ],
     );
 }
 
 #[test]
-fn model_ids_with_blanks_or_commas_are_problems() {
-    let hint = "an id has no blanks or commas; further models go to `fallbackModels`";
+fn model_ids_with_spaces_or_commas_are_problems() {
+    let hint = "a model id has no spaces or commas; list further models in `fallbackModels`";
     assert_eq!(
         problems(json!({
             "model": " a/b ",
@@ -69,8 +69,8 @@ fn model_ids_with_blanks_or_commas_are_problems() {
 fn a_fallback_chain_with_the_auto_router_is_a_warning() {
     let warning = |place: &str| {
         format!(
-            "? {place}/fallbackModels: the fallback models are not used with \
-             `openrouter/auto`, which has its own | remove them, or name a model"
+            "? {place}/fallbackModels: the fallback models are ignored with \
+             `openrouter/auto`, which chooses its own | remove them, or set another model"
         )
     };
     assert_eq!(
@@ -103,9 +103,9 @@ fn contradicting_preferences_are_problems() {
     assert_eq!(
         problems(json!({"providerPreferences": both})),
         [
-            "! /providerPreferences/ignore/1: `amazon-bedrock` is ignored, but `only` has \
+            "! /providerPreferences/ignore/1: `amazon-bedrock` is ignored, but `only` contains \
              `AWS Bedrock` | remove it from one of the two",
-            "! /providerPreferences/ignore/2: `google-vertex` is ignored, but `only` has \
+            "! /providerPreferences/ignore/2: `google-vertex` is ignored, but `only` contains \
              `google-vertex/us-east5` | remove it from one of the two",
         ],
     );
@@ -119,11 +119,11 @@ fn attribution_must_fit_into_headers() {
             "categories": ["cli-agent", "a,b"],
         }})),
         [
-            "! /attribution/siteUrl: expected ASCII without blanks, because it becomes an \
+            "! /attribution/siteUrl: expected ASCII without spaces, because it becomes an \
              HTTP header",
             "! /attribution/appName: expected text on one line, because it becomes an HTTP \
              header",
-            "! /attribution/categories/1: expected ASCII without blanks and commas, because \
+            "! /attribution/categories/1: expected ASCII without spaces or commas, because \
              it becomes an HTTP header",
         ],
     );
@@ -131,19 +131,19 @@ fn attribution_must_fit_into_headers() {
 }
 
 #[test]
-fn extra_fields_cannot_stand_in_for_others() {
+fn extra_cannot_replace_fields_that_are_set_elsewhere() {
     let extra = json!({"extra": {"model": "a/b", "messages": [], "new_field": 1}});
     let profile = json!({"parameters": extra, "tiers": {"TEXT_SMALL": {"parameters": extra}}});
     let expected = [
-        "! /parameters/extra/model: `model` has a place of its own | write it as the profile's or the tier's `model`",
-        "! /parameters/extra/messages: `messages` has a place of its own | the messages come from the conversation",
+        "! /parameters/extra/model: `model` cannot be set in `extra` | set `model` of the profile or of the tier",
+        "! /parameters/extra/messages: `messages` cannot be set in `extra` | the messages come from the conversation",
     ];
     let of_tier = expected.map(|line| line.replace("! /", "! /tiers/TEXT_SMALL/"));
     assert_eq!(problems(profile), [of_tier, expected.map(str::to_owned)].concat());
 }
 
 #[test]
-fn every_problem_of_the_options_is_told() {
+fn an_error_lists_every_problem_of_the_options() {
     let options = json!({"model": "two words", "baseUrl": "ftp://example.com"});
     let error = read_options(&options).expect_err("two problems");
     assert_eq!(

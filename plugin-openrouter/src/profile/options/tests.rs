@@ -45,7 +45,7 @@ fn documented() -> Value {
 }
 
 #[test]
-fn documented_options_survive_a_round_trip_and_have_no_problems() {
+fn documented_options_survive_a_round_trip_without_problems() {
     let options = parsed(documented());
     assert_eq!(
         serde_json::to_value(&options).expect("plain JSON")["tiers"],
@@ -98,7 +98,7 @@ fn null_means_not_set_everywhere() {
     assert_eq!(options.budget, Some(Budget::default()));
 }
 
-/// The same JSON with the struct keys in snake_case; names of tiers stay.
+/// The same JSON with its keys in snake_case, except tier names.
 fn in_snake_case(value: Value) -> Value {
     match value {
         Value::Object(map) => map
@@ -128,7 +128,7 @@ fn snake_case_is_accepted_for_every_key() {
 }
 
 #[test]
-fn the_schema_names_both_spellings_of_every_key_that_the_structs_read() {
+fn the_schema_accepts_both_spellings_of_every_key() {
     let schema = schemars::schema_for!(Options).to_value();
     let mut structs = vec![("Options", &schema)];
     let definitions = schema["$defs"].as_object().expect("the schema has definitions");
@@ -174,7 +174,7 @@ fn the_schema_names_both_spellings_of_every_key_that_the_structs_read() {
 }
 
 #[test]
-fn the_schema_has_the_limits_of_the_options() {
+fn the_schema_has_the_documented_limits() {
     let schema = schemars::schema_for!(Options).to_value();
     let fallbacks = &schema["properties"]["fallbackModels"];
     assert_eq!(
@@ -216,7 +216,7 @@ fn unknown_options_are_refused_by_name() {
 }
 
 #[test]
-fn request_plugins_keep_their_settings_verbatim() {
+fn request_plugins_are_sent_unchanged() {
     let plugin = json!({"id": "web", "max_results": 3, "nested": {"keepCase": [1, null]}});
     let options = parsed(json!({"plugins": [plugin]}));
     let sent = serde_json::to_string(&options.plugins_for(None)).expect("plain JSON");
@@ -224,7 +224,7 @@ fn request_plugins_keep_their_settings_verbatim() {
 }
 
 #[test]
-fn a_tiers_settings_lie_over_the_profiles() {
+fn a_tiers_settings_override_the_profiles() {
     let options = parsed(documented());
     let mega = Some(Tier::TextMega);
     assert_eq!(options.fallbacks_for(mega), ["openai/gpt-4o"]);
@@ -246,7 +246,7 @@ fn a_tiers_settings_lie_over_the_profiles() {
 }
 
 #[test]
-fn a_tier_that_follows_another_follows_its_demands_too() {
+fn a_tier_that_inherits_a_model_inherits_its_settings_too() {
     let options = parsed(json!({
         "tiers": {
             "TEXT_LARGE": {"model": "a/b", "providerPreferences": {"zdr": true}},
