@@ -1,7 +1,8 @@
-//! What is asked of the service: a chat request of a host, or any request in the service's own form.
+//! A request to the service: a host's chat request, or any request in the service's own format.
 //!
-//! In: a [`ChatRequest`] or an [`HttpRequest`]. Out: an [`Ask`], which [`crate::request::plan`] plans and [`crate::call`] carries out. Pure.
-//! A request in the service's own form is read at its top level only; old forms become those that the service has.
+//! In: a [`ChatRequest`] or an [`HttpRequest`].
+//! Out: an [`Ask`], which [`crate::request::plan`] plans and [`crate::call`] carries out. Pure.
+//! A request in the service's own format is parsed at its top level only, and its old forms are translated.
 
 use bytes::Bytes;
 use http::Method;
@@ -12,29 +13,29 @@ use serde_json::value::RawValue;
 use crate::request::{Dialect, headers, old_forms};
 use crate::values::members::Members;
 
-/// The longest path with its query, in bytes.
+/// Longest path with its query, in bytes.
 const MAX_PATH_BYTES: usize = 8 << 10;
 
-/// What is asked of the service.
+/// A request to the service.
 pub struct Ask {
     pub dialect: Dialect,
     pub method: Method,
-    /// Below the service's address, with its query.
+    /// Path below the service's address, with its query.
     pub path: String,
-    /// In which form the answer is wanted.
+    /// The form in which the caller wants the answer.
     pub view: View,
-    /// The model, the messages and everything else that the body is made of, unless it is given.
+    /// The model, the messages and the parameters that the body is built from, unless `body` is set.
     pub request: ChatRequest,
-    /// A body that is sent as it is, but for the model in it.
+    /// A body to send unchanged, except for the model in it.
     pub body: Option<Bytes>,
-    /// The caller's headers that go to the service.
+    /// The caller's headers that are passed on to the service.
     pub headers: HeaderMap,
-    /// What was changed on the way here.
+    /// What was translated.
     pub notices: Vec<Notice>,
 }
 
 impl Ask {
-    /// A chat request of a host.
+    /// Takes a host's chat request.
     pub fn chat(request: ChatRequest) -> Self {
         Self {
             dialect: Dialect::Chat,
@@ -48,10 +49,10 @@ impl Ask {
         }
     }
 
-    /// A request in the service's own form.
+    /// Takes a request in the service's own format.
     ///
-    /// - Errors: `invalid_request` for what is no request: an unknown method, a path that leads elsewhere, a body that is no JSON object
-    ///   where the form needs one.
+    /// - Errors: `invalid_request` for an unknown method, a path that leads elsewhere, or a body that is not a
+    ///   JSON object where the format needs one.
     pub fn raw(http: HttpRequest) -> Result<Self, Error> {
         let method = method_of(&http.method)?;
         check_path(&http.path)?;
@@ -80,18 +81,18 @@ impl Ask {
             let code = format!("translated.{}", translation.word);
             ask.notices.push(Notice::new(&code, translation.message));
         }
-        // How the answer comes is said by the function that is called.
+        // The method that the host calls decides whether the answer is streamed.
         members.take("stream");
         ask.request.model = match members.take("model") {
             Some(model) => serde_json::from_str(model.get()).map_err(|_| {
-                let message = "expected `model` to be a text, found something else";
+                let message = "expected `model` to be a string, found something else";
                 Error::new(ErrorKind::INVALID_REQUEST, message)
             })?,
             None => None,
         };
         let has_model = ask.request.model.as_ref().is_some_and(|model| !model.trim().is_empty());
         if !has_model && dialect.has_fallbacks() {
-            // The first of a list is the one that is asked for; it is left in the list, where it is looked over.
+            // The first of the list is the requested model. It may stay in the list: the plan drops duplicates.
             ask.request.model = members.get("models").and_then(first_model);
         }
         if let Some(messages) = members.take("messages") {
@@ -101,18 +102,18 @@ impl Ask {
         Ok(ask)
     }
 
-    /// Whether it may be sent twice without harm, whatever became of the first one.
+    /// Whether it may be sent twice without harm.
     pub fn is_idempotent(&self) -> bool {
         self.method == Method::GET
     }
 
-    /// Whether what it asks for may come to exist a little later.
-    // Source: several clients report that the record of a generation can be had half a second after its end, or later.
+    /// Whether it asks for something that may only appear a little later.
+    // Source: several clients report that the record of a generation appears half a second or more after its end.
     pub fn is_for_something_new(&self) -> bool {
         self.method == Method::GET && self.path.starts_with("/generation?")
     }
 
-    /// The length of what the models are to read, in bytes of JSON; more rather than less.
+    /// An upper bound for the length of the prompt, in bytes of JSON.
     pub fn prompt_bytes(&self) -> usize {
         let given = self.body.as_ref().map_or(0, Bytes::len);
         let parameter = |name: &str| self.request.parameters.get(name).map_or(0, |value| value.get().len());
@@ -140,12 +141,12 @@ fn empty_request() -> ChatRequest {
 fn method_of(name: &str) -> Result<Method, Error> {
     let known = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
     known.into_iter().find(|method| method.as_str() == name).ok_or_else(|| {
-        let message = "expected the method GET, POST, PUT, PATCH or DELETE, found another";
+        let message = "expected the method GET, POST, PUT, PATCH or DELETE, found another one";
         Error::new(ErrorKind::INVALID_REQUEST, message)
     })
 }
 
-/// Sees to it that a path stays below the service's address, where the key may go.
+/// Checks that a path stays below the service's address, the only place where the key may go.
 fn check_path(path: &str) -> Result<(), Error> {
     let refused = |why: &str| {
         Err(Error::new(
@@ -157,16 +158,16 @@ fn check_path(path: &str) -> Result<(), Error> {
         return refused("is too long");
     }
     if !path.starts_with('/') || path.starts_with("//") {
-        return refused("is none: expected it to begin with one `/`");
+        return refused("does not start with exactly one `/`");
     }
     if path
         .bytes()
         .any(|byte| !byte.is_ascii_graphic() || matches!(byte, b'\\' | b'#'))
     {
-        return refused("has characters that no path has");
+        return refused("contains characters that a path cannot have");
     }
     let steps = path.split('?').next().unwrap_or(path);
-    // A letter that is written otherwise than it could be would make another path of this one for whoever reads it.
+    // A percent-encoded letter, dot or slash would be a different path for a server that decodes it first.
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
     let hides_plain = |at: usize| {
         let digits = steps
@@ -176,10 +177,10 @@ fn check_path(path: &str) -> Result<(), Error> {
     };
     let is_dots = |step: &str| matches!(step.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..");
     if steps.split('/').any(is_dots) {
-        return refused("leads upwards");
+        return refused("contains `.` or `..`");
     }
     if steps.match_indices('%').any(|(at, _)| hides_plain(at)) {
-        return refused("is written with more percent signs than it needs");
+        return refused("percent-encodes characters that need no encoding");
     }
     Ok(())
 }
@@ -195,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chat_request_in_the_services_form_is_taken_apart_at_its_top_level() {
+    fn a_chat_request_in_the_services_format_is_split_at_its_top_level() {
         let body = r#"{"temperature":1.0,"model":"tier/small","stream":true,"messages":[ {"role":"user"} ],"x":{"y":"\u00e9"}}"#;
         let ask = Ask::raw(HttpRequest::post("/chat/completions", body)).expect("a good request");
         assert_eq!(ask.request.model.as_deref(), Some("tier/small"));
@@ -234,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn only_headers_that_mean_something_to_the_service_go_on() {
+    fn only_headers_that_the_service_understands_are_passed_on() {
         let mut http = HttpRequest::post("/chat/completions", "{}");
         for (name, value) in [
             ("X-Title", "Mine"),
@@ -256,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_of_another_form_stays_as_it_is() {
+    fn a_body_in_an_unknown_format_stays_unchanged() {
         let sound = HttpRequest::post("/audio/speech", r#"{ "model":"tier/small", "b":1, "a":[] }"#);
         let ask = Ask::raw(sound).expect("a good request");
         assert_eq!(

@@ -1,7 +1,8 @@
 //! The bodies of a call's requests.
 //!
-//! In: a plan, the profile's options, a request. Out: JSON. Messages are spliced in as they came. Only what somebody set is
-//! sent: no empty `provider`, no sampling parameter, no `max_tokens` of our own. Pure.
+//! In: a plan, the profile's options, a request. Out: JSON. Messages are copied in as bytes. Pure.
+//! Only fields that the call or the profile sets are sent: never an empty `provider`, a sampling parameter or a
+//! `max_tokens` of our own.
 
 use std::collections::BTreeMap;
 
@@ -15,17 +16,17 @@ use crate::request::dialect::{self, Dialect};
 use crate::request::{Ask, Plan};
 use crate::values::members::Members;
 
-/// What an attempt asks for otherwise than the plan.
+/// How an attempt differs from the plan.
 #[derive(Clone, Copy, Default)]
 pub struct Changes {
-    /// Fewer tokens than were asked for.
+    /// A lower token limit than the request's.
     pub max_tokens: Option<u64>,
 }
 
-/// Parameters that have a place of their own in the body.
+/// Parameters that [`Plan::body`] adds itself, so that they are not copied with the others.
 const PLACED_FIELDS: [&str; 3] = ["provider", "plugins", "models"];
 
-/// Fields that OpenAI's protocol does not have.
+/// Fields that OpenAI's protocol does not know.
 const OWN_FIELDS: [&str; 21] = [
     "provider",
     "models",
@@ -51,7 +52,7 @@ const OWN_FIELDS: [&str; 21] = [
 ];
 
 impl Plan {
-    /// The body of a request for these models at the service itself.
+    /// The body of a request to OpenRouter for these models.
     pub fn body(
         &self,
         options: &Options,
@@ -60,7 +61,7 @@ impl Plan {
         changes: Changes,
         stream: bool,
     ) -> Vec<u8> {
-        // Where a form has no such list, it is the service's matter what it makes of one.
+        // A dialect without fallbacks has no `models`; if the caller sends it anyway, the service decides.
         let placed = if self.dialect.has_fallbacks() {
             &PLACED_FIELDS[..]
         } else {
@@ -85,8 +86,8 @@ impl Plan {
         body.end()
     }
 
-    /// A body that was given, with the model that is asked for in the place of the one that it names.
-    /// Where `privacy` is strict, it asks for what that demands, too.
+    /// The caller's own body, with its model replaced by the resolved one.
+    /// If `privacy` is strict, the provider preferences it demands are set too.
     pub fn given_body(&self, options: &Options, ask: &Ask, given: &Bytes, models: &[String]) -> Bytes {
         let model = models
             .first()
@@ -112,7 +113,7 @@ impl Plan {
         members.to_json().into()
     }
 
-    /// The body of a request for `model` at another service, without the fields that only this one knows.
+    /// The body of a request to the secondary service for `model`, without the fields that only OpenRouter knows.
     pub fn plain_body(
         &self,
         options: &Options,
@@ -125,7 +126,7 @@ impl Plan {
             .end()
     }
 
-    /// Everything but what is `left_out`.
+    /// The body without its end: model, messages, and all parameters except `dropped`.
     fn common(
         &self,
         options: &Options,
@@ -133,7 +134,7 @@ impl Plan {
         models: &[String],
         changes: Changes,
         stream: bool,
-        left_out: &[&str],
+        dropped: &[&str],
     ) -> Body {
         let messages = request.messages.get();
         let mut body = Body(Vec::with_capacity(messages.len() + 256));
@@ -153,10 +154,10 @@ impl Plan {
             is_limit
         };
         let configured = self.dialect.defaults(options.parameters_for(self.tier));
-        let is_called = |name: &str| request.parameters.contains_key(name) || self.is_said_in_headers(name);
+        let is_called = |name: &str| request.parameters.contains_key(name) || self.is_set_in_headers(name);
         for (name, value) in configured
             .iter()
-            .filter(|(name, _)| !dialect::is_said(name, is_called) && !left_out.contains(&name.as_str()))
+            .filter(|(name, _)| !dialect::is_set(name, is_called) && !dropped.contains(&name.as_str()))
         {
             match limit(name) {
                 true => body.field(name, &changes.max_tokens),
@@ -164,7 +165,7 @@ impl Plan {
             }
         }
         let called = request.parameters.iter();
-        for (name, value) in called.filter(|(name, _)| !left_out.contains(&name.as_str())) {
+        for (name, value) in called.filter(|(name, _)| !dropped.contains(&name.as_str())) {
             match limit(name) {
                 true => body.field(name, &changes.max_tokens),
                 false => body.raw(name, value.get()),
@@ -177,14 +178,14 @@ impl Plan {
         body
     }
 
-    /// Whether a header of the call says what a parameter would.
-    fn is_said_in_headers(&self, name: &str) -> bool {
+    /// Whether a header of the call sets what the parameter would.
+    fn is_set_in_headers(&self, name: &str) -> bool {
         name == "session_id" && self.headers.contains_key("x-session-id")
     }
 }
 
-/// The provider preferences: the call's over those of the options, field by field; what `privacy` demands is demanded
-/// once more, because it is the operator's word.
+/// The provider preferences: the call's override the options' field by field. A strict `privacy` is applied last,
+/// so that a call cannot relax it.
 fn provider(
     dialect: Dialect,
     options: &Options,
@@ -194,12 +195,12 @@ fn provider(
     let called = called.get("provider").filter(|called| called.get() != "null");
     let overlaid = match called.map(|called| Members::parse(called.get().as_bytes())) {
         Some(Ok(members)) => members,
-        // What is not an object the service refuses in its own words.
+        // The service refuses anything but an object, with its own message.
         Some(Err(_)) => return called.map(|called| called.get().to_owned()),
         None => Members::default(),
     };
     let preferences = match dialect {
-        // Whom the profile prefers for text may have no vectors.
+        // The providers that the profile prefers for text may have no embeddings.
         Dialect::Embeddings => options.own_preferences_for(tier),
         _ => options.preferences_for(tier),
     };
@@ -218,7 +219,7 @@ fn provider(
         .flatten()
 }
 
-/// Demands of providers what a strict `privacy` does.
+/// Sets the preferences that a strict `privacy` demands.
 fn demand_privacy(provider: &mut Members) {
     let strict = Options {
         privacy: Some(Privacy::Strict),
@@ -235,7 +236,7 @@ struct Body(Vec<u8>);
 impl Body {
     fn name(&mut self, name: &str) {
         self.0.push(if self.0.is_empty() { b'{' } else { b',' });
-        // Writing text into a Vec cannot fail.
+        // A string always serialises, and writing into a Vec cannot fail.
         let _ = serde_json::to_writer(&mut self.0, name);
         self.0.push(b':');
     }
@@ -247,7 +248,7 @@ impl Body {
 
     fn field(&mut self, name: &str, value: &impl serde::Serialize) {
         self.name(name);
-        // The values are JSON already, or lists of text and numbers.
+        // Cannot fail: values are JSON, strings, numbers, or lists of those.
         let _ = serde_json::to_writer(&mut self.0, value);
     }
 

@@ -1,30 +1,30 @@
-//! The forms in which the service can be asked, by the path of a request.
+//! The request formats of the service, told apart by the path of a request.
 //!
-//! Chat is what the plugin speaks itself; the others are passed on as they come, with the model resolved, and with those of the
-//! profile's defaults that the form has a name for. Pure.
+//! The plugin builds chat requests itself. Requests in the other formats are passed on with the model resolved,
+//! and with those of the profile's parameters that the format has a name for. Pure.
 
 use serde_json::{Map, Value};
 
 use crate::profile::tiers::Tier;
 
-/// A form of request and answer.
+/// A format of request and answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
     /// OpenAI's chat completions.
     Chat,
-    /// OpenAI's older completions of a text.
+    /// OpenAI's older text completions.
     Completions,
     /// OpenAI's responses.
     Responses,
     /// Anthropic's messages.
     Messages,
-    /// Vectors of texts.
+    /// Embeddings.
     Embeddings,
-    /// Anything else: lists, files, sound.
+    /// Anything else: lists, files, audio.
     Other,
 }
 
-/// The profile's parameters that a form of request has, by their names in chat and in that form.
+/// Parameters of responses: the name in chat, and the name there.
 const RESPONSES_PARAMETERS: [(&str, &str); 13] = [
     ("temperature", "temperature"),
     ("top_p", "top_p"),
@@ -40,6 +40,7 @@ const RESPONSES_PARAMETERS: [(&str, &str); 13] = [
     ("session_id", "session_id"),
     ("service_tier", "service_tier"),
 ];
+/// Parameters of messages: the name in chat, and the name there.
 const MESSAGES_PARAMETERS: [(&str, &str); 8] = [
     ("temperature", "temperature"),
     ("top_p", "top_p"),
@@ -50,19 +51,20 @@ const MESSAGES_PARAMETERS: [(&str, &str); 8] = [
     ("session_id", "session_id"),
     ("service_tier", "service_tier"),
 ];
+/// Parameters of embeddings: the name in chat, and the name there.
 const EMBEDDINGS_PARAMETERS: [(&str, &str); 1] = [("user", "user")];
-/// Parameters of chat that an older completion has no name for.
-const NOT_OF_COMPLETIONS: [&str; 3] = ["reasoning", "parallel_tool_calls", "verbosity"];
+/// Parameters of chat that older completions do not know.
+const NOT_IN_COMPLETIONS: [&str; 3] = ["reasoning", "parallel_tool_calls", "verbosity"];
 
-/// Parameters that mean the same: who says one of them has said the others too.
-const SAME: [&[&str]; 3] = [
+/// Groups of parameters with the same meaning: setting one sets the whole group.
+const SYNONYMS: [&[&str]; 3] = [
     &["max_tokens", "max_completion_tokens"],
     &["reasoning", "reasoning_effort", "include_reasoning", "thinking"],
     &["stop", "stop_sequences"],
 ];
 
 impl Dialect {
-    /// The form of a request to a path below the service's address; a query is no part of it.
+    /// The format of a request to a path below the service's address. Ignores the query.
     pub fn of(method: &str, path: &str) -> Self {
         if method != "POST" {
             return Self::Other;
@@ -77,7 +79,7 @@ impl Dialect {
         }
     }
 
-    /// The tier whose model is meant by a request that names none.
+    /// The tier whose model answers a request that names neither a model nor a tier.
     pub fn default_tier(self) -> Option<Tier> {
         match self {
             Self::Chat | Self::Completions | Self::Responses | Self::Messages => Some(Tier::TextLarge),
@@ -86,7 +88,7 @@ impl Dialect {
         }
     }
 
-    /// The names under which it limits the length of an answer, the usual one last.
+    /// The parameters that limit the length of an answer, the usual one last.
     pub fn max_tokens_names(self) -> &'static [&'static str] {
         match self {
             Self::Chat => &["max_completion_tokens", "max_tokens"],
@@ -95,22 +97,22 @@ impl Dialect {
         }
     }
 
-    /// Whether it has a list of models that stand behind the first one.
+    /// Whether a request may list fallback models.
     pub fn has_fallbacks(self) -> bool {
         matches!(self, Self::Chat | Self::Completions | Self::Responses)
     }
 
-    /// Whether it has the service's own request plugins.
+    /// Whether a request may list the service's request plugins.
     pub fn has_plugins(self) -> bool {
         matches!(self, Self::Chat | Self::Completions | Self::Responses | Self::Messages)
     }
 
-    /// Whether it has an object of provider preferences.
+    /// Whether a request may contain provider preferences.
     pub fn has_provider(self) -> bool {
         self != Self::Other
     }
 
-    /// The profile's parameters of chat, by their names in this form; those that it has no name for are left out.
+    /// The profile's parameters, under their names in this format. Drops those that it does not know.
     pub fn defaults(self, parameters: Map<String, Value>) -> Map<String, Value> {
         let renamed = |names: &[(&str, &str)]| {
             let mut parameters = parameters.clone();
@@ -126,7 +128,7 @@ impl Dialect {
             Self::Chat => parameters,
             Self::Completions => {
                 let mut parameters = parameters;
-                parameters.retain(|name, _| !NOT_OF_COMPLETIONS.contains(&name.as_str()));
+                parameters.retain(|name, _| !NOT_IN_COMPLETIONS.contains(&name.as_str()));
                 parameters
             }
             Self::Responses => renamed(&RESPONSES_PARAMETERS),
@@ -145,14 +147,16 @@ impl Dialect {
     }
 }
 
-/// Whether a request that has `said` a parameter needs no default for `name`.
-pub fn is_said(name: &str, said: impl Fn(&str) -> bool) -> bool {
-    said(name)
-        || SAME
+/// Whether a request already sets `name`, or something with the same meaning, so that it needs no default.
+///
+/// - In: `has`, whether the request has a parameter of that name.
+pub fn is_set(name: &str, has: impl Fn(&str) -> bool) -> bool {
+    has(name)
+        || SYNONYMS
             .iter()
-            .any(|names| names.contains(&name) && names.iter().any(|other| said(other)))
-        // Models that think in Anthropic's form take no other sampling.
-        || ["temperature", "top_p", "top_k"].contains(&name) && said("thinking")
+            .any(|names| names.contains(&name) && names.iter().any(|other| has(other)))
+        // With Anthropic's `thinking`, models accept no other sampling parameters.
+        || ["temperature", "top_p", "top_k"].contains(&name) && has("thinking")
 }
 
 #[cfg(test)]
@@ -162,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_form_follows_from_method_and_path() {
+    fn the_format_follows_from_method_and_path() {
         let rows = [
             ("POST", "/chat/completions", Dialect::Chat),
             ("POST", "/chat/completions?x=/messages", Dialect::Chat),
@@ -181,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn defaults_have_the_names_of_the_form() {
+    fn defaults_have_the_names_of_the_format() {
         let parameters = || {
             let all = json!({"temperature": 0.5, "max_tokens": 7, "stop": "END", "min_p": 0.1, "reasoning": {"effort": "low"},
                 "user": "u"});
@@ -203,9 +207,9 @@ mod tests {
     }
 
     #[test]
-    fn who_says_a_thing_by_another_name_has_said_it() {
-        let said = |name: &str| name == "reasoning_effort" || name == "max_completion_tokens";
-        assert!(is_said("reasoning", said) && is_said("max_tokens", said));
-        assert!(!is_said("temperature", said) && !is_said("stop", said));
+    fn a_parameter_counts_as_set_under_any_of_its_names() {
+        let has = |name: &str| name == "reasoning_effort" || name == "max_completion_tokens";
+        assert!(is_set("reasoning", has) && is_set("max_tokens", has));
+        assert!(!is_set("temperature", has) && !is_set("stop", has));
     }
 }

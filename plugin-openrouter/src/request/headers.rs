@@ -1,6 +1,6 @@
-//! The headers of a call's requests: who is asking, and what the caller says to the service.
+//! The headers of a call's requests: attribution, and those of the caller's headers that the service understands.
 //!
-//! In: the caller's headers, the profile, the environment. Out: the headers that go to the service. Pure.
+//! In: the caller's headers, the profile, the environment. Out: the headers to send. Pure.
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use plugin_api::{Error, ErrorKind, HttpRequest};
@@ -8,7 +8,7 @@ use plugin_api::{Error, ErrorKind, HttpRequest};
 use crate::profile::Profile;
 use crate::request::{Ask, Dialect};
 
-/// Headers of the caller that mean something to the service, beside those that begin with [`OWN_PREFIX`].
+/// Headers that are passed on to the service, besides those that start with [`OWN_PREFIX`].
 const HEADERS: [&str; 6] = [
     "http-referer",
     "x-title",
@@ -18,12 +18,12 @@ const HEADERS: [&str; 6] = [
     "anthropic-version",
 ];
 
-/// What the names of the service's own headers begin with.
+/// Prefix of the service's own headers.
 const OWN_PREFIX: &str = "x-openrouter-";
 
-/// The caller's headers that go to the service.
+/// The caller's headers that are passed on to the service.
 ///
-/// - Errors: `invalid_request` for a value that cannot be sent in a header.
+/// - Errors: `invalid_request` for a value that HTTP does not allow.
 pub fn from_caller(http: &HttpRequest, dialect: Dialect) -> Result<HeaderMap, Error> {
     let mut headers = HeaderMap::new();
     for (name, value) in &http.headers {
@@ -33,12 +33,15 @@ pub fn from_caller(http: &HttpRequest, dialect: Dialect) -> Result<HeaderMap, Er
             continue;
         }
         let refused = |_| {
-            let message = format!("the value of the header `{}` cannot be sent", name.escape_debug());
+            let message = format!(
+                "the header `{}` has a value that HTTP does not allow",
+                name.escape_debug()
+            );
             Error::new(ErrorKind::INVALID_REQUEST, message)
         };
-        // A header that comes several times says everything that it says, and goes on as one.
-        let value = match headers.get(&name).and_then(|said| said.to_str().ok()) {
-            Some(said) => HeaderValue::from_bytes(format!("{said}, {value}").as_bytes()),
+        // A header that occurs several times is sent once, with all its values.
+        let value = match headers.get(&name).and_then(|earlier| earlier.to_str().ok()) {
+            Some(earlier) => HeaderValue::from_bytes(format!("{earlier}, {value}").as_bytes()),
             None => HeaderValue::from_bytes(value.as_bytes()),
         };
         let value = value.map_err(refused)?;
@@ -46,24 +49,24 @@ pub fn from_caller(http: &HttpRequest, dialect: Dialect) -> Result<HeaderMap, Er
             headers.insert(name, value);
         }
     }
-    // Its two names are one header, and the profile's may not stand beside the caller's.
-    for (said, silent) in [("x-title", "x-openrouter-title"), ("x-openrouter-title", "x-title")] {
-        if let (Some(title), None) = (headers.get(said).cloned(), headers.get(silent)) {
-            headers.insert(HeaderName::from_static(silent), title);
+    // The title has two names. Setting both keeps the profile's title from being sent beside the caller's.
+    for (given, missing) in [("x-title", "x-openrouter-title"), ("x-openrouter-title", "x-title")] {
+        if let (Some(title), None) = (headers.get(given).cloned(), headers.get(missing)) {
+            headers.insert(HeaderName::from_static(missing), title);
         }
     }
     Ok(headers)
 }
 
-/// The content type of a body.
+/// The content type of the body: the caller's for a body that is passed on, else JSON.
 pub fn content_type(ask: &Ask) -> HeaderValue {
     let given = ask.headers.get(header::CONTENT_TYPE).filter(|_| ask.body.is_some());
     given.cloned().unwrap_or(HeaderValue::from_static("application/json"))
 }
 
-/// The attribution headers: the call's before the profile's before the environment's.
+/// The headers of a call: attribution from the call, else the profile, else the environment; then the caller's headers.
 ///
-/// - Errors: `invalid_request` for a value of the call that cannot be sent in a header.
+/// - Errors: `invalid_request` for an attribution that HTTP does not allow in a header.
 pub fn headers(profile: &Profile, ask: &Ask) -> Result<HeaderMap, Error> {
     let called = ask.request.attribution.clone().unwrap_or_default();
     let configured = profile.options.attribution.clone();
@@ -86,7 +89,7 @@ pub fn headers(profile: &Profile, ask: &Ask) -> Result<HeaderMap, Error> {
         let value = HeaderValue::from_str(value).map_err(|_| {
             Error::new(
                 ErrorKind::INVALID_REQUEST,
-                format!("the attribution for `{name}` cannot be sent in a header"),
+                format!("the attribution for the header `{name}` has a value that HTTP does not allow"),
             )
         })?;
         headers.insert(HeaderName::from_static(name), value);
@@ -97,7 +100,7 @@ pub fn headers(profile: &Profile, ask: &Ask) -> Result<HeaderMap, Error> {
     }
     if let Some(name) = app_name {
         add("x-openrouter-title", &name)?;
-        // The former name of the same header, for services that stand in for this one.
+        // The older name of the same header, for compatible services.
         add("x-title", &name)?;
     }
     if !categories.is_empty() {

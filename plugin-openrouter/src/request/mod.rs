@@ -1,8 +1,8 @@
-//! What is asked of the service.
+//! Builds the requests to the service.
 //!
-//! In: a chat request of a host, or a request in the service's own form, and the profile. Out: an [`Ask`] (what is wanted,
-//! old forms translated), and a [`Plan`] (which models may answer, what is sent to them). Pure. Messages are spliced into
-//! the body as they came, never parsed and printed again.
+//! In: a host's chat request, or a request in the service's own format, and the profile.
+//! Out: an [`Ask`] (the request, with old forms translated), and a [`Plan`] (which models may answer, with what headers
+//! and bodies). Pure. Messages are copied into the body as bytes, never parsed and serialised again.
 
 pub mod ask;
 pub mod body;

@@ -1,7 +1,8 @@
-//! Turns a chat request and the options into the body and the headers of one HTTP request.
+//! Plans a call: which models may answer, in what order, and the headers of its requests.
 //!
-//! Pure. The messages are spliced into the body as they came, never read and printed again. Nothing stands in the body
-//! that nobody set: no `provider`, no sampling parameter, no `max_tokens`.
+//! In: an [`Ask`] and the profile.
+//! Out: a [`Plan`], from which [`crate::request::body`] builds the body of each attempt. Pure.
+//! Never adds a model that nobody named: a call that names its model gets none of the profile's fallbacks.
 
 use http::header::HeaderMap;
 use plugin_api::{ChatRequest, Error, ErrorKind, Notice};
@@ -16,34 +17,34 @@ use crate::request::dialect::Dialect;
 use crate::request::{Ask, headers};
 use crate::values::model_id;
 
-/// The most models that a request may name behind its first one.
-// Source: the service answers 400 `'models' array must have 3 items or fewer.`, which its description does not say.
+/// Most fallback models in one request.
+// Source: the service answers 400 `'models' array must have 3 items or fewer.`; its API description has no limit.
 const MAX_OTHERS: usize = 3;
 
-/// What a call is going to ask for. It is made once; each attempt takes its body from it.
+/// The plan of a call. It is made once; the bodies of all attempts are built from it.
 pub struct Plan {
     pub dialect: Dialect,
     pub tier: Option<Tier>,
-    /// The models that may answer, the one that was asked for first, by their ids on the wire.
+    /// The models that may answer, the requested one first, by their ids on the wire.
     pub models: Vec<String>,
-    /// Who is asking.
+    /// The attribution headers, and the caller's headers that are passed on.
     pub headers: HeaderMap,
-    /// What the caller should know about the request.
+    /// What the caller should know about how the request was changed.
     pub notices: Vec<Notice>,
-    /// The longest answer that is asked for, in tokens.
+    /// The requested limit of the answer, in tokens.
     pub max_tokens: Option<u64>,
 }
 
-/// Body fields that have a place of their own in [`ChatRequest`] or are the method's matter.
+/// Body fields that are fields of [`ChatRequest`], or that the called method decides.
 const NOT_PARAMETERS: [&str; 3] = ["messages", "model", "stream"];
 
-/// What stands before the name of a tier where a model is expected.
+/// Prefix of a tier's name where a model is expected.
 const TIER_PREFIX: &str = "tier/";
 
 /// Plans a call.
 ///
-/// - In: `stepped_down_to`, a tier that takes the place of the one that was asked for, with its model and options.
-/// - Errors: `invalid_request` for an unknown tier, or for a parameter that has another place.
+/// - In: `stepped_down_to`, a tier whose model and settings replace the requested ones.
+/// - Errors: `invalid_request` for an unknown tier, or for a parameter that is a field of the request.
 pub fn plan(profile: &Profile, ask: &Ask, stepped_down_to: Option<Tier>) -> Result<Plan, Error> {
     let request = &ask.request;
     if let Some(name) = NOT_PARAMETERS
@@ -52,7 +53,7 @@ pub fn plan(profile: &Profile, ask: &Ask, stepped_down_to: Option<Tier>) -> Resu
     {
         return Err(Error::new(
             ErrorKind::INVALID_REQUEST,
-            format!("`{name}` has a place of its own and cannot be one of the `parameters`"),
+            format!("`{name}` is a field of the request and cannot be set in `parameters`"),
         ));
     }
     let options = &profile.options;
@@ -69,7 +70,7 @@ pub fn plan(profile: &Profile, ask: &Ask, stepped_down_to: Option<Tier>) -> Resu
         (Some(model), tier) => Choice::by_call(tier.unwrap_or(Tier::TextLarge), model),
         (None, Some(tier)) => profile.choice(tier),
         (None, None) => {
-            // It needs no model.
+            // A request without a model, such as one for a list.
             return Ok(Plan {
                 dialect: ask.dialect,
                 tier: None,
@@ -81,7 +82,7 @@ pub fn plan(profile: &Profile, ask: &Ask, stepped_down_to: Option<Tier>) -> Resu
         }
     };
     let mut notices = ask.notices.clone();
-    // Nobody needs to be told of each answer that the built-in defaults have other names on the wire.
+    // No notice for the built-in defaults: it would come with every answer, and nobody can act on it.
     if let Some(note) = choice
         .note
         .as_ref()
@@ -90,7 +91,7 @@ pub fn plan(profile: &Profile, ask: &Ask, stepped_down_to: Option<Tier>) -> Resu
         notices.push(Notice::new("translated.model-id", note));
     }
     let others = match ask.dialect {
-        // What stands behind a model that writes is no model that reads only.
+        // The profile's fallback models write text; they cannot replace an embedding model.
         Dialect::Embeddings | Dialect::Other => Vec::new(),
         _ => others(profile, tier, called, named.as_deref(), &choice.wire, &mut notices)?,
     };
@@ -113,7 +114,7 @@ fn named_by(request: &ChatRequest) -> Result<(Option<&str>, Option<Tier>), Error
     let asked = asked
         .map(|name| Tier::parse(name).ok_or_else(|| unknown_tier(name)))
         .transpose()?;
-    // A blank id names none.
+    // A blank id counts as none.
     let model = request
         .model
         .as_deref()
@@ -125,11 +126,11 @@ fn named_by(request: &ChatRequest) -> Result<(Option<&str>, Option<Tier>), Error
     })
 }
 
-/// The longest answer that is asked for, in tokens: of all answers together, where several are.
+/// The requested limit in tokens, for all answers together if the request asks for several.
 fn max_tokens(ask: &Ask, configured: &Map<String, Value>) -> Option<u64> {
     let called = |name: &str| ask.request.parameters.get(name)?.get().parse::<u64>().ok();
     let names = ask.dialect.max_tokens_names();
-    // Of several limits, the service may take any.
+    // If a request sets several limits, the service may apply any of them.
     let limit = names.iter().filter_map(|name| called(name)).max();
     let limit = limit.or_else(|| names.iter().find_map(|name| configured.get(*name)?.as_u64()))?;
     let n_answers = ["n", "best_of"]
@@ -141,9 +142,9 @@ fn max_tokens(ask: &Ask, configured: &Map<String, Value>) -> Option<u64> {
     Some(limit.saturating_mul(n_answers))
 }
 
-/// The tier that stands in the place of a model: `TEXT_SMALL`, `tier/small`, `small`.
+/// The tier that is named where a model is expected: `TEXT_SMALL`, `tier/small`, `small`.
 ///
-/// - Errors: `invalid_request` for a name that is meant for a tier's and that no tier has.
+/// - Errors: `invalid_request` for a name that looks like a tier's but is unknown.
 fn named_tier(model: &str) -> Result<Option<Tier>, Error> {
     let starts_with = |prefix: &str| {
         model
@@ -154,7 +155,7 @@ fn named_tier(model: &str) -> Result<Option<Tier>, Error> {
         let name = &model[TIER_PREFIX.len()..];
         return Tier::parse(name).map(Some).ok_or_else(|| unknown_tier(name));
     }
-    // A model's id has an author, so a bare word is free to mean a tier.
+    // A model id contains its author, so a bare word can name a tier.
     match Tier::parse(model) {
         None if starts_with("TEXT_") && !model.contains('/') => Err(unknown_tier(model)),
         tier => Ok(tier),
@@ -162,8 +163,8 @@ fn named_tier(model: &str) -> Result<Option<Tier>, Error> {
 }
 
 impl Plan {
-    /// The models of a request that begins with the `first`-th of the chain: one that is asked for, and up to three behind it.
-    /// Empty beyond the end of the chain.
+    /// The models of the request that starts at index `first` of the chain: that model and, if the dialect allows,
+    /// up to three fallbacks. Empty beyond the end of the chain.
     pub fn window(&self, first: usize) -> &[String] {
         let rest = self.models.get(first..).unwrap_or_default();
         &rest[..rest.len().min(self.window_len())]
@@ -177,13 +178,13 @@ impl Plan {
         }
     }
 
-    /// How many requests it takes to ask for every model of the chain.
+    /// How many requests it takes to try every model of the chain.
     pub fn n_requests(&self) -> usize {
         self.models.len().div_ceil(self.window_len())
     }
 }
 
-/// The models that a call names to stand behind its first one.
+/// The fallback models that a call names.
 ///
 /// - Errors: `invalid_request` for anything but a list of ids.
 fn called_models(models: &RawValue) -> Result<Vec<String>, Error> {
@@ -204,14 +205,14 @@ fn called_models(models: &RawValue) -> Result<Vec<String>, Error> {
     Ok(ids)
 }
 
-/// The models that stand behind a tier's own, by their ids on the wire.
+/// The fallback models of a tier, by their ids on the wire.
 pub fn fallbacks_of(profile: &Profile, tier: Tier) -> Vec<String> {
     let choice = profile.choice(tier);
     let others = others(profile, Some(tier), None, None, &choice.configured, &mut Vec::new());
     chain(choice.wire, others.unwrap_or_default()).split_off(1)
 }
 
-/// A model and those behind it, each once: asking the same model once more is the matter of retries.
+/// A model and its fallbacks, without duplicates: trying the same model again is what retries are for.
 fn chain(first: String, others: Vec<String>) -> Vec<String> {
     let mut models = vec![first];
     for other in others {
@@ -227,8 +228,8 @@ fn unknown_tier(name: &str) -> Error {
         .with_hint(format!("the tiers are {}", tiers::accepted_names().join(", ")))
 }
 
-/// The other models that may serve. A model that the call names has only the fallbacks that the call names, so that
-/// nothing answers that nobody asked for.
+/// The fallback models of a call. A model that the call names has only the fallbacks that the call names, so that
+/// no other model answers.
 fn others(
     profile: &Profile,
     tier: Option<Tier>,
@@ -249,7 +250,7 @@ fn others(
     if model_id::is_auto_router(model) {
         notices.push(Notice::new(
             "fallbacks_left_out",
-            "the auto router chooses its own fallbacks, so those that were named were left out",
+            "the auto router chooses its own fallbacks, so the configured ones are ignored",
         ));
         return Ok(Vec::new());
     }

@@ -29,7 +29,7 @@ fn body_of(options: Value, request: &ChatRequest) -> String {
 const MESSAGES: &str = r#""messages":[{"role":"user","content":"Hello"}]"#;
 
 #[test]
-fn nothing_stands_in_the_body_that_nobody_set() {
+fn only_the_fields_that_are_set_are_sent() {
     assert_eq!(
         body_of(json!({}), &hello()),
         format!(r#"{{"model":"anthropic/claude-sonnet-4.5",{MESSAGES}}}"#)
@@ -37,7 +37,7 @@ fn nothing_stands_in_the_body_that_nobody_set() {
 }
 
 #[test]
-fn provider_names_and_camel_case_become_the_wires() {
+fn provider_preferences_are_sent_with_slugs_and_snake_case() {
     let options = json!({"model": "anthropic/claude-sonnet-4-5",
         "providerPreferences": {"order": ["Anthropic", "AWS Bedrock"], "allowFallbacks": true}});
     assert_eq!(
@@ -71,7 +71,7 @@ fn the_call_wins_over_the_tier_and_the_tier_over_the_profile() {
     assert_eq!(body["provider"], json!({"sort": "throughput", "zdr": true}));
     assert!(
         body_of(options, &request).contains(r#""temperature":0.30"#),
-        "passed on as it was written"
+        "a parameter is sent byte for byte"
     );
 }
 
@@ -85,7 +85,7 @@ fn strict_privacy_cannot_be_relaxed_by_a_call() {
 }
 
 #[test]
-fn fallbacks_come_with_the_profiles_model_and_with_no_other() {
+fn the_profiles_fallbacks_are_sent_only_with_its_own_model() {
     let options = json!({"model": "acme/large", "fallbackModels": ["acme/spare", "anthropic/claude-sonnet-4-5"]});
     let body: Value = serde_json::from_str(&body_of(options.clone(), &hello())).expect("JSON");
     assert_eq!(body["models"], json!(["acme/spare", "anthropic/claude-sonnet-4.5"]));
@@ -96,7 +96,7 @@ fn fallbacks_come_with_the_profiles_model_and_with_no_other() {
 }
 
 #[test]
-fn the_auto_router_gets_no_fallbacks_and_the_caller_is_told() {
+fn the_auto_router_gets_no_fallbacks_and_the_caller_a_notice() {
     let options = json!({"model": "openrouter/auto", "fallbackModels": ["acme/spare"]});
     let plan = plan(&profile(options.clone()), &Ask::chat(hello()), None).expect("a good request");
     assert!(!body_of(options, &hello()).contains("models"));
@@ -104,7 +104,7 @@ fn the_auto_router_gets_no_fallbacks_and_the_caller_is_told() {
 }
 
 #[test]
-fn a_chain_of_eleven_goes_out_in_three_requests_that_name_each_model_once() {
+fn a_chain_of_eleven_models_takes_three_requests() {
     let fallbacks: Vec<String> = (1..=10).map(|n| format!("acme/spare-{n}")).collect();
     let profile = profile(json!({"model": "acme/large", "fallbackModels": fallbacks}));
     let plan = plan(&profile, &Ask::chat(hello()), None).expect("a good request");
@@ -125,7 +125,7 @@ fn a_chain_of_eleven_goes_out_in_three_requests_that_name_each_model_once() {
 }
 
 #[test]
-fn models_that_a_call_names_take_the_place_of_the_profiles() {
+fn models_of_a_call_replace_the_profiles_fallbacks() {
     let options = json!({"model": "acme/large", "fallbackModels": ["acme/spare"]});
     let mut request = hello();
     let named = |json: &str| RawValue::from_string(json.to_owned()).expect("JSON");
@@ -156,7 +156,7 @@ fn models_that_a_call_names_take_the_place_of_the_profiles() {
 }
 
 #[test]
-fn fewer_tokens_replace_the_number_wherever_it_stands() {
+fn a_lower_token_limit_replaces_the_one_that_is_set() {
     let fewer = Changes { max_tokens: Some(7) };
     let body = |options: Value, request: &ChatRequest| -> Value {
         let profile = profile(options);
@@ -178,7 +178,7 @@ fn fewer_tokens_replace_the_number_wherever_it_stands() {
 }
 
 #[test]
-fn another_service_is_sent_nothing_that_only_this_one_knows() {
+fn the_secondary_service_gets_no_fields_that_only_openrouter_knows() {
     let options = json!({"fallbackModels": ["a/b"], "providerPreferences": {"zdr": true}, "plugins": [{"id": "web"}]});
     let profile = profile(options);
     let plan = plan(&profile, &Ask::chat(hello()), None).expect("a good request");
@@ -190,7 +190,7 @@ fn another_service_is_sent_nothing_that_only_this_one_knows() {
 }
 
 #[test]
-fn who_is_asking_is_told_by_call_profile_or_environment() {
+fn attribution_comes_from_the_call_the_profile_or_the_environment() {
     let title = |options: Value, called: Option<&str>| {
         let mut request = hello();
         request.attribution = called.map(|name| Attribution {
@@ -210,7 +210,7 @@ fn who_is_asking_is_told_by_call_profile_or_environment() {
 }
 
 #[test]
-fn an_unknown_tier_is_refused_with_the_known_ones() {
+fn an_unknown_tier_is_refused_with_a_list_of_known_ones() {
     let mut request = hello();
     request.tier = Some("TEXT_HUGE".to_owned());
     let error = plan(&profile(json!({})), &Ask::chat(request.clone()), None)

@@ -36,7 +36,7 @@ impl Members {
                     let (line, column) = (error.line(), error.column());
                     format!("{} at line {line} column {column}", Kind::of(json))
                 }
-                _ => format!("what is not JSON: {error}"),
+                _ => format!("invalid JSON: {error}"),
             };
             Error::new(
                 ErrorKind::INVALID_REQUEST,
@@ -178,7 +178,7 @@ impl fmt::Display for Kind {
         f.write_str(match self {
             Self::Object => "an object",
             Self::List => "a list",
-            Self::Text => "a text",
+            Self::Text => "a string",
             Self::Number => "a number",
             Self::Bool => "true or false",
             Self::Null => "null",

@@ -58,7 +58,7 @@ fn the_auto_router_is_asked_without_a_list() {
     assert_eq!((sent.get("models"), &sent["plugins"]), (None, &plugins));
     assert_eq!(
         message_of(&answer.notices, "fallbacks_left_out"),
-        "the auto router chooses its own fallbacks, so those that were named were left out"
+        "the auto router chooses its own fallbacks, so the configured ones are ignored"
     );
     assert_eq!(answer.done.requested_model.as_deref(), Some("openrouter/auto"));
     assert!(answer.done.model.is_some_and(|served| !served.is_empty()));

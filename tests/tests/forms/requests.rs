@@ -137,15 +137,15 @@ fn malformed_requests_are_refused_before_anything_is_sent() {
     let mut rows: Vec<(HttpRequest, &str)> = vec![
         (
             chat_with(&json!({"model": 7})),
-            "expected `model` to be a text, found something else",
+            "expected `model` to be a string, found something else",
         ),
         (
             with_header(chat(MODEL), "X-Title", "a\r\nx-evil: 1"),
-            "the value of the header `x-title` cannot be sent",
+            "the header `x-title` has a value that HTTP does not allow",
         ),
     ];
     for method in ["CONNECT", "TRACE", "OPTIONS", "HEAD", "get", "", "GET / HTTP/1.1\r\nx"] {
-        let message = "expected the method GET, POST, PUT, PATCH or DELETE, found another";
+        let message = "expected the method GET, POST, PUT, PATCH or DELETE, found another one";
         rows.push((HttpRequest::new(method, "/models"), message));
     }
     for body in ["", "[]", "nonsense", "{\"model\":", "\"text\""] {

@@ -1,14 +1,14 @@
-//! Old forms of the provider preferences: other names, prices per thousand tokens, `route`.
+//! Translates old forms of the provider preferences: other names, prices per thousand tokens, `route`.
 
 use plugin_api::Error;
 use serde_json::value::RawValue;
 
-use crate::request::old_forms::members::{Translation, is_object, object, refused, taken};
+use crate::request::old_forms::members::{Translation, is_object, object, refused, take_members};
 use crate::values::members::{Kind, Members};
 use crate::values::slug::provider_slug;
 use crate::values::usd::{Usd, decimal};
 
-/// The keys of `provider` as the API writes them, behind their camelCase.
+/// The keys of `provider`: in camelCase, and as the API spells them.
 const PROVIDER_KEYS: [(&str, &str); 7] = [
     ("allowFallbacks", "allow_fallbacks"),
     ("requireParameters", "require_parameters"),
@@ -19,10 +19,10 @@ const PROVIDER_KEYS: [(&str, &str); 7] = [
     ("maxPrice", "max_price"),
 ];
 
-/// The members of `provider` that name providers.
+/// The members of `provider` that list providers.
 const PROVIDER_LISTS: [&str; 3] = ["order", "only", "ignore"];
 
-/// The prices of `max_price`, each with whether it is one per token.
+/// The prices of `max_price`, each with whether it is per token.
 const PRICES: [(&str, bool); 5] = [
     ("prompt", true),
     ("completion", true),
@@ -35,23 +35,23 @@ const PRICE: &str = "a number of 0 or more";
 
 const NEGATIVE: &str = "a negative number";
 
-const OUT_OF_RANGE: &str = "one with an exponent beyond 40";
+const OUT_OF_RANGE: &str = "a number with an exponent beyond 40";
 
 const PREFERENCES: [&str; 2] = ["providerPreferences", "provider_preferences"];
 
-/// Everything that becomes part of `provider`, and the spelling of what is there.
+/// Translates everything that becomes part of `provider`, and corrects the spelling of the existing members.
 pub fn translate_provider(
     body: &mut Members,
     x_provider: Option<&str>,
-    told: &mut Vec<Translation>,
+    translations: &mut Vec<Translation>,
 ) -> Result<(), Error> {
-    let preferences = taken(body, &PREFERENCES);
-    let max_price = taken(body, &["max_price"]).pop();
-    let route = taken_route(body);
+    let preferences = take_members(body, &PREFERENCES);
+    let max_price = take_members(body, &["max_price"]).pop();
+    let route = take_route(body);
     let has_more = !preferences.is_empty() || x_provider.is_some() || max_price.is_some() || route == Some(Route::Sort);
     let mut provider = match body.get("provider").filter(|provider| provider.get() != "null") {
         None => Members::default(),
-        // With nothing to add to it, the service says what it thinks of it.
+        // Nothing is added to it, so the service may report what is wrong with it.
         Some(provider) if !has_more && !is_object(provider) => Members::default(),
         Some(provider) => object("provider", provider)?,
     };
@@ -65,41 +65,41 @@ pub fn translate_provider(
         spelling.add(respell(&mut layer, name)?);
         provider.lay_over(layer);
         is_changed = true;
-        if told.iter().all(|known| known.word != "provider-preferences") {
-            told.push(Translation::new(
+        if translations.iter().all(|known| known.word != "provider-preferences") {
+            translations.push(Translation::new(
                 "provider-preferences",
-                format!("OpenRouter has no `{name}`; its members are sent in `provider`"),
+                format!("OpenRouter has no `{name}`; sending its members in `provider`"),
             ));
         }
     }
     if let Some(header) = x_provider {
-        let mut layer = Members::parse_expecting("the header `X-Provider` to hold a JSON object", header.as_bytes())?;
+        let mut layer = Members::parse_expecting("the header `X-Provider` to be a JSON object", header.as_bytes())?;
         if !layer.is_empty() {
             spelling.add(respell(&mut layer, "X-Provider")?);
             provider.lay_over(layer);
             is_changed = true;
-            told.push(Translation::new(
+            translations.push(Translation::new(
                 "x-provider",
-                "OpenRouter has no header `X-Provider`; its members are sent in `provider`",
+                "OpenRouter has no header `X-Provider`; sending its members in `provider`",
             ));
         }
     }
     if spelling.is_foreign {
-        told.push(Translation::new(
+        translations.push(Translation::new(
             "provider-keys",
-            "OpenRouter writes the keys of `provider` in snake_case and providers as slugs; they are sent so",
+            "OpenRouter expects snake_case keys and provider slugs in `provider`; sending those",
         ));
     }
     if let Some((_, prices)) = max_price {
-        is_changed |= add_max_price(&mut provider, &prices, told)?;
+        is_changed |= add_max_price(&mut provider, &prices, translations)?;
     }
     match route {
         None => {}
-        Some(Route::Fallback) => told.push(Translation::new(
+        Some(Route::Fallback) => translations.push(Translation::new(
             "route",
-            "OpenRouter falls back without a `route` too; it is left out",
+            "OpenRouter falls back without a `route`; ignored",
         )),
-        Some(Route::Sort) => is_changed |= add_partition(&mut provider, told)?,
+        Some(Route::Sort) => is_changed |= add_partition(&mut provider, translations)?,
     }
     if is_changed {
         body.set_value("provider", &provider);
@@ -113,8 +113,8 @@ enum Route {
     Sort,
 }
 
-/// Takes the `route` out of a body where it is an old form; one of `null` goes too.
-fn taken_route(body: &mut Members) -> Option<Route> {
+/// Removes an old `route` from a body, or one that is `null`.
+fn take_route(body: &mut Members) -> Option<Route> {
     let route = match body.text("route").as_deref() {
         Some("fallback") => Some(Route::Fallback),
         Some("sort") => Some(Route::Sort),
@@ -126,11 +126,11 @@ fn taken_route(body: &mut Members) -> Option<Route> {
     route
 }
 
-/// What became of the spelling of a `provider` object.
+/// What [`respell`] did to a `provider` object.
 #[derive(Default)]
 struct Spelling {
     is_changed: bool,
-    /// Keys or names were not as the API has them.
+    /// Whether keys or provider names were not in the API's spelling.
     is_foreign: bool,
 }
 
@@ -141,10 +141,10 @@ impl Spelling {
     }
 }
 
-/// Writes the keys, the providers and the prices of a `provider` object as the API has them. Members that are not known stay
-/// as they are.
+/// Rewrites the keys, provider names and prices of a `provider` object in the API's spelling. Unknown members stay
+/// unchanged.
 ///
-/// - Errors: `invalid_request` for a negative price, and for one that no decimal holds.
+/// - Errors: `invalid_request` for a price that is negative or out of range.
 fn respell(provider: &mut Members, place: &str) -> Result<Spelling, Error> {
     let mut is_foreign = false;
     for (camel_case, key) in PROVIDER_KEYS {
@@ -180,7 +180,7 @@ fn respell(provider: &mut Members, place: &str) -> Result<Spelling, Error> {
                 prices.set_value(name, &price);
                 has_numbers = true;
             }
-            // What else is wrong with a text, the service says.
+            // The service reports anything else that is wrong with a string.
             Kind::Text if prices.text(name).is_some_and(|text| price_of(&text) == Err(NEGATIVE)) => {
                 return Err(problem(NEGATIVE));
             }
@@ -194,14 +194,14 @@ fn respell(provider: &mut Members, place: &str) -> Result<Spelling, Error> {
     Ok(spelling)
 }
 
-/// Lays a `max_price` in US dollars per thousand tokens under the one in `provider`, which is per million.
+/// Adds a `max_price` in US dollars per thousand tokens to the one in `provider`, which is per million and wins.
 ///
 /// - Out: whether `provider` was changed.
-fn add_max_price(provider: &mut Members, asked: &RawValue, told: &mut Vec<Translation>) -> Result<bool, Error> {
+fn add_max_price(provider: &mut Members, asked: &RawValue, translations: &mut Vec<Translation>) -> Result<bool, Error> {
     let asked = match Kind::of_value(asked) {
         Kind::Object => object("max_price", asked)?,
         Kind::Number => {
-            // Read here, so that an error names the field that was written.
+            // Checked here, so that an error names the field that the caller wrote.
             price_of(asked.get()).map_err(|found| refused("max_price", PRICE, found))?;
             let mut both = Members::default();
             both.set("prompt", asked.to_owned());
@@ -215,7 +215,7 @@ fn add_max_price(provider: &mut Members, asked: &RawValue, told: &mut Vec<Transl
         .any(|(name, _)| PRICES.iter().all(|(known, _)| *known != name))
     {
         let known = "an object with `prompt`, `completion`, `request`, `image` or `audio`";
-        return Err(refused("max_price", known, "another member in it"));
+        return Err(refused("max_price", known, "one with another member"));
     }
     let mut limits = match provider.get("max_price").filter(|prices| prices.get() != "null") {
         Some(limits) => object("provider.max_price", limits)?,
@@ -247,21 +247,21 @@ fn add_max_price(provider: &mut Members, asked: &RawValue, told: &mut Vec<Transl
         return Ok(false);
     }
     let message = if n_added == 0 {
-        "OpenRouter has no `max_price`; it is left out, because `provider.max_price` holds the same limits"
+        "OpenRouter has no `max_price`; ignored because `provider.max_price` sets the same limits"
     } else {
-        "OpenRouter has no `max_price` per thousand tokens; it is sent as `provider.max_price` per million"
+        "OpenRouter has no `max_price` per thousand tokens; sending `provider.max_price` per million instead"
     };
-    told.push(Translation::new("max-price", message));
+    translations.push(Translation::new("max-price", message));
     if n_added > 0 {
         provider.set_value("max_price", &limits);
     }
     Ok(n_added > 0)
 }
 
-/// A number as a decimal without an exponent, or what it is instead.
+/// A number as a decimal without an exponent; the error says what was found instead.
 fn price_of(number: &str) -> Result<String, &'static str> {
     let (is_signed, unsigned) = number.strip_prefix('-').map_or((false, number), |rest| (true, rest));
-    // The amount itself would be rounded; it only proves that this is one, and that its exponent is small.
+    // `Usd` would round the amount; parsing it only checks that it is one, with a small exponent.
     let price = Usd::parse(unsigned)
         .and_then(|_| decimal(unsigned))
         .ok_or(OUT_OF_RANGE)?;
@@ -271,10 +271,10 @@ fn price_of(number: &str) -> Result<String, &'static str> {
     Ok(price)
 }
 
-/// `route: "sort"`: the providers of all models are sorted together.
+/// Translates `route: "sort"`, which sorts the providers of all models together.
 ///
 /// - Out: whether `provider` was changed.
-fn add_partition(provider: &mut Members, told: &mut Vec<Translation>) -> Result<bool, Error> {
+fn add_partition(provider: &mut Members, translations: &mut Vec<Translation>) -> Result<bool, Error> {
     let field = "provider.sort";
     let mut sort = match provider.get("sort").filter(|sort| sort.get() != "null") {
         None => Members::default(),
@@ -284,16 +284,16 @@ fn add_partition(provider: &mut Members, told: &mut Vec<Translation>) -> Result<
             sort.set("by", by.to_owned());
             sort
         }
-        Some(sort) => return Err(refused(field, "a text or a JSON object", Kind::of_value(sort))),
+        Some(sort) => return Err(refused(field, "a string or a JSON object", Kind::of_value(sort))),
     };
     let has_partition = sort.has("partition");
     let message = if has_partition {
-        "OpenRouter's `route` is old; it is left out, because `provider.sort` holds a partition"
+        "OpenRouter has no `route` any more; ignored because `provider.sort` has a partition"
     } else {
         sort.set_value("partition", &"none");
         provider.set_value("sort", &sort);
-        "OpenRouter's `route` is old; `provider.sort` is sent with the partition `none`"
+        "OpenRouter has no `route` any more; sending `provider.sort` with the partition `none` instead"
     };
-    told.push(Translation::new("route", message));
+    translations.push(Translation::new("route", message));
     Ok(!has_partition)
 }

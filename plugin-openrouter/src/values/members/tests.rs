@@ -15,7 +15,7 @@ fn raw(json: &str) -> Box<RawValue> {
 }
 
 #[test]
-fn what_is_read_is_written_byte_for_byte() {
+fn values_and_order_survive_byte_for_byte() {
     for json in [
         "{}",
         r#"{"b":1.50,"a":-0.0e+05,"n":123456789012345678901234567890,"big":1e400}"#,
@@ -31,7 +31,7 @@ fn what_is_read_is_written_byte_for_byte() {
 }
 
 #[test]
-fn of_a_name_that_stands_twice_the_last_value_counts_in_the_first_place() {
+fn a_repeated_name_keeps_its_first_place_and_its_last_value() {
     for (json, once) in [
         (r#"{"a":1,"b":2,"a":3}"#, r#"{"a":3,"b":2}"#),
         (r#"{"a":1,"a":2,"a":3,"b":4,"b":5}"#, r#"{"a":3,"b":5}"#),
@@ -42,49 +42,37 @@ fn of_a_name_that_stands_twice_the_last_value_counts_in_the_first_place() {
 }
 
 #[test]
-fn anything_but_an_object_is_refused_with_its_place_and_without_its_text() {
+fn anything_but_an_object_is_refused_with_its_position_and_no_content() {
     for (json, message) in [
-        ("", "what is not JSON: EOF while parsing a value at line 1 column 0"),
+        ("", "invalid JSON: EOF while parsing a value at line 1 column 0"),
         (r#"[{"secret":1}]"#, "a list at line 1 column 0"),
-        (r#" "secret" "#, "a text at line 1 column 9"),
+        (r#" "secret" "#, "a string at line 1 column 9"),
         ("123456", "a number at line 1 column 6"),
         ("true", "true or false at line 1 column 4"),
         ("null", "null at line 1 column 4"),
         (
             "{\n \"secret\": secret}",
-            "what is not JSON: expected value at line 2 column 12",
+            "invalid JSON: expected value at line 2 column 12",
         ),
         (
             r#"{"secret":1}secret"#,
-            "what is not JSON: trailing characters at line 1 column 13",
+            "invalid JSON: trailing characters at line 1 column 13",
         ),
-        (
-            r#"{"secret":1,}"#,
-            "what is not JSON: trailing comma at line 1 column 13",
-        ),
+        (r#"{"secret":1,}"#, "invalid JSON: trailing comma at line 1 column 13"),
         (
             r#"{"secret":[1}"#,
-            "what is not JSON: expected `,` or `]` at line 1 column 13",
+            "invalid JSON: expected `,` or `]` at line 1 column 13",
         ),
         (
             r#"{"secret":"#,
-            "what is not JSON: EOF while parsing a value at line 1 column 10",
+            "invalid JSON: EOF while parsing a value at line 1 column 10",
         ),
-        (
-            r#"{secret:1}"#,
-            "what is not JSON: key must be a string at line 1 column 2",
-        ),
-        (
-            r#"{"secret":01}"#,
-            "what is not JSON: invalid number at line 1 column 12",
-        ),
-        (
-            r#"{"secret":NaN}"#,
-            "what is not JSON: expected value at line 1 column 11",
-        ),
+        (r#"{secret:1}"#, "invalid JSON: key must be a string at line 1 column 2"),
+        (r#"{"secret":01}"#, "invalid JSON: invalid number at line 1 column 12"),
+        (r#"{"secret":NaN}"#, "invalid JSON: expected value at line 1 column 11"),
         (
             r#"{"secret\ud800":1}"#,
-            "what is not JSON: unexpected end of hex escape at line 1 column 15",
+            "invalid JSON: unexpected end of hex escape at line 1 column 15",
         ),
     ] {
         let error = Members::parse(json.as_bytes()).expect_err("a refusal");
@@ -106,12 +94,12 @@ fn anything_but_an_object_is_refused_with_its_place_and_without_its_text() {
         b"{\"a\":1}//",
     ] {
         let error = Members::parse(json).expect_err("a refusal");
-        assert!(error.message.contains("found what is not JSON: "), "{}", error.message);
+        assert!(error.message.contains("found invalid JSON: "), "{}", error.message);
     }
 }
 
 #[test]
-fn null_is_a_value_and_nothing_that_a_member_has() {
+fn null_can_be_read_but_does_not_count_as_set() {
     let members = members(r#"{"a":null,"b":0,"c":"\u0063"}"#);
     let of = |name| {
         (
@@ -127,7 +115,7 @@ fn null_is_a_value_and_nothing_that_a_member_has() {
 }
 
 #[test]
-fn a_change_leaves_all_others_where_and_as_they_are() {
+fn a_change_keeps_the_order_and_bytes_of_all_other_members() {
     let changed = |change: fn(&mut Members)| {
         let mut members = members(r#"{"a":1.0,"b":null,"c":"x"}"#);
         change(&mut members);
@@ -162,13 +150,13 @@ fn a_change_leaves_all_others_where_and_as_they_are() {
 }
 
 #[test]
-fn a_value_is_as_deep_as_it_likes() {
+fn a_value_may_be_nested_a_million_deep() {
     let depth = 1_000_000;
     let json = format!(r#"{{"a":{}{}}}"#, "[".repeat(depth), "]".repeat(depth));
     assert_eq!(json_of(&members(&json)), json);
 }
 
 #[test]
-fn debug_output_says_how_many_and_nothing_else() {
+fn debug_output_shows_only_the_number_of_members() {
     assert_eq!(format!("{:?}", members(r#"{"secret":"secret"}"#)), "Members(1)");
 }
