@@ -1,7 +1,7 @@
-//! What went wrong, and what follows.
+//! Classifies failures and decides about retries.
 //!
 //! In: statuses, bodies and error objects of the service. Out: one typed [`Error`](plugin_api::Error), the class of the
-//! failure, and the decision whether another attempt follows. Pure: time and chance are handed in.
+//! failure, and whether another attempt follows. Pure: the caller passes in the time and the random numbers.
 
 mod report;
 pub mod retry;

@@ -1,7 +1,8 @@
-//! Turns everything that can go wrong with a call into one typed [`Error`].
+//! Turns what the service reports about a failed call into one typed [`Error`].
 //!
-//! In: HTTP statuses, bodies and headers, error objects from inside a stream, transport errors. Out: the kind, the
-//! service's own message, what to do, and for an attempt that failed whether another one is safe. Pure. What leaves this module never holds the key, a URL's query or a prompt.
+//! In: HTTP statuses, headers and bodies, and error objects from inside a stream.
+//! Out: the kind, the service's own message, a remedy, and the wait that the service asks for. Pure.
+//! No error from here contains the key, a URL's query or a prompt.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,13 +13,13 @@ use serde_json::Value;
 use crate::failure::table;
 use crate::values::secret::scrub;
 
-/// The longest wait that is believed, in milliseconds: a day. What is longer is told as a day.
+/// The longest wait that is reported, in milliseconds: a day. Longer ones are cut to it.
 const MAX_WAIT_MS: u64 = 86_400_000;
 
-/// The error of an answer whose status is not 200.
+/// The error for an answer whose status is not 200.
 ///
-/// - In: at most the first 64 KiB of the body, anything from JSON in several shapes to a web page; `now`, for a service that
-///   says when to come back but not what time it has.
+/// - In: at most the first 64 KiB of the body, which may be JSON in several shapes or a web page;
+///   `now`, for a `Retry-After` date that comes without a `Date` header.
 pub fn from_response(status: u16, headers: &HeaderMap, body: &[u8], secret: &str, now: SystemTime) -> Error {
     let parsed: Option<Value> = serde_json::from_slice(body).ok();
     let mut error = match parsed.as_ref().and_then(error_object) {
@@ -29,7 +30,7 @@ pub fn from_response(status: u16, headers: &HeaderMap, body: &[u8], secret: &str
             } else {
                 page(body, secret)
             };
-            // With it, the network in front of the service finds the request in its own log.
+            // Cloudflare, in front of the service, finds the request in its log by this id.
             let ray =
                 text_header(headers, "cf-ray").map_or(String::new(), |ray| format!(" (ray {})", scrub(&ray, secret)));
             with_status(status, &format!("the service answered {status} with {found}{ray}"))
@@ -44,26 +45,27 @@ pub fn from_response(status: u16, headers: &HeaderMap, body: &[u8], secret: &str
     error
 }
 
-/// The attempts that the service itself made for one request, as its metadata tells them.
+/// The attempts that the service itself made for one request, from its metadata.
 pub fn router_attempts(metadata: &Value, secret: &str) -> Vec<Attempt> {
-    let told = metadata["attempts"].as_array().into_iter().flatten();
-    told.map(|told| attempt(told, "status", secret)).collect()
+    let attempts = metadata["attempts"].as_array().into_iter().flatten();
+    attempts.map(|reported| attempt(reported, "status", secret)).collect()
 }
 
-/// The same for a request that failed, where the error lists what failed before.
+/// The attempts that failed before the final error of a request, from that error.
 fn previous_errors(document: &Value, secret: &str) -> Vec<Attempt> {
-    let told = document["error"]["metadata"]["previous_errors"].as_array();
-    let told = told.into_iter().flatten();
-    told.map(|told| {
-        let key = if told["status"].is_null() { "code" } else { "status" };
-        attempt(told, key, secret)
-    })
-    .collect()
+    let errors = document["error"]["metadata"]["previous_errors"].as_array();
+    let errors = errors.into_iter().flatten();
+    errors
+        .map(|reported| {
+            let key = if reported["status"].is_null() { "code" } else { "status" };
+            attempt(reported, key, secret)
+        })
+        .collect()
 }
 
-fn attempt(told: &Value, status_key: &str, secret: &str) -> Attempt {
-    let text = |key: &str| told[key].as_str().map(|text| scrub(text, secret));
-    let status = number(&told[status_key]);
+fn attempt(reported: &Value, status_key: &str, secret: &str) -> Attempt {
+    let text = |key: &str| reported[key].as_str().map(|text| scrub(text, secret));
+    let status = number(&reported[status_key]);
     Attempt {
         model: text("model").unwrap_or_default(),
         provider: text("provider").or_else(|| text("provider_name")),
@@ -75,7 +77,7 @@ fn attempt(told: &Value, status_key: &str, secret: &str) -> Attempt {
     }
 }
 
-/// The attempt that ended with `error`, with the model that was asked where the error does not say which one failed.
+/// The attempt that ended with `error`. If the error does not name the model that failed, it is `asked`.
 pub fn attempt_of(error: &Error, asked: &str) -> Attempt {
     Attempt {
         model: error.details.model.clone().unwrap_or_else(|| asked.to_owned()),
@@ -86,7 +88,7 @@ pub fn attempt_of(error: &Error, asked: &str) -> Attempt {
     }
 }
 
-/// Whether an error came from the service's own code, as opposed to something in front of it that could not reach it.
+/// Whether an error came from the service itself rather than from a gateway that could not reach it.
 pub fn is_the_services_own(error: &Error) -> bool {
     error.details.error_type.is_some()
         || error.details.provider.is_some()
@@ -94,8 +96,8 @@ pub fn is_the_services_own(error: &Error) -> bool {
         || error.details.status.is_some_and(|status| status < 500)
 }
 
-/// The error of an object `{code, message, metadata}` that came with status 200: in place of an answer, or in the
-/// middle of a stream.
+/// The error for an object `{code, message, metadata}` that came with status 200, instead of an answer or in the middle
+/// of a stream.
 pub fn from_error_object(object: &Value, secret: &str) -> Error {
     from_object(object, None, secret)
 }
@@ -112,24 +114,27 @@ pub fn error_object(body: &Value) -> Option<&Value> {
 fn from_object(object: &Value, status: Option<u16>, secret: &str) -> Error {
     let metadata = &object["metadata"];
     let availability = &object["availability"];
-    // Source: OpenRouter's API description has a number in `code`, its page on streaming a string, its page on
-    // availability neither but `http_status`.
+    // Sources: OpenRouter's API description, where `code` is a number; its page about streaming, where it is a string;
+    // its page about availability, which has `http_status` instead.
     let code = number(&object["code"]).or_else(|| number(&object["http_status"]));
-    // What came inside an answer was no status, and is not told as one.
+    // A code inside an answer with status 200 is not an HTTP status, so the message does not call it one.
     let verb = if status.is_some() { "answered" } else { "reported error" };
     let status = status.or(code);
     let message = object["message"].as_str().or(object.as_str()).unwrap_or_default();
     let message = scrub(message, secret);
-    let said = match status.and_then(table::sentence_of_status) {
+    let reason = match status.and_then(table::sentence_of_status) {
         _ if !message.is_empty() => message,
         Some(sentence) => sentence.to_owned(),
-        None => "it gave no reason".to_owned(),
+        None => "no reason given".to_owned(),
     };
     let mut error = match status {
-        Some(status) => with_status(status, &format!("the service {verb} {status}: {said}")),
-        None => Error::new(ErrorKind::UNAVAILABLE, format!("the service reported an error: {said}")),
+        Some(status) => with_status(status, &format!("the service {verb} {status}: {reason}")),
+        None => Error::new(
+            ErrorKind::UNAVAILABLE,
+            format!("the service reported an error: {reason}"),
+        ),
     };
-    // The most telling one first.
+    // The most specific one first.
     let words = [
         &availability["code"],
         &metadata["error_type"],
@@ -139,8 +144,8 @@ fn from_object(object: &Value, status: Option<u16>, secret: &str) -> Error {
     ];
     let words: Vec<&str> = words.into_iter().filter_map(Value::as_str).collect();
     let known = words.iter().find_map(|word| table::meaning_of_word(word));
-    let said = known.map(|row| row.code).or(words.first().copied());
-    error.details.error_type = said
+    let error_type = known.map(|row| row.code).or(words.first().copied());
+    error.details.error_type = error_type
         .filter(|word| number(&Value::from(*word)).is_none())
         .map(|word| scrub(word, secret));
     if let Some(row) = known {
@@ -165,8 +170,8 @@ fn number(value: &Value) -> Option<u16> {
     u16::try_from(number).ok().filter(|status| (100..1000).contains(status))
 }
 
-/// The wait that the service asks for, in milliseconds; the longest one where it says several. What makes no sense is
-/// passed over.
+/// The wait that the service asks for, in milliseconds; the longest one if it names several.
+/// Invalid values are ignored.
 fn retry_after_ms(status: u16, headers: &HeaderMap, now: SystemTime) -> Option<u64> {
     let all = |name: &'static str| {
         headers
@@ -181,7 +186,7 @@ fn retry_after_ms(status: u16, headers: &HeaderMap, now: SystemTime) -> Option<u
     if precise.is_some() {
         return precise;
     }
-    // Against the service's own clock, where it tells it: this machine's may be wrong.
+    // This machine's clock may be wrong, so the service's own one counts if it sends it.
     let now = all("date")
         .find_map(|text| httpdate::parse_http_date(text).ok())
         .unwrap_or(now);
@@ -194,7 +199,7 @@ fn retry_after_ms(status: u16, headers: &HeaderMap, now: SystemTime) -> Option<u
         Err(_) => httpdate::parse_http_date(text).ok().map(until),
     });
     let reset = || {
-        // Source: OpenRouter's own limits come with the moment of their end, in milliseconds since 1970.
+        // Source: OpenRouter reports when its own limits end, in milliseconds since 1970.
         let at_ms: u64 = all("x-ratelimit-reset").next()?.parse().ok()?;
         let is_moment = at_ms > 1_000_000_000_000;
         (status == 429 && is_moment).then(|| until(SystemTime::UNIX_EPOCH + Duration::from_millis(at_ms)))
@@ -211,11 +216,11 @@ fn text_header(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name)?.to_str().ok().map(str::to_owned)
 }
 
-/// What was found where JSON was expected.
+/// Describes a body that should be JSON and is not.
 pub fn page(body: &[u8], secret: &str) -> String {
     match page_title(body) {
         Some(title) => format!("a page titled `{}`", scrub(&title, secret)),
-        None => "an answer that is not JSON".to_owned(),
+        None => "a body that is not JSON".to_owned(),
     }
 }
 
@@ -292,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn the_service_says_how_long_to_wait_in_several_ways() {
+    fn a_wait_is_read_from_every_header_and_field_that_names_one() {
         let now = httpdate::parse_http_date("Fri, 20 Nov 2026 12:00:00 GMT").expect("a date");
         let wait = |name: &'static str, value: &str| {
             let mut headers = HeaderMap::new();
@@ -324,7 +329,7 @@ mod tests {
         assert_eq!(
             error.retry_after_ms,
             Some(9000),
-            "the longest one, by the service's clock"
+            "expected the longest one, by the service's clock"
         );
         let body = json!({"error": {"message": "m", "availability": {"retryable": true, "retry_after": 2}}});
         let error = answered(503, &body.to_string());
@@ -332,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn the_body_outweighs_the_status_in_what_may_be_retried() {
+    fn the_body_decides_about_a_retry_before_the_status_does() {
         let body = json!({"error": {"message": "m", "availability": {"code": "no_endpoints", "retryable": false}}});
         let error = answered(503, &body.to_string());
         assert!(!error.is_retryable());
@@ -355,7 +360,7 @@ mod tests {
         );
         assert_eq!(
             answered(503, "busy").message,
-            "the service answered 503 with an answer that is not JSON"
+            "the service answered 503 with a body that is not JSON"
         );
     }
 }

@@ -1,7 +1,8 @@
-//! Whether a failed attempt is followed by another one, by which, and when.
+//! Decides whether another attempt follows a failed one, with which models, and when.
 //!
-//! In: how an attempt failed, what was tried before, what the profile allows. Out: one decision. Pure: no clock, no dice of
-//! its own. What was delivered to the host is never asked for again, so nothing here is about answers that have begun.
+//! In: how the attempt failed, the attempts before it, and what the profile allows. Out: one decision.
+//! Pure: the caller passes in the time and the random number.
+//! An answer that has begun is never requested again, so it never gets here.
 
 use std::time::Duration;
 
@@ -9,36 +10,36 @@ use plugin_api::{Error, ErrorKind};
 
 use crate::profile::policy::Retry;
 
-/// How an attempt failed, as far as it matters for another one.
+/// How an attempt failed, as far as a retry depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// The service never saw the request: no connection, or one that ended before a byte was taken.
+    /// The service never got the request: no connection, or one that closed before the request was sent.
     NeverProcessed,
-    /// The service refused it for now, and has generated nothing.
+    /// The service refused it for now and generated nothing.
     Refused,
     /// The service itself failed (500): worth one more attempt.
     ServerFault,
-    /// The request was sent, and what became of it is unknown: it may be answered and billed.
+    /// The request was sent and its fate is unknown: it may be answered and billed.
     Ambiguous,
-    /// An answer of nothing, which is not billed.
+    /// An empty answer, which is not billed.
     Empty,
-    /// An answer came, and was not usable: it was billed.
+    /// An answer arrived and was billed, but it is not usable.
     Answered,
     /// The same request would fail again.
     Final,
 }
 
-/// An attempt that failed before any piece of an answer came.
+/// An attempt that failed before any part of an answer arrived.
 pub struct Failed {
     pub error: Error,
     pub class: Class,
-    /// Whether the service answered with an error in the place of an answer: it does so when none of the models could serve.
-    /// Anything else is the matter of the one that did.
+    /// Whether the failure concerns every model of the request. The service answers with an error status only after all
+    /// of them failed; any other failure concerns the model that was serving.
     pub is_of_all_models: bool,
 }
 
 impl Failed {
-    /// A failure that the service reported, with a status or inside an answer.
+    /// A failure that the service reported, by a status or inside an answer.
     pub fn reported(error: Error) -> Self {
         Self {
             class: class_of_report(&error),
@@ -56,7 +57,7 @@ impl Failed {
     }
 }
 
-/// The class of what the service reported. Its own word on retries outweighs the status.
+/// The class of a reported failure. If the service says whether to retry, the status does not matter.
 fn class_of_report(error: &Error) -> Class {
     match (error.details.retryable, error.details.status, error.kind) {
         (Some(true), ..) => Class::Refused,
@@ -71,13 +72,13 @@ fn class_of_report(error: &Error) -> Class {
     }
 }
 
-/// Whether other models may do what this one could not.
+/// Whether another model may succeed.
 fn is_the_models_own(error: &Error) -> bool {
     match error.kind {
-        // What is too large for this side of the wire stays so.
+        // Without either, a limit of this plugin was exceeded, which holds for every model.
         ErrorKind::TOO_LARGE => error.details.status.is_some() || error.details.error_type.is_some(),
         ErrorKind::NOT_FOUND | ErrorKind::RATE_LIMIT | ErrorKind::UNAVAILABLE | ErrorKind::TIMEOUT => true,
-        // Models differ in what they refuse; what the key may not do, it may not do with any of them.
+        // Models differ in the content they refuse. A limit of the key holds for all of them.
         ErrorKind::FORBIDDEN => {
             matches!(
                 error.details.error_type.as_deref(),
@@ -88,21 +89,21 @@ fn is_the_models_own(error: &Error) -> bool {
     }
 }
 
-/// What a call has tried so far.
+/// The failed attempts of a call so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tries {
-    /// Attempts with the models that it asks now, the failed one included.
+    /// Attempts with the current models.
     pub attempts: u64,
     /// Of these, the ones in which the service itself failed.
     pub server_faults: u64,
-    /// Attempts of unknown fate, with whatever models: each may be billed.
+    /// Attempts of unknown fate, with any models: each may be billed.
     pub ambiguous: u64,
-    /// Answers of nothing, from whatever models.
+    /// Empty answers, from any models.
     pub empty: u64,
 }
 
 impl Tries {
-    /// Begins anew with other models.
+    /// Resets the counts that belong to the current models, before the next ones are tried.
     pub fn move_on(&mut self) {
         self.attempts = 0;
         self.server_faults = 0;
@@ -119,34 +120,34 @@ impl Tries {
     }
 }
 
-/// What is known when an attempt has failed.
+/// What a decision depends on besides the failure.
 pub struct Situation<'a> {
     pub retry: &'a Retry,
-    /// Whether the answer is asked for as a stream, where a second answer can be told from the first and is cancelled.
+    /// Whether a lost attempt is safe to repeat: a stream is cancelled when its connection closes.
     pub stream: bool,
-    /// Whether the chain has models that were not asked yet.
+    /// Whether the fallback chain has models that were not tried yet.
     pub has_more_models: bool,
-    /// Until the time for the whole call is up.
+    /// Time until the total timeout.
     pub left: Duration,
-    /// From 0 to 1, thrown anew for each decision.
+    /// A random number from 0 to 1, drawn for each decision.
     pub dice: f64,
 }
 
 /// What follows a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// The same models, after a wait.
+    /// Retry with the same models after a wait.
     Repeat(Duration),
-    /// The next models of the chain, at once.
+    /// Try the next models of the chain at once.
     MoveOn,
-    /// The error is the outcome.
+    /// Return the error.
     GiveUp,
 }
 
-/// The longest wait that is not the service's wish.
+/// The longest wait that the service did not ask for.
 const MAX_BACKOFF: Duration = Duration::from_secs(8);
 
-/// Decides what follows, and notes the attempt in `tries`.
+/// Decides what follows, and counts the attempt in `tries`.
 pub fn next(failed: &Failed, tries: &mut Tries, situation: &Situation<'_>) -> Next {
     tries.note(failed.class);
     let retry = situation.retry;
@@ -160,21 +161,21 @@ pub fn next(failed: &Failed, tries: &mut Tries, situation: &Situation<'_>) -> Ne
     if situation.left.is_zero() {
         return Next::GiveUp;
     }
-    // A wait that the service asks of this key holds for other models too; one that a provider asks is the model's matter.
+    // A wait for the key holds for every model; a wait for one provider does not.
     let asked = failed.error.retry_after_ms.map(Duration::from_millis);
     let is_too_long = asked.is_some_and(|wait| wait > Duration::from_millis(retry.max_wait_ms));
     if situation.has_more_models {
-        let leads_on = match failed.class {
-            // Nobody was reached, so nobody else would be.
+        let moves_on = match failed.class {
+            // The service was not reached, so another model would not be reached either.
             Class::NeverProcessed => false,
             Class::Ambiguous => may_repeat,
             Class::Answered => false,
             Class::Refused | Class::ServerFault => true,
-            // Asked once more first: most empty answers are accidents.
+            // The same model gets one retry first, because most empty answers are accidents.
             Class::Empty => !may_repeat,
             Class::Final => is_the_models_own(&failed.error),
         };
-        if leads_on && !(is_too_long && concerns_the_key(&failed.error)) {
+        if moves_on && !(is_too_long && concerns_the_key(&failed.error)) {
             return Next::MoveOn;
         }
     }
@@ -182,7 +183,7 @@ pub fn next(failed: &Failed, tries: &mut Tries, situation: &Situation<'_>) -> Ne
         return Next::GiveUp;
     }
     let wait = match asked {
-        // A little more than asked, so that the calls of a process do not all come back in the same moment.
+        // A little longer than asked, so that the calls of a process do not all come back at the same moment.
         Some(asked) => asked + asked.mul_f64(0.1 * situation.dice),
         None => backoff(tries.attempts, failed.error.kind == ErrorKind::RATE_LIMIT).mul_f64(situation.dice),
     };
@@ -192,7 +193,7 @@ pub fn next(failed: &Failed, tries: &mut Tries, situation: &Situation<'_>) -> Ne
     Next::Repeat(wait)
 }
 
-/// Whether a wait that the service asks for holds for every model, as opposed to the one that a provider serves.
+/// Whether a wait that the service asks for holds for every model rather than for one provider's.
 pub fn concerns_the_key(error: &Error) -> bool {
     error.details.provider.is_none()
         && !matches!(
@@ -201,7 +202,7 @@ pub fn concerns_the_key(error: &Error) -> bool {
         )
 }
 
-/// The longest wait before the attempt after the `attempts`-th; the dice say how much of it is waited.
+/// The longest wait after the attempt number `attempts`. The caller waits a random share of it.
 fn backoff(attempts: u64, is_throttled: bool) -> Duration {
     let base = if is_throttled {
         Duration::from_secs(1)
@@ -212,9 +213,9 @@ fn backoff(attempts: u64, is_throttled: bool) -> Duration {
     (base * 2_u32.pow(doublings)).min(MAX_BACKOFF)
 }
 
-/// How many tokens the credit suffices for, where the service says so.
+/// How many tokens the credit pays for, if the service says so.
 ///
-/// - Source: OpenRouter's message "… You requested up to N tokens, but can only afford M …"; it has no field for it.
+/// - Source: OpenRouter's message "… You requested up to N tokens, but can only afford M …". No field has it.
 pub fn affordable_tokens(error: &Error) -> Option<u64> {
     if error.kind != ErrorKind::PAYMENT {
         return None;
@@ -247,7 +248,7 @@ mod tests {
         next(failed, tries, &situation)
     }
 
-    /// Everything that is decided until the call gives up.
+    /// Every decision until the call gives up.
     fn course(failed: &Failed, stream: bool) -> Vec<Next> {
         let mut tries = Tries::default();
         let mut course = Vec::new();
@@ -266,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_refused_for_now_is_tried_three_times_with_growing_waits() {
+    fn a_temporary_refusal_is_tried_three_times_with_growing_waits() {
         for status in [408, 502, 503, 504, 520, 521, 522, 523, 524, 529] {
             assert_eq!(course(&reported(status), false), waits(&[500, 1000]), "{status}");
         }
@@ -275,14 +276,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_the_callers_fault_is_tried_once() {
+    fn a_request_error_is_not_retried() {
         for status in [400, 401, 402, 403, 404, 413, 422, 418, 307] {
             assert_eq!(course(&reported(status), true), waits(&[]), "{status}");
         }
     }
 
     #[test]
-    fn the_services_own_word_outweighs_the_status() {
+    fn the_services_retryable_flag_overrides_the_status() {
         let mut yes = reported(404);
         yes.error.details.retryable = Some(true);
         assert_eq!(course(&Failed::reported(yes.error), true).len(), 3);
@@ -292,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_fate_is_repeated_once_for_a_stream_and_else_only_where_the_profile_says_so() {
+    fn an_ambiguous_failure_is_retried_once_if_streamed_or_if_the_profile_allows() {
         let lost = || Failed::new(Class::Ambiguous, Error::new(ErrorKind::CONNECT, "reset"));
         assert_eq!(course(&lost(), true), waits(&[500]));
         assert_eq!(course(&lost(), false), waits(&[]));
@@ -312,13 +313,13 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_answer_is_asked_for_once_more() {
+    fn an_empty_answer_is_retried_once() {
         let empty = Failed::new(Class::Empty, Error::new(ErrorKind::INTERRUPTED, "nothing"));
         assert_eq!(course(&empty, false), waits(&[500]));
     }
 
     #[test]
-    fn a_wait_that_was_asked_for_is_kept_and_one_that_is_too_long_is_returned() {
+    fn a_requested_wait_is_kept_unless_it_is_too_long() {
         let mut failed = reported(429);
         failed.error.retry_after_ms = Some(7000);
         assert_eq!(course(&failed, true), waits(&[7700, 7700]));
@@ -329,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_beyond_the_time_for_the_call_is_not_begun() {
+    fn a_wait_beyond_the_total_timeout_is_not_started() {
         let next = decide(&reported(503), &mut Tries::default(), |situation| {
             situation.left = Duration::from_millis(500);
         });
@@ -337,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_goes_on_after_what_another_model_may_do_better() {
+    fn a_chain_moves_on_if_another_model_may_succeed() {
         let mut content = reported(403);
         content.error.details.error_type = Some("content_policy_violation".to_owned());
         let rows = [
@@ -354,11 +355,11 @@ mod tests {
             (reported(403), false),
             (reported(422), false),
         ];
-        for (failed, goes_on) in rows {
+        for (failed, moves_on) in rows {
             let next = decide(&failed, &mut Tries::default(), |situation| {
                 situation.has_more_models = true
             });
-            assert_eq!(next == Next::MoveOn, goes_on, "{:?}", failed.error);
+            assert_eq!(next == Next::MoveOn, moves_on, "{:?}", failed.error);
         }
         let unreached = Failed::new(Class::NeverProcessed, Error::new(ErrorKind::CONNECT, "refused"));
         let next = decide(&unreached, &mut Tries::default(), |situation| {
@@ -368,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_wait_of_the_key_stops_the_chain_and_one_of_a_provider_does_not() {
+    fn a_long_wait_for_the_key_stops_the_chain_and_one_for_a_provider_does_not() {
         let mut failed = reported(429);
         failed.error.retry_after_ms = Some(3_600_000);
         let more = |situation: &mut Situation<'_>| situation.has_more_models = true;
@@ -388,11 +389,11 @@ mod tests {
 
     #[test]
     fn the_affordable_number_is_read_from_the_message() {
-        let said = |kind, message: &str| affordable_tokens(&Error::new(kind, message));
+        let tokens = |kind, message: &str| affordable_tokens(&Error::new(kind, message));
         let message = "You requested up to 65536 tokens, but can only afford 1234. To increase, visit …";
-        assert_eq!(said(ErrorKind::PAYMENT, message), Some(1234));
-        assert_eq!(said(ErrorKind::RATE_LIMIT, message), None);
-        assert_eq!(said(ErrorKind::PAYMENT, "but can only afford 0."), None);
-        assert_eq!(said(ErrorKind::PAYMENT, "Insufficient credits"), None);
+        assert_eq!(tokens(ErrorKind::PAYMENT, message), Some(1234));
+        assert_eq!(tokens(ErrorKind::RATE_LIMIT, message), None);
+        assert_eq!(tokens(ErrorKind::PAYMENT, "but can only afford 0."), None);
+        assert_eq!(tokens(ErrorKind::PAYMENT, "Insufficient credits"), None);
     }
 }

@@ -1,17 +1,18 @@
-//! What the service's statuses and words for errors mean: one table, for calls, for the manifest and for documents.
+//! What the service's statuses and error types mean: one table for calls, the manifest and the documentation.
 //!
-//! In: a status, or a word such as `context_length_exceeded`. Out: the kind of error, its meaning, what to do. Pure.
+//! In: a status, or an error type such as `context_length_exceeded`. Out: the kind of error, its meaning and a remedy.
+//! Pure.
 
 use plugin_api::ErrorKind;
 
 /// One row of the table.
 pub struct Meaning {
-    /// The status as text, or the service's word.
+    /// The status as text, or the service's error type.
     pub code: &'static str,
     pub kind: ErrorKind,
-    /// One sentence.
+    /// One sentence, with a full stop.
     pub meaning: &'static str,
-    /// What to do, as a clause in lower case without a full stop.
+    /// What to do: lower case, no full stop.
     pub remedy: &'static str,
 }
 
@@ -25,26 +26,26 @@ const fn row(code: &'static str, kind: ErrorKind, meaning: &'static str, remedy:
 }
 
 const CHECK_REQUEST: &str = "check the model id, the parameters and the provider preferences";
-const ADD_CREDIT: &str = "add credit at https://openrouter.ai/settings/credits, or ask for fewer tokens with `parameters.maxTokens` in the profile";
-const CHECK_KEY: &str =
-    "the key was refused: check it at https://openrouter.ai/settings/keys, it may be disabled or expired";
-const NOT_ALLOWED: &str = "the service refuses this content, this region or this use of the key";
+const ADD_CREDIT: &str = "add credit at https://openrouter.ai/settings/credits, or ask for fewer tokens with \
+                          `parameters.maxTokens` in the profile";
+const CHECK_KEY: &str = "check the key at https://openrouter.ai/settings/keys: it may be disabled or expired";
+const NOT_ALLOWED: &str = "check the reason in the message, and what the key and the account are allowed to do";
 const CHECK_MODEL: &str = "check the model id at https://openrouter.ai/models, whether the provider preferences leave any \
-                           provider, and the base URL if it was changed";
+                           provider, and the base URL if you changed it";
 const OTHER_MODEL: &str = "try again, or choose another model";
 const SHORTER: &str = "send a shorter conversation or smaller attachments";
 const WAIT: &str = "wait and try again, or choose another model";
-const CHANGE_CONTENT: &str = "change what is asked, or ask another model";
-const CHECK_IMAGE: &str = "check the image's address, format and size";
-const LOOSEN: &str = "loosen the provider preferences that the message names, or choose another model";
+const CHANGE_CONTENT: &str = "change the prompt, or choose another model";
+const CHECK_IMAGE: &str = "check the image's URL, format and size";
+const LOOSEN: &str = "relax the provider preferences that the message names, or choose another model";
 
-// Sources: OpenRouter docs, `api_reference/errors-and-debugging`, and the API description, copies of 2026-08-22; the
-// 52x statuses are those of the network in front of the service.
+// Sources: OpenRouter docs, `api_reference/errors-and-debugging`, and the API description, copies of 2026-08-22.
+// The statuses 520 to 524 are Cloudflare's, which is in front of the service.
 pub const TABLE: &[Meaning] = &[
     row(
         "400",
         ErrorKind::INVALID_REQUEST,
-        "The request is not one that the service accepts.",
+        "The service does not accept the request.",
         CHECK_REQUEST,
     ),
     row(
@@ -56,7 +57,7 @@ pub const TABLE: &[Meaning] = &[
     row(
         "402",
         ErrorKind::PAYMENT,
-        "The account or the key has not enough credit for this request.",
+        "The account or the key does not have enough credit for this request.",
         ADD_CREDIT,
     ),
     row(
@@ -68,7 +69,7 @@ pub const TABLE: &[Meaning] = &[
     row(
         "404",
         ErrorKind::NOT_FOUND,
-        "There is no such model, or no provider is left for it.",
+        "The model does not exist, or no provider is left for it.",
         CHECK_MODEL,
     ),
     row(
@@ -80,7 +81,7 @@ pub const TABLE: &[Meaning] = &[
     row(
         "412",
         ErrorKind::INVALID_REQUEST,
-        "A condition of the request does not hold.",
+        "A precondition of the request is not met.",
         CHECK_REQUEST,
     ),
     row(
@@ -92,7 +93,7 @@ pub const TABLE: &[Meaning] = &[
     row(
         "422",
         ErrorKind::INVALID_REQUEST,
-        "A value of the request is not accepted.",
+        "The service does not accept a value in the request.",
         CHECK_REQUEST,
     ),
     row(
@@ -105,7 +106,7 @@ pub const TABLE: &[Meaning] = &[
     row(
         "502",
         ErrorKind::UNAVAILABLE,
-        "The provider failed or answered nonsense.",
+        "The provider failed or sent an invalid answer.",
         OTHER_MODEL,
     ),
     row(
@@ -117,7 +118,7 @@ pub const TABLE: &[Meaning] = &[
     row(
         "504",
         ErrorKind::TIMEOUT,
-        "A server between did not get an answer in time.",
+        "A gateway did not get an answer in time.",
         OTHER_MODEL,
     ),
     row(
@@ -129,7 +130,7 @@ pub const TABLE: &[Meaning] = &[
     row(
         "521",
         ErrorKind::UNAVAILABLE,
-        "The network in front of the service was refused by it.",
+        "The service refused the connection from the network in front of it.",
         OTHER_MODEL,
     ),
     row(
@@ -159,13 +160,13 @@ pub const TABLE: &[Meaning] = &[
     row(
         "invalid_request",
         ErrorKind::INVALID_REQUEST,
-        "The request is not one that the service accepts.",
+        "The service does not accept the request.",
         CHECK_REQUEST,
     ),
     row(
         "invalid_prompt",
         ErrorKind::INVALID_REQUEST,
-        "The prompt is not one that the model accepts.",
+        "The model does not accept the prompt.",
         CHECK_REQUEST,
     ),
     row(
@@ -177,19 +178,19 @@ pub const TABLE: &[Meaning] = &[
     row(
         "max_tokens_exceeded",
         ErrorKind::INVALID_REQUEST,
-        "More tokens were asked for than the model can answer with.",
+        "The request asks for more tokens than the model can generate.",
         "ask for fewer tokens with `parameters.maxTokens` in the profile",
     ),
     row(
         "token_limit_exceeded",
         ErrorKind::TOO_LARGE,
-        "The request has more tokens than are allowed.",
+        "The request has more tokens than allowed.",
         SHORTER,
     ),
     row(
         "string_too_long",
         ErrorKind::TOO_LARGE,
-        "A text of the request is longer than is allowed.",
+        "A string in the request is longer than allowed.",
         SHORTER,
     ),
     row(
@@ -201,31 +202,31 @@ pub const TABLE: &[Meaning] = &[
     row(
         "payment_required",
         ErrorKind::PAYMENT,
-        "The account or the key has not enough credit for this request.",
+        "The account or the key does not have enough credit for this request.",
         ADD_CREDIT,
     ),
     row(
         "permission_denied",
         ErrorKind::FORBIDDEN,
-        "The key or the account may not do this.",
+        "The key or the account is not allowed to do this.",
         NOT_ALLOWED,
     ),
     row(
         "not_found",
         ErrorKind::NOT_FOUND,
-        "There is no such model, or no provider is left for it.",
+        "The model does not exist, or no provider is left for it.",
         CHECK_MODEL,
     ),
     row(
         "image_not_found",
         ErrorKind::NOT_FOUND,
-        "An image of the request was not found.",
+        "An image in the request was not found.",
         CHECK_IMAGE,
     ),
     row(
         "precondition_failed",
         ErrorKind::INVALID_REQUEST,
-        "A condition of the request does not hold.",
+        "A precondition of the request is not met.",
         CHECK_REQUEST,
     ),
     row(
@@ -237,7 +238,7 @@ pub const TABLE: &[Meaning] = &[
     row(
         "unprocessable",
         ErrorKind::INVALID_REQUEST,
-        "A value of the request is not accepted.",
+        "The service does not accept a value in the request.",
         CHECK_REQUEST,
     ),
     row(
@@ -274,13 +275,13 @@ pub const TABLE: &[Meaning] = &[
     row(
         "unmapped",
         ErrorKind::UNAVAILABLE,
-        "The provider failed in a way that the service has no word for.",
+        "The provider failed in a way that the service does not classify.",
         OTHER_MODEL,
     ),
     row(
         "content_policy_violation",
         ErrorKind::FORBIDDEN,
-        "The content was refused by a policy.",
+        "The content violates a policy.",
         CHANGE_CONTENT,
     ),
     row(
@@ -292,31 +293,31 @@ pub const TABLE: &[Meaning] = &[
     row(
         "invalid_image",
         ErrorKind::INVALID_REQUEST,
-        "An image of the request cannot be read.",
+        "An image in the request cannot be read.",
         CHECK_IMAGE,
     ),
     row(
         "image_too_large",
         ErrorKind::INVALID_REQUEST,
-        "An image of the request is too large.",
+        "An image in the request is too large.",
         CHECK_IMAGE,
     ),
     row(
         "image_too_small",
         ErrorKind::INVALID_REQUEST,
-        "An image of the request is too small.",
+        "An image in the request is too small.",
         CHECK_IMAGE,
     ),
     row(
         "unsupported_image_format",
         ErrorKind::INVALID_REQUEST,
-        "An image of the request has a format that is not supported.",
+        "An image in the request has an unsupported format.",
         CHECK_IMAGE,
     ),
     row(
         "image_download_failed",
         ErrorKind::INVALID_REQUEST,
-        "An image of the request could not be fetched.",
+        "An image in the request could not be fetched.",
         CHECK_IMAGE,
     ),
     row(
@@ -328,8 +329,8 @@ pub const TABLE: &[Meaning] = &[
     row(
         "wrong_endpoint",
         ErrorKind::INVALID_REQUEST,
-        "The model is not one for chat.",
-        "choose a model that chats",
+        "The model does not support chat.",
+        "choose a chat model",
     ),
     row(
         "no_endpoints",
@@ -346,14 +347,15 @@ pub const TABLE: &[Meaning] = &[
     row(
         "model_unavailable_upstream",
         ErrorKind::NOT_FOUND,
-        "The model's maker does not serve it now.",
+        "The model's author does not serve it now.",
         OTHER_MODEL,
     ),
     row(
         "privacy_restricted",
         ErrorKind::NOT_FOUND,
-        "No provider of the model keeps to the privacy settings.",
-        "loosen `privacy`, `zdr` or `dataCollection`, or the account's settings at https://openrouter.ai/settings/privacy",
+        "No provider of the model meets the privacy settings.",
+        "relax `privacy`, `zdr` or `dataCollection`, or the account's settings at \
+         https://openrouter.ai/settings/privacy",
     ),
     row(
         "constraint_filtered",
@@ -364,8 +366,8 @@ pub const TABLE: &[Meaning] = &[
     row(
         "free_variant_ended",
         ErrorKind::NOT_FOUND,
-        "The free variant of the model has ended.",
-        "leave out `:free`, or choose another model",
+        "The free variant of the model is no longer offered.",
+        "remove `:free` from the id, or choose another model",
     ),
     row(
         "region_restricted",
@@ -382,51 +384,42 @@ pub const TABLE: &[Meaning] = &[
     row(
         "temporarily_unavailable",
         ErrorKind::UNAVAILABLE,
-        "The model cannot be served for a moment.",
+        "The model is temporarily unavailable.",
         OTHER_MODEL,
     ),
 ];
 
-/// What a word of the service means where it says more than the status.
+/// What an error type or a documented status, as text, means.
 pub fn meaning_of_word(word: &str) -> Option<&'static Meaning> {
     TABLE.iter().find(|row| row.code == word)
 }
 
-/// What a status means. A status that is not documented means what its hundred does.
+/// What a status means. One that is not documented gets the meaning of its class, such as 4xx.
 pub fn meaning_of_status(status: u16) -> (ErrorKind, &'static str) {
-    let mut digits = [0; 3];
-    if let Some(row) = three_digits(status, &mut digits).and_then(meaning_of_word) {
+    if let Some(row) = meaning_of_word(&status.to_string()) {
         return (row.kind, row.remedy);
     }
     match status {
         300..=399 => (
             ErrorKind::PROTOCOL,
-            "redirects are not followed, because the key would travel with them: check the base URL",
+            "check the base URL: redirects are not followed, because they would carry the key elsewhere",
         ),
-        400..=499 => (ErrorKind::INVALID_REQUEST, "the service does not accept this request"),
+        400..=499 => (
+            ErrorKind::INVALID_REQUEST,
+            "change the request: the service does not accept it",
+        ),
         500.. => (ErrorKind::UNAVAILABLE, "try again later"),
         _ => (
             ErrorKind::PROTOCOL,
-            "check the base URL: what answers there does not speak this protocol",
+            "check the base URL: the server there does not speak this protocol",
         ),
     }
 }
 
-/// What a documented status means, as a clause without a full stop.
+/// What a documented status means, without a full stop.
 pub fn sentence_of_status(status: u16) -> Option<&'static str> {
-    let row = three_digits(status, &mut [0; 3]).and_then(meaning_of_word)?;
+    let row = meaning_of_word(&status.to_string())?;
     Some(row.meaning.trim_end_matches('.'))
-}
-
-fn three_digits(status: u16, digits: &mut [u8; 3]) -> Option<&str> {
-    if !(100..1000).contains(&status) {
-        return None;
-    }
-    let places = [status / 100, status / 10 % 10, status % 10];
-    for (digit, place) in digits.iter_mut().zip(places) {
-        *digit = b'0' + u8::try_from(place).ok()?;
-    }
-    std::str::from_utf8(digits).ok()
 }
 
 #[cfg(test)]
@@ -440,7 +433,7 @@ mod tests {
     const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../schemas/openrouter-errors.json");
 
     #[test]
-    fn the_manifest_tells_the_same_as_the_table() {
+    fn the_manifest_matches_the_table() {
         let rows: Vec<ServiceError> = TABLE
             .iter()
             .map(|row| ServiceError {
@@ -457,7 +450,7 @@ mod tests {
         assert_eq!(
             std::fs::read_to_string(FILE).unwrap_or_default(),
             expected,
-            "to rewrite it: UPDATE_EXPECTED=1 cargo test -p plugin-openrouter the_manifest_tells"
+            "to rewrite it: UPDATE_EXPECTED=1 cargo test -p plugin-openrouter the_manifest_matches"
         );
     }
 
@@ -471,7 +464,7 @@ mod tests {
     }
 
     #[test]
-    fn an_undocumented_status_means_what_its_hundred_does() {
+    fn an_undocumented_status_gets_the_meaning_of_its_class() {
         let kind = |status| meaning_of_status(status).0;
         assert_eq!(kind(418), ErrorKind::INVALID_REQUEST);
         assert_eq!(kind(599), ErrorKind::UNAVAILABLE);
