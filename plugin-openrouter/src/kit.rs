@@ -1,4 +1,4 @@
-//! What unit tests share: a service of a few written answers, and a folder of a test's own.
+//! What unit tests share: a service with scripted answers, settings that point to it, and temporary folders.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -12,23 +12,23 @@ use serde_json::{Value, json};
 
 use crate::service::Settings;
 
-/// The key that [`Service::settings`] has.
-pub const KEY: &str = "sk-or-v1-stand-in";
+/// The key of every [`settings`].
+pub const KEY: &str = "sk-or-v1-placeholder";
 
-/// A service on a port of its own.
+/// A service on a free port.
 pub struct Service {
     pub base_url: String,
     requests: Arc<Mutex<Vec<String>>>,
 }
 
 impl Service {
-    /// Answers each request by what `answer` makes of its path: a status, further header lines, a body.
+    /// Answers each request with the result of `answer` for its path: a status, more header lines, a body.
     pub fn start(answer: impl Fn(&str) -> (u16, String, String) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("it listens");
         let requests = Arc::new(Mutex::new(Vec::new()));
         let (seen, answer) = (Arc::clone(&requests), Arc::new(answer));
-        // Ends with the test's process; nobody waits for it.
+        // Runs until the test process ends.
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
@@ -47,12 +47,12 @@ impl Service {
         Self::start(move |_| (200, String::new(), body.clone()))
     }
 
-    /// The heads of the requests so far.
+    /// The heads of all requests so far.
     pub fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Settings with a key that point here.
+    /// Settings with a key and the base URL of this service.
     pub fn settings(&self, options: Value, environment: &[(&str, &str)]) -> Arc<Settings> {
         let mut options = options;
         options["baseUrl"] = json!(self.base_url);
@@ -60,7 +60,7 @@ impl Service {
     }
 }
 
-/// Settings with a key. Nothing is read or written on the disk unless the options name a folder.
+/// Settings with a key. They use the disk only if the options name a folder.
 pub fn settings(mut options: Value, environment: &[(&str, &str)]) -> Arc<Settings> {
     if options["caches"]["folder"].is_null() {
         options["caches"]["disk"] = json!(false);
@@ -74,12 +74,12 @@ pub fn settings(mut options: Value, environment: &[(&str, &str)]) -> Arc<Setting
     Settings::from_config(&Config { options, environment }, None).expect("good settings")
 }
 
-/// Does `work` on a runtime with sockets and timers.
+/// Runs `work` on a runtime with sockets and timers.
 pub fn block_on<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .expect("the machine has memory");
+        .expect("a runtime");
     runtime.block_on(work)
 }
 
@@ -102,11 +102,11 @@ fn serve(mut stream: TcpStream, seen: &Mutex<Vec<String>>, answer: &dyn Fn(&str)
         format!("content-length: {}\r\n", body.len())
     };
     let reply = format!("HTTP/1.1 {status} -\r\nconnection: close\r\n{length}{lines}\r\n{body}");
-    // A client that has seen enough may be gone.
+    // The client may have closed the connection.
     let _ = stream.write_all(reply.as_bytes());
 }
 
-/// A folder that does not exist yet, and is gone when its test is over.
+/// A folder that does not exist yet and is removed at the end of its test.
 pub struct Folder {
     pub path: PathBuf,
 }
@@ -115,17 +115,17 @@ impl Folder {
     pub fn new() -> Self {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let n = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("openrouter-ledger-{}-{n}", process::id()));
+        let path = std::env::temp_dir().join(format!("plugin-openrouter-{}-{n}", process::id()));
         let _ = fs::remove_dir_all(&path);
         Self { path }
     }
 
-    /// What stands in one of its files.
+    /// The text of one of its files; empty if there is none.
     pub fn text(&self, name: &str) -> String {
         fs::read_to_string(self.path.join(name)).unwrap_or_default()
     }
 
-    /// Adds to one of its files.
+    /// Appends to one of its files.
     pub fn append(&self, name: &str, bytes: &[u8]) {
         fs::create_dir_all(&self.path).expect("it is writable");
         let file = fs::OpenOptions::new()

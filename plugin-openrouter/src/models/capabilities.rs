@@ -1,8 +1,8 @@
-//! What a request wants of a model, and what the catalogue does not say that the model is able to.
+//! Compares what a request needs with what its model is listed as supporting.
 //!
-//! In: a request's messages and parameters as JSON, and a model of the catalogue. Out: sentences. Pure. Unknown is not "no":
-//! where the service says nothing of a model, the model lacks nothing. The messages are searched, never read as a whole,
-//! and nothing of a request but numbers is repeated.
+//! In: a request's messages and parameters as JSON, and a model of the catalogue. Out: messages for people. Pure.
+//! Unknown does not mean no: a model lacks nothing that its entry is silent about. The messages of the request are
+//! searched but not parsed, and nothing of a request but numbers is quoted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,14 +15,14 @@ use serde_json::{Map, Value};
 use crate::models::{Catalogue, Model};
 use crate::values::usd::Usd;
 
-/// The most models that are named in place of one that lacks something.
+/// The most models to suggest instead of one that lacks something.
 const MAX_CHOICES: usize = 3;
 
-/// A prompt hardly has fewer tokens than its bytes divided by this: ordinary text has 3 to 5 bytes per token.
+/// The most bytes that a token is likely to have. Ordinary text has 3 to 5 bytes per token.
 const MOST_BYTES_PER_TOKEN: u64 = 6;
 
-/// The parameters that are numbers, with the least and the greatest value.
-// Source: OpenRouter's API description and docs, `api_reference/parameters`. The service's schema does not enforce them.
+/// Numeric parameters with their smallest and largest value.
+// Source: OpenRouter's API description and docs, `api_reference/parameters`. Its schema does not enforce them.
 const RANGES: [(&str, f64, f64); 9] = [
     ("temperature", 0.0, 2.0),
     ("top_p", 0.0, 1.0),
@@ -35,10 +35,9 @@ const RANGES: [(&str, f64, f64); 9] = [
     ("top_logprobs", 0.0, 20.0),
 ];
 
-/// The longest names of tools and of answers' schemas, and the longest keys of `metadata`, in characters.
+/// For names of tools and of response schemas, and for keys of `metadata`.
 const MAX_NAME_CHARACTERS: usize = 64;
 
-/// The longest values of `metadata`, in characters.
 const MAX_METADATA_VALUE_CHARACTERS: usize = 512;
 
 const MAX_METADATA_PAIRS: usize = 16;
@@ -47,21 +46,21 @@ const MAX_SESSION_ID_CHARACTERS: usize = 256;
 
 const MAX_STOPS: usize = 4;
 
-/// What a request asks of a model beyond text.
+/// What a request needs from a model beyond text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Wants {
     abilities: BTreeSet<Ability>,
-    /// The prompt hardly has fewer tokens than this; 0 if nobody knows, because it has more than text or may be cut.
+    /// A lower estimate of the prompt's tokens; 0 if unknown, because it is not only text or may be compressed.
     prompt_tokens: u64,
 }
 
-/// Something that a model is not said to be able to.
+/// Something that a request needs and a model is not listed as supporting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lack {
     /// `tools`, `tool_choice`, `json_schema`, `json_object`, `reasoning`, `image_input`, `audio_input`, `file_input`,
     /// `video_input`, `image_output`, `audio_output` or `context`.
     pub ability: &'static str,
-    /// A sentence for people: what the model lacks, and which models have it.
+    /// What the model lacks, and which models have it.
     pub message: String,
 }
 
@@ -80,10 +79,10 @@ enum Ability {
     AudioOutput,
 }
 
-/// What a request wants.
+/// What a request needs.
 ///
-/// - In: the messages as a JSON array, and the other fields of the body by their names on the wire; what cannot be read is
-///   not wanted.
+/// - In: the messages as a JSON array, and the other fields of the body by their names on the wire. Unreadable ones are
+///   ignored.
 pub fn wants(messages: &str, parameters: &BTreeMap<String, Box<RawValue>>) -> Wants {
     let plugins: Vec<Plugin> = read(parameters, "plugins").unwrap_or_default();
     let inputs: BTreeSet<Ability> = part_types(messages).filter_map(input_of).collect();
@@ -95,7 +94,7 @@ pub fn wants(messages: &str, parameters: &BTreeMap<String, Box<RawValue>>) -> Wa
         false => 0,
     };
     let mut abilities = inputs;
-    // The service reads files for the models that cannot, unless it is told not to.
+    // The service reads files for models that cannot, unless the request turns that off.
     // Source: OpenRouter docs, `guides/overview/multimodal/pdfs`.
     if !plugins.iter().any(Plugin::leaves_files_to_the_model) {
         abilities.remove(&Ability::FileInput);
@@ -130,14 +129,14 @@ pub fn wants(messages: &str, parameters: &BTreeMap<String, Box<RawValue>>) -> Wa
     }
 }
 
-/// What `model` is not listed with of what a request wants, each with the models to choose instead.
+/// What a request needs and `model` lacks, each with models to choose instead.
 pub fn lacking(wants: &Wants, model: &Model, catalogue: &Catalogue) -> Vec<Lack> {
-    // A router finds a model that fits.
+    // A router chooses a model that fits.
     if is_router(&model.id) {
         return Vec::new();
     }
     let others = |is_able: &dyn Fn(&Model) -> bool| {
-        // Who takes the advice should not be told of the next lack.
+        // Prefer models that lack nothing, so that taking the advice does not lead to the next message.
         let all = instead_of(model, catalogue, &|other| is_able(other) && wants.is_met_by(other));
         match all.is_empty() {
             true => instead_of(model, catalogue, is_able),
@@ -153,7 +152,7 @@ pub fn lacking(wants: &Wants, model: &Model, catalogue: &Catalogue) -> Vec<Lack>
         let others = others(&|other| ability.is_listed_with(other) == Some(true));
         lacks.push(Lack {
             ability: ability.name(),
-            message: format!("`{}` is not listed with {}{others}", model.id, ability.words()),
+            message: format!("`{}` is not listed as supporting {}{others}", model.id, ability.words()),
         });
     }
     if let Some(most) = model.context_length
@@ -163,13 +162,15 @@ pub fn lacking(wants: &Wants, model: &Model, catalogue: &Catalogue) -> Vec<Lack>
         let others = others(&|other| wants.fits(other) == Some(true));
         lacks.push(Lack {
             ability: "context",
-            message: format!("`{id}` takes at most {most} tokens, and this request has about {least} or more{others}"),
+            message: format!(
+                "`{id}` accepts at most {most} tokens, and this request has at least about {least}{others}"
+            ),
         });
     }
     lacks
 }
 
-/// Parameters whose values are not as documented, as sentences. What is not of the documented kind is not judged.
+/// A message for each parameter whose value is outside its documented range. Values of another type are ignored.
 pub fn out_of_range(parameters: &BTreeMap<String, Box<RawValue>>) -> Vec<String> {
     let mut wrong = Vec::new();
     for (name, least, most) in RANGES {
@@ -177,7 +178,7 @@ pub fn out_of_range(parameters: &BTreeMap<String, Box<RawValue>>) -> Vec<String>
         if let Some(value) = value.filter(|value| !(least..=most).contains(value)) {
             let range = match most.is_finite() {
                 true => format!("from {least} to {most}"),
-                false => format!("of {least} or more"),
+                false => format!("of at least {least}"),
             };
             wrong.push(format!("expected `{name}` {range}, found {value}"));
         }
@@ -191,11 +192,11 @@ pub fn out_of_range(parameters: &BTreeMap<String, Box<RawValue>>) -> Vec<String>
     }
     let mut limit = |what: &str, most: usize, unit: &str, found: usize| {
         if found > most {
-            wrong.push(format!("expected {what} of at most {most} {unit}, found {found}"));
+            wrong.push(format!("expected {what} with at most {most} {unit}, found {found}"));
         }
     };
     let stops: Vec<IgnoredAny> = read(parameters, "stop").unwrap_or_default();
-    limit("`stop`", MAX_STOPS, "texts", stops.len());
+    limit("`stop`", MAX_STOPS, "strings", stops.len());
     let session_id: String = read(parameters, "session_id").unwrap_or_default();
     limit(
         "`session_id`",
@@ -232,12 +233,12 @@ pub fn out_of_range(parameters: &BTreeMap<String, Box<RawValue>>) -> Vec<String>
     wrong
 }
 
-/// What a model can, in a few words for lists: `vision`, `audio`, `files`, `tools`, `reasoning`, `json`, `images` if it makes
-/// them, `free` if nothing of it costs anything; in this order.
+/// The abilities of a model for lists, in this order: `vision`, `audio`, `files`, `tools`, `reasoning`, `json`,
+/// `images` if it generates them, `free` if it never costs anything.
 pub fn badges(model: &Model) -> Vec<&'static str> {
     let can = |ability: Ability| ability.is_listed_with(model) == Some(true);
     let is_free = model.request_price == Some(Usd::ZERO)
-        // Of the longest prompts, at any time of the day.
+        // Even the longest prompt at any time of day.
         && model.greatest_prices(u64::MAX) == Some((Usd::ZERO, Usd::ZERO));
     let all = [
         ("vision", can(Ability::ImageInput)),
@@ -256,13 +257,13 @@ pub fn badges(model: &Model) -> Vec<&'static str> {
 }
 
 impl Wants {
-    /// Whether the prompt may fit into a model; `None` where nobody knows.
+    /// Whether the prompt may fit into a model's context; `None` if unknown.
     fn fits(&self, model: &Model) -> Option<bool> {
         let most = model.context_length.filter(|most| *most > 0)?;
         Some(self.prompt_tokens <= most)
     }
 
-    /// Whether a model is listed with everything.
+    /// Whether a model is listed as supporting everything.
     fn is_met_by(&self, model: &Model) -> bool {
         let is_able = |ability: &Ability| ability.is_listed_with(model) == Some(true);
         self.abilities.iter().all(is_able) && self.fits(model) != Some(false)
@@ -288,21 +289,21 @@ impl Ability {
 
     fn words(self) -> &'static str {
         match self {
-            Self::Tools => "tools, which this request has",
-            Self::ToolChoice => "`tool_choice`, which this request has",
-            Self::JsonSchema => "answers by a JSON schema, which this request asks for",
-            Self::JsonObject => "answers in JSON, which this request asks for",
+            Self::Tools => "tools, which this request uses",
+            Self::ToolChoice => "`tool_choice`, which this request uses",
+            Self::JsonSchema => "output by a JSON schema, which this request asks for",
+            Self::JsonObject => "JSON output, which this request asks for",
             Self::Reasoning => "reasoning, which this request asks for",
-            Self::ImageInput => "images as input, which this request has",
-            Self::AudioInput => "audio as input, which this request has",
-            Self::FileInput => "files as input, which this request has",
-            Self::VideoInput => "video as input, which this request has",
-            Self::ImageOutput => "images as output, which this request asks for",
-            Self::AudioOutput => "audio as output, which this request asks for",
+            Self::ImageInput => "image input, which this request has",
+            Self::AudioInput => "audio input, which this request has",
+            Self::FileInput => "file input, which this request has",
+            Self::VideoInput => "video input, which this request has",
+            Self::ImageOutput => "image output, which this request asks for",
+            Self::AudioOutput => "audio output, which this request asks for",
         }
     }
 
-    /// Whether the service lists a model with it; `None` where it says nothing.
+    /// Whether a model is listed as supporting it; `None` if its entry says nothing.
     fn is_listed_with(self, model: &Model) -> Option<bool> {
         let (parameters, inputs, outputs) = (
             &model.supported_parameters,
@@ -352,13 +353,13 @@ impl Plugin {
     }
 }
 
-/// Whether a model is one of the service's routers, which choose a model.
+/// Whether a model is a router, which chooses a model for each request.
 fn is_router(id: &str) -> bool {
     id.starts_with("openrouter/")
 }
 
-/// The models to choose in place of `model` as the end of a sentence, those of the same author first; empty if there are
-/// none. Whoever asked for a free model is not sent to one that costs something.
+/// The models to choose instead of `model`, as the end of a message; empty if there are none. Models of the same author
+/// come first. A free model is only replaced by free models.
 fn instead_of(model: &Model, catalogue: &Catalogue, is_able: &dyn Fn(&Model) -> bool) -> String {
     fn author(id: &str) -> &str {
         id.split('/').next().unwrap_or(id)
@@ -369,7 +370,7 @@ fn instead_of(model: &Model, catalogue: &Catalogue, is_able: &dyn Fn(&Model) -> 
             Some((_, variant)) => is_free && variant == "free",
             None => !is_free,
         };
-        // Aliases and routers mean another model tomorrow.
+        // Aliases and routers may mean another model tomorrow.
         is_alike && !other.id.starts_with('~') && !is_router(&other.id) && other.id != model.id && is_able(other)
     };
     let is_kin = |other: &&Model| author(&other.id) == author(&model.id);
@@ -386,12 +387,12 @@ fn instead_of(model: &Model, catalogue: &Catalogue, is_able: &dyn Fn(&Model) -> 
     }
 }
 
-/// A parameter, if it is there, is not `null` and is of the expected kind.
+/// A parameter, if it is present, not `null` and of the expected type.
 fn read<'a, T: Deserialize<'a>>(parameters: &'a BTreeMap<String, Box<RawValue>>, name: &str) -> Option<T> {
     serde_json::from_str::<Option<T>>(parameters.get(name)?.get()).ok()?
 }
 
-/// Whether a request asks for thinking. To hide it (`exclude`) is not to ask for it.
+/// Whether a request asks for reasoning. `exclude`, which hides it, does not.
 fn wants_reasoning(parameters: &BTreeMap<String, Box<RawValue>>) -> bool {
     let reasoning: Map<String, Value> = read(parameters, "reasoning").unwrap_or_default();
     let is_off = reasoning.get("effort").is_some_and(|effort| effort == "none")
@@ -403,7 +404,7 @@ fn wants_reasoning(parameters: &BTreeMap<String, Box<RawValue>>) -> bool {
     (asks && !is_off) || effort.is_some_and(|effort| effort != "none")
 }
 
-/// The function names of the tools that have one, with their places in the list.
+/// The function names of tools, with their places in the list.
 fn tool_names(parameters: &BTreeMap<String, Box<RawValue>>) -> Vec<(usize, String)> {
     #[derive(Deserialize)]
     struct Tool {
@@ -427,22 +428,22 @@ fn characters(text: &str) -> usize {
     text.chars().count()
 }
 
-/// What a model must read for a content part of this type.
+/// The input that a content part of this type needs.
 fn input_of(part_type: &str) -> Option<Ability> {
     match part_type {
         "image_url" => Some(Ability::ImageInput),
         "input_audio" => Some(Ability::AudioInput),
         "file" => Some(Ability::FileInput),
-        // The second one is the older name.
+        // `input_video` is the older name.
         "video_url" | "input_video" => Some(Ability::VideoInput),
         _ => None,
     }
 }
 
-/// The texts that stand behind `"type":` in some JSON.
+/// The strings after `"type":` in JSON.
 fn part_types(json: &str) -> impl Iterator<Item = &str> {
     const KEY: &str = r#""type""#;
-    // Inside a text every quotation mark has a backslash before it, so neither end of the key is found there.
+    // Inside a string every quotation mark has a backslash before it, so the key is never found there.
     let places = memmem::find_iter(json.as_bytes(), KEY).filter(|place| !json[..*place].ends_with('\\'));
     places.filter_map(|place| {
         let value = json[place + KEY.len()..].trim_ascii_start().strip_prefix(':')?;
@@ -451,9 +452,9 @@ fn part_types(json: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The least tokens that some JSON of nothing but text is likely to have.
+/// A lower estimate of the tokens in JSON that contains only text.
 fn least_tokens(json: &str) -> u64 {
-    // A character in this form has six bytes here, and two or more as it is counted.
+    // An escaped character has six bytes in JSON and at least two as text.
     let n_escapes = memmem::find_iter(json.as_bytes(), r"\u").count();
     let bytes = json.len().saturating_sub(4 * n_escapes);
     u64::try_from(bytes).unwrap_or(u64::MAX) / MOST_BYTES_PER_TOKEN

@@ -1,9 +1,9 @@
-//! Keeps the catalogue on the disk, so that a process that has just begun need not ask for it.
+//! Caches the model list on disk, so that a new process need not fetch it.
 //!
-//! A file for each service holds a line about itself and a page as the service would write it. It is written beside its place
-//! and moved there in one step, so that a reader sees the old list or the new one. What is wrong with a file costs
-//! the file only: the service is asked then. No key is written. The files are read and written on threads of their own,
-//! because a disk may take its time and a runtime has none.
+//! One file for each service has a header line and a page as the service would write it.
+//! It is replaced in one step, so a reader sees the old list or the new one.
+//! A bad file is ignored, and the service is asked instead. No key is written.
+//! Files are read and written on threads of their own, because a slow disk must not block the runtime.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -22,19 +22,19 @@ use crate::models::{Catalogue, Model};
 use crate::service::Settings;
 use crate::values::base_url::is_loopback;
 
-/// The form of the file. A reader ignores every other one.
+/// The format of the file. Files of any other format are ignored.
 const FORM: &str = "openrouter-models 1";
 
-/// Bytes of a file that are read or written; a catalogue has about 2 MB.
+/// The most bytes of a file. The model list has about 2 MB.
 const MAX_BYTES: u64 = 32 << 20;
 
-/// How long the disk is waited for: after that, asking the service is quicker.
+/// The longest wait for the disk. After that, asking the service is quicker.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The age of a list whose date lies ahead of the clock, which means that nobody knows it.
+/// The age of a list whose date is in the future, so that its true age is unknown.
 const UNKNOWN_AGE: Duration = Duration::from_secs(30 * 86_400);
 
-/// The file of one service.
+/// The file for one service.
 #[derive(Debug, Clone)]
 pub struct Disk {
     folder: PathBuf,
@@ -46,19 +46,19 @@ pub struct Disk {
 #[derive(Serialize, Deserialize)]
 struct Header {
     form: String,
-    /// The service that the list is of. Two of them may have one name for their files.
+    /// The service that the list is from. The file names of two services may collide.
     base_url: String,
-    /// When the service gave the list, in milliseconds since 1970.
+    /// When the list was fetched, in milliseconds since 1970.
     fetched_ms: u64,
 }
 
 impl Disk {
-    /// The file of the service of these settings; `None` where none is to be used.
+    /// The file for the service of these settings; `None` if the disk is not used.
     ///
-    /// A service on this machine has one only where the profile says so: tomorrow another one may listen at its port,
-    /// and asking it is as quick as reading.
+    /// A service on this machine has a file only if the profile asks for it: another service may listen at its port
+    /// tomorrow, and asking is as quick as reading a file.
     ///
-    /// - Errors: why there is no folder for it.
+    /// - Errors: why there is no folder for the file.
     pub fn of(settings: &Settings) -> Result<Option<Self>, String> {
         let caches = &settings.profile.options.caches;
         let base_url = &settings.service.base_url;
@@ -83,19 +83,19 @@ impl Disk {
             Ok(found) => found,
             Err(problem) => {
                 let path = self.path();
-                tracing::debug!(path = %path.display(), "the kept list of models is of no use: {problem}");
+                tracing::debug!(path = %path.display(), "ignoring the cached model list: {problem}");
                 None
             }
         }
     }
 
-    /// Writes a list that has just arrived. What goes wrong is only noted.
+    /// Writes a list that was just fetched. Problems are only logged.
     pub async fn write(&self, catalogue: &Arc<Catalogue>, secret: &str) {
         let (disk, catalogue) = (self.clone(), Arc::clone(catalogue));
         let secret = Zeroizing::new(secret.to_owned());
         if let Err(problem) = aside(move || disk.write_at(SystemTime::now(), &catalogue, &secret)).await {
             let folder = self.folder.display();
-            tracing::debug!(folder = %folder, "the list of models is not kept on the disk: {problem}");
+            tracing::debug!(folder = %folder, "the model list is not cached on disk: {problem}");
         }
     }
 
@@ -103,21 +103,21 @@ impl Disk {
         self.folder.join(&self.name)
     }
 
-    /// - Errors: what is wrong with the file; it is no error that there is none.
+    /// - Errors: what is wrong with the file. A missing file is not an error.
     fn read_at(&self, now: SystemTime) -> Result<Option<(Vec<Model>, Duration)>, String> {
         let text = match read_file(&self.path()) {
             Ok(text) => text,
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(cause) => return Err(cause.to_string()),
         };
-        let damaged = || "it is damaged, or of another version".to_owned();
+        let damaged = || "the file is damaged or has another version".to_owned();
         let line_end = memchr::memchr(b'\n', &text).ok_or_else(damaged)?;
         let header: Header = serde_json::from_slice(&text[..line_end]).map_err(|_| damaged())?;
         if header.form != FORM {
             return Err(damaged());
         }
         if header.base_url != self.base_url {
-            return Err("it is of another service".to_owned());
+            return Err("the file is from another service".to_owned());
         }
         let page = page_from(&text[line_end + 1..]).map_err(|_| damaged())?;
         if page.models.is_empty() || page.n_unreadable > 0 {
@@ -128,11 +128,11 @@ impl Disk {
         Ok(Some((page.models, age.unwrap_or(UNKNOWN_AGE))))
     }
 
-    /// - Errors: why it is not written; what was there before then stays.
+    /// - Errors: why the file is not written. The previous file stays.
     fn write_at(&self, now: SystemTime, catalogue: &Catalogue, secret: &str) -> Result<(), String> {
         if catalogue.models.is_empty() {
-            // It may be a mishap of the service, which is not to outlive this process.
-            return Err("it has no models".to_owned());
+            // It may be a mistake of the service, which must not outlive this process.
+            return Err("the list is empty".to_owned());
         }
         let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let header = Header {
@@ -148,20 +148,20 @@ impl Disk {
         }
         text.push_str("\n]}\n");
         if text.len() as u64 > MAX_BYTES {
-            return Err(format!("it has more than {} MiB", MAX_BYTES >> 20));
+            return Err(format!("the list has more than {} MiB", MAX_BYTES >> 20));
         }
         if !secret.is_empty() && text.contains(secret) {
-            return Err("the service put the key into it".to_owned());
+            return Err("the list contains the key".to_owned());
         }
         replace_file(&self.folder, &self.name, text.as_bytes()).map_err(|cause| cause.to_string())
     }
 }
 
-/// The folder that the files are in: the option's, else `openrouter` in the user's folder for caches.
+/// The folder for the files: the option's, else `openrouter` in the user's cache folder.
 ///
 /// - Errors: why there is none.
 fn folder_from(option: Option<&str>, caches: Option<PathBuf>, home: Option<PathBuf>) -> Result<PathBuf, String> {
-    let no_home = || "there is no home folder; `caches.folder` may name another one".to_owned();
+    let no_home = || "there is no home folder; set `caches.folder`".to_owned();
     let home = home.filter(|path| path.is_absolute());
     if let Some(option) = option {
         let path = match option.strip_prefix("~/") {
@@ -181,12 +181,12 @@ fn folder_from(option: Option<&str>, caches: Option<PathBuf>, home: Option<PathB
     }
 }
 
-/// A name for people and for machines: the host, and a number that tells its addresses apart.
+/// A file name: the host for people, and a hash of the base URL to tell services on one host apart.
 fn file_name(host: &str, base_url: &str) -> String {
     let is_plain = |letter: char| letter.is_ascii_alphanumeric() || ".-".contains(letter);
     let host = host.chars().take(100);
     let host: String = host.map(|letter| if is_plain(letter) { letter } else { '_' }).collect();
-    // FNV-1a, which is the same in every version of this program, as that of the standard library need not be.
+    // FNV-1a, because the standard library's hash may change between versions.
     let hash = base_url.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
@@ -194,19 +194,22 @@ fn file_name(host: &str, base_url: &str) -> String {
 }
 
 fn read_file(path: &Path) -> io::Result<Vec<u8>> {
-    // Opening something else, such as a pipe, might wait for ever.
+    // Opening a pipe, for example, might block forever.
     if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is not a file"));
+        return Err(io::Error::other("it is not a regular file"));
     }
     let mut text = Vec::new();
     File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut text)?;
     if text.len() as u64 > MAX_BYTES {
-        return Err(io::Error::other(format!("it has more than {} MiB", MAX_BYTES >> 20)));
+        return Err(io::Error::other(format!(
+            "the file has more than {} MiB",
+            MAX_BYTES >> 20
+        )));
     }
     Ok(text)
 }
 
-/// Puts a file in its place in one step.
+/// Replaces a file in one step.
 fn replace_file(folder: &Path, name: &str, text: &[u8]) -> io::Result<()> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
 
@@ -226,19 +229,19 @@ fn replace_file(folder: &Path, name: &str, text: &[u8]) -> io::Result<()> {
         .and_then(|mut file| file.write_all(text))
         .and_then(|()| fs::rename(&new, folder.join(name)));
     if written.is_err() {
-        // What cannot be removed is in nobody's way.
+        // A leftover file does no harm.
         let _ = fs::remove_file(&new);
     }
     written
 }
 
-/// Does work that may wait on a thread of its own.
+/// Runs blocking work on a thread of its own.
 ///
-/// - Errors: those of the work, and its taking too long.
+/// - Errors: those of the work, or that it takes too long.
 async fn aside<T: Send + 'static>(work: impl FnOnce() -> Result<T, String> + Send + 'static) -> Result<T, String> {
     let (answer, answered) = oneshot::channel();
     let job = move || {
-        // Nobody waits any more for an answer that took too long.
+        // After the time limit nobody waits for the result.
         let _ = answer.send(work());
     };
     thread::Builder::new()
@@ -247,8 +250,8 @@ async fn aside<T: Send + 'static>(work: impl FnOnce() -> Result<T, String> + Sen
         .map_err(|cause| cause.to_string())?;
     match tokio::time::timeout(PATIENCE, answered).await {
         Ok(Ok(result)) => result,
-        Ok(Err(_)) => Err("its thread ended early".to_owned()),
-        Err(_) => Err("the disk takes too long".to_owned()),
+        Ok(Err(_)) => Err("the thread ended early".to_owned()),
+        Err(_) => Err("the disk is too slow".to_owned()),
     }
 }
 

@@ -1,7 +1,7 @@
-//! The catalogue as a host gets it.
+//! The model list that the host gets.
 //!
-//! In: a [`Listed`] catalogue. Out: a [`ModelList`], with the models that `OPENROUTER_MODELS` names where it is set. The
-//! variable restricts this list, not what may be asked for, and no price that a budget counts with.
+//! In: a [`Listed`] catalogue. Out: a [`ModelList`], restricted to the models in `OPENROUTER_MODELS` if it is set.
+//! The variable restricts neither the models that a request may name nor the prices that a budget uses.
 
 use std::sync::atomic::Ordering;
 
@@ -14,16 +14,15 @@ use crate::values::secret::scrub;
 use crate::values::time::milliseconds;
 use crate::values::usd::Usd;
 
-/// The variable that names the models of the list.
+/// The environment variable that restricts the list.
 const VARIABLE: &str = "OPENROUTER_MODELS";
 
-/// Tokens that a price is told for.
 const MILLION: u64 = 1_000_000;
 
 impl Store {
     /// The list for the host.
     ///
-    /// - In: `with_raw`, whether each model comes with the service's own entry.
+    /// - In: `with_raw`, whether each model comes with the entry as the service wrote it.
     pub fn list(&self, settings: &Settings, listed: &Listed, with_raw: bool) -> ModelList {
         let catalogue = &*listed.catalogue;
         let names = settings.profile.environment.get(VARIABLE).map_or("", String::as_str);
@@ -48,17 +47,17 @@ impl Store {
     }
 }
 
-/// The models that a list of names means.
+/// The models that a list of names selects.
 struct Chosen {
-    /// By their places in the catalogue.
+    /// By place in the catalogue.
     is_chosen: Vec<bool>,
-    /// Names that mean none, each with the id that may be meant.
+    /// Unknown names, each with the nearest id, if there is one.
     unknown: Vec<(String, Option<String>)>,
 }
 
 impl Chosen {
-    /// - In: ids between commas; `author/*` means all of an author.
-    /// - Out: `None` for a text without a name, which is no restriction.
+    /// - In: ids separated by commas; `author/*` selects every model of an author.
+    /// - Out: `None` if there are no names, which means no restriction.
     fn of(names: &str, catalogue: &Catalogue) -> Option<Self> {
         let mut names = names
             .split(',')
@@ -87,7 +86,7 @@ impl Chosen {
         Some(chosen)
     }
 
-    /// Chooses the model of which `name` is a variant that is not listed, such as `:nitro`.
+    /// Selects the model of a variant that is not listed, such as `:nitro`.
     fn choose_by_base(&mut self, name: &str, catalogue: &Catalogue) {
         match catalogue.place(name) {
             Some(place) => self.is_chosen[place] = true,
@@ -96,7 +95,7 @@ impl Chosen {
     }
 
     fn problem(&self) -> Option<String> {
-        // An empty list says nothing about any name.
+        // An empty model list says nothing about any name.
         if self.unknown.is_empty() || self.is_chosen.is_empty() {
             return None;
         }
@@ -140,6 +139,7 @@ fn model_from(model: &models::Model, with_raw: bool) -> Model {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::time::Duration;
 
     use plugin_api::{Error, ErrorKind};
     use serde_json::{Value, json};
@@ -160,19 +160,8 @@ mod tests {
         ])
     }
 
-    fn list(names: &str, with_raw: bool, problem: Option<Error>) -> ModelList {
-        let settings = settings(json!({}), &[(VARIABLE, names)]);
-        let store = Store::with(&settings, &entries());
-        let catalogue = store.known(&settings).expect("it is there");
-        store.list(&settings, &Listed { catalogue, problem }, with_raw)
-    }
-
-    fn ids(list: &ModelList) -> Vec<&str> {
-        list.models.iter().map(|model| model.id.as_str()).collect()
-    }
-
     #[test]
-    fn a_model_is_told_with_everything_that_is_known_of_it() {
+    fn a_model_is_listed_with_everything_that_is_known() {
         let settings = settings(json!({}), &[]);
         let entry = json!({
             "id": "acme/large", "canonical_slug": "acme/large-1", "name": "Large", "description": "It is large.",
@@ -212,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unknown_is_absent() {
+    fn unknown_fields_are_absent() {
         let settings = settings(json!({}), &[]);
         let entries = json!([{"id": "openrouter/auto", "pricing": {"prompt": "-1", "completion": "-1", "request": "-1"},
             "description": 7, "created": "soon"}]);
@@ -231,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn the_variable_names_the_models_of_the_list() {
+    fn the_variable_restricts_the_list() {
         let all = ["acme/large", "acme/large:free", "other/large", "other/small"];
         let rows: [(&str, &[&str]); 11] = [
             ("", &all),
@@ -247,12 +236,21 @@ mod tests {
             ("nobody/*,nobody/nothing", &[]),
         ];
         for (names, expected) in rows {
-            assert_eq!(ids(&list(names, false, None)), expected, "{names}");
+            let settings = settings(json!({}), &[(VARIABLE, names)]);
+            let store = Store::with(&settings, &entries());
+            let catalogue = store.known(&settings).expect("it is there");
+            let listed = Listed {
+                catalogue,
+                problem: None,
+            };
+            let list = store.list(&settings, &listed, false);
+            let ids: Vec<&str> = list.models.iter().map(|model| model.id.as_str()).collect();
+            assert_eq!(ids, expected, "{names}");
         }
     }
 
     #[test]
-    fn names_that_mean_nothing_are_told_with_the_nearest_id() {
+    fn unknown_names_are_reported_with_the_nearest_id() {
         let settings = settings(json!({}), &[]);
         let problem = |names: &str, entries: &Value| {
             let catalogue = Store::with(&settings, entries).known(&settings).expect("it is there");
@@ -267,20 +265,25 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_should_be_newer_says_why_it_is_not() {
-        let list = list("", false, Some(Error::new(ErrorKind::TIMEOUT, "it took too long")));
+    fn a_stale_list_says_why() {
+        let age = Duration::from_secs(7200);
+        let listed = Listed {
+            catalogue: Arc::new(Catalogue::new("", Vec::new(), age)),
+            problem: Some(Error::new(ErrorKind::TIMEOUT, "it took too long")),
+        };
+        let list = Store::default().list(&settings(json!({}), &[]), &listed, false);
         assert_eq!(
             (list.is_stale, list.problem.as_deref()),
             (true, Some("it took too long"))
         );
-        assert!(list.age_ms < 60_000);
+        assert!(list.age_ms >= milliseconds(age), "{}", list.age_ms);
     }
 
     #[test]
-    fn the_service_s_entry_is_kept_byte_for_byte() {
+    fn the_services_entry_is_kept_byte_for_byte() {
         let text = "{\"id\":\"a/b\",  \"n\" : 1.0e-7, \"created\":1,\n \"x\":[ ]}";
         let page = models::page::page_from(format!("{{\"data\":[{text}]}}").as_bytes()).expect("a list");
-        let catalogue = Arc::new(Catalogue::new("", page.models, std::time::Duration::ZERO));
+        let catalogue = Arc::new(Catalogue::new("", page.models, Duration::ZERO));
         let model = model_from(&catalogue.models()[0], true);
         assert_eq!(model.raw.expect("it was asked for").get(), text);
     }

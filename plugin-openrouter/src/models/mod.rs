@@ -1,7 +1,8 @@
 //! The models that the service lists: their ids, prices and abilities.
 //!
-//! In: pages of the list, or what an earlier process kept of them on disk. Out: a [`Catalogue`], kept for a while by its
-//! [`Store`]; what an id means; what a model cannot do. It advises only: a model that is not listed may still be served.
+//! In: pages of the model list, from the service or cached on disk.
+//! Out: a [`Catalogue`], cached by its [`Store`]; what an id means; what a model lacks.
+//! Advice only: a model that is not listed may still be served.
 
 pub mod capabilities;
 mod disk;

@@ -1,6 +1,6 @@
 //! The models that the service lists, with their prices and abilities.
 //!
-//! A model that is not listed may still be served; only its price is unknown. Pure.
+//! A model that is not listed may still be served; its price is then unknown. Pure.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -9,10 +9,10 @@ use plugin_api::Verbatim;
 
 use crate::values::usd::Usd;
 
-/// A model as the service lists it. What is unknown is `None` or empty.
+/// A model as the service lists it. Unknown fields are `None` or empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Model {
-    /// What requests ask for.
+    /// The id that requests use.
     pub id: String,
     /// The id that never changes.
     pub canonical_slug: String,
@@ -20,44 +20,44 @@ pub struct Model {
     pub name: String,
     /// A few sentences.
     pub description: Option<String>,
-    /// When the service began to list it, in seconds since 1970.
+    /// When the service first listed it, in seconds since 1970.
     pub created_s: Option<u64>,
     /// The most tokens of prompt and answer together.
     pub context_length: Option<u64>,
     /// The most tokens of an answer.
     pub max_completion_tokens: Option<u64>,
-    /// The price of one token of the prompt; `None` for routers, whose price is that of the model they choose.
+    /// The price of one token of the prompt; `None` for routers, which charge the price of the model they choose.
     pub prompt_price: Option<Usd>,
     /// The price of one token of the answer.
     pub completion_price: Option<Usd>,
     /// The price of the request itself.
     pub request_price: Option<Usd>,
-    /// The names of the parameters that have an effect.
+    /// The names of the parameters that it supports.
     pub supported_parameters: Vec<String>,
-    /// What it reads, such as `text` and `image`.
+    /// Its input, such as `text` and `image`.
     pub input_modalities: Vec<String>,
-    /// What it writes.
+    /// Its output, such as `text`.
     pub output_modalities: Vec<String>,
     /// The day after which the model may be gone, as `2026-11-20`.
     pub expiration_date: Option<String>,
-    /// The service's own entry.
+    /// The entry as the service wrote it.
     pub raw: Verbatim,
     pub overrides: Vec<PriceOverride>,
 }
 
-/// Other prices that hold under a condition.
+/// Prices that hold under a condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PriceOverride {
-    /// Holds for longer prompts only.
+    /// They hold for prompts with more tokens than this.
     pub more_tokens_than: u64,
-    /// Where the entry has one: the price, which may be unknown.
+    /// The price, which may be unknown; the outer `None` if this does not change it.
     pub prompt: Option<Option<Usd>>,
     pub completion: Option<Option<Usd>>,
 }
 
 impl Model {
-    /// The greatest prices of one token of the prompt and of the answer, for a prompt of so many tokens; `None` if one of
-    /// them is unknown. Prices that hold at some times of the day count at all times.
+    /// The highest price of one token of the prompt and of the answer, for a prompt of so many tokens; `None` if one of
+    /// them is unknown. Prices for a time of day count at all times.
     pub fn greatest_prices(&self, prompt_tokens: u64) -> Option<(Usd, Usd)> {
         let (mut prompt, mut completion) = (self.prompt_price?, self.completion_price?);
         for other in self
@@ -76,17 +76,17 @@ impl Model {
     }
 }
 
-/// Every model that the service listed at one time.
+/// The model list of a service at one time.
 #[derive(Debug)]
 pub struct Catalogue {
-    /// The service's address.
+    /// The base URL of the service.
     pub base_url: String,
     pub models: Vec<Model>,
     /// Places in `models`, by id and by canonical slug.
     places: HashMap<String, usize>,
-    /// When this process got it.
+    /// When this process got the list.
     got: Instant,
-    /// How old it was by then.
+    /// How old the list was by then.
     age_then: Duration,
 }
 
@@ -96,7 +96,7 @@ impl Catalogue {
         for (place, model) in models.iter().enumerate() {
             places.entry(model.id.clone()).or_insert(place);
         }
-        // Several variants share a slug; the id that equals it, or else the first one, is meant.
+        // Several variants share a slug. It means the model whose id equals it, else the first one.
         for (place, model) in models.iter().enumerate() {
             places.entry(model.canonical_slug.clone()).or_insert(place);
         }
@@ -109,11 +109,12 @@ impl Catalogue {
         }
     }
 
-    /// The model of this id. A variant that is not listed, such as `:nitro`, is described by the model without it.
+    /// The model with this id. For a variant that is not listed, such as `:nitro`, the model without it.
     pub fn find(&self, id: &str) -> Option<&Model> {
         self.models.get(self.place(id)?)
     }
 
+    /// The place of [`Self::find`]'s model in the list.
     pub fn place(&self, id: &str) -> Option<usize> {
         let mut name = id;
         loop {
@@ -129,7 +130,7 @@ impl Catalogue {
         &self.models
     }
 
-    /// How long ago the service gave it, be it to another process.
+    /// How long ago the list was fetched, even if by another process.
     pub fn age(&self) -> Duration {
         self.got.elapsed().saturating_add(self.age_then)
     }

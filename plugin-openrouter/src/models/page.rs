@@ -1,6 +1,7 @@
-//! Reads a page of the service's list of models.
+//! Parses a page of the service's model list.
 //!
-//! In: an answer's body. Out: its models, and where the next page is. Pure. An entry that cannot be read costs itself only.
+//! In: an answer's body. Out: its models, and the link to the next page. Pure.
+//! An unreadable entry is skipped and counted.
 
 use plugin_api::{Error, ErrorKind, Verbatim};
 use serde::Deserialize;
@@ -10,18 +11,18 @@ use serde_json::value::RawValue;
 use crate::models::model::{Model, PriceOverride};
 use crate::values::usd::Usd;
 
-/// A page of the list.
+/// A page of the model list.
 pub struct Page {
     pub models: Vec<Model>,
-    /// Entries that cannot be read.
+    /// Entries that were skipped.
     pub n_unreadable: usize,
-    /// Where the next page is, as the service writes it.
+    /// The link to the next page, as the service writes it.
     pub next: Option<String>,
 }
 
-/// Reads a page.
+/// Parses a page.
 ///
-/// - Errors: `protocol` for what is no list.
+/// - Errors: `protocol` if it is not a model list.
 pub fn page_from(body: &[u8]) -> Result<Page, Error> {
     #[derive(Deserialize)]
     struct RawPage<'a> {
@@ -38,7 +39,7 @@ pub fn page_from(body: &[u8]) -> Result<Page, Error> {
     let raw: RawPage<'_> = serde_json::from_slice(body).map_err(|_| {
         Error::new(
             ErrorKind::PROTOCOL,
-            "expected a list of models at `/models`, found something else",
+            "expected a model list at `/models`, found something else",
         )
         .with_hint("check the base URL")
     })?;
@@ -51,7 +52,7 @@ pub fn page_from(body: &[u8]) -> Result<Page, Error> {
     })
 }
 
-/// Reads one entry of the list.
+/// Parses one entry of the list.
 pub fn model_from(entry: &RawValue) -> Result<Model, serde_json::Error> {
     #[derive(Deserialize)]
     struct RawModel {
@@ -102,7 +103,7 @@ pub fn model_from(entry: &RawValue) -> Result<Model, serde_json::Error> {
         .unwrap_or_default()
         .into_iter()
         .map(|other| PriceOverride {
-            // A threshold that is no whole number is taken for none: the higher price then counts too often, never too seldom.
+            // Without a readable threshold the override always applies: better too high a price than too low.
             more_tokens_than: other.min_prompt_tokens.as_ref().and_then(Value::as_u64).unwrap_or(0),
             prompt: other.prompt.as_ref().map(price),
             completion: other.completion.as_ref().map(price),
@@ -110,7 +111,7 @@ pub fn model_from(entry: &RawValue) -> Result<Model, serde_json::Error> {
     Ok(Model {
         canonical_slug: raw.canonical_slug.unwrap_or_else(|| raw.id.clone()),
         name: raw.name.unwrap_or_else(|| raw.id.clone()),
-        // What is only shown may be of any form, and the model counts all the same.
+        // The description is only shown, so a wrong type must not cost the model.
         description: raw.description.and_then(|text| match text {
             Value::String(text) => Some(text).filter(|text| !text.trim().is_empty()),
             _ => None,
@@ -121,7 +122,7 @@ pub fn model_from(entry: &RawValue) -> Result<Model, serde_json::Error> {
         max_completion_tokens: raw.top_provider.and_then(|provider| provider.max_completion_tokens),
         prompt_price: pricing.prompt.as_ref().and_then(price),
         completion_price: pricing.completion.as_ref().and_then(price),
-        // Most models charge for tokens only, and some say so by leaving it out.
+        // Most models charge for tokens only, and some entries then omit the price of a request.
         request_price: pricing.request.as_ref().map_or(Some(Usd::ZERO), price),
         supported_parameters: raw.supported_parameters.unwrap_or_default(),
         input_modalities: architecture.input_modalities.unwrap_or_default(),
@@ -132,7 +133,7 @@ pub fn model_from(entry: &RawValue) -> Result<Model, serde_json::Error> {
     })
 }
 
-/// A price: decimal text, or a number. The service writes -1 where nobody can know it, which is `None` here.
+/// A price, written as a string or a number. The service writes -1 for an unknown one, which is `None` here.
 fn price(value: &Value) -> Option<Usd> {
     match value {
         Value::String(text) => Usd::parse(text.trim()),

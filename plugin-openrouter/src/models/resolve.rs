@@ -1,30 +1,30 @@
-//! Turns a model id as a caller wrote it into an id that the service lists.
+//! Turns a model id as the caller wrote it into an id that the service lists.
 //!
-//! In: an id that went through [`crate::values::model_id`], and the catalogue. Out: its [`Meaning`]. Pure, one pass over the list.
-//! It never chooses between models, and never makes a paid model of a free one or a free one of a paid one: the variant
-//! behind `:` is the caller's word.
+//! In: an id that went through [`crate::values::model_id`], and the catalogue. Out: its [`Meaning`].
+//! Pure, one pass over the list. It never chooses between models, and never swaps a free model for a paid one or the
+//! reverse: the variant after `:` is the caller's choice.
 
 use std::cmp::Reverse;
 
 use crate::models::{Catalogue, Model};
 
-/// The most models that are named where several have a name.
+/// The most ids to show if several models share a name.
 const MAX_CANDIDATES: usize = 10;
 
-/// The most models that are named where none has the name.
+/// The most ids to suggest if no model has the name.
 const MAX_SUGGESTIONS: usize = 3;
 
 /// What a model id means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Meaning {
-    /// The catalogue has it, or the model that it is a variant of; or it is no matter of the catalogue, such as a router, a
-    /// preset or `~author/family-latest`. It is sent as it is.
+    /// The id, or its model without the variant, is listed; or it never is, such as a router, a preset or
+    /// `~author/family-latest`. It is sent unchanged.
     Known,
     /// It means another id.
     Resolved {
         /// The id to send, with the caller's variant.
         wire: String,
-        /// Why, as a sentence.
+        /// Which id is sent, and why.
         note: String,
     },
     /// Several models have this name.
@@ -34,20 +34,20 @@ pub enum Meaning {
     },
     /// No model has this name.
     Unknown {
-        /// The ids that are most like it, at most three, the nearest one first.
+        /// The most similar ids, at most three, the nearest one first.
         suggestions: Vec<String>,
     },
 }
 
 /// What `id` means.
 ///
-/// - In: an id without blanks around it. With an author it means models of this author, without one those of all.
-/// - Out: `Known` too where the catalogue has no models at all, because it then says nothing about this one.
+/// - In: an id without blanks around it. Without an author it may mean a model of any author.
+/// - Out: `Known` also if the catalogue is empty, because it then says nothing about any id.
 pub fn meaning(id: &str, catalogue: &Catalogue) -> Meaning {
     let wanted = Wanted::of(id);
-    // A variant in capitals would be looked for as a plain model, and `:Free` must not be billed.
+    // `find` would drop a variant in capitals, and `:Free` must not become the billed model.
     let is_listed = id.ends_with(&wanted.variant) && catalogue.find(id).is_some();
-    if is_listed || is_no_catalogue_matter(id) || catalogue.models().is_empty() {
+    if is_listed || is_never_listed(id) || catalogue.models().is_empty() {
         return Meaning::Known;
     }
     let mut best = None;
@@ -84,7 +84,7 @@ pub fn meaning(id: &str, catalogue: &Catalogue) -> Meaning {
     }
 }
 
-/// The id that `name` means, or that it is most like, if there is one.
+/// The id that `name` means, or the most similar one, if there is any.
 pub fn nearest(name: &str, catalogue: &Catalogue) -> Option<String> {
     match meaning(name, catalogue) {
         Meaning::Known => None,
@@ -93,19 +93,19 @@ pub fn nearest(name: &str, catalogue: &Catalogue) -> Option<String> {
     }
 }
 
-/// Whether an id is for the service to understand: the alias of a family's newest model, a preset or a router.
-fn is_no_catalogue_matter(id: &str) -> bool {
+/// Whether only the service can resolve an id: the alias of a family's newest model, a preset or a router.
+fn is_never_listed(id: &str) -> bool {
     id.starts_with(['~', '@']) || id.contains("@preset/") || id.starts_with("openrouter/")
 }
 
-/// An id in pieces. Folded is: in lower case, with dashes for dots.
+/// An id in parts. Folded means in lower case, with dashes for dots.
 struct Wanted<'a> {
     id: &'a str,
     /// Folded.
     author: Option<String>,
-    /// What is behind the slash, as it is written.
+    /// The part after the slash, as written.
     name: &'a str,
-    /// Folded; it has the length of `name`.
+    /// The folded name, with the same length.
     folded: String,
     /// The length of the name without its date or `-latest`.
     stem_bytes: usize,
@@ -120,32 +120,32 @@ struct Wanted<'a> {
 /// A model that an id may mean.
 struct Found<'a> {
     model: &'a Model,
-    /// The id that is sent for it; that of the list if the caller would have to say another variant.
+    /// The id to send. If the caller would have to choose another variant, the listed id.
     wire: String,
     closeness: Closeness,
 }
 
-/// How well a model fits, the best first.
+/// How well a model matches, the best first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Closeness {
     likeness: Likeness,
-    /// Whether only variants are listed that the caller did not ask for.
+    /// Whether this is a variant that the caller did not ask for.
     is_other_variant: bool,
-    /// How much of the variant is listed, in bytes.
+    /// How much of the caller's variant is listed, in bytes.
     variant_bytes: Reverse<usize>,
 }
 
-/// How far a name has to be taken apart to be that of a model.
+/// Which part of a name equals a model's name, the best match first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Likeness {
     Exact,
-    /// It differs in capitals, in dots for dashes, or in how its date is written.
+    /// It differs in case, in dots for dashes, or in the format of its date.
     Spelling,
-    /// It has a date or `-latest` that the model's has not.
+    /// It has a date or `-latest` that the model's name lacks.
     Undated,
     /// It is the model's canonical slug without its date.
     OtherName,
-    /// It ends in four digits that the model's has not.
+    /// It ends in four digits that the model's name lacks.
     Undigited,
 }
 
@@ -192,17 +192,17 @@ impl<'a> Wanted<'a> {
         })
     }
 
-    /// How a model's name is like this one, and under which id without a variant it then goes.
+    /// How a model's name matches, and its id without a variant to send then.
     fn likeness<'m>(&self, model: &'m Model) -> Option<(Likeness, &'m str)> {
         let id = base(&model.id);
         let by_id = self.likeness_to(id).map(|likeness| (likeness, id));
         let slug = base(&model.canonical_slug);
-        // The slug of an alias is that of the model that it stands for.
+        // An alias has the slug of its target.
         if slug == id || id.starts_with('~') {
             return by_id.filter(|(likeness, _)| !id.starts_with('~') || *likeness <= Likeness::Spelling);
         }
         let by_slug = match self.likeness_to(slug) {
-            // Who names a dated slug means this date.
+            // A dated slug asks for exactly this date, so the slug is sent.
             Some(likeness @ (Likeness::Exact | Likeness::Spelling)) => Some((likeness, slug)),
             Some(likeness) => Some((likeness, id)),
             None => self.is_undated(slug, id).then_some((Likeness::OtherName, id)),
@@ -230,7 +230,7 @@ impl<'a> Wanted<'a> {
         is_short.then_some(Likeness::Undigited)
     }
 
-    /// Whether a model with a dated slug and an undated id has this name for its slug without the date.
+    /// Whether this is a model's slug without its date, and the model's id has no date either.
     fn is_undated(&self, slug: &str, id: &str) -> bool {
         let (author, name, _) = pieces(slug);
         let folded = fold(name);
@@ -246,45 +246,45 @@ impl<'a> Wanted<'a> {
         }
     }
 
-    /// Why `found` is what this id means.
+    /// Which id is sent, and why.
     fn note(&self, found: &Found) -> String {
         let why = match found.closeness.likeness {
-            Likeness::Exact if self.author.is_none() => "the only model of this name".to_owned(),
+            Likeness::Exact if self.author.is_none() => "the only model with this name".to_owned(),
             Likeness::Exact | Likeness::Spelling => "the same name in the service's spelling".to_owned(),
             Likeness::Undated => format!("the same name without `{}`", &self.name[self.stem_bytes..]),
-            Likeness::OtherName => format!("which it also calls `{}`", found.model.canonical_slug),
+            Likeness::OtherName => format!("also known as `{}`", found.model.canonical_slug),
             Likeness::Undigited => {
                 let short = self.short_bytes.unwrap_or(self.name.len());
                 format!("the same name without `{}`", &self.name[short..])
             }
         };
         format!(
-            "the service does not list `{}`; `{}` is sent, {why}",
+            "the service does not list `{}`; sending `{}`, {why}",
             self.id, found.wire
         )
     }
 
-    /// The ids that are most like this one, the nearest one first, each model in one variant only.
+    /// The most similar ids, the nearest one first, each model in one variant only.
     fn nearest(&self, catalogue: &Catalogue) -> Vec<String> {
         let mut near: Vec<(usize, usize, &str)> = Vec::new();
         for model in catalogue.models() {
             if let Some(distance) = self.distance_to(&model.id) {
                 let (_, _, variant) = pieces(&model.id);
-                let wish = if variant == self.variant {
+                let rank = if variant == self.variant {
                     0
                 } else {
                     1 + usize::from(!variant.is_empty())
                 };
-                near.push((distance, wish, &model.id));
+                near.push((distance, rank, &model.id));
             }
         }
-        near.sort_by_key(|(distance, wish, _)| (*distance, *wish));
+        near.sort_by_key(|(distance, rank, _)| (*distance, *rank));
         let Some((least, ..)) = near.first().copied() else {
             return Vec::new();
         };
         let mut nearest: Vec<&str> = Vec::new();
         for (distance, _, id) in near {
-            // Behind a near hit, what is merely similar is no help.
+            // After a close match, ids that are merely similar do not help.
             if distance > 2 * least + 1 || nearest.len() == MAX_SUGGESTIONS {
                 break;
             }
@@ -295,18 +295,18 @@ impl<'a> Wanted<'a> {
         nearest.into_iter().map(str::to_owned).collect()
     }
 
-    /// How far away a listed id is; `None` where it is not like this one at all.
+    /// The distance to a listed id; `None` if it is not similar.
     fn distance_to(&self, listed: &str) -> Option<usize> {
         let listed = fold(base(listed));
         let (author, name, _) = pieces(&listed);
         let by_name = distance_of_names(self.stem(), name);
         let Some(wanted) = &self.author else {
-            // The author may stand there with another sign than a slash, even with a colon.
-            let by_id = distance_of_slips(self.stem(), &listed);
-            let by_all = distance_of_slips(&fold(self.id), &listed).filter(|_| !self.variant.is_empty());
+            // The author may be separated by something other than a slash, even by a colon.
+            let by_id = distance_of_typos(self.stem(), &listed);
+            let by_all = distance_of_typos(&fold(self.id), &listed).filter(|_| !self.variant.is_empty());
             return [by_name, by_id, by_all].into_iter().flatten().min();
         };
-        // That the name is right says more than that the author is.
+        // The name says more than the author, whose distance counts at most 2.
         let of_authors = distance_of_authors(wanted, author.unwrap_or_default());
         Some(by_name? + of_authors)
     }
@@ -331,8 +331,8 @@ fn fold(name: &str) -> String {
     name.to_ascii_lowercase().replace('.', "-")
 }
 
-/// What stands before a date at the end of a folded name, and the date's eight digits. Both `-20240806` and `-2024-08-06`
-/// are dates.
+/// Splits a date off the end of a folded name: the part before it and its eight digits.
+/// Both `-20240806` and `-2024-08-06` are dates.
 fn date_of(folded: &str) -> Option<(&str, String)> {
     ["-20240806".len(), "-2024-08-06".len()].into_iter().find_map(|bytes| {
         let (stem, date) = folded.split_at_checked(folded.len().checked_sub(bytes)?)?;
@@ -347,7 +347,7 @@ fn date_of(folded: &str) -> Option<(&str, String)> {
     })
 }
 
-/// The length of a folded name without four digits at its end, which may be a month and a day, or a year and a month.
+/// The length of a folded name without a short date at its end: month and day, or year and month.
 fn four_digits(folded: &str) -> Option<usize> {
     let (stem, digits) = folded.rsplit_once('-').filter(|(_, digits)| digits.len() == 4)?;
     let (first, second) = digits.split_at_checked(2)?;
@@ -370,16 +370,16 @@ fn is_within(digits: &str, most: u8) -> bool {
         && digits.parse().is_ok_and(|number| (1..=most).contains(&number))
 }
 
-/// How far apart two folded names are; `None` where they are not alike.
+/// The distance between two folded names; `None` if they are not similar.
 fn distance_of_names(wanted: &str, listed: &str) -> Option<usize> {
-    // Where a name goes on, something was left out, which is likelier than many slips.
+    // An omitted part is more likely than many typos.
     if wanted.len() > 2 && listed.contains(wanted) {
         return Some((listed.len() - wanted.len()).div_ceil(4));
     }
-    distance_of_slips(wanted, listed)
+    distance_of_typos(wanted, listed)
 }
 
-/// How far apart two authors are; 2 where they are not alike.
+/// The distance between two authors, at most 2.
 fn distance_of_authors(wanted: &str, listed: &str) -> usize {
     if wanted.len().abs_diff(listed.len()) > 2 {
         return 2;
@@ -387,11 +387,11 @@ fn distance_of_authors(wanted: &str, listed: &str) -> usize {
     strsim::osa_distance(wanted, listed).min(2)
 }
 
-/// The slips that make one text of the other; `None` where they would have to change more than a third of it.
-fn distance_of_slips(wanted: &str, listed: &str) -> Option<usize> {
+/// The number of typos between two texts; `None` if they change more than a third of it.
+fn distance_of_typos(wanted: &str, listed: &str) -> Option<usize> {
     let bytes = wanted.len().max(listed.len());
     let limit = (bytes / 3).max(usize::from(bytes > 1));
-    // Comparing costs the product of both lengths, and an id may be as long as a request.
+    // The comparison costs the product of both lengths, and an id may be as long as a request.
     let is_alike_in_length = wanted.len().abs_diff(listed.len()) <= limit;
     let distance = is_alike_in_length.then(|| strsim::osa_distance(wanted, listed));
     distance.filter(|distance| *distance <= limit)

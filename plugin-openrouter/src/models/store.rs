@@ -1,13 +1,7 @@
-//! The models that the service has, with their prices and abilities.
+//! Fetches the model list and caches it, in memory and on disk.
 //!
-//! In: the answers of `GET /models`, page by page, or what an earlier process kept of them on the disk. Out: a [`Catalogue`],
-//! kept by its [`Store`] for a while. It advises: a model that is not in it may still be served, and is only without a known
-//! price.
-
-use crate::models::{Catalogue, Model};
-use crate::service::kept::{PAUSE_AFTER_FAILURE, Wish, ttl};
-#[cfg(test)]
-mod tests;
+//! In: the answers of `GET /models`, page by page, or the file of an earlier process. Out: a [`Catalogue`].
+//! Many callers at once cause one request. A failed refresh leaves the old list in use.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -18,32 +12,33 @@ use arc_swap::ArcSwapOption;
 use plugin_api::Error;
 use tokio::sync::Mutex;
 
-use super::disk::Disk;
-use super::page::page_from;
+use crate::models::disk::Disk;
+use crate::models::page::page_from;
+use crate::models::{Catalogue, Model};
+use crate::service::kept::{PAUSE_AFTER_FAILURE, Wish, ttl};
 use crate::service::{Settings, fetch};
 use crate::values::time::milliseconds;
 
-/// How long a catalogue is kept unless somebody says otherwise, in milliseconds.
+/// How long a catalogue is cached by default, in milliseconds.
 const DEFAULT_TTL_MS: u64 = 3_600_000;
 
-/// Pages that are read; the service gives all models on one unless asked for less.
+/// The most pages that are read. By default the service lists all models on one.
 const MAX_PAGES: usize = 64;
 
-/// A catalogue, and how it stands with it.
+/// A catalogue, and why it is not newer.
 #[derive(Debug)]
 pub struct Listed {
     pub catalogue: Arc<Catalogue>,
-    /// Why there is no newer one, where one was wanted.
+    /// Why the refresh failed, if there was one.
     pub problem: Option<Error>,
 }
 
-/// Keeps the catalogue, and asks for it when it is missing or old.
+/// Caches the catalogue, and fetches it when it is missing or expired.
 #[derive(Default)]
 pub struct Store {
     /// Of the service that was asked last.
     latest: ArcSwapOption<Catalogue>,
-    /// How the service answered the last time. It is locked while the service is asked, so that all who want a newer catalogue
-    /// wait for one answer.
+    /// The last answer. Locked while the service is asked, so that all callers wait for one answer.
     answer: Mutex<Option<Answer>>,
     has_warned_of_time: AtomicBool,
     has_warned_of_folder: AtomicBool,
@@ -58,21 +53,21 @@ struct Answer {
 }
 
 impl Store {
-    /// The catalogue. An old one is given where the service fails to give a newer one; see [`Catalogue::age`].
+    /// The catalogue; an expired one if the service fails to answer, see [`Catalogue::age`].
     ///
-    /// - Errors: those of the request, where there is none at all; `protocol` for an answer that is no catalogue.
+    /// - Errors: if there is none at all, those of the request; `protocol` for an answer that is not a model list.
     pub async fn catalogue(&self, settings: &Settings) -> Result<Arc<Catalogue>, Error> {
         Ok(self.listed(settings, Wish::Kept).await?.catalogue)
     }
 
-    /// The catalogue if there is one, however old. Nobody is asked or waited for.
+    /// The cached catalogue, however old. Does not wait or send a request.
     pub fn known(&self, settings: &Settings) -> Option<Arc<Catalogue>> {
         let latest = self.latest.load();
         let latest = latest.as_ref()?;
         (latest.base_url == settings.service.base_url).then(|| Arc::clone(latest))
     }
 
-    /// The catalogue, as new as it is wished for where the service can be asked.
+    /// The catalogue, and why it is not newer.
     ///
     /// - Errors: those of [`Self::catalogue`].
     pub async fn listed(&self, settings: &Settings, wish: Wish) -> Result<Listed, Error> {
@@ -94,7 +89,7 @@ impl Store {
             .as_ref()
             .filter(|answer| answer.base_url == settings.service.base_url)
         {
-            // What arrived while this one waited its turn is as new as anything it could ask for.
+            // An answer that arrived while this caller waited for the lock is new enough.
             let is_new = answer.at >= asked;
             let is_paused = wish == Wish::Kept && known.is_some() && answer.at.elapsed() < PAUSE_AFTER_FAILURE;
             match (&known, &answer.failure) {
@@ -141,8 +136,8 @@ impl Store {
             (Err(error), Some(catalogue)) => {
                 let age_ms = milliseconds(catalogue.age());
                 match wish {
-                    Wish::NewQuietly => tracing::debug!(age_ms, "no newer list of models: {error}"),
-                    Wish::Kept | Wish::New => tracing::warn!(age_ms, "no newer list of models: {error}"),
+                    Wish::NewQuietly => tracing::debug!(age_ms, "no newer model list: {error}"),
+                    Wish::Kept | Wish::New => tracing::warn!(age_ms, "no newer model list: {error}"),
                 }
                 Ok(listed(&catalogue, Some(&error)))
             }
@@ -150,7 +145,7 @@ impl Store {
         }
     }
 
-    /// How long a catalogue is kept.
+    /// How long a catalogue is cached.
     pub fn time_to_live(&self, settings: &Settings) -> Duration {
         let variable = "OPENROUTER_CACHE_TTL_MODELS";
         let value = settings.profile.environment.get(variable).map(String::as_str);
@@ -163,20 +158,20 @@ impl Store {
         ttl
     }
 
-    /// Where the catalogue is kept beyond this process, if it is.
+    /// The file of the catalogue, if the disk is used.
     fn disk(&self, settings: &Settings) -> Option<Disk> {
         match Disk::of(settings) {
             Ok(disk) => disk,
             Err(problem) => {
                 if !self.has_warned_of_folder.swap(true, Ordering::Relaxed) {
-                    tracing::warn!("the list of models is not kept on the disk: {problem}");
+                    tracing::warn!("the model list is not cached on disk: {problem}");
                 }
                 None
             }
         }
     }
 
-    /// A store that has these entries of `GET /models` already.
+    /// A store that already has these entries of `GET /models`.
     #[cfg(test)]
     pub fn with(settings: &Settings, entries: &serde_json::Value) -> Self {
         let body = serde_json::json!({"data": entries}).to_string();
@@ -206,21 +201,18 @@ async fn fetch_all(settings: &Settings) -> Result<Vec<Model>, Error> {
         n_unreadable += page.n_unreadable;
         models.extend(page.models);
         let Some(next) = page.next else { break };
-        // A service that leads in a circle would be asked for ever.
+        // Links in a circle would never end.
         if links.len() + 1 >= MAX_PAGES || !links.insert(next.clone()) {
-            tracing::warn!(
-                pages = links.len() + 1,
-                "the list of models has no end; the rest is left out"
-            );
+            tracing::warn!(pages = links.len() + 1, "the model list has no end; dropping the rest");
             break;
         }
         fetched = fetch::get_next(settings, &next).await?;
     }
     if n_unreadable > 0 {
-        tracing::warn!(
-            entries = n_unreadable,
-            "some models of the list are unreadable and were left out"
-        );
+        tracing::warn!(entries = n_unreadable, "dropped unreadable entries of the model list");
     }
     Ok(models)
 }
+
+#[cfg(test)]
+mod tests;

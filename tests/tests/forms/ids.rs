@@ -239,11 +239,11 @@ fn what_a_model_lacks_is_reported_and_the_request_sent() {
         [
             (
                 "capability",
-                "`acme/plain` is not listed with images as input, which this request has: choose `acme/able`"
+                "`acme/plain` is not listed as supporting image input, which this request has: choose `acme/able`"
             ),
             (
                 "capability",
-                "`acme/plain` is not listed with tools, which this request has: choose `acme/able`"
+                "`acme/plain` is not listed as supporting tools, which this request uses: choose `acme/able`"
             ),
             ("out_of_range", "expected `temperature` from 0 to 2, found 2.5"),
         ]
@@ -262,8 +262,8 @@ fn strict_capabilities_refuse_what_a_model_lacks() {
         (error.kind, error.message.as_str(), error.hint()),
         (
             ErrorKind::INVALID_REQUEST,
-            "`acme/plain` is not listed with tools, which this request has; `acme/plain` is not listed with images as \
-             input, which this request has",
+            "`acme/plain` is not listed as supporting tools, which this request uses; `acme/plain` is not listed as \
+             supporting image input, which this request has",
             Some("choose another model, or take `strictCapabilities` out of the profile")
         )
     );

@@ -1,4 +1,4 @@
-//! What requests want, and what models are listed with.
+//! What requests need, and what models are listed as supporting.
 
 use std::sync::{Arc, OnceLock};
 
@@ -77,7 +77,7 @@ fn wanted(messages: &str, parameters: Value) -> Vec<&'static str> {
 }
 
 fn lacks(model: &str, messages: &str, parameters: Value) -> Vec<Lack> {
-    // Made once, because the settings that it takes have a client.
+    // Built once, because its settings include an HTTP client.
     static USUAL: OnceLock<Arc<Catalogue>> = OnceLock::new();
     let catalogue = USUAL.get_or_init(|| catalogue(entries()));
     let model = catalogue.find(model).expect("it is listed");
@@ -92,7 +92,7 @@ fn messages_of(model: &str, messages: &str, parameters: Value) -> Vec<String> {
 }
 
 #[test]
-fn what_the_parameters_ask_for_is_wanted() {
+fn needs_are_read_from_the_parameters() {
     let rows: [(Value, &[&str]); 24] = [
         (json!({}), &[]),
         (
@@ -140,7 +140,7 @@ fn what_the_parameters_ask_for_is_wanted() {
 }
 
 #[test]
-fn what_the_messages_contain_is_wanted() {
+fn needs_are_read_from_the_messages() {
     let rows: [(String, &[&str]); 8] = [
         (parts(&["text"]), &[]),
         (parts(&["text", "image_url"]), &["image_input"]),
@@ -153,7 +153,7 @@ fn what_the_messages_contain_is_wanted() {
             "[{\"content\": [{\"type\" \n:\t\"image_url\"}]}]".to_owned(),
             &["image_input"],
         ),
-        // Text that looks like a part, and a text that ends like the key.
+        // Text that looks like a content part, and text that ends like the key.
         (json!([{"content": r#"{"type":"image_url"}"#}]).to_string(), &[]),
         (json!([{"content": "say \"type", "name": "image_url"}]).to_string(), &[]),
         (
@@ -177,7 +177,7 @@ fn what_the_messages_contain_is_wanted() {
 }
 
 #[test]
-fn the_service_reads_files_for_a_model_unless_it_is_told_not_to() {
+fn files_need_a_model_that_reads_them_only_if_the_service_does_not() {
     let rows = [
         (json!([]), false),
         (json!([{"id": "file-parser", "pdf": {"engine": "mistral-ocr"}}]), false),
@@ -195,31 +195,31 @@ fn each_lack_names_models_that_have_the_ability() {
     let rows = [
         (
             json!({"tools": [{}]}),
-            "`acme/plain` is not listed with tools, which this request has: choose one of `acme/tools`, `acme/thinks`, \
-             `other/tools`",
+            "`acme/plain` is not listed as supporting tools, which this request uses: choose one of `acme/tools`, \
+             `acme/thinks`, `other/tools`",
         ),
         (
             json!({"response_format": {"type": "json_schema"}}),
-            "`acme/plain` is not listed with answers by a JSON schema, which this request asks for: choose one of \
-             `acme/schema`, `other/tools`, `other/all`",
+            "`acme/plain` is not listed as supporting output by a JSON schema, which this request asks for: choose \
+             one of `acme/schema`, `other/tools`, `other/all`",
         ),
         (
             json!({"response_format": {"type": "json_object"}}),
-            "`acme/plain` is not listed with answers in JSON, which this request asks for: choose one of \
+            "`acme/plain` is not listed as supporting JSON output, which this request asks for: choose one of \
              `other/tools`, `other/all`",
         ),
         (
             json!({"reasoning": {"effort": "low"}}),
-            "`acme/plain` is not listed with reasoning, which this request asks for: choose one of `acme/thinks`, \
-             `other/all`",
+            "`acme/plain` is not listed as supporting reasoning, which this request asks for: choose one of \
+             `acme/thinks`, `other/all`",
         ),
         (
             json!({"modalities": ["image"]}),
-            "`acme/plain` is not listed with images as output, which this request asks for: choose `other/all`",
+            "`acme/plain` is not listed as supporting image output, which this request asks for: choose `other/all`",
         ),
         (
             json!({"modalities": ["audio"]}),
-            "`acme/plain` is not listed with audio as output, which this request asks for: choose `other/all`",
+            "`acme/plain` is not listed as supporting audio output, which this request asks for: choose `other/all`",
         ),
     ];
     for (parameters, expected) in rows {
@@ -228,20 +228,20 @@ fn each_lack_names_models_that_have_the_ability() {
     let rows = [
         (
             "image_url",
-            "`acme/plain` is not listed with images as input, which this request has: choose one of `acme/thinks`, \
-             `other/all`, `third/eyes`",
+            "`acme/plain` is not listed as supporting image input, which this request has: choose one of \
+             `acme/thinks`, `other/all`, `third/eyes`",
         ),
         (
             "input_audio",
-            "`acme/plain` is not listed with audio as input, which this request has: choose `other/all`",
+            "`acme/plain` is not listed as supporting audio input, which this request has: choose `other/all`",
         ),
         (
             "video_url",
-            "`acme/plain` is not listed with video as input, which this request has: choose `other/all`",
+            "`acme/plain` is not listed as supporting video input, which this request has: choose `other/all`",
         ),
         (
             "file",
-            "`acme/plain` is not listed with files as input, which this request has: choose `other/all`",
+            "`acme/plain` is not listed as supporting file input, which this request has: choose `other/all`",
         ),
     ];
     for (part, expected) in rows {
@@ -251,18 +251,18 @@ fn each_lack_names_models_that_have_the_ability() {
     assert_eq!(
         messages_of("acme/tools", "[]", json!({"tools": [{}], "tool_choice": "required"})),
         [
-            "`acme/tools` is not listed with `tool_choice`, which this request has: choose one of `acme/thinks`, \
-          `other/all`"
+            "`acme/tools` is not listed as supporting `tool_choice`, which this request uses: choose one of \
+          `acme/thinks`, `other/all`"
         ]
     );
 }
 
 #[test]
-fn the_models_that_are_named_lack_nothing_if_there_are_such() {
+fn suggested_models_lack_nothing_if_possible() {
     let demanding = json!({"tools": [{}], "tool_choice": "required", "reasoning_effort": "low"});
     let found = lacks("acme/plain", &parts(&["image_url"]), demanding);
     let abilities: Vec<&str> = found.iter().map(|lack| lack.ability).collect();
-    // That there are no tools says that there is nothing to choose from.
+    // Without tools, `tool_choice` is not reported on its own.
     assert_eq!(abilities, ["tools", "reasoning", "image_input"]);
     for lack in &found {
         assert!(
@@ -284,21 +284,21 @@ fn the_models_that_are_named_lack_nothing_if_there_are_such() {
     assert_eq!(
         messages,
         [
-            "`acme/plain` is not listed with reasoning, which this request asks for: choose `acme/thinks`",
-            "`acme/plain` is not listed with audio as output, which this request asks for",
+            "`acme/plain` is not listed as supporting reasoning, which this request asks for: choose `acme/thinks`",
+            "`acme/plain` is not listed as supporting audio output, which this request asks for",
         ]
     );
 }
 
 #[test]
-fn a_free_model_is_replaced_by_free_models() {
-    let expected = "`acme/plain:free` is not listed with tools, which this request has: choose one of \
+fn only_free_models_are_suggested_for_a_free_one() {
+    let expected = "`acme/plain:free` is not listed as supporting tools, which this request uses: choose one of \
                     `acme/tools:free`, `third/gift:free`";
     assert_eq!(messages_of("acme/plain:free", "[]", json!({"tools": [{}]})), [expected]);
 }
 
 #[test]
-fn what_is_unknown_is_not_lacking() {
+fn unknown_abilities_are_not_lacking() {
     let everything = json!({"tools": [{}], "tool_choice": "none", "response_format": {"type": "json_schema"},
         "reasoning_effort": "low", "modalities": ["image", "audio"]});
     let long = json!([{"role": "user", "content": "word ".repeat(100_000)}]).to_string();
@@ -319,20 +319,20 @@ fn a_prompt_that_cannot_fit_is_a_lack() {
         lacks("acme/plain", &text(606), json!({})),
         [Lack {
             ability: "context",
-            message: "`acme/plain` takes at most 100 tokens, and this request has about 101 or more: choose one of \
+            message: "`acme/plain` accepts at most 100 tokens, and this request has at least about 101: choose one of \
                       `acme/tools`, `acme/thinks`, `acme/schema`"
                 .to_owned(),
         }]
     );
     assert_eq!(
         messages_of("acme/plain", &text(9000), json!({})),
-        ["`acme/plain` takes at most 100 tokens, and this request has about 1500 or more: choose `other/all`"]
+        ["`acme/plain` accepts at most 100 tokens, and this request has at least about 1500: choose `other/all`"]
     );
     assert_eq!(
         messages_of("acme/plain", &text(900_000), json!({})),
-        ["`acme/plain` takes at most 100 tokens, and this request has about 150000 or more"]
+        ["`acme/plain` accepts at most 100 tokens, and this request has at least about 150000"]
     );
-    // Escaped characters are shorter than they look, pictures are not text, and compression makes it fit.
+    // Escaped characters count as shorter, images are not text, and compression makes a prompt fit.
     assert_eq!(
         lacks("acme/plain", &format!("\"{}\"", r"\u0416".repeat(200)), json!({})),
         []
@@ -346,7 +346,7 @@ fn a_prompt_that_cannot_fit_is_a_lack() {
 }
 
 #[test]
-fn a_number_out_of_its_range_is_named() {
+fn a_number_out_of_range_is_reported() {
     let rows = [
         (
             "temperature",
@@ -355,7 +355,7 @@ fn a_number_out_of_its_range_is_named() {
         ),
         ("temperature", json!(-1), "expected `temperature` from 0 to 2, found -1"),
         ("top_p", json!(1.5), "expected `top_p` from 0 to 1, found 1.5"),
-        ("top_k", json!(-1), "expected `top_k` of 0 or more, found -1"),
+        ("top_k", json!(-1), "expected `top_k` of at least 0, found -1"),
         ("min_p", json!(2), "expected `min_p` from 0 to 1, found 2"),
         ("top_a", json!(-0.5), "expected `top_a` from 0 to 1, found -0.5"),
         (
@@ -395,37 +395,37 @@ fn a_number_out_of_its_range_is_named() {
 }
 
 #[test]
-fn what_is_too_long_is_counted_and_not_repeated() {
+fn a_length_over_its_limit_is_reported_without_the_value() {
     let long = "ü".repeat(600);
     let pairs: Map<String, Value> = (0..17).map(|n| (n.to_string(), json!("v"))).collect();
     let rows = [
         (
             json!({"stop": ["a", "b", "c", "d", "e"]}),
-            "expected `stop` of at most 4 texts, found 5",
+            "expected `stop` with at most 4 strings, found 5",
         ),
         (
             json!({"session_id": long}),
-            "expected `session_id` of at most 256 characters, found 600",
+            "expected `session_id` with at most 256 characters, found 600",
         ),
         (
             json!({"metadata": pairs}),
-            "expected `metadata` of at most 16 pairs, found 17",
+            "expected `metadata` with at most 16 pairs, found 17",
         ),
         (
             json!({"metadata": {"k": "v", &long[..140]: "v"}}),
-            "expected keys of `metadata` of at most 64 characters, found 70",
+            "expected keys of `metadata` with at most 64 characters, found 70",
         ),
         (
             json!({"metadata": {"k": long, "n": 1}}),
-            "expected values of `metadata` of at most 512 characters, found 600",
+            "expected values of `metadata` with at most 512 characters, found 600",
         ),
         (
             json!({"tools": ["odd", {"type": "openrouter:web_search"}, {"function": {"name": &long[..130]}}]}),
-            "expected a name at `tools[2]` of at most 64 characters, found 65",
+            "expected a name at `tools[2]` with at most 64 characters, found 65",
         ),
         (
             json!({"response_format": {"type": "json_schema", "json_schema": {"name": &long[..130]}}}),
-            "expected a name at `response_format.json_schema` of at most 64 characters, found 65",
+            "expected a name at `response_format.json_schema` with at most 64 characters, found 65",
         ),
     ];
     for (parameters, expected) in rows {
@@ -434,7 +434,7 @@ fn what_is_too_long_is_counted_and_not_repeated() {
 }
 
 #[test]
-fn what_is_in_its_range_or_of_another_kind_is_not_named() {
+fn values_in_range_or_of_another_type_are_not_reported() {
     let name = "n".repeat(64);
     let good = json!({"temperature": 2, "top_p": 0, "top_k": 1_000_000, "min_p": 1.0, "top_a": 0.0,
         "frequency_penalty": -2, "presence_penalty": 2, "repetition_penalty": 0, "top_logprobs": 20,
@@ -449,7 +449,7 @@ fn what_is_in_its_range_or_of_another_kind_is_not_named() {
 }
 
 #[test]
-fn badges_say_what_a_model_can_in_a_fixed_order() {
+fn badges_have_a_fixed_order() {
     let priced = |id: &str, pricing: Value| {
         let mut entry = entry(id, 1, &["reasoning", "tools"], &["text"], &["text"]);
         entry["pricing"] = pricing;

@@ -27,7 +27,7 @@ fn ids(found: Result<Option<(Vec<Model>, Duration)>, String>) -> Vec<String> {
 }
 
 #[test]
-fn what_is_written_is_read_to_the_last_byte() {
+fn a_list_is_read_back_byte_for_byte() {
     let folder = Folder::new();
     let disk = disk(&folder);
     assert!(disk.read_at(at(1000)).expect("it is no error").is_none());
@@ -37,12 +37,12 @@ fn what_is_written_is_read_to_the_last_byte() {
     disk.write_at(at(1000), &catalogue, "secret").expect("it is writable");
     let (models, age) = disk.read_at(at(1060)).expect("a good file").expect("a file");
     assert_eq!((models, age), (catalogue.models, Duration::from_secs(60)));
-    // Nothing else is left behind.
+    // No temporary file is left behind.
     assert_eq!(fs::read_dir(&folder.path).expect("it is there").count(), 1);
 }
 
 #[test]
-fn a_newer_list_takes_the_place_of_the_older_one() {
+fn a_newer_list_replaces_the_older_one() {
     let folder = Folder::new();
     let disk = disk(&folder);
     for id in ["a/first", "a/second"] {
@@ -53,7 +53,7 @@ fn a_newer_list_takes_the_place_of_the_older_one() {
 }
 
 #[test]
-fn a_list_from_the_future_is_old() {
+fn a_list_from_the_future_counts_as_old() {
     let folder = Folder::new();
     let disk = disk(&folder);
     disk.write_at(at(1000), &catalogue(&json!([{"id": "a/b"}])), "")
@@ -63,7 +63,7 @@ fn a_list_from_the_future_is_old() {
 }
 
 #[test]
-fn a_file_that_is_not_whole_is_not_read() {
+fn a_truncated_file_is_refused() {
     let folder = Folder::new();
     let disk = disk(&folder);
     disk.write_at(at(1000), &catalogue(&json!([{"id": "a/b"}, {"id": "c/d"}])), "")
@@ -75,22 +75,22 @@ fn a_file_that_is_not_whole_is_not_read() {
         let problem = disk.read_at(at(1000)).err();
         assert_eq!(
             problem.as_deref(),
-            Some("it is damaged, or of another version"),
+            Some("the file is damaged or has another version"),
             "{length}"
         );
     }
-    // Without the last line break nothing is missing.
+    // The last line break does not matter.
     fs::write(disk.path(), &whole[..last]).expect("it is writable");
     assert_eq!(ids(disk.read_at(at(1000))), ["a/b", "c/d"]);
 }
 
 #[test]
-fn a_file_of_another_form_service_or_kind_is_not_read() {
+fn a_file_of_another_format_service_or_type_is_refused() {
     let folder = Folder::new();
     let disk = disk(&folder);
     let header = |form: &str, base_url: &str| json!({"form": form, "base_url": base_url, "fetched_ms": 1}).to_string();
     let page = r#"{"data":[{"id":"a/b"}]}"#;
-    let damaged = "it is damaged, or of another version";
+    let damaged = "the file is damaged or has another version";
     let rows = [
         (String::new(), damaged),
         ("\0\0\0\n\0\0\0\n".to_owned(), damaged),
@@ -99,7 +99,7 @@ fn a_file_of_another_form_service_or_kind_is_not_read() {
         (format!("{}\n{{\"data\":[7]}}", header(FORM, BASE_URL)), damaged),
         (
             format!("{}\n{page}", header(FORM, "https://other.example")),
-            "it is of another service",
+            "the file is from another service",
         ),
     ];
     for (text, expected) in rows {
@@ -109,18 +109,21 @@ fn a_file_of_another_form_service_or_kind_is_not_read() {
     }
     fs::remove_file(disk.path()).expect("it is there");
     fs::create_dir(disk.path()).expect("it is writable");
-    assert_eq!(disk.read_at(at(1000)).err().as_deref(), Some("it is not a file"));
+    assert_eq!(
+        disk.read_at(at(1000)).err().as_deref(),
+        Some("it is not a regular file")
+    );
 }
 
 #[test]
-fn a_file_beyond_the_limit_is_not_read() {
+fn a_file_beyond_the_limit_is_refused() {
     let folder = Folder::new();
     let disk = disk(&folder);
     fs::create_dir_all(&folder.path).expect("it is writable");
     let file = File::create(disk.path()).expect("it is writable");
-    file.set_len(MAX_BYTES + 1).expect("it is sparse");
+    file.set_len(MAX_BYTES + 1).expect("a sparse file");
     let problem = disk.read_at(at(1000)).err();
-    assert_eq!(problem.as_deref(), Some("it has more than 32 MiB"));
+    assert_eq!(problem.as_deref(), Some("the file has more than 32 MiB"));
 }
 
 #[test]
@@ -129,14 +132,14 @@ fn neither_a_key_nor_an_empty_list_is_written() {
     let disk = disk(&folder);
     let entries = json!([{"id": "a/b", "description": "for sk-or-v1-abc only"}]);
     let refused = |entries: &Value| disk.write_at(at(1000), &catalogue(entries), "sk-or-v1-abc").err();
-    assert_eq!(refused(&entries).as_deref(), Some("the service put the key into it"));
-    assert_eq!(refused(&json!([])).as_deref(), Some("it has no models"));
+    assert_eq!(refused(&entries).as_deref(), Some("the list contains the key"));
+    assert_eq!(refused(&json!([])).as_deref(), Some("the list is empty"));
     assert!(!folder.path.exists());
 }
 
 #[cfg(unix)]
 #[test]
-fn nobody_else_may_read_or_write_it() {
+fn only_the_owner_may_read_or_write_the_file() {
     use std::os::unix::fs::PermissionsExt;
 
     let folder = Folder::new();
@@ -148,7 +151,7 @@ fn nobody_else_may_read_or_write_it() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_made_is_only_a_problem() {
+fn a_folder_that_cannot_be_created_is_an_error() {
     let folder = Folder::new();
     fs::create_dir_all(&folder.path).expect("it is writable");
     let disk = Disk {
@@ -163,7 +166,7 @@ fn a_folder_that_cannot_be_made_is_only_a_problem() {
 }
 
 #[test]
-fn each_address_has_a_file_of_its_own() {
+fn each_base_url_has_a_file_of_its_own() {
     let name = |base_url: &str| {
         let settings = settings(json!({"baseUrl": base_url, "caches": {"folder": "/c"}}), &[]);
         Disk::of(&settings).expect("a folder").expect("it is wanted").name
@@ -177,7 +180,7 @@ fn each_address_has_a_file_of_its_own() {
 }
 
 #[test]
-fn a_service_on_this_machine_has_a_file_only_where_somebody_says_so() {
+fn a_local_service_has_a_file_only_if_the_profile_asks_for_it() {
     let is_used = |base_url: &str, caches: Value| {
         let config = Config {
             options: json!({"baseUrl": base_url, "caches": caches}),
@@ -203,7 +206,7 @@ fn a_service_on_this_machine_has_a_file_only_where_somebody_says_so() {
 }
 
 #[test]
-fn the_folder_is_the_options_or_the_users() {
+fn the_folder_comes_from_the_option_then_the_user() {
     let folder = |option, caches: Option<&str>, home: Option<&str>| {
         folder_from(option, caches.map(PathBuf::from), home.map(PathBuf::from)).map(|path| path.display().to_string())
     };
@@ -215,7 +218,7 @@ fn the_folder_is_the_options_or_the_users() {
     for (option, home) in [(None, None), (None, Some("")), (Some("~/l"), None)] {
         assert_eq!(
             folder(option, None, home),
-            Err("there is no home folder; `caches.folder` may name another one".to_owned())
+            Err("there is no home folder; set `caches.folder`".to_owned())
         );
     }
     assert_eq!(

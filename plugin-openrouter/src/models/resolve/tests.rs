@@ -1,4 +1,4 @@
-//! What ids of models mean before a list of them.
+//! What model ids mean, given a model list.
 
 use std::sync::{Arc, OnceLock};
 
@@ -8,7 +8,7 @@ use super::*;
 use crate::kit::{block_on, settings};
 use crate::models::Store;
 
-/// A catalogue of these ids, each with its canonical slug where that is another one.
+/// A catalogue of these ids, each with its canonical slug, or `""` if that is the id.
 fn catalogue(entries: &[(&str, &str)]) -> Arc<Catalogue> {
     let entry = |(id, slug): &(&str, &str)| match *slug {
         "" => json!({"id": id, "canonical_slug": id}),
@@ -20,7 +20,7 @@ fn catalogue(entries: &[(&str, &str)]) -> Arc<Catalogue> {
     block_on(store.catalogue(&settings)).expect("it is there")
 }
 
-/// Made once, because the settings that it takes have a client.
+/// Built once, because its settings include an HTTP client.
 fn usual() -> &'static Catalogue {
     static USUAL: OnceLock<Arc<Catalogue>> = OnceLock::new();
     let entries = [
@@ -90,7 +90,7 @@ fn suggestions(id: &str) -> Vec<String> {
 }
 
 #[test]
-fn what_is_listed_and_what_no_list_has_is_known() {
+fn listed_ids_and_ids_that_are_never_listed_are_known() {
     for id in [
         "openai/gpt-4o",
         "openai/gpt-4o:extended",
@@ -111,7 +111,7 @@ fn what_is_listed_and_what_no_list_has_is_known() {
 }
 
 #[test]
-fn a_list_without_models_says_nothing_about_one() {
+fn an_empty_list_says_nothing_about_an_id() {
     for id in ["gpt-4o", "a/b", ""] {
         assert_eq!(meaning(id, &catalogue(&[])), Meaning::Known, "{id}");
     }
@@ -142,7 +142,7 @@ fn an_id_that_means_one_model_is_resolved() {
         ("CLAUDE-3.5-SONNET-LATEST", "anthropic/claude-3.5-sonnet"),
         ("gpt-4-0613", "openai/gpt-4"),
         ("openai/gpt-4.1-2504", "openai/gpt-4.1"),
-        // The other name that the service has for it.
+        // The canonical slug.
         ("anthropic/claude-4.5-sonnet", "anthropic/claude-sonnet-4.5"),
         ("claude-4-sonnet-20250514", "anthropic/claude-sonnet-4"),
         ("claude-3-7-sonnet-20250219", "anthropic/claude-3-7-sonnet-20250219"),
@@ -154,30 +154,30 @@ fn an_id_that_means_one_model_is_resolved() {
 }
 
 #[test]
-fn the_note_says_why() {
+fn the_note_says_which_id_is_sent_and_why() {
     let rows = [
         (
             "gpt-4o",
-            "the service does not list `gpt-4o`; `openai/gpt-4o` is sent, the only model of this name",
+            "the service does not list `gpt-4o`; sending `openai/gpt-4o`, the only model with this name",
         ),
         (
             "anthropic/claude-sonnet-4-5:nitro",
-            "the service does not list `anthropic/claude-sonnet-4-5:nitro`; `anthropic/claude-sonnet-4.5:nitro` is \
-             sent, the same name in the service's spelling",
+            "the service does not list `anthropic/claude-sonnet-4-5:nitro`; sending \
+             `anthropic/claude-sonnet-4.5:nitro`, the same name in the service's spelling",
         ),
         (
             "claude-3-opus-20240229",
-            "the service does not list `claude-3-opus-20240229`; `anthropic/claude-3-opus` is sent, the same name \
+            "the service does not list `claude-3-opus-20240229`; sending `anthropic/claude-3-opus`, the same name \
              without `-20240229`",
         ),
         (
             "claude-4-sonnet",
-            "the service does not list `claude-4-sonnet`; `anthropic/claude-sonnet-4` is sent, which it also calls \
+            "the service does not list `claude-4-sonnet`; sending `anthropic/claude-sonnet-4`, also known as \
              `anthropic/claude-4-sonnet-20250522`",
         ),
         (
             "gpt-4-0613",
-            "the service does not list `gpt-4-0613`; `openai/gpt-4` is sent, the same name without `-0613`",
+            "the service does not list `gpt-4-0613`; sending `openai/gpt-4`, the same name without `-0613`",
         ),
     ];
     for (id, expected) in rows {
@@ -186,7 +186,7 @@ fn the_note_says_why() {
 }
 
 #[test]
-fn the_variant_stays_the_callers() {
+fn the_callers_variant_is_kept() {
     let rows = [
         ("gpt-4o:extended", "openai/gpt-4o:extended"),
         ("gpt-4o:nitro", "openai/gpt-4o:nitro"),
@@ -200,7 +200,7 @@ fn the_variant_stays_the_callers() {
         ("claude-3-opus-20240229:free", "anthropic/claude-3-opus:free"),
         // Only one of the two authors lists the variant.
         ("falcon-2.0:free", "acme/falcon-2.0:free"),
-        // Who names no variant does not mean a variant.
+        // An id without a variant does not mean a variant.
         ("only-here", "acme/only-here"),
     ];
     for (id, expected) in rows {
@@ -209,7 +209,7 @@ fn the_variant_stays_the_callers() {
 }
 
 #[test]
-fn a_model_that_is_listed_free_only_is_suggested_and_not_sent() {
+fn a_model_that_is_only_listed_as_free_is_suggested_but_not_sent() {
     let rows = [
         ("hunyuan-a13b-instruct", "tencent/hunyuan-a13b-instruct:free"),
         ("hunyuan-a13b-instruct:nitro", "tencent/hunyuan-a13b-instruct:free"),
@@ -228,7 +228,7 @@ fn a_name_of_several_models_is_not_guessed() {
         ("falcon-2.0:nitro", &["acme/falcon-2.0:nitro", "tii/falcon-2.0:nitro"]),
         ("Falcon-2.0-20260101", &["acme/falcon-2.0", "tii/falcon-2.0"]),
         ("both", &["tii/both", "acme/both"]),
-        // Both are listed as variants only.
+        // Both are only listed as variants.
         ("gift", &["acme/gift:free", "tii/gift:free"]),
     ];
     for (id, expected) in rows {
@@ -252,7 +252,7 @@ fn the_exact_name_beats_the_same_name_in_another_spelling() {
 }
 
 #[test]
-fn a_dated_model_does_not_stand_in_for_one_of_another_date() {
+fn a_dated_model_does_not_replace_one_of_another_date() {
     let dated = catalogue(&[("openai/gpt-4o-2024-08-06", ""), ("mistralai/mistral-large-2411", "")]);
     let rows = [
         ("gpt-4o-2024-05-13", "openai/gpt-4o-2024-08-06"),
@@ -269,7 +269,7 @@ fn a_dated_model_does_not_stand_in_for_one_of_another_date() {
 }
 
 #[test]
-fn what_nothing_is_called_gets_the_nearest_ids() {
+fn an_unknown_name_gets_the_nearest_ids() {
     let rows: [(&str, &[&str]); 17] = [
         ("antropic/claude-3-opus", &["anthropic/claude-3-opus"]),
         ("claude/claude-3-opus", &["anthropic/claude-3-opus"]),
@@ -307,7 +307,7 @@ fn what_nothing_is_called_gets_the_nearest_ids() {
 }
 
 #[test]
-fn only_what_can_be_a_date_is_taken_for_one() {
+fn only_possible_dates_count_as_dates() {
     let rows = [
         ("a-20240229", Some(("a", "20240229"))),
         ("a-2024-08-06", Some(("a", "20240806"))),

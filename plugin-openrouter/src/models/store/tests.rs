@@ -7,7 +7,7 @@ use super::*;
 use crate::kit::{Folder, Service, block_on};
 use crate::values::usd::Usd;
 
-/// An entry with only what the tests need.
+/// An entry with only the fields that the tests need.
 fn entry(id: &str, prompt: &str, completion: &str) -> Value {
     json!({"id": id, "canonical_slug": id, "name": id, "context_length": 1000,
         "pricing": {"prompt": prompt, "completion": completion}})
@@ -24,7 +24,7 @@ fn usd(text: &str) -> Usd {
 }
 
 #[test]
-fn an_entry_is_read_with_everything_it_says() {
+fn every_field_of_an_entry_is_parsed() {
     // Source: the example of `Model` in OpenRouter's API description.
     let entry = json!({
         "architecture": {"input_modalities": ["text"], "instruct_type": "chatml", "modality": "text->text",
@@ -66,7 +66,7 @@ fn a_router_has_no_price() {
 }
 
 #[test]
-fn a_bad_entry_costs_itself_only() {
+fn a_bad_entry_is_skipped() {
     let body = json!({"data": [
         7, null, {}, {"id": 7}, {"id": "a/wrong", "context_length": "long"},
         entry("a/good", "0.1", "0.2"), {"id": "a/bare", "new": {"field": 1}},
@@ -79,21 +79,21 @@ fn a_bad_entry_costs_itself_only() {
 }
 
 #[test]
-fn an_answer_that_is_no_list_is_an_error() {
+fn an_answer_that_is_not_a_list_is_an_error() {
     for body in ["", "[]", "{}", r#"{"data": 1}"#, "<html>"] {
         let error = page_from(body.as_bytes()).err().expect("no list");
         assert_eq!(
             (error.kind, error.message.as_str()),
             (
                 ErrorKind::PROTOCOL,
-                "expected a list of models at `/models`, found something else"
+                "expected a model list at `/models`, found something else"
             )
         );
     }
 }
 
 #[test]
-fn a_variant_is_described_by_itself_or_by_its_model() {
+fn a_variant_is_found_by_itself_or_by_its_model() {
     let mut dated = entry("a/dated", "0.3", "0.3");
     dated["canonical_slug"] = json!("a/dated-2026-01-01");
     let mut dated_free = entry("a/dated:free", "0", "0");
@@ -122,7 +122,7 @@ fn a_variant_is_described_by_itself_or_by_its_model() {
 }
 
 #[test]
-fn the_greatest_price_counts_what_holds_for_long_prompts() {
+fn the_highest_price_includes_overrides_for_long_prompts() {
     let mut entry = entry("a/long", "0.000001", "0.00001");
     entry["pricing"]["overrides"] = json!([
         {"min_prompt_tokens": 200_000, "prompt": "0.000002", "completion": "0.000005"},
@@ -166,7 +166,7 @@ fn the_time_to_live_comes_from_the_option_then_the_variable() {
 }
 
 #[test]
-fn the_service_is_asked_once_and_again_when_the_time_is_over() {
+fn the_list_is_fetched_once_and_again_when_it_expires() {
     let service = Service::saying(&json!({"data": [entry("a/b", "0.1", "0.1")]}));
     let settings = service.settings(json!({}), &[]);
     let store = Store::default();
@@ -183,7 +183,7 @@ fn the_service_is_asked_once_and_again_when_the_time_is_over() {
 }
 
 #[test]
-fn many_askers_at_once_make_one_request() {
+fn many_callers_at_once_cause_one_request() {
     for (status, is_well) in [(200, true), (500, false)] {
         let service = Service::start(move |_| {
             (
@@ -192,7 +192,7 @@ fn many_askers_at_once_make_one_request() {
                 json!({"data": [entry("a/b", "1", "1")]}).to_string(),
             )
         });
-        // Even where nothing is kept.
+        // Even if nothing is cached.
         let settings = service.settings(json!({"caches": {"modelsMs": 0}}), &[]);
         let store = Arc::new(Store::default());
         block_on(async {
@@ -211,7 +211,7 @@ fn many_askers_at_once_make_one_request() {
 }
 
 #[test]
-fn an_old_catalogue_is_better_than_an_error() {
+fn an_expired_list_is_used_if_the_service_fails() {
     let count = Arc::new(AtomicUsize::new(0));
     let service = Service::start(move |_| {
         let status = if count.fetch_add(1, Ordering::Relaxed) == 0 {
@@ -232,14 +232,14 @@ fn an_old_catalogue_is_better_than_an_error() {
         let second = store.catalogue(&settings).await.expect("the old one");
         assert!(Arc::ptr_eq(&first, &second));
         assert!(second.age() > Duration::ZERO);
-        // After the failure the service is left alone for a while.
+        // After a failure there is a pause before the next request.
         store.catalogue(&settings).await.expect("the old one");
     });
     assert_eq!(service.requests().len(), 2);
 }
 
 #[test]
-fn without_a_catalogue_every_asker_tries_again() {
+fn without_a_list_every_call_asks_again() {
     let service = Service::start(|_| (401, String::new(), String::new()));
     let settings = service.settings(json!({}), &[]);
     let store = Store::default();
@@ -253,7 +253,7 @@ fn without_a_catalogue_every_asker_tries_again() {
 }
 
 #[test]
-fn pages_are_followed_to_the_last() {
+fn every_page_of_the_list_is_fetched() {
     let service = Service::start(|path| {
         let (id, next) = match path {
             "/api/v1/models" => ("a/1", json!("/api/v1/models?offset=1")),
@@ -270,7 +270,7 @@ fn pages_are_followed_to_the_last() {
 }
 
 #[test]
-fn a_list_without_an_end_is_cut() {
+fn an_endless_list_is_cut() {
     let in_a_circle = Service::saying(&json!({"data": [], "links": {"next": "/api/v1/models"}}));
     let settings = in_a_circle.settings(json!({}), &[]);
     block_on(Store::default().catalogue(&settings)).expect("a catalogue");
@@ -302,7 +302,7 @@ fn the_next_page_is_not_fetched_from_another_origin() {
 }
 
 #[test]
-fn another_service_has_another_catalogue() {
+fn each_service_has_its_own_catalogue() {
     let first = Service::saying(&json!({"data": [entry("a/first", "1", "1")]}));
     let second = Service::saying(&json!({"data": [entry("a/second", "1", "1")]}));
     let store = Store::default();
@@ -315,7 +315,6 @@ fn another_service_has_another_catalogue() {
     });
 }
 
-/// The ids of a catalogue.
 fn ids(catalogue: &Catalogue) -> Vec<&str> {
     catalogue.models().iter().map(|model| model.id.as_str()).collect()
 }
@@ -331,7 +330,7 @@ fn counting(n_good: usize) -> Service {
 }
 
 #[test]
-fn who_insists_gets_a_new_list_or_the_old_one_with_the_reason() {
+fn a_forced_refresh_returns_a_new_list_or_the_old_one_with_the_reason() {
     let service = counting(2);
     let settings = service.settings(json!({}), &[]);
     let store = Store::default();
@@ -345,12 +344,12 @@ fn who_insists_gets_a_new_list_or_the_old_one_with_the_reason() {
     assert_eq!(asked(Wish::New), ("a/2".to_owned(), None, 2));
     assert_eq!(asked(Wish::New), ("a/2".to_owned(), Some(503), 3));
     assert_eq!(asked(Wish::NewQuietly), ("a/2".to_owned(), Some(503), 4));
-    // Its time is not over, so it is as good as it was.
+    // It has not expired, so it is used without a problem.
     assert_eq!(asked(Wish::Kept), ("a/2".to_owned(), None, 4));
 }
 
 #[test]
-fn many_who_insist_at_once_make_one_request() {
+fn many_forced_refreshes_at_once_cause_one_request() {
     for n_good in [1, 0] {
         let service = counting(n_good);
         let settings = service.settings(json!({}), &[]);
@@ -371,7 +370,7 @@ fn many_who_insist_at_once_make_one_request() {
 }
 
 #[test]
-fn what_is_known_is_given_without_asking_and_for_its_own_service_only() {
+fn the_cached_list_is_for_its_own_service_and_costs_no_request() {
     let service = counting(1);
     let settings = service.settings(json!({"caches": {"modelsMs": 0}}), &[]);
     let store = Store::default();
@@ -383,7 +382,7 @@ fn what_is_known_is_given_without_asking_and_for_its_own_service_only() {
 }
 
 #[test]
-fn a_new_process_reads_what_the_last_one_kept() {
+fn a_new_process_reads_the_cached_file() {
     let service = counting(1);
     let folder = Folder::new();
     let settings = service.settings(json!({"caches": {"folder": folder.path}}), &[]);
@@ -391,10 +390,9 @@ fn a_new_process_reads_what_the_last_one_kept() {
         // Each store stands for a process.
         let listed = block_on(Store::default().listed(&settings, Wish::Kept)).expect("a catalogue");
         assert_eq!((ids(&listed.catalogue), listed.problem), (vec!["a/1"], None));
-        assert!(listed.catalogue.age() < Duration::from_secs(60));
     }
     assert_eq!(service.requests().len(), 1);
-    // Who insists is not put off with it, but gets it where there is nothing better.
+    // A forced refresh asks the service, and falls back to the file if that fails.
     let listed = block_on(Store::default().listed(&settings, Wish::New)).expect("the old one");
     let status = listed.problem.and_then(|problem| problem.details.status);
     assert_eq!((ids(&listed.catalogue), status), (vec!["a/1"], Some(503)));
@@ -402,7 +400,7 @@ fn a_new_process_reads_what_the_last_one_kept() {
 }
 
 #[test]
-fn what_another_process_fetched_meanwhile_takes_the_place_of_an_old_list() {
+fn a_newer_file_of_another_process_replaces_an_expired_list() {
     let service = counting(1);
     let folder = Folder::new();
     let settings = service.settings(json!({"caches": {"folder": folder.path}}), &[]);
@@ -416,7 +414,7 @@ fn what_another_process_fetched_meanwhile_takes_the_place_of_an_old_list() {
 }
 
 #[test]
-fn a_list_that_is_kept_for_no_time_is_neither_read_from_the_disk_nor_written_there() {
+fn a_cache_time_of_zero_neither_reads_nor_writes_the_file() {
     let service = counting(2);
     let folder = Folder::new();
     let asked = |models_ms: u64| {
@@ -429,12 +427,12 @@ fn a_list_that_is_kept_for_no_time_is_neither_read_from_the_disk_nor_written_the
     assert_eq!(asked(9_000_000).expect("a catalogue"), "a/2");
     assert!(folder.path.exists());
     assert_eq!(asked(0).expect_err("the service is away").details.status, Some(503));
-    assert_eq!(asked(9_000_000).expect("what was kept"), "a/2");
+    assert_eq!(asked(9_000_000).expect("the cached list"), "a/2");
     assert_eq!(service.requests().len(), 3);
 }
 
 #[test]
-fn a_damaged_file_is_as_good_as_none() {
+fn a_damaged_file_is_ignored() {
     let service = counting(2);
     let folder = Folder::new();
     let settings = service.settings(json!({"caches": {"folder": folder.path}}), &[]);
@@ -451,7 +449,7 @@ fn a_damaged_file_is_as_good_as_none() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_used_does_not_keep_the_list_away() {
+fn an_unusable_folder_does_not_prevent_the_fetch() {
     let service = counting(1);
     let settings = service.settings(json!({"caches": {"folder": "relative"}}), &[]);
     let catalogue = block_on(Store::default().catalogue(&settings)).expect("a catalogue");
