@@ -1,8 +1,9 @@
-//! Before a call: what is known about its models, and what its caller should know.
+//! Before a call: completes model ids, and warns about doubtful requests.
 //!
-//! In: a plan. Out: the same with the ids of models completed, and with notices. The list of models is asked for only where an id cannot
-//! be sent as it is, or where the profile is strict; else what is at hand is looked at. It advises: what the list does not have may be
-//! served all the same.
+//! In: a plan. Out: the plan with complete model ids and with notices.
+//! The model list is fetched only for an incomplete or unusual id, or if the profile is strict;
+//! otherwise the cached list is used, if there is one.
+//! A model that is not in the list may be served anyway, so an unknown id is only reported.
 
 use std::time::{Duration, Instant};
 
@@ -15,13 +16,13 @@ use crate::request::{Ask, Dialect, Plan};
 use crate::service::Settings;
 use crate::service::clock::{Clock, Due};
 
-/// How long a call waits for the list of models.
+/// How long a call waits for the model list.
 const LIST_LIMIT: Duration = Duration::from_secs(3);
 
-/// Completes the ids of a plan's models, and says what is doubtful about the request.
+/// Completes the model ids of a plan, and adds notices about doubtful parts of the request.
 ///
-/// - Errors: `invalid_request` for a bare name that several models have, and, where the profile is strict, for what the model is not
-///   said to be able to do; then also what keeps the list from being had.
+/// - Errors: `invalid_request` for a bare name of several models. If the profile is strict, also for a capability
+///   that the model lacks, and any error of fetching the model list.
 pub async fn advise(
     settings: &Settings,
     common: &Common,
@@ -36,13 +37,13 @@ pub async fn advise(
     let is_known_form = |model: &String| !is_bare(model) && !looks_foreign(model);
     let has_doubtful = ask.dialect != Dialect::Other && !plan.models.iter().all(is_known_form);
     if ask.dialect == Dialect::Embeddings && !has_doubtful {
-        // Models that make vectors stand in a list of their own.
+        // The model list has no embedding models.
         return Ok(());
     }
     let catalogue = if has_doubtful || is_strict {
         let due = Due {
             at: Instant::now() + LIST_LIMIT,
-            what: "the list of models did not come",
+            what: "the model list did not arrive",
             ..clock.total()
         };
         let listed = due.or(clock.total()).wait(common.catalogue.catalogue(settings)).await;
@@ -51,7 +52,7 @@ pub async fn advise(
             Err(error) if is_strict => return Err(error),
             Err(error) => {
                 let message = format!(
-                    "the list of models cannot be had, so ids are sent as they are: {}",
+                    "the model list is unavailable, so model ids are sent unchanged: {}",
                     error.message
                 );
                 plan.notices.push(Notice::new("models_unknown", message));
@@ -71,17 +72,17 @@ pub async fn advise(
     Ok(())
 }
 
-/// Whether an id lacks its author, without which the service does not know it.
+/// Whether an id lacks its author, which the service requires.
 fn is_bare(id: &str) -> bool {
     !id.contains('/') && !id.starts_with(['@', '~'])
 }
 
-/// Whether an id has a form that is rather another service's: dashes in a version, a date, `latest`.
+/// Whether an id looks like that of another service: dashes in a version, a date, `latest`.
 fn looks_foreign(id: &str) -> bool {
     let slug = id.rsplit('/').next().unwrap_or(id);
     let name = slug.split(':').next().unwrap_or(slug).as_bytes();
     let parts: Vec<&[u8]> = name.split(|byte| *byte == b'-').collect();
-    // `3-70b` is a size behind a version.
+    // `3-70b` is a version and a size.
     let is_number = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_digit);
     let has_dashed_version = parts
         .windows(2)
@@ -105,16 +106,16 @@ fn complete(plan: &mut Plan, catalogue: &Catalogue, dialect: Dialect) -> Result<
                     .map(|id| format!("`{id}`"))
                     .collect::<Vec<_>>()
                     .join(", ");
-                let message = format!("expected one model, found several that are called `{model}`: {named}");
+                let message = format!("expected one model, found several named `{model}`: {named}");
                 return Err(
-                    Error::new(ErrorKind::INVALID_REQUEST, message).with_hint("name one of them with its author")
+                    Error::new(ErrorKind::INVALID_REQUEST, message).with_hint("use one of these ids, with its author")
                 );
             }
-            // Models that make vectors stand in a list of their own.
+            // The model list has no embedding models.
             Meaning::Unknown { .. } if dialect == Dialect::Embeddings => {}
             Meaning::Unknown { suggestions } => {
                 let hint = did_you_mean(&suggestions).map_or(String::new(), |hint| format!("; {hint}"));
-                let message = format!("`{model}` is not in the list of models; it is sent as it is{hint}");
+                let message = format!("`{model}` is not in the model list and is sent unchanged{hint}");
                 notices.push(Notice::new("unknown_model", message));
             }
         }
@@ -130,16 +131,16 @@ fn check_abilities(ask: &Ask, plan: &mut Plan, catalogue: &Catalogue, is_strict:
     let wants = capabilities::wants(ask.request.messages.get(), &ask.request.parameters);
     let lacks = capabilities::lacking(&wants, model, catalogue);
     if is_strict && !lacks.is_empty() {
-        let sentences: Vec<String> = lacks.into_iter().map(|lack| lack.message).collect();
-        return Err(Error::new(ErrorKind::INVALID_REQUEST, sentences.join("; "))
-            .with_hint("choose another model, or take `strictCapabilities` out of the profile"));
+        let messages: Vec<String> = lacks.into_iter().map(|lack| lack.message).collect();
+        return Err(Error::new(ErrorKind::INVALID_REQUEST, messages.join("; "))
+            .with_hint("choose another model, or remove `strictCapabilities` from the profile"));
     }
     let notices = lacks.into_iter().map(|lack| Notice::new("capability", lack.message));
     plan.notices.extend(notices);
     Ok(())
 }
 
-/// Adds to an error about a model that there is none of this name what it may have been meant to be, where the list is at hand.
+/// Adds suggestions to the error for an unknown model, if the model list is cached.
 pub fn suggest(settings: &Settings, common: &Common, error: &mut Error) {
     let is_about_the_model = error.kind == ErrorKind::NOT_FOUND
         && matches!(

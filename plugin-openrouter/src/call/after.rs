@@ -1,6 +1,6 @@
-//! After an attempt that failed: what is noted, what follows, and what the call ends with.
+//! After a failed attempt: records it, then retries, falls back or ends the call.
 //!
-//! The decision is [`crate::failure::retry`]'s; here it is carried out.
+//! [`crate::failure::retry`] decides; this module carries the decision out.
 
 use std::time::{Duration, Instant};
 
@@ -14,18 +14,21 @@ use crate::request::Dialect;
 use crate::values::time::{milliseconds, seconds};
 
 impl Call {
-    /// Notes an attempt that failed, and waits for what follows.
+    /// Records a failed attempt and prepares the next one, waits included.
     ///
-    /// - Errors: nothing follows; the failure is the outcome.
-    pub(super) async fn after(&mut self, failed: Failed, tell: &mut (impl FnMut(Notice) + Send)) -> Result<(), Error> {
-        let mut failed = failed;
-        let is_told_to_wait = matches!(failed.error.details.status, Some(429 | 503));
+    /// - Errors: the outcome of the call, if there is no next attempt.
+    pub(super) async fn after(
+        &mut self,
+        mut failed: Failed,
+        report: &mut (impl FnMut(Notice) + Send),
+    ) -> Result<(), Error> {
+        let must_wait = matches!(failed.error.details.status, Some(429 | 503));
         if self.ask.dialect == Dialect::Other
             && !self.ask.is_idempotent()
             && failed.class != Class::NeverProcessed
-            && !is_told_to_wait
+            && !must_wait
         {
-            // Nobody knows what it would do a second time.
+            // A second request might repeat an effect.
             failed.class = Class::Final;
         }
         self.note(&failed);
@@ -37,7 +40,7 @@ impl Call {
             stream: self.stream || self.ask.is_idempotent(),
             has_more_models: !self.is_at_secondary && next_window < self.plan.models.len(),
             left: self.clock().left(),
-            dice: jitter::throw(),
+            dice: jitter::fraction(),
         };
         let next = retry::next(&failed, &mut self.tries, &situation);
         let affordable = retry::affordable_tokens(&failed.error)
@@ -45,16 +48,16 @@ impl Call {
         let error = failed.error;
         if let Some(tokens) = affordable {
             self.changes.max_tokens = Some(tokens);
-            let message = format!("the credit suffices for {tokens} tokens only, so no more are asked for");
-            tell(self.notice("tokens_reduced", message, None));
+            let message = format!("the credit covers only {tokens} tokens; retrying with that limit");
+            report(self.notice("tokens_reduced", message, None));
             return Ok(());
         }
         if next == Next::GiveUp {
-            let is_away = matches!(
+            let is_unreachable = matches!(
                 failed.class,
                 Class::NeverProcessed | Class::Refused | Class::ServerFault
             ) && !failure::is_the_services_own(&error);
-            if is_away && self.go_to_secondary(tell) {
+            if is_unreachable && self.go_to_secondary(report) {
                 return Ok(());
             }
             let mut error = self.give_up(error);
@@ -70,22 +73,22 @@ impl Call {
             self.gate().pay(error.kind == ErrorKind::RATE_LIMIT)
         };
         let Some(cost) = cost else {
-            tracing::warn!("no retry: too many calls have failed lately");
+            tracing::warn!("no retry: too many recent calls have failed");
             return Err(self.give_up(error));
         };
         self.paid += cost;
         match next {
             Next::MoveOn => {
-                let former = self.names();
+                let previous = self.names();
                 self.window = next_window;
                 self.tries.move_on();
                 let model = self.plan.window(self.window).first().map_or("", String::as_str);
-                let message = format!("{former}: {}; `{model}` is asked next", error.message);
-                tell(self.notice("fallback", message, None));
+                let message = format!("{previous}: {}; trying `{model}` next", error.message);
+                report(self.notice("fallback", message, None));
             }
             Next::Repeat(wait) => {
                 let message = format!("{}: {}; trying again", self.names(), error.message);
-                tell(self.notice("retry", message, Some(milliseconds(wait))));
+                report(self.notice("retry", message, Some(milliseconds(wait))));
                 tokio::time::sleep(wait).await;
             }
             Next::GiveUp => {}
@@ -93,26 +96,26 @@ impl Call {
         Ok(())
     }
 
-    /// Where in the chain the models begin that are asked after this failure.
-    pub(super) fn next_window(&self, failed: &Failed) -> usize {
+    /// Where the window after this failure begins in the fallback chain.
+    fn next_window(&self, failed: &Failed) -> usize {
         let models = self.plan.window(self.window);
         if failed.is_of_all_models {
             return self.window + models.len();
         }
-        // The one that served is told, or else it is the one that was asked first.
+        // Without a report of the model that served, it was the first one.
         let served = failed.error.details.model.as_deref().unwrap_or_default();
         let at = models.iter().position(|model| model == served);
         let at = at.or_else(|| models.iter().position(|model| model == self.model()));
         self.window + at.unwrap_or(0) + 1
     }
 
-    /// Remembers an attempt that failed, for the caller and for other calls.
-    pub(super) fn note(&mut self, failed: &Failed) {
+    /// Records a failed attempt, for the caller and for other calls.
+    fn note(&mut self, failed: &Failed) {
         let error = &failed.error;
         tracing::debug!(
             kind = error.kind.code(),
             status = error.details.status.unwrap_or(0),
-            "refused"
+            "attempt failed"
         );
         let asked = if self.model().is_empty() {
             &self.ask.path
@@ -121,7 +124,7 @@ impl Call {
         };
         let attempt = failure::attempt_of(error, asked.split('?').next().unwrap_or(asked));
         self.attempts.extend(error.details.attempts.iter().cloned());
-        // The service's own list may end with this one.
+        // The service's own list may already end with this attempt.
         if error
             .details
             .attempts
@@ -131,7 +134,7 @@ impl Call {
             self.attempts.push(attempt);
         }
         if self.ask.dialect == Dialect::Other {
-            // What another path is refused says nothing about chat.
+            // A failure on another path says nothing about chat.
             return;
         }
         let now = Instant::now();
@@ -150,17 +153,22 @@ impl Call {
         }
     }
 
-    pub(super) fn circuit_failed(&self, now: Instant) {
+    fn circuit_failed(&self, now: Instant) {
         if let Some(rest) = self.gate().failed(now, self.attempt_begun) {
-            let host = self.service().host();
-            tracing::warn!(
-                "{host} failed again and again, and is asked no more for {}",
-                seconds(rest)
-            );
+            tracing::warn!("{}", self.keeps_failing(rest));
         }
     }
 
-    pub(super) fn notice(&self, code: &str, message: String, wait_ms: Option<u64>) -> Notice {
+    /// The message for a service whose circuit breaker stays open for `rest`.
+    pub(super) fn keeps_failing(&self, rest: Duration) -> String {
+        let host = self.service().host();
+        format!(
+            "{host} keeps failing; no requests are sent to it for another {}",
+            seconds(rest)
+        )
+    }
+
+    fn notice(&self, code: &str, message: String, wait_ms: Option<u64>) -> Notice {
         Notice {
             attempt: self.attempts.last().cloned().map(Box::new),
             wait_ms,
@@ -168,11 +176,11 @@ impl Call {
         }
     }
 
-    /// Says that another model answers than the one that was asked for, where the service chose it.
+    /// Reports that the service chose another model than the first one requested.
     pub(super) fn fallback_notice(&self, served: Option<&str>) -> Option<Notice> {
         let served = served?;
         let asked = self.models().first()?;
-        // The service may add a date to an id, and leaves out a variant. One id may be the beginning of another.
+        // The service may append a date to an id, and omits the variant. One id may be a prefix of another.
         let base = |id: &str| {
             id.split(':')
                 .next()
@@ -188,26 +196,26 @@ impl Call {
         }
         Some(Notice::new(
             "fallback",
-            format!("`{asked}` could not answer, so `{served}` does"),
+            format!("`{asked}` could not answer; `{served}` answers instead"),
         ))
     }
 
-    /// The outcome of a call that got no answer.
+    /// Completes the error of a call that got no answer.
     pub(super) fn give_up(&mut self, mut error: Error) -> Error {
         if self.is_at_secondary && error.details.status.is_some() {
-            error.message = format!("the second service, {}: {}", self.service().host(), error.message);
+            error.message = format!("the secondary service, {}: {}", self.service().host(), error.message);
             error.details.hint = Some(match error.kind {
                 ErrorKind::AUTH => "check the key in `OPENROUTER_SECONDARY_API_KEY`".to_owned(),
                 ErrorKind::NOT_FOUND | ErrorKind::INVALID_REQUEST => {
-                    "say what the model is called there, as `secondary.models` of the profile".to_owned()
+                    "map the model to its name there in `secondary.models` of the profile".to_owned()
                 }
-                _ => "the first service cannot be reached now either".to_owned(),
+                _ => "try again later; the primary service cannot be reached either".to_owned(),
             });
         }
         error.details.model = error.details.model.or_else(|| self.models().first().cloned());
         error.details.attempts = std::mem::take(&mut self.attempts);
         if error.details.attempts.len() == 1 && error.details.attempts[0].code.as_deref() == Some(error.kind.code()) {
-            // It tells no more than the error itself.
+            // The attempt holds no more than the error itself.
             error.details.attempts.clear();
         }
         error

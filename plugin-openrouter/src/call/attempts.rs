@@ -1,7 +1,8 @@
-//! One call: its attempts, from the request to an answer that has begun.
+//! The state of one call, from the request until its answer begins.
 //!
-//! Everything here runs on the runtime's thread. A call waits for its turn, asks the models of its chain in windows, and
-//! after each failure lets [`crate::failure::retry`] decide what follows. Once a piece of an answer is there, nothing is tried again.
+//! Everything here runs on the runtime's thread.
+//! A call waits for its turn, asks the models of its fallback chain in windows, and lets [`crate::failure::retry`]
+//! decide what follows each failure.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -19,7 +20,7 @@ use crate::service::clock::Clock;
 use crate::service::gate::Gate;
 use crate::service::{Service, Settings};
 
-/// A call that has not been answered yet.
+/// A call whose answer has not begun.
 pub(super) struct Call {
     pub(super) settings: Arc<Settings>,
     pub(super) common: Arc<Common>,
@@ -28,17 +29,17 @@ pub(super) struct Call {
     pub(super) plan: Plan,
     pub(super) changes: Changes,
     pub(super) begun: Instant,
-    /// When the present attempt began.
+    /// When the current attempt began.
     pub(super) attempt_begun: Instant,
-    /// Where in the chain the models begin that are asked.
+    /// Where the current window begins in the fallback chain.
     pub(super) window: usize,
-    /// Those of them that may be asked.
+    /// The models of the window that are not rate-limited.
     pub(super) asked: Vec<String>,
     pub(super) is_at_secondary: bool,
     pub(super) tries: Tries,
-    /// The attempts that failed.
+    /// The failed attempts.
     pub(super) attempts: Vec<Attempt>,
-    /// What its retries took from the budget of retries.
+    /// What its retries took from the retry budget.
     pub(super) paid: u32,
     pub(super) bill: Bill,
     pub(super) permit: OwnedSemaphorePermit,
@@ -113,26 +114,26 @@ impl Call {
         &self.service().gate
     }
 
-    /// The models that are asked now.
+    /// The models of the current attempt.
     pub(super) fn models(&self) -> &[String] {
         &self.asked
     }
 
-    /// The model that is asked first.
+    /// The first model of the current attempt.
     pub(super) fn model(&self) -> &str {
         self.asked.first().map_or("", String::as_str)
     }
 
-    /// The models that are asked now, for people.
+    /// The models of the current attempt, for messages.
     pub(super) fn names(&self) -> String {
         match self.asked.len() {
             0 => format!("`{}`", self.ask.path.split('?').next().unwrap_or_default()),
             1 => format!("`{}`", self.model()),
-            n_models => format!("`{}` and the {} behind it", self.model(), n_models - 1),
+            n_models => format!("`{}` and its {} fallbacks", self.model(), n_models - 1),
         }
     }
 
-    /// What remains to be done once the answer has ended.
+    /// Hands over what is needed when the answer ends.
     pub(super) fn closing(self) -> Closing {
         Closing {
             gate: Arc::clone(&self.service().gate),

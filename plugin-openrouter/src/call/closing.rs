@@ -1,4 +1,6 @@
-//! After a call: what it tells of itself at the end, what is booked, and what is given back.
+//! After a call: completes its `Done`, books its cost and returns its permit.
+//!
+//! In: how the answer ended. Out: the `Done` or the error that the host gets. Dropping a bill settles it too.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,26 +14,26 @@ use crate::money::budget;
 use crate::service::gate::Gate;
 use crate::values::time::milliseconds;
 
-/// What remains to be done when an answer ends.
+/// What is needed when an answer ends.
 pub struct Closing {
-    /// Of the service that answers.
+    /// The gate of the service that answers.
     pub gate: Arc<Gate>,
     pub common: Arc<Common>,
-    /// Whether the service that answers is the one whose account is known.
+    /// Whether the answer is billed to the account whose balance is known.
     pub is_of_the_account: bool,
-    /// The attempts that failed.
+    /// The failed attempts.
     pub attempts: Vec<Attempt>,
-    /// What the retries took from the budget of retries.
+    /// What the retries took from the retry budget.
     pub paid: u32,
     pub bill: Bill,
-    /// Given back when the answer ends, or is no longer wanted.
+    /// Released when the answer ends or is dropped.
     pub permit: OwnedSemaphorePermit,
 }
 
 impl Closing {
-    /// Completes what is told at the end, books the bill, and gives back what the retries took.
+    /// Completes the `Done` or the error, books the cost, and refunds the retry budget.
     ///
-    /// - In: how the answer ended, when its first token came, and how long it took, both from the beginning of the call.
+    /// - In: how the answer ended; the time to the first token and the total time, both from the beginning of the call.
     pub fn close(
         mut self,
         end: Result<Done, Error>,
@@ -79,12 +81,12 @@ impl Closing {
     }
 }
 
-/// What a call may cost, until it is known what it did cost.
+/// The reserved cost of a call, until the actual cost is known.
 pub struct Bill {
     pub reservation: Option<budget::Reservation>,
-    /// Whether an attempt is under way whose bill is not known yet.
+    /// Whether an attempt is in progress whose cost is unknown.
     pub is_open: bool,
-    /// Earlier attempts that may have been billed, of which nobody has told.
+    /// Number of earlier attempts that may have been billed, at an unknown cost.
     pub n_unknown: u32,
 }
 

@@ -1,10 +1,10 @@
-//! What all calls of a plugin share.
+//! The state that all calls of a plugin share, whatever its settings.
 
 use crate::models;
 use crate::money::account;
 use crate::money::budget;
 
-/// What all calls of a plugin share, whatever its settings are.
+/// The state that all calls of a plugin share.
 #[derive(Default)]
 pub struct Common {
     pub account: account::Store,

@@ -1,7 +1,7 @@
 //! Turns texts into vectors.
 //!
-//! In: an [`EmbedRequest`]. Out: one vector for each text, in order, all of the length that was asked for; an answer that has others is an
-//! error and not a surprise later on.
+//! In: an [`EmbedRequest`]. Out: one vector for each text, in order, all of the requested length.
+//! An answer with other vectors is an error here, so that no caller has to check.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,9 +14,9 @@ use crate::call::{self, Common};
 use crate::request::Ask;
 use crate::service::Settings;
 
-/// Asks for the vectors of texts.
+/// Requests the vectors of texts.
 ///
-/// - Errors: `invalid_request` without a text; `protocol` for an answer whose vectors are not those of the texts; those of any call.
+/// - Errors: `invalid_request` without a text; `protocol` for vectors that do not match the texts; those of any call.
 pub async fn embed(settings: Arc<Settings>, common: Arc<Common>, request: EmbedRequest) -> Result<Embeddings, Error> {
     let whole = call::whole(settings, common, ask_from(&request)?).await?;
     let vectors = vectors_from(&whole.body, request.input.len(), request.dimensions)?;
@@ -100,7 +100,7 @@ fn vectors_from(body: &[u8], n_texts: usize, dimensions: Option<u32>) -> Result<
         let found = other.len();
         return Err(
             broken(format!("expected vectors of {expected} numbers, found one of {found}"))
-                .with_hint("not every model can shorten its vectors: leave `dimensions` out, or choose another model"),
+                .with_hint("omit `dimensions`, or choose a model that can shorten its vectors"),
         );
     }
     Ok(vectors)
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn vectors_that_are_not_those_of_the_texts_are_an_error() {
+    fn vectors_that_do_not_match_the_texts_are_an_error() {
         let rows = [
             ("{}", 1, None, "expected a list of vectors, found something else"),
             (
@@ -154,13 +154,8 @@ mod tests {
             ),
         ];
         for (body, n_texts, dimensions, message) in rows {
-            let error = vectors_from(body.as_bytes(), n_texts, dimensions).expect_err("they are not");
+            let error = vectors_from(body.as_bytes(), n_texts, dimensions).expect_err("an error");
             assert_eq!(error.message, message);
         }
-    }
-
-    #[test]
-    fn a_request_without_a_text_is_refused() {
-        assert!(ask_from(&EmbedRequest::default()).is_err());
     }
 }

@@ -1,8 +1,9 @@
-//! An answer on its way to the host: what has arrived is understood on the thread that polls, and leaves at once.
+//! Decodes an answer on the thread that polls it, and returns its events to the host.
 //!
-//! In: what [`crate::call::intake`] took off the network. Out: events, the last of which is the end. Before an answer begins, the
-//! reading task keeps the time limits, because it may try again; from then on they are reckoned here, and only while the host
-//! waits: a host that is slow to poll is never taken for a service that is silent. The timer is the task's.
+//! In: what [`crate::call::intake`] read from the network. Out: events, the last of which ends the answer.
+//! Before an answer begins, the reading task enforces the timeouts, because it may retry.
+//! From then on they are computed here, and only while the host waits,
+//! so a host that polls slowly never causes an idle timeout. The timer is the task's.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -17,16 +18,16 @@ use crate::call::intake::{Arrived, End, Intake};
 use crate::call::limits::Limits;
 use crate::service::transport;
 
-/// Reads without an event after which the thread is given back.
+/// Reads without an event after which the thread is yielded.
 const MAX_FRUITLESS_READS: u32 = 32;
 
 /// The events of one answer.
 pub struct Answer {
-    /// `None` once the answer has ended, well or not.
+    /// `None` once the answer has ended, with or without an error.
     intake: Option<Intake<Box<Begun>>>,
-    /// What is told before the answer begins, and what is told last.
+    /// Events from before the answer began.
     ready: VecDeque<ChatEvent>,
-    /// Told when the events before it are gone.
+    /// Returned after the events before it.
     failure: Option<Error>,
     begun: Option<Box<Begun>>,
 }
@@ -35,12 +36,12 @@ pub struct Answer {
 pub struct Begun {
     pub decoder: Decoder,
     pub limits: Limits,
-    /// What remains to be done when it ends.
+    /// What is needed when the answer ends.
     pub closing: Closing,
 }
 
 impl Answer {
-    /// The answer that `intake` brings.
+    /// Wraps the reading end of an answer.
     pub fn new(intake: Intake<Box<Begun>>) -> Self {
         Self {
             intake: Some(intake),
@@ -109,7 +110,7 @@ impl Answer {
                 let error = begun.limits.late();
                 begun.decoder.broken(error);
             }
-            // Bytes, and limits, come only after a beginning.
+            // Bytes and deadlines come only after the answer has begun.
             (Arrived::Pieces(_) | Arrived::Ended(_) | Arrived::Late, None) => self.intake = None,
         }
     }
@@ -134,7 +135,7 @@ impl Stream for Answer {
                     this.take(arrived);
                     fruitless_reads += 1;
                     if fruitless_reads > MAX_FRUITLESS_READS && this.ready.is_empty() && this.failure.is_none() {
-                        // A flood without events must not keep the host's thread from everything else.
+                        // A flood without events must not block the host's thread.
                         context.waker().wake_by_ref();
                         return Poll::Pending;
                     }

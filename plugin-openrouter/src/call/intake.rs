@@ -1,9 +1,9 @@
-//! Takes the body of an answer off the network, ahead of whoever reads it.
+//! Reads the body of an answer from the network, ahead of its reader.
 //!
-//! In: a task on the runtime's thread that opens the answer and then reads its body. Out: what the caller should know
-//! before the answer begins, the answer's beginning, then bytes in order, as many as have arrived. The task reads there
-//! because the connection lives there: going back and forth for every piece would wake two threads each time. The
-//! reader is woken once and gets everything that came meanwhile. Nothing is understood here.
+//! In: a task on the runtime's thread that opens the answer and then reads its body.
+//! Out: early events, the beginning of the answer, then all bytes that have arrived, in order.
+//! The task runs where the connection lives, because changing threads for every piece would wake two threads each time.
+//! The reader is woken once and gets everything that has arrived meanwhile. Nothing is decoded here.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -18,82 +18,82 @@ use plugin_api::runtime::{Runtime, Task};
 use plugin_api::{ChatEvent, Error, ErrorKind};
 use tokio::time::Sleep;
 
-/// Bytes that may wait to be read; beyond that, nothing more is taken off the network.
+/// Most bytes that may wait for the reader; beyond that, the network is not read.
 const MAX_WAITING_BYTES: usize = 256 << 10;
 
-/// Signs of life that may wait to be read; beyond that, they are left out.
-const MAX_WAITING_SIGNS: usize = 64;
+/// Most keep-alive comments that may wait for the reader; more are dropped.
+const MAX_WAITING_COMMENTS: usize = 64;
 
-/// Pieces whose room is kept for later ones.
+/// Largest vector of pieces that is kept for reuse.
 const MAX_SPARE_PIECES: usize = 16;
 
-/// Longer than anybody waits.
+/// Longer than any timeout.
 const NEVER: Duration = Duration::from_secs(24 * 3600);
 
-/// How long a connection is read on after its answer was complete, so that it can serve another.
+/// How long a connection is drained after a complete answer, so that it can be reused.
 const DRAIN_LIMIT: Duration = Duration::from_millis(100);
 
 /// The reading end. Dropping it closes the connection. `B` is what the answer begins with.
 pub struct Intake<B> {
     shared: Arc<Mutex<Shared<B>>>,
-    /// Ends with this, unless it drains.
+    /// Aborted when dropped, unless the body is drained.
     task: Option<Task<()>>,
-    /// Empty, for the next pieces: its memory was theirs before.
+    /// An empty vector, reused for the next pieces.
     spare: Vec<Bytes>,
 }
 
 struct Shared<B> {
-    /// What the caller should know before the answer begins.
+    /// Events from before the answer begins.
     events: Vec<ChatEvent>,
-    /// Whether the service has begun to answer, be it that it says nothing yet.
+    /// Whether the head of the response has arrived.
     has_head: bool,
     begun: Option<B>,
     pieces: Vec<Bytes>,
     waiting_bytes: usize,
     /// Set once: how the body ended.
     end: Option<End>,
-    /// Stays when the reader has taken the end.
+    /// Stays set after the reader has taken the end.
     has_ended: bool,
-    /// Who waits for more.
+    /// The waker of a reader that waits.
     reader: Option<Waker>,
-    /// The task, while too much is waiting.
+    /// The waker of the task, while it waits for room, for bytes or for its timer.
     writer: Option<Waker>,
-    /// Nobody reads any more; what still comes is thrown away.
+    /// The reader is gone; further bytes are discarded.
     is_draining: bool,
-    /// While the reader waits: when it will have waited too long.
+    /// The deadline of a reader that waits.
     due: Option<Instant>,
-    /// It has.
+    /// Whether the deadline has passed.
     is_late: bool,
-    /// When the task looks at what is due, at the latest.
+    /// When the task's timer fires.
     armed: Option<Instant>,
 }
 
-/// What a look at an [`Intake`] finds.
+/// The result of polling an [`Intake`].
 pub enum Arrived<B> {
-    /// What comes before the answer, at least one.
+    /// Events from before the answer begins, at least one.
     Events(Vec<ChatEvent>),
     /// The answer begins.
     Begun(B),
     /// Pieces in order, at least one.
     Pieces(Vec<Bytes>),
-    /// Everything was read, and nothing more comes.
+    /// The body has ended, and everything was read.
     Ended(End),
-    /// Nothing came until it was due.
+    /// The deadline passed without a piece.
     Late,
 }
 
 /// How a body ended.
 pub enum End {
-    /// As it should.
+    /// Completely.
     Whole,
     /// The connection broke.
     Broken(reqwest::Error),
-    /// No answer could be had, or the runtime has ended under it.
+    /// The call failed, or the runtime ended.
     Failed(Error),
 }
 
 impl<B: Send + 'static> Intake<B> {
-    /// Lets `work` open an answer and read it, on the runtime's thread.
+    /// Spawns `work` on the runtime's thread, to open an answer and read it.
     pub fn begin<F>(runtime: &Runtime, work: impl FnOnce(Writer<B>) -> F) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
@@ -125,9 +125,9 @@ impl<B: Send + 'static> Intake<B> {
         }
     }
 
-    /// Waits until there is anything to tell.
+    /// Waits for the head of the response or for the first event.
     ///
-    /// - Errors: the call's, where it ended before there was.
+    /// - Errors: the call's, if it fails before that.
     pub async fn opened(&mut self) -> Result<(), Error> {
         poll_fn(|context| {
             let mut shared = lock(&self.shared);
@@ -148,9 +148,9 @@ impl<B: Send + 'static> Intake<B> {
         .await
     }
 
-    /// Takes everything that has arrived, or waits for more.
+    /// Returns everything that has arrived, or waits for more.
     ///
-    /// - In: `due`, asked only where there is nothing: until when to wait, if there is a limit.
+    /// - In: `due`, called only before waiting: the deadline, if there is one.
     pub fn poll(&mut self, context: &mut Context<'_>, due: impl FnOnce() -> Option<Instant>) -> Poll<Arrived<B>> {
         let mut shared = lock(&self.shared);
         shared.due = None;
@@ -180,7 +180,7 @@ impl<B: Send + 'static> Intake<B> {
         }
         shared.due = due();
         shared.wait(context);
-        // The task's timer is set for something later, which as a rule it is not.
+        // Wakes the task only if its timer would fire too late, which is rare.
         let is_sooner = shared
             .due
             .is_some_and(|due| shared.armed.is_none_or(|armed| due < armed));
@@ -192,7 +192,7 @@ impl<B: Send + 'static> Intake<B> {
         Poll::Pending
     }
 
-    /// Takes back what held pieces, once they were read.
+    /// Takes back the vector of pieces that were read.
     pub fn recycle(&mut self, mut pieces: Vec<Bytes>) {
         pieces.clear();
         if pieces.capacity() <= MAX_SPARE_PIECES {
@@ -200,8 +200,8 @@ impl<B: Send + 'static> Intake<B> {
         }
     }
 
-    /// Ends the reading of an answer that is complete. What is left of the body, as a rule its closing mark, is read and
-    /// thrown away for a moment: a connection whose body was read to its end can be used again.
+    /// Ends the reading of a complete answer. The rest of the body, usually its closing chunk, is read and discarded
+    /// for a moment, because a connection can be reused only after its body was read to the end.
     pub fn drain(mut self) {
         let mut shared = lock(&self.shared);
         if shared.has_ended {
@@ -227,31 +227,31 @@ impl<B> Shared<B> {
     }
 }
 
-/// The writing end. However it goes, the reader learns of an end.
+/// The writing end. Dropping it without an end gives the reader an error.
 pub struct Writer<B>(Arc<Mutex<Shared<B>>>);
 
 impl<B> Writer<B> {
-    /// The service has begun to answer.
+    /// The head of the response has arrived.
     pub fn head(&self) {
         self.change(|shared| shared.has_head = true);
     }
 
-    /// Tells something before the answer begins.
+    /// Passes on an event from before the answer begins.
     pub fn event(&self, event: ChatEvent) {
         self.change(|shared| {
-            let is_sign = matches!(event, ChatEvent::KeepAlive(_));
-            if !is_sign || shared.events.len() < MAX_WAITING_SIGNS {
+            let is_comment = matches!(event, ChatEvent::KeepAlive(_));
+            if !is_comment || shared.events.len() < MAX_WAITING_COMMENTS {
                 shared.events.push(event);
             }
         });
     }
 
-    /// The answer begins; what follows comes in pieces.
+    /// The answer begins; pieces follow.
     pub fn begun(&self, begun: B) {
         self.change(|shared| shared.begun = Some(begun));
     }
 
-    /// The answer is all there.
+    /// The answer is complete.
     pub fn whole(&self) {
         self.end(End::Whole);
     }
@@ -261,9 +261,9 @@ impl<B> Writer<B> {
         self.end(End::Failed(error));
     }
 
-    /// Reads the rest of a body to its end. A reader that waits too long is told so.
+    /// Reads the rest of a body to its end, and wakes a reader whose deadline has passed.
     ///
-    /// - In: `patience`, the shortest time that can be too long.
+    /// - In: `patience`, the time until the earliest deadline.
     pub async fn read(&self, mut body: Pin<Box<reqwest::Body>>, patience: Duration) {
         let first = Instant::now() + patience;
         lock(&self.0).armed = Some(first);
@@ -286,7 +286,7 @@ impl<B> Writer<B> {
                 None => {
                     let rest =
                         async { while let Some(Ok(_)) = poll_fn(|context| body.as_mut().poll_frame(context)).await {} };
-                    // Whether it was in time makes no difference: the answer is complete.
+                    // The answer is complete, so a timeout makes no difference.
                     let _ = tokio::time::timeout(DRAIN_LIMIT, rest).await;
                     break End::Whole;
                 }
@@ -295,7 +295,7 @@ impl<B> Writer<B> {
         self.end(end);
     }
 
-    /// Waits until nobody reads any more, and tells a reader that has waited too long.
+    /// Waits until the body is to be drained, and wakes a reader whose deadline has passed.
     fn draining(&self, context: &mut Context<'_>, timer: &mut Timer) -> Poll<()> {
         let mut shared = lock(&self.0);
         if shared.is_draining {
@@ -319,7 +319,7 @@ impl<B> Writer<B> {
                 shared.is_late = true;
                 reader = shared.reader.take();
             }
-            // Whoever begins to wait, or waits less long, says so.
+            // A reader that sets an earlier deadline wakes this task.
             shared.armed = shared.due;
             timer.reset(shared.due.unwrap_or(now + NEVER));
         }
@@ -330,7 +330,7 @@ impl<B> Writer<B> {
         Poll::Pending
     }
 
-    /// Hands over a piece; says whether there is room for more.
+    /// Hands over a piece; returns whether there is room for more.
     fn hand_over(&self, piece: Bytes) -> bool {
         self.change(|shared| {
             if !shared.is_draining {
@@ -348,7 +348,7 @@ impl<B> Writer<B> {
         });
     }
 
-    /// Changes what is shared and wakes the reader.
+    /// Changes the shared state and wakes the reader.
     fn change<T>(&self, change: impl FnOnce(&mut Shared<B>) -> T) -> T {
         let mut shared = lock(&self.0);
         let outcome = change(&mut shared);
@@ -367,21 +367,21 @@ impl<B> Drop for Writer<B> {
             return;
         }
         let error = if thread::panicking() {
-            Error::new(ErrorKind::INTERNAL, "the plugin panicked while it read the answer")
+            Error::new(ErrorKind::INTERNAL, "the plugin panicked while reading the answer")
         } else {
             Error::new(
                 ErrorKind::SHUT_DOWN,
-                "the plugin was shut down while the answer arrived",
+                "the plugin was shut down while the answer was arriving",
             )
         };
         self.end(End::Failed(error));
     }
 }
 
-/// A timer that is looked at with every poll, and costs something only when it was set or has fired.
+/// A timer that is cheap to poll: it asks the runtime only after it was set or has fired.
 struct Timer {
     sleep: Pin<Box<Sleep>>,
-    /// Whether it knows whom to wake.
+    /// Whether the waker is registered.
     is_registered: bool,
 }
 
@@ -398,7 +398,7 @@ impl Timer {
         self.is_registered = false;
     }
 
-    /// Must always be asked by the same task.
+    /// Must always be called by the same task, whose waker is registered once.
     fn has_fired(&mut self, context: &mut Context<'_>) -> bool {
         if self.is_registered && !self.sleep.is_elapsed() {
             return false;
@@ -419,6 +419,6 @@ fn room<B>(shared: &Mutex<Shared<B>>, context: &mut Context<'_>) -> Poll<()> {
 }
 
 fn lock<B>(shared: &Mutex<Shared<B>>) -> MutexGuard<'_, Shared<B>> {
-    // Nothing panics while it is held.
+    // Nothing panics while the lock is held.
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,10 +1,10 @@
-//! Randomness for waits, so that calls that failed together do not come back together. It need not be unguessable.
+//! Randomness for waits, so that calls that failed together are not retried together. Not for cryptography.
 
 use std::hash::{BuildHasher, RandomState};
 
-/// A number from 0 to 1.
-pub fn throw() -> f64 {
-    // Each one has keys of its own, which begin at random for each thread.
+/// A random number from 0 to 1, excluding 1.
+pub fn fraction() -> f64 {
+    // Each `RandomState` has its own keys, seeded at random for each thread.
     let bits = RandomState::new().hash_one(()) >> 11;
     bits as f64 / (1_u64 << 53) as f64
 }
@@ -14,10 +14,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn throws_lie_between_none_and_all_and_differ() {
-        let throws: Vec<f64> = (0..1000).map(|_| throw()).collect();
-        assert!(throws.iter().all(|throw| (0.0..1.0).contains(throw)));
-        let mean = throws.iter().sum::<f64>() / 1000.0;
+    fn fractions_spread_from_zero_to_one() {
+        let fractions: Vec<f64> = (0..1000).map(|_| fraction()).collect();
+        assert!(fractions.iter().all(|fraction| (0.0..1.0).contains(fraction)));
+        let mean = fractions.iter().sum::<f64>() / 1000.0;
         assert!((0.4..0.6).contains(&mean), "{mean}");
     }
 }

@@ -1,6 +1,7 @@
 //! The time limits of an answer that has begun.
 //!
-//! They count only while the host waits: a host that polls slowly is never taken for a service that is silent.
+//! In: when the host waits and when data arrives. Out: the next deadline and its error.
+//! Time counts only while the host waits, so a host that polls slowly never causes an idle timeout.
 
 use std::time::{Duration, Instant};
 
@@ -11,16 +12,16 @@ use crate::service::clock::{Clock, Due};
 /// The time limits of an answer that has begun.
 pub struct Limits {
     pub clock: Clock,
-    /// From the beginning of the call to the first token.
+    /// Time to the first token, from the beginning of the call.
     pub first_token: Duration,
-    /// Since when the host has been waiting for the next piece.
+    /// When the host began to wait for the next piece.
     waiting_since: Option<Instant>,
-    /// How long it has waited in all since the last data.
+    /// Total time that it has waited since the last data.
     waited_for_data: Duration,
 }
 
 impl Limits {
-    /// The limits of an answer whose first token has just come.
+    /// Starts the limits when the first token has arrived.
     pub fn new(clock: Clock) -> Self {
         Self {
             clock,
@@ -30,7 +31,7 @@ impl Limits {
         }
     }
 
-    /// Something has arrived, with data in it or only as a sign of life.
+    /// Notes that something has arrived, data or only a keep-alive comment.
     pub fn heard(&mut self, is_data: bool) {
         let waited = self
             .waiting_since
@@ -43,20 +44,20 @@ impl Limits {
         };
     }
 
-    /// The next moment at which the answer is late, and what is to be said then.
+    /// The next deadline, and its error.
     pub fn due(&self, waiting_since: Instant) -> Due {
         let progress_ms = self.clock.timeouts.progress_ms;
         let left = Duration::from_millis(progress_ms).saturating_sub(self.waited_for_data);
         let progress = Due {
             at: waiting_since + left,
-            what: "the answer did not go on",
+            what: "the answer made no progress",
             limit_ms: progress_ms,
             option: "progressMs",
         };
         self.clock.idle(waiting_since).or(progress).or(self.clock.total())
     }
 
-    /// The error of the total time, once it has passed: it holds also while there is always something to read.
+    /// The error of the total timeout, once it has passed; checked even while there is always something to read.
     pub fn total_passed(&self) -> Option<Error> {
         let total = self.clock.total();
         (Instant::now() >= total.at).then(|| total.error())
@@ -68,13 +69,13 @@ impl Limits {
         self.due(waiting_since).at
     }
 
-    /// The error of having waited too long.
+    /// The error of the deadline that has passed.
     pub fn late(&mut self) -> Error {
         let waiting_since = *self.waiting_since.get_or_insert_with(Instant::now);
         self.due(waiting_since).error()
     }
 
-    /// The shortest time that can be too long.
+    /// The time until the earliest deadline.
     pub fn patience(&self) -> Duration {
         let now = Instant::now();
         self.due(now).at.saturating_duration_since(now)

@@ -1,8 +1,8 @@
 //! One call, from the request to the end of its answer.
 //!
-//! In: the settings of the moment, what calls share, a request. Out: an answer in one piece or as a stream. Attempts run
-//! on the plugin's runtime; a stream is understood on the thread that polls it. Once a piece of an answer is there,
-//! nothing is tried again.
+//! In: the current settings, the state that calls share, a request. Out: an answer in one piece or as a stream.
+//! Attempts run on the plugin's runtime; a stream is decoded on the thread that polls it.
+//! Nothing is retried once a piece of the answer has arrived.
 
 // In the order in which a call goes through them.
 mod common;

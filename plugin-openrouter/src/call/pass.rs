@@ -1,7 +1,7 @@
-//! Before an attempt: which models may be asked now, and how long to wait until one may.
+//! Before an attempt: chooses the models that are not rate-limited, and waits until the attempt may begin.
 //!
-//! Waits that the service asked for, the limit on requests per minute and the circuit breaker are kept by
-//! [`crate::service::gate`]; here they are waited for, or become the error that names them.
+//! [`crate::service::gate`] keeps the Retry-After waits, the limit on requests per minute and the circuit breaker.
+//! This module waits for them, or returns an error that names them.
 
 use std::time::{Duration, Instant};
 
@@ -13,14 +13,14 @@ use crate::service::gate::Pass;
 use crate::values::time::{milliseconds, seconds};
 
 impl Call {
-    /// Chooses the models of the present window that may be asked now; where none of them may, those of the next.
+    /// Chooses the models of the current window that are not rate-limited; if all are, those of the next window.
     ///
-    /// - Out: how long to wait, if there is none at all: providers asked for it.
-    pub(super) fn choose(&mut self, tell: &mut impl FnMut(Notice)) -> Option<Duration> {
+    /// - Out: how long to wait, if the models of every window are rate-limited.
+    fn choose(&mut self, report: &mut impl FnMut(Notice)) -> Option<Duration> {
         let now = Instant::now();
         loop {
             let window = self.plan.window(self.window);
-            // Only this service understands a list.
+            // The secondary service takes one model, not a list.
             let window = if self.is_at_secondary {
                 &window[..window.len().min(1)]
             } else {
@@ -32,8 +32,8 @@ impl Call {
             let first = window.first().cloned().unwrap_or_default();
             if let Some(next) = free.first() {
                 if *next != first {
-                    let message = format!("`{first}` may not be asked yet, so `{next}` is");
-                    tell(Notice::new("fallback", message));
+                    let message = format!("`{first}` is rate-limited; trying `{next}` instead");
+                    report(Notice::new("fallback", message));
                 }
                 self.asked = free;
                 return None;
@@ -50,8 +50,8 @@ impl Call {
 
     /// Waits until an attempt may begin.
     ///
-    /// - Errors: the wait is longer than may be waited; the service is being left alone.
-    pub(super) async fn pass(&mut self, tell: &mut (impl FnMut(Notice) + Send)) -> Result<(), Error> {
+    /// - Errors: `timeout`; `rate_limit` for a wait that is too long; `unavailable` while the circuit breaker is open.
+    pub(super) async fn pass(&mut self, report: &mut (impl FnMut(Notice) + Send)) -> Result<(), Error> {
         let longest = Duration::from_millis(self.settings.profile.options.retry.max_wait_ms);
         let mut per_minute = self.settings.profile.options.limits.requests_per_minute;
         let mut n_waits = 0;
@@ -61,8 +61,8 @@ impl Call {
                 let late = self.clock().total().error();
                 return Err(self.give_up(late));
             }
-            let (wait, whose) = match self.choose(tell) {
-                Some(wait) => (wait, format!("`{}` may not be asked", self.model())),
+            let (wait, limited) = match self.choose(report) {
+                Some(wait) => (wait, format!("`{}` is rate-limited", self.model())),
                 None => match self.gate().pass(Instant::now(), per_minute, left) {
                     Pass::Go => {
                         self.attempt_begun = Instant::now();
@@ -73,39 +73,34 @@ impl Call {
                         tokio::time::sleep(wait).await;
                         continue;
                     }
-                    Pass::Resting(_) if self.go_to_secondary(tell) => continue,
+                    Pass::Resting(_) if self.go_to_secondary(report) => continue,
                     Pass::Resting(rest) => {
-                        let host = self.service().host();
-                        let rests = format!(
-                            "{host} failed again and again, and is asked no more for {}",
-                            seconds(rest)
-                        );
-                        let error = Error::new(ErrorKind::UNAVAILABLE, rests)
-                            .with_hint("wait, or name a second service as `secondary` in the profile");
+                        let error = Error::new(ErrorKind::UNAVAILABLE, self.keeps_failing(rest))
+                            .with_hint("wait, or configure a `secondary` service in the profile");
                         return Err(self.give_up(after_a_wait(error, rest)));
                     }
                     Pass::TurnTooLate(wait) => {
-                        let late = format!(
-                            "its turn among the requests of this minute would come in {} only",
-                            seconds(wait)
-                        );
+                        let late = format!("`limits.requestsPerMinute` is used up for another {}", seconds(wait));
                         let error = Error::new(ErrorKind::RATE_LIMIT, late)
-                            .with_hint("ask less often, or raise `limits.requestsPerMinute` in the profile");
+                            .with_hint("send fewer requests, or raise `limits.requestsPerMinute` in the profile");
                         return Err(self.give_up(after_a_wait(error, wait)));
                     }
-                    Pass::Wait(wait) => (wait, "this key may not be used".to_owned()),
+                    Pass::Wait(wait) => (wait, "this key is rate-limited".to_owned()),
                 },
             };
-            // What is refused anew to others after each wait would be refused to this one as well.
+            // If other calls are refused after each wait, this one would be too.
             n_waits += 1;
             let is_refused_again = n_waits > self.settings.profile.options.retry.attempts;
             if wait > longest || wait >= left || is_refused_again {
-                let error = Error::new(ErrorKind::RATE_LIMIT, format!("{whose} for another {}", seconds(wait)))
-                    .with_hint("wait, or ask less often: the service asks for it");
+                let error = Error::new(
+                    ErrorKind::RATE_LIMIT,
+                    format!("{limited} for another {}", seconds(wait)),
+                )
+                .with_hint("wait, or send fewer requests");
                 return Err(self.give_up(after_a_wait(error, wait)));
             }
-            // A little more, so that the calls of a process do not all come back in the same moment.
-            let spread = wait.mul_f64(0.1 * jitter::throw()).min(Duration::from_secs(1));
+            // Jitter, so that the calls of a process do not all resume at the same moment.
+            let spread = wait.mul_f64(0.1 * jitter::fraction()).min(Duration::from_secs(1));
             tokio::time::sleep((wait + spread).min(left)).await;
         }
     }

@@ -1,4 +1,6 @@
-//! One attempt: sends its request, and reads the answer in one piece or up to its first piece.
+//! One attempt: sends the request, and reads a whole answer, or a stream up to its first piece.
+//!
+//! In: a call that may begin an attempt. Out: an answer, whole or just begun, or the failure with its class.
 
 use std::time::Instant;
 
@@ -21,7 +23,7 @@ use crate::service::transport;
 use crate::values::secret;
 
 impl Call {
-    pub(super) async fn send(&mut self) -> Result<(reqwest::Response, Head, Reader), Failed> {
+    async fn send(&mut self) -> Result<(reqwest::Response, Head, Reader), Failed> {
         let sending = self.sending()?;
         self.bill.is_open = true;
         let response = http::send(self.service(), sending, self.clock()).await;
@@ -52,19 +54,19 @@ impl Call {
         Ok((response, head, reader))
     }
 
-    /// One attempt for an answer in one piece.
+    /// Makes one attempt for a whole answer.
     pub(super) async fn ask_whole(&mut self) -> Result<(ChatReply, Head, Bytes), Failed> {
         let (response, head, reader) = self.send().await?;
         let content_type = response.headers().get(CONTENT_TYPE).cloned();
         let mut body = http::whole_body(response, self.clock()).await?;
-        // Its raw form is the body itself.
+        // The body itself is the raw form.
         let mut decoder = Decoder::new(reader, View::Typed);
         match Shape::of(&body, content_type.as_ref()) {
-            // It may be anything.
+            // Other paths may answer with anything.
             _ if self.ask.dialect == Dialect::Other => decoder.read_document(&body),
             Shape::Document => decoder.read_document(&body),
             Shape::Page => return Err(http::not_an_answer(&body, self.service().secret())),
-            // Not asked for, but as good.
+            // Not requested, but just as good.
             Shape::Stream => {
                 decoder.push(&body);
                 decoder.read_end();
@@ -74,7 +76,7 @@ impl Call {
             decoder.reported = Some(body.to_vec());
         }
         if !self.ask.view.has_types() && decoder.reader.has_begun() && !decoder.is_cut {
-            // Part of an answer with an error in it is what the service gives, and what it bills.
+            // The service returns and bills a partial answer with an error in it, so it is passed on.
             decoder.forgive();
         }
         if !self.ask.view.has_raw() {
@@ -84,7 +86,7 @@ impl Call {
         let done = match decoder.end.take() {
             Some(Ok(done)) => done,
             Some(Err(error)) => return Err(Failed::new(Class::Answered, error)),
-            None => return Err(Failed::new(Class::Empty, nothing_came())),
+            None => return Err(Failed::new(Class::Empty, empty_answer())),
         };
         let mut reply = ChatReply::default();
         for event in decoder.ready {
@@ -94,7 +96,7 @@ impl Call {
         Ok((reply, head, body))
     }
 
-    /// One attempt for an answer as a stream, to its first piece.
+    /// Makes one attempt for a stream, and reads it up to its first piece.
     pub(super) async fn ask_stream(
         &mut self,
         writer: &Writer<Box<Begun>>,
@@ -111,14 +113,14 @@ impl Call {
         loop {
             let due = clock
                 .idle(Instant::now())
-                .or(clock.first_token("no first token came"))
+                .or(clock.first_token("no first token arrived"))
                 .or(clock.total());
             let frame = std::future::poll_fn(|context| http_body::Body::poll_frame(body.as_mut(), context));
             match due.wait(frame).await {
                 Ok(Some(Ok(frame))) => {
                     let Ok(piece) = frame.into_data() else { continue };
                     if *shape.get_or_insert_with(|| Shape::of(&piece, content_type.as_ref())) != Shape::Stream {
-                        // Some providers ignore `stream`; their one piece is as good as many.
+                        // Some providers ignore `stream` and send a document, which is just as good.
                         let whole = http::rest_of_body(piece, body, clock, true).await?;
                         if shape == Some(Shape::Page) && self.ask.dialect != Dialect::Other {
                             return Err(http::not_an_answer(&whole, self.service().secret()));
@@ -143,10 +145,10 @@ impl Call {
         }
     }
 
-    /// Whether an answer that has ended, or came in one piece, is one to hand on.
-    pub(super) fn settled(&self, mut decoder: Decoder) -> Result<Decoder, Failed> {
+    /// Decides whether an answer that has ended is passed on or is a failed attempt.
+    fn settled(&self, mut decoder: Decoder) -> Result<Decoder, Failed> {
         if decoder.reader.has_begun() {
-            // What came is handed on, with the error that ended it if there is one.
+            // The text so far is passed on, with the error that ended the answer if there is one.
             return Ok(decoder);
         }
         if let (Some(Err(error)), Some(reported)) = (&mut decoder.end, decoder.reported.take()) {
@@ -159,9 +161,9 @@ impl Call {
             Some(Err(error)) => Err(Failed::reported(error)),
             Some(Ok(_)) if decoder.is_empty => {
                 if self.tries.empty == 0 && self.settings.profile.options.retry.attempts > 1 {
-                    return Err(Failed::new(Class::Empty, nothing_came()));
+                    return Err(Failed::new(Class::Empty, empty_answer()));
                 }
-                let notice = Notice::new("empty_answer", "the model answered with nothing");
+                let notice = Notice::new("empty_answer", "the model returned an empty answer");
                 decoder.ready.push_back(ChatEvent::Notice(notice));
                 Ok(decoder)
             }
@@ -169,8 +171,8 @@ impl Call {
         }
     }
 
-    /// An error that came inside an answer, in the place of one that came with a status.
-    pub(super) fn answer_of(&self, error: &Error, reported: &[u8]) -> ServiceAnswer {
+    /// Builds an error response of the service from an error that it reported inside an answer.
+    fn answer_of(&self, error: &Error, reported: &[u8]) -> ServiceAnswer {
         let status = error.details.status.filter(|status| *status >= 400);
         ServiceAnswer {
             status: status.unwrap_or(502),
@@ -180,6 +182,6 @@ impl Call {
     }
 }
 
-fn nothing_came() -> Error {
-    Error::new(ErrorKind::INTERRUPTED, "the answer ended before anything had arrived").with_hint("try again")
+fn empty_answer() -> Error {
+    Error::new(ErrorKind::INTERRUPTED, "the answer ended before anything arrived").with_hint("try again")
 }

@@ -1,4 +1,6 @@
-//! What an attempt sends, and where: to the service itself, or to the profile's second one.
+//! Builds the HTTP request of an attempt, for the service or for the profile's secondary service.
+//!
+//! In: the plan of a call. Out: URL, headers and body. OpenRouter's own headers never go to the secondary service.
 
 use bytes::Bytes;
 use plugin_api::{Error, ErrorKind, Notice};
@@ -12,26 +14,26 @@ use crate::service::Settings;
 use crate::service::http::Sending;
 
 impl Call {
-    /// Asks the second service from now on, if there is one.
-    pub(super) fn go_to_secondary(&mut self, tell: &mut impl FnMut(Notice)) -> bool {
+    /// Switches to the secondary service, if there is one.
+    pub(super) fn go_to_secondary(&mut self, report: &mut impl FnMut(Notice)) -> bool {
         let may_go = !self.is_at_secondary && self.ask.dialect == Dialect::Chat;
         let Some(secondary) = self.settings.secondary.as_ref().filter(|_| may_go) else {
             return false;
         };
         let message = format!(
-            "{} cannot be reached, so {} is asked",
+            "{} cannot be reached; using {} instead",
             self.settings.service.host(),
             secondary.host()
         );
         self.is_at_secondary = true;
         self.tries.move_on();
-        // What the first service's retries cost is not the second one's to give back.
+        // Each service has its own retry budget, so the other one must not be refunded.
         self.paid = 0;
-        tell(Notice::new("secondary_used", message));
+        report(Notice::new("secondary_used", message));
         true
     }
 
-    /// What the present attempt sends.
+    /// Builds the request of the current attempt.
     pub(super) fn sending(&self) -> Result<Sending, Failed> {
         let (options, models, request) = (&self.settings.profile.options, self.models(), &self.ask.request);
         let mut headers = self.plan.headers.clone();
@@ -42,7 +44,7 @@ impl Call {
                 let model = models.first().map_or("", String::as_str);
                 let model = secondary_model(&self.settings, model);
                 tracing::debug!(host = secondary.host(), model, "request");
-                // The first service's own headers are no matter of another company's.
+                // OpenRouter's own headers do not concern another company.
                 let others = [CONTENT_TYPE.as_str(), "http-referer", "x-title"];
                 headers = headers
                     .iter()
@@ -54,7 +56,7 @@ impl Call {
             }
             _ => {
                 if self.ask.view.has_types() {
-                    // How the answer came about: which models and providers were tried. Whoever reads the raw form asks for it there.
+                    // Requests the list of attempts. Callers of the raw form send this header themselves.
                     headers.insert("x-openrouter-metadata", HeaderValue::from_static("enabled"));
                 }
                 if !self.ask.view.has_types() {
@@ -92,19 +94,19 @@ impl Call {
         })
     }
 
-    /// Where a request goes that is no chat request. It stays below the service's address, where the key may go.
-    pub(super) fn url(&self) -> Result<Url, Failed> {
+    /// The URL of a raw request. It must stay below the base URL, the only place where the key may go.
+    fn url(&self) -> Result<Url, Failed> {
         let base_url = &self.service().base_url;
         let url = Url::parse(&format!("{base_url}{}", self.ask.path)).ok();
         let stays = |url: &Url| Url::parse(base_url).is_ok_and(|base| url.path().starts_with(base.path()));
         url.filter(stays).ok_or_else(|| {
-            let message = "the path of the request leads away from the service";
+            let message = "the path of the request leads out of the base URL";
             Failed::new(Class::Final, Error::new(ErrorKind::INVALID_REQUEST, message))
         })
     }
 }
 
-/// What a model is called at the second service.
+/// The name of a model at the secondary service.
 fn secondary_model<'a>(settings: &'a Settings, model: &'a str) -> &'a str {
     let names = settings
         .profile

@@ -1,4 +1,4 @@
-//! Calls whose answer is wanted as it arrives.
+//! Calls with a streamed answer.
 //!
 //! A task on the plugin's runtime opens the answer and reads its body; the host polls [`Answer`].
 
@@ -17,9 +17,9 @@ use crate::request::Ask;
 use crate::service::Settings;
 use crate::service::http::Body;
 
-/// Sends a request and returns the answer as it arrives.
+/// Sends a request and returns the answer as a stream.
 ///
-/// - Errors: what the service says before it begins to answer, and before anything else is to be told.
+/// - Errors: the call's, if it fails before the service responds and before there is a notice.
 pub async fn stream(
     runtime: &Runtime,
     settings: Arc<Settings>,
@@ -33,7 +33,7 @@ pub async fn stream(
 
 /// Opens an answer, hands it over and reads it to its end.
 async fn open(settings: Arc<Settings>, common: Arc<Common>, ask: Ask, writer: Writer<Box<Begun>>) {
-    // In a box that is gone once the answer has begun: a stream may live long, and need not carry its request with it.
+    // Boxed and dropped once the answer has begun, because a stream may live long and does not need its request.
     let opening = Box::pin(begin_answer(settings, common, ask, &writer));
     match opening.await {
         Ok(Some((body, patience))) => writer.read(body, patience).await,
@@ -42,9 +42,9 @@ async fn open(settings: Arc<Settings>, common: Arc<Common>, ask: Ask, writer: Wr
     }
 }
 
-/// Tries until an answer begins, and hands its beginning over.
+/// Makes attempts until an answer begins, and hands its beginning over.
 ///
-/// - Out: the rest of the body, if there is one, and the shortest time that is too long a wait for it.
+/// - Out: the rest of the body, if there is one, and the time until its earliest deadline.
 async fn begin_answer(
     settings: Arc<Settings>,
     common: Arc<Common>,
@@ -52,13 +52,13 @@ async fn begin_answer(
     writer: &Writer<Box<Begun>>,
 ) -> Result<Option<(Body, Duration)>, Error> {
     let mut call = Call::begin(settings, common, ask, true).await?;
-    let mut tell = |notice: Notice| writer.event(ChatEvent::Notice(notice));
-    std::mem::take(&mut call.plan.notices).into_iter().for_each(&mut tell);
+    let mut report = |notice: Notice| writer.event(ChatEvent::Notice(notice));
+    std::mem::take(&mut call.plan.notices).into_iter().for_each(&mut report);
     let (mut decoder, head, body) = loop {
-        call.pass(&mut tell).await?;
+        call.pass(&mut report).await?;
         match call.ask_stream(writer).await {
             Ok(begun) => break begun,
-            Err(failed) => call.after(failed, &mut tell).await?,
+            Err(failed) => call.after(failed, &mut report).await?,
         }
     };
     if call.ask.view.has_raw() {

@@ -1,6 +1,6 @@
-//! Before a call's first attempt: its turn among the others, and its place in the budget.
+//! Before a call's first attempt: waits for a free slot, and reserves its cost in the budget.
 //!
-//! In: what a call plans. Out: a permit, and money that is set aside. Without limits in the way it costs two atomic operations.
+//! In: the plan of a call. Out: a permit and a reservation. A call that need not wait costs two atomic operations.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,7 +16,9 @@ use crate::request::{Ask, Plan, plan};
 use crate::service::Settings;
 use crate::service::clock::{Clock, Due};
 
-/// Waits for a permit, in the order in which calls came.
+/// Waits for a permit; calls are served in order.
+///
+/// - Errors: `overloaded` if the queue is full; `timeout`; `shut_down`.
 pub async fn permit(settings: &Settings, clock: Clock) -> Result<OwnedSemaphorePermit, Error> {
     let permits = &settings.permits;
     if let Ok(permit) = Arc::clone(permits).try_acquire_owned() {
@@ -27,27 +29,27 @@ pub async fn permit(settings: &Settings, clock: Clock) -> Result<OwnedSemaphoreP
         Error::new(
             ErrorKind::OVERLOADED,
             format!(
-                "{} calls are being answered and {} wait, which is as many as may",
+                "the limit of {} calls in progress and {} waiting is reached",
                 limits.concurrency, limits.queue
             ),
         )
-        .with_hint("ask for less at once, or raise `limits.concurrency` or `limits.queue` in the profile")
+        .with_hint("send fewer calls at once, or raise `limits.concurrency` or `limits.queue` in the profile")
     })?;
     let due = Due {
-        what: "the call did not get its turn",
+        what: "no slot for the call became free",
         ..clock.total()
     };
     let permit = due.wait(Arc::clone(permits).acquire_owned()).await?;
     permit.map_err(|_| Error::new(ErrorKind::SHUT_DOWN, "the plugin was shut down"))
 }
 
-/// A place among the calls that wait.
+/// A place in the queue of waiting calls.
 struct Place<'a>(&'a AtomicU64);
 
 impl<'a> Place<'a> {
     fn take(n_waiting: &'a AtomicU64, most: u64) -> Option<Self> {
         let place = Self(n_waiting);
-        // Dropping it gives the place back, also where there was none.
+        // Dropping it undoes the count, even if the queue is full.
         (n_waiting.fetch_add(1, Ordering::Relaxed) < most).then_some(place)
     }
 }
@@ -58,7 +60,9 @@ impl Drop for Place<'_> {
     }
 }
 
-/// Sees to it that a call stays within the budget, with another tier where the profile says so.
+/// Reserves the cost of a call in the budget, and steps down to another tier if the profile says so.
+///
+/// - Errors: `spend_limit`; `config` for an unknown tier.
 pub async fn within_budget(
     settings: &Settings,
     common: &Common,

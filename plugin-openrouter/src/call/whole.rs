@@ -1,4 +1,4 @@
-//! Calls whose answer is wanted in one piece.
+//! Calls with an answer in one piece: chat, raw requests and embeddings.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ pub async fn chat(settings: Arc<Settings>, common: Arc<Common>, request: ChatReq
     Ok(ChatReply { raw, ..whole.reply })
 }
 
-/// Sends a request in the service's own form and returns the answer as it was written.
+/// Sends a raw request and returns the service's answer unchanged.
 pub async fn raw(settings: Arc<Settings>, common: Arc<Common>, request: HttpRequest) -> Result<HttpAnswer, Error> {
     let whole = whole(settings, common, Ask::raw(request)?).await?;
     Ok(HttpAnswer {
@@ -33,7 +33,7 @@ pub async fn raw(settings: Arc<Settings>, common: Arc<Common>, request: HttpRequ
 pub struct Whole {
     pub reply: ChatReply,
     pub head: Head,
-    /// As the service wrote it; empty where nobody wants it.
+    /// As the service wrote it; empty unless the caller wants the raw form.
     pub body: Bytes,
 }
 
@@ -41,17 +41,17 @@ pub struct Whole {
 pub async fn whole(settings: Arc<Settings>, common: Arc<Common>, ask: Ask) -> Result<Whole, Error> {
     let mut call = Call::begin(settings, common, ask, false).await?;
     let mut notices = std::mem::take(&mut call.plan.notices);
-    let mut tell = |notice: Notice| {
-        // Nobody sees the answer's notices before the answer.
+    let mut report = |notice: Notice| {
+        // The caller sees notices only with the answer, so they are logged at once.
         tracing::warn!(wait_ms = notice.wait_ms.unwrap_or(0), "{}", notice.message);
         notices.push(notice);
     };
     let tried: Result<_, Error> = async {
         loop {
-            call.pass(&mut tell).await?;
+            call.pass(&mut report).await?;
             match call.ask_whole().await {
                 Ok(whole) => break Ok(whole),
-                Err(failed) => call.after(failed, &mut tell).await?,
+                Err(failed) => call.after(failed, &mut report).await?,
             }
         }
     }
@@ -59,7 +59,7 @@ pub async fn whole(settings: Arc<Settings>, common: Arc<Common>, ask: Ask) -> Re
     let (mut reply, head, body) = match tried {
         Ok(whole) => whole,
         Err(mut error) => {
-            // Of retries the attempts tell.
+            // The attempts of the error cover its retries.
             notices.retain(|notice| notice.attempt.is_none() && notice.wait_ms.is_none());
             error.details.notices = notices;
             return Err(error);
@@ -70,7 +70,7 @@ pub async fn whole(settings: Arc<Settings>, common: Arc<Common>, ask: Ask) -> Re
     reply.notices = notices;
     let done = std::mem::take(&mut reply.done);
     let took = call.clock().elapsed();
-    // It came in one piece, so there was no first token.
+    // A whole answer has no first token.
     reply.done = call.closing().close(Ok(done), None, took)?;
     Ok(Whole { reply, head, body })
 }

@@ -45,7 +45,7 @@ fn late_calls() -> [Late; 6] {
             script: stalling_after(0, Script::words(5)),
             is_streamed: true,
             option: "firstTokenMs",
-            message: "no first token came",
+            message: "no first token arrived",
             has_text: false,
         },
         Late {

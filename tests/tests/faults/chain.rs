@@ -93,7 +93,7 @@ fn a_rate_limit_of_one_model_does_not_hold_up_its_chain() {
     let error = block_on(plugin.chat(&request("acme/first", "hello"))).expect_err("it is rate limited");
     assert_eq!(error.kind.code(), "rate_limit");
     assert!(
-        error.message.starts_with("`acme/first` may not be asked for another "),
+        error.message.starts_with("`acme/first` is rate-limited for another "),
         "{}",
         error.message
     );

@@ -129,7 +129,7 @@ fn embeddings_of_no_text_or_no_length_are_refused_before_sending() {
 
 #[test]
 fn vectors_that_do_not_match_the_texts_are_an_error() {
-    let hint = "not every model can shorten its vectors: leave `dimensions` out, or choose another model";
+    let hint = "omit `dimensions`, or choose a model that can shorten its vectors";
     let rows = json!([
         [{"data": [{"index": 0, "embedding": [1, 2]}, {"index": 7, "embedding": [1, 2]}]}, null,
             "expected one vector for each text, found two for one"],

@@ -122,8 +122,8 @@ fn a_bare_name_of_several_models_is_refused_with_their_ids() {
         (error.kind, error.message.as_str(), error.hint()),
         (
             ErrorKind::INVALID_REQUEST,
-            "expected one model, found several that are called `huge`: `acme/huge`, `other/huge`",
-            Some("name one of them with its author")
+            "expected one model, found several named `huge`: `acme/huge`, `other/huge`",
+            Some("use one of these ids, with its author")
         )
     );
     assert_eq!(service.requests().len(), n_lists(&service), "only the list was fetched");
@@ -166,7 +166,7 @@ fn an_unlisted_id_is_sent_with_a_suggestion() {
     assert_eq!(last(&service)["model"], "acme/larg");
     assert_eq!(
         message_of(&answer.notices, "unknown_model"),
-        "`acme/larg` is not in the list of models; it is sent as it is; did you mean `acme/large`?"
+        "`acme/larg` is not in the model list and is sent unchanged; did you mean `acme/large`?"
     );
 }
 
@@ -192,7 +192,7 @@ fn without_a_list_bare_names_are_sent_unchanged() {
     let answer = good(&plugin_of(&service, json!({})), chat("gpt-4o"));
     let message = message_of(&answer.notices, "models_unknown");
     assert!(
-        message.starts_with("the list of models cannot be had, so ids are sent as they are:"),
+        message.starts_with("the model list is unavailable, so model ids are sent unchanged:"),
         "{message}"
     );
     assert_eq!(last(&service)["model"], "gpt-4o");

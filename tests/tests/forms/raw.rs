@@ -167,7 +167,7 @@ fn a_caller_who_asks_for_metadata_gets_every_attempt() {
     assert_eq!(answer.done.requested_model.as_deref(), Some("a/down"));
     assert_eq!(
         message_of(&answer.notices, "fallback"),
-        "`a/down` could not answer, so `acme/model` does"
+        "`a/down` could not answer; `acme/model` answers instead"
     );
 }
 
