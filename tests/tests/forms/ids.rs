@@ -264,7 +264,7 @@ fn strict_capabilities_refuse_what_a_model_lacks() {
             ErrorKind::INVALID_REQUEST,
             "`acme/plain` is not listed as supporting tools, which this request uses; `acme/plain` is not listed as \
              supporting image input, which this request has",
-            Some("choose another model, or take `strictCapabilities` out of the profile")
+            Some("choose another model, or remove `strictCapabilities` from the profile")
         )
     );
     assert_eq!(service.requests().len(), n_lists(&service), "only the list was fetched");
