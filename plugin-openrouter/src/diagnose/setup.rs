@@ -205,7 +205,7 @@ mod tests {
             seen[..2],
             [
                 "warning cache_models: `OPENROUTER_CACHE_TTL_MODELS`: expected a whole number of milliseconds, found \
-                 something else; 3600000 is used | set `OPENROUTER_CACHE_TTL_MODELS` to milliseconds, such as 3600000, \
+                 something else; using 3600000 | set `OPENROUTER_CACHE_TTL_MODELS` to milliseconds, such as 3600000, \
                  or remove it",
                 "ok cache_credits: kept for 60000 ms",
             ]

@@ -1,6 +1,6 @@
-//! The connections to the service: TLS, no redirects, no proxy for loopback, no retries of their own.
+//! Builds the HTTP client: TLS, no redirects, no proxy for loopback, no retries of its own.
 //!
-//! In: an address that was checked before. Out: a client. Nothing here talks to a network.
+//! In: a base URL that is already checked. Out: a client. Nothing here uses the network.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,15 +15,14 @@ use crate::values::base_url::is_loopback;
 ///
 /// - Errors: `internal` if TLS cannot be set up.
 pub fn client(base_url: &str, connect_ms: u64) -> Result<reqwest::Client, Error> {
-    let failed = |what: &str| Error::new(ErrorKind::INTERNAL, format!("TLS could not be set up: {what}"));
-    // The provider is named here instead of being installed for the process, which would be one more thing to agree
-    // on with the host.
+    let failed = |what: &str| Error::new(ErrorKind::INTERNAL, format!("cannot set up the HTTP client: {what}"));
+    // A provider installed for the whole process could conflict with the host's.
     let tls = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .map_err(|_| failed("no protocol version in common"))?;
+        .map_err(|_| failed("TLS has no usable protocol version"))?;
     let in_the_clear = base_url.starts_with("http://");
     let mut tls = if in_the_clear {
-        // Reading the system's certificates takes ten milliseconds that nobody needs here.
+        // Plain HTTP needs no certificates, and reading the system's takes ten milliseconds.
         tls.with_root_certificates(rustls::RootCertStore::empty())
             .with_no_client_auth()
     } else {
@@ -31,14 +30,14 @@ pub fn client(base_url: &str, connect_ms: u64) -> Result<reqwest::Client, Error>
             .map_err(|_| failed("the system's certificates cannot be read"))?
             .with_no_client_auth()
     };
-    // The client asks for nothing by itself where it is given a configuration.
+    // reqwest sets no ALPN protocols on a preconfigured TLS backend.
     tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let builder = reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .connect_timeout(Duration::from_millis(connect_ms))
-        // A redirect would carry the prompt, and with some clients the key, to wherever it points.
+        // A redirect would carry the prompt to wherever it points.
         .redirect(reqwest::redirect::Policy::none())
-        // Its cause is a connection that closed while idle, which this project's own policy must see.
+        // reqwest retries on idle connections that closed. The plugin's own retry policy must see those.
         .retry(reqwest::retry::never())
         .https_only(!in_the_clear)
         .tcp_keepalive(Duration::from_secs(30))
@@ -50,5 +49,5 @@ pub fn client(base_url: &str, connect_ms: u64) -> Result<reqwest::Client, Error>
     } else {
         builder
     };
-    builder.build().map_err(|_| failed("the client could not be made"))
+    builder.build().map_err(|_| failed("the client cannot be built"))
 }

@@ -1,4 +1,4 @@
-//! The time limits of a call: when it began, and by when what must have happened.
+//! The timeouts of a call as deadlines.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -7,51 +7,52 @@ use plugin_api::{Error, ErrorKind};
 
 use crate::profile::policy::Timeouts;
 
-/// What is said when the total time has passed.
+/// The message of the total timeout, without its limit.
 pub const INCOMPLETE: &str = "the answer was not complete";
 
-/// When a call and its present attempt began, and how long each may take.
+/// When a call and its current attempt began, and their timeouts.
 #[derive(Clone, Copy)]
 pub struct Clock {
     pub timeouts: Timeouts,
     /// When the call began.
     pub begun: Instant,
-    /// When the attempt began.
+    /// When the current attempt began.
     pub attempt: Instant,
 }
 
-/// A moment by which something must have happened, and what is said if it has not.
+/// A deadline, and the error for missing it.
 #[derive(Clone, Copy)]
 pub struct Due {
     pub at: Instant,
+    /// The message, without the limit.
     pub what: &'static str,
     pub limit_ms: u64,
-    /// The option that sets the limit.
+    /// The option under `timeouts` that sets the limit.
     pub option: &'static str,
 }
 
 impl Clock {
-    /// The end of the time for the whole call.
+    /// The total timeout.
     pub fn total(&self) -> Due {
         due(self.begun, self.timeouts.total_ms, INCOMPLETE, "totalMs")
     }
 
-    /// The end of the time for the first token.
+    /// The first-token timeout.
     pub fn first_token(&self, what: &'static str) -> Due {
         due(self.attempt, self.timeouts.first_token_ms, what, "firstTokenMs")
     }
 
-    /// The end of the silence that began at `since`.
+    /// The idle timeout, if the last data arrived at `since`.
     pub fn idle(&self, since: Instant) -> Due {
         due(since, self.timeouts.idle_ms, "the service sent nothing", "idleMs")
     }
 
-    /// Since the beginning of the call.
+    /// Time since the call began.
     pub fn elapsed(&self) -> Duration {
         self.begun.elapsed()
     }
 
-    /// What is left of the time for the whole call.
+    /// Time until the total timeout.
     pub fn left(&self) -> Duration {
         self.total().at.saturating_duration_since(Instant::now())
     }
@@ -67,28 +68,25 @@ fn due(since: Instant, limit_ms: u64, what: &'static str, option: &'static str) 
 }
 
 impl Due {
-    /// The earlier one.
+    /// The earlier one of two deadlines.
     pub fn or(self, other: Self) -> Self {
         if other.at < self.at { other } else { self }
     }
 
-    /// The error of being late.
+    /// The error for missing the deadline.
     pub fn error(self) -> Error {
-        timed_out(self.what, Duration::from_millis(self.limit_ms), self.option)
+        let message = format!("{} within {} ms", self.what, self.limit_ms);
+        let hint = format!(
+            "raise `timeouts.{}` in the profile, or choose a faster model",
+            self.option
+        );
+        Error::new(ErrorKind::TIMEOUT, message).with_hint(hint)
     }
 
-    /// Waits for `work` until then.
+    /// Waits for `work` until the deadline.
     pub async fn wait<T>(self, work: impl Future<Output = T>) -> Result<T, Error> {
         tokio::time::timeout_at(self.at.into(), work)
             .await
             .map_err(|_| self.error())
     }
-}
-
-/// The error of a time limit.
-fn timed_out(what: &str, limit: Duration, option: &str) -> Error {
-    let message = format!("{what} within {} ms", limit.as_millis());
-    Error::new(ErrorKind::TIMEOUT, message).with_hint(format!(
-        "the limit is `timeouts.{option}` of the profile; another model may be faster"
-    ))
 }

@@ -1,7 +1,7 @@
-//! Asks the service for what is not an answer of a model: lists, the key, the account.
+//! Fetches what is not an answer of a model: lists, the key, the account.
 //!
-//! In: a path below the service's address. Out: the body of an answer with status 200, or a typed error. Nothing is tried
-//! again here. The key goes to the service's own origin and nowhere else.
+//! In: a path below the base URL. Out: the body of an answer with status 200, or a typed error.
+//! Never retries. Sends the key to the service's own origin and nowhere else.
 
 use std::time::{Duration, SystemTime};
 
@@ -15,10 +15,10 @@ use crate::service::{Settings, transport};
 /// The longest time from the request to the last byte of its answer.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// Bytes of an answer that are read; a catalogue has about 2 MB.
+/// The most bytes of an answer. The model list has about 2 MB.
 const MAX_BODY_BYTES: usize = 16 << 20;
 
-/// Bytes of an error's body that are read.
+/// The most bytes of an error's body that are read.
 const MAX_ERROR_BODY_BYTES: usize = 64 << 10;
 
 /// An answer with status 200.
@@ -28,9 +28,9 @@ pub struct Fetched {
     pub body: Vec<u8>,
 }
 
-/// Asks for what is at `path` below the service's address, such as `/models`.
+/// Fetches `path` below the base URL, such as `/models`.
 ///
-/// - Errors: `auth` without a key; what a status other than 200 means; `connect`; `timeout` after 10 seconds;
+/// - Errors: `auth` without a key; by the status if it is not 200; `connect`; `timeout` after 10 seconds;
 ///   `too_large` beyond 16 MiB; `interrupted`.
 pub async fn get(settings: &Settings, path: &str) -> Result<Fetched, Error> {
     let url = Url::parse(&format!("{}{path}", settings.service.base_url))
@@ -38,15 +38,14 @@ pub async fn get(settings: &Settings, path: &str) -> Result<Fetched, Error> {
     fetch(settings, url, LIMIT).await
 }
 
-/// Asks for what a `next` link of an earlier answer points to.
+/// Fetches what the `next` link of an earlier answer points to.
 ///
-/// - Errors: `protocol` for a link that is none, or that leads to another origin, where the key must not go; else those of
-///   [`get`].
+/// - Errors: `protocol` for a link that is not a URL or leads to another origin; else those of [`get`].
 pub async fn get_next(settings: &Settings, link: &str) -> Result<Fetched, Error> {
     fetch(settings, next_url(&settings.service.base_url, link)?, LIMIT).await
 }
 
-/// The address that a link means, which is at the service's own origin.
+/// The URL of a link, which must be on the service's own origin.
 fn next_url(base_url: &str, link: &str) -> Result<Url, Error> {
     let refused = |why: &str| {
         Error::new(
@@ -54,15 +53,13 @@ fn next_url(base_url: &str, link: &str) -> Result<Url, Error> {
             format!("the service's link to its next page {why}"),
         )
     };
-    let base = Url::parse(&format!("{base_url}/")).map_err(|_| refused("has nothing to start from"))?;
-    let url = base.join(link).map_err(|_| refused("is not an address"))?;
+    let base = Url::parse(&format!("{base_url}/")).map_err(|_| refused("cannot be resolved against the base URL"))?;
+    let url = base.join(link).map_err(|_| refused("is not a URL"))?;
     if url.origin() != base.origin() {
-        return Err(
-            refused("leads to another origin, and the key would travel with it").with_hint("check the base URL")
-        );
+        return Err(refused("leads to another origin, where the key must not go").with_hint("check the base URL"));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(refused("holds a user name or password"));
+        return Err(refused("contains a user name or password"));
     }
     Ok(url)
 }
@@ -83,7 +80,7 @@ async fn fetch(settings: &Settings, url: Url, limit: Duration) -> Result<Fetched
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         if status != 200 {
-            // An error whose explanation does not arrive is still that error.
+            // Without its body it is still the same error.
             let (body, _) = read(&mut response, MAX_ERROR_BODY_BYTES).await;
             return Err(failure::from_response(
                 status,
@@ -112,14 +109,14 @@ async fn fetch(settings: &Settings, url: Url, limit: Duration) -> Result<Fetched
     }
 }
 
-/// How the reading of a body ended.
+/// How reading a body ended.
 enum End {
     Whole,
     TooLarge,
     Broken(reqwest::Error),
 }
 
-/// Reads a body up to a limit; what was read is there however the reading ended.
+/// Reads a body up to a limit. Returns what was read, however it ended.
 async fn read(response: &mut reqwest::Response, limit_bytes: usize) -> (Vec<u8>, End) {
     let mut body = Vec::new();
     loop {
@@ -137,7 +134,7 @@ async fn read(response: &mut reqwest::Response, limit_bytes: usize) -> (Vec<u8>,
     }
 }
 
-/// A path as it may be shown: a query may hold anything.
+/// The part of a path that messages may show: a query may hold anything.
 fn without_query(path: &str) -> &str {
     path.split('?').next().unwrap_or(path)
 }
@@ -150,7 +147,7 @@ mod tests {
     use crate::kit::{KEY, Service, block_on};
 
     #[test]
-    fn an_answer_comes_with_its_headers_and_the_key_went_along() {
+    fn an_answer_comes_with_its_headers_and_the_request_carries_the_key() {
         let service = Service::start(|_| (200, "x-request-id: 7\r\n".to_owned(), "{}".to_owned()));
         let settings = service.settings(json!({}), &[]);
         let fetched = block_on(get(&settings, "/models?limit=1")).expect("an answer");
@@ -168,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_what_its_status_means() {
+    fn a_refusal_gets_the_meaning_of_its_status() {
         let service = Service::start(|_| {
             let body = json!({"error": {"code": 403, "message": format!("not with {KEY}")}});
             (403, String::new(), body.to_string())
@@ -189,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_the_limit_is_an_error_that_names_both() {
+    fn an_answer_beyond_the_limit_is_an_error() {
         let service = Service::start(|_| (200, String::new(), " ".repeat(MAX_BODY_BYTES + 1)));
         let error = block_on(get(&service.settings(json!({}), &[]), "/models")).expect_err("too large");
         assert_eq!(
@@ -209,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_that_says_nothing_is_given_up() {
+    fn a_silent_service_times_out() {
         let (over, waits) = std::sync::mpsc::channel::<()>();
         let waits = std::sync::Mutex::new(waits);
         let service = Service::start(move |_| {
@@ -246,7 +243,7 @@ mod tests {
                 (error.kind, error.message.as_str()),
                 (
                     ErrorKind::PROTOCOL,
-                    "the service's link to its next page leads to another origin, and the key would travel with it"
+                    "the service's link to its next page leads to another origin, where the key must not go"
                 ),
                 "{link}"
             );
@@ -254,14 +251,14 @@ mod tests {
         let error = next_url(base, "https://user:password@openrouter.ai/models").expect_err("a password");
         assert_eq!(
             error.message,
-            "the service's link to its next page holds a user name or password"
+            "the service's link to its next page contains a user name or password"
         );
-        let error = next_url(base, "https://").expect_err("no address");
-        assert_eq!(error.message, "the service's link to its next page is not an address");
+        let error = next_url(base, "https://").expect_err("no URL");
+        assert_eq!(error.message, "the service's link to its next page is not a URL");
     }
 
     #[test]
-    fn a_link_may_be_whole_or_begin_at_any_level() {
+    fn a_link_may_be_absolute_or_relative() {
         let base = "https://openrouter.ai/api/v1";
         let expected = "https://openrouter.ai/api/v1/models?offset=500";
         for link in [expected, "/api/v1/models?offset=500", "models?offset=500"] {

@@ -1,32 +1,32 @@
-//! What all calls to one service with one key share: the waits that were asked for, the budget for retries, the circuit.
+//! What all calls to one service with one key share: rate-limit waits, the retry budget and the circuit breaker.
 //!
-//! In: what happened to attempts, and the present time. Out: whether another attempt may be made, and when. It keeps a dead
-//! service from being asked a thousand times, and a wait that one call was told from being learned by each of the others.
+//! In: the outcome of attempts, and the time. Out: whether another attempt may begin, and when.
+//! A dead service does not get a thousand requests, and a rate limit that one call ran into holds for all of them.
 //! Pure but for one lock, which is never held across a wait.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Tokens for retries that are there at the beginning, and never more.
+/// The retry budget at the start, which is also its maximum.
 const FULL_BUDGET: u32 = 500;
 
-/// What a retry costs; a call that then succeeds gives it back.
+/// What a retry costs. A call that then succeeds gives it back.
 const RETRY_COST: u32 = 14;
 
-/// What a retry costs after "too many requests", which says that the service lives.
+/// What a retry costs after a rate limit, which shows that the service is alive.
 const THROTTLED_RETRY_COST: u32 = 5;
 
-/// Failures in a row without an answer of the service after which it is left alone.
+/// Failures in a row, without an answer of the service, that open the circuit breaker.
 const FAILURES_UNTIL_OPEN: u32 = 10;
 
-/// How long it is left alone at first; the time doubles each time the service fails again.
+/// How long the breaker stays open at first. The time doubles each time the service fails again.
 const FIRST_REST: Duration = Duration::from_secs(5);
 
-/// How long it is left alone at most.
+/// How long the breaker stays open at most.
 const LONGEST_REST: Duration = Duration::from_secs(60);
 
-/// Models of which a wait is remembered.
+/// The most models whose waits are remembered.
 const MAX_HELD_MODELS: usize = 1024;
 
 /// The state that calls share.
@@ -37,16 +37,16 @@ pub struct Gate {
 
 struct State {
     budget: u32,
-    /// No attempt begins before it.
+    /// No attempt begins before this time.
     not_before: Option<Instant>,
     /// The same for single models.
     models: HashMap<String, Instant>,
-    /// When the next attempt fits into the requests per minute.
+    /// When the limit of requests per minute allows the next attempt.
     next_slot: Option<Instant>,
     failures: u32,
     rest: Duration,
     open_until: Option<Instant>,
-    /// When the attempt began that finds out whether the service is back.
+    /// When the attempt began that probes whether the service is back.
     probe_begun: Option<Instant>,
 }
 
@@ -69,26 +69,26 @@ impl Default for State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pass {
     Go,
-    /// The service asked for a wait of everybody with this key.
+    /// The key is rate-limited.
     Wait(Duration),
-    /// The requests of this minute are used up. The turn that comes then is taken: it need not be asked for again.
+    /// The requests of this minute are used up. The attempt has a slot after this wait and must not ask for another.
     Turn(Duration),
-    /// The same, and the turn would come too late; it is not taken.
+    /// The same, but the wait is too long; no slot is reserved.
     TurnTooLate(Duration),
-    /// The service failed too often; it is asked again after this time.
+    /// The circuit breaker is open for this long.
     Resting(Duration),
 }
 
 impl Gate {
-    /// How long a model may not be asked yet, where a provider asked for it.
+    /// How long a model is still rate-limited by its provider.
     pub fn held(&self, now: Instant, model: &str) -> Option<Duration> {
         let until = *self.state().models.get(model)?;
         until.checked_duration_since(now).filter(|wait| !wait.is_zero())
     }
 
-    /// Asks to begin an attempt.
+    /// Asks whether an attempt may begin.
     ///
-    /// - In: `requests_per_minute`, unless the attempt has had its turn; `left`, the longest wait for a turn that makes sense.
+    /// - In: `requests_per_minute`, unless the attempt already has a slot; `left`, the time until the total timeout.
     pub fn pass(&self, now: Instant, requests_per_minute: Option<u64>, left: Duration) -> Pass {
         let mut state = self.state();
         if let Some(until) = state.not_before.filter(|until| *until > now) {
@@ -96,7 +96,7 @@ impl Gate {
         }
         if let Some(per_minute) = requests_per_minute.and_then(|n| u32::try_from(n).ok()) {
             let interval = Duration::from_secs(60) / per_minute.max(1);
-            // A minute's worth may come at once, after that one at a time.
+            // The requests of one minute may begin at once, after that one per interval.
             let earliest = now.checked_sub(Duration::from_secs(60) - interval).unwrap_or(now);
             let slot = state.next_slot.map_or(earliest, |slot| slot.max(earliest));
             let wait = slot.saturating_duration_since(now);
@@ -108,11 +108,11 @@ impl Gate {
                 return Pass::Turn(wait);
             }
         }
-        // Last, because who gets past here goes: one attempt finds out how a service is that failed.
+        // The last check, because the attempt that passes it is the only probe.
         match state.open_until {
             Some(until) if until > now => return Pass::Resting(until - now),
             Some(_) => {
-                // The next one follows if this one is never heard of again.
+                // If this probe never reports back, another one follows.
                 state.open_until = Some(now + FIRST_REST);
                 state.probe_begun = Some(now);
             }
@@ -121,7 +121,7 @@ impl Gate {
         Pass::Go
     }
 
-    /// Notes a wait that the service asked for, of one model or of every call with the key. The longest one holds.
+    /// Records a wait for one model, or for every call with the key. The longest one holds.
     pub fn hold(&self, now: Instant, model: Option<&str>, wait: Duration) {
         let Some(until) = now.checked_add(wait) else { return };
         let mut state = self.state();
@@ -137,7 +137,7 @@ impl Gate {
         }
     }
 
-    /// Takes what a retry costs from the budget; `None` if it is used up.
+    /// Takes the cost of a retry from the budget; `None` if the budget is used up.
     pub fn pay(&self, is_throttled: bool) -> Option<u32> {
         let cost = if is_throttled { THROTTLED_RETRY_COST } else { RETRY_COST };
         let mut state = self.state();
@@ -145,13 +145,13 @@ impl Gate {
         Some(cost)
     }
 
-    /// A call has succeeded after retries that cost `paid`: they are given back, and one token with them.
+    /// Gives back what the retries of a successful call cost, at least one token.
     pub fn refund(&self, paid: u32) {
         let mut state = self.state();
         state.budget = state.budget.saturating_add(paid.max(1)).min(FULL_BUDGET);
     }
 
-    /// The service has answered, be it with an error of its own.
+    /// Records that the service answered, even with an error of its own, and closes the circuit breaker.
     pub fn answered(&self) {
         let mut state = self.state();
         if state.failures > 0 || state.open_until.is_some() {
@@ -162,15 +162,15 @@ impl Gate {
         }
     }
 
-    /// The service could not be reached, or something in front of it answered that it cannot.
+    /// Records that the service could not be reached, by this attempt or by a gateway in front of the service.
     ///
-    /// - In: when the attempt began that found it so.
-    /// - Out: how long it is left alone from now on, where this was once too often.
+    /// - In: when the attempt began.
+    /// - Out: how long the circuit breaker stays open, if this failure opened it.
     pub fn failed(&self, now: Instant, begun: Instant) -> Option<Duration> {
         let mut state = self.state();
         state.failures = state.failures.saturating_add(1);
         let is_open = state.open_until.is_some();
-        // While it is open, what had begun before says nothing new.
+        // While the breaker is open, only the probe says something new.
         let is_the_probe = state.probe_begun.is_some_and(|probe| begun >= probe);
         if state.failures < FAILURES_UNTIL_OPEN || is_open && !is_the_probe {
             return None;
@@ -183,7 +183,7 @@ impl Gate {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing panics while it is held.
+        // Nothing panics while the lock is held, so the state is sound.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -204,10 +204,10 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_that_one_call_was_told_holds_for_all_of_them() {
+    fn a_rate_limit_of_the_key_holds_for_every_call() {
         let (gate, now) = (Gate::default(), Instant::now());
         gate.hold(now, None, ms(7000));
-        // A shorter one that comes later takes nothing back.
+        // A later, shorter wait does not replace the longer one.
         gate.hold(now, None, ms(10));
         for passed in [0, 1, 6999] {
             assert_eq!(pass(&gate, now + ms(passed)), Pass::Wait(ms(7000 - passed)));
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_of_one_model_holds_for_that_model_alone() {
+    fn a_rate_limit_of_a_model_holds_for_that_model_only() {
         let (gate, now) = (Gate::default(), Instant::now());
         gate.hold(now, Some(MODEL), ms(50));
         assert_eq!(gate.held(now, MODEL), Some(ms(50)));
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thousand_calls_to_a_dead_service_have_thirty_five_retries_among_them() {
+    fn a_thousand_calls_to_a_dead_service_share_thirty_five_retries() {
         let gate = Gate::default();
         assert_eq!((0..1000).filter_map(|_| gate.pay(false)).count(), 35);
         let gate = Gate::default();
@@ -241,7 +241,7 @@ mod tests {
         }
         assert_eq!(gate.state().budget, FULL_BUDGET);
         while gate.pay(false).is_some() {}
-        // Each call that succeeds at once earns a little.
+        // A call that succeeds at once adds one token.
         (0..RETRY_COST).for_each(|_| gate.refund(0));
         assert_eq!(gate.pay(false), Some(RETRY_COST));
     }
@@ -255,7 +255,7 @@ mod tests {
         assert_eq!(pass(&gate, now), Pass::Go);
         assert_eq!(gate.failed(now, now), Some(FIRST_REST));
         assert_eq!(pass(&gate, now + ms(1000)), Pass::Resting(ms(4000)));
-        // What had begun before and fails now does not lengthen it.
+        // An attempt that began before does not keep it open for longer.
         assert_eq!(gate.failed(now + ms(1), now), None);
         let after = now + FIRST_REST;
         assert_eq!(pass(&gate, after), Pass::Go);
@@ -266,13 +266,13 @@ mod tests {
     }
 
     #[test]
-    fn a_service_that_stays_away_is_asked_ever_less_often() {
+    fn a_service_that_stays_down_is_probed_ever_less_often() {
         let (gate, mut now) = (Gate::default(), Instant::now());
         (0..9).for_each(|_| assert_eq!(gate.failed(now, now), None));
         let mut rests = Vec::new();
         for _ in 0..6 {
-            rests.push(gate.failed(now, now).expect("it rests").as_secs());
-            now += Duration::from_secs(*rests.last().expect("it rests"));
+            rests.push(gate.failed(now, now).expect("it opens").as_secs());
+            now += Duration::from_secs(*rests.last().expect("it opened"));
             assert_eq!(pass(&gate, now), Pass::Go);
         }
         assert_eq!(rests, [5, 10, 20, 40, 60, 60]);
@@ -289,13 +289,13 @@ mod tests {
     }
 
     #[test]
-    fn requests_beyond_those_of_a_minute_wait_for_their_turn() {
+    fn requests_beyond_the_limit_per_minute_wait_for_a_slot() {
         let (gate, now) = (Gate::default(), Instant::now() + Duration::from_secs(3600));
         let pass = |at| gate.pass(at, Some(20), Duration::from_secs(10));
         for _ in 0..20 {
             assert_eq!(pass(now), Pass::Go);
         }
-        // Each takes its own turn, in the order in which they came.
+        // Each gets its own slot, in the order of arrival.
         assert_eq!(pass(now), Pass::Turn(ms(3000)));
         assert_eq!(pass(now), Pass::Turn(ms(6000)));
         assert_eq!(pass(now + ms(2000)), Pass::Turn(ms(7000)));
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_has_to_wait_does_not_use_up_the_probe() {
+    fn a_rate_limited_call_does_not_use_up_the_probe() {
         let (gate, now) = (Gate::default(), Instant::now());
         for _ in 0..10 {
             let _ = gate.failed(now, now);

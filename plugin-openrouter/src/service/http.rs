@@ -1,6 +1,6 @@
-//! Sends a request and waits for the head of the answer.
+//! Sends a request, waits for the head of the answer, and reads bodies up to a limit.
 //!
-//! In: a request body. Out: an answer with status 200, or a typed failure. What the body says is the next step's matter.
+//! In: a request. Out: an answer with status 200, or a typed failure. The body is parsed in the next step.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -18,13 +18,13 @@ use crate::service::clock::{Clock, Due};
 use crate::service::{Service, transport};
 use crate::values::secret;
 
-/// Bytes of an error's body that are read.
+/// The most bytes of an error's body that are read.
 const MAX_ERROR_BODY_BYTES: usize = 64 << 10;
 
-/// How long an error's explanation is waited for.
+/// The longest wait for the body of an error.
 const ERROR_BODY_LIMIT: Duration = Duration::from_secs(5);
 
-/// Bytes of an answer in one piece that are read.
+/// The most bytes of an answer that is not streamed.
 const MAX_BODY_BYTES: usize = 32 << 20;
 
 /// A body that is being read.
@@ -35,25 +35,25 @@ pub struct Sending {
     pub method: Method,
     pub url: Url,
     pub body: Option<Bytes>,
-    /// Who is asking, and what the body is.
+    /// All headers but the key and `Accept-Encoding`.
     pub headers: HeaderMap,
-    /// Whether the answer is to be streamed.
+    /// Whether the answer is streamed.
     pub stream: bool,
-    /// Whether the answer is wanted as the service wrote it, errors too.
+    /// Whether the caller wants the answer, or the error, as the service wrote it.
     pub has_raw: bool,
-    /// Whether any answer of success is one, as opposed to 200 alone.
+    /// Whether every 2xx status is an answer, not only 200.
     pub takes_any_success: bool,
 }
 
 /// Sends a request and waits for the head of the answer.
 ///
-/// - Errors: what the service's status means; `timeout` after the time to the first token; `connect`.
+/// - Errors: by the status; `timeout` after the first-token timeout if streamed, else the total timeout; `connect`.
 pub async fn send(service: &Service, request: Sending, clock: Clock) -> Result<reqwest::Response, Failed> {
     let mut headers = request.headers;
     if let Some(key) = &service.key {
         headers.insert(header::AUTHORIZATION, key.header.clone());
     }
-    // What is compressed on the way comes late and in lumps, and may be larger than it looks.
+    // Compression delays a stream, and a small compressed answer may unpack to a huge one.
     headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     let mut sending = service.client.request(request.method, request.url).headers(headers);
     if let Some(body) = request.body {
@@ -61,7 +61,7 @@ pub async fn send(service: &Service, request: Sending, clock: Clock) -> Result<r
     }
     let sending = sending.send();
     let what = "the service did not begin to answer";
-    // An answer in one piece has no first token: its head comes when all of it is there.
+    // Without a stream there is no first token: the head arrives when the answer is complete.
     let due = if request.stream {
         clock.first_token(what).or(Due { what, ..clock.total() })
     } else {
@@ -79,7 +79,7 @@ pub async fn send(service: &Service, request: Sending, clock: Clock) -> Result<r
     }
     let head: HeaderMap = response.headers().clone();
     let mut body = Vec::new();
-    // An error whose explanation does not arrive is still that error, and not worth a long wait.
+    // Without its body it is still the same error, so the body is not worth a long wait.
     let soon = Due {
         at: due.at.min(Instant::now() + ERROR_BODY_LIMIT),
         ..due
@@ -89,7 +89,7 @@ pub async fn send(service: &Service, request: Sending, clock: Clock) -> Result<r
         .wait(read_body(&mut body, response, MAX_ERROR_BODY_BYTES, || None))
         .await;
     let mut error = failure::from_response(status, &head, &body, service.secret(), SystemTime::now());
-    // A page of something in front of the service is not in its words.
+    // Anything else is the page of a gateway, not an answer of the service.
     let is_json = serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_ok();
     if request.has_raw && is_json {
         let Head { status, headers } = head_of(status, &head, service.secret());
@@ -102,7 +102,7 @@ pub async fn send(service: &Service, request: Sending, clock: Clock) -> Result<r
     })
 }
 
-/// Headers of an answer that concern whoever asked, beside those that begin with one of [`PASSED_PREFIXES`].
+/// Headers of an answer that the caller gets, besides those that begin with one of [`PASSED_PREFIXES`].
 const PASSED_HEADERS: [&str; 8] = [
     "content-type",
     "content-disposition",
@@ -115,18 +115,18 @@ const PASSED_HEADERS: [&str; 8] = [
 ];
 const PASSED_PREFIXES: [&str; 3] = ["x-openrouter-", "x-ratelimit-", "anthropic-ratelimit-"];
 
-/// What the head of an answer says to whoever asked.
+/// The part of an answer's head that the caller gets.
 pub fn head_of(status: u16, headers: &HeaderMap, secret: &str) -> Head {
-    let concerns =
+    let is_passed =
         |name: &str| PASSED_HEADERS.contains(&name) || PASSED_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
-    let passed = headers.iter().filter(|(name, _)| concerns(name.as_str()));
+    let passed = headers.iter().filter(|(name, _)| is_passed(name.as_str()));
     let headers = passed
         .filter_map(|(name, value)| Some((name.as_str().to_owned(), secret::scrub(value.to_str().ok()?, secret))))
         .collect();
     Head { status, headers }
 }
 
-/// A compressed answer was not asked for, and is not unpacked: a few bytes of it can be gigabytes.
+/// Refuses a compressed answer: none was requested, and a few bytes of it can unpack to gigabytes.
 fn refuse_compressed(response: &reqwest::Response) -> Result<(), Failed> {
     let encoding = response.headers().get(header::CONTENT_ENCODING);
     let Some(encoding) = encoding.filter(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) else {
@@ -134,28 +134,36 @@ fn refuse_compressed(response: &reqwest::Response) -> Result<(), Failed> {
     };
     let name: String = String::from_utf8_lossy(encoding.as_bytes()).chars().take(20).collect();
     let message = format!(
-        "expected an answer that is not compressed, found one in `{}`",
+        "expected an uncompressed answer, found content encoding `{}`",
         name.escape_debug()
     );
     let error = Error::new(ErrorKind::PROTOCOL, message)
-        .with_hint("check whether a proxy on the way compresses answers although nobody asks for it");
+        .with_hint("check whether a proxy between here and the service compresses answers");
     Err(Failed::new(Class::Final, error))
 }
 
-/// Reads the body of an answer in one piece.
+/// Reads the body of an answer that is not streamed.
 ///
-/// - Errors: `too_large` beyond 32 MiB; `timeout` after the total time; `interrupted`.
+/// - Errors: `too_large` beyond 32 MiB; `timeout` after the total timeout; `interrupted`.
 pub async fn whole_body(response: reqwest::Response, clock: Clock) -> Result<Bytes, Failed> {
     rest_of_body(Bytes::new(), Box::pin(reqwest::Body::from(response)), clock, false).await
 }
 
-/// The same for a body of which a first piece was read.
+/// Reads the rest of a body whose first piece is already read.
 ///
-/// - In: `stream`, whether a stream was asked for; then its limits for silence hold.
+/// - In: `stream`, whether a stream was requested; then the idle and first-token timeouts hold too.
 pub async fn rest_of_body(first: Bytes, body: Body, clock: Clock, stream: bool) -> Result<Bytes, Failed> {
     let mut whole = Vec::from(first);
-    let silence = || stream.then(|| clock.idle(Instant::now()).or(clock.first_token("no first token came")));
-    let read = clock.total().wait(read_body(&mut whole, body, MAX_BODY_BYTES, silence));
+    let piece_due = || {
+        stream.then(|| {
+            clock
+                .idle(Instant::now())
+                .or(clock.first_token("no first token arrived"))
+        })
+    };
+    let read = clock
+        .total()
+        .wait(read_body(&mut whole, body, MAX_BODY_BYTES, piece_due));
     match read.await {
         Ok(Ok(())) => Ok(whole.into()),
         Ok(Err(BodyFailure::TooLarge)) => Err(Failed::new(
@@ -166,30 +174,30 @@ pub async fn rest_of_body(first: Bytes, body: Body, clock: Clock, stream: bool) 
             ),
         )),
         Ok(Err(BodyFailure::Broken(cause))) => Err(Failed::new(Class::Ambiguous, transport::from_body(&cause))),
-        Ok(Err(BodyFailure::Silent(late))) | Err(late) => Err(Failed::new(Class::Ambiguous, late)),
+        Ok(Err(BodyFailure::Late(late))) | Err(late) => Err(Failed::new(Class::Ambiguous, late)),
     }
 }
 
 enum BodyFailure {
-    /// It is longer than the limit, up to which it was read.
+    /// It is longer than the limit. What was read ends there.
     TooLarge,
     Broken(reqwest::Error),
-    Silent(Error),
+    Late(Error),
 }
 
-/// Reads on behind what was read already.
+/// Appends the rest of a body to `whole`.
 ///
-/// - In: `silence`, until when the next piece has to come, if there is a limit.
+/// - In: `piece_due`, the deadline for the next piece, if there is one.
 async fn read_body(
     whole: &mut Vec<u8>,
     mut body: Body,
     limit_bytes: usize,
-    silence: impl Fn() -> Option<Due>,
+    piece_due: impl Fn() -> Option<Due>,
 ) -> Result<(), BodyFailure> {
     loop {
         let frame = poll_fn(|context| body.as_mut().poll_frame(context));
-        let frame = match silence() {
-            Some(due) => due.wait(frame).await.map_err(BodyFailure::Silent)?,
+        let frame = match piece_due() {
+            Some(due) => due.wait(frame).await.map_err(BodyFailure::Late)?,
             None => frame.await,
         };
         let Some(frame) = frame else { return Ok(()) };
@@ -204,12 +212,12 @@ async fn read_body(
     }
 }
 
-/// The failure of a web page in the place of an answer.
+/// The failure for a web page instead of an answer.
 pub fn not_an_answer(body: &[u8], secret: &str) -> Failed {
     let error = Error::new(
         ErrorKind::PROTOCOL,
         format!("the service answered with {}", failure::page(body, secret)),
     )
-    .with_hint("check the base URL, and whether this network asks for a sign-in");
+    .with_hint("check the base URL, and whether this network requires a sign-in");
     Failed::new(Class::Final, error)
 }

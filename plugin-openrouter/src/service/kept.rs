@@ -1,25 +1,25 @@
-//! How long answers of the service are kept, and how new one has to be.
+//! How long answers of the service are cached, and when a cached one will do.
 
 use std::time::Duration;
 
-/// How long the service is left alone after it failed to give a newer answer than the one that is there.
+/// How long a cached answer is used without another request after a refresh failed.
 pub const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(30);
 
-/// How new an answer has to be.
+/// Whether a cached answer will do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wish {
-    /// One that is at hand will do until its time is over.
+    /// Use a cached answer until it expires.
     Kept,
-    /// The service is to be asked now.
+    /// Ask the service now.
     New,
-    /// The same, for nobody who waits: what fails is not worth a warning yet.
+    /// Ask the service now, in the background: a failure is not worth a warning yet.
     NewQuietly,
 }
 
-/// How long something is kept: the option's word, else the variable's, else the default.
+/// How long an answer is cached: by the option, else by the environment variable, else by default.
 ///
-/// - In: milliseconds; a variable that is blank is not set.
-/// - Out: the time, and what is wrong with the variable where it cannot be read. Its value is not repeated.
+/// - In: milliseconds. A blank variable counts as unset.
+/// - Out: the time, and a message if the variable is not a number. The message does not quote the value.
 pub fn ttl(option: Option<u64>, variable: Option<&str>, default_ms: u64) -> (Duration, Option<String>) {
     if let Some(option_ms) = option {
         return (Duration::from_millis(option_ms), None);
@@ -32,7 +32,7 @@ pub fn ttl(option: Option<u64>, variable: Option<&str>, default_ms: u64) -> (Dur
         Err(_) => (
             Duration::from_millis(default_ms),
             Some(format!(
-                "expected a whole number of milliseconds, found something else; {default_ms} is used"
+                "expected a whole number of milliseconds, found something else; using {default_ms}"
             )),
         ),
     }

@@ -1,7 +1,7 @@
-//! The way to the service: connections, keys, waits that all calls share, requests and the heads of their answers.
+//! Talks to the service: connections, keys, limits that all calls share, requests and the heads of their answers.
 //!
-//! In: a request that is ready to send. Out: an answer whose body has not been read, or a typed failure. What a body says
-//! is not understood here.
+//! In: a request that is ready to send. Out: an answer whose body is still unread, or a typed failure.
+//! Bodies of answers are not parsed here.
 
 pub mod clock;
 mod client;

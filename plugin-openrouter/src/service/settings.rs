@@ -1,7 +1,7 @@
-//! One immutable set of options, environment and connection, checked as a whole.
+//! One immutable set of options, environment and connections, checked as a whole.
 //!
-//! In: the host's [`Config`]. Out: [`Settings`], of which every call takes one and keeps it to its end, so that a
-//! profile can be swapped while calls are in flight. Nothing here talks to a network.
+//! In: the host's [`Config`]. Out: [`Settings`]. Every call keeps its settings to the end, so a profile can be swapped
+//! while calls are in progress. Nothing here uses the network.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,64 +19,64 @@ use crate::service::client::client;
 use crate::service::gate::Gate;
 use crate::values::base_url::base_url_problem;
 
-/// The variables that may hold the key, in order.
+/// The environment variables for the key, in order.
 const KEY_VARIABLES: [&str; 2] = ["OPENROUTER_API_KEY", "OPENROUTER_KEY"];
 
-/// The variable that may hold the key of the second service.
+/// The environment variable for the key of the secondary service.
 const SECONDARY_KEY_VARIABLE: &str = "OPENROUTER_SECONDARY_API_KEY";
 
-/// Where the service is unless somebody says otherwise.
 const DEFAULT_BASE_URL: &str = "https://openrouter.ai/api/v1";
 
-/// Everything that a call needs beside its request.
+/// Everything that a call needs besides its request.
 pub struct Settings {
     pub profile: Profile,
-    /// Where calls go.
+    /// The primary service.
     pub service: Service,
-    /// Where they go while that one cannot be reached.
+    /// Used while the primary service cannot be reached.
     pub secondary: Option<Service>,
-    /// Calls at once.
+    /// One permit for each concurrent call.
     pub permits: Arc<Semaphore>,
     /// Calls that wait for a permit.
     pub n_waiting: Arc<AtomicU64>,
 }
 
-/// A service to ask, with the connections to it and what calls to it share.
+/// A service, the connections to it, and what calls to it share.
 pub struct Service {
-    /// Without a slash at its end.
+    /// Without a slash at the end.
     pub base_url: String,
-    /// Where chat requests go: parsed once.
+    /// Where chat requests go.
     pub chat_url: Url,
     pub client: reqwest::Client,
-    /// Without one the plugin still says what it would do; see [`Settings::key`].
+    /// Needed only for requests; see [`Settings::key`].
     pub key: Option<Key>,
     pub gate: Arc<Gate>,
 }
 
-/// The key, in the two forms that it is needed in. It has no `Debug`.
+/// The key, in both forms that are needed. It has no `Debug`.
 pub struct Key {
-    /// To look for it in texts that must not hold it. Its memory is overwritten when it is no longer needed.
+    /// For removing the key from texts. Its memory is overwritten on drop.
     pub secret: Zeroizing<String>,
     /// `Bearer …`, marked as sensitive.
     pub header: HeaderValue,
 }
 
 impl Settings {
-    /// Reads and checks a configuration. What belongs to a service and a key is kept from `former` where it still fits:
-    /// connections, waits, the circuit.
+    /// Reads and checks a configuration. Takes over from `previous` what still fits: connections, rate-limit waits, the
+    /// circuit breaker.
     ///
-    /// - Errors: `config` with every problem; `auth` for a key that cannot be one.
-    pub fn from_config(config: &Config, former: Option<&Self>) -> Result<Arc<Self>, Error> {
+    /// - Errors: `config` with every problem; `auth` for a malformed key.
+    pub fn from_config(config: &Config, previous: Option<&Self>) -> Result<Arc<Self>, Error> {
         let options = check::read_options(&config.options)?;
         let key = read_key(&config.environment, options.allow_any_key)?;
         let base_url = read_base_url(&options, &config.environment)?;
         let connect_ms = options.timeouts.connect_ms;
-        let keeps_connections = former.is_some_and(|former| former.profile.options.timeouts.connect_ms == connect_ms);
+        let keeps_connections =
+            previous.is_some_and(|previous| previous.profile.options.timeouts.connect_ms == connect_ms);
         let service = Service::new(
             base_url,
             key,
             connect_ms,
-            former.map(|former| &former.service),
+            previous.map(|previous| &previous.service),
             keeps_connections,
         )?;
         let secondary = match &options.secondary {
@@ -84,13 +84,13 @@ impl Settings {
             Some(secondary) => {
                 let base_url = secondary.base_url.trim().trim_end_matches('/').to_owned();
                 let key = read_secondary_key(&config.environment)?;
-                let former = former.and_then(|former| former.secondary.as_ref());
-                Some(Service::new(base_url, key, connect_ms, former, keeps_connections)?)
+                let previous = previous.and_then(|previous| previous.secondary.as_ref());
+                Some(Service::new(base_url, key, connect_ms, previous, keeps_connections)?)
             }
         };
-        let (permits, n_waiting) = match former {
-            Some(former) if former.profile.options.limits.concurrency == options.limits.concurrency => {
-                (Arc::clone(&former.permits), Arc::clone(&former.n_waiting))
+        let (permits, n_waiting) = match previous {
+            Some(previous) if previous.profile.options.limits.concurrency == options.limits.concurrency => {
+                (Arc::clone(&previous.permits), Arc::clone(&previous.n_waiting))
             }
             _ => {
                 let at_once = usize::try_from(options.limits.concurrency).unwrap_or(Semaphore::MAX_PERMITS);
@@ -119,7 +119,7 @@ impl Settings {
                 ErrorKind::AUTH,
                 format!("no key: the environment variable `{variable}` is not set"),
             )
-            .with_hint("make a key at https://openrouter.ai/settings/keys and set the variable to it")
+            .with_hint("create a key at https://openrouter.ai/settings/keys and set the variable to it")
         })
     }
 }
@@ -139,21 +139,21 @@ impl Service {
         base_url: String,
         key: Option<Key>,
         connect_ms: u64,
-        former: Option<&Self>,
+        previous: Option<&Self>,
         keeps_connections: bool,
     ) -> Result<Self, Error> {
-        let former = former.filter(|former| former.base_url == base_url);
-        let client = match former {
-            Some(former) if keeps_connections => former.client.clone(),
+        let previous = previous.filter(|previous| previous.base_url == base_url);
+        let client = match previous {
+            Some(previous) if keeps_connections => previous.client.clone(),
             _ => client(&base_url, connect_ms)?,
         };
         let secret = |key: &Option<Key>| key.as_ref().map(|key| key.secret.clone());
-        let gate = match former {
-            Some(former) if secret(&former.key) == secret(&key) => Arc::clone(&former.gate),
+        let gate = match previous {
+            Some(previous) if secret(&previous.key) == secret(&key) => Arc::clone(&previous.gate),
             _ => Arc::default(),
         };
         let chat_url = Url::parse(&format!("{base_url}/chat/completions"))
-            .map_err(|_| Error::new(ErrorKind::CONFIG, "the address of the service is not one"))?;
+            .map_err(|_| Error::new(ErrorKind::CONFIG, "the base URL is not a URL"))?;
         Ok(Self {
             base_url,
             chat_url,
@@ -163,12 +163,12 @@ impl Service {
         })
     }
 
-    /// The key's text, for taking it out of what must not hold it; empty without a key.
+    /// The key's text, for removing it from other texts; empty without a key.
     pub fn secret(&self) -> &str {
         self.key.as_ref().map_or("", |key| key.secret.as_str())
     }
 
-    /// The host and port, for people: without a path, which might say more than a log should.
+    /// The host and port, for messages: a path might reveal more than a log should.
     pub fn host(&self) -> &str {
         let rest = self
             .base_url
@@ -189,40 +189,37 @@ fn read_key(environment: &BTreeMap<String, String>, any_form: bool) -> Result<Op
     let refused = |expected: &str, hint: &str| {
         Err(Error::new(
             ErrorKind::AUTH,
-            format!("the key in `{variable}` cannot be one: {expected}"),
+            format!("the key in `{variable}` is malformed: {expected}"),
         )
         .with_hint(hint))
     };
     let trimmed = value.trim().trim_matches(['"', '\'']).trim();
     if trimmed.len() != value.len() {
-        tracing::warn!(
-            variable,
-            "the key had blanks, quotes or line breaks around it; they were taken off"
-        );
+        tracing::warn!(variable, "removed blanks, quotes or line breaks around the key");
     }
     if trimmed
         .get(..7)
         .is_some_and(|start| start.eq_ignore_ascii_case("bearer "))
     {
-        return refused("it begins with `Bearer`", "give the key alone");
+        return refused("it begins with `Bearer`", "set the variable to the key alone");
     }
     if trimmed.contains(char::is_whitespace) {
-        return refused("it has blanks or line breaks inside", "copy it again, in one piece");
+        return refused("it contains blanks or line breaks", "copy it again, in one piece");
     }
     if !trimmed.is_ascii() || trimmed.contains(|letter: char| letter.is_ascii_control()) {
         return refused(
-            "it has characters that no key has",
-            "copy it again; was it copied from a formatted text?",
+            "it contains characters that keys do not have",
+            "copy it again, from plain text",
         );
     }
     let has_usual_form = trimmed.starts_with("sk-or-");
     if any_form && !has_usual_form {
-        tracing::warn!(variable, "the key does not begin with `sk-or-`; it is sent as it is");
+        tracing::warn!(variable, "the key does not begin with `sk-or-` and is sent unchanged");
     }
     if !any_form && !has_usual_form {
         return refused(
             "expected it to begin with `sk-or-`",
-            "is it the key of another service? If it is right as it is: `allowAnyKey` in the profile allows it",
+            "check that it is an OpenRouter key, or set `allowAnyKey` in the profile",
         );
     }
     match key(trimmed) {
@@ -231,15 +228,16 @@ fn read_key(environment: &BTreeMap<String, String>, any_form: bool) -> Result<Op
     }
 }
 
-/// The key of the second service, whose form nobody here knows.
+/// The key of the secondary service, which may have any form.
 fn read_secondary_key(environment: &BTreeMap<String, String>) -> Result<Option<Key>, Error> {
     let value = environment.get(SECONDARY_KEY_VARIABLE).map(|value| value.trim());
     let Some(value) = value.filter(|value| !value.is_empty()) else {
         return Ok(None);
     };
     let refused = || {
-        let message =
-            format!("the key in `{SECONDARY_KEY_VARIABLE}` cannot be one: it has blanks or characters that no key has");
+        let message = format!(
+            "the key in `{SECONDARY_KEY_VARIABLE}` is malformed: it contains blanks or characters that keys do not have"
+        );
         Error::new(ErrorKind::AUTH, message).with_hint("copy it again, in one piece")
     };
     if value.contains(|letter: char| !letter.is_ascii_graphic()) {
@@ -271,7 +269,7 @@ fn read_base_url(options: &Options, environment: &BTreeMap<String, String>) -> R
         .map_or(DEFAULT_BASE_URL, |url| url.trim());
     match base_url_problem(url) {
         None => Ok(url.trim_end_matches('/').to_owned()),
-        // The options were checked before, so this one came from the environment.
+        // The options are already checked, so this URL came from the environment.
         Some(problem) => {
             let mut error = Error::new(ErrorKind::CONFIG, format!("`OPENROUTER_BASE_URL`: {}", problem.message));
             error.details.hint = problem.hint;
@@ -301,7 +299,7 @@ mod tests {
     #[test]
     fn a_missing_key_names_its_variable() {
         for environment in [&[][..], &[("OPENROUTER_API_KEY", "  ")]] {
-            let settings = settings(json!({}), environment).expect("a key is not needed to be created");
+            let settings = settings(json!({}), environment).expect("settings without a key");
             let error = settings.key().err().expect("a call needs one");
             assert_eq!(error.kind, ErrorKind::AUTH);
             assert_eq!(
@@ -312,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn blanks_around_a_key_are_taken_off() {
+    fn blanks_around_a_key_are_removed() {
         let settings = settings(json!({}), &[("OPENROUTER_API_KEY", " \"sk-or-v1-abc\"\r\n")]).expect("a good key");
         let key = settings.key().expect("a key");
         assert_eq!(
@@ -322,13 +320,13 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_a_key_is_refused_without_being_quoted() {
+    fn a_malformed_key_is_refused_without_being_quoted() {
         for value in ["Bearer sk-or-v1-abc", "sk-or-v1 abc", "sk-or-v1-äbc", "sk-proj-abc"] {
             let error = refusal(json!({}), &[("OPENROUTER_API_KEY", value)]);
             assert!(
                 error
                     .message
-                    .starts_with("the key in `OPENROUTER_API_KEY` cannot be one: "),
+                    .starts_with("the key in `OPENROUTER_API_KEY` is malformed: "),
                 "{error}"
             );
             assert!(!format!("{error:?}").contains("bc"), "{error:?}");
@@ -337,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn the_profile_moves_the_service_before_the_environment_does() {
+    fn the_base_url_comes_from_the_profile_then_the_environment() {
         let environment = [
             ("OPENROUTER_KEY", "sk-or-v1-abc"),
             ("OPENROUTER_BASE_URL", "http://127.0.0.1:1/v1/"),
@@ -357,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_that_would_see_the_key_in_the_clear_is_refused() {
+    fn a_base_url_without_tls_is_refused() {
         let error = refusal(
             json!({}),
             &[

@@ -1,6 +1,7 @@
-//! What it means when a request gets no answer, or when the connection breaks inside one.
+//! Classifies requests that got no answer and connections that broke inside one.
 //!
-//! In: the errors of the HTTP client. Out: typed failures. The client's own text names the whole URL and is never passed on.
+//! In: errors of the HTTP client. Out: typed failures.
+//! The client's own message contains the whole URL, so it is dropped.
 
 use std::error::Error as StdError;
 use std::io;
@@ -9,20 +10,20 @@ use plugin_api::{Error, ErrorKind};
 
 use crate::failure::retry::{Class, Failed};
 
-/// The failure of a request that got no answer from the service at `host`.
+/// The failure for a request that got no answer from the service at `host`.
 pub fn from_transport(cause: &reqwest::Error, host: &str) -> Failed {
-    // The error's own text holds the whole URL; the causes below it do not.
+    // The causes below the error do not contain the URL.
     let reason = deepest_cause(cause);
-    if let Some(refused) = cause_of::<rustls::Error>(cause).filter(|cause| stays(cause)) {
-        let message = format!("no trust in {host}: {refused}");
+    if let Some(refused) = cause_of::<rustls::Error>(cause).filter(|cause| is_permanent(cause)) {
+        let message = format!("the TLS connection to {host} failed: {refused}");
         let error = Error::new(ErrorKind::CONNECT, message).with_hint(
-            "check the base URL, this machine's clock and its certificates, and whether a proxy reads along",
+            "check the base URL, this machine's clock and its certificates, and whether a proxy intercepts TLS",
         );
         return final_failure(error);
     }
     if cause.is_connect() {
-        let error = Error::new(ErrorKind::CONNECT, format!("no connection to {host}: {reason}"))
-            .with_hint("check the network, the proxy and the base URL of the service");
+        let error = Error::new(ErrorKind::CONNECT, format!("cannot connect to {host}: {reason}"))
+            .with_hint("check the network, the proxy and the base URL");
         return Failed::new(Class::NeverProcessed, error);
     }
     if cause.is_builder() {
@@ -38,18 +39,18 @@ pub fn from_transport(cause: &reqwest::Error, host: &str) -> Failed {
     if http.is_some_and(hyper::Error::is_parse) {
         let error = Error::new(
             ErrorKind::PROTOCOL,
-            format!("what {host} answers is not HTTP as it should be: {reason}"),
+            format!("{host} did not answer with valid HTTP: {reason}"),
         )
-        .with_hint("check the base URL, and whether a proxy on the way changes answers");
+        .with_hint("check the base URL, and whether a proxy rewrites answers");
         return Failed::new(Class::Final, error);
     }
     let error = Error::new(ErrorKind::CONNECT, format!("the connection to {host} failed: {reason}"))
-        .with_hint("try again; if it stays, check the network and the proxy");
+        .with_hint("try again; if it persists, check the network and the proxy");
     let refused = cause_of::<h2::Error>(cause).is_some_and(|cause| {
         let reason = cause.reason();
         reason == Some(h2::Reason::REFUSED_STREAM) || cause.is_go_away() && reason == Some(h2::Reason::NO_ERROR)
     });
-    // A connection that was closed while it waited for work, before anything was written.
+    // The connection was closed while idle, before anything was written.
     let was_not_sent = refused || http.is_some_and(hyper::Error::is_canceled);
     let class = if was_not_sent {
         Class::NeverProcessed
@@ -59,14 +60,14 @@ pub fn from_transport(cause: &reqwest::Error, host: &str) -> Failed {
     Failed::new(class, error)
 }
 
-/// A failure that stays, whatever its kind suggests.
+/// A failure that is not retried, whatever its kind suggests.
 fn final_failure(mut error: Error) -> Failed {
     error.details.retryable = Some(false);
     Failed::new(Class::Final, error)
 }
 
-/// Whether it is about who the other side is or what it speaks, as opposed to a handshake that was cut short.
-fn stays(cause: &rustls::Error) -> bool {
+/// Whether a TLS error is about the identity or the protocol of the other side, and not a handshake that broke off.
+fn is_permanent(cause: &rustls::Error) -> bool {
     matches!(
         cause,
         rustls::Error::InvalidCertificate(_)
@@ -76,12 +77,12 @@ fn stays(cause: &rustls::Error) -> bool {
     )
 }
 
-/// The error of a body that broke off.
+/// The error for a body that broke off.
 pub fn from_body(cause: &reqwest::Error) -> Error {
     Error::new(
         ErrorKind::INTERRUPTED,
         format!(
-            "the connection broke while the answer arrived: {}",
+            "the connection broke while the answer was arriving: {}",
             deepest_cause(cause)
         ),
     )
@@ -95,7 +96,7 @@ fn cause_of<T: StdError + 'static>(error: &reqwest::Error) -> Option<&T> {
         if let Some(found) = inner.downcast_ref() {
             return Some(found);
         }
-        // An I/O error keeps what it wraps to itself, which may be another one.
+        // `source()` of an I/O error skips the error that it wraps, which may be an I/O error again.
         let mut wrapped = inner.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
         while let Some(within) = wrapped {
             if let Some(found) = within.downcast_ref() {
@@ -115,5 +116,5 @@ fn deepest_cause(error: &reqwest::Error) -> String {
         text = Some(inner.to_string());
         cause = inner.source();
     }
-    text.unwrap_or_else(|| "the reason is unknown".to_owned())
+    text.unwrap_or_else(|| "unknown reason".to_owned())
 }

@@ -226,7 +226,7 @@ fn a_compressed_answer_that_nobody_asked_for_is_refused() {
         let error = bad(&plugin_of(&service, once()), post(path, &json!({})));
         assert_eq!(
             error.message,
-            "expected an answer that is not compressed, found one in `gzip`"
+            "expected an uncompressed answer, found content encoding `gzip`"
         );
     }
 }

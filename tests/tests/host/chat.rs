@@ -172,7 +172,7 @@ fn every_kind_of_failure_has_its_exit_code() {
     let chat = || bench.host(&["chat", "Hello"]);
     assert_eq!(chat().env("OPENROUTER_API_KEY", "sk-or-v1-wrong").run().code, Some(4));
     let closed = chat().env("OPENROUTER_BASE_URL", "http://127.0.0.1:9/api/v1").run();
-    assert_fails(&closed, 6, "error: no connection to 127.0.0.1:9: ");
+    assert_fails(&closed, 6, "error: cannot connect to 127.0.0.1:9: ");
     assert_eq!(bench.run(&["chat", "--no-such-flag"]).code, Some(2));
 }
 

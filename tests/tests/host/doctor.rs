@@ -140,7 +140,7 @@ fn a_key_of_the_wrong_form_is_a_row_and_is_not_sent() {
     found.assert_check(
         "plugin_start",
         "summary",
-        "the key in `OPENROUTER_API_KEY` cannot be one",
+        "the key in `OPENROUTER_API_KEY` is malformed",
     );
     assert_eq!(bench.n_requests(), 0);
 }

@@ -190,7 +190,7 @@ fn a_key_of_another_form_needs_to_be_allowed() {
         run.env("OPENROUTER_API_KEY", "proxy-key-1").run()
     };
     let refused = run(&["chat", "Hello"]);
-    let expected = "the key in `OPENROUTER_API_KEY` cannot be one: expected it to begin with `sk-or-`";
+    let expected = "the key in `OPENROUTER_API_KEY` is malformed: expected it to begin with `sk-or-`";
     assert_fails(&refused, 2, expected);
     assert_lacks(&refused.stderr, "proxy-key-1");
     let sent = run(&["chat", "--allow-any-key", "Hello"]);

@@ -161,7 +161,7 @@ fn the_time_to_live_comes_from_the_option_then_the_variable() {
     }
     assert_eq!(
         ttl(None, Some("sk-or-v1-mistake"), 9).1.as_deref(),
-        Some("expected a whole number of milliseconds, found something else; 9 is used")
+        Some("expected a whole number of milliseconds, found something else; using 9")
     );
 }
 
