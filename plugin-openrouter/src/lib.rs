@@ -41,7 +41,7 @@ use crate::call::Common;
 use crate::refresh::Refresher;
 use crate::request::Ask;
 use crate::service::Settings;
-use crate::service::kept::Wish;
+use crate::service::kept::Refresh;
 
 /// Shortest time that shutdown leaves for writing the last bookings, whatever the deadline.
 const LAST_BOOKINGS: Duration = Duration::from_millis(200);
@@ -155,9 +155,13 @@ impl Provider for OpenRouter {
     async fn models(&self, request: ModelsRequest) -> Result<ModelList, Error> {
         let (settings, common) = (self.settings()?, Arc::clone(&self.common));
         self.refresher.touch(&self.runtime, &self.settings, &self.common);
-        let wish = if request.force { Wish::New } else { Wish::Kept };
+        let refresh = if request.force {
+            Refresh::Now
+        } else {
+            Refresh::IfExpired
+        };
         let asked = Arc::clone(&settings);
-        let work = async move { common.catalogue.listed(&asked, wish).await };
+        let work = async move { common.catalogue.listed(&asked, refresh).await };
         let listed = self.runtime.spawn(work).await?;
         Ok(self.common.catalogue.list(&settings, &listed, request.raw))
     }
@@ -165,9 +169,13 @@ impl Provider for OpenRouter {
     async fn credits(&self, request: CreditsRequest) -> Result<Credits, Error> {
         let (settings, common) = (self.settings()?, Arc::clone(&self.common));
         self.refresher.touch(&self.runtime, &self.settings, &self.common);
-        let wish = if request.force { Wish::New } else { Wish::Kept };
+        let refresh = if request.force {
+            Refresh::Now
+        } else {
+            Refresh::IfExpired
+        };
         self.runtime
-            .spawn(async move { common.account.balance(&settings, wish).await })
+            .spawn(async move { common.account.balance(&settings, refresh).await })
             .await
     }
 

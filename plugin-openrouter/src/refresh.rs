@@ -14,7 +14,7 @@ use plugin_api::runtime::Runtime;
 
 use crate::call::Common;
 use crate::service::Settings;
-use crate::service::kept::Wish;
+use crate::service::kept::Refresh;
 
 const VARIABLE: &str = "OPENROUTER_BACKGROUND_REFRESH";
 
@@ -227,14 +227,14 @@ impl Task {
         let is_due = |due: Option<Instant>| due.is_some_and(|due| due <= now);
         let models = async {
             if is_due(due.models) {
-                let listed = common.catalogue.listed(&settings, Wish::NewQuietly).await;
+                let listed = common.catalogue.listed(&settings, Refresh::InBackground).await;
                 let problem = listed.map_or_else(Some, |listed| listed.problem);
                 report("models", problem.as_ref());
             }
         };
         let credits = async {
             if is_due(due.credits) {
-                let credits = common.account.balance(&settings, Wish::NewQuietly).await;
+                let credits = common.account.balance(&settings, Refresh::InBackground).await;
                 report("credits", credits.err().as_ref());
             }
         };

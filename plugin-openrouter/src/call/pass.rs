@@ -73,8 +73,8 @@ impl Call {
                         tokio::time::sleep(wait).await;
                         continue;
                     }
-                    Pass::Resting(_) if self.go_to_secondary(report) => continue,
-                    Pass::Resting(rest) => {
+                    Pass::Open(_) if self.go_to_secondary(report) => continue,
+                    Pass::Open(rest) => {
                         let error = Error::new(ErrorKind::UNAVAILABLE, self.keeps_failing(rest))
                             .with_hint("wait, or configure a `secondary` service in the profile");
                         return Err(self.give_up(after_a_wait(error, rest)));

@@ -15,7 +15,7 @@ use tokio::sync::Mutex;
 use crate::models::disk::Disk;
 use crate::models::page::page_from;
 use crate::models::{Catalogue, Model};
-use crate::service::kept::{PAUSE_AFTER_FAILURE, Wish, ttl};
+use crate::service::kept::{PAUSE_AFTER_FAILURE, Refresh, ttl};
 use crate::service::{Settings, fetch};
 use crate::values::time::milliseconds;
 
@@ -57,7 +57,7 @@ impl Store {
     ///
     /// - Errors: if there is none at all, those of the request; `protocol` for an answer that is not a model list.
     pub async fn catalogue(&self, settings: &Settings) -> Result<Arc<Catalogue>, Error> {
-        Ok(self.listed(settings, Wish::Kept).await?.catalogue)
+        Ok(self.listed(settings, Refresh::IfExpired).await?.catalogue)
     }
 
     /// The cached catalogue, however old. Does not wait or send a request.
@@ -70,13 +70,13 @@ impl Store {
     /// The catalogue, and why it is not newer.
     ///
     /// - Errors: those of [`Self::catalogue`].
-    pub async fn listed(&self, settings: &Settings, wish: Wish) -> Result<Listed, Error> {
+    pub async fn listed(&self, settings: &Settings, refresh: Refresh) -> Result<Listed, Error> {
         let asked = Instant::now();
         let ttl = self.time_to_live(settings);
         let enough = |known: &Option<Arc<Catalogue>>| {
             let catalogue = known
                 .as_ref()
-                .filter(|catalogue| wish == Wish::Kept && catalogue.age() < ttl)?;
+                .filter(|catalogue| refresh == Refresh::IfExpired && catalogue.age() < ttl)?;
             tracing::debug!("models from cache");
             Some(listed(catalogue, None))
         };
@@ -91,7 +91,8 @@ impl Store {
         {
             // An answer that arrived while this caller waited for the lock is new enough.
             let is_new = answer.at >= asked;
-            let is_paused = wish == Wish::Kept && known.is_some() && answer.at.elapsed() < PAUSE_AFTER_FAILURE;
+            let is_paused =
+                refresh == Refresh::IfExpired && known.is_some() && answer.at.elapsed() < PAUSE_AFTER_FAILURE;
             match (&known, &answer.failure) {
                 (Some(catalogue), None) if is_new => return Ok(listed(catalogue, None)),
                 (Some(catalogue), Some(failure)) if is_new || is_paused => {
@@ -103,7 +104,7 @@ impl Store {
         }
         let disk = if ttl.is_zero() { None } else { self.disk(settings) };
         if let Some(disk) = &disk
-            && (known.is_none() || wish == Wish::Kept)
+            && (known.is_none() || refresh == Refresh::IfExpired)
             && let Some((models, age)) = disk.read().await
             && known.as_ref().is_none_or(|known| age < known.age())
         {
@@ -114,9 +115,9 @@ impl Store {
         if let Some(listed) = enough(&known) {
             return Ok(listed);
         }
-        match wish {
-            Wish::NewQuietly => tracing::debug!("fetching models"),
-            Wish::Kept | Wish::New => tracing::info!("fetching models"),
+        match refresh {
+            Refresh::InBackground => tracing::debug!("fetching models"),
+            Refresh::IfExpired | Refresh::Now => tracing::info!("fetching models"),
         }
         let fetched = fetch_all(settings).await;
         *answer = Some(Answer {
@@ -135,9 +136,9 @@ impl Store {
             }
             (Err(error), Some(catalogue)) => {
                 let age_ms = milliseconds(catalogue.age());
-                match wish {
-                    Wish::NewQuietly => tracing::debug!(age_ms, "no newer model list: {error}"),
-                    Wish::Kept | Wish::New => tracing::warn!(age_ms, "no newer model list: {error}"),
+                match refresh {
+                    Refresh::InBackground => tracing::debug!(age_ms, "no newer model list: {error}"),
+                    Refresh::IfExpired | Refresh::Now => tracing::warn!(age_ms, "no newer model list: {error}"),
                 }
                 Ok(listed(&catalogue, Some(&error)))
             }

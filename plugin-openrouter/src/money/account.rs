@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use crate::money::asked::{ask, no_account};
 use crate::money::credits;
 use crate::service::Settings;
-use crate::service::kept::{PAUSE_AFTER_FAILURE, Wish, ttl};
+use crate::service::kept::{PAUSE_AFTER_FAILURE, Refresh, ttl};
 
 /// How long an account is kept unless somebody says otherwise, in milliseconds.
 const DEFAULT_TTL_MS: u64 = 300_000;
@@ -57,13 +57,16 @@ impl Store {
     pub async fn account(&self, settings: &Settings) -> Result<Account, Error> {
         let ttl = self.time_to_live(settings);
         let is_enough = |last: &Last| last.account.is_ok() && last.at.elapsed() < ttl;
-        self.answer(settings, Wish::Kept, is_enough).await?.account.clone()
+        self.answer(settings, Refresh::IfExpired, is_enough)
+            .await?
+            .account
+            .clone()
     }
 
     /// What is left to spend. An old balance is given where the service fails to tell a newer one.
     ///
     /// - Errors: where nothing is known at all: those of [`Self::account`].
-    pub async fn balance(&self, settings: &Settings, wish: Wish) -> Result<Credits, Error> {
+    pub async fn balance(&self, settings: &Settings, refresh: Refresh) -> Result<Credits, Error> {
         let ttl = self.time_to_live(settings);
         let is_enough = |last: &Last| {
             let time = match last.credit {
@@ -73,7 +76,7 @@ impl Store {
             };
             last.at.elapsed() < time
         };
-        let answer = self.answer(settings, wish, is_enough).await?;
+        let answer = self.answer(settings, refresh, is_enough).await?;
         let problem = answer.credit.as_ref().err();
         match (self.credits.known(), problem) {
             (Some(credits), None) => Ok(credits),
@@ -92,7 +95,7 @@ impl Store {
     async fn answer(
         &self,
         settings: &Settings,
-        wish: Wish,
+        refresh: Refresh,
         is_enough: impl Fn(&Last) -> bool,
     ) -> Result<Arc<Last>, Error> {
         let asked = Instant::now();
@@ -105,7 +108,7 @@ impl Store {
             tracing::debug!("credits from cache");
             Ok(last)
         };
-        let is_enough = |last: &Last| wish == Wish::Kept && is_enough(last);
+        let is_enough = |last: &Last| refresh == Refresh::IfExpired && is_enough(last);
         if let Some(last) = last().filter(|last| is_enough(last)) {
             return from_cache(last);
         }
@@ -126,9 +129,9 @@ impl Store {
         let credit = answers.credit(settings, former).map(|told| self.credits.tell(told));
         if let (Err(error), Some(credits)) = (&credit, self.credits.known()) {
             let age_ms = credits.age_ms;
-            match wish {
-                Wish::NewQuietly => tracing::debug!(age_ms, "no newer credits: {error}"),
-                Wish::Kept | Wish::New => tracing::warn!(age_ms, "no newer credits: {error}"),
+            match refresh {
+                Refresh::InBackground => tracing::debug!(age_ms, "no newer credits: {error}"),
+                Refresh::IfExpired | Refresh::Now => tracing::warn!(age_ms, "no newer credits: {error}"),
             }
         }
         let last = Arc::new(Last {

@@ -21,10 +21,10 @@ const THROTTLED_RETRY_COST: u32 = 5;
 const FAILURES_UNTIL_OPEN: u32 = 10;
 
 /// How long the breaker stays open at first. The time doubles each time the service fails again.
-const FIRST_REST: Duration = Duration::from_secs(5);
+const FIRST_OPEN: Duration = Duration::from_secs(5);
 
 /// How long the breaker stays open at most.
-const LONGEST_REST: Duration = Duration::from_secs(60);
+const LONGEST_OPEN: Duration = Duration::from_secs(60);
 
 /// The most models whose waits are remembered.
 const MAX_HELD_MODELS: usize = 1024;
@@ -44,7 +44,7 @@ struct State {
     /// When the limit of requests per minute allows the next attempt.
     next_slot: Option<Instant>,
     failures: u32,
-    rest: Duration,
+    open_for: Duration,
     open_until: Option<Instant>,
     /// When the attempt began that probes whether the service is back.
     probe_begun: Option<Instant>,
@@ -58,7 +58,7 @@ impl Default for State {
             models: HashMap::new(),
             next_slot: None,
             failures: 0,
-            rest: FIRST_REST,
+            open_for: FIRST_OPEN,
             open_until: None,
             probe_begun: None,
         }
@@ -76,7 +76,7 @@ pub enum Pass {
     /// The same, but the wait is too long; no slot is reserved.
     TurnTooLate(Duration),
     /// The circuit breaker is open for this long.
-    Resting(Duration),
+    Open(Duration),
 }
 
 impl Gate {
@@ -110,10 +110,10 @@ impl Gate {
         }
         // The last check, because the attempt that passes it is the only probe.
         match state.open_until {
-            Some(until) if until > now => return Pass::Resting(until - now),
+            Some(until) if until > now => return Pass::Open(until - now),
             Some(_) => {
                 // If this probe never reports back, another one follows.
-                state.open_until = Some(now + FIRST_REST);
+                state.open_until = Some(now + FIRST_OPEN);
                 state.probe_begun = Some(now);
             }
             None => {}
@@ -156,7 +156,7 @@ impl Gate {
         let mut state = self.state();
         if state.failures > 0 || state.open_until.is_some() {
             state.failures = 0;
-            state.rest = FIRST_REST;
+            state.open_for = FIRST_OPEN;
             state.open_until = None;
             state.probe_begun = None;
         }
@@ -175,11 +175,11 @@ impl Gate {
         if state.failures < FAILURES_UNTIL_OPEN || is_open && !is_the_probe {
             return None;
         }
-        let rest = state.rest;
+        let open_for = state.open_for;
         state.probe_begun = None;
-        state.open_until = Some(now + rest);
-        state.rest = (rest * 2).min(LONGEST_REST);
-        Some(rest)
+        state.open_until = Some(now + open_for);
+        state.open_for = (open_for * 2).min(LONGEST_OPEN);
+        Some(open_for)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -253,13 +253,13 @@ mod tests {
             assert_eq!(gate.failed(now, now), None);
         }
         assert_eq!(pass(&gate, now), Pass::Go);
-        assert_eq!(gate.failed(now, now), Some(FIRST_REST));
-        assert_eq!(pass(&gate, now + ms(1000)), Pass::Resting(ms(4000)));
+        assert_eq!(gate.failed(now, now), Some(FIRST_OPEN));
+        assert_eq!(pass(&gate, now + ms(1000)), Pass::Open(ms(4000)));
         // An attempt that began before does not keep it open for longer.
         assert_eq!(gate.failed(now + ms(1), now), None);
-        let after = now + FIRST_REST;
+        let after = now + FIRST_OPEN;
         assert_eq!(pass(&gate, after), Pass::Go);
-        assert_eq!(pass(&gate, after), Pass::Resting(FIRST_REST));
+        assert_eq!(pass(&gate, after), Pass::Open(FIRST_OPEN));
         gate.answered();
         assert_eq!(pass(&gate, after), Pass::Go);
         assert_eq!(gate.failed(after, after), None);
@@ -269,13 +269,13 @@ mod tests {
     fn a_service_that_stays_down_is_probed_ever_less_often() {
         let (gate, mut now) = (Gate::default(), Instant::now());
         (0..9).for_each(|_| assert_eq!(gate.failed(now, now), None));
-        let mut rests = Vec::new();
+        let mut times = Vec::new();
         for _ in 0..6 {
-            rests.push(gate.failed(now, now).expect("it opens").as_secs());
-            now += Duration::from_secs(*rests.last().expect("it opened"));
+            times.push(gate.failed(now, now).expect("it opens").as_secs());
+            now += Duration::from_secs(*times.last().expect("it opened"));
             assert_eq!(pass(&gate, now), Pass::Go);
         }
-        assert_eq!(rests, [5, 10, 20, 40, 60, 60]);
+        assert_eq!(times, [5, 10, 20, 40, 60, 60]);
     }
 
     #[test]

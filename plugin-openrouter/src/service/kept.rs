@@ -7,13 +7,13 @@ pub const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(30);
 
 /// Whether a cached answer will do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wish {
+pub enum Refresh {
     /// Use a cached answer until it expires.
-    Kept,
+    IfExpired,
     /// Ask the service now.
-    New,
+    Now,
     /// Ask the service now, in the background: a failure is not worth a warning yet.
-    NewQuietly,
+    InBackground,
 }
 
 /// How long an answer is cached: by the option, else by the environment variable, else by default.

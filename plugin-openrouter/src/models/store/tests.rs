@@ -334,18 +334,18 @@ fn a_forced_refresh_returns_a_new_list_or_the_old_one_with_the_reason() {
     let service = counting(2);
     let settings = service.settings(json!({}), &[]);
     let store = Store::default();
-    let asked = |wish| {
-        let listed = block_on(store.listed(&settings, wish)).expect("a catalogue");
+    let asked = |refresh| {
+        let listed = block_on(store.listed(&settings, refresh)).expect("a catalogue");
         let status = listed.problem.and_then(|problem| problem.details.status);
         (ids(&listed.catalogue).join(" "), status, service.requests().len())
     };
-    assert_eq!(asked(Wish::New), ("a/1".to_owned(), None, 1));
-    assert_eq!(asked(Wish::Kept), ("a/1".to_owned(), None, 1));
-    assert_eq!(asked(Wish::New), ("a/2".to_owned(), None, 2));
-    assert_eq!(asked(Wish::New), ("a/2".to_owned(), Some(503), 3));
-    assert_eq!(asked(Wish::NewQuietly), ("a/2".to_owned(), Some(503), 4));
+    assert_eq!(asked(Refresh::Now), ("a/1".to_owned(), None, 1));
+    assert_eq!(asked(Refresh::IfExpired), ("a/1".to_owned(), None, 1));
+    assert_eq!(asked(Refresh::Now), ("a/2".to_owned(), None, 2));
+    assert_eq!(asked(Refresh::Now), ("a/2".to_owned(), Some(503), 3));
+    assert_eq!(asked(Refresh::InBackground), ("a/2".to_owned(), Some(503), 4));
     // It has not expired, so it is used without a problem.
-    assert_eq!(asked(Wish::Kept), ("a/2".to_owned(), None, 4));
+    assert_eq!(asked(Refresh::IfExpired), ("a/2".to_owned(), None, 4));
 }
 
 #[test]
@@ -358,7 +358,7 @@ fn many_forced_refreshes_at_once_cause_one_request() {
             let askers: Vec<_> = (0..50)
                 .map(|_| {
                     let (store, settings) = (Arc::clone(&store), Arc::clone(&settings));
-                    tokio::spawn(async move { store.listed(&settings, Wish::New).await.is_ok() })
+                    tokio::spawn(async move { store.listed(&settings, Refresh::Now).await.is_ok() })
                 })
                 .collect();
             for asker in askers {
@@ -388,12 +388,12 @@ fn a_new_process_reads_the_cached_file() {
     let settings = service.settings(json!({"caches": {"folder": folder.path}}), &[]);
     for _ in 0..3 {
         // Each store stands for a process.
-        let listed = block_on(Store::default().listed(&settings, Wish::Kept)).expect("a catalogue");
+        let listed = block_on(Store::default().listed(&settings, Refresh::IfExpired)).expect("a catalogue");
         assert_eq!((ids(&listed.catalogue), listed.problem), (vec!["a/1"], None));
     }
     assert_eq!(service.requests().len(), 1);
     // A forced refresh asks the service, and falls back to the file if that fails.
-    let listed = block_on(Store::default().listed(&settings, Wish::New)).expect("the old one");
+    let listed = block_on(Store::default().listed(&settings, Refresh::Now)).expect("the old one");
     let status = listed.problem.and_then(|problem| problem.details.status);
     assert_eq!((ids(&listed.catalogue), status), (vec!["a/1"], Some(503)));
     assert_eq!(service.requests().len(), 2);

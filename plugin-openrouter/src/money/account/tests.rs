@@ -199,7 +199,7 @@ fn changing(answers: &Arc<std::sync::Mutex<[(u16, Value); 2]>>) -> Service {
 
 fn balance_of(key: (u16, Value), credits: (u16, Value)) -> Result<Credits, Error> {
     let settings = service(key, credits).settings(json!({}), &[]);
-    let credits = block_on(Store::default().balance(&settings, Wish::Kept))?;
+    let credits = block_on(Store::default().balance(&settings, Refresh::IfExpired))?;
     Ok(Credits { age_ms: 0, ..credits })
 }
 
@@ -263,7 +263,7 @@ fn without_any_answer_the_balance_is_an_error() {
     assert_eq!(error.details.status, Some(500));
     let service = Service::saying(&json!({}));
     let settings = service.settings(json!({}), &[("OPENROUTER_API_KEY", "")]);
-    let error = block_on(Store::default().balance(&settings, Wish::New)).expect_err("no key");
+    let error = block_on(Store::default().balance(&settings, Refresh::Now)).expect_err("no key");
     assert_eq!((error.kind, service.requests().len()), (ErrorKind::AUTH, 0));
 }
 
@@ -278,8 +278,8 @@ fn account_and_balance_share_their_answers() {
     let n_after = |work: &str| {
         match work {
             "account" => drop(block_on(store.account(&settings)).expect("an account")),
-            "kept" => drop(block_on(store.balance(&settings, Wish::Kept)).expect("a balance")),
-            _ => drop(block_on(store.balance(&settings, Wish::New)).expect("a balance")),
+            "kept" => drop(block_on(store.balance(&settings, Refresh::IfExpired)).expect("a balance")),
+            _ => drop(block_on(store.balance(&settings, Refresh::Now)).expect("a balance")),
         }
         n_asked(&service)
     };
@@ -293,18 +293,18 @@ fn bills_are_taken_off_until_the_service_is_asked_again() {
     let service = service(refusal(404), (200, credits));
     let settings = service.settings(json!({}), &[]);
     let store = Store::default();
-    let balance = |wish| {
-        let credits = block_on(store.balance(&settings, wish)).expect("a balance");
+    let balance = |refresh| {
+        let credits = block_on(store.balance(&settings, refresh)).expect("a balance");
         (credits.balance_usd.expect("it is told"), credits.status)
     };
     store.credits().billed("1");
-    assert_eq!(balance(Wish::Kept), ("6".to_owned(), CreditStatus::Green));
+    assert_eq!(balance(Refresh::IfExpired), ("6".to_owned(), CreditStatus::Green));
     store.credits().billed("5.5");
-    assert_eq!(balance(Wish::Kept), ("0.5".to_owned(), CreditStatus::Red));
+    assert_eq!(balance(Refresh::IfExpired), ("0.5".to_owned(), CreditStatus::Red));
     assert_eq!(n_asked(&service), 1);
     let notice = store.credits().low_balance().expect("it fell");
     assert_eq!(notice.code, "low_balance");
-    assert_eq!(balance(Wish::New), ("6".to_owned(), CreditStatus::Green));
+    assert_eq!(balance(Refresh::Now), ("6".to_owned(), CreditStatus::Green));
     assert_eq!(store.credits().low_balance(), None);
 }
 
@@ -316,30 +316,30 @@ fn an_old_balance_is_better_than_an_error_and_says_so() {
     let service = changing(&answers);
     let settings = service.settings(json!({"caches": {"creditsMs": 0}}), &[]);
     let store = Store::default();
-    let balance = |wish| block_on(store.balance(&settings, wish)).expect("a balance");
-    assert!(!balance(Wish::Kept).is_stale);
+    let balance = |refresh| block_on(store.balance(&settings, refresh)).expect("a balance");
+    assert!(!balance(Refresh::IfExpired).is_stale);
     answers.lock().expect("no panic")[1] = refusal(500);
     // The key's own limit does not take the account's place for a mishap.
-    let old = balance(Wish::Kept);
+    let old = balance(Refresh::IfExpired);
     assert_eq!(
         (old.balance_usd.as_deref(), old.is_stale, old.problem.as_deref()),
         (Some("6"), true, Some("the service answered 500: no"))
     );
     assert_eq!(n_asked(&service), 2);
     // The service is then left alone for a while, unless somebody insists.
-    assert!(balance(Wish::Kept).is_stale);
+    assert!(balance(Refresh::IfExpired).is_stale);
     assert_eq!(n_asked(&service), 2);
-    assert!(balance(Wish::New).is_stale);
+    assert!(balance(Refresh::Now).is_stale);
     assert_eq!(n_asked(&service), 3);
     // A key that may not ask any more has its own limit only.
     answers.lock().expect("no panic")[1] = refusal(403);
-    let of_key = balance(Wish::New);
+    let of_key = balance(Refresh::Now);
     assert_eq!((of_key.balance_usd.as_deref(), of_key.is_stale), (Some("1"), false));
     // Another key begins anew.
     *answers.lock().expect("no panic") = [refusal(500), refusal(500)];
     let other = format!("{KEY}2");
     let settings = service.settings(json!({}), &[("OPENROUTER_API_KEY", &other)]);
-    assert!(block_on(store.balance(&settings, Wish::Kept)).is_err());
+    assert!(block_on(store.balance(&settings, Refresh::IfExpired)).is_err());
 }
 
 #[test]
@@ -352,7 +352,7 @@ fn many_who_insist_at_once_make_one_request() {
             let askers: Vec<_> = (0..20)
                 .map(|_| {
                     let (store, settings) = (Arc::clone(&store), Arc::clone(&settings));
-                    tokio::spawn(async move { store.balance(&settings, Wish::New).await.is_ok() })
+                    tokio::spawn(async move { store.balance(&settings, Refresh::Now).await.is_ok() })
                 })
                 .collect();
             for asker in askers {
