@@ -21,6 +21,7 @@ use crate::models::page::page_from;
 use crate::models::{Catalogue, Model};
 use crate::service::Settings;
 use crate::values::base_url::is_loopback;
+use crate::values::folders::{NoFolder, folder_from};
 
 /// The format of the file. Files of any other format are ignored.
 const FORM: &str = "openrouter-models 1";
@@ -69,8 +70,9 @@ impl Disk {
             return Ok(None);
         }
         let variable = |name| env::var_os(name).map(PathBuf::from);
+        let option = caches.folder.as_deref();
         Ok(Some(Self {
-            folder: folder_from(caches.folder.as_deref(), variable("XDG_CACHE_HOME"), variable("HOME"))?,
+            folder: folder_from(option, variable("XDG_CACHE_HOME"), ".cache", variable("HOME")).map_err(no_folder)?,
             name: file_name(settings.service.host(), base_url),
             base_url: base_url.clone(),
         }))
@@ -157,27 +159,12 @@ impl Disk {
     }
 }
 
-/// The folder for the files: the option's, else `openrouter` in the user's cache folder.
-///
-/// - Errors: why there is none.
-fn folder_from(option: Option<&str>, caches: Option<PathBuf>, home: Option<PathBuf>) -> Result<PathBuf, String> {
-    let no_home = || "there is no home folder; set `caches.folder`".to_owned();
-    let home = home.filter(|path| path.is_absolute());
-    if let Some(option) = option {
-        let path = match option.strip_prefix("~/") {
-            Some(rest) => home.ok_or_else(no_home)?.join(rest),
-            None => PathBuf::from(option),
-        };
-        if path.is_absolute() {
-            return Ok(path);
+fn no_folder(problem: NoFolder) -> String {
+    match problem {
+        NoFolder::NotAbsolute(path) => {
+            format!("`caches.folder`: expected a path that begins with `/` or `~/`, found `{path}`")
         }
-        return Err(format!(
-            "`caches.folder`: expected a path that begins with `/` or `~/`, found `{option}`"
-        ));
-    }
-    match caches.filter(|path| path.is_absolute()) {
-        Some(caches) => Ok(caches.join("openrouter")),
-        None => Ok(home.ok_or_else(no_home)?.join(".cache/openrouter")),
+        NoFolder::NoHome => "there is no home folder; set `caches.folder`".to_owned(),
     }
 }
 

@@ -16,6 +16,7 @@ use std::{env, process, thread};
 use plugin_api::{Error, ErrorKind};
 use serde::{Deserialize, Serialize};
 
+use crate::values::folders::{NoFolder, folder_from};
 use crate::values::time::{date, rfc_3339};
 use crate::values::usd::Usd;
 
@@ -260,40 +261,27 @@ impl Read {
     }
 }
 
-/// The folder that the ledger is in: the option's, else `openrouter` in the user's folder for state.
+/// The folder of the ledger: the option's, or `openrouter` in the user's state folder.
 ///
-/// - Errors: `config` for an option that is not an absolute path, and where nobody says which folder the user's is.
+/// - Errors: `config` if the option is not an absolute path, or if there is no home folder.
 pub fn folder(option: Option<&str>) -> Result<PathBuf, Error> {
     let variable = |name| env::var_os(name).map(PathBuf::from);
-    folder_from(option, variable("XDG_STATE_HOME"), variable("HOME"))
+    let state = variable("XDG_STATE_HOME");
+    folder_from(option, state, ".local/state", variable("HOME")).map_err(no_folder)
 }
 
-fn folder_from(option: Option<&str>, state: Option<PathBuf>, home: Option<PathBuf>) -> Result<PathBuf, Error> {
-    let no_home = || {
-        Error::new(
+fn no_folder(problem: NoFolder) -> Error {
+    match problem {
+        // With a relative path, each working directory would have a budget of its own.
+        NoFolder::NotAbsolute(path) => Error::new(
+            ErrorKind::CONFIG,
+            format!("`budget.ledger`: expected a path that begins with `/` or `~/`, found `{path}`"),
+        ),
+        NoFolder::NoHome => Error::new(
             ErrorKind::CONFIG,
             "`budget.perDayUsd` needs a ledger, and there is no home folder to keep it in",
         )
-        .with_hint("set `budget.ledger` to the path of a folder")
-    };
-    let home = home.filter(|path| path.is_absolute());
-    if let Some(option) = option {
-        let path = match option.strip_prefix("~/") {
-            Some(rest) => home.ok_or_else(no_home)?.join(rest),
-            None => PathBuf::from(option),
-        };
-        if path.is_absolute() {
-            return Ok(path);
-        }
-        // Each folder that a program is started in would have a budget of its own.
-        return Err(Error::new(
-            ErrorKind::CONFIG,
-            format!("`budget.ledger`: expected a path that begins with `/` or `~/`, found `{option}`"),
-        ));
-    }
-    match state.filter(|path| path.is_absolute()) {
-        Some(state) => Ok(state.join("openrouter")),
-        None => Ok(home.ok_or_else(no_home)?.join(".local/state/openrouter")),
+        .with_hint("set `budget.ledger` to the path of a folder"),
     }
 }
 

@@ -3,6 +3,7 @@
 //! Pure, and at the bottom of the crate: nothing here uses another folder.
 
 pub mod base_url;
+pub mod folders;
 pub mod members;
 pub mod model_id;
 pub mod secret;

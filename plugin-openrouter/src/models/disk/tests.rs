@@ -206,23 +206,13 @@ fn a_local_service_has_a_file_only_if_the_profile_asks_for_it() {
 }
 
 #[test]
-fn the_folder_comes_from_the_option_then_the_user() {
-    let folder = |option, caches: Option<&str>, home: Option<&str>| {
-        folder_from(option, caches.map(PathBuf::from), home.map(PathBuf::from)).map(|path| path.display().to_string())
-    };
-    let is = |path: &str| Ok(path.to_owned());
-    assert_eq!(folder(Some("/l"), Some("/c"), Some("/h")), is("/l"));
-    assert_eq!(folder(Some("~/l"), Some("/c"), Some("/h")), is("/h/l"));
-    assert_eq!(folder(None, Some("/c"), Some("/h")), is("/c/openrouter"));
-    assert_eq!(folder(None, Some("relative"), Some("/h")), is("/h/.cache/openrouter"));
-    for (option, home) in [(None, None), (None, Some("")), (Some("~/l"), None)] {
-        assert_eq!(
-            folder(option, None, home),
-            Err("there is no home folder; set `caches.folder`".to_owned())
-        );
-    }
+fn a_missing_folder_names_the_option() {
     assert_eq!(
-        folder(Some("l"), None, Some("/h")),
-        Err("`caches.folder`: expected a path that begins with `/` or `~/`, found `l`".to_owned())
+        no_folder(NoFolder::NoHome),
+        "there is no home folder; set `caches.folder`"
+    );
+    assert_eq!(
+        no_folder(NoFolder::NotAbsolute("l".to_owned())),
+        "`caches.folder`: expected a path that begins with `/` or `~/`, found `l`"
     );
 }

@@ -214,33 +214,18 @@ fn a_lock_that_is_never_let_go_is_an_error() {
 }
 
 #[test]
-fn the_folder_is_the_options_or_the_users() {
-    let folder = |option, state: Option<&str>, home: Option<&str>| {
-        folder_from(option, state.map(PathBuf::from), home.map(PathBuf::from))
-            .map(|path| path.display().to_string())
-            .map_err(|error| (error.message, error.details.hint))
-    };
-    let is = |path: &str| Ok(path.to_owned());
-    assert_eq!(folder(Some("/l"), Some("/s"), Some("/h")), is("/l"));
-    assert_eq!(folder(Some("~/l"), Some("/s"), Some("/h")), is("/h/l"));
-    assert_eq!(folder(None, Some("/s"), Some("/h")), is("/s/openrouter"));
+fn a_missing_folder_names_the_option() {
+    let no_home = no_folder(NoFolder::NoHome);
     assert_eq!(
-        folder(None, Some("relative"), Some("/h")),
-        is("/h/.local/state/openrouter")
+        (no_home.message.as_str(), no_home.hint()),
+        (
+            "`budget.perDayUsd` needs a ledger, and there is no home folder to keep it in",
+            Some("set `budget.ledger` to the path of a folder")
+        )
     );
-    assert_eq!(folder(None, None, Some("/h")), is("/h/.local/state/openrouter"));
-    for (option, home) in [(None, None), (None, Some("")), (Some("~/l"), None)] {
-        assert_eq!(
-            folder(option, None, home),
-            Err((
-                "`budget.perDayUsd` needs a ledger, and there is no home folder to keep it in".to_owned(),
-                Some("set `budget.ledger` to the path of a folder".to_owned())
-            ))
-        );
-    }
     assert_eq!(
-        folder(Some("l"), None, Some("/h")).map_err(|(message, _)| message),
-        Err("`budget.ledger`: expected a path that begins with `/` or `~/`, found `l`".to_owned())
+        folder(Some("l")).expect_err("a relative path").message,
+        "`budget.ledger`: expected a path that begins with `/` or `~/`, found `l`"
     );
 }
 
