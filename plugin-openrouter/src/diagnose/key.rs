@@ -3,7 +3,7 @@
 use plugin_api::{Account, Error, ErrorKind, Finding};
 
 use super::{failed, ok, skipped, took, unknown_for, warning};
-use crate::money::asked::{Asked, Known};
+use crate::money::asked::{Known, Replies};
 use crate::service::Settings;
 use crate::values::time;
 
@@ -16,7 +16,7 @@ const KEYS_PAGE: &str = "https://openrouter.ai/settings/keys";
 const SOON_S: i64 = 7 * 86_400;
 
 /// Everything about the key.
-pub fn findings(settings: &Settings, asked: &Asked, known: &Result<Known, Error>, now_s: i64) -> Vec<Finding> {
+pub fn findings(settings: &Settings, asked: &Replies, known: &Result<Known, Error>, now_s: i64) -> Vec<Finding> {
     vec![
         presence(settings),
         form(settings),

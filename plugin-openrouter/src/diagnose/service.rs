@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::{LIMIT, failed, ok, skipped, took, unknown_for, warning};
 use crate::call::{self, Common};
-use crate::money::asked::{Asked, Known};
+use crate::money::asked::{Known, Replies};
 use crate::profile::tiers::Tier;
 use crate::request::Ask;
 use crate::service::Settings;
@@ -31,7 +31,7 @@ const SLOW: Duration = Duration::from_secs(1);
 const AT_ONCE: Duration = Duration::from_millis(20);
 
 /// Everything about the service except [`streaming`].
-pub fn findings(settings: &Settings, asked: &Asked, known: &Result<Known, Error>) -> Vec<Finding> {
+pub fn findings(settings: &Settings, asked: &Replies, known: &Result<Known, Error>) -> Vec<Finding> {
     let reachable = reachable(asked.key.as_ref().err(), known.as_ref().err(), asked.elapsed);
     vec![took(reachable, asked.elapsed), base_url(settings), clock(asked)]
 }
@@ -103,7 +103,7 @@ fn judge_base_url(url: &str, origin: &str) -> Finding {
     ok(id, format!("{url} ({origin}{note})"))
 }
 
-fn clock(asked: &Asked) -> Finding {
+fn clock(asked: &Replies) -> Finding {
     let header = asked
         .key
         .as_ref()

@@ -1,8 +1,8 @@
-//! What the service says about the key and its credit.
+//! Caches what the service reports about the key and its credit.
 //!
-//! In: the answers of `/key` and `/credits`, which are asked for together and here only. Out: an [`Account`], and what
-//! [`crate::money::credits`] makes of it, both kept by the [`Store`] for a while. Amounts stay the decimal numbers that the service
-//! wrote, and what it does not tell stays unknown: nothing here becomes zero for want of an answer.
+//! In: the replies of `/key` and `/credits`, fetched together by [`crate::money::asked`].
+//! Out: an [`Account`], and the balance that [`crate::money::credits`] keeps up to date.
+//! Concurrent callers share one fetch. A stale balance is returned rather than an error, and says that it is stale.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,54 +18,51 @@ use crate::money::credits;
 use crate::service::Settings;
 use crate::service::kept::{PAUSE_AFTER_FAILURE, Refresh, ttl};
 
-/// How long an account is kept unless somebody says otherwise, in milliseconds.
+/// How long an account is cached unless the profile or the environment sets a time, in milliseconds.
 const DEFAULT_TTL_MS: u64 = 300_000;
 
-/// Keeps what the service says, and asks for it when it is missing or old.
+/// Caches the service's report, and fetches it when it is missing or old.
 #[derive(Default)]
 pub struct Store {
     last: ArcSwapOption<Last>,
-    /// Is locked while the service is asked, so that all who want a newer answer wait for one.
-    asking: Mutex<()>,
+    /// Locked during a fetch, so that everybody who needs a newer report waits for the same one.
+    fetching: Mutex<()>,
     credits: credits::Store,
     has_warned: AtomicBool,
 }
 
-/// What the service said the last time. It has no `Debug`, because of the key.
+/// The service's latest report. It has no `Debug`, because it contains the key.
 struct Last {
-    /// The service and the key that all of this is about.
+    /// The service and the key that the report is about.
     base_url: String,
     secret: Zeroizing<String>,
     account: Result<Account, Error>,
-    /// Why it says nothing of the credit, if it does not. What it says, the store of the credit has.
+    /// Why the credit is missing, if it is. The credit itself is in [`credits::Store`].
     credit: Result<(), Error>,
     at: Instant,
 }
 
 impl Store {
-    /// What is known of the credit without asking.
+    /// The credit as far as it is known without a fetch.
     pub fn credits(&self) -> &credits::Store {
         &self.credits
     }
 
-    /// What the service says about the key and its credit.
+    /// What the service reports about the key and its credit.
     ///
-    /// - Out: no balance where the key may not ask for it, which is so for most keys.
-    /// - Errors: `auth` if the key is missing or refused; `unsupported` by a service that has no `/key`; `protocol` for an
-    ///   answer that cannot be read; those of [`fetch::get`]. None of them is kept.
+    /// - Out: no balance if the key may not read it, which is true of most keys.
+    /// - Errors: `auth` if the key is missing or refused; `unsupported` if the service has no `/key`; `protocol` for an
+    ///   unreadable reply; those of [`fetch::get`]. Errors are not cached.
     /// - Source: OpenRouter docs, `api_reference/limits` and `api_reference/credits`.
     pub async fn account(&self, settings: &Settings) -> Result<Account, Error> {
         let ttl = self.time_to_live(settings);
         let is_enough = |last: &Last| last.account.is_ok() && last.at.elapsed() < ttl;
-        self.answer(settings, Refresh::IfExpired, is_enough)
-            .await?
-            .account
-            .clone()
+        self.report(settings, Refresh::IfExpired, is_enough).await?.account.clone()
     }
 
-    /// What is left to spend. An old balance is given where the service fails to tell a newer one.
+    /// The remaining credit. If the service fails to report a newer balance, the old one is returned as stale.
     ///
-    /// - Errors: where nothing is known at all: those of [`Self::account`].
+    /// - Errors: those of [`Self::account`], if no balance is known at all.
     pub async fn balance(&self, settings: &Settings, refresh: Refresh) -> Result<Credits, Error> {
         let ttl = self.time_to_live(settings);
         let is_enough = |last: &Last| {
@@ -76,8 +73,8 @@ impl Store {
             };
             last.at.elapsed() < time
         };
-        let answer = self.answer(settings, refresh, is_enough).await?;
-        let problem = answer.credit.as_ref().err();
+        let report = self.report(settings, refresh, is_enough).await?;
+        let problem = report.credit.as_ref().err();
         match (self.credits.known(), problem) {
             (Some(credits), None) => Ok(credits),
             (Some(credits), Some(problem)) => Ok(Credits {
@@ -89,16 +86,16 @@ impl Store {
         }
     }
 
-    /// The last answer if it is wished for and enough, or else a new one.
+    /// The latest report if `refresh` allows it and it is recent enough, otherwise a new one.
     ///
     /// - Errors: `auth` without a key.
-    async fn answer(
+    async fn report(
         &self,
         settings: &Settings,
         refresh: Refresh,
         is_enough: impl Fn(&Last) -> bool,
     ) -> Result<Arc<Last>, Error> {
-        let asked = Instant::now();
+        let begun = Instant::now();
         let secret = &settings.key()?.secret;
         let last = || {
             let last = self.last.load_full();
@@ -112,21 +109,23 @@ impl Store {
         if let Some(last) = last().filter(|last| is_enough(last)) {
             return from_cache(last);
         }
-        let _asking = self.asking.lock().await;
-        // What arrived while this one waited its turn is as new as anything it could ask for.
-        if let Some(last) = last().filter(|last| last.at >= asked || is_enough(last)) {
+        let _fetching = self.fetching.lock().await;
+        // A report that arrived during the wait for the lock is as new as anything this caller could fetch.
+        if let Some(last) = last().filter(|last| last.at >= begun || is_enough(last)) {
             return from_cache(last);
         }
-        let former = match last() {
+        let previous_source = match last() {
             Some(_) => self.credits.source(),
-            // What is known is about another key.
+            // The known credit belongs to another key.
             None => {
                 self.credits.forget();
                 None
             }
         };
-        let answers = ask(settings).await;
-        let credit = answers.credit(settings, former).map(|told| self.credits.tell(told));
+        let replies = ask(settings).await;
+        let credit = replies
+            .credit(settings, previous_source)
+            .map(|reported| self.credits.update(reported));
         if let (Err(error), Some(credits)) = (&credit, self.credits.known()) {
             let age_ms = credits.age_ms;
             match refresh {
@@ -137,7 +136,7 @@ impl Store {
         let last = Arc::new(Last {
             base_url: settings.service.base_url.clone(),
             secret: secret.clone(),
-            account: answers.read(settings).map(|known| known.account),
+            account: replies.read(settings).map(|known| known.account),
             credit,
             at: Instant::now(),
         });
@@ -145,7 +144,7 @@ impl Store {
         Ok(last)
     }
 
-    /// How long an answer is kept.
+    /// How long a report is cached.
     pub fn time_to_live(&self, settings: &Settings) -> Duration {
         let variable = "OPENROUTER_CACHE_TTL_CREDITS";
         let value = settings.profile.environment.get(variable).map(String::as_str);

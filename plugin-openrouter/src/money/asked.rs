@@ -1,7 +1,7 @@
-//! Asks the service about the key and its credit, and reads what it answers.
+//! Fetches what the service reports about the key and its credit, and reads it.
 //!
-//! In: the answers of `/key` and `/credits`, asked for together. Out: an [`Account`], and what is left. What the service
-//! does not say stays unknown: nothing becomes zero for want of an answer.
+//! In: the replies of `/key` and `/credits`, requested at the same time. Out: an [`Account`], and the remaining credit.
+//! Amounts stay the decimals that the service wrote. A missing amount stays unknown and never becomes zero.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -9,41 +9,41 @@ use plugin_api::{Account, Error, ErrorKind};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::money::credits::{Source, Told};
+use crate::money::credits::{Reported, Source};
 use crate::service::Settings;
 use crate::service::fetch::{self, Fetched};
 use crate::values::secret::scrub;
 use crate::values::usd::{decimal, difference};
 
-/// The answers about the key and its credit.
-pub struct Asked {
-    /// Of `/key`.
+/// The replies about the key and its credit.
+pub struct Replies {
+    /// The reply of `/key`.
     pub key: Result<Fetched, Error>,
-    /// Of `/credits`.
+    /// The reply of `/credits`.
     credits: Result<Fetched, Error>,
-    /// When the first of the two was there, by this machine's clock.
+    /// When the reply of `/key` arrived, by this machine's clock.
     pub at: SystemTime,
-    /// How long the first of the two took.
+    /// How long the reply of `/key` took.
     pub elapsed: Duration,
 }
 
-/// What the answers say.
+/// The contents of the replies.
 #[derive(Debug)]
 pub struct Known {
     pub account: Account,
-    /// Whether the key is for administration, and refused for models.
+    /// Whether the key is for administration only and cannot call models.
     pub is_management_key: bool,
 }
 
-/// Asks about the key and its credit, both at once.
-pub async fn ask(settings: &Settings) -> Asked {
+/// Requests `/key` and `/credits` at the same time.
+pub async fn ask(settings: &Settings) -> Replies {
     let begun = Instant::now();
     let key = async {
         let key = fetch::get(settings, "/key").await;
         (key, SystemTime::now(), begun.elapsed())
     };
     let ((key, at, elapsed), credits) = tokio::join!(key, fetch::get(settings, "/credits"));
-    Asked {
+    Replies {
         key,
         credits,
         at,
@@ -51,10 +51,11 @@ pub async fn ask(settings: &Settings) -> Asked {
     }
 }
 
-impl Asked {
-    /// Reads the answers.
+impl Replies {
+    /// Reads the replies.
     ///
-    /// - Errors: those of [`Store::account`].
+    /// - Errors: `unsupported` if the service has no `/key`; `protocol` if its reply is unreadable; the error of the
+    ///   request.
     pub fn read(&self, settings: &Settings) -> Result<Known, Error> {
         let secret = &settings.key()?.secret;
         let key = match &self.key {
@@ -81,29 +82,29 @@ impl Asked {
         })
     }
 
-    /// What is left to spend: of the account, or else of the key's own limit.
+    /// The remaining credit: the account's balance, or what is left of the key's own limit.
     ///
-    /// - In: what the balance was of that is known already, if one is.
-    /// - Errors: those of [`Store::account`]; what kept the account's balance from being told this time only.
-    pub fn credit(&self, settings: &Settings, former: Option<Source>) -> Result<Told, Error> {
+    /// - In: `previous`, the source of the balance that is known already, if any.
+    /// - Errors: those of [`Self::read`]; a temporary failure to read the account's balance.
+    pub fn credit(&self, settings: &Settings, previous: Option<Source>) -> Result<Reported, Error> {
         if let Some((balance_usd, usage_usd)) = self.of_account() {
-            return Ok(Told::of_account(balance_usd, usage_usd));
+            return Ok(Reported::of_account(balance_usd, usage_usd));
         }
-        // An old balance of the account is better than the new one of something else.
+        // A stale balance of the account is better than a fresh one of something else.
         if let Err(error) = &self.credits
-            && former == Some(Source::Account)
+            && previous == Some(Source::Account)
             && !is_final(error)
         {
             return Err(error.clone());
         }
         let account = self.read(settings)?.account;
         let has_limit = account.limit_usd.is_some();
-        Ok(Told::of_key(account.remaining_usd, account.usage_usd, has_limit))
+        Ok(Reported::of_key(account.remaining_usd, account.usage_usd, has_limit))
     }
 
-    /// What was bought less what was spent, and what was spent; `None` where the service does not tell.
+    /// The account's balance and usage; `None` if the service does not report them.
     fn of_account(&self) -> Option<(String, String)> {
-        // Most keys may not ask, which says nothing against the key.
+        // Most keys may not read the credits, so a refusal here does not mean that the key is bad.
         // Source: OpenRouter's API description, `/credits`: "Management key required", errors 401 and 403.
         let credits = self.credits.as_ref().ok()?;
         let answer: Answer<Totals<'_>> = serde_json::from_slice(&credits.body).ok()?;
@@ -113,7 +114,7 @@ impl Asked {
     }
 }
 
-/// Whether asking again would be answered alike: the key may not ask, or there is nothing to ask for.
+/// Whether another request would fail in the same way: the key may not read it, or the service has no such path.
 fn is_final(error: &Error) -> bool {
     matches!(error.details.status, Some(401 | 403)) || is_missing(error)
 }
@@ -123,7 +124,7 @@ struct Answer<T> {
     data: T,
 }
 
-/// The key as it is on the wire. Every field may be missing, as it is at services that stand in for this one.
+/// The key as sent on the wire. Every field may be missing, as compatible services leave some out.
 #[derive(Deserialize)]
 struct Key<'a> {
     label: Option<String>,
@@ -138,7 +139,7 @@ struct Key<'a> {
     usage_daily: Option<&'a RawValue>,
     is_free_tier: Option<bool>,
     is_management_key: Option<bool>,
-    /// The former name of the same.
+    /// The older name of `is_management_key`.
     is_provisioning_key: Option<bool>,
     expires_at: Option<String>,
 }
@@ -152,18 +153,18 @@ struct Totals<'a> {
 }
 
 fn read_key(body: &[u8]) -> Result<Key<'_>, Error> {
-    // The parser's own words would quote the answer.
+    // The parser's own message would quote the reply.
     match serde_json::from_slice::<Answer<Key<'_>>>(body) {
         Ok(answer) => Ok(answer.data),
         Err(_) => Err(Error::new(
             ErrorKind::PROTOCOL,
-            "the answer about the key cannot be read: expected JSON with the key in `data`",
+            "could not read the reply of `/key`: expected JSON with the key in `data`",
         )
-        .with_hint("check the base URL, and whether the network asks for a login")),
+        .with_hint("check the base URL, and whether the network requires a login")),
     }
 }
 
-/// Whether a service has no such address, as other services that speak OpenAI's protocol have none for the key.
+/// Whether the service has no such path. Other services that speak OpenAI's protocol often lack `/key`.
 fn is_missing(error: &Error) -> bool {
     matches!(error.details.status, Some(404 | 405 | 501))
 }
@@ -171,7 +172,7 @@ fn is_missing(error: &Error) -> bool {
 pub fn no_account() -> Error {
     Error::new(
         ErrorKind::UNSUPPORTED,
-        "the service says nothing about keys and credit: it has no `/key`",
+        "the service does not report keys or credit: it has no `/key`",
     )
-    .with_hint("look at the service's own pages; OpenRouter's address is https://openrouter.ai/api/v1")
+    .with_hint("check the service's own website; OpenRouter's address is https://openrouter.ai/api/v1")
 }

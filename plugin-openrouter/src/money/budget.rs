@@ -1,8 +1,9 @@
-//! Keeps what calls cost within the budget of the profile.
+//! Keeps the cost of calls within the profile's budget.
 //!
-//! Before a call its greatest cost is estimated and set aside, so that calls at the same time cannot spend the same money;
-//! after it, the bill takes its place. What cannot be known counts as what it may be at most. Without a budget
-//! nothing is asked, read or written. Nothing here touches a file on its caller's thread: that is left to [`clerk`].
+//! Before a call, its greatest possible cost is reserved, so that concurrent calls cannot spend the same money.
+//! After the call, its actual cost replaces the reservation; an unknown cost counts as the estimate.
+//! Without a budget nothing is fetched, read or written.
+//! Files are touched only on the thread of [`clerk`](crate::money::clerk), never on the caller's.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,47 +21,49 @@ use crate::profile::policy::{Budget, OnExceed};
 use crate::service::Settings;
 use crate::values::usd::Usd;
 
-/// The account of one plugin: all of its calls draw on it.
+/// The spending of one plugin, shared by all its calls.
 #[derive(Default)]
 pub struct Guard {
     account: Arc<Mutex<Account>>,
     office: Office,
 }
 
-/// What is known without a file. Its lock is held for a sum and a comparison, never while somebody waits.
+/// What is known without a file. Its lock is held for a sum and a comparison, never across a wait.
 #[derive(Default)]
 struct Account {
-    /// Since the plugin began.
+    /// Since the plugin was created.
     spent: Usd,
-    /// What calls under way may cost.
+    /// What calls in progress may cost.
     reserved: Usd,
 }
 
-/// How a call may go on. Without a budget everything in it is `None`.
+/// How a call may proceed. Without a budget every field is `None`.
 #[derive(Debug, Default)]
 pub struct Admission {
-    /// What was set aside for the call.
+    /// The money reserved for the call.
     pub reservation: Option<Reservation>,
     /// What the caller should know.
     pub notice: Option<Notice>,
-    /// The tier that is to be asked instead; nothing was set aside then.
+    /// The tier to use instead; nothing is reserved then.
     pub step_down: Option<String>,
 }
 
-/// The money that is set aside for a call under way. One that is dropped counts as spent, because the call may have been
-/// billed; one that never reached its call is given back.
+/// The money reserved for a call in progress.
+///
+/// If it is dropped, it counts as spent, because the call may have been billed.
+/// If it never reached its call, it is released.
 pub struct Reservation {
     account: Arc<Mutex<Account>>,
     amount: Usd,
-    /// Where the day counts too.
+    /// Present if the budget has a daily limit.
     booking: Option<Booking>,
     model: String,
     is_open: bool,
-    /// Whether the call has it, and so may have been sent.
+    /// Whether the call received it, and so may have been sent.
     is_claimed: bool,
 }
 
-/// What the ledger holds for a call, and who replaces it by the bill.
+/// What the ledger holds for a call, and where to record the actual cost.
 struct Booking {
     clerk: Clerk,
     folder: PathBuf,
@@ -68,10 +71,10 @@ struct Booking {
 }
 
 impl Guard {
-    /// Sets aside what a call may cost, or says why it must not be sent.
+    /// Reserves what a call may cost, or refuses the call.
     ///
-    /// - Errors: `spend_limit` where the call might cost more than is left, or where nobody knows what it might cost; `config`
-    ///   for a ledger that cannot be used; what keeps the catalogue from being fetched.
+    /// - Errors: `spend_limit` if the call might cost more than is left, or if its price is unknown; `config` for an
+    ///   unusable ledger; the errors of fetching the catalogue.
     pub async fn admit(&self, settings: &Settings, catalogue: &Store, ask: Demand<'_>) -> Result<Admission, Error> {
         self.admit_at(settings, catalogue, ask, SystemTime::now()).await
     }
@@ -96,7 +99,7 @@ impl Guard {
         };
         let (estimate, unchecked) = match (estimate, &budget.on_exceed) {
             (Ok(estimate), _) => (estimate, None),
-            // Nothing can be set aside, but the bill still counts.
+            // Nothing can be reserved, but the actual cost still counts.
             (Err(problem), OnExceed::Warn) => (Estimate::default(), Some(message::unchecked(&problem))),
             (Err(problem), OnExceed::StepDownTo(tier)) if !ask.stepped_down => {
                 return Ok(step_down(tier, &problem));
@@ -120,7 +123,7 @@ impl Guard {
         Ok(admission)
     }
 
-    /// Decides on the thread that keeps the ledger, where there is a limit for the day, and else here.
+    /// Decides on the ledger thread if there is a daily limit, otherwise right here.
     async fn decide(&self, case: Case) -> Result<Admission, Error> {
         let mut notice = None;
         let clerk = match case.limits.day {
@@ -134,29 +137,31 @@ impl Guard {
         clerk.ask(move |ledgers| case.reserve_by(ledgers, answers)).await
     }
 
-    /// Waits until every bill so far is written down, at most for `limit`. It blocks its thread, and so is for the end of the
-    /// plugin, after the last call: a process that ends earlier leaves what those calls held in the place of their bills.
+    /// Waits until every cost so far is in the ledger, at most for `limit`.
     ///
-    /// - Out: whether everything is written down.
+    /// It blocks its thread, so call it only at the end of the plugin, after the last call. If the process ends without
+    /// it, the ledger may keep the reservations of the last calls in place of their actual costs.
+    ///
+    /// - Out: whether everything is written.
     pub fn flush(&self, limit: Duration) -> bool {
         self.office.flush(limit)
     }
 }
 
-/// A call to be decided on, with all that the decision needs.
+/// A call to decide on, with everything that the decision needs.
 struct Case {
     account: Arc<Mutex<Account>>,
     budget: Budget,
     limits: Limits,
     estimate: Estimate,
-    /// The first model.
+    /// The first model of the chain.
     model: String,
     stepped_down: bool,
     now: SystemTime,
 }
 
 impl Case {
-    /// Decides, and sets aside for the session and the day, while the lock of the day's file keeps all other programs out.
+    /// Decides and reserves for the session and the day, while the file lock keeps other programs out.
     fn reserve_by(self, ledgers: &mut Ledgers, clerk: Clerk) -> Result<Admission, Error> {
         let mut notice = None;
         let folder = ledger::folder(self.budget.ledger.as_deref());
@@ -178,9 +183,9 @@ impl Case {
         Ok(admission)
     }
 
-    /// Decides, and sets aside for the session, in one step that no other call comes between.
+    /// Decides and reserves for the session in one atomic step.
     ///
-    /// - In: what the day has cost so far, with what calls under way may cost.
+    /// - In: `day`, what the day has cost so far, including what calls in progress may cost.
     fn reserve(&self, day: Usd, mut notice: Option<Notice>) -> Result<Admission, Error> {
         let mut account = lock(&self.account);
         let spent = Spent {
@@ -190,7 +195,7 @@ impl Case {
         if let Decision::Exceeds(exceeded) = decide(&self.limits, self.estimate.most, spent) {
             let problem = message::exceeds(&self.estimate, &exceeded);
             match &self.budget.on_exceed {
-                OnExceed::Warn => notice = Some(message::sent_all_the_same(&problem)),
+                OnExceed::Warn => notice = Some(message::sent_anyway(&problem)),
                 OnExceed::StepDownTo(tier) if !self.stepped_down => return Ok(step_down(tier, &problem)),
                 OnExceed::Refuse | OnExceed::StepDownTo(_) => return Err(problem),
             }
@@ -213,10 +218,10 @@ impl Case {
 }
 
 impl Reservation {
-    /// Books what the call was billed. It waits for nothing.
+    /// Records what the call cost. It does not wait.
     ///
-    /// - In: what the last attempt was billed, in US dollars, where that is known; and the number of earlier attempts that may
-    ///   have been billed although nobody said how much. What is unknown counts as the estimate, once for each attempt.
+    /// - In: `billed_usd`, the cost of the last attempt in US dollars, if known; `n_unknown`, the number of earlier
+    ///   attempts that may have been billed an unknown amount. Each unknown amount counts as one estimate.
     pub fn settle(mut self, billed_usd: Option<&str>, n_unknown: u32) {
         let unknown = self.amount.times(n_unknown.into());
         match billed_usd.and_then(Usd::parse) {
@@ -225,7 +230,7 @@ impl Reservation {
         }
     }
 
-    /// Gives back what was set aside for a call that cannot have been billed. It waits for nothing.
+    /// Releases the reservation of a call that cannot have been billed. It does not wait.
     pub fn release(mut self) {
         self.close(Usd::ZERO, false);
     }
@@ -240,10 +245,10 @@ impl Reservation {
             return;
         };
         let (model, now) = (mem::take(&mut self.model), SystemTime::now());
-        clerk.tell(move |ledgers| {
+        clerk.send(move |ledgers| {
             if let Err(error) = ledgers.in_folder(&folder).book(&hold, usd, estimated, &model, now) {
-                // The call is over, so nobody can be told; what it held stays held, which is no less than its estimate.
-                tracing::warn!("a bill was not written down: {error}");
+                // The call is over, so nobody can receive an error. The hold stays in the ledger and counts as its cost.
+                tracing::warn!("could not record a cost in the ledger: {error}");
             }
         });
     }
@@ -269,7 +274,7 @@ fn lock(account: &Mutex<Account>) -> MutexGuard<'_, Account> {
     account.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What the ledger gave. Its failure ends the call, or is a notice where the budget only warns.
+/// The ledger's result. A failure ends the call, or becomes a notice if the budget only warns.
 fn or_notice<T>(result: Result<T, Error>, budget: &Budget, notice: &mut Option<Notice>) -> Result<Option<T>, Error> {
     match result {
         Ok(value) => Ok(Some(value)),

@@ -1,7 +1,7 @@
-//! The thread that keeps the ledgers, so that no other thread waits for a file or its lock.
+//! The thread that owns the ledgers, so that no other thread waits for a file or its lock.
 //!
-//! In: jobs, which it does one after the other, in the order in which they came. It is started by the first budget for a day,
-//! and ends when nobody is left who could send a job, after the last one that was sent.
+//! It runs jobs one at a time, in the order in which they were sent. The first call with a daily budget starts it.
+//! It ends once every sender is dropped and all jobs are done.
 
 use std::collections::HashMap;
 use std::panic::{self, AssertUnwindSafe};
@@ -18,7 +18,7 @@ use crate::money::ledger::Ledger;
 
 type Job = Box<dyn FnOnce(&mut Ledgers) + Send>;
 
-/// The ledgers that were used so far, by their folders.
+/// The ledgers used so far, by folder.
 #[derive(Default)]
 pub struct Ledgers {
     ledgers: HashMap<PathBuf, Ledger>,
@@ -32,24 +32,24 @@ impl Ledgers {
     }
 }
 
-/// The place of a thread that may not have been started yet.
+/// Starts the thread on first use.
 #[derive(Default)]
 pub struct Office {
     clerk: Mutex<Option<Clerk>>,
 }
 
-/// The way to send jobs to the thread.
+/// Sends jobs to the thread.
 #[derive(Clone)]
 pub struct Clerk {
     jobs: Sender<Job>,
-    /// The process whose thread it is: a fork has a copy of this struct and no thread.
+    /// The process that owns the thread: a forked child has a copy of this struct but no thread.
     process_id: u32,
 }
 
 impl Office {
-    /// The clerk, whose thread is started now if it was not before.
+    /// The clerk; starts its thread if necessary.
     ///
-    /// - Errors: `internal` if the system gives no thread.
+    /// - Errors: `internal` if the thread cannot start.
     pub fn clerk(&self) -> Result<Clerk, Error> {
         let mut known = self.clerk.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(clerk) = &*known {
@@ -62,7 +62,7 @@ impl Office {
             .map_err(|cause| {
                 Error::new(
                     ErrorKind::INTERNAL,
-                    format!("the thread that keeps the ledger of `budget.perDayUsd` could not start: {cause}"),
+                    format!("could not start the ledger thread that `budget.perDayUsd` needs: {cause}"),
                 )
             })?;
         let clerk = Clerk {
@@ -73,17 +73,17 @@ impl Office {
         Ok(clerk)
     }
 
-    /// Waits until the jobs that were sent so far are done, at most for `limit`.
+    /// Waits until all jobs sent so far are done, at most for `limit`.
     ///
-    /// - Out: whether they are.
+    /// - Out: whether they are done.
     pub fn flush(&self, limit: Duration) -> bool {
         let clerk = self.clerk.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(clerk) = clerk.filter(|clerk| clerk.process_id == process::id()) else {
             return true;
         };
         let (done, waits) = mpsc::channel();
-        clerk.tell(move |_| {
-            // Nobody listens any more where the limit was too short.
+        clerk.send(move |_| {
+            // Nobody listens after the limit.
             let _ = done.send(());
         });
         waits.recv_timeout(limit).is_ok()
@@ -91,29 +91,29 @@ impl Office {
 }
 
 impl Clerk {
-    /// Sends a job, and does not wait for it.
-    pub fn tell(&self, job: impl FnOnce(&mut Ledgers) + Send + 'static) {
+    /// Sends a job without waiting for it.
+    pub fn send(&self, job: impl FnOnce(&mut Ledgers) + Send + 'static) {
         if self.jobs.send(Box::new(job)).is_err() {
-            // The thread lives as long as this sender, so only the end of the process comes before it.
-            tracing::warn!("the ledger's thread is gone");
+            // The thread outlives every sender, except while the process ends.
+            tracing::warn!("the ledger thread has ended");
         }
     }
 
-    /// Sends a job and waits for its result. A job is left out if nobody waits any more when its turn comes.
+    /// Sends a job and waits for its result. A job whose caller has gone by the time it starts is skipped.
     ///
-    /// - Errors: `internal` if the job panics, or in a process that was forked from the one of the thread.
+    /// - Errors: `internal` if the job panics, or in a forked child of the thread's process.
     pub async fn ask<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut Ledgers) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let failed = || Error::new(ErrorKind::INTERNAL, "the thread that keeps the ledger gave no answer");
+        let failed = || Error::new(ErrorKind::INTERNAL, "the ledger thread did not answer");
         if self.process_id != process::id() {
             return Err(failed());
         }
         let (answer, answered) = oneshot::channel();
-        self.tell(move |ledgers| {
+        self.send(move |ledgers| {
             if !answer.is_closed() {
-                // What nobody takes is dropped, and undoes itself.
+                // A result that nobody receives is dropped, which undoes it.
                 let _ = answer.send(job(ledgers));
             }
         });
@@ -124,7 +124,7 @@ impl Clerk {
 fn serve(jobs: &Receiver<Job>) {
     let mut ledgers = Ledgers::default();
     for job in jobs {
-        // A panic costs its own job and no other one; what was read so far may be half of it, so it is read again.
+        // A panic fails its own job only. It may leave a ledger half read, so all of them are read again.
         if panic::catch_unwind(AssertUnwindSafe(|| job(&mut ledgers))).is_err() {
             ledgers = Ledgers::default();
         }
@@ -137,20 +137,20 @@ mod tests {
     use crate::kit::block_on;
 
     #[test]
-    fn without_a_thread_there_is_nothing_to_wait_for() {
+    fn flushing_without_a_thread_returns_at_once() {
         let office = Office::default();
         assert!(office.flush(Duration::ZERO));
         assert!(office.clerk.into_inner().expect("no panic").is_none());
     }
 
     #[test]
-    fn jobs_that_were_sent_are_done_although_everybody_left() {
+    fn jobs_are_done_in_order_even_after_every_sender_is_dropped() {
         let (done, seen) = mpsc::channel();
         let office = Office::default();
         let clerk = office.clerk().expect("a thread");
         for n in 0..100 {
             let done = done.clone();
-            clerk.tell(move |_| done.send(n).expect("the test listens"));
+            clerk.send(move |_| done.send(n).expect("the test listens"));
         }
         drop((done, clerk, office));
         assert_eq!(seen.iter().collect::<Vec<_>>(), (0..100).collect::<Vec<_>>());
@@ -160,22 +160,22 @@ mod tests {
     fn a_flush_waits_no_longer_than_its_limit() {
         let office = Office::default();
         let (over, waits) = mpsc::channel::<()>();
-        office.clerk().expect("a thread").tell(move |_| {
+        office.clerk().expect("a thread").send(move |_| {
             // Ends when the test drops the other side.
             let _ = waits.recv();
         });
         assert!(!office.flush(Duration::from_millis(1)));
         drop(over);
-        assert!(office.flush(Duration::from_secs(10)));
+        assert!(office.flush(Duration::from_secs(60)));
     }
 
     #[test]
-    fn a_job_that_panics_is_an_error_and_the_next_one_is_done() {
+    fn a_panic_fails_its_own_job_only() {
         let clerk = Office::default().clerk().expect("a thread");
         let error = block_on(clerk.ask::<()>(|_| panic!("on purpose"))).expect_err("a panic");
         assert_eq!(
             (error.kind, error.message.as_str()),
-            (ErrorKind::INTERNAL, "the thread that keeps the ledger gave no answer")
+            (ErrorKind::INTERNAL, "the ledger thread did not answer")
         );
         assert_eq!(block_on(clerk.ask(|_| Ok(7))).expect("an answer"), 7);
     }

@@ -1,8 +1,8 @@
-//! What is left to spend, as far as this process knows.
+//! The remaining credit, as far as this process knows.
 //!
-//! In: what [`crate::money::account`] read of the service's answers, and each bill since. Out: [`Credits`], and one notice each time
-//! that little is left. Nobody is asked here. Amounts are decimal texts, because they may be less than nothing and have more
-//! digits than any number; no sum is rounded.
+//! In: what [`crate::money::account`] fetched, and the cost of each call since. Out: [`Credits`], and one notice each
+//! time the credit runs low. It never asks the service.
+//! Amounts are decimal strings: they may be negative and have more digits than any number type, and no sum is rounded.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,11 +13,11 @@ use plugin_api::{CreditStatus, Credits, Notice};
 use crate::values::time::milliseconds;
 use crate::values::usd::{decimal, difference, dollars, is_more, n_places, units};
 
-/// US dollars of which more is enough, and of which less is hardly any.
+/// A balance above this is enough; one below [`LITTLE_USD`] is low.
 const ENOUGH_USD: &str = "5";
 const LITTLE_USD: &str = "1";
 
-/// What a balance is of.
+/// Where a balance comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     /// The account.
@@ -26,21 +26,21 @@ pub enum Source {
     Key,
 }
 
-/// What the service said of the credit.
+/// What the service reported about the credit.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
+pub struct Reported {
     source: Source,
-    /// What is left; `None` where nobody knows.
+    /// The remaining credit; `None` if unknown.
     balance_usd: Option<String>,
-    /// What was spent in all.
+    /// The total spent.
     usage_usd: Option<String>,
     /// Whether the key has a limit of its own.
     has_limit: bool,
     at: Instant,
 }
 
-impl Told {
-    /// What the account has now, and what was spent of it.
+impl Reported {
+    /// The account's balance and usage.
     pub fn of_account(balance_usd: String, usage_usd: String) -> Self {
         Self {
             source: Source::Account,
@@ -51,7 +51,7 @@ impl Told {
         }
     }
 
-    /// What is left of the key's limit now, as far as it is told; what was spent with it, likewise; and whether it has one.
+    /// What is left of the key's limit, what was spent with the key, and whether it has a limit at all.
     pub fn of_key(remaining_usd: Option<String>, usage_usd: Option<String>, has_limit: bool) -> Self {
         Self {
             source: Source::Key,
@@ -62,74 +62,74 @@ impl Told {
         }
     }
 
-    /// Why there is no balance, if there is none.
+    /// Why the balance is missing, if it is.
     fn problem(&self) -> Option<&'static str> {
         match (&self.balance_usd, self.has_limit) {
             (Some(_), _) => None,
-            (None, true) => Some("the service does not say what is left of the key's limit"),
+            (None, true) => Some("the service does not report how much of the key's limit is left"),
             (None, false) => {
-                Some("the key has no limit of its own, and the service does not tell it what the account has")
+                Some("the key has no limit of its own, and the service does not show it the account's balance")
             }
         }
     }
 }
 
-/// What was told, less what was billed since. Its lock is held for a sum and a comparison.
+/// The reported credit, less the costs since. Its lock is held for a sum and a comparison.
 #[derive(Default)]
 pub struct Store {
-    told: Mutex<Option<Told>>,
-    /// Whether there is a balance, so that bills without one cost nothing.
+    reported: Mutex<Option<Reported>>,
+    /// Whether there is a balance, so that without one a cost takes no lock.
     has_balance: AtomicBool,
     /// Whether the balance is below [`LITTLE_USD`].
     is_low: AtomicBool,
-    /// Whether it fell there and nobody was told.
-    is_untold: AtomicBool,
+    /// Whether it fell there and no notice was sent yet.
+    is_unreported: AtomicBool,
 }
 
 impl Store {
-    /// Takes what the service said in the place of what is known.
-    pub fn tell(&self, told: Told) {
+    /// Replaces what is known by a new report.
+    pub fn update(&self, reported: Reported) {
         let mut known = self.lock();
-        *known = Some(told);
-        self.look(&known);
+        *known = Some(reported);
+        self.update_flags(&known);
     }
 
-    /// Forgets everything: from now on it is about another key.
+    /// Forgets everything, because another key is used from now on.
     pub fn forget(&self) {
         let mut known = self.lock();
         *known = None;
-        self.look(&known);
+        self.update_flags(&known);
     }
 
-    /// What the balance that is known is of.
+    /// The source of the known balance.
     pub fn source(&self) -> Option<Source> {
-        self.lock().as_ref().map(|told| told.source)
+        self.lock().as_ref().map(|reported| reported.source)
     }
 
-    /// What is known, if the service ever said anything.
+    /// The credit, if the service ever reported any.
     pub fn known(&self) -> Option<Credits> {
         let known = self.lock();
-        let told = known.as_ref()?;
-        let source = match told.source {
+        let reported = known.as_ref()?;
+        let source = match reported.source {
             Source::Account => "account",
             Source::Key => "key",
         };
         Some(Credits {
-            balance_usd: told.balance_usd.clone(),
-            usage_usd: told.usage_usd.clone(),
-            status: status(told.balance_usd.as_deref()),
-            source: told.balance_usd.is_some().then(|| source.to_owned()),
-            age_ms: milliseconds(told.at.elapsed()),
+            balance_usd: reported.balance_usd.clone(),
+            usage_usd: reported.usage_usd.clone(),
+            status: status(reported.balance_usd.as_deref()),
+            source: reported.balance_usd.is_some().then(|| source.to_owned()),
+            age_ms: milliseconds(reported.at.elapsed()),
             is_stale: false,
-            problem: told.problem().map(str::to_owned),
+            problem: reported.problem().map(str::to_owned),
         })
     }
 
-    /// Takes a bill off the balance, until the service says anew what is left.
+    /// Deducts the cost of a call from the balance until the service reports a new one.
     ///
-    /// It is for bills of the service that told the balance, not for those of a second service.
+    /// Only for costs at the service that reported the balance, not at a secondary service.
     ///
-    /// - In: US dollars as a decimal; what is none, or less than nothing, changes nothing.
+    /// - In: US dollars as a decimal; anything else, or a negative amount, changes nothing.
     pub fn billed(&self, cost_usd: &str) {
         if !self.has_balance.load(Ordering::Relaxed) {
             return;
@@ -138,59 +138,62 @@ impl Store {
             return;
         };
         let mut known = self.lock();
-        let Some(told) = &mut *known else { return };
-        if let Some(left) = told.balance_usd.as_deref().and_then(|usd| difference(usd, &cost)) {
-            told.balance_usd = Some(left);
+        let Some(reported) = &mut *known else { return };
+        if let Some(left) = reported.balance_usd.as_deref().and_then(|usd| difference(usd, &cost)) {
+            reported.balance_usd = Some(left);
         }
-        let spent = told.usage_usd.as_deref();
+        let spent = reported.usage_usd.as_deref();
         if let Some(spent) = spent.and_then(|usd| difference(usd, &format!("-{cost}"))) {
-            told.usage_usd = Some(spent);
+            reported.usage_usd = Some(spent);
         }
-        self.look(&known);
+        self.update_flags(&known);
     }
 
-    /// What to tell where the balance has fallen below one dollar: once for each fall.
+    /// A notice if the balance has fallen below one dollar; once for each fall.
     pub fn low_balance(&self) -> Option<Notice> {
-        if !self.is_untold.load(Ordering::Relaxed) || !self.is_untold.swap(false, Ordering::Relaxed) {
+        if !self.is_unreported.load(Ordering::Relaxed) || !self.is_unreported.swap(false, Ordering::Relaxed) {
             return None;
         }
         let known = self.lock();
-        let told = known.as_ref()?;
+        let reported = known.as_ref()?;
         // It may have risen since.
-        let left = told.balance_usd.as_deref().filter(|left| is_more(LITTLE_USD, left))?;
+        let left = reported
+            .balance_usd
+            .as_deref()
+            .filter(|left| is_more(LITTLE_USD, left))?;
         let amount = dollars(left);
-        let message = match (told.source, is_more(left, "0")) {
+        let message = match (reported.source, is_more(left, "0")) {
             (Source::Account, true) => format!("only {amount} is left on the account; {ADD_CREDIT}"),
-            (Source::Account, false) => format!("nothing is left on the account, which is at {amount}; {ADD_CREDIT}"),
+            (Source::Account, false) => format!("the account is out of credit (balance {amount}); {ADD_CREDIT}"),
             (Source::Key, true) => format!("only {amount} is left of the key's limit; {RAISE_LIMIT}"),
-            (Source::Key, false) => format!("nothing is left of the key's limit, which is at {amount}; {RAISE_LIMIT}"),
+            (Source::Key, false) => format!("the key's limit is used up ({amount} left); {RAISE_LIMIT}"),
         };
         Some(Notice::new("low_balance", message))
     }
 
-    /// Notes how the balance stands, for those who ask without the lock.
-    fn look(&self, known: &Option<Told>) {
-        let balance = known.as_ref().and_then(|told| told.balance_usd.as_deref());
+    /// Updates the flags that are read without the lock.
+    fn update_flags(&self, known: &Option<Reported>) {
+        let balance = known.as_ref().and_then(|reported| reported.balance_usd.as_deref());
         self.has_balance.store(balance.is_some(), Ordering::Relaxed);
         let is_low = status(balance) == CreditStatus::Red;
         let was_low = self.is_low.swap(is_low, Ordering::Relaxed);
         if is_low != was_low {
-            self.is_untold.store(is_low, Ordering::Relaxed);
+            self.is_unreported.store(is_low, Ordering::Relaxed);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Told>> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Option<Reported>> {
+        self.reported.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 const ADD_CREDIT: &str = "add credit at https://openrouter.ai/settings/credits";
 const RAISE_LIMIT: &str = "raise it at https://openrouter.ai/settings/keys";
 
-/// How much a balance is.
+/// Whether a balance is enough.
 ///
 /// - In: US dollars as a decimal.
-/// - Out: `Green` above five dollars, `Red` below one, `Yellow` from one to five; `Unknown` for none.
+/// - Out: `Green` above five dollars, `Red` below one, `Yellow` from one to five; `Unknown` without a balance.
 pub fn status(balance_usd: Option<&str>) -> CreditStatus {
     let Some(balance_usd) = balance_usd.filter(|usd| units(usd, n_places(usd)).is_some()) else {
         return CreditStatus::Unknown;
@@ -208,20 +211,20 @@ mod tests {
 
     fn store(source: Source, balance_usd: &str) -> Store {
         let store = Store::default();
-        store.tell(told(source, balance_usd));
+        store.update(reported(source, balance_usd));
         store
     }
 
-    fn told(source: Source, balance_usd: &str) -> Told {
+    fn reported(source: Source, balance_usd: &str) -> Reported {
         match source {
-            Source::Account => Told::of_account(balance_usd.to_owned(), "10".to_owned()),
-            Source::Key => Told::of_key(some(balance_usd), some("10"), true),
+            Source::Account => Reported::of_account(balance_usd.to_owned(), "10".to_owned()),
+            Source::Key => Reported::of_key(some(balance_usd), some("10"), true),
         }
     }
 
-    /// What is left and what was spent.
+    /// The balance and the usage.
     fn amounts(store: &Store) -> (Option<String>, Option<String>) {
-        let credits = store.known().expect("it was told");
+        let credits = store.known().expect("it was reported");
         (credits.balance_usd, credits.usage_usd)
     }
 
@@ -252,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn bills_are_taken_off_to_the_last_digit_until_the_service_says_more() {
+    fn costs_are_deducted_exactly_until_the_next_report() {
         let store = store(Source::Account, "5.5");
         for cost in ["0.1", "0.00000000000000014", "1e-5"] {
             store.billed(cost);
@@ -265,44 +268,44 @@ mod tests {
         assert_eq!(amounts(&store), left);
         store.billed("6");
         assert_eq!(
-            store.known().expect("it was told").balance_usd,
+            store.known().expect("it was reported").balance_usd,
             some("-0.60001000000000014")
         );
-        store.tell(told(Source::Account, "7"));
+        store.update(reported(Source::Account, "7"));
         assert_eq!(amounts(&store), (some("7"), some("10")));
     }
 
     #[test]
-    fn a_bill_before_the_first_answer_changes_nothing() {
+    fn a_cost_without_a_known_balance_changes_nothing() {
         let store = Store::default();
         store.billed("1");
         assert_eq!((store.known(), store.low_balance()), (None, None));
-        store.tell(Told::of_key(None, some("3"), false));
+        store.update(Reported::of_key(None, some("3"), false));
         store.billed("1");
         assert_eq!(amounts(&store), (None, some("3")));
     }
 
     #[test]
-    fn what_is_not_known_says_why() {
+    fn an_unknown_balance_says_why() {
         let problem = |has_limit| {
             let store = Store::default();
-            store.tell(Told::of_key(None, None, has_limit));
-            let credits = store.known().expect("it was told");
+            store.update(Reported::of_key(None, None, has_limit));
+            let credits = store.known().expect("it was reported");
             assert_eq!((credits.status, credits.source), (CreditStatus::Unknown, None));
             credits.problem
         };
         assert_eq!(
             problem(false).as_deref(),
-            Some("the key has no limit of its own, and the service does not tell it what the account has")
+            Some("the key has no limit of its own, and the service does not show it the account's balance")
         );
         assert_eq!(
             problem(true).as_deref(),
-            Some("the service does not say what is left of the key's limit")
+            Some("the service does not report how much of the key's limit is left")
         );
     }
 
     #[test]
-    fn each_fall_below_one_dollar_is_told_once() {
+    fn each_fall_below_one_dollar_is_reported_once() {
         let store = store(Source::Account, "1.2");
         store.billed("0.2");
         assert_eq!(store.low_balance(), None);
@@ -316,18 +319,18 @@ mod tests {
             )
         );
         store.billed("5");
-        store.tell(told(Source::Account, "0.5"));
+        store.update(reported(Source::Account, "0.5"));
         assert_eq!(store.low_balance(), None);
-        store.tell(told(Source::Account, "20"));
+        store.update(reported(Source::Account, "20"));
         assert_eq!(store.low_balance(), None);
         store.billed("19.5");
         assert!(store.low_balance().is_some());
     }
 
     #[test]
-    fn a_fall_that_was_made_good_before_anybody_asked_is_not_told() {
+    fn a_balance_that_recovered_in_time_is_not_reported() {
         let store = store(Source::Account, "0.5");
-        store.tell(told(Source::Account, "20"));
+        store.update(reported(Source::Account, "20"));
         assert_eq!(store.low_balance(), None);
         store.billed("19.5");
         store.forget();
@@ -335,14 +338,14 @@ mod tests {
     }
 
     #[test]
-    fn a_notice_says_what_is_left_and_where_more_comes_from() {
+    fn a_notice_says_what_is_left_and_where_to_get_more() {
         let message = |source, balance_usd| {
             let notice = store(source, balance_usd).low_balance();
             notice.expect("it is low").message
         };
         assert_eq!(
             message(Source::Account, "-0.42"),
-            "nothing is left on the account, which is at -$0.42; add credit at https://openrouter.ai/settings/credits"
+            "the account is out of credit (balance -$0.42); add credit at https://openrouter.ai/settings/credits"
         );
         assert_eq!(
             message(Source::Key, "0.999"),
@@ -350,12 +353,12 @@ mod tests {
         );
         assert_eq!(
             message(Source::Key, "0"),
-            "nothing is left of the key's limit, which is at $0.00; raise it at https://openrouter.ai/settings/keys"
+            "the key's limit is used up ($0.00 left); raise it at https://openrouter.ai/settings/keys"
         );
     }
 
     #[test]
-    fn many_bills_at_once_are_all_counted() {
+    fn concurrent_costs_are_all_counted() {
         let store = store(Source::Account, "100");
         std::thread::scope(|scope| {
             for _ in 0..8 {

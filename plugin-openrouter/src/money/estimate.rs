@@ -1,6 +1,7 @@
-//! What a call may cost at most, and whether a budget allows it.
+//! Estimates what a call may cost at most, and decides whether a budget allows it.
 //!
-//! In: a request's models and sizes, prices, limits, what was spent. Out: an [`Estimate`] and a [`Decision`]. Pure.
+//! In: the models and sizes of a request, prices, limits, the amount spent.
+//! Out: an [`Estimate`] and a [`Decision`]. Pure.
 
 use plugin_api::{Error, ErrorKind};
 
@@ -9,38 +10,37 @@ use crate::profile::policy::Budget;
 use crate::profile::price::Price;
 use crate::values::usd::Usd;
 
-/// The tokens that an answer may have where the call does not say it, and the catalogue knows neither the longest answer of
-/// the model nor the length of its context.
+/// The assumed length of an answer if neither the call nor the catalogue limits it.
 const UNKNOWN_MAX_TOKENS: u64 = 8192;
 
-/// What a call that wants to be sent is.
+/// A call to be admitted.
 #[derive(Debug, Clone, Copy)]
 pub struct Demand<'a> {
-    /// Every model that may serve it, by its id on the wire.
+    /// Every model that may serve it, by id on the wire.
     pub models: &'a [String],
-    /// The length of what the models are to read, as JSON: messages, and tools where there are any.
+    /// The length of the models' input as JSON: messages, and tools if any.
     pub message_bytes: usize,
-    /// The most tokens of the answer, where the call says it.
+    /// The longest answer in tokens, if the call limits it.
     pub max_tokens: Option<u64>,
-    /// Whether this is the call that an earlier admission put in the place of a dearer one.
+    /// Whether an earlier admission already stepped this call down to a cheaper tier.
     pub stepped_down: bool,
 }
 
 /// The greatest cost of a call.
 ///
-/// It is the dearest of the models that may serve: the prompt, the longest answer, the request itself, at the catalogue's
-/// prices. A token is taken to have three bytes of JSON, which for ordinary text is too few and so counts too many tokens.
-/// An image that is given by its address, a web search and a provider that is dearer than the catalogue says are not in it.
+/// It is that of the most expensive model that may serve, at the catalogue's prices: prompt, longest answer, request.
+/// It counts a token for every three bytes of JSON; ordinary text has more bytes per token, so this overestimates.
+/// It leaves out images given by URL, web searches, and providers that charge more than the catalogue says.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Estimate {
     pub most: Usd,
-    /// What each model costs, so that the greatest number of tokens that fits can be found.
+    /// The cost of each model, to find out how many tokens fit.
     pub costs: Vec<Cost>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 pub struct Cost {
-    /// Whatever the length of the answer.
+    /// Independent of the length of the answer.
     pub fixed: Usd,
     pub per_token: Usd,
 }
@@ -63,8 +63,9 @@ impl Estimate {
         Ok(estimate)
     }
 
-    /// The longest answer that `left` suffices for with each of the models; `None` where its length does not matter, or
-    /// nothing is left for an answer.
+    /// The longest answer that `left` pays for with every model.
+    ///
+    /// - Out: `None` if its length does not matter, or if nothing is left for an answer.
     pub fn tokens_for(&self, left: Usd) -> Option<u64> {
         if self.costs.iter().any(|cost| cost.fixed > left) {
             return None;
@@ -74,7 +75,7 @@ impl Estimate {
     }
 }
 
-/// What a model costs, and the length of its longest answer.
+/// The cost of a model, and the length of its longest answer.
 fn cost_of(model: &Model, prompt_tokens: u64) -> Option<(Cost, Option<u64>)> {
     let (prompt, completion) = model.greatest_prices(prompt_tokens)?;
     let cost = Cost {
@@ -85,7 +86,7 @@ fn cost_of(model: &Model, prompt_tokens: u64) -> Option<(Cost, Option<u64>)> {
     Some((cost, model.max_completion_tokens.or(model.context_length)))
 }
 
-/// What may be spent; `None` is no limit.
+/// The amounts that may be spent; `None` means no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Limits {
     pub request: Option<Usd>,
@@ -104,11 +105,11 @@ impl Limits {
 }
 
 fn usd_of(price: &Price) -> Usd {
-    // A price is a decimal number by its type; were it none, nothing may be spent.
+    // The type guarantees a decimal number. If it ever is not, nothing may be spent.
     Usd::parse(price.as_str()).unwrap_or(Usd::ZERO)
 }
 
-/// What was spent, with what calls under way may cost.
+/// The amount spent, including what calls in progress may cost.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Spent {
     pub session: Usd,
@@ -121,7 +122,7 @@ pub enum Decision {
     Exceeds(Exceeded),
 }
 
-/// A limit that a call might pass.
+/// A limit that a call might exceed.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Exceeded {
     pub which: Which,
@@ -136,8 +137,9 @@ pub enum Which {
     Day,
 }
 
-/// Whether a call that may cost `most` may be sent. Of several limits that it might pass, the one that leaves the least is
-/// named, because what fits there fits everywhere.
+/// Whether a call that may cost `most` may be sent.
+///
+/// If it exceeds several limits, the tightest is returned, because a call that fits there fits everywhere.
 pub fn decide(limits: &Limits, most: Usd, spent: Spent) -> Decision {
     let rows = [
         (Which::Request, limits.request, Usd::ZERO),
@@ -155,11 +157,11 @@ pub fn decide(limits: &Limits, most: Usd, spent: Spent) -> Decision {
     }
 }
 
-/// Nobody knows what a model costs.
+/// The price of a model is unknown.
 pub fn unknown_price(model: &str) -> Error {
     Error::new(
         ErrorKind::SPEND_LIMIT,
-        format!("the price of {model} is unknown, so the budget cannot be kept"),
+        format!("the price of {model} is unknown, so the budget cannot be enforced"),
     )
-    .with_hint("name a model with a price, or set `budget.onExceed` to `warn`")
+    .with_hint("choose a model with a known price, or set `budget.onExceed` to `warn`")
 }

@@ -1,7 +1,7 @@
-//! What was spent, on disk: it survives the end of the program, a crash included.
+//! Records on disk what was spent, so that it survives the end of the program, even a crash.
 //!
-//! A file for each UTC day holds a line of JSON for each thing that happened: a call that begins holds what it may cost at most,
-//! a call that ends books what it cost. What a call held that never ended, because its program was killed, stays held: it may
+//! There is one file per UTC day, with one line of JSON per event. A call that starts holds its greatest cost;
+//! a call that ends books its actual cost. If its program is killed in between, the hold stays, because the call may
 //! have been billed. Programs share the files under a lock. No prompt and no key is written.
 
 use std::borrow::Cow;
@@ -20,44 +20,43 @@ use crate::values::folders::{NoFolder, folder_from};
 use crate::values::time::{date, rfc_3339};
 use crate::values::usd::Usd;
 
-/// How long the lock of another program is waited for; it is held for microseconds.
+/// The longest wait for another program's lock, which is normally held for microseconds.
 const LOCK_WAIT: Duration = Duration::from_secs(1);
 
-/// The pause between two looks at the lock.
+/// The pause between two attempts to take the lock.
 const LOCK_PAUSE: Duration = Duration::from_millis(1);
 
-/// A folder of ledger files, as one program sees it. It reads, writes and waits for locks where it is called, so it belongs on
-/// a thread that may wait.
+/// A folder of ledger files, as one program sees it. Its methods block on files and locks.
 pub struct Ledger {
     folder: PathBuf,
-    /// Tells the calls of this ledger from those of all others that write to the same files.
+    /// Distinguishes the calls of this ledger from those of others that write to the same files.
     name: String,
     n_calls: u64,
     read: Read,
 }
 
-/// What was read of one day's file so far.
+/// The part of one day's file that was read so far.
 #[derive(Default)]
 struct Read {
     day: String,
-    /// Tells whether the file is still the one that was read.
+    /// Shows whether the file was replaced since.
     file_id: FileId,
-    /// Bytes of whole lines.
+    /// The length of the complete lines.
     bytes: u64,
     booked: Usd,
-    /// What calls under way may cost, by their ids.
+    /// What calls in progress may cost, by call id.
     held: HashMap<String, Usd>,
     has_warned: bool,
 }
 
-/// What a call may cost at most, in the ledger until [`Ledger::book`] replaces it.
+/// The greatest cost of a call, in the ledger until [`Ledger::book`] replaces it.
 #[derive(Debug)]
 pub struct Hold {
     day: String,
     id: String,
 }
 
-/// One day's file, under its lock.
+/// One day's file, locked.
 pub struct Today<'a> {
     ledger: &'a mut Ledger,
     file: File,
@@ -68,21 +67,21 @@ pub struct Today<'a> {
 /// A line of a ledger file.
 #[derive(Serialize, Deserialize, Default)]
 struct Line<'a> {
-    /// When, in RFC 3339, UTC.
+    /// The time, RFC 3339, UTC.
     #[serde(borrow, default)]
     at: Cow<'a, str>,
-    /// What was billed, in US dollars.
+    /// The cost of a call that ended, in US dollars.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     usd: Option<Cow<'a, str>>,
-    /// Whether the bill is unknown and its greatest amount stands for it.
+    /// Whether `usd` contains an estimate because the actual cost is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     estimated: Option<bool>,
-    /// What a call that begins may cost at most, in US dollars.
+    /// The greatest cost of a call that starts, in US dollars.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     held: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     model: Cow<'a, str>,
-    /// The call.
+    /// The id of the call.
     #[serde(borrow, default)]
     id: Cow<'a, str>,
 }
@@ -92,7 +91,7 @@ impl Ledger {
     pub fn new(folder: PathBuf) -> Self {
         let begun = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let begun_ns = begun.map_or(0, |time| time.as_nanos());
-        // A process may have two, and a process in another container the same id.
+        // A process may have two ledgers, and processes in different containers may have the same id.
         static N_LEDGERS: AtomicU64 = AtomicU64::new(0);
         let n = N_LEDGERS.fetch_add(1, Ordering::Relaxed);
         Self {
@@ -103,21 +102,20 @@ impl Ledger {
         }
     }
 
-    /// Where it is.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Opens the file of the day of `now`, under its lock, and reads what was written since the last time.
+    /// Opens and locks the file for the day of `now`, and reads what is new in it.
     ///
     /// - Errors: `config` with the path and the reason.
     pub fn today(&mut self, now: SystemTime) -> Result<Today<'_>, Error> {
         self.open(&date(now), now)
     }
 
-    /// Books what a call cost, in place of what it held; on the day on which it began.
+    /// Replaces a call's hold by its actual cost, on the day on which the call started.
     ///
-    /// - Errors: `config` with the path and the reason. What the call held is then still held.
+    /// - Errors: `config` with the path and the reason. The hold stays then.
     pub fn book(&mut self, hold: &Hold, usd: Usd, estimated: bool, model: &str, now: SystemTime) -> Result<(), Error> {
         self.open(&hold.day, now)?.append(&Line {
             at: Cow::Owned(rfc_3339(now)),
@@ -155,21 +153,21 @@ impl Ledger {
     }
 
     fn path(&self, day: &str) -> PathBuf {
-        self.folder.join(format!("spend-{}.jsonl", day))
+        self.folder.join(format!("spend-{day}.jsonl"))
     }
 }
 
 impl Today<'_> {
-    /// What was billed today and what calls under way may cost, of all programs.
+    /// What all programs spent today, including what their calls in progress may cost.
     pub fn committed(&self) -> Usd {
         let read = &self.ledger.read;
         let held = read.held.values().fold(Usd::ZERO, |sum, usd| sum.plus(*usd));
         read.booked.plus(held)
     }
 
-    /// Writes down that a call begins which may cost so much.
+    /// Records that a call starts which may cost up to `usd`.
     ///
-    /// - Errors: `config` with the path and the reason; nothing is held then.
+    /// - Errors: `config` with the path and the reason. Nothing is held then.
     pub fn hold(&mut self, usd: Usd, model: &str) -> Result<Hold, Error> {
         let n = self.ledger.n_calls;
         self.ledger.n_calls += 1;
@@ -187,8 +185,8 @@ impl Today<'_> {
         Ok(hold)
     }
 
-    /// Reads the whole lines that are new. What comes behind the last of them was left by a program that was killed while it
-    /// wrote; it counts once somebody ends the line.
+    /// Reads the new complete lines. An incomplete last line is from a program that was killed while it wrote;
+    /// it is read once the next writer ends it.
     fn catch_up(&mut self, path: &Path) -> io::Result<()> {
         self.file.seek(SeekFrom::Start(self.ledger.read.bytes))?;
         let mut reader = BufReader::new(&self.file);
@@ -199,16 +197,16 @@ impl Today<'_> {
             if line.pop() != Some(b'\n') {
                 return Ok(());
             }
-            let is_understood = self.ledger.read.take(&line);
+            let is_readable = self.ledger.read.take(&line);
             self.ledger.read.bytes += n_bytes as u64;
-            if !is_understood && !self.ledger.read.has_warned {
+            if !is_readable && !self.ledger.read.has_warned {
                 self.ledger.read.has_warned = true;
-                tracing::warn!(path = %path.display(), "a line of the ledger is broken and is not counted");
+                tracing::warn!(path = %path.display(), "ignoring an unreadable line of the ledger");
             }
         }
     }
 
-    /// Adds a line in one piece, and counts it.
+    /// Appends a line with a single write, and counts it.
     fn append(&mut self, line: &Line<'_>) -> Result<(), Error> {
         let path = self.ledger.path(&self.day);
         self.write(line)
@@ -217,10 +215,10 @@ impl Today<'_> {
     }
 
     fn write(&mut self, line: &Line<'_>) -> io::Result<()> {
-        let former_bytes = self.file.metadata()?.len();
+        let previous_bytes = self.file.metadata()?.len();
         let mut text = Vec::with_capacity(160);
-        if former_bytes > self.ledger.read.bytes {
-            // Nobody else can be writing now, so what stands there will never be ended by its own writer.
+        if previous_bytes > self.ledger.read.bytes {
+            // Nobody else can be writing under the lock, so the writer of this incomplete line is gone.
             text.push(b'\n');
         }
         serde_json::to_writer(&mut text, line)?;
@@ -231,8 +229,8 @@ impl Today<'_> {
         {
             return Ok(());
         }
-        // A part of a line is no line. If it cannot be taken back either, the next writer ends it.
-        let _ = self.file.set_len(former_bytes);
+        // Remove the partial line. If that fails too, the next writer ends it.
+        let _ = self.file.set_len(previous_bytes);
         Err(match written {
             Err(cause) => cause,
             Ok(_) => io::Error::from(io::ErrorKind::StorageFull),
@@ -241,7 +239,7 @@ impl Today<'_> {
 }
 
 impl Read {
-    /// Counts a line, if it is one.
+    /// Counts a line. Returns whether it was readable.
     fn take(&mut self, line: &[u8]) -> bool {
         let Ok(line) = serde_json::from_slice::<Line<'_>>(line) else {
             return false;
@@ -287,10 +285,10 @@ fn no_folder(problem: NoFolder) -> Error {
 
 fn unusable(path: &Path, cause: &io::Error) -> Error {
     let message = format!(
-        "the ledger at `{}` cannot be used, and without it `budget.perDayUsd` cannot be kept: {cause}",
+        "cannot use the ledger at `{}`, which `budget.perDayUsd` needs: {cause}",
         path.display()
     );
-    Error::new(ErrorKind::CONFIG, message).with_hint("make the folder writable, or name another one in `budget.ledger`")
+    Error::new(ErrorKind::CONFIG, message).with_hint("make the folder writable, or set `budget.ledger` to another one")
 }
 
 fn create_folder(folder: &Path) -> io::Result<()> {
@@ -309,7 +307,7 @@ fn open_file(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Waits for the lock, which goes when the file is closed, be it because its program was killed.
+/// Waits for the lock. The system releases it when the file is closed, even if its program is killed.
 fn lock(file: &File) -> io::Result<()> {
     let begun = Instant::now();
     loop {
@@ -318,7 +316,7 @@ fn lock(file: &File) -> io::Result<()> {
             Err(TryLockError::Error(cause)) => return Err(cause),
             Err(TryLockError::WouldBlock) if begun.elapsed() < LOCK_WAIT => thread::sleep(LOCK_PAUSE),
             Err(TryLockError::WouldBlock) => {
-                return Err(io::Error::other("another program does not let go of its lock"));
+                return Err(io::Error::other("another program keeps it locked"));
             }
         }
     }

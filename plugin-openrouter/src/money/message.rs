@@ -1,4 +1,4 @@
-//! What the guard says: why a call is not sent, or is sent all the same, and what can be done about it. Pure.
+//! The budget's errors and notices: why a call is refused, or sent anyway, and how to change that. Pure.
 
 use plugin_api::{Error, ErrorKind, Notice};
 
@@ -6,12 +6,12 @@ use crate::money::estimate::{Estimate, Exceeded, Which};
 use crate::profile::tiers::Tier;
 use crate::values::usd::Usd;
 
-/// A call might cost more than is left.
+/// The call might cost more than is left.
 pub fn exceeds(estimate: &Estimate, exceeded: &Exceeded) -> Error {
     let (limit, left) = (exceeded.limit, exceeded.left.rounded_down());
     let (option, otherwise) = match exceeded.which {
         Which::Request => ("budget.perRequestUsd", "choose a cheaper model"),
-        Which::Session => ("budget.perSessionUsd", "begin a new session"),
+        Which::Session => ("budget.perSessionUsd", "start a new session"),
         Which::Day => ("budget.perDayUsd", "wait until midnight UTC"),
     };
     let span = match exceeded.which {
@@ -21,55 +21,45 @@ pub fn exceeds(estimate: &Estimate, exceeded: &Exceeded) -> Error {
     };
     let rest = match span {
         None => format!("`{option}` allows ${limit}"),
-        Some(span) if exceeded.left == Usd::ZERO => format!("nothing of {span} ${limit} is left"),
-        Some(span) => format!("${left} of {span} ${limit} are left"),
+        Some(span) if exceeded.left == Usd::ZERO => format!("nothing is left of {span} ${limit}"),
+        Some(span) => format!("only ${left} is left of {span} ${limit}"),
     };
     let most = estimate.most.rounded_up();
     let hint = match estimate.tokens_for(exceeded.left) {
-        Some(tokens) => format!("ask for at most {tokens} tokens with `parameters.maxTokens`, or raise `{option}`"),
+        Some(tokens) => format!("set `parameters.maxTokens` to at most {tokens}, or raise `{option}`"),
         None => format!("raise `{option}`, or {otherwise}"),
     };
     Error::new(
         ErrorKind::SPEND_LIMIT,
-        format!("the request may cost up to ${most}, and {rest}"),
+        format!("the request may cost up to ${most}, but {rest}"),
     )
     .with_hint(hint)
 }
 
-/// The catalogue could not be had.
+/// The catalogue is unavailable.
 pub fn no_prices(cause: Error) -> Error {
     let mut error = cause;
     error.message = format!(
-        "the models' prices, which the budget needs, could not be fetched: {}",
+        "could not fetch the model prices that the budget needs: {}",
         error.message
     );
     error
 }
 
-/// A call is sent though it might cost more than is left.
-pub fn sent_all_the_same(problem: &Error) -> Notice {
-    Notice::new(
-        "budget_exceeded",
-        format!("{}; it is sent, because `budget.onExceed` is `warn`", problem.message),
-    )
+/// The call is sent although it might cost more than is left.
+pub fn sent_anyway(problem: &Error) -> Notice {
+    Notice::new("budget_exceeded", format!("{}; {SENT_ANYWAY}", problem.message))
 }
 
-/// A call is sent though nobody can say whether it keeps the budget.
+/// The call is sent although nobody can tell whether it stays within the budget.
 pub fn unchecked(problem: &Error) -> Notice {
-    Notice::new(
-        "budget_unchecked",
-        format!(
-            "{}; the request is sent, because `budget.onExceed` is `warn`",
-            problem.message
-        ),
-    )
+    Notice::new("budget_unchecked", format!("{}; {SENT_ANYWAY}", problem.message))
 }
 
-/// Another tier is asked.
+const SENT_ANYWAY: &str = "the request is sent anyway because `budget.onExceed` is `warn`";
+
+/// Another tier answers instead.
 pub fn stepped_down(tier: &str, problem: &Error) -> Notice {
     let tier = Tier::parse(tier).map_or_else(|| tier.to_owned(), |tier| tier.name().to_owned());
-    Notice::new(
-        "budget_step_down",
-        format!("{}; {tier} is asked instead", problem.message),
-    )
+    Notice::new("budget_step_down", format!("{}; using {tier} instead", problem.message))
 }

@@ -1,7 +1,8 @@
-//! What calls cost, what may be spent, what is left.
+//! What calls cost, how much may be spent, and how much credit is left.
 //!
-//! In: estimates before a call, bills after it, what the service says of the account. Out: permission to spend, the
-//! day's ledger on disk, the balance. Amounts are exact decimals. Nothing here knows HTTP beyond a path to fetch.
+//! In: estimates before a call, costs after it, the service's report on the account.
+//! Out: permission to spend, the day's ledger on disk, the balance.
+//! Amounts are exact decimals. Nothing here knows HTTP beyond a path to fetch.
 
 pub mod account;
 pub mod asked;

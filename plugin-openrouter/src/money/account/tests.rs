@@ -23,7 +23,7 @@ fn refusal(status: u16) -> (u16, Value) {
 }
 
 #[test]
-fn everything_that_the_service_tells_is_told() {
+fn every_field_that_the_service_reports_is_returned() {
     // Source: OpenRouter's API description, the examples of `/key` and `/credits`.
     let key = json!({"data": {
         "label": "sk-or-v1-au7...890", "limit": 100, "limit_remaining": 74.5, "limit_reset": "monthly",
@@ -48,7 +48,7 @@ fn everything_that_the_service_tells_is_told() {
 }
 
 #[test]
-fn what_is_absent_or_null_stays_unknown() {
+fn absent_and_null_fields_stay_unknown() {
     let key = json!({"data": {"label": format!("mine: {KEY}"), "limit": null, "limit_remaining": null}});
     for credits in [
         refusal(401),
@@ -76,27 +76,27 @@ fn amounts_are_kept_to_the_last_digit() {
 }
 
 #[test]
-fn a_refused_key_is_an_error_of_the_key() {
+fn a_refused_key_is_an_auth_error() {
     let error = asked(refusal(401), refusal(401)).expect_err("a refusal");
     assert_eq!((error.kind, error.details.status), (ErrorKind::AUTH, Some(401)));
 }
 
 #[test]
-fn a_service_without_accounts_says_so() {
+fn a_service_without_the_key_path_is_unsupported() {
     for status in [404, 405, 501] {
         let error = asked(refusal(status), refusal(status)).expect_err("nothing to ask");
         assert_eq!(
             (error.kind, error.message.as_str()),
             (
                 ErrorKind::UNSUPPORTED,
-                "the service says nothing about keys and credit: it has no `/key`"
+                "the service does not report keys or credit: it has no `/key`"
             )
         );
     }
 }
 
 #[test]
-fn an_answer_that_is_something_else_is_not_quoted() {
+fn an_unreadable_reply_is_not_quoted() {
     for body in [
         json!("hello, secret"),
         json!({"data": {"label": {"secret": 1}}}),
@@ -107,7 +107,7 @@ fn an_answer_that_is_something_else_is_not_quoted() {
             (error.kind, error.message.as_str()),
             (
                 ErrorKind::PROTOCOL,
-                "the answer about the key cannot be read: expected JSON with the key in `data`"
+                "could not read the reply of `/key`: expected JSON with the key in `data`"
             )
         );
     }
@@ -120,7 +120,7 @@ fn n_asked(service: &Service) -> usize {
 }
 
 #[test]
-fn the_service_is_asked_once_and_again_when_the_time_is_over() {
+fn the_account_is_cached_for_its_time_to_live() {
     let service = service((200, json!({"data": {"usage": 1}})), refusal(403));
     let store = Store::default();
     let ask = |options: Value, variables: &[(&str, &str)]| {
@@ -133,13 +133,13 @@ fn the_service_is_asked_once_and_again_when_the_time_is_over() {
     assert_eq!(ask(json!({}), &[]), 1);
     assert_eq!(ask(json!({}), &[]), 1);
     assert_eq!(ask(json!({}), &[(variable, "0")]), 2);
-    assert_eq!(ask(json!({"caches": {"creditsMs": 9_000}}), &[(variable, "0")]), 2);
+    assert_eq!(ask(json!({"caches": {"creditsMs": 900_000}}), &[(variable, "0")]), 2);
     assert_eq!(ask(json!({"caches": {"creditsMs": 0}}), &[(variable, "9000")]), 3);
     assert_eq!(ask(json!({}), &[(variable, "soon")]), 3);
 }
 
 #[test]
-fn another_key_or_service_has_another_account() {
+fn each_key_and_service_has_its_own_account() {
     let first = service((200, json!({"data": {"usage": 1}})), refusal(403));
     let second = service((200, json!({"data": {"usage": 2}})), refusal(403));
     let store = Store::default();
@@ -155,21 +155,26 @@ fn another_key_or_service_has_another_account() {
 }
 
 #[test]
-fn many_askers_at_once_make_one_request() {
+fn concurrent_callers_share_one_fetch() {
     for status in [200, 500] {
         let service = service((status, json!({"data": {"usage": 1}})), refusal(403));
-        // Even where nothing is kept.
+        // Even if nothing is cached.
         let settings = service.settings(json!({"caches": {"creditsMs": 0}}), &[]);
         let store = Arc::new(Store::default());
         block_on(async {
-            let askers: Vec<_> = (0..20)
-                .map(|_| {
+            let callers: Vec<_> = (0..20)
+                .map(|n| {
                     let (store, settings) = (Arc::clone(&store), Arc::clone(&settings));
-                    tokio::spawn(async move { store.account(&settings).await.is_ok() })
+                    tokio::spawn(async move {
+                        match n % 2 {
+                            0 => store.account(&settings).await.is_ok(),
+                            _ => store.balance(&settings, Refresh::Now).await.is_ok(),
+                        }
+                    })
                 })
                 .collect();
-            for asker in askers {
-                assert_eq!(asker.await.expect("no panic"), status == 200);
+            for caller in callers {
+                assert_eq!(caller.await.expect("no panic"), status == 200);
             }
         });
         assert_eq!(n_asked(&service), 1, "{status}");
@@ -177,7 +182,7 @@ fn many_askers_at_once_make_one_request() {
 }
 
 #[test]
-fn an_error_is_not_kept() {
+fn errors_are_not_cached() {
     let service = service(refusal(500), refusal(500));
     let settings = service.settings(json!({}), &[]);
     let store = Store::default();
@@ -187,7 +192,7 @@ fn an_error_is_not_kept() {
     }
 }
 
-/// A service whose answers change: `answers` says what comes next for `/key` and `/credits`.
+/// A service whose answers change: `answers` holds the next ones for `/key` and `/credits`.
 fn changing(answers: &Arc<std::sync::Mutex<[(u16, Value); 2]>>) -> Service {
     let answers = Arc::clone(answers);
     Service::start(move |path| {
@@ -208,7 +213,7 @@ fn some(text: &str) -> Option<String> {
 }
 
 #[test]
-fn the_balance_is_the_accounts_where_the_key_may_ask() {
+fn the_balance_is_the_accounts_if_the_key_may_read_it() {
     let credits = json!({"data": {"total_credits": 100.5, "total_usage": 25.75}});
     let expected = Credits {
         balance_usd: some("74.75"),
@@ -222,12 +227,12 @@ fn the_balance_is_the_accounts_where_the_key_may_ask() {
         balance_of((200, key), (200, credits.clone())).expect("a balance"),
         expected
     );
-    // What the key says is not needed then.
+    // The reply of `/key` is not needed then.
     assert_eq!(balance_of(refusal(404), (200, credits)).expect("a balance"), expected);
 }
 
 #[test]
-fn the_balance_is_the_keys_where_the_accounts_is_not_told() {
+fn the_balance_is_the_keys_if_the_accounts_is_hidden() {
     let key = json!({"data": {"limit": 10, "limit_remaining": 0.5, "usage": 9.5}});
     let unreadable = (200, json!("<html>"));
     for credits in [refusal(401), refusal(403), refusal(404), refusal(500), unreadable] {
@@ -247,7 +252,7 @@ fn a_key_without_a_limit_has_no_balance_and_says_so() {
     let key = json!({"data": {"limit": null, "limit_remaining": null, "usage": 3}});
     let expected = Credits {
         usage_usd: some("3"),
-        problem: some("the key has no limit of its own, and the service does not tell it what the account has"),
+        problem: some("the key has no limit of its own, and the service does not show it the account's balance"),
         ..Credits::default()
     };
     assert_eq!(balance_of((200, key), refusal(403)).expect("an answer"), expected);
@@ -268,7 +273,7 @@ fn without_any_answer_the_balance_is_an_error() {
 }
 
 #[test]
-fn account_and_balance_share_their_answers() {
+fn account_and_balance_share_one_cache() {
     let service = service(
         (200, json!({"data": {"limit": 10, "limit_remaining": 7}})),
         refusal(403),
@@ -288,14 +293,14 @@ fn account_and_balance_share_their_answers() {
 }
 
 #[test]
-fn bills_are_taken_off_until_the_service_is_asked_again() {
+fn costs_are_deducted_until_the_next_fetch() {
     let credits = json!({"data": {"total_credits": 10, "total_usage": 4}});
     let service = service(refusal(404), (200, credits));
     let settings = service.settings(json!({}), &[]);
     let store = Store::default();
     let balance = |refresh| {
         let credits = block_on(store.balance(&settings, refresh)).expect("a balance");
-        (credits.balance_usd.expect("it is told"), credits.status)
+        (credits.balance_usd.expect("it is known"), credits.status)
     };
     store.credits().billed("1");
     assert_eq!(balance(Refresh::IfExpired), ("6".to_owned(), CreditStatus::Green));
@@ -309,56 +314,35 @@ fn bills_are_taken_off_until_the_service_is_asked_again() {
 }
 
 #[test]
-fn an_old_balance_is_better_than_an_error_and_says_so() {
-    let told = (200, json!({"data": {"total_credits": 10, "total_usage": 4}}));
+fn a_stale_balance_is_better_than_an_error_and_says_so() {
+    let credits = (200, json!({"data": {"total_credits": 10, "total_usage": 4}}));
     let key = (200, json!({"data": {"limit": 10, "limit_remaining": 1}}));
-    let answers = Arc::new(std::sync::Mutex::new([key, told]));
+    let answers = Arc::new(std::sync::Mutex::new([key, credits]));
     let service = changing(&answers);
     let settings = service.settings(json!({"caches": {"creditsMs": 0}}), &[]);
     let store = Store::default();
     let balance = |refresh| block_on(store.balance(&settings, refresh)).expect("a balance");
     assert!(!balance(Refresh::IfExpired).is_stale);
     answers.lock().expect("no panic")[1] = refusal(500);
-    // The key's own limit does not take the account's place for a mishap.
+    // A temporary failure does not replace the account's balance by the key's limit.
     let old = balance(Refresh::IfExpired);
     assert_eq!(
         (old.balance_usd.as_deref(), old.is_stale, old.problem.as_deref()),
         (Some("6"), true, Some("the service answered 500: no"))
     );
     assert_eq!(n_asked(&service), 2);
-    // The service is then left alone for a while, unless somebody insists.
+    // The next fetch is then paused for a while, unless it is forced.
     assert!(balance(Refresh::IfExpired).is_stale);
     assert_eq!(n_asked(&service), 2);
     assert!(balance(Refresh::Now).is_stale);
     assert_eq!(n_asked(&service), 3);
-    // A key that may not ask any more has its own limit only.
+    // A key that may no longer read the account has only its own limit.
     answers.lock().expect("no panic")[1] = refusal(403);
     let of_key = balance(Refresh::Now);
     assert_eq!((of_key.balance_usd.as_deref(), of_key.is_stale), (Some("1"), false));
-    // Another key begins anew.
+    // Another key starts without a balance.
     *answers.lock().expect("no panic") = [refusal(500), refusal(500)];
     let other = format!("{KEY}2");
     let settings = service.settings(json!({}), &[("OPENROUTER_API_KEY", &other)]);
     assert!(block_on(store.balance(&settings, Refresh::IfExpired)).is_err());
-}
-
-#[test]
-fn many_who_insist_at_once_make_one_request() {
-    for status in [200, 500] {
-        let service = service((status, json!({"data": {"usage": 1}})), refusal(403));
-        let settings = service.settings(json!({}), &[]);
-        let store = Arc::new(Store::default());
-        block_on(async {
-            let askers: Vec<_> = (0..20)
-                .map(|_| {
-                    let (store, settings) = (Arc::clone(&store), Arc::clone(&settings));
-                    tokio::spawn(async move { store.balance(&settings, Refresh::Now).await.is_ok() })
-                })
-                .collect();
-            for asker in askers {
-                assert_eq!(asker.await.expect("no panic"), status == 200);
-            }
-        });
-        assert_eq!(n_asked(&service), 1, "{status}");
-    }
 }

@@ -53,7 +53,7 @@ fn a_call_is_two_lines_without_prompt_or_key() {
 
 #[cfg(unix)]
 #[test]
-fn folder_and_file_are_the_users_alone() {
+fn folder_and_file_are_private_to_the_user() {
     use std::os::unix::fs::PermissionsExt;
 
     let folder = Folder::new();
@@ -67,7 +67,7 @@ fn folder_and_file_are_the_users_alone() {
 }
 
 #[test]
-fn a_restart_keeps_the_days_total_and_what_was_held() {
+fn a_restart_keeps_costs_and_holds() {
     let folder = Folder::new();
     let mut first = Ledger::new(folder.path.clone());
     spend(&mut first, "0.1", at(AFTERNOON_S));
@@ -80,7 +80,7 @@ fn a_restart_keeps_the_days_total_and_what_was_held() {
 }
 
 #[test]
-fn two_programs_see_what_the_other_spends() {
+fn two_programs_see_each_others_costs_and_holds() {
     let folder = Folder::new();
     let (mut one, mut other) = (Ledger::new(folder.path.clone()), Ledger::new(folder.path.clone()));
     spend(&mut one, "0.1", at(AFTERNOON_S));
@@ -94,7 +94,7 @@ fn two_programs_see_what_the_other_spends() {
 }
 
 #[test]
-fn a_new_day_begins_with_nothing_and_a_call_counts_for_the_day_it_began() {
+fn a_new_day_starts_at_zero_and_a_call_counts_on_its_first_day() {
     let folder = Folder::new();
     let mut ledger = Ledger::new(folder.path.clone());
     let midnight = at(AFTERNOON_S / 86_400 * 86_400 + 86_400);
@@ -111,20 +111,7 @@ fn a_new_day_begins_with_nothing_and_a_call_counts_for_the_day_it_began() {
 }
 
 #[test]
-fn a_torn_line_is_not_counted_and_does_not_spoil_the_next_one() {
-    let folder = Folder::new();
-    let mut ledger = Ledger::new(folder.path.clone());
-    spend(&mut ledger, "0.1", at(AFTERNOON_S));
-    folder.append("spend-2026-11-20.jsonl", br#"{"at":"2026-11-20T17:30:05Z","usd":"7"#);
-    assert_eq!(committed(&mut ledger, at(AFTERNOON_S)), "0.1");
-    spend(&mut ledger, "0.2", at(AFTERNOON_S));
-    for reader in [&mut ledger, &mut Ledger::new(folder.path.clone())] {
-        assert_eq!(committed(reader, at(AFTERNOON_S)), "0.3");
-    }
-}
-
-#[test]
-fn a_line_that_lacks_only_its_end_counts_once_it_is_ended() {
+fn a_line_without_its_newline_counts_once_the_next_writer_adds_it() {
     let folder = Folder::new();
     let mut ledger = Ledger::new(folder.path.clone());
     folder.append("spend-2026-11-20.jsonl", br#"{"at":"","usd":"7"}"#);
@@ -134,20 +121,23 @@ fn a_line_that_lacks_only_its_end_counts_once_it_is_ended() {
 }
 
 #[test]
-fn every_length_of_a_torn_line_is_survived() {
+fn a_line_torn_at_any_length_does_not_damage_the_next_one() {
     let whole = br#"{"at":"2026-11-20T17:30:05Z","held":"0.5","model":"a/b","id":"1-2-3"}"#;
     for length in 1..whole.len() {
         let folder = Folder::new();
         let mut ledger = Ledger::new(folder.path.clone());
         spend(&mut ledger, "0.1", at(AFTERNOON_S));
         folder.append("spend-2026-11-20.jsonl", &whole[..length]);
+        assert_eq!(committed(&mut ledger, at(AFTERNOON_S)), "0.1", "{length}");
         spend(&mut ledger, "0.2", at(AFTERNOON_S));
-        assert_eq!(committed(&mut ledger, at(AFTERNOON_S)), "0.3", "{length}");
+        for reader in [&mut ledger, &mut Ledger::new(folder.path.clone())] {
+            assert_eq!(committed(reader, at(AFTERNOON_S)), "0.3", "{length}");
+        }
     }
 }
 
 #[test]
-fn broken_lines_are_passed_over() {
+fn unreadable_lines_are_ignored() {
     let folder = Folder::new();
     let lines: [&[u8]; 6] = [b"", b"{}", b"\xff\xfe", b"[1]", br#"{"usd":"-1"}"#, br#"{"usd":1}"#];
     folder.append("spend-2026-11-20.jsonl", &lines.join(&b'\n'));
@@ -157,7 +147,7 @@ fn broken_lines_are_passed_over() {
 }
 
 #[test]
-fn a_ledger_that_was_replaced_is_read_anew() {
+fn a_replaced_file_is_read_from_the_start() {
     let folder = Folder::new();
     let mut ledger = Ledger::new(folder.path.clone());
     spend(&mut ledger, "0.1", at(AFTERNOON_S));
@@ -170,34 +160,7 @@ fn a_ledger_that_was_replaced_is_read_anew() {
 }
 
 #[test]
-fn a_ledger_that_cannot_be_used_says_where_and_why() {
-    let folder = Folder::new();
-    fs::create_dir_all(&folder.path).expect("it is writable");
-    let file = folder.path.join("file");
-    fs::write(&file, "").expect("it is writable");
-    let error = Ledger::new(file.clone())
-        .today(at(AFTERNOON_S))
-        .err()
-        .expect("no folder");
-    let path = file.display();
-    assert_eq!(
-        (error.kind, error.message),
-        (
-            ErrorKind::CONFIG,
-            format!(
-                "the ledger at `{path}` cannot be used, and without it `budget.perDayUsd` cannot be kept: \
-                 File exists (os error 17)"
-            )
-        )
-    );
-    assert_eq!(
-        error.details.hint.as_deref(),
-        Some("make the folder writable, or name another one in `budget.ledger`")
-    );
-}
-
-#[test]
-fn a_lock_that_is_never_let_go_is_an_error() {
+fn a_lock_that_is_never_released_is_an_error() {
     let folder = Folder::new();
     folder.append("spend-2026-11-20.jsonl", b"");
     let path = folder.path.join("spend-2026-11-20.jsonl");
@@ -205,10 +168,7 @@ fn a_lock_that_is_never_let_go_is_an_error() {
     other.lock().expect("it is free");
     let mut ledger = Ledger::new(folder.path.clone());
     let error = ledger.today(at(AFTERNOON_S)).err().expect("it is locked");
-    assert!(
-        error.message.ends_with(": another program does not let go of its lock"),
-        "{error}"
-    );
+    assert!(error.message.ends_with(": another program keeps it locked"), "{error}");
     drop(other);
     assert_eq!(committed(&mut ledger, at(AFTERNOON_S)), "0");
 }
@@ -229,7 +189,7 @@ fn a_missing_folder_names_the_option() {
     );
 }
 
-/// Does nothing by itself: the next test runs it in a process of its own, which it kills.
+/// Does nothing by itself: the next test runs it in a process of its own and kills it.
 #[test]
 fn spends_until_it_is_killed() {
     let Some(folder) = env::var_os("LEDGER_OF_A_CHILD") else {
@@ -246,7 +206,7 @@ fn spends_until_it_is_killed() {
 }
 
 #[test]
-fn what_was_booked_survives_a_kill() {
+fn booked_costs_survive_a_kill() {
     let folder = Folder::new();
     let program = env::current_exe().expect("this is a program");
     let mut child = Command::new(program)
@@ -271,7 +231,7 @@ fn what_was_booked_survives_a_kill() {
     let mut ledger = Ledger::new(folder.path.clone());
     let total = ledger.today(at(AFTERNOON_S)).expect("a ledger").committed();
     assert!(total >= usd("0.2"), "{total}");
-    // It goes on as if nothing had been.
+    // Spending continues as if nothing had happened.
     spend(&mut ledger, "0.001", at(AFTERNOON_S));
     assert_eq!(
         committed(&mut ledger, at(AFTERNOON_S)),
