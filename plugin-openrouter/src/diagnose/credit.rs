@@ -1,4 +1,4 @@
-//! How much may still be spent.
+//! Judges how much may still be spent. Pure.
 
 use plugin_api::{Account, CreditStatus, Error, Finding, FindingStatus};
 
@@ -9,7 +9,7 @@ use crate::values::usd::dollars;
 
 const CREDITS_PAGE: &str = "https://openrouter.ai/settings/credits";
 
-/// Everything about the account.
+/// The findings about the account.
 pub fn findings(known: &Result<Known, Error>) -> Vec<Finding> {
     match known {
         Ok(known) => vec![credit(&known.account), free_tier(&known.account)],
@@ -20,24 +20,24 @@ pub fn findings(known: &Result<Known, Error>) -> Vec<Finding> {
     }
 }
 
-/// What the key may still spend and what the account has: whichever is less decides.
+/// The key's remaining limit and the account's balance. The worse of the two decides.
 fn credit(account: &Account) -> Finding {
     let id = "credit";
     let remaining = account.remaining_usd.as_deref();
     let balance = account.balance_usd.as_deref();
     let of_key = match (remaining, account.limit_usd.as_deref()) {
         (Some(remaining), Some(limit)) => {
-            let reset = account.limit_reset.as_ref().map(|reset| format!(", {reset}"));
+            let reset = account.limit_reset.as_ref().map(|reset| format!(" (resets {reset})"));
             let reset = reset.unwrap_or_default();
-            format!("the key has {} left of {}{reset}", dollars(remaining), dollars(limit))
+            format!("the key has {} of {} left{reset}", dollars(remaining), dollars(limit))
         }
         (Some(remaining), None) => format!("the key has {} left", dollars(remaining)),
-        (None, Some(limit)) => format!("the key may spend {}, of which an unknown part is left", dollars(limit)),
+        (None, Some(limit)) => format!("the key may spend {}; how much is left is unknown", dollars(limit)),
         (None, None) => "the key has no limit of its own".to_owned(),
     };
     let of_account = match balance {
         Some(balance) => format!("the account has {}", dollars(balance)),
-        None => "what the account has is not told to this key".to_owned(),
+        None => "the account's balance is hidden from this key".to_owned(),
     };
     let summary = format!("{of_key}; {of_account}");
     let key_status = remaining.map_or(FindingStatus::Ok, judge);
@@ -53,7 +53,7 @@ fn credit(account: &Account) -> Finding {
     }
 }
 
-/// Above five dollars all is well; below one it is not.
+/// Above five dollars is enough; below one is a failure.
 fn judge(amount_usd: &str) -> FindingStatus {
     match credits::status(Some(amount_usd)) {
         CreditStatus::Green => FindingStatus::Ok,
@@ -71,7 +71,7 @@ fn severity(status: FindingStatus) -> u8 {
     }
 }
 
-/// What free models allow, which depends on whether something was ever bought.
+/// The limits of free models, which depend on whether credit was ever bought.
 ///
 /// - Source: OpenRouter docs, `api_reference/limits`.
 fn free_tier(account: &Account) -> Finding {
@@ -79,14 +79,14 @@ fn free_tier(account: &Account) -> Finding {
     match account.is_free_tier {
         Some(true) => warning(
             id,
-            "nothing was ever bought, so only `:free` models answer: 20 requests a minute, 50 a day",
-            format!("add credit at {CREDITS_PAGE}; from 10 dollars on, `:free` models take 1000 requests a day"),
+            "no credit was ever bought, so only `:free` models answer: 20 requests a minute, 50 a day",
+            format!("add credit at {CREDITS_PAGE}; from $10 on, `:free` models accept 1000 requests a day"),
         ),
         Some(false) => ok(
             id,
-            "credit was bought; `:free` models take 20 requests a minute, 1000 a day from 10 dollars on, else 50",
+            "credit was bought; `:free` models accept 20 requests a minute, and 50 a day or, from $10 on, 1000",
         ),
-        None => skipped(id, "not known: the service did not say"),
+        None => skipped(id, "unknown: the service did not report it"),
     }
 }
 
@@ -105,46 +105,30 @@ mod tests {
     }
 
     #[test]
-    fn more_than_five_dollars_is_enough_and_less_than_one_is_not() {
-        let rows = [
-            ("1000000", FindingStatus::Ok),
-            ("5.01", FindingStatus::Ok),
-            ("5", FindingStatus::Warning),
-            ("1.000", FindingStatus::Warning),
-            ("0.99", FindingStatus::Failed),
-            ("0", FindingStatus::Failed),
-            ("-3.5", FindingStatus::Failed),
-        ];
-        for (amount, expected) in rows {
-            assert_eq!(judge(amount), expected, "{amount}");
-        }
-    }
-
-    #[test]
-    fn whichever_is_less_of_key_and_account_decides() {
+    fn the_worse_of_key_and_account_decides() {
         let rows = [
             (
                 account(Some("100"), Some("74.5"), Some("24.99986")),
-                "ok credit: the key has $74.50 left of $100.00; the account has $24.99",
+                "ok credit: the key has $74.50 of $100.00 left; the account has $24.99",
             ),
             (
                 account(Some("10"), Some("2"), Some("50")),
-                "warning credit: the key has $2.00 left of $10.00; the account has $50.00 | raise the key's limit at \
+                "warning credit: the key has $2.00 of $10.00 left; the account has $50.00 | raise the key's limit at \
                  https://openrouter.ai/settings/keys",
             ),
             (
                 account(Some("10"), Some("2"), Some("-0.004")),
-                "failed credit: the key has $2.00 left of $10.00; the account has -$0.004 | add credit at \
+                "failed credit: the key has $2.00 of $10.00 left; the account has -$0.004 | add credit at \
                  https://openrouter.ai/settings/credits",
             ),
             (
                 account(None, None, None),
-                "ok credit: the key has no limit of its own; what the account has is not told to this key",
+                "ok credit: the key has no limit of its own; the account's balance is hidden from this key",
             ),
             (
                 account(Some("10"), None, None),
-                "ok credit: the key may spend $10.00, of which an unknown part is left; what the account has is not told \
-                 to this key",
+                "ok credit: the key may spend $10.00; how much is left is unknown; the account's balance is hidden from \
+                 this key",
             ),
         ];
         for (account, expected) in rows {
@@ -156,12 +140,12 @@ mod tests {
         };
         assert_eq!(
             line(&credit(&monthly)),
-            "ok credit: the key has $9.00 left of $10.00, monthly; what the account has is not told to this key"
+            "ok credit: the key has $9.00 of $10.00 left (resets monthly); the account's balance is hidden from this key"
         );
     }
 
     #[test]
-    fn a_free_account_is_told_what_it_may() {
+    fn a_free_account_sees_its_limits() {
         let seen = |is_free_tier| {
             line(&free_tier(&Account {
                 is_free_tier,
@@ -170,15 +154,15 @@ mod tests {
         };
         assert_eq!(
             seen(Some(true)),
-            "warning free_tier: nothing was ever bought, so only `:free` models answer: 20 requests a minute, 50 a day | \
-             add credit at https://openrouter.ai/settings/credits; from 10 dollars on, `:free` models take 1000 requests \
+            "warning free_tier: no credit was ever bought, so only `:free` models answer: 20 requests a minute, 50 a day | \
+             add credit at https://openrouter.ai/settings/credits; from $10 on, `:free` models accept 1000 requests \
              a day"
         );
         assert_eq!(
             seen(Some(false)),
-            "ok free_tier: credit was bought; `:free` models take 20 requests a minute, 1000 a day from 10 dollars on, \
-             else 50"
+            "ok free_tier: credit was bought; `:free` models accept 20 requests a minute, and 50 a day or, from $10 on, \
+             1000"
         );
-        assert_eq!(seen(None), "skipped free_tier: not known: the service did not say");
+        assert_eq!(seen(None), "skipped free_tier: unknown: the service did not report it");
     }
 }

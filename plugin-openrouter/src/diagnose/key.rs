@@ -1,4 +1,4 @@
-//! Whether there is a key, and whether the service takes it.
+//! Judges whether a key is set, and whether the service accepts it. Pure.
 
 use plugin_api::{Account, Error, ErrorKind, Finding};
 
@@ -7,15 +7,15 @@ use crate::money::asked::{Known, Replies};
 use crate::service::Settings;
 use crate::values::time;
 
-/// The variables that may hold the key, in order.
+/// The variables that may hold the key, in order of precedence.
 const VARIABLES: [&str; 2] = ["OPENROUTER_API_KEY", "OPENROUTER_KEY"];
 
 const KEYS_PAGE: &str = "https://openrouter.ai/settings/keys";
 
-/// Seconds before its end from which a key's end is worth a warning.
+/// A key that expires within this time is a warning, in seconds.
 const SOON_S: i64 = 7 * 86_400;
 
-/// Everything about the key.
+/// The findings about the key.
 pub fn findings(settings: &Settings, asked: &Replies, known: &Result<Known, Error>, now_s: i64) -> Vec<Finding> {
     vec![
         presence(settings),
@@ -25,7 +25,7 @@ pub fn findings(settings: &Settings, asked: &Replies, known: &Result<Known, Erro
     ]
 }
 
-/// The variables that are set, and what they are set to.
+/// The variables that are set, with their values.
 fn given(settings: &Settings) -> Vec<(&'static str, &str)> {
     let set = VARIABLES.iter().filter_map(|name| {
         let value = settings.profile.environment.get(*name)?.as_str();
@@ -42,11 +42,11 @@ fn presence(settings: &Settings) -> Finding {
             format!("`{used}` and `{other}` hold different keys; the first one is used"),
             format!("remove `{other}` from the environment"),
         ),
-        [(used, _), ..] => ok(id, format!("`{used}` holds one")),
+        [(used, _), ..] => ok(id, format!("`{used}` is set")),
         [] => failed(
             id,
             format!("`{}` is not set", VARIABLES[0]),
-            format!("make a key at {KEYS_PAGE} and set `{}` to it", VARIABLES[0]),
+            format!("create a key at {KEYS_PAGE} and set `{}` to it", VARIABLES[0]),
         ),
     }
 }
@@ -54,19 +54,19 @@ fn presence(settings: &Settings) -> Finding {
 fn form(settings: &Settings) -> Finding {
     let id = "key_form";
     let (Ok(key), Some((variable, value))) = (settings.key(), given(settings).first().copied()) else {
-        return skipped(id, "there is no key");
+        return skipped(id, "no key is set");
     };
     if key.secret.len() != value.len() {
         return warning(
             id,
-            "the key has blanks, quotes or line breaks around it, which are taken off",
+            "the key is surrounded by spaces, quotes or line breaks, which are removed",
             format!("set `{variable}` to the key alone"),
         );
     }
     if key.secret.starts_with("sk-or-") {
         return ok(id, "it begins with `sk-or-`");
     }
-    ok(id, "it does not begin with `sk-or-`, which `allowAnyKey` allows")
+    ok(id, "it does not begin with `sk-or-`; `allowAnyKey` permits that")
 }
 
 fn validity(known: &Result<Known, Error>) -> Finding {
@@ -75,20 +75,22 @@ fn validity(known: &Result<Known, Error>) -> Finding {
         // Source: OpenRouter docs, `guides/overview/auth/management-api-keys`.
         Ok(known) if known.is_management_key => failed(
             id,
-            "it is a management key, which the service refuses for models",
-            format!("make an ordinary key at {KEYS_PAGE} and set `{}` to it", VARIABLES[0]),
+            "it is a management key, which cannot call models",
+            format!("create an ordinary key at {KEYS_PAGE} and set `{}` to it", VARIABLES[0]),
         ),
         Ok(known) => match &known.account.label {
-            Some(label) if !label.is_empty() => ok(id, format!("the service takes it; its name there is `{label}`")),
-            _ => ok(id, "the service takes it"),
+            Some(label) if !label.is_empty() => ok(id, format!("the service accepts it; its label is `{label}`")),
+            _ => ok(id, "the service accepts it"),
         },
         Err(error) if error.kind == ErrorKind::AUTH && error.details.status.is_some() => failed(
             id,
-            format!("the key is refused: {}", error.message),
-            format!("look at {KEYS_PAGE} whether it is disabled, expired or deleted, and make another one"),
+            format!("the key was refused: {}", error.message),
+            format!("check at {KEYS_PAGE} whether it is disabled, expired or deleted, or create another key"),
         ),
         Err(error) if error.kind == ErrorKind::FORBIDDEN => {
-            let remedy = error.hint().unwrap_or("look at https://openrouter.ai/settings/keys");
+            let remedy = error
+                .hint()
+                .unwrap_or("check the key at https://openrouter.ai/settings/keys");
             failed(id, error.message.clone(), remedy)
         }
         Err(error) => skipped(id, unknown_for(error)),
@@ -105,15 +107,15 @@ fn expiry(known: &Result<Known, Error>, now_s: i64) -> Finding {
 fn judge_expiry(account: &Account, now_s: i64) -> Finding {
     let id = "key_expires";
     let Some(at) = &account.expires_at else {
-        return ok(id, "it has no end");
+        return ok(id, "it does not expire");
     };
     let Some(end_s) = time::from_json(at) else {
-        return skipped(id, format!("expected the date of its end, found `{at}`"));
+        return skipped(id, format!("expected an expiry date, found `{at}`"));
     };
-    let remedy = format!("make another key at {KEYS_PAGE} and set `{}` to it", VARIABLES[0]);
+    let remedy = format!("create another key at {KEYS_PAGE} and set `{}` to it", VARIABLES[0]);
     let left_s = end_s - now_s;
     if left_s <= 0 {
-        return failed(id, format!("it ended at {at}"), remedy);
+        return failed(id, format!("it expired at {at}"), remedy);
     }
     if left_s <= SOON_S {
         let left = match left_s / 86_400 {
@@ -121,9 +123,9 @@ fn judge_expiry(account: &Account, now_s: i64) -> Finding {
             1 => "in 1 day".to_owned(),
             days => format!("in {days} days"),
         };
-        return warning(id, format!("it ends {left}, at {at}"), remedy);
+        return warning(id, format!("it expires {left}, at {at}"), remedy);
     }
-    ok(id, format!("it ends at {at}"))
+    ok(id, format!("it expires at {at}"))
 }
 
 #[cfg(test)]
@@ -146,24 +148,24 @@ mod tests {
     }
 
     #[test]
-    fn where_the_key_comes_from_is_said_and_the_key_is_not() {
+    fn the_variable_is_named_but_the_key_never_shown() {
         let rows: [(&[(&str, &str)], &str); 5] = [
             (
                 &[],
-                "failed key_present: `OPENROUTER_API_KEY` is not set | make a key at \
+                "failed key_present: `OPENROUTER_API_KEY` is not set | create a key at \
                  https://openrouter.ai/settings/keys and set `OPENROUTER_API_KEY` to it",
             ),
             (
                 &[("OPENROUTER_API_KEY", "sk-or-a")],
-                "ok key_present: `OPENROUTER_API_KEY` holds one",
+                "ok key_present: `OPENROUTER_API_KEY` is set",
             ),
             (
                 &[("OPENROUTER_API_KEY", " "), ("OPENROUTER_KEY", "sk-or-a")],
-                "ok key_present: `OPENROUTER_KEY` holds one",
+                "ok key_present: `OPENROUTER_KEY` is set",
             ),
             (
                 &[("OPENROUTER_API_KEY", "sk-or-a"), ("OPENROUTER_KEY", "sk-or-a\n")],
-                "ok key_present: `OPENROUTER_API_KEY` holds one",
+                "ok key_present: `OPENROUTER_API_KEY` is set",
             ),
             (
                 &[("OPENROUTER_API_KEY", "sk-or-a"), ("OPENROUTER_KEY", "sk-or-b")],
@@ -179,21 +181,21 @@ mod tests {
     #[test]
     fn the_form_of_the_key_is_judged_without_showing_it() {
         let seen = |options: Value, key: &str| line(&form(&settings(options, &[("OPENROUTER_API_KEY", key)])));
-        assert_eq!(seen(json!({}), ""), "skipped key_form: there is no key");
+        assert_eq!(seen(json!({}), ""), "skipped key_form: no key is set");
         assert_eq!(seen(json!({}), "sk-or-v1-a"), "ok key_form: it begins with `sk-or-`");
         assert_eq!(
             seen(json!({"allowAnyKey": true}), "proxy-key"),
-            "ok key_form: it does not begin with `sk-or-`, which `allowAnyKey` allows"
+            "ok key_form: it does not begin with `sk-or-`; `allowAnyKey` permits that"
         );
         assert_eq!(
             seen(json!({}), "\"sk-or-v1-a\""),
-            "warning key_form: the key has blanks, quotes or line breaks around it, which are taken off | set \
+            "warning key_form: the key is surrounded by spaces, quotes or line breaks, which are removed | set \
              `OPENROUTER_API_KEY` to the key alone"
         );
     }
 
     #[test]
-    fn a_key_is_valid_invalid_or_not_known() {
+    fn a_key_is_accepted_refused_or_unknown() {
         let known = |label: Option<&str>, is_management_key| {
             Ok(Known {
                 account: Account {
@@ -209,36 +211,36 @@ mod tests {
             Err(error)
         };
         let rows = [
-            (known(None, false), "ok key_valid: the service takes it"),
+            (known(None, false), "ok key_valid: the service accepts it"),
             (
                 known(Some("mine"), false),
-                "ok key_valid: the service takes it; its name there is `mine`",
+                "ok key_valid: the service accepts it; its label is `mine`",
             ),
             (
                 known(Some("mine"), true),
-                "failed key_valid: it is a management key, which the service refuses for models | make an ordinary key at \
+                "failed key_valid: it is a management key, which cannot call models | create an ordinary key at \
                  https://openrouter.ai/settings/keys and set `OPENROUTER_API_KEY` to it",
             ),
             (
                 error(ErrorKind::AUTH, "the service answered 401: no", Some(401)),
-                "failed key_valid: the key is refused: the service answered 401: no | look at \
-                 https://openrouter.ai/settings/keys whether it is disabled, expired or deleted, and make another one",
+                "failed key_valid: the key was refused: the service answered 401: no | check at \
+                 https://openrouter.ai/settings/keys whether it is disabled, expired or deleted, or create another key",
             ),
             (
                 error(ErrorKind::AUTH, "no key", None),
-                "skipped key_valid: not asked: there is no key",
+                "skipped key_valid: not checked: no key is set",
             ),
             (
                 error(ErrorKind::FORBIDDEN, "the service answered 403: not here", Some(403)),
-                "failed key_valid: the service answered 403: not here | look at https://openrouter.ai/settings/keys",
+                "failed key_valid: the service answered 403: not here | check the key at https://openrouter.ai/settings/keys",
             ),
             (
                 error(ErrorKind::CONNECT, "no connection", None),
-                "skipped key_valid: not known: the service cannot be reached",
+                "skipped key_valid: unknown: the service cannot be reached",
             ),
             (
                 error(ErrorKind::UNAVAILABLE, "the service answered 503: busy", Some(503)),
-                "skipped key_valid: not known: the service answered 503: busy",
+                "skipped key_valid: unknown: the service answered 503: busy",
             ),
         ];
         for (known, expected) in rows {
@@ -247,9 +249,9 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_key_is_told_a_week_ahead() {
+    fn a_key_that_expires_within_a_week_is_a_warning() {
         let now_s = time::from_json("2027-12-24T00:00:00Z").expect("a date");
-        let remedy = "make another key at https://openrouter.ai/settings/keys and set `OPENROUTER_API_KEY` to it";
+        let remedy = "create another key at https://openrouter.ai/settings/keys and set `OPENROUTER_API_KEY` to it";
         let seen = |expires_at: Option<&str>| {
             let account = Account {
                 expires_at: expires_at.map(str::to_owned),
@@ -258,30 +260,30 @@ mod tests {
             line(&judge_expiry(&account, now_s)).replace(remedy, "REMEDY")
         };
         let rows = [
-            (None, "ok key_expires: it has no end"),
+            (None, "ok key_expires: it does not expire"),
             (
                 Some("2027-12-31T00:00:01Z"),
-                "ok key_expires: it ends at 2027-12-31T00:00:01Z",
+                "ok key_expires: it expires at 2027-12-31T00:00:01Z",
             ),
             (
                 Some("2027-12-31T00:00:00Z"),
-                "warning key_expires: it ends in 7 days, at 2027-12-31T00:00:00Z | REMEDY",
+                "warning key_expires: it expires in 7 days, at 2027-12-31T00:00:00Z | REMEDY",
             ),
             (
                 Some("2027-12-25T12:00:00Z"),
-                "warning key_expires: it ends in 1 day, at 2027-12-25T12:00:00Z | REMEDY",
+                "warning key_expires: it expires in 1 day, at 2027-12-25T12:00:00Z | REMEDY",
             ),
             (
                 Some("2027-12-24T00:00:01Z"),
-                "warning key_expires: it ends within a day, at 2027-12-24T00:00:01Z | REMEDY",
+                "warning key_expires: it expires within a day, at 2027-12-24T00:00:01Z | REMEDY",
             ),
             (
                 Some("2027-12-24T00:00:00Z"),
-                "failed key_expires: it ended at 2027-12-24T00:00:00Z | REMEDY",
+                "failed key_expires: it expired at 2027-12-24T00:00:00Z | REMEDY",
             ),
             (
                 Some("never"),
-                "skipped key_expires: expected the date of its end, found `never`",
+                "skipped key_expires: expected an expiry date, found `never`",
             ),
         ];
         for (expires_at, expected) in rows {

@@ -1,11 +1,12 @@
-//! Looks at everything that a call depends on, and says how it is.
+//! Checks everything that a call depends on, and reports findings.
 //!
-//! What has to be asked of the service is asked at once; the rest is judged by pure functions, one file for each heading.
-//! What cannot be looked at is a finding that says why, never an error. A finding's id is a word; where there are
-//! several things of a kind, the thing follows behind a colon: `model_known:TEXT_SMALL`.
+//! Requests to the service run concurrently; pure functions judge the results, one file per heading.
+//! If something cannot be checked, that is a finding with the reason, never an error.
+//! A finding's id is a word. Where there are several findings of a kind, their subject follows a colon:
+//! `model_known:TEXT_SMALL`.
 
 mod key;
-pub mod credit;
+mod credit;
 mod service;
 mod models;
 mod setup;
@@ -21,12 +22,12 @@ use crate::money::asked;
 use crate::service::Settings;
 use crate::values::time::{milliseconds, unix_seconds};
 
-/// The longest time that a question to the service may take.
+/// The longest time that a request to the service may take.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// Looks at key, account, service, models and settings. It takes as long as its slowest question, at most half a minute.
+/// Checks key, account, service, models and settings. It takes as long as its slowest request, at most half a minute.
 ///
-/// - Out: the findings in the order of their headings: `Key`, `Account`, `Service`, `Models`, `Settings`.
+/// - Out: the findings, grouped under these headings in this order: `Key`, `Account`, `Service`, `Models`, `Settings`.
 pub async fn diagnose(
     runtime: &Runtime,
     settings: &Arc<Settings>,
@@ -37,7 +38,7 @@ pub async fn diagnose(
         let begun = Instant::now();
         let answer = tokio::time::timeout(LIMIT, common.catalogue.catalogue(settings)).await;
         let in_time = answer.unwrap_or_else(|_| {
-            let message = format!("the list of models was not complete within {} s", LIMIT.as_secs());
+            let message = format!("the model list did not arrive within {} s", LIMIT.as_secs());
             Err(Error::new(ErrorKind::TIMEOUT, message))
         });
         (in_time, begun.elapsed())
@@ -111,21 +112,21 @@ fn took(finding: Finding, elapsed: Duration) -> Finding {
     }
 }
 
-/// Whether the service never answered, so that nothing is known of what it would have said.
+/// Whether the service never answered.
 fn is_unreached(error: &Error) -> bool {
     let kinds = [ErrorKind::CONNECT, ErrorKind::TIMEOUT, ErrorKind::INTERRUPTED];
     error.details.status.is_none() && kinds.contains(&error.kind)
 }
 
-/// Why something is not known that the service was asked for and did not tell.
+/// Why something that the service should have reported is unknown.
 fn unknown_for(error: &Error) -> String {
     if is_unreached(error) {
-        return "not known: the service cannot be reached".to_owned();
+        return "unknown: the service cannot be reached".to_owned();
     }
     match (error.kind, error.details.status) {
-        (ErrorKind::AUTH, None) => "not asked: there is no key".to_owned(),
-        (ErrorKind::AUTH, Some(_)) => "not known: the key is refused".to_owned(),
-        _ => format!("not known: {}", error.message),
+        (ErrorKind::AUTH, None) => "not checked: no key is set".to_owned(),
+        (ErrorKind::AUTH, Some(_)) => "unknown: the key was refused".to_owned(),
+        _ => format!("unknown: {}", error.message),
     }
 }
 
@@ -200,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_has_its_heading_in_order_and_an_id_of_its_own() {
+    fn findings_are_grouped_in_order_and_have_unique_ids() {
         let service = service();
         let options = json!({"model": "acme/large", "fallbackModels": ["acme/spare"]});
         let found = findings(&service.settings(options, &[]), false);
@@ -213,22 +214,27 @@ mod tests {
             let needs_remedy = [FindingStatus::Warning, FindingStatus::Failed].contains(&finding.status);
             assert_eq!(finding.remedy.is_some(), needs_remedy, "{}", line(finding));
         }
-        let told = lines(&found);
+        let lines = lines(&found);
         for expected in [
-            "ok key_valid: the service takes it; its name there is `[key]`",
-            "ok credit: the key has $7.50 left of $10.00; what the account has is not told to this key",
+            "ok key_valid: the service accepts it; its label is `[key]`",
+            "ok credit: the key has $7.50 of $10.00 left; the account's balance is hidden from this key",
             "skipped streaming: not tried: the answer would be billed",
             "ok model_known:TEXT_LARGE: `acme/large` is listed",
         ] {
-            assert!(told.iter().any(|line| line == expected), "{expected}\n{told:#?}");
+            assert!(lines.iter().any(|line| line == expected), "{expected}\n{lines:#?}");
         }
-        assert!(told.iter().any(|line| line.starts_with("failed clock: ")), "{told:#?}");
-        assert!(!told.join("\n").contains(KEY) && !told.join("\n").contains("abc...xyz"));
+        assert!(
+            lines.iter().any(|line| line.starts_with("failed clock: ")),
+            "{lines:#?}"
+        );
+        assert!(!lines.join("\n").contains(KEY) && !lines.join("\n").contains("abc...xyz"));
+        // Nothing that is billed was sent.
+        assert!(service.requests().iter().all(|head| head.starts_with("GET ")));
     }
 
     #[test]
-    fn a_service_that_cannot_be_reached_is_one_failure_and_not_many() {
-        // Nothing listens at the port of a listener that is gone.
+    fn an_unreachable_service_is_a_single_failure() {
+        // Nothing listens on the port of a dropped listener.
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
         let url = format!("http://{}/api/v1", listener.local_addr().expect("it listens"));
         drop(listener);
@@ -236,7 +242,7 @@ mod tests {
         let failed = failed_of(&found);
         assert_eq!(failed.len(), 1, "{failed:#?}");
         assert_eq!(failed[0].id, "service_reachable");
-        let told = lines(&found);
+        let lines = lines(&found);
         for id in [
             "key_valid",
             "key_expires",
@@ -244,13 +250,13 @@ mod tests {
             "models_listed",
             "model_known:TEXT_SMALL",
         ] {
-            let expected = format!("skipped {id}: not known: the service cannot be reached");
-            assert!(told.contains(&expected), "{expected}\n{told:#?}");
+            let expected = format!("skipped {id}: unknown: the service cannot be reached");
+            assert!(lines.contains(&expected), "{expected}\n{lines:#?}");
         }
     }
 
     #[test]
-    fn a_refused_key_is_one_failure_and_not_many() {
+    fn a_refused_key_is_a_single_failure() {
         let refusal = json!({"error": {"code": 401, "message": "User not found."}}).to_string();
         let service = Service::start(move |_| (401, String::new(), refusal.clone()));
         let found = findings(&service.settings(json!({}), &[]), false);
@@ -258,19 +264,19 @@ mod tests {
         assert_eq!(failed.len(), 1, "{failed:#?}");
         assert_eq!(
             line(failed[0]),
-            "failed key_valid: the key is refused: the service answered 401: User not found. | look at \
-             https://openrouter.ai/settings/keys whether it is disabled, expired or deleted, and make another one"
+            "failed key_valid: the key was refused: the service answered 401: User not found. | check at \
+             https://openrouter.ai/settings/keys whether it is disabled, expired or deleted, or create another key"
         );
-        assert!(lines(&found).contains(&"skipped credit: not known: the key is refused".to_owned()));
+        assert!(lines(&found).contains(&"skipped credit: unknown: the key was refused".to_owned()));
     }
 
     #[test]
-    fn without_a_key_nobody_is_asked() {
+    fn without_a_key_no_request_is_made() {
         let service = Service::saying(&Value::Null);
         let found = findings(&service.settings(json!({}), &[("OPENROUTER_API_KEY", "")]), true);
         assert_eq!(service.requests().len(), 0);
-        let told = lines(&found);
-        assert!(told[0].starts_with("failed key_present: "), "{told:#?}");
+        let lines = lines(&found);
+        assert!(lines[0].starts_with("failed key_present: "), "{lines:#?}");
         for id in [
             "key_valid",
             "key_expires",
@@ -281,13 +287,13 @@ mod tests {
             "models_listed",
             "model_known:TEXT_SMALL",
         ] {
-            let expected = format!("skipped {id}: not asked: there is no key");
-            assert!(told.contains(&expected), "{expected}\n{told:#?}");
+            let expected = format!("skipped {id}: not checked: no key is set");
+            assert!(lines.contains(&expected), "{expected}\n{lines:#?}");
         }
     }
 
     #[test]
-    fn a_finding_is_one_line_whatever_the_service_says() {
+    fn a_finding_is_always_a_single_line() {
         let finding = warning("a", "two\nlines", "do\tthis\r\nnow");
         let placed = under("Key", vec![finding]);
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Whether the service is there, where it is, and whether answers stream.
+//! Judges whether the service is reachable, at which address, and whether its answers stream.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,35 +17,35 @@ use crate::values::base_url::is_loopback;
 use crate::values::time::{self, milliseconds, unix_seconds};
 use crate::values::usd::dollars;
 
-/// Seconds between two clocks from which on it is worth a warning, and from which on it is too much.
+/// Differences between the clocks above these are a warning and a failure, in seconds.
 const SKEW_S: u64 = 60;
 const LARGE_SKEW_S: u64 = 300;
 
-/// The longest answer on trial, in tokens; the least that every maker allows.
+/// The longest trial answer, in tokens; the smallest limit that every provider accepts.
 const STREAMING_TOKENS: u64 = 16;
 
-/// An answer that took longer than this should have come in pieces.
+/// An answer that took longer than this should have arrived in several pieces.
 const SLOW: Duration = Duration::from_secs(1);
 
-/// Pieces that lie no further apart than this came at once.
+/// Pieces that arrive within this time count as one.
 const AT_ONCE: Duration = Duration::from_millis(20);
 
-/// Everything about the service except [`streaming`].
+/// The findings about the service, except [`streaming`].
 pub fn findings(settings: &Settings, asked: &Replies, known: &Result<Known, Error>) -> Vec<Finding> {
     let reachable = reachable(asked.key.as_ref().err(), known.as_ref().err(), asked.elapsed);
     vec![took(reachable, asked.elapsed), base_url(settings), clock(asked)]
 }
 
-/// `refusal` is what asking came to, `unread` what reading the answer came to, where the two were no success.
+/// - In: the error of the request, if it failed; the error of reading its reply, if that failed.
 fn reachable(refusal: Option<&Error>, unread: Option<&Error>, elapsed: Duration) -> Finding {
     let id = "service_reachable";
-    let network = "check the network, the proxy and the base URL; https://status.openrouter.ai says how the service is";
+    let network = "check the network, the proxy and the base URL; https://status.openrouter.ai reports outages";
     let answered = format!("it answered within {} ms", milliseconds(elapsed));
     let Some(error) = refusal else {
         return match unread {
             Some(error) if error.kind == ErrorKind::PROTOCOL => warning(
                 id,
-                format!("{answered}, but not as the service does: {}", error.message),
+                format!("{answered}, but not as expected: {}", error.message),
                 error.hint().unwrap_or(network),
             ),
             _ => ok(id, answered),
@@ -54,7 +54,7 @@ fn reachable(refusal: Option<&Error>, unread: Option<&Error>, elapsed: Duration)
     match error.details.status {
         Some(300..=399 | 429 | 500..) => warning(
             id,
-            format!("{answered}, but not well: {}", error.message),
+            format!("{answered}, but with an error: {}", error.message),
             error.hint().unwrap_or(network),
         ),
         Some(_) => ok(id, answered),
@@ -74,7 +74,7 @@ fn base_url(settings: &Settings) -> Finding {
     judge_base_url(&settings.service.base_url, origin)
 }
 
-/// - In: an address that may be used, without a slash at its end.
+/// - In: an allowed address without a trailing slash.
 fn judge_base_url(url: &str, origin: &str) -> Finding {
     let id = "base_url";
     let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
@@ -83,7 +83,7 @@ fn judge_base_url(url: &str, origin: &str) -> Finding {
         let short = url.trim_end_matches("/chat/completions");
         return warning(
             id,
-            format!("{url} ({origin}) is the address of one method; the plugin adds `/chat/completions` itself"),
+            format!("{url} ({origin}) is the address of one endpoint; the plugin appends `/chat/completions` itself"),
             format!("set `baseUrl` to {short}"),
         );
     }
@@ -91,7 +91,7 @@ fn judge_base_url(url: &str, origin: &str) -> Finding {
     if is_openrouter && path != "/api/v1" {
         return warning(
             id,
-            format!("{url} ({origin}) is not where OpenRouter's API is"),
+            format!("{url} ({origin}) is not the address of OpenRouter's API"),
             format!("set `baseUrl` to https://{host}/api/v1"),
         );
     }
@@ -111,7 +111,7 @@ fn clock(asked: &Replies) -> Finding {
         .and_then(|answer| answer.headers.get("date")?.to_str().ok());
     match header.and_then(time::from_header) {
         Some(theirs_s) => judge_clock(unix_seconds(asked.at), theirs_s),
-        None => skipped("clock", "not known: the service did not say what time it is"),
+        None => skipped("clock", "unknown: the service did not report its time"),
     }
 }
 
@@ -126,7 +126,8 @@ fn judge_clock(ours_s: i64, theirs_s: i64) -> Finding {
         );
     }
     let direction = if ours_s > theirs_s { "ahead of" } else { "behind" };
-    let summary = format!("this machine's clock is {skew_s} s {direction} the service's; TLS and waits depend on it");
+    let summary =
+        format!("this machine's clock is {skew_s} s {direction} the service's; TLS and Retry-After waits depend on it");
     let remedy = "set the clock, for example with `timedatectl set-ntp true`";
     if skew_s <= LARGE_SKEW_S {
         return warning(id, summary, remedy);
@@ -134,7 +135,7 @@ fn judge_clock(ours_s: i64, theirs_s: i64) -> Finding {
     failed(id, summary, remedy)
 }
 
-/// Asks for a short answer and sees whether it comes as a stream. It is billed, so only where that is allowed.
+/// Requests a short answer and judges whether it streams. It is billed, so it runs only if the caller allows that.
 pub async fn streaming(
     runtime: &Runtime,
     settings: &Arc<Settings>,
@@ -153,7 +154,7 @@ pub async fn streaming(
     let answer = tokio::time::timeout(LIMIT, answer).await;
     let finding = match answer {
         Ok(Ok(answer)) => judge_streaming(&answer),
-        // That is told already, and says nothing of streams.
+        // Already reported by another finding, and unrelated to streaming.
         Ok(Err(error)) if error.kind == ErrorKind::CONNECT => skipped(id, unknown_for(&error)),
         Ok(Err(error)) => failed(
             id,
@@ -171,15 +172,15 @@ pub async fn streaming(
     took(finding, begun.elapsed())
 }
 
-/// How the answer on trial came.
+/// How the trial answer arrived.
 struct FirstAnswer {
     done: Done,
-    /// From the first event, a sign of life included, to the end.
+    /// From the first event, even a keep-alive comment, to the end.
     spread: Duration,
 }
 
 async fn first_answer(runtime: &Runtime, settings: Arc<Settings>, common: Arc<Common>) -> Result<FirstAnswer, Error> {
-    // A series has many tokens of which each is a piece.
+    // Counting makes many tokens that arrive one by one.
     let mut request = ChatRequest::new(&[Message::user("Count from one to thirty in words.")])?;
     request.tier = Some(Tier::TextSmall.name().to_owned());
     let limit = RawValue::from_string(STREAMING_TOKENS.to_string())
@@ -190,7 +191,7 @@ async fn first_answer(runtime: &Runtime, settings: Arc<Settings>, common: Arc<Co
     let mut end = None;
     while let Some(event) = events.next().await {
         match event? {
-            // What the plugin itself has to say says nothing of the network.
+            // Notices come from the plugin itself, not from the network.
             ChatEvent::Notice(_) => {}
             ChatEvent::Done(done) => end = Some(*done),
             _ => {
@@ -198,7 +199,7 @@ async fn first_answer(runtime: &Runtime, settings: Arc<Settings>, common: Arc<Co
             }
         }
     }
-    let done = end.ok_or_else(|| Error::new(ErrorKind::PROTOCOL, "the answer had no end"))?;
+    let done = end.ok_or_else(|| Error::new(ErrorKind::PROTOCOL, "the answer did not end properly"))?;
     Ok(FirstAnswer {
         done,
         spread: first.map_or(Duration::ZERO, |first| first.elapsed()),
@@ -210,28 +211,28 @@ fn judge_streaming(answer: &FirstAnswer) -> Finding {
     let done = &answer.done;
     let first = match done.time_to_first_token_ms {
         Some(first_ms) => format!(
-            "the first token came after {first_ms} ms, the last after {} ms",
+            "the first token arrived after {first_ms} ms, the last after {} ms",
             done.duration_ms
         ),
-        None => format!("an answer without a token came after {} ms", done.duration_ms),
+        None => format!("an answer without tokens arrived after {} ms", done.duration_ms),
     };
     let usage = done.usage.as_ref();
     let billed = match usage.and_then(|usage| usage.cost_usd.as_deref()) {
         Some(cost) => format!("{} was billed", dollars(cost)),
-        None => "what was billed is not known".to_owned(),
+        None => "the cost is unknown".to_owned(),
     };
     let model = done.model.as_ref().or(done.requested_model.as_ref());
     let by = model.map(|model| format!(" by `{model}`")).unwrap_or_default();
     let summary = format!("{first}{by}; {billed}");
-    // A token or two may well come at once.
+    // A few tokens may well arrive together.
     let n_tokens = usage.map_or(0, |usage| usage.completion_tokens);
     let is_buffered =
         u128::from(done.duration_ms) > SLOW.as_millis() && answer.spread < AT_ONCE && n_tokens > STREAMING_TOKENS / 4;
     if is_buffered {
         return warning(
             id,
-            format!("all of the answer came at once, as it does behind a proxy that buffers: {summary}"),
-            "let no proxy on the way buffer answers (nginx: `proxy_buffering off`), or choose a faster model for TEXT_SMALL",
+            format!("the whole answer arrived at once, as it does behind a buffering proxy: {summary}"),
+            "turn off buffering in proxies on the way (nginx: `proxy_buffering off`), or choose a faster model for TEXT_SMALL",
         );
     }
     ok(id, summary)

@@ -1,4 +1,4 @@
-//! What else is set: caches, money, the second service.
+//! Judges the other settings: caches, budget, secondary service.
 
 use std::path::PathBuf;
 use std::time::{Instant, SystemTime};
@@ -14,15 +14,15 @@ use crate::service::kept::ttl;
 use crate::values::base_url::{base_url_problem, is_loopback};
 use crate::values::usd::{Usd, dollars};
 
-/// Milliseconds that hold where nobody says otherwise.
+/// The default times to live, in milliseconds.
 // Source: LibreChat's documentation of the same variables.
 const MODELS_MS: u64 = 3_600_000;
 const CREDITS_MS: u64 = 300_000;
 
-/// The variable that holds the second service's key.
+/// The variable that holds the secondary service's key.
 const SECONDARY_KEY: &str = "OPENROUTER_SECONDARY_API_KEY";
 
-/// Everything about the other settings.
+/// The findings about the other settings.
 pub async fn findings(settings: &Settings) -> Vec<Finding> {
     let caches = &settings.profile.options.caches;
     vec![
@@ -59,7 +59,7 @@ fn cache(settings: &Settings, id: &str, name: &str, option_ms: Option<u64>, defa
             format!("`{name}`: {wrong}"),
             format!("set `{name}` to milliseconds, such as {default_ms}, or remove it"),
         ),
-        None => ok(id, format!("kept for {} ms", time.as_millis())),
+        None => ok(id, format!("cached for {} ms", time.as_millis())),
     }
 }
 
@@ -78,16 +78,16 @@ async fn budget(settings: &Settings) -> Finding {
     }
     let begun = Instant::now();
     let folder = ledger::folder(budget.ledger.as_deref());
-    // It may wait for files and their lock, which this thread must not do.
-    let looked = tokio::task::spawn_blocking(move || committed_today(folder?)).await;
-    let looked = looked.unwrap_or_else(|_| {
-        let message = "the ledger of `budget.perDayUsd` could not be looked at";
+    // It may block on files and their lock, which this thread must not.
+    let committed = tokio::task::spawn_blocking(move || committed_today(folder?)).await;
+    let committed = committed.unwrap_or_else(|_| {
+        let message = "could not read the ledger of `budget.perDayUsd`";
         Err(Error::new(ErrorKind::INTERNAL, message))
     });
-    let finding = match looked {
+    let finding = match committed {
         Ok((spent, folder)) => {
             let today = format!(
-                "{limits}; today {} of it are spent or held, by the ledger in `{folder}`",
+                "{limits}; {} spent or reserved today, by the ledger in `{folder}`",
                 dollars(&spent)
             );
             judge_spent(&spent, budget.per_day_usd.as_ref().map_or("0", Price::as_str), today)
@@ -95,15 +95,13 @@ async fn budget(settings: &Settings) -> Finding {
         Err(error) => failed(
             id,
             error.message.clone(),
-            error
-                .hint()
-                .unwrap_or("name a folder that can be written in `budget.ledger`"),
+            error.hint().unwrap_or("set `budget.ledger` to a writable folder"),
         ),
     };
     took(finding, begun.elapsed())
 }
 
-/// A day's budget that is used up lets no call through.
+/// A daily budget that is used up is a failure, because it refuses every call.
 fn judge_spent(spent: &str, per_day: &str, today: String) -> Finding {
     let (spent, per_day) = (Usd::parse(spent), Usd::parse(per_day));
     match (spent, per_day) {
@@ -114,7 +112,7 @@ fn judge_spent(spent: &str, per_day: &str, today: String) -> Finding {
     }
 }
 
-/// The limits of a budget, in words.
+/// The limits of a budget as text.
 fn limits(budget: &Budget) -> Vec<String> {
     let limits = [
         (&budget.per_request_usd, "a request"),
@@ -128,7 +126,7 @@ fn limits(budget: &Budget) -> Vec<String> {
     words.collect()
 }
 
-/// What was spent today, in US dollars, and the ledger's folder. The day's file is made if it is missing, as a call would do.
+/// What was spent today, in US dollars, and the ledger's folder. It creates the day's file if missing, as a call would.
 fn committed_today(folder: PathBuf) -> Result<(String, String), Error> {
     let mut ledger = Ledger::new(folder);
     let committed = ledger.today(SystemTime::now())?.committed().to_string();
@@ -137,14 +135,14 @@ fn committed_today(folder: PathBuf) -> Result<(String, String), Error> {
 
 fn secondary(settings: &Settings) -> Finding {
     let Some(secondary) = &settings.profile.options.secondary else {
-        return ok("secondary", "no second service is set");
+        return ok("secondary", "no secondary service is set");
     };
     let has_key = settings.secondary.as_ref().is_some_and(|service| service.key.is_some());
     judge_secondary(&secondary.base_url, &settings.service.base_url, has_key)
 }
 
-/// - In: the addresses of the second service and of the first one, and whether there is a key for the second.
-fn judge_secondary(url: &str, first_url: &str, has_key: bool) -> Finding {
+/// - In: the addresses of the secondary and the primary service, and whether the secondary has a key.
+fn judge_secondary(url: &str, primary_url: &str, has_key: bool) -> Finding {
     let id = "secondary";
     let url = url.trim().trim_end_matches('/');
     if let Some(problem) = base_url_problem(url) {
@@ -153,11 +151,11 @@ fn judge_secondary(url: &str, first_url: &str, has_key: bool) -> Finding {
             .unwrap_or_else(|| "write it as `https://host/path`".to_owned());
         return failed(id, format!("`secondary.baseUrl`: {}", problem.message), remedy);
     }
-    if url == first_url {
+    if url == primary_url {
         return warning(
             id,
-            format!("{url} is the first service once more, and out of reach when that one is"),
-            "name another service in `secondary.baseUrl`, or remove `secondary`",
+            format!("{url} is also the primary service, so it is unreachable at the same time"),
+            "set `secondary.baseUrl` to another service, or remove `secondary`",
         );
     }
     if has_key {
@@ -168,7 +166,7 @@ fn judge_secondary(url: &str, first_url: &str, has_key: bool) -> Finding {
     }
     warning(
         id,
-        format!("{url} is asked without a key: `{SECONDARY_KEY}` is not set"),
+        format!("{url} is used without a key: `{SECONDARY_KEY}` is not set"),
         format!("set `{SECONDARY_KEY}` to a key of that service, unless it needs none"),
     )
 }
@@ -182,20 +180,20 @@ mod tests {
     use crate::kit::{Folder, block_on, settings};
 
     #[test]
-    fn by_default_everything_is_as_documented() {
+    fn the_defaults_are_as_documented() {
         assert_eq!(
             lines(&block_on(findings(&settings(json!({}), &[])))),
             [
-                "ok cache_models: kept for 3600000 ms",
-                "ok cache_credits: kept for 300000 ms",
+                "ok cache_models: cached for 3600000 ms",
+                "ok cache_credits: cached for 300000 ms",
                 "ok budget: none is set",
-                "ok secondary: no second service is set",
+                "ok secondary: no secondary service is set",
             ]
         );
     }
 
     #[test]
-    fn a_time_that_is_no_number_is_named_without_its_value() {
+    fn an_unreadable_time_is_reported_without_its_value() {
         let variables = [
             ("OPENROUTER_CACHE_TTL_MODELS", "one hour"),
             ("OPENROUTER_CACHE_TTL_CREDITS", "60000"),
@@ -207,15 +205,18 @@ mod tests {
                 "warning cache_models: `OPENROUTER_CACHE_TTL_MODELS`: expected a whole number of milliseconds, found \
                  something else; using 3600000 | set `OPENROUTER_CACHE_TTL_MODELS` to milliseconds, such as 3600000, \
                  or remove it",
-                "ok cache_credits: kept for 60000 ms",
+                "ok cache_credits: cached for 60000 ms",
             ]
         );
         let option = settings(json!({"caches": {"modelsMs": 5}}), &variables);
-        assert_eq!(lines(&block_on(findings(&option)))[0], "ok cache_models: kept for 5 ms");
+        assert_eq!(
+            lines(&block_on(findings(&option)))[0],
+            "ok cache_models: cached for 5 ms"
+        );
     }
 
     #[test]
-    fn a_budget_for_the_day_needs_a_ledger_that_can_be_written() {
+    fn a_daily_budget_needs_a_writable_ledger() {
         let seen = |options: Value| line(&block_on(budget(&settings(json!({"budget": options}), &[]))));
         assert_eq!(seen(json!({})), "ok budget: none is set");
         assert_eq!(
@@ -226,7 +227,7 @@ mod tests {
         let path = folder.path.display().to_string();
         assert_eq!(
             seen(json!({"perDayUsd": 10, "ledger": path})),
-            format!("ok budget: $10.00 a day; today $0.00 of it are spent or held, by the ledger in `{path}`")
+            format!("ok budget: $10.00 a day; $0.00 spent or reserved today, by the ledger in `{path}`")
         );
         let is_no_folder = folder.path.join("file");
         std::fs::write(&is_no_folder, "").expect("it is writable");
@@ -236,8 +237,8 @@ mod tests {
     }
 
     #[test]
-    fn a_second_service_has_an_address_and_a_key_of_its_own() {
-        let first = "https://openrouter.ai/api/v1";
+    fn a_secondary_service_has_its_own_address_and_key() {
+        let primary = "https://openrouter.ai/api/v1";
         let rows = [
             (
                 "https://api.example.com/v1/",
@@ -247,7 +248,7 @@ mod tests {
             (
                 "https://api.example.com/v1",
                 false,
-                "warning secondary: https://api.example.com/v1 is asked without a key: `OPENROUTER_SECONDARY_API_KEY` is \
+                "warning secondary: https://api.example.com/v1 is used without a key: `OPENROUTER_SECONDARY_API_KEY` is \
                  not set | set `OPENROUTER_SECONDARY_API_KEY` to a key of that service, unless it needs none",
             ),
             (
@@ -258,8 +259,8 @@ mod tests {
             (
                 "https://openrouter.ai/api/v1/",
                 true,
-                "warning secondary: https://openrouter.ai/api/v1 is the first service once more, and out of reach when \
-                 that one is | name another service in `secondary.baseUrl`, or remove `secondary`",
+                "warning secondary: https://openrouter.ai/api/v1 is also the primary service, so it is unreachable at the \
+                 same time | set `secondary.baseUrl` to another service, or remove `secondary`",
             ),
             (
                 "ftp://a.example",
@@ -269,7 +270,7 @@ mod tests {
             ),
         ];
         for (url, has_key, expected) in rows {
-            assert_eq!(line(&judge_secondary(url, first, has_key)), expected);
+            assert_eq!(line(&judge_secondary(url, primary, has_key)), expected);
         }
     }
 }

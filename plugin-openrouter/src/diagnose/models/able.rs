@@ -1,4 +1,4 @@
-//! Whether a model can do what is configured for it.
+//! Judges whether a model supports what is configured for it. Pure.
 
 use plugin_api::Finding;
 use serde_json::{Map, Value};
@@ -9,7 +9,7 @@ use crate::models::{Catalogue, Model};
 use crate::profile::tiers::Tier;
 use crate::service::Settings;
 
-/// The parameters of which the service says for each model whether it knows them.
+/// The parameters that the service lists per model in `supported_parameters`.
 // Source: OpenRouter's API description, schema `Parameter`.
 const LISTED_PARAMETERS: [&str; 26] = [
     "temperature",
@@ -40,10 +40,10 @@ const LISTED_PARAMETERS: [&str; 26] = [
     "verbosity",
 ];
 
-/// Two names of the longest answer, of which every model knows one.
+/// Two names for the longest answer. Every model supports one of them.
 const ANSWER_LIMITS: [&str; 2] = ["max_completion_tokens", "max_tokens"];
 
-/// Whether the models of a tier can do what is configured for it; `None` where nothing is, or nothing is known.
+/// Whether the models of a tier support its configuration; `None` if nothing is configured or nothing is known.
 pub fn judge_abilities(chain: &Chain, settings: &Settings, catalogue: &Catalogue) -> Option<Finding> {
     let tier = chain.tier();
     let parameters = match is_chat(tier) {
@@ -61,10 +61,10 @@ pub fn judge_abilities(chain: &Chain, settings: &Settings, catalogue: &Catalogue
         .flat_map(|model| lacks(tier, &parameters, model))
         .collect();
     if lacks.is_empty() {
-        return Some(ok(id, format!("{tier} can do what is configured for it")));
+        return Some(ok(id, format!("{tier} supports everything configured for it")));
     }
     let summary = lacks.join("; ");
-    let remedy = format!("choose another model for {tier}, or take what it cannot do out of the tier's `parameters`");
+    let remedy = format!("choose another model for {tier}, or remove what it lacks from the tier's `parameters`");
     let requires = settings.profile.options.preferences_for(Some(tier)).require_parameters == Some(true);
     if requires
         && models
@@ -73,41 +73,41 @@ pub fn judge_abilities(chain: &Chain, settings: &Settings, catalogue: &Catalogue
     {
         return Some(failed(
             id,
-            format!("{summary}; `requireParameters` then leaves no provider"),
+            format!("{summary}; with `requireParameters` no provider is left"),
             remedy,
         ));
     }
     Some(warning(id, summary, remedy))
 }
 
-/// What a model cannot do, as clauses.
+/// What a model does not support, one clause each.
 fn lacks(tier: Tier, parameters: &Map<String, Value>, model: &Model) -> Vec<String> {
     let mut lacks = Vec::new();
     let unknown = unknown_parameters(parameters, model);
     if !unknown.is_empty() {
         let names: Vec<String> = unknown.iter().map(|name| format!("`{name}`")).collect();
-        lacks.push(format!("`{}` does not know {}", model.id, names.join(", ")));
+        lacks.push(format!("`{}` does not support {}", model.id, names.join(", ")));
     }
     let wanted = ANSWER_LIMITS.iter().find_map(|name| parameters.get(*name)?.as_u64());
     if let (Some(wanted), Some(most)) = (wanted, model.max_completion_tokens)
         && wanted > most
     {
         lacks.push(format!(
-            "`{}` writes at most {most} tokens, of {wanted} asked for",
+            "`{}` writes at most {most} tokens, but {wanted} are configured",
             model.id
         ));
     }
     let is_without = |modalities: &[String]| !modalities.is_empty() && !modalities.iter().any(|one| one == "image");
     if tier == Tier::ImageDescription && is_without(&model.input_modalities) {
-        lacks.push(format!("`{}` does not see images", model.id));
+        lacks.push(format!("`{}` does not accept images", model.id));
     }
     if tier == Tier::Image && is_without(&model.output_modalities) {
-        lacks.push(format!("`{}` does not make images", model.id));
+        lacks.push(format!("`{}` does not generate images", model.id));
     }
     lacks
 }
 
-/// The parameters that the service says a model does not know.
+/// The configured parameters that a model does not support, as far as the service lists them.
 fn unknown_parameters<'a>(parameters: &'a Map<String, Value>, model: &Model) -> Vec<&'a str> {
     let supported = &model.supported_parameters;
     if supported.is_empty() {
@@ -128,13 +128,13 @@ mod tests {
     use crate::diagnose::models::tests::seen;
 
     #[test]
-    fn what_a_model_cannot_do_is_named() {
+    fn everything_a_model_lacks_is_named() {
         let able = |options| -> Vec<String> {
             let lines = seen(options).into_iter();
             lines.filter(|line| line.contains("model_able")).collect()
         };
         let remedy = |tier: &str| {
-            format!("choose another model for {tier}, or take what it cannot do out of the tier's `parameters`")
+            format!("choose another model for {tier}, or remove what it lacks from the tier's `parameters`")
         };
         let demanding = json!({"temperature": 1, "maxCompletionTokens": 500, "reasoning": {"effort": "low"},
             "user": "u", "extra": {"tools": [], "new_field": 1}});
@@ -145,16 +145,16 @@ mod tests {
             }})),
             [
                 format!(
-                    "warning model_able:TEXT_SMALL: `acme/small` does not know `temperature`, `reasoning`, `tools` | {}",
+                    "warning model_able:TEXT_SMALL: `acme/small` does not support `temperature`, `reasoning`, `tools` | {}",
                     remedy("TEXT_SMALL")
                 ),
-                "ok model_able:TEXT_LARGE: TEXT_LARGE can do what is configured for it".to_owned(),
+                "ok model_able:TEXT_LARGE: TEXT_LARGE supports everything configured for it".to_owned(),
             ]
         );
         assert_eq!(
             able(json!({"tiers": {"TEXT_LARGE": {"model": "acme/large", "parameters": {"maxTokens": 1001}}}})),
             [format!(
-                "warning model_able:TEXT_LARGE: `acme/large` writes at most 1000 tokens, of 1001 asked for | {}",
+                "warning model_able:TEXT_LARGE: `acme/large` writes at most 1000 tokens, but 1001 are configured | {}",
                 remedy("TEXT_LARGE")
             )]
         );
@@ -162,16 +162,16 @@ mod tests {
             able(json!({"tiers": {"IMAGE_DESCRIPTION": "acme/large", "IMAGE": "acme/large"}})),
             [
                 format!(
-                    "warning model_able:IMAGE_DESCRIPTION: `acme/large` does not see images | {}",
+                    "warning model_able:IMAGE_DESCRIPTION: `acme/large` does not accept images | {}",
                     remedy("IMAGE_DESCRIPTION")
                 ),
                 format!(
-                    "warning model_able:IMAGE: `acme/large` does not make images | {}",
+                    "warning model_able:IMAGE: `acme/large` does not generate images | {}",
                     remedy("IMAGE")
                 ),
             ]
         );
-        let ok = |tier: &str| format!("ok model_able:{tier}: {tier} can do what is configured for it");
+        let ok = |tier: &str| format!("ok model_able:{tier}: {tier} supports everything configured for it");
         assert_eq!(
             able(json!({"tiers": {"IMAGE_DESCRIPTION": "acme/small", "IMAGE": "acme/painter"}})),
             [ok("IMAGE_DESCRIPTION"), ok("IMAGE")]
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn required_parameters_that_no_model_knows_leave_nobody_to_ask() {
+    fn required_parameters_that_no_model_supports_leave_no_provider() {
         let tier = |fallbacks: &[&str]| {
             let options = json!({"tiers": {"TEXT_SMALL": {
                 "model": "acme/small", "fallbackModels": fallbacks, "parameters": {"temperature": 1},
@@ -191,8 +191,8 @@ mod tests {
         assert_eq!(
             tier(&[]),
             [
-                "failed model_able:TEXT_SMALL: `acme/small` does not know `temperature`; `requireParameters` then leaves no \
-              provider | choose another model for TEXT_SMALL, or take what it cannot do out of the tier's `parameters`"
+                "failed model_able:TEXT_SMALL: `acme/small` does not support `temperature`; with `requireParameters` no \
+                 provider is left | choose another model for TEXT_SMALL, or remove what it lacks from the tier's `parameters`"
             ]
         );
         assert!(tier(&["acme/large"])[0].starts_with("warning "));

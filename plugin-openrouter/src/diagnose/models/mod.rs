@@ -1,4 +1,4 @@
-//! Whether the service has the configured models, and whether they can do what is configured for them.
+//! Judges whether the service lists the configured models, and whether they support their configuration. Pure.
 
 mod able;
 
@@ -17,9 +17,9 @@ use crate::service::Settings;
 use crate::values::model_id::is_auto_router;
 use crate::values::time;
 
-/// Everything about the models.
+/// The findings about the models.
 ///
-/// - In: the service's list or why there is none, and how long asking for it took.
+/// - In: the model list or why it is missing, and how long fetching it took.
 pub fn findings(
     settings: &Settings,
     catalogue: Result<&Catalogue, &Error>,
@@ -54,13 +54,13 @@ pub fn findings(
     findings
 }
 
-/// The models that a tier asks for.
+/// The models that a tier uses.
 struct Chain {
     choice: Choice,
-    /// In order, the tier's own model first.
+    /// In order; the tier's own model comes first.
     models: Vec<String>,
     n_requests: usize,
-    /// Whether it has a model or settings of its own: a tier that follows another may still differ in its parameters.
+    /// Whether it has its own model or settings: a tier that uses another's model may still differ in its parameters.
     is_own: bool,
 }
 
@@ -90,7 +90,7 @@ impl Chain {
         self.choice.tier
     }
 
-    /// Whether its model is that of another tier.
+    /// Whether it uses the model of another tier.
     fn follows(&self) -> bool {
         self.choice.origin.via().is_some()
     }
@@ -126,13 +126,13 @@ fn list(catalogue: Result<&Catalogue, &Error>) -> Finding {
         Err(error) if error.kind == ErrorKind::AUTH || is_unreached(error) => skipped(id, unknown_for(error)),
         Err(error) => warning(
             id,
-            format!("there is no list of models: {}", error.message),
+            format!("the model list is unavailable: {}", error.message),
             error.hint().unwrap_or("check the base URL"),
         ),
     }
 }
 
-/// Whether the service has the model of a tier.
+/// Whether the service lists the model of a tier.
 fn judge_choice(id: String, choice: &Choice, catalogue: &Catalogue, now_s: i64) -> Finding {
     let place = match &choice.origin {
         Origin::Default { .. } => choice.tier.to_string(),
@@ -140,16 +140,16 @@ fn judge_choice(id: String, choice: &Choice, catalogue: &Catalogue, now_s: i64) 
     };
     let finding = judge_model(id.clone(), &choice.wire, &place, catalogue, now_s);
     if finding.status == FindingStatus::Failed && !is_chat(choice.tier) {
-        // The list has the models that write text unless it is asked for others.
+        // By default the list contains text models only.
         // Source: OpenRouter's API description, `/models`, `output_modalities`.
         let why = format!(
-            "not known: `{}` is not in the list, which has models that write text",
+            "unknown: `{}` is not in the model list, which covers text models only",
             choice.wire
         );
         return skipped(id, why);
     }
     match (&choice.note, &choice.origin) {
-        // Nobody wrote the built-in defaults, so nobody needs to be told that they have other names.
+        // The user did not write the built-in defaults, so notes about their spelling would only confuse.
         (None, _) | (_, Origin::Default { .. }) => finding,
         (Some(note), _) => Finding {
             summary: format!("{}; {note}", finding.summary),
@@ -158,30 +158,30 @@ fn judge_choice(id: String, choice: &Choice, catalogue: &Catalogue, now_s: i64) 
     }
 }
 
-/// Whether the service has a model, and for how long.
+/// Whether the service lists a model, and for how long.
 ///
-/// - In: `place`, what names the model.
+/// - In: `place`, where the model is configured.
 fn judge_model(id: String, wire: &str, place: &str, catalogue: &Catalogue, now_s: i64) -> Finding {
-    // A preset is the account's own, and no list has it.
+    // Presets belong to the account, so no list has them.
     let base = wire.split("@preset/").next().unwrap_or(wire);
     let listed = catalogue.find(base);
-    let is_taken_as_it_is = base.is_empty() || base.starts_with('~') || base.starts_with("openrouter/");
+    let is_sent_unchanged = base.is_empty() || base.starts_with('~') || base.starts_with("openrouter/");
     let Some(model) = listed else {
-        if is_taken_as_it_is {
-            return ok(id, format!("`{wire}` is not listed, and is taken as it is"));
+        if is_sent_unchanged {
+            return ok(id, format!("`{wire}` is not listed and is sent unchanged"));
         }
         let remedy = match resolve::nearest(base, catalogue) {
-            Some(near) => format!("did you mean `{near}`? Write it for {place}"),
-            None => format!("choose a model at https://openrouter.ai/models and write its id for {place}"),
+            Some(near) => format!("did you mean `{near}`? Put it in {place}"),
+            None => format!("choose a model at https://openrouter.ai/models and put its id in {place}"),
         };
         return failed(id, format!("the service does not list `{wire}`"), remedy);
     };
     if base.ends_with(":free") && !model.id.ends_with(":free") {
         return failed(
             id,
-            format!("`{}` is listed, but not as `{base}`", model.id),
+            format!("`{}` is listed, but `{base}` is not", model.id),
             format!(
-                "write `{}` for {place}, which is billed, or choose another free model",
+                "put `{}` in {place}, but it is billed; or choose another free model",
                 model.id
             ),
         );
@@ -190,19 +190,18 @@ fn judge_model(id: String, wire: &str, place: &str, catalogue: &Catalogue, now_s
         return ok(id, format!("`{wire}` is listed"));
     };
     let is_past = time::from_json(end).is_some_and(|end_s| end_s <= now_s);
-    let verb = if is_past {
-        "may be gone any day since"
-    } else {
-        "may be gone after"
+    let removal = match is_past {
+        true => format!("may be removed at any time since {end}"),
+        false => format!("may be removed after {end}"),
     };
     warning(
         id,
-        format!("`{wire}` is listed, but {verb} {end}"),
-        format!("choose another model at https://openrouter.ai/models and write its id for {place}"),
+        format!("`{wire}` is listed, but {removal}"),
+        format!("choose another model at https://openrouter.ai/models and put its id in {place}"),
     )
 }
 
-/// Whether fallback models stand behind the auto router, which has its own.
+/// Whether fallback models are configured for the auto router, which has its own.
 fn fallbacks_auto(chains: &[Chain], settings: &Settings) -> Finding {
     let id = "fallbacks_auto";
     let is_both = |chain: &&Chain| {
@@ -213,15 +212,15 @@ fn fallbacks_auto(chains: &[Chain], settings: &Settings) -> Finding {
     };
     let both: Vec<&str> = chains.iter().filter(is_both).map(|chain| chain.tier().name()).collect();
     if both.is_empty() {
-        return ok(id, "no fallback models stand behind the auto router");
+        return ok(id, "no fallback models are configured for the auto router");
     }
     warning(
         id,
         format!(
-            "the auto router of {} has its own fallbacks, so the configured ones are left out",
+            "the auto router in {} has its own fallbacks, so the configured ones are ignored",
             both.join(", ")
         ),
-        "remove `fallbackModels` there, or name a model in place of `openrouter/auto`",
+        "remove `fallbackModels` there, or choose a model instead of `openrouter/auto`",
     )
 }
 
@@ -238,7 +237,7 @@ fn fallback_chain(chains: &[Chain]) -> Finding {
         })
         .collect();
     if described.is_empty() {
-        return ok(id, "no model stands in for another");
+        return ok(id, "no fallback models are configured");
     }
     ok(id, described.join(", "))
 }
@@ -260,8 +259,11 @@ pub mod tests {
     }
 
     fn entries() -> Value {
-        let mut expiring = entry("acme/old", &[], &[], &[]);
-        expiring["expiration_date"] = json!("2027-06-01");
+        let expiring = |id: &str, date: &str| {
+            let mut entry = entry(id, &[], &[], &[]);
+            entry["expiration_date"] = json!(date);
+            entry
+        };
         json!([
             entry(
                 "acme/large",
@@ -273,13 +275,14 @@ pub mod tests {
             entry("acme/painter", &[], &["text"], &["text", "image"]),
             entry("acme/gift", &[], &[], &[]),
             entry("acme/gift:free", &[], &[], &[]),
-            expiring,
+            expiring("acme/old", "2027-06-01"),
+            expiring("acme/ancient", "2026-06-01"),
         ])
     }
 
     const NOW: &str = "2027-01-01";
 
-    /// The findings as lines, except for those of the tiers that nobody configured and of the list itself.
+    /// The findings as lines, without those of unconfigured tiers and of the list itself.
     pub fn seen(options: Value) -> Vec<String> {
         let settings = settings(options, &[]);
         let store = Store::with(&settings, &entries());
@@ -289,8 +292,8 @@ pub mod tests {
         let lines = lines(&findings).into_iter();
         let is_of_interest = |line: &String| {
             let is_usual = [
-                "ok fallbacks_auto: no fallback models stand behind the auto router",
-                "ok fallback_chain: no model stands in for another",
+                "ok fallbacks_auto: no fallback models are configured for the auto router",
+                "ok fallback_chain: no fallback models are configured",
             ];
             !line.contains("openai/")
                 && !line.contains("google/")
@@ -302,7 +305,7 @@ pub mod tests {
     }
 
     #[test]
-    fn a_model_is_listed_missing_or_taken_as_it_is() {
+    fn a_model_is_listed_missing_or_sent_unchanged() {
         let rows = [
             ("acme/large", "ok model_known:TEXT_LARGE: `acme/large` is listed"),
             (
@@ -315,15 +318,15 @@ pub mod tests {
             ),
             (
                 "@preset/mine",
-                "ok model_known:TEXT_LARGE: `@preset/mine` is not listed, and is taken as it is",
+                "ok model_known:TEXT_LARGE: `@preset/mine` is not listed and is sent unchanged",
             ),
             (
                 "openrouter/auto",
-                "ok model_known:TEXT_LARGE: `openrouter/auto` is not listed, and is taken as it is",
+                "ok model_known:TEXT_LARGE: `openrouter/auto` is not listed and is sent unchanged",
             ),
             (
                 "~acme/large-latest",
-                "ok model_known:TEXT_LARGE: `~acme/large-latest` is not listed, and is taken as it is",
+                "ok model_known:TEXT_LARGE: `~acme/large-latest` is not listed and is sent unchanged",
             ),
             (
                 "openrouter/acme/large",
@@ -332,13 +335,13 @@ pub mod tests {
             ),
             (
                 "acme/larg",
-                "failed model_known:TEXT_LARGE: the service does not list `acme/larg` | did you mean `acme/large`? Write \
-                 it for profile `model`",
+                "failed model_known:TEXT_LARGE: the service does not list `acme/larg` | did you mean `acme/large`? Put it \
+                 in profile `model`",
             ),
             (
                 "nobody/nothing-alike",
                 "failed model_known:TEXT_LARGE: the service does not list `nobody/nothing-alike` | choose a model at \
-                 https://openrouter.ai/models and write its id for profile `model`",
+                 https://openrouter.ai/models and put its id in profile `model`",
             ),
             (
                 "acme/gift:free",
@@ -346,13 +349,18 @@ pub mod tests {
             ),
             (
                 "acme/large:free",
-                "failed model_known:TEXT_LARGE: `acme/large` is listed, but not as `acme/large:free` | write `acme/large` \
-                 for profile `model`, which is billed, or choose another free model",
+                "failed model_known:TEXT_LARGE: `acme/large` is listed, but `acme/large:free` is not | put `acme/large` \
+                 in profile `model`, but it is billed; or choose another free model",
             ),
             (
                 "acme/old",
-                "warning model_known:TEXT_LARGE: `acme/old` is listed, but may be gone after 2027-06-01 | choose another \
-                 model at https://openrouter.ai/models and write its id for profile `model`",
+                "warning model_known:TEXT_LARGE: `acme/old` is listed, but may be removed after 2027-06-01 | choose another \
+                 model at https://openrouter.ai/models and put its id in profile `model`",
+            ),
+            (
+                "acme/ancient",
+                "warning model_known:TEXT_LARGE: `acme/ancient` is listed, but may be removed at any time since \
+                 2026-06-01 | choose another model at https://openrouter.ai/models and put its id in profile `model`",
             ),
         ];
         for (model, expected) in rows {
@@ -361,22 +369,22 @@ pub mod tests {
     }
 
     #[test]
-    fn models_that_do_not_write_text_are_not_expected_in_the_list() {
+    fn only_text_models_are_expected_in_the_list() {
         let options =
             json!({"tiers": {"TEXT_EMBEDDING": "acme/vectors", "IMAGE": "acme/brush", "TEXT_LARGE": "acme/large"}});
         assert_eq!(
             seen(options),
             [
                 "ok model_known:TEXT_LARGE: `acme/large` is listed",
-                "skipped model_known:TEXT_EMBEDDING: not known: `acme/vectors` is not in the list, which has models that \
-                 write text",
-                "skipped model_known:IMAGE: not known: `acme/brush` is not in the list, which has models that write text",
+                "skipped model_known:TEXT_EMBEDDING: unknown: `acme/vectors` is not in the model list, which covers text \
+                 models only",
+                "skipped model_known:IMAGE: unknown: `acme/brush` is not in the model list, which covers text models only",
             ]
         );
     }
 
     #[test]
-    fn a_fallback_is_looked_for_once_however_many_tiers_have_it() {
+    fn a_fallback_shared_by_several_tiers_is_checked_once() {
         let options = json!({"model": "acme/large", "tiers": {"small": "acme/small"},
             "fallbackModels": ["acme/gift", "acme/small", "acme/gone-for-good"]});
         let lines = seen(options);
@@ -386,7 +394,7 @@ pub mod tests {
             [
                 "ok model_known:acme/gift: `acme/gift` is listed",
                 "failed model_known:acme/gone-for-good: the service does not list `acme/gone-for-good` | choose a model at \
-                 https://openrouter.ai/models and write its id for the fallback models",
+                 https://openrouter.ai/models and put its id in the fallback models",
                 "ok model_known:acme/small: `acme/small` is listed",
             ]
         );
@@ -410,38 +418,38 @@ pub mod tests {
     }
 
     #[test]
-    fn the_auto_router_takes_no_fallbacks() {
+    fn fallbacks_of_the_auto_router_are_a_warning() {
         let options =
             json!({"tiers": {"TEXT_SMALL": "acme/small", "TEXT_LARGE": "auto"}, "fallbackModels": ["acme/gift"]});
         let auto = seen(options).into_iter().find(|line| line.contains("fallbacks_auto"));
         assert_eq!(
             auto.as_deref(),
             Some(
-                "warning fallbacks_auto: the auto router of TEXT_LARGE has its own fallbacks, so the configured ones are \
-                 left out | remove `fallbackModels` there, or name a model in place of `openrouter/auto`"
+                "warning fallbacks_auto: the auto router in TEXT_LARGE has its own fallbacks, so the configured ones are \
+                 ignored | remove `fallbackModels` there, or choose a model instead of `openrouter/auto`"
             )
         );
     }
 
     #[test]
-    fn without_a_list_nothing_is_known_of_the_models() {
+    fn without_a_model_list_the_models_are_unknown() {
         let settings = settings(json!({"model": "acme/large", "fallbackModels": ["acme/gift"]}), &[]);
         let seen = |error: Error| lines(&findings(&settings, Err(&error), Duration::ZERO, 0));
         let unreached = seen(Error::new(ErrorKind::CONNECT, "no connection"));
         assert_eq!(
             unreached[..2],
             [
-                "skipped models_listed: not known: the service cannot be reached",
-                "skipped model_known:TEXT_SMALL: not known: the service cannot be reached",
+                "skipped models_listed: unknown: the service cannot be reached",
+                "skipped model_known:TEXT_SMALL: unknown: the service cannot be reached",
             ]
         );
         assert!(
-            unreached.contains(&"skipped model_known:acme/gift: not known: the service cannot be reached".to_owned())
+            unreached.contains(&"skipped model_known:acme/gift: unknown: the service cannot be reached".to_owned())
         );
         let refused = seen(Error::new(ErrorKind::PROTOCOL, "no list").with_hint("check the base URL"));
         assert_eq!(
             refused[0],
-            "warning models_listed: there is no list of models: no list | check the base URL"
+            "warning models_listed: the model list is unavailable: no list | check the base URL"
         );
     }
 }
