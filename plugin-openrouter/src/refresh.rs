@@ -1,8 +1,8 @@
-//! Asks for models and credit ahead of time, where `OPENROUTER_BACKGROUND_REFRESH` says so.
+//! Refreshes the model list and the credit in the background if `OPENROUTER_BACKGROUND_REFRESH` is set.
 //!
-//! The first use of the plugin starts a task on the plugin's runtime. At each turn it reads the newest settings, asks for what
-//! is due and sleeps until the next is. It ends when the variable is gone, when nobody has used the plugin for ten
-//! intervals, and with the plugin, which it does not keep alive; the next use starts it again.
+//! The first use of the plugin starts a task on the plugin's runtime. Each turn reads the latest settings, fetches what
+//! is due, and sleeps until something else is. The task ends when the variable is unset, when the plugin was not used
+//! for ten intervals, or with the plugin, which it does not keep alive. The next use starts it again.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,13 +21,13 @@ const VARIABLE: &str = "OPENROUTER_BACKGROUND_REFRESH";
 /// The shortest interval.
 const SHORTEST: Duration = Duration::from_secs(1);
 
-/// The longest time between two looks at the settings.
+/// The longest sleep, after which the settings are read again.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
-/// Intervals without any use after which nobody is asked any more.
+/// The number of intervals without use after which refreshing stops.
 const IDLE_INTERVALS: u32 = 10;
 
-/// Starts the task, and tells it that the plugin is used.
+/// Starts the task, and records each use of the plugin.
 #[derive(Default)]
 pub struct Refresher {
     shared: Arc<Shared>,
@@ -41,7 +41,7 @@ struct Shared {
 }
 
 impl Refresher {
-    /// Notes that the plugin is used, and starts the task if it is wanted and does not run. It waits for nothing.
+    /// Records a use of the plugin, and starts the task if it is wanted and not running. It does not wait.
     pub fn touch(&self, runtime: &Runtime, settings: &Arc<ArcSwap<Settings>>, common: &Arc<Common>) {
         let newest = settings.load();
         if value(&newest.profile.environment).is_none() {
@@ -55,7 +55,7 @@ impl Refresher {
         if pace == Pace::default() || self.shared.is_running.swap(true, Ordering::Relaxed) {
             return;
         }
-        tracing::debug!("background refresh begins");
+        tracing::debug!("background refresh started");
         let mut task = Task {
             shared: Arc::clone(&self.shared),
             settings: Arc::downgrade(settings),
@@ -64,12 +64,12 @@ impl Refresher {
         };
         let running = Running(Arc::clone(&self.shared));
         let work = async move {
-            // Also gone if the work panics, or is ended in the middle.
+            // Dropped even if the task panics or is cancelled.
             let _running = running;
             while let Some(wait) = task.turn(Instant::now()).await {
                 tokio::time::sleep(wait).await;
             }
-            tracing::debug!("background refresh ends");
+            tracing::debug!("background refresh stopped");
             Ok(())
         };
         runtime.spawn(work).detach();
@@ -93,7 +93,7 @@ impl Shared {
         {
             tracing::warn!(variable = VARIABLE, "{wrong}");
         }
-        // What is kept for no time at all is not worth being asked for ahead.
+        // What is not cached at all is not worth fetching ahead.
         let ahead = |time: Duration| (!time.is_zero()).then_some(time.max(SHORTEST));
         match wanted {
             Wanted::Nothing => Pace::default(),
@@ -101,7 +101,7 @@ impl Shared {
                 models: Some(interval),
                 credits: Some(interval),
             },
-            Wanted::BeforeTheirTimeIsOver => Pace {
+            Wanted::BeforeExpiry => Pace {
                 models: ahead(common.catalogue.time_to_live(settings)),
                 credits: ahead(common.account.time_to_live(settings)),
             },
@@ -109,7 +109,7 @@ impl Shared {
     }
 }
 
-/// Is there while the task is.
+/// Exists as long as the task; its drop marks the task as ended.
 struct Running(Arc<Shared>);
 
 impl Drop for Running {
@@ -129,24 +129,24 @@ fn value(environment: &BTreeMap<String, String>) -> Option<&str> {
 enum Wanted {
     Nothing,
     Every(Duration),
-    BeforeTheirTimeIsOver,
+    BeforeExpiry,
 }
 
-/// What the variable asks for, and what is wrong with it if something is. Its value is not repeated.
+/// What the variable asks for, and what is wrong with it, if anything. The message never repeats the value.
 fn wanted(value: &str) -> (Wanted, Option<String>) {
     let is = |word: &str| value.eq_ignore_ascii_case(word);
     if value.is_empty() || is("false") {
         return (Wanted::Nothing, None);
     }
     if is("true") {
-        return (Wanted::BeforeTheirTimeIsOver, None);
+        return (Wanted::BeforeExpiry, None);
     }
     match value.parse() {
         Ok(0) => (Wanted::Nothing, None),
         Ok(interval_ms) if Duration::from_millis(interval_ms) < SHORTEST => (
             Wanted::Every(SHORTEST),
             Some(format!(
-                "expected at least {} milliseconds, found less; {0} is used",
+                "expected at least {} milliseconds, found less; using {0}",
                 SHORTEST.as_millis()
             )),
         ),
@@ -161,7 +161,7 @@ fn wanted(value: &str) -> (Wanted, Option<String>) {
     }
 }
 
-/// How often each thing is asked for; `None`: not at all.
+/// How often each thing is fetched; `None` means never.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Pace {
     models: Option<Duration>,
@@ -169,7 +169,7 @@ struct Pace {
 }
 
 impl Pace {
-    /// The same without what nobody has used for ten of its intervals.
+    /// The same without what was not used for ten of its intervals.
     fn while_used(self, unused_for: Duration) -> Self {
         let used = |interval: &Duration| unused_for <= interval.saturating_mul(IDLE_INTERVALS);
         Self {
@@ -179,7 +179,7 @@ impl Pace {
     }
 }
 
-/// When each thing is to be asked for next; `None`: not at all.
+/// When each thing is fetched next; `None` means never.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Due {
     models: Option<Instant>,
@@ -189,7 +189,7 @@ struct Due {
 impl Due {
     /// One interval from now.
     fn after(pace: Pace, now: Instant) -> Self {
-        // An interval that no clock can count to the end of never ends.
+        // An interval beyond the range of the clock never ends.
         let after = |interval: Option<Duration>| interval.and_then(|interval| now.checked_add(interval));
         Self {
             models: after(pace.models),
@@ -197,13 +197,13 @@ impl Due {
         }
     }
 
-    /// The nearer one.
+    /// The earlier of the two.
     fn next(self) -> Option<Instant> {
         self.models.into_iter().chain(self.credits).min()
     }
 }
 
-/// The work of the task. It holds nothing that would keep the plugin alive between two turns.
+/// The state of the task. Between turns it holds nothing that would keep the plugin alive.
 struct Task {
     shared: Arc<Shared>,
     settings: Weak<ArcSwap<Settings>>,
@@ -212,9 +212,9 @@ struct Task {
 }
 
 impl Task {
-    /// Asks for what is due.
+    /// Fetches what is due.
     ///
-    /// - Out: how long to wait for the next turn; `None` if there is to be none.
+    /// - Out: how long to wait for the next turn; `None` if the task ends.
     async fn turn(&mut self, now: Instant) -> Option<Duration> {
         let (settings, common) = (self.settings.upgrade()?.load_full(), self.common.upgrade()?);
         let pace = self.shared.pace(&settings, &common);
@@ -249,7 +249,7 @@ impl Task {
     }
 }
 
-/// When a thing is due that was due, and that newer settings have at the end of an interval that begins now.
+/// The earlier of the time already planned and the one by the latest settings; `None` if those ask for no refresh.
 fn sooner(due: Option<Instant>, next: Option<Instant>) -> Option<Instant> {
     match (due, next) {
         (Some(due), Some(next)) => Some(due.min(next)),

@@ -7,7 +7,7 @@ use super::*;
 use crate::kit::{KEY, Service, block_on};
 use crate::values::time::milliseconds;
 
-/// A service that has a model and a key.
+/// A service with a model and a key.
 fn service() -> Service {
     Service::start(|path| {
         let body = match path.rsplit('/').next() {
@@ -18,14 +18,14 @@ fn service() -> Service {
     })
 }
 
-/// How often a service was asked for its models and about the key.
+/// How often a service was asked for its models and for the key.
 fn n_asked(service: &Service) -> (usize, usize) {
     let heads = service.requests();
     let n = |start: &str| heads.iter().filter(|head| head.starts_with(start)).count();
     (n("GET /api/v1/models "), n("GET /api/v1/key "))
 }
 
-/// As much of a plugin as is refreshed.
+/// The parts of a plugin that are refreshed.
 struct Bench {
     service: Service,
     settings: Arc<ArcSwap<Settings>>,
@@ -58,7 +58,7 @@ impl Bench {
         }
     }
 
-    /// A turn so many milliseconds after the beginning.
+    /// Runs a turn at this many milliseconds after the start.
     ///
     /// - Out: the wait that follows, in milliseconds, and how often the service was asked so far.
     fn turn(&mut self, at_ms: u64) -> (Option<u64>, (usize, usize)) {
@@ -78,9 +78,9 @@ impl Bench {
 }
 
 #[test]
-fn the_variable_is_a_time_or_a_word() {
+fn the_variable_is_an_interval_or_a_word() {
     let every = |interval_ms| Wanted::Every(Duration::from_millis(interval_ms));
-    let short = Some("expected at least 1000 milliseconds, found less; 1000 is used");
+    let short = Some("expected at least 1000 milliseconds, found less; using 1000");
     let nonsense =
         Some("expected a whole number of milliseconds, `true` or `false`, found something else; nothing is refreshed");
     let rows = [
@@ -88,8 +88,8 @@ fn the_variable_is_a_time_or_a_word() {
         ("false", Wanted::Nothing, None),
         ("FALSE", Wanted::Nothing, None),
         ("0", Wanted::Nothing, None),
-        ("true", Wanted::BeforeTheirTimeIsOver, None),
-        ("True", Wanted::BeforeTheirTimeIsOver, None),
+        ("true", Wanted::BeforeExpiry, None),
+        ("True", Wanted::BeforeExpiry, None),
         ("1000", every(1000), None),
         ("60000", every(60_000), None),
         ("999", every(1000), short),
@@ -104,7 +104,7 @@ fn the_variable_is_a_time_or_a_word() {
 }
 
 #[test]
-fn a_blank_variable_is_not_set() {
+fn a_blank_variable_counts_as_unset() {
     let environment = |value: &str| BTreeMap::from([(VARIABLE.to_owned(), value.to_owned())]);
     assert_eq!(value(&environment("  ")), None);
     assert_eq!(value(&environment(" true ")), Some("true"));
@@ -112,21 +112,21 @@ fn a_blank_variable_is_not_set() {
 }
 
 #[test]
-fn both_are_asked_for_at_each_interval_and_not_between() {
+fn both_are_fetched_once_per_interval() {
     let mut bench = Bench::new(json!({}), "5000");
     assert_eq!(bench.turn(0), (Some(5000), (0, 0)));
     assert_eq!(bench.turn(4999), (Some(1), (0, 0)));
     assert_eq!(bench.turn(5000), (Some(5000), (1, 1)));
     assert_eq!(bench.turn(9000), (Some(1000), (1, 1)));
     assert_eq!(bench.turn(10_001), (Some(5000), (2, 2)));
-    // What it asked for is what the next call finds.
+    // The next call finds what was fetched.
     let settings = bench.settings.load_full();
     assert!(bench.common.catalogue.known(&settings).is_some());
     assert!(bench.common.account.credits().known().is_some());
 }
 
 #[test]
-fn each_is_asked_for_when_its_own_time_is_over() {
+fn each_is_fetched_when_its_own_time_to_live_ends() {
     let caches = json!({"caches": {"modelsMs": 30_000, "creditsMs": 10_000}});
     let mut bench = Bench::new(caches, "true");
     let seen = [0, 10_000, 20_000, 30_000].map(|at_ms| bench.turn(at_ms));
@@ -135,14 +135,14 @@ fn each_is_asked_for_when_its_own_time_is_over() {
 }
 
 #[test]
-fn what_is_kept_for_no_time_is_not_asked_for_ahead() {
+fn what_is_not_cached_is_not_refreshed() {
     let caches = |credits_ms: u64| json!({"caches": {"modelsMs": 0, "creditsMs": credits_ms}});
     assert_eq!(Bench::new(caches(10), "true").turn(1000), (Some(1000), (0, 1)));
     assert_eq!(Bench::new(caches(0), "true").turn(1000), (None, (0, 0)));
 }
 
 #[test]
-fn a_plugin_that_nobody_uses_is_left_alone_after_ten_intervals() {
+fn refreshing_stops_after_ten_intervals_without_use() {
     let mut bench = Bench::new(json!({}), "5000");
     assert_eq!(bench.turn(50_000), (Some(5000), (1, 1)));
     bench.used(4000);
@@ -150,9 +150,9 @@ fn a_plugin_that_nobody_uses_is_left_alone_after_ten_intervals() {
 }
 
 #[test]
-fn a_turn_goes_by_the_newest_settings() {
+fn a_turn_uses_the_latest_settings() {
     let mut bench = Bench::new(json!({}), "3600000");
-    // It never sleeps so long that newer settings would wait for hours.
+    // It never sleeps so long that new settings would wait for hours.
     assert_eq!(bench.turn(0), (Some(60_000), (0, 0)));
     bench.used(60_000);
     bench.configure("5000");
@@ -167,7 +167,7 @@ fn a_turn_goes_by_the_newest_settings() {
 }
 
 #[test]
-fn a_service_that_fails_is_asked_again_at_the_next_interval() {
+fn a_failed_refresh_is_repeated_at_the_next_interval() {
     let mut bench = Bench::new(json!({}), "5000");
     let away = Service::start(|_| (503, String::new(), String::new()));
     bench.settings.store(away.settings(json!({}), &[(VARIABLE, "5000")]));
@@ -179,7 +179,7 @@ fn a_service_that_fails_is_asked_again_at_the_next_interval() {
 }
 
 #[test]
-fn the_task_ends_with_the_plugin_and_does_not_keep_it() {
+fn the_task_ends_with_the_plugin_and_does_not_keep_it_alive() {
     let mut bench = Bench::new(json!({}), "5000");
     assert_eq!(bench.turn(5000), (Some(5000), (1, 1)));
     let counts = (Arc::strong_count(&bench.common), Arc::strong_count(&bench.settings));
@@ -189,7 +189,7 @@ fn the_task_ends_with_the_plugin_and_does_not_keep_it() {
 }
 
 #[test]
-fn a_use_starts_one_task_and_only_where_one_is_wanted() {
+fn a_use_starts_one_task_if_the_variable_asks_for_it() {
     let runtime = Runtime::start("test").expect("the machine has threads");
     let service = service();
     let common = Arc::<Common>::default();
@@ -210,7 +210,7 @@ fn a_use_starts_one_task_and_only_where_one_is_wanted() {
 }
 
 #[test]
-fn a_task_that_has_ended_is_started_again_by_the_next_use() {
+fn the_next_use_restarts_an_ended_task() {
     let service = service();
     let (refresher, common) = (Refresher::default(), Arc::<Common>::default());
     let settings = Arc::new(ArcSwap::new(service.settings(json!({}), &[(VARIABLE, "3600000")])));
@@ -218,14 +218,14 @@ fn a_task_that_has_ended_is_started_again_by_the_next_use() {
         let runtime = Runtime::start("test").expect("the machine has threads");
         refresher.touch(&runtime, &settings, &common);
         assert!(refresher.shared.is_running.load(Ordering::Relaxed));
-        // The end of the runtime ends the task, be it in the middle of its sleep.
+        // The end of the runtime ends the task, even while it sleeps.
         block_on(runtime.shutdown(Duration::from_secs(10)));
         assert!(!refresher.shared.is_running.load(Ordering::Relaxed));
     }
 }
 
 #[test]
-fn a_plugin_that_listed_its_models_once_asks_again_by_itself() {
+fn a_plugin_refreshes_its_model_list_by_itself() {
     let (asked, was_asked) = mpsc::channel();
     let asked = Mutex::new(asked);
     let service = Service::start(move |path| {
