@@ -60,7 +60,7 @@ impl<'a> Request<'a> {
         }
         Err(Error::new(
             ErrorKind::INVALID_REQUEST,
-            format!("`{}` takes no blobs in this version", self.0),
+            format!("`{}` accepts no blobs in this version", self.0),
         ))
     }
 

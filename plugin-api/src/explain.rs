@@ -60,34 +60,34 @@ impl ErrorKind {
         use Fault::{Caller, Network, Operator, Plugin, Service};
         let (meaning, fault, remedy) = match self {
             Self::INTERNAL => (
-                "The plugin panicked, or came into a state that should be impossible. The host lives on.",
+                "The plugin panicked or reached a state that should be impossible. The host keeps running.",
                 Plugin,
-                "Report it with the message, which names the place in the plugin's code.",
+                "Report it with the message, which names the line in the plugin's code.",
             ),
             Self::UNSUPPORTED => (
                 "The plugin does not have this method.",
                 Caller,
-                "See what it offers in `methods` of its manifest, or use a newer plugin.",
+                "Check `methods` in its manifest, or use a newer plugin.",
             ),
             Self::INVALID_REQUEST => (
-                "The request cannot be served as it is: a parameter, a message or a model id is not accepted.",
+                "The request is invalid: a parameter, a message or a model id is not accepted.",
                 Caller,
                 "Change what the message names. The same request will fail again.",
             ),
             Self::CONFIG => (
-                "The plugin's options are wrong, or something that they need is missing.",
+                "The plugin's options are invalid, or something they need is missing.",
                 Operator,
-                "Run `agent-host profile check`, which shows every problem with its place.",
+                "Run `agent-host profile check`, which shows every problem with its line.",
             ),
             Self::AUTH => (
                 "The key is missing, malformed, refused or expired.",
                 Operator,
-                "Run `agent-host doctor`; make or renew the key where the service keeps its keys.",
+                "Run `agent-host doctor`; create or renew the key on the service's website.",
             ),
             Self::PAYMENT => (
-                "The account or the key has not enough credit for this request.",
+                "The account or the key does not have enough credit for this request.",
                 Operator,
-                "Add credit, raise the key's limit, or ask for fewer tokens with `maxTokens`.",
+                "Add credit, raise the key's limit, or request fewer tokens with `maxTokens`.",
             ),
             Self::FORBIDDEN => (
                 "The service refuses this content, this region or this use of the key.",
@@ -95,69 +95,68 @@ impl ErrorKind {
                 "Read the service's reason in the message; change the request or the account's settings.",
             ),
             Self::NOT_FOUND => (
-                "There is no such model, or no provider is left that meets the preferences.",
+                "The model does not exist, or no provider meets the preferences.",
                 Caller,
-                "Check the model id, then the provider preferences, of which `only`, `maxPrice`, `zdr` and \
+                "Check the model id, then the provider preferences: `only`, `maxPrice`, `zdr` and \
                  `requireParameters` exclude providers.",
             ),
             Self::RATE_LIMIT => (
                 "Too many requests for this key, this model or this provider.",
                 Service,
-                "Wait as long as `retry_after_ms` says, ask less often, or name fallback models.",
+                "Wait for `retry_after_ms`, send fewer requests, or configure fallback models.",
             ),
             Self::UNAVAILABLE => (
-                "The service or the provider behind it cannot answer now.",
+                "The service or the provider behind it is temporarily unavailable.",
                 Service,
-                "Try again later, or name fallback models in the profile.",
+                "Try again later, or configure fallback models in the profile.",
             ),
             Self::TIMEOUT => (
-                "One of the time limits passed before the answer was complete.",
+                "A time limit expired before the answer was complete.",
                 Service,
-                "Try again, choose a faster model, or raise the limit that the message names, under `timeouts` in \
+                "Try again, choose a faster model, or raise the limit named in the message under `timeouts` in \
                  the profile.",
             ),
             Self::CONNECT => (
-                "No connection to the service could be made, or it broke before an answer began.",
+                "The connection to the service failed, or broke before an answer began.",
                 Network,
-                "Check the network, the proxy, the base URL and, for TLS, the clock and the certificates: \
-                 `agent-host doctor`.",
+                "Run `agent-host doctor`. Check the network, the proxy, the base URL and, for TLS, the clock and the \
+                 certificates.",
             ),
             Self::PROTOCOL => (
-                "What arrived is not what the protocol promises.",
+                "The service's answer violates the protocol.",
                 Service,
-                "Check the base URL, and whether a proxy on the way rewrites answers. If it persists, report it to \
-                 the service with the generation id.",
+                "Check the base URL, and whether a proxy rewrites answers. If it persists, report it to the service \
+                 with the generation id.",
             ),
             Self::INTERRUPTED => (
-                "The answer broke off. The part that arrived, if any, is kept in `partial_text`, and is not the \
-                 whole answer.",
+                "The answer was cut off. `partial_text` contains the part that arrived, if any.",
                 Service,
-                "Ask again, or go on from the part that is there. What was delivered may be billed, so it is not \
-                 tried again by itself.",
+                "Send the request again, or continue from the partial answer. It is not retried automatically, \
+                 because the part that arrived may be billed.",
             ),
             Self::SHUT_DOWN => (
-                "The plugin was shut down, or is being shut down.",
+                "The plugin was shut down or is shutting down.",
                 Caller,
-                "Ask before shutting down, or create the plugin anew.",
+                "Send requests before the shutdown, or create the plugin again.",
             ),
             Self::TOO_LARGE => (
-                "Something is larger than its limit: the conversation, an answer, or a piece of one.",
+                "The conversation, an answer or a part of one exceeds its limit.",
                 Caller,
-                "Send less, or choose a model with a larger context.",
+                "Send a shorter request, or choose a model with a larger context.",
             ),
             Self::SPEND_LIMIT => (
-                "The request might cost more than the profile's `budget` leaves. The service was not asked, and \
-                 nothing was billed.",
+                "The request might cost more than what remains of the profile's `budget`. It was not sent, and nothing \
+                 was billed.",
                 Operator,
-                "Raise the limit under `budget`, ask for fewer tokens with `maxTokens`, or choose a cheaper tier.",
+                "Raise the limit under `budget`, request fewer tokens with `maxTokens`, or choose a cheaper tier.",
             ),
             Self::OVERLOADED => (
-                "More calls wait than the profile's `limits` allow. The service was not asked.",
+                "More calls are queued than the profile's `limits` allow. The request was not sent.",
                 Caller,
-                "Ask for less at once, or raise `limits.concurrency` and `limits.queue` in the profile.",
+                "Send fewer requests at once, or raise `limits.concurrency` and `limits.queue` in the profile.",
             ),
             Self::FORKED => (
-                "The process was forked after the plugin had started; the plugin's threads do not exist in the child.",
+                "The process was forked after the plugin started; the plugin's threads do not exist in the child.",
                 Caller,
                 "Create the plugin in the child, after the fork.",
             ),

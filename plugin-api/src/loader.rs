@@ -25,8 +25,7 @@ use crate::plugin::PluginModule;
 const MAX_FILE_BYTES: u64 = 256 << 20;
 
 /// The hint for a file that cannot be meant as a plugin.
-const REMOVE_OR_REPLACE: &str =
-    "get the plugin again from its author; a file that is no plugin does not belong into the folder";
+const REMOVE_OR_REPLACE: &str = "get the plugin again from its author, or remove the file if it is not a plugin";
 
 /// Why a file is not used as a plugin. It displays as one line: the file's name and the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,8 +112,8 @@ pub fn load(file: &Path) -> Result<PluginModule, Refusal> {
     let module = PluginModule::from_module(module).map_err(|reason| Refusal::new(file, "manifest", reason))?;
     if *module.manifest() != promised {
         return Err(
-            Refusal::new(file, "manifest", "its code tells another manifest than its file does")
-                .with_hint("get the plugin again from its author: the file was altered, or two files were mixed up"),
+            Refusal::new(file, "manifest", "its code reports a different manifest than its file")
+                .with_hint("get the plugin again from its author: the file was modified or mixed from two builds"),
         );
     }
     Ok(module)
@@ -133,7 +132,7 @@ impl Image {
     fn read(file: &Path) -> Result<Self, Refusal> {
         let unreadable = |cause: io::Error| {
             Refusal::new(file, "unreadable", format!("it cannot be read: {cause}"))
-                .with_hint("the host needs to be able to read the file")
+                .with_hint("make the file readable for the host")
         };
         let metadata = fs::metadata(file).map_err(unreadable)?;
         // Opening a pipe would wait for a writer forever.
@@ -203,9 +202,9 @@ impl Image {
         let damaged = || {
             refused(
                 "damaged",
-                "it is not whole: parts that its headers promise are missing".to_owned(),
+                "it is truncated: parts that its headers declare are missing".to_owned(),
             )
-            .with_hint("copy it again; was it still being written?")
+            .with_hint("copy it again; it may still have been incomplete")
         };
         let library = File::parse(&*self.bytes).map_err(|_| damaged())?;
         if library.architecture() != native_architecture() {
@@ -259,7 +258,7 @@ impl Image {
                     manifest.plugin_api
                 ),
             )
-            .with_hint("build host and plugin from releases of plugin-api, not from altered copies"),
+            .with_hint("build host and plugin from releases of plugin-api, not from modified copies"),
             LibraryRefusal::Entry(reason) => refused("entry", format!("its entry point failed: {reason}")),
         }
     }
@@ -326,7 +325,7 @@ mod tests {
             read(&format!("{{\"plugin_api\": \"{VERSION}\", \"manifest\": 7}}")).expect_err("it is malformed");
         assert_eq!(refusal.code, "manifest");
         assert!(
-            refusal.reason.starts_with("its manifest is not readable: "),
+            refusal.reason.starts_with("its manifest cannot be parsed: "),
             "{refusal}"
         );
     }

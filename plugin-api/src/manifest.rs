@@ -108,7 +108,7 @@ impl Manifest {
         manifest.plugin_api = sealed.plugin_api;
         if !fits_as_id(&manifest.id) {
             return Err(format!(
-                "its manifest is not usable: expected `id` to match `^[a-z0-9][a-z0-9-]*$`, found `{}`",
+                "its manifest is invalid: expected `id` to match `^[a-z0-9][a-z0-9-]*$`, found `{}`",
                 manifest.id.escape_debug()
             ));
         }
@@ -134,7 +134,7 @@ impl Manifest {
 }
 
 fn read<'a, T: Deserialize<'a>>(sealed: &'a str) -> Result<T, String> {
-    serde_json::from_str(sealed).map_err(|cause| format!("its manifest is not readable: {cause}"))
+    serde_json::from_str(sealed).map_err(|cause| format!("its manifest cannot be parsed: {cause}"))
 }
 
 /// Whether profiles and file names can hold the id. It is the pattern of [`Manifest::id`] as code.
@@ -224,7 +224,7 @@ mod tests {
             ("a\n", "a\\n"),
         ] {
             let expected =
-                format!("its manifest is not usable: expected `id` to match `^[a-z0-9][a-z0-9-]*$`, found `{shown}`");
+                format!("its manifest is invalid: expected `id` to match `^[a-z0-9][a-z0-9-]*$`, found `{shown}`");
             assert_eq!(with_id(id), Err(expected));
         }
     }

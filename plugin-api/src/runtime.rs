@@ -46,7 +46,7 @@ impl Runtime {
         let failed = |cause| {
             Error::new(
                 ErrorKind::INTERNAL,
-                format!("the plugin's runtime could not start: {cause}"),
+                format!("cannot start the plugin's runtime: {cause}"),
             )
         };
         // One thread is enough for sockets and timers, and a single-threaded runtime wakes up fastest.
@@ -183,9 +183,9 @@ impl<T> Drop for Task<T> {
 fn forked() -> Error {
     Error::new(
         ErrorKind::FORKED,
-        "the process was forked after the plugin had started, and the plugin's thread does not exist in it",
+        "the process was forked after the plugin started, and the plugin's threads do not exist in the child",
     )
-    .with_hint("create the plugin in the forked process")
+    .with_hint("create the plugin after the fork, in the child")
 }
 
 #[cfg(test)]

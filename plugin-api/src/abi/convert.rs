@@ -50,7 +50,7 @@ impl TryFrom<RawEvent> for ChatEvent {
             serde_json::from_str(json).map_err(|_| {
                 Error::new(
                     ErrorKind::PROTOCOL,
-                    format!("the plugin sent a `{kind}` event that is not readable"),
+                    format!("the plugin sent a `{kind}` event that cannot be parsed"),
                 )
             })
         }

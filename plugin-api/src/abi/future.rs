@@ -44,7 +44,7 @@ where
         let Some(inner) = &mut this.inner else {
             return Poll::Ready(Err(Error::new(
                 ErrorKind::INTERNAL,
-                format!("`{}` was polled after its end", this.what),
+                format!("`{}` was polled after completion", this.what),
             )));
         };
         // SAFETY: as above, `this.inner` stays in place for as long as it lives.

@@ -66,7 +66,7 @@ fn refusal_from(error: LibraryError) -> LibraryRefusal {
         }
         LibraryError::GetSymbolError { .. } => LibraryRefusal::NoEntry,
         LibraryError::InvalidAbiHeader(header) => LibraryRefusal::Foundation(format!(
-            "its layout library speaks ABI {}.{}",
+            "it was built with another `abi_stable`, whose ABI is {}.{}",
             header.abi_major, header.abi_minor
         )),
         LibraryError::InvalidCAbi { .. } => LibraryRefusal::Foundation("its C calling convention differs".to_owned()),

@@ -26,7 +26,7 @@ impl Payload {
             Ok(json) => Ok(Self::from_json(json)),
             Err(cause) => Err(Error::new(
                 ErrorKind::INTERNAL,
-                format!("could not write a message as JSON: {}", mistake(&cause)),
+                format!("cannot write a message as JSON: {}", mistake(&cause)),
             )),
         }
     }
@@ -66,7 +66,7 @@ impl Payload {
             Error::new(
                 ErrorKind::INVALID_REQUEST,
                 format!(
-                    "the message is not what this method expects: {} at line {}, column {}",
+                    "the message does not fit this method: {} at line {}, column {}",
                     mistake(&cause),
                     cause.line(),
                     cause.column()
@@ -91,7 +91,7 @@ fn mistake(cause: &serde_json::Error) -> &'static str {
     match cause.classify() {
         Category::Io => "the text could not be read",
         Category::Syntax => "the text is not JSON",
-        Category::Data => "a field is missing, unknown or of another type",
-        Category::Eof => "the text ends too early",
+        Category::Data => "a field is missing, unknown or of the wrong type",
+        Category::Eof => "the text ends early",
     }
 }

@@ -42,8 +42,8 @@ impl ChatRequest {
     ///
     /// - Errors: `internal` if a message cannot be written as JSON.
     pub fn new(messages: &[Message]) -> Result<Self, Error> {
-        let messages = to_raw_value(messages)
-            .map_err(|_| Error::new(ErrorKind::INTERNAL, "could not write the messages as JSON"))?;
+        let messages =
+            to_raw_value(messages).map_err(|_| Error::new(ErrorKind::INTERNAL, "cannot write the messages as JSON"))?;
         Ok(Self {
             tier: None,
             model: None,

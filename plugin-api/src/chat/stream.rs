@@ -111,7 +111,7 @@ impl Stream for UntilDone {
                 if !self.may_end {
                     return Poll::Ready(Some(Err(Error::new(
                         ErrorKind::PROTOCOL,
-                        "the stream ended without saying that the answer is complete",
+                        "the stream ended before the answer was complete",
                     ))));
                 }
             }
@@ -177,10 +177,7 @@ mod tests {
 
     #[test]
     fn a_stream_that_ends_without_done_ends_with_an_error() {
-        let cut = Error::new(
-            ErrorKind::PROTOCOL,
-            "the stream ended without saying that the answer is complete",
-        );
+        let cut = Error::new(ErrorKind::PROTOCOL, "the stream ended before the answer was complete");
         let text = || Ok(ChatEvent::text("half"));
         let done = || Ok(ChatEvent::done("stop"));
         assert_eq!(until_done(vec![]), [Err(cut.clone())]);

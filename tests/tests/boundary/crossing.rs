@@ -10,7 +10,7 @@ use tests::{ask, block_on, openrouter_config, openrouter_plugin, poll_once, reco
 
 use crate::bench::{created, opened, parrot, parrot_with, streamed};
 
-const CUT: &str = "the stream ended without saying that the answer is complete";
+const CUT: &str = "the stream ended before the answer was complete";
 
 fn json_payload(json: &str) -> Payload {
     Payload::from_json(json.to_owned())
@@ -69,7 +69,7 @@ fn methods_that_take_json_alone_refuse_blobs() {
             "stream" => block_on(plugin.open(method, payload)).map(drop),
             _ => block_on(plugin.call(method, payload)).map(drop),
         };
-        let expected = format!("`{method}` takes no blobs in this version");
+        let expected = format!("`{method}` accepts no blobs in this version");
         assert_eq!(answer, Err(Error::new(ErrorKind::INVALID_REQUEST, expected)));
     }
 }

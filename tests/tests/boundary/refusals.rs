@@ -12,14 +12,13 @@ use tests::{LIMIT, PluginFolder, echo_plugin, in_a_process_of_its_own, run, rust
 /// A refusal: its code, its reason and its hint.
 type Words<'a> = (&'a str, &'a str, &'a str);
 
-const NOT_A_PLUGIN_AT_ALL: &str =
-    "get the plugin again from its author; a file that is no plugin does not belong into the folder";
+const NOT_A_PLUGIN_AT_ALL: &str = "get the plugin again from its author, or remove the file if it is not a plugin";
 const NOT_A_LIBRARY: Words<'_> = ("not_a_library", "it is not a shared library", NOT_A_PLUGIN_AT_ALL);
 const NOT_A_FILE: Words<'_> = ("not_a_file", "expected a regular file", NOT_A_PLUGIN_AT_ALL);
 const DAMAGED: Words<'_> = (
     "damaged",
-    "it is not whole: parts that its headers promise are missing",
-    "copy it again; was it still being written?",
+    "it is truncated: parts that its headers declare are missing",
+    "copy it again; it may still have been incomplete",
 );
 
 /// Asserts that the file is refused in these words, and in one line.
@@ -91,7 +90,7 @@ fn a_dangling_link_is_found_and_refused() {
     let words = (
         "unreadable",
         "it cannot be read: No such file or directory (os error 2)",
-        "the host needs to be able to read the file",
+        "make the file readable for the host",
     );
     assert_refused(&link, words);
 }
@@ -137,8 +136,8 @@ fn a_manifest_altered_in_the_file_is_refused() {
         },
         (
             "manifest",
-            "its code tells another manifest than its file does",
-            "get the plugin again from its author: the file was altered, or two files were mixed up",
+            "its code reports a different manifest than its file",
+            "get the plugin again from its author: the file was modified or mixed from two builds",
         ),
     );
 }
@@ -153,7 +152,7 @@ fn an_unreadable_manifest_is_refused() {
         .err()
         .expect("it is refused");
     let text = refusal.to_string();
-    let start = "plugin `libecho.so` was refused: its manifest is not readable: ";
+    let start = "plugin `libecho.so` was refused: its manifest cannot be parsed: ";
     assert!(text.starts_with(start), "{text}");
     assert_eq!((refusal.code, text.lines().count()), ("manifest", 1));
 }

@@ -247,7 +247,7 @@ fn fault_50_a_plugin_without_a_free_thread_is_not_created() {
         let created = module.create(Arc::new(LogOnly::new("openrouter")), &config);
         let error = created.err().expect("there is no thread for it");
         assert_eq!(error.kind.code(), "internal", "{error:?}");
-        assert!(error.message.contains("could not start"), "{error}");
+        assert!(error.message.contains("cannot start"), "{error}");
         setrlimit(Resource::Nproc, before).expect("it was allowed before");
         let plugin = module
             .create(Arc::new(LogOnly::new("openrouter")), &config)
