@@ -25,7 +25,7 @@ const MAX_PROBLEMS: usize = 100;
 /// The longest quotation of a value, in characters.
 const MAX_FOUND_CHARS: usize = 60;
 const KEY_FORMS: &str = "write `{ \"env\": \"VARIABLE\" }`, `{ \"file\": \"PATH\" }` or `{ \"command\": [\"PROGRAM\"] }`, \
-     so that the key itself stays elsewhere";
+     to keep the key itself out of the profile";
 
 /// Checks every profile of the document.
 ///
@@ -86,7 +86,7 @@ impl<'a> Checker<'a> {
 
     fn literal_key(&mut self, pointer: String) {
         if self.literal_keys.insert(pointer.clone()) {
-            let message = "expected where the key comes from, found the key itself".to_owned();
+            let message = "expected the source of the key, found the key itself".to_owned();
             self.push(&pointer, false, message, Some(KEY_FORMS.to_owned()));
         }
     }
@@ -103,7 +103,7 @@ impl<'a> Checker<'a> {
             };
             let Some(inner) = object.get(section) else {
                 let typo = closest(section, object.keys().map(String::as_str));
-                let hint = typo.map(|typo| format!("did you mean `{section}` where `{typo}` stands?"));
+                let hint = typo.map(|typo| format!("did you mean `{section}` instead of `{typo}`?"));
                 let place = typo.map_or(here.clone(), |typo| join(&here, typo));
                 let message = format!("missing section `{section}`, {what}");
                 return self.push(&place, true, message, hint);
@@ -128,7 +128,7 @@ impl<'a> Checker<'a> {
         match &compiled {
             Ok((schema, validator)) => self.options(base, entry, schema, validator),
             Err(reason) => {
-                let message = format!("plugin `{name}` describes its options in a way that cannot be used: {reason}");
+                let message = format!("plugin `{name}` has an unusable options schema: {reason}");
                 self.push(&join(base, "provider"), false, message, None);
             }
         }
@@ -140,9 +140,9 @@ impl<'a> Checker<'a> {
         let Some(value) = entry.get("provider") else {
             let typo = closest("provider", entry.keys().map(String::as_str));
             let hint = match typo {
-                Some(typo) => Some(format!("did you mean `provider` where `{typo}` stands?")),
+                Some(typo) => Some(format!("did you mean `provider` instead of `{typo}`?")),
                 None if self.providers.is_empty() => None,
-                None => Some(format!("known here: {}", listed(known(), "and"))),
+                None => Some(format!("installed: {}", listed(known(), "and"))),
             };
             self.push(base, true, "missing option `provider`".to_owned(), hint);
             return None;
@@ -157,10 +157,7 @@ impl<'a> Checker<'a> {
             let hint = match closest(name, known()) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None if self.providers.is_empty() => "no plugin is installed".to_owned(),
-                None => format!(
-                    "no installed plugin provides it; known here: {}",
-                    listed(known(), "and")
-                ),
+                None => format!("no installed plugin provides it; installed: {}", listed(known(), "and")),
             };
             self.mismatch_with(&pointer, "the id of an installed provider", Some(hint));
         }
@@ -245,7 +242,7 @@ impl<'a> Checker<'a> {
             let is_ours = pointer == "/auth" || pointer == PROFILES || pointer.starts_with("/auth/profiles/");
             if is_ours {
                 let (line, column) = self.document.line_column(duplicate.first);
-                let message = format!("this key stands twice, the first time at line {line}, column {column}");
+                let message = format!("duplicate key, first used at line {line}, column {column}");
                 let mut problem = self.problem(pointer, true, message, Some("remove one of the two".to_owned()));
                 (problem.line, problem.column) = self.document.line_column(duplicate.range.start);
                 problem.range = duplicate.range.clone();
@@ -290,7 +287,7 @@ impl<'a> Checker<'a> {
             None => "nothing".to_owned(),
             Some(Value::Object(_)) => "an object".to_owned(),
             Some(Value::Array(_)) => "an array".to_owned(),
-            Some(_) if self.is_hidden(pointer) => "something else, which is not shown".to_owned(),
+            Some(_) if self.is_hidden(pointer) => "a value that is not shown".to_owned(),
             Some(_) => {
                 let range = self.document.value_range(pointer).unwrap_or(0..0);
                 let text = shortened(&self.document.text()[range]);

@@ -67,12 +67,12 @@ impl Document {
         &self.value
     }
 
-    /// Where the value at `pointer` stands, in bytes of the text.
+    /// The range of the value at `pointer`, in bytes of the text.
     pub fn value_range(&self, pointer: &str) -> Option<Range<usize>> {
         self.member(pointer).map(|(_, node)| node.range.clone())
     }
 
-    /// Where the key of the value at `pointer` stands, with its quotes; none for array elements.
+    /// The range of the key of the value at `pointer`, with its quotes; none for array elements.
     pub fn key_range(&self, pointer: &str) -> Option<Range<usize>> {
         self.member(pointer).and_then(|(key_range, _)| key_range)
     }

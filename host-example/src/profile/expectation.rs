@@ -116,7 +116,7 @@ fn string_in_words(schema: &Value) -> String {
     }
     let length = |key| schema.get(key).and_then(Value::as_u64);
     match (length("minLength"), length("maxLength")) {
-        (Some(1), None) => "a string that is not empty".to_owned(),
+        (Some(1), None) => "a non-empty string".to_owned(),
         (Some(least), Some(most)) => format!("a string of {least} to {most} characters"),
         (Some(least), None) => format!("a string of at least {least} characters"),
         (None, Some(most)) => format!("a string of at most {most} characters"),

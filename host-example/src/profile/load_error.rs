@@ -19,7 +19,7 @@ pub enum LoadError {
     Report(Report),
     /// The file is valid, but has no profile of this name.
     NoSuchProfile {
-        /// The name that was asked for.
+        /// The requested name.
         name: String,
         /// The file.
         file: String,
@@ -44,10 +44,10 @@ impl fmt::Display for LoadError {
                 write!(f, "profile file `{file}` has no profile `{name}`")?;
                 match suggestion {
                     Some(near) => write!(f, "\nhint: did you mean `{near}`?"),
-                    None if known.is_empty() => write!(f, "\nhint: it has no profiles"),
+                    None if known.is_empty() => write!(f, "\nhint: the file has no profiles"),
                     None => {
                         let names = listed(known.iter().map(String::as_str), "and");
-                        write!(f, "\nhint: it has {names}")
+                        write!(f, "\nhint: available profiles: {names}")
                     }
                 }
             }

@@ -137,12 +137,12 @@ fn broken_from(text: &str, error: &ParseError) -> Broken {
         Some(character) => format!("expected {expected}, found `{character}`"),
         None => format!("expected {expected}, found the end of the file"),
     };
-    let quotes = Some("keys and text stand in double quotes");
+    let quotes = Some("put keys and strings in double quotes");
     let first = range.start..(range.start + 1).min(text.len());
     match error.kind() {
         ParseErrorKind::UnterminatedObject => Broken::new(first, "this `{` is never closed, expected `}`", None),
         ParseErrorKind::UnterminatedArray => Broken::new(first, "this `[` is never closed, expected `]`", None),
-        ParseErrorKind::ExpectedComma => Broken::new(range, "expected `,` before the next one", None),
+        ParseErrorKind::ExpectedComma => Broken::new(range, "expected `,` before the next item", None),
         ParseErrorKind::ExpectedColonAfterObjectKey => Broken::new(range.clone(), &found("`:` after the key"), None),
         ParseErrorKind::ExpectedStringObjectProperty => {
             Broken::new(range, "expected a key in double quotes, found a bare word", quotes)
@@ -161,12 +161,14 @@ fn broken_from(text: &str, error: &ParseError) -> Broken {
         | ParseErrorKind::NonFiniteNumbersNotAllowed
         | ParseErrorKind::UnaryPlusNumbersNotAllowed => Broken::new(
             range,
-            "expected a number such as `12`, `-3` or `0.5`, found another spelling",
+            "expected a number such as `12`, `-3` or `0.5`, found another notation",
             None,
         ),
-        ParseErrorKind::String(ParseStringErrorKind::InvalidUnicodeEscapeSequence(_)) => {
-            Broken::new(range, "expected a whole character, found half of a `\\u` pair", None)
-        }
+        ParseErrorKind::String(ParseStringErrorKind::InvalidUnicodeEscapeSequence(_)) => Broken::new(
+            range,
+            "expected a whole character, found half of a `\\u` surrogate pair",
+            None,
+        ),
         ParseErrorKind::String(_) => Broken::new(
             range,
             "expected one of the escapes `\\\" \\\\ \\/ \\b \\f \\n \\r \\t \\u0000`, found another",

@@ -33,7 +33,7 @@ pub fn read(path: &Path) -> Result<String, LoadError> {
         Ok(bytes) => String::from_utf8(bytes).map_err(|error| {
             let offset = error.utf8_error().valid_up_to();
             whole_file(
-                format!("expected UTF-8 text, found another encoding at byte {offset}"),
+                format!("expected UTF-8, found an invalid byte at offset {offset}"),
                 Some("save the file as UTF-8"),
             )
         }),

@@ -21,15 +21,15 @@ use super::provider::ProviderSchema;
 #[schemars(title = "Profiles of agent-host")]
 #[expect(dead_code, reason = "only its schema is used; the file is checked as a value")]
 struct ProfileFile {
-    /// Who gives the models.
+    /// Where the models come from.
     auth: AuthSection,
 }
 
-/// Who gives the models.
+/// Where the models come from.
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "only its schema is used; the file is checked as a value")]
 struct AuthSection {
-    /// The profiles by name; `default` is used when none is named.
+    /// The profiles by name; `default` is used unless another is selected.
     profiles: BTreeMap<String, HostKeys>,
 }
 
@@ -37,9 +37,9 @@ struct AuthSection {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct HostKeys {
-    /// Id of the plugin that gives the models.
+    /// Id of the plugin that provides the models.
     pub provider: String,
-    /// Where the provider's key comes from. Without it: the environment variable that the plugin names.
+    /// Where the provider's key comes from. Default: the environment variable that the plugin names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "KeySource")]
     pub api_key: Option<KeySource>,
@@ -57,9 +57,9 @@ pub enum KeySource {
         )]
         String,
     ),
-    /// The path of a file whose text is the key; `~/` stands for the home folder.
+    /// The path of a file that contains only the key; `~/` is the home folder.
     File(#[schemars(length(min = 1))] PathBuf),
-    /// A program and its arguments; what it prints is the key.
+    /// A program and its arguments; it prints the key to stdout.
     Command(#[schemars(length(min = 1))] Vec<String>),
 }
 

@@ -59,8 +59,8 @@ pub(super) fn masked(text: &str, root: &Node, prefixes: &[&str]) -> String {
     masked_text(text, &shown, &hidden)
 }
 
-/// The places in a text where a key or a password may stand: who asks, in an address, and what is asked for there;
-/// anything that begins like a key.
+/// The ranges of a text that may contain a key or a password: the user and the query of a URL, and anything that
+/// begins like a key.
 fn secrets_inside(text: &str, prefixes: &[&str]) -> Vec<Range<usize>> {
     let mut secrets = Vec::new();
     if let Some(start) = text.find("://").map(|at| at + "://".len()) {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-/// A commented profile `name` for `provider`, which is valid as it stands.
+/// A commented profile `name` for `provider`, which is valid as it is.
 ///
 /// - In: `schema_ref`, the path or address of the schema for editors, if there is one.
 pub fn starter(name: &str, provider: &str, schema_ref: Option<&str>) -> String {
@@ -14,12 +14,12 @@ pub fn starter(name: &str, provider: &str, schema_ref: Option<&str>) -> String {
 {{
 {schema}  "auth": {{
     "profiles": {{
-      // `default` is used where no other profile is named.
+      // `default` is used unless another profile is selected.
       {name}: {{
-        // The plugin that gives the models.
+        // The plugin that provides the models.
         "provider": {provider},
 
-        // Where the key comes from, never the key itself. Without this line: the environment
+        // Where the key comes from, never the key itself. By default: the environment
         // variable that the plugin names.
         // "apiKey": {{ "env": "VARIABLE" }},
         // "apiKey": {{ "file": "~/.config/agent-host/key" }},

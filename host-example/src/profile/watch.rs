@@ -181,7 +181,7 @@ fn signals_from(event: notify::Result<Event>) -> Vec<Signal> {
     names.map(Signal::Touched).collect()
 }
 
-/// The folder that holds the file; a bare name stands in the current one.
+/// The folder of the file; for a bare name the current one.
 fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,

@@ -64,7 +64,9 @@ pub(super) fn findings(error: &ValidationError<'_>, root: &Value) -> Vec<Finding
         }
         Kind::AnyOf { context } => union(&pointer, schema, value, context, root, "anyOf"),
         Kind::OneOfNotValid { context } => union(&pointer, schema, value, context, root, "oneOf"),
-        Kind::OneOfMultipleValid { .. } => plain("expected exactly one of its forms, found a mixture".to_owned()),
+        Kind::OneOfMultipleValid { .. } => {
+            plain("expected exactly one of the allowed forms, found a mixture".to_owned())
+        }
         Kind::PropertyNames { error: name_error } => {
             let name = name_error.instance().as_str().unwrap_or_default();
             let expected = expectation(schema.get("propertyNames").unwrap_or(schema), root);
@@ -77,7 +79,7 @@ pub(super) fn findings(error: &ValidationError<'_>, root: &Value) -> Vec<Finding
             }]
         }
         Kind::FalseSchema => plain("not allowed here".to_owned()),
-        Kind::UniqueItems => plain("expected no item twice".to_owned()),
+        Kind::UniqueItems => plain("expected unique items, found a duplicate".to_owned()),
         Kind::MinItems { limit } => plain(format!("expected at least {}", counted(*limit, "item"))),
         Kind::MaxItems { limit } => {
             let n_items = value.as_array().map_or(0, Vec::len);
@@ -104,7 +106,7 @@ pub(super) fn findings(error: &ValidationError<'_>, root: &Value) -> Vec<Finding
         }
         other => match schema.get("description").and_then(Value::as_str).and_then(phrase) {
             Some(phrase) => found(phrase),
-            None => plain(format!("does not fit the rule `{}` of its schema", other.keyword())),
+            None => plain(format!("violates `{}` of its schema", other.keyword())),
         },
     }
 }
@@ -114,7 +116,7 @@ fn misspelt(name: &str, value: &Value, known: &[&str]) -> Option<String> {
     let keys = value.as_object().into_iter().flat_map(|object| object.keys());
     let unknown = keys.filter(|key| !known.contains(&key.as_str()));
     let typo = closest(name, unknown.map(String::as_str))?;
-    Some(format!("did you mean `{name}` where `{typo}` stands?"))
+    Some(format!("did you mean `{name}` instead of `{typo}`?"))
 }
 
 /// The schema object that holds the keyword which failed.
@@ -161,7 +163,7 @@ fn unknown_key(pointer: &str, key: &str, known: &[&str], elsewhere: &[String]) -
         }
         Some(name) => Some(format!("did you mean `{name}`?")),
         None if (1..=MAX_LISTED).contains(&known.len()) => {
-            Some(format!("known here: {}", listed(known.iter().copied(), "and")))
+            Some(format!("known options: {}", listed(known.iter().copied(), "and")))
         }
         None => None,
     };
@@ -211,13 +213,13 @@ fn union(
         .filter(|errors| !has_other_tag(errors))
         .collect::<Vec<_>>();
     let meant = if tagged.is_empty() { &fitting } else { &tagged };
-    let told = |errors: &Vec<ValidationError<'static>>| {
+    let described = |errors: &Vec<ValidationError<'static>>| {
         errors
             .iter()
             .flat_map(|error| findings(error, root))
             .collect::<Vec<_>>()
     };
-    let fewest = meant.iter().map(|errors| told(errors)).min_by_key(Vec::len);
+    let fewest = meant.iter().map(|errors| described(errors)).min_by_key(Vec::len);
     fewest.unwrap_or_else(|| vec![general()])
 }
 

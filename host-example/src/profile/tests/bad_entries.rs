@@ -9,10 +9,10 @@ pub(super) const BAD_ENTRIES: &str = r###"
 # The provider.
 "model": "a/b"
   at /: missing option `provider`
-  hint: known here: `acme`
+  hint: installed: `acme`
 "provder": "acme"
   at /: missing option `provider`
-  hint: did you mean `provider` where `provder` stands?
+  hint: did you mean `provider` instead of `provder`?
 "provider": §7
   at /provider: expected the id of a provider, found `7`
 "provider": §"acmee"
@@ -20,7 +20,7 @@ pub(super) const BAD_ENTRIES: &str = r###"
   hint: did you mean `acme`?
 "provider": §"other", "model": 5
   at /provider: expected the id of an installed provider, found `"other"`
-  hint: no installed plugin provides it; known here: `acme`
+  hint: no installed plugin provides it; installed: `acme`
 # Wrong types and limits.
 @, "model": §5
   at /model: expected a model id such as `author/model`, found `5`
@@ -65,7 +65,7 @@ pub(super) const BAD_ENTRIES: &str = r###"
   hint: did you mean `fallbackModels`?
 @, §"colour": 1
   at /colour: unknown option
-  hint: known here: `provider`, `apiKey`, `model`
+  hint: known options: `provider`, `apiKey`, `model`
 @, §"idle_ms": 5
   at /idle_ms: unknown option
   hint: did you mean `timeouts.idleMs`?
@@ -97,7 +97,7 @@ pub(super) const BAD_ENTRIES: &str = r###"
   at /cache/maxBytes: expected a whole number, found `"1 MB"`
 @, "cache": { "type": "none", §"size": 1 }
   at /cache/size: unknown option
-  hint: known here: `type`
+  hint: known options: `type`
 # snake_case, and the spelling of the file in pointers.
 @, "provider_preferences": { "allow_fallbacks": §1 }
   at /provider_preferences/allow_fallbacks: expected `true` or `false`, found `1`
@@ -108,19 +108,19 @@ pub(super) const BAD_ENTRIES: &str = r###"
   hint: remove this one
 # Keys of the provider.
 @, "apiKey": §"hunter2hunter2"
-  at /apiKey: expected where the key comes from, found the key itself
+  at /apiKey: expected the source of the key, found the key itself
   hint: { "env": "VARIABLE" }
 @, "api_key": §"sk-acme-0123456789"
-  at /api_key: expected where the key comes from, found the key itself
+  at /api_key: expected the source of the key, found the key itself
   hint: { "file": "PATH" }
 @, "fallbackModels": [§"Bearer sk-acme-0123456789"]
-  at /fallbackModels/0: expected where the key comes from, found the key itself
+  at /fallbackModels/0: expected the source of the key, found the key itself
   hint: { "command": ["PROGRAM"] }
 @, "apiKey": { "env": §"sk-acme-0123456789" }
-  at /apiKey/env: expected where the key comes from, found the key itself
+  at /apiKey/env: expected the source of the key, found the key itself
   hint: VARIABLE
 @, "apiKey": { "env": §"not a name" }
-  at /apiKey/env: expected the name of an environment variable, found something else, which is not shown
+  at /apiKey/env: expected the name of an environment variable, found a value that is not shown
 @, §"apiKey": { "env": "A", "file": "b" }
   at /apiKey: expected an object with exactly one of `env`, `file` and `command`
   hint: VARIABLE
@@ -133,7 +133,7 @@ pub(super) const BAD_ENTRIES: &str = r###"
 @, "apiKey": { §"command": [] }
   at /apiKey/command: expected at least 1 item
 @, "apiKey": { "command": §"pass" }
-  at /apiKey/command: expected an array of strings, found something else, which is not shown
+  at /apiKey/command: expected an array of strings, found a value that is not shown
 @, "apiKey": { "env": "A", §"envv": 1 }
   at /apiKey/envv: unknown option
   hint: did you mean `env`?

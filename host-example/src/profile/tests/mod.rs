@@ -63,9 +63,9 @@ fn a_text_that_is_not_json_is_reported_where_it_breaks() {
     let rows = [
         ("§", "expected an object, found nothing", ""),
         ("§// only a comment", "expected an object, found nothing", ""),
-        ("{ \"a\": 1§ \"b\": 2 }", "expected `,` before the next one", ""),
-        ("[1§ 2]", "expected `,` before the next one", ""),
-        ("{ \"a\": 0§1 }", "expected `,` before the next one", ""),
+        ("{ \"a\": 1§ \"b\": 2 }", "expected `,` before the next item", ""),
+        ("[1§ 2]", "expected `,` before the next item", ""),
+        ("{ \"a\": 0§1 }", "expected `,` before the next item", ""),
         ("§{ \"a\": 1", "this `{` is never closed, expected `}`", ""),
         ("{ \"a\": §[1, 2", "this `[` is never closed, expected `]`", ""),
         ("{ \"a\" §1 }", "expected `:` after the key, found `1`", ""),
@@ -100,12 +100,12 @@ fn a_text_that_is_not_json_is_reported_where_it_breaks() {
         ("{ \"a\": 1 }\n§{}", "expected the end of the file, found `{`", ""),
         (
             "{ \"a\": §+1 }",
-            "expected a number such as `12`, `-3` or `0.5`, found another spelling",
+            "expected a number such as `12`, `-3` or `0.5`, found another notation",
             "",
         ),
         (
             "{ \"a\": §0x10 }",
-            "expected a number such as `12`, `-3` or `0.5`, found another spelling",
+            "expected a number such as `12`, `-3` or `0.5`, found another notation",
             "",
         ),
         (
@@ -136,11 +136,11 @@ fn a_bad_envelope_is_reported_at_its_place() {
     gives_exactly("§[]", "", "expected an object, found an array", "");
     gives_exactly("§\"text\"", "", "expected an object, found `\"text\"`", "");
     gives_exactly("§{ \"models\": {} }", "", no_auth, "");
-    let hint = "did you mean `auth` where `auht` stands?";
+    let hint = "did you mean `auth` instead of `auht`?";
     gives_exactly("{ §\"auht\": {} }", "/auht", no_auth, hint);
     gives_exactly("{ \"auth\": §5 }", "/auth", "expected an object, found `5`", "");
     gives_exactly("{ §\"auth\": { \"order\": {} } }", "/auth", no_profiles, "");
-    let hint = "did you mean `profiles` where `profile` stands?";
+    let hint = "did you mean `profiles` instead of `profile`?";
     gives_exactly("{ \"auth\": { §\"profile\": {} } }", "/auth/profile", no_profiles, hint);
     let message = "expected an object with the profiles by name, found an array";
     gives_exactly("{ \"auth\": { \"profiles\": §[] } }", "/auth/profiles", message, "");
@@ -271,13 +271,13 @@ fn a_duplicate_key_is_reported_with_both_places() {
                 3,
                 3,
                 "/auth/profiles/default/model".to_owned(),
-                "this key stands twice, the first time at line 2, column 1".to_owned()
+                "duplicate key, first used at line 2, column 1".to_owned()
             ),
             (
                 3,
                 42,
                 "/auth/profiles/default/tiers/x".to_owned(),
-                "this key stands twice, the first time at line 3, column 30".to_owned()
+                "duplicate key, first used at line 3, column 30".to_owned()
             ),
         ]
     );

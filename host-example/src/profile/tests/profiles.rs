@@ -106,7 +106,7 @@ fn a_missing_profile_is_reported_with_the_known_ones() {
     let error = profile_from(&document, "work", &[acme()]).expect_err("there is no such profile");
     assert_eq!(
         error.to_string(),
-        "profile file `agent.json` has no profile `work`\nhint: it has `default`"
+        "profile file `agent.json` has no profile `work`\nhint: available profiles: `default`"
     );
 }
 

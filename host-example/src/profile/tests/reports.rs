@@ -34,13 +34,13 @@ fn a_key_appears_in_no_message_and_no_picture() {
             Err(report) => report,
         };
         assert!(!report.problems.is_empty());
-        for told in [
+        for printed in [
             report.render(true),
             report.to_string(),
             report.to_json().to_string(),
             format!("{report:?}"),
         ] {
-            assert!(!told.contains("0123456789abcdef"), "{told}");
+            assert!(!printed.contains("0123456789abcdef"), "{printed}");
         }
     }
 }
@@ -81,8 +81,8 @@ fn a_minified_file_is_pictured_only_around_the_place() {
         &entry("\"provider\":\"acme\",\"modle\":1")[1..]
     );
     let document = Document::parse("agent.json", text).expect("it is JSON");
-    let told = document.report(&[acme()], check(&document, &[acme()])).to_string();
-    assert!(told.contains("\"modle\"") && told.len() < 1_000, "{told}");
+    let printed = document.report(&[acme()], check(&document, &[acme()])).to_string();
+    assert!(printed.contains("\"modle\"") && printed.len() < 1_000, "{printed}");
 }
 
 #[test]

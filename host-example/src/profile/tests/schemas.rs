@@ -20,7 +20,7 @@ fn a_schema_that_cannot_be_used_is_the_plugins_fault() {
     assert!(
         problems[0]
             .message
-            .starts_with("plugin `acme` describes its options in a way that cannot be used")
+            .starts_with("plugin `acme` has an unusable options schema")
     );
 }
 

@@ -20,8 +20,8 @@ impl Bench {
 
     fn watching(folder: tempfile::TempDir, name: &str) -> Bench {
         let (sender, changes) = channel();
-        let told = move || sender.send(()).expect("the test waits for it");
-        let watch = watch(&folder.path().join(name), told).expect("the folder can be watched");
+        let reported = move || sender.send(()).expect("the test waits for it");
+        let watch = watch(&folder.path().join(name), reported).expect("the folder can be watched");
         Bench {
             folder,
             changes,
@@ -50,7 +50,10 @@ impl Bench {
     /// Ends the watch; after it nothing more can come.
     fn ends_without_another(mut self) {
         self.watch = None;
-        assert!(self.changes.try_recv().is_err(), "a change was told that was none");
+        assert!(
+            self.changes.try_recv().is_err(),
+            "a change was reported although there was none"
+        );
     }
 }
 
