@@ -36,12 +36,12 @@ pub async fn read(mut body: Incoming, max_bytes: u64) -> Result<Vec<u8>, Problem
         let frame = match tokio::time::timeout_at(end.min(Instant::now() + IDLE), next).await {
             Ok(None) => return Ok(bytes),
             Ok(Some(Ok(frame))) => frame,
-            Ok(Some(Err(_))) => return Err(Problem::bad_request("the body broke off")),
+            Ok(Some(Err(_))) => return Err(Problem::bad_request("the body ended early")),
             Err(_) => {
                 let message = if Instant::now() >= end {
-                    format!("the body was not complete after {} s", WHOLE.as_secs())
+                    format!("the body was still incomplete after {} s", WHOLE.as_secs())
                 } else {
-                    format!("the body paused for {} s", IDLE.as_secs())
+                    format!("no part of the body arrived for {} s", IDLE.as_secs())
                 };
                 return Err(closing(Problem::new(
                     StatusCode::REQUEST_TIMEOUT,
@@ -66,7 +66,7 @@ fn too_large(max_bytes: u64) -> Problem {
             ErrorKind::TOO_LARGE.code(),
             format!("expected a body of at most {} MiB, found a larger one", max_bytes >> 20),
         )
-        .with_hint("send less, or start the endpoint with a larger `--max-body`"),
+        .with_hint("send a smaller body, or start the endpoint with a larger `--max-body`"),
     )
 }
 
@@ -83,7 +83,7 @@ pub fn wants_stream(body: &[u8]) -> Result<bool, Problem> {
         let before = body.get(..cause.valid_up_to()).unwrap_or_default();
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
         let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
-        not_json("it has bytes that are no UTF-8", line, column)
+        not_json("invalid UTF-8", line, column)
     })?;
     // The members' values are skipped, not parsed. Other values of `stream` are for the service to judge.
     let wanted = match serde_json::from_str::<BTreeMap<String, &RawValue>>(text) {
@@ -93,15 +93,15 @@ pub fn wants_stream(body: &[u8]) -> Result<bool, Problem> {
     };
     wanted.map_err(|cause| {
         let why = match cause.classify() {
-            Category::Eof => "it ends too early",
-            _ => "something else stands there",
+            Category::Eof => "unexpected end",
+            _ => "unexpected character",
         };
         not_json(why, cause.line(), cause.column())
     })
 }
 
 fn not_json(why: &str, line: usize, column: usize) -> Problem {
-    Problem::bad_request(format!("the body is not JSON: {why}, line {line}, column {column}"))
+    Problem::bad_request(format!("the body is not JSON: {why} at line {line}, column {column}"))
 }
 
 #[cfg(test)]
@@ -138,23 +138,20 @@ mod tests {
         let message = |body: &[u8]| wants_stream(body).expect_err("it is no JSON").message;
         assert_eq!(
             message(b"{\n  \"secret\": private"),
-            "the body is not JSON: something else stands there, line 2, column 13"
+            "the body is not JSON: unexpected character at line 2, column 13"
         );
         assert_eq!(
             message(b"{\"a\":1"),
-            "the body is not JSON: it ends too early, line 1, column 6"
+            "the body is not JSON: unexpected end at line 1, column 6"
         );
-        assert_eq!(
-            message(b""),
-            "the body is not JSON: it ends too early, line 1, column 0"
-        );
+        assert_eq!(message(b""), "the body is not JSON: unexpected end at line 1, column 0");
         assert_eq!(
             message(b"{\"a\":1} trailing"),
-            "the body is not JSON: something else stands there, line 1, column 9"
+            "the body is not JSON: unexpected character at line 1, column 9"
         );
         assert_eq!(
             message(b"{\n\"a\": \"\xff\"}"),
-            "the body is not JSON: it has bytes that are no UTF-8, line 2, column 7"
+            "the body is not JSON: invalid UTF-8 at line 2, column 7"
         );
     }
 }

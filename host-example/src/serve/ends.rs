@@ -15,7 +15,7 @@ pub async fn wind_up(server: &mut Server, shared: &Shared, ends: &mut Ends, limi
         let limit_s = limit.as_secs();
         let answers = if in_flight == 1 { "answer" } else { "answers" };
         terminal::say(&format!(
-            "ending: {in_flight} {answers} may go on for {limit_s} s; a second signal ends at once"
+            "shutting down: waiting up to {limit_s} s for {in_flight} {answers}; a second signal stops at once"
         ));
     }
     let is_over = tokio::select! {
@@ -27,11 +27,11 @@ pub async fn wind_up(server: &mut Server, shared: &Shared, ends: &mut Ends, limi
     server.end();
     server.ended().await;
     if cut == 0 {
-        terminal::say("ended: no answer was cut off");
+        terminal::say("stopped: no answer was cut off");
         return Exit::Ok;
     }
     let answers = if cut == 1 { "answer was" } else { "answers were" };
-    terminal::say(&format!("ended: {cut} {answers} cut off"));
+    terminal::say(&format!("stopped: {cut} {answers} cut off"));
     Exit::Interrupted
 }
 
@@ -49,7 +49,7 @@ pub struct Ends {
 
 impl Ends {
     pub fn listen() -> Result<Self, Failure> {
-        let failed = |cause| Failure::new(Exit::Internal, format!("signals cannot be listened to: {cause}"));
+        let failed = |cause| Failure::new(Exit::Internal, format!("cannot listen for signals: {cause}"));
         #[cfg(unix)]
         {
             use tokio::signal::unix::{SignalKind, signal};

@@ -52,8 +52,8 @@ fn word_of(error: &Error) -> &'static str {
 /// The HTTP status for an error.
 pub fn status_of(error: &Error) -> StatusCode {
     // Prefer the service's own status.
-    let told = error.details.status.filter(|status| (400..600).contains(status));
-    if let Some(status) = told.and_then(|status| StatusCode::from_u16(status).ok()) {
+    let given = error.details.status.filter(|status| (400..600).contains(status));
+    if let Some(status) = given.and_then(|status| StatusCode::from_u16(status).ok()) {
         return status;
     }
     match error.kind {

@@ -15,8 +15,8 @@ use serde_json::json;
 
 use super::error_object::{error_object, status_of};
 use super::headers::{
-    X_ACCEL_BUFFERING, X_ATTEMPTS, X_GENERATION_ID, X_HINT, X_SERVED_MODEL, X_SERVED_PROVIDER, pass, tell, tell_done,
-    tell_notices,
+    X_ACCEL_BUFFERING, X_ATTEMPTS, X_GENERATION_ID, X_HINT, X_SERVED_MODEL, X_SERVED_PROVIDER, pass, set, set_done,
+    set_notices,
 };
 use super::record::Record;
 use super::reply::{Body, json_response};
@@ -45,8 +45,8 @@ fn whole_response(answer: HttpAnswer, mut record: Record) -> Response<Body> {
     *response.status_mut() = StatusCode::from_u16(head.status).unwrap_or(StatusCode::OK);
     let headers = response.headers_mut();
     pass(&head.headers, headers);
-    tell_done(&done, headers);
-    tell_notices(&notices, headers);
+    set_done(&done, headers);
+    set_notices(&notices, headers);
     record.answered(response.status());
     if response.status().is_success() {
         record.complete(Box::new(done));
@@ -80,8 +80,8 @@ pub async fn typed_whole(serving: &Serving, asked: &Asked, mut record: Record) -
     match serving.plugin.chat(&asked.request).await {
         Ok(reply) => {
             let mut response = json_response(StatusCode::OK, &typed::completion(&reply));
-            tell_done(&reply.done, response.headers_mut());
-            tell_notices(&reply.notices, response.headers_mut());
+            set_done(&reply.done, response.headers_mut());
+            set_notices(&reply.notices, response.headers_mut());
             record.answered(StatusCode::OK);
             record.complete(Box::new(reply.done));
             response
@@ -124,13 +124,13 @@ async fn opened(mut stream: EventStream, form: Form, mut record: Record) -> Resp
     headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
     if let Some(Ok(ChatEvent::Raw(piece))) = held.first() {
         let source = Source::of(piece);
-        tell(headers, X_SERVED_MODEL, source.model.as_deref());
-        tell(headers, X_SERVED_PROVIDER, source.provider.as_deref());
-        tell(headers, X_GENERATION_ID, source.id.as_deref());
+        set(headers, X_SERVED_MODEL, source.model.as_deref());
+        set(headers, X_SERVED_PROVIDER, source.provider.as_deref());
+        set(headers, X_GENERATION_ID, source.id.as_deref());
     }
     let failed = notices.iter().filter(|notice| notice.attempt.is_some()).count();
     headers.insert(X_ATTEMPTS, HeaderValue::from(failed + 1));
-    tell_notices(&notices, headers);
+    set_notices(&notices, headers);
     *response.status_mut() = status;
     record.streams(status);
     *response.body_mut() = Events::body(stream, held, form, record);
@@ -172,11 +172,11 @@ pub fn failure(error: &Error, notices: &[Notice], record: &mut Record) -> Respon
     if was_asked {
         headers.insert(X_ATTEMPTS, HeaderValue::from(error.details.attempts.len().max(1)));
     }
-    tell(headers, X_GENERATION_ID, error.details.generation_id.as_deref());
+    set(headers, X_GENERATION_ID, error.details.generation_id.as_deref());
     // The service's own body has no place for it.
-    tell(headers, X_HINT, error.hint().filter(|_| error.details.answer.is_some()));
+    set(headers, X_HINT, error.hint().filter(|_| error.details.answer.is_some()));
     let notices: Vec<Notice> = notices.iter().chain(&error.details.notices).cloned().collect();
-    tell_notices(&notices, headers);
+    set_notices(&notices, headers);
     record.failed(error);
     record.answered(response.status());
     response

@@ -102,16 +102,16 @@ impl Rules {
             Err(problem) => return Err(problem),
         };
         let route = route.map_err(|no_route| match no_route {
-            NoRoute::Unclear => Problem::bad_request("the path can be read in more than one way")
-                .with_hint("write it without empty or dotted steps, and without control characters"),
-            NoRoute::Unknown => Problem::not_found("there is nothing at this path")
-                .with_hint("the endpoint is below `/v1`, as in `/v1/chat/completions`; see `/`"),
+            NoRoute::Unclear => Problem::bad_request("the path is ambiguous")
+                .with_hint("remove empty segments, dot segments and control characters"),
+            NoRoute::Unknown => Problem::not_found("no such path")
+                .with_hint("use a path under `/v1`, such as `/v1/chat/completions`; `GET /` lists them"),
         })?;
         let methods = route.methods();
         if !methods.contains(method) {
             let names: Vec<&str> = methods.iter().map(Method::as_str).collect();
             let allowed = names.join(", ");
-            let message = format!("this path answers {allowed}");
+            let message = format!("this path supports only {allowed}");
             let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message);
             let allow = HeaderValue::from_str(&allowed).unwrap_or(HeaderValue::from_static("GET"));
             return Err(problem.with_header(header::ALLOW, allow));
@@ -119,7 +119,7 @@ impl Rules {
         if [Method::POST, Method::PUT, Method::PATCH].contains(method) && !is_json(headers) {
             // Browsers let any page send forms and plain text without a preflight, but not JSON.
             let message =
-                "expected exactly one `content-type`, and in it `application/json`: this endpoint takes JSON only";
+                "expected exactly one `content-type` header with `application/json`: this endpoint accepts only JSON";
             return Err(Problem::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "unsupported_media_type",
@@ -139,11 +139,9 @@ impl Rules {
             Problem::new(
                 StatusCode::MISDIRECTED_REQUEST,
                 "misdirected_request",
-                "the request is for another host than this endpoint answers for",
+                "the request names a host that this endpoint does not serve",
             )
-            .with_hint(
-                "ask under `localhost` and the port of the endpoint; allow another name with `--allow-host NAME`",
-            )
+            .with_hint("use `localhost` and the endpoint's port, or allow another name with `--allow-host NAME`")
         };
         let host = host.to_str().map_err(|_| misdirected())?.to_ascii_lowercase();
         if !self.is_own(&host) {
@@ -187,9 +185,9 @@ impl Rules {
             Problem::new(
                 StatusCode::FORBIDDEN,
                 "forbidden_origin",
-                "web pages of this origin may not ask",
+                "web pages of this origin may not send requests",
             )
-            .with_hint("allow one that you trust: `--cors-origin ORIGIN`")
+            .with_hint("if you trust the origin, allow it with `--cors-origin ORIGIN`")
         };
         let mut origins = headers.get_all(header::ORIGIN).iter();
         let origin = match (origins.next(), origins.next()) {
@@ -238,7 +236,7 @@ impl Rules {
             };
             if sent.is_some_and(|sent| !is_same(sent, credential)) {
                 return Err(Problem::bad_request(
-                    "the headers hold several credentials, and they differ",
+                    "the headers contain several credentials that differ",
                 ));
             }
             sent = Some(credential);
@@ -254,18 +252,18 @@ impl Rules {
         if is_right {
             Ok(())
         } else {
-            Err(refused("auth", "the token is not this endpoint's"))
+            Err(refused("auth", "the token does not match this endpoint's"))
         }
     }
 }
 
-/// A port as it stands in a header: digits alone.
+/// A port as in a header: digits only.
 fn decimal_port(text: &str) -> Option<u16> {
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
     is_number.then(|| text.parse().ok()).flatten()
 }
 
-/// What stands behind `Bearer`.
+/// The token after `Bearer`.
 fn bearer(value: &[u8]) -> Option<&[u8]> {
     let (scheme, rest) = value.split_at_checked(6)?;
     let token = rest.strip_prefix(b" ")?.trim_ascii();

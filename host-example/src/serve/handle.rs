@@ -51,7 +51,7 @@ pub async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<R
             record.answered(response.status());
             response
         }
-        Err(problem) => told(problem, &mut record),
+        Err(problem) => refuse(problem, &mut record),
     };
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -67,7 +67,7 @@ pub async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<R
     Ok(response)
 }
 
-fn told(problem: Problem, record: &mut Record) -> Response<Body> {
+fn refuse(problem: Problem, record: &mut Record) -> Response<Body> {
     record.answered(problem.status);
     problem.into_response()
 }
@@ -91,7 +91,7 @@ async fn answer(
         Route::Raw { path, dialect } => {
             return match body::read(incoming, shared.max_body_bytes).await {
                 Ok(body) => passed_on(serving, parts, path, dialect, body, record).await,
-                Err(problem) => told(problem, &mut record),
+                Err(problem) => refuse(problem, &mut record),
             };
         }
     };
@@ -119,7 +119,7 @@ async fn passed_on(
     } else {
         match body::wants_stream(&body) {
             Ok(wants_stream) => wants_stream,
-            Err(problem) => return told(problem, &mut record),
+            Err(problem) => return refuse(problem, &mut record),
         }
     };
     #[cfg(feature = "otel")]
@@ -146,14 +146,14 @@ async fn by_types(
 ) -> Response<Body> {
     if dialect != Dialect::Chat {
         let id = &serving.plugin.manifest().id;
-        let message = format!("the plugin `{id}` answers chat completions alone");
+        let message = format!("the plugin `{id}` supports only chat completions");
         let problem = Problem::new(StatusCode::NOT_IMPLEMENTED, "unsupported", message);
-        return told(problem.with_hint("POST /v1/chat/completions"), &mut record);
+        return refuse(problem.with_hint("use `POST /v1/chat/completions`"), &mut record);
     }
     match typed::asked(body, &serving.tiers) {
         Ok(asked) if wants_stream => forward::typed_in_pieces(serving, &asked, record).await,
         Ok(asked) => forward::typed_whole(serving, &asked, record).await,
-        Err(problem) => told(problem, &mut record),
+        Err(problem) => refuse(problem, &mut record),
     }
 }
 

@@ -112,18 +112,18 @@ pub fn pass(from: &[(String, String)], to: &mut HeaderMap) {
 }
 
 /// Adds who served a whole answer, if a model did.
-pub fn tell_done(done: &Done, headers: &mut HeaderMap) {
-    tell(headers, X_SERVED_MODEL, done.model.as_deref());
-    tell(headers, X_SERVED_PROVIDER, done.provider.as_deref());
-    tell(headers, X_GENERATION_ID, done.generation_id.as_deref());
+pub fn set_done(done: &Done, headers: &mut HeaderMap) {
+    set(headers, X_SERVED_MODEL, done.model.as_deref());
+    set(headers, X_SERVED_PROVIDER, done.provider.as_deref());
+    set(headers, X_GENERATION_ID, done.generation_id.as_deref());
     let cost = done.usage.as_ref().and_then(|usage| usage.cost_usd.as_deref());
-    tell(headers, X_COST_USD, cost);
+    set(headers, X_COST_USD, cost);
     if done.model.is_some() || done.requested_model.is_some() || !done.attempts.is_empty() {
         headers.insert(X_ATTEMPTS, HeaderValue::from(done.attempts.len().max(1)));
     }
 }
 
-pub fn tell_notices(notices: &[Notice], headers: &mut HeaderMap) {
+pub fn set_notices(notices: &[Notice], headers: &mut HeaderMap) {
     let (mut words, mut others): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
     for notice in notices {
         let (list, word) = match notice.code.strip_prefix(TRANSLATED) {
@@ -138,13 +138,13 @@ pub fn tell_notices(notices: &[Notice], headers: &mut HeaderMap) {
     }
     for (name, words) in [(X_TRANSLATED, words), (X_NOTICES, others)] {
         if !words.is_empty() {
-            tell(headers, name, Some(&words.join(", ")));
+            set(headers, name, Some(&words.join(", ")));
         }
     }
 }
 
 /// Sets a header if there is a value that fits into one.
-pub fn tell(headers: &mut HeaderMap, name: HeaderName, value: Option<&str>) {
+pub fn set(headers: &mut HeaderMap, name: HeaderName, value: Option<&str>) {
     if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
         headers.insert(name, value);
     }
@@ -219,7 +219,7 @@ mod tests {
             wait_ms: Some(7),
             ..notice("retry")
         };
-        tell_notices(&[retry], &mut headers);
+        set_notices(&[retry], &mut headers);
         assert!(headers.is_empty());
         let codes = [
             "translated.model-list",
@@ -227,7 +227,7 @@ mod tests {
             "translated.max-price",
             "translated.model-list",
         ];
-        tell_notices(&codes.map(notice), &mut headers);
+        set_notices(&codes.map(notice), &mut headers);
         assert_eq!(headers[X_TRANSLATED], "model-list, max-price");
         assert_eq!(headers[X_NOTICES], "capability");
     }

@@ -71,13 +71,13 @@ pub async fn metrics(shared: &Shared, serving: &Serving) -> Response<Body> {
 pub fn home(serving: &Serving) -> Response<Body> {
     let manifest = serving.plugin.manifest();
     let page = format!(
-        "agent-host {version}: {name} for programs that speak OpenAI's protocol.\n\n\
+        "agent-host {version}: {name} through an OpenAI-compatible API.\n\n\
          base URL       /v1\n\
-         models         GET /v1/models (a tier such as TEXT_SMALL is a model)\n\
+         models         GET /v1/models (tiers such as TEXT_SMALL are models too)\n\
          chat           POST /v1/chat/completions\n\
          health         GET /health\n\
-         counters       GET /metrics\n\
-         key            the token that `agent-host serve` named on its first start\n",
+         metrics        GET /metrics\n\
+         key            the token that `agent-host serve` printed on its first start\n",
         version = env!("CARGO_PKG_VERSION"),
         name = manifest.name,
     );

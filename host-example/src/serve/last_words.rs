@@ -14,7 +14,7 @@ pub fn last_words(error: &Error, dialect: Dialect, id: &str, last_number: Option
     let object = services_object(error).unwrap_or_else(|| error_object(error));
     match dialect {
         Dialect::Responses => {
-            let told = json!({
+            let event = json!({
                 "type": "error",
                 "code": object["type"],
                 "message": error.message,
@@ -22,11 +22,11 @@ pub fn last_words(error: &Error, dialect: Dialect, id: &str, last_number: Option
                 "sequence_number": last_number.map_or(0, |last| last + 1),
                 "error": object,
             });
-            format!("event: error\ndata: {told}\n\n")
+            format!("event: error\ndata: {event}\n\n")
         }
         Dialect::Messages => {
-            let told = json!({"type": "error", "error": {"type": "api_error", "message": error.message}});
-            format!("event: error\ndata: {told}\n\n")
+            let event = json!({"type": "error", "error": {"type": "api_error", "message": error.message}});
+            format!("event: error\ndata: {event}\n\n")
         }
         Dialect::Chat | Dialect::Completions | Dialect::Other => {
             let (kind, choice) = if dialect == Dialect::Completions {
@@ -40,7 +40,7 @@ pub fn last_words(error: &Error, dialect: Dialect, id: &str, last_number: Option
                     json!({"index": 0, "delta": {}, "finish_reason": "error"}),
                 )
             };
-            let told = json!({
+            let event = json!({
                 "id": id,
                 "object": kind,
                 "created": now_s(),
@@ -48,7 +48,7 @@ pub fn last_words(error: &Error, dialect: Dialect, id: &str, last_number: Option
                 "choices": [choice],
                 "error": object,
             });
-            format!("data: {told}\n\n")
+            format!("data: {event}\n\n")
         }
     }
 }
@@ -56,6 +56,6 @@ pub fn last_words(error: &Error, dialect: Dialect, id: &str, last_number: Option
 /// The service's own error object, if its answer was an error.
 fn services_object(error: &Error) -> Option<Value> {
     let answer = error.details.answer.as_ref()?;
-    let mut told: Value = serde_json::from_str(&answer.body).ok()?;
-    Some(told["error"].take()).filter(Value::is_object)
+    let mut body: Value = serde_json::from_str(&answer.body).ok()?;
+    Some(body["error"].take()).filter(Value::is_object)
 }

@@ -68,7 +68,7 @@ pub struct Metrics {
 /// Values that are read when the page is requested.
 #[derive(Default)]
 pub struct Now {
-    /// Each plugin of the folder, and whether it is at work.
+    /// Each plugin of the folder, and whether it is active.
     pub plugins: Vec<(String, bool)>,
     pub credits_remaining_usd: Option<f64>,
     pub models_age_seconds: Option<f64>,
@@ -92,47 +92,35 @@ impl Metrics {
             reloads: Family::default(),
         };
         let registry = &mut metrics.registry;
-        registry.register("requests", "Requests that have ended", metrics.requests.clone());
+        registry.register("requests", "Finished requests", metrics.requests.clone());
         registry.register(
             "request_duration_seconds",
-            "From a request's head to the end of its answer",
+            "Time from a request's headers to the end of its answer",
             metrics.duration_seconds.clone(),
         );
         registry.register(
             "time_to_first_token_seconds",
-            "From a request's head to the first piece of its answer",
+            "Time from a request's headers to the first chunk of its answer",
             metrics.first_token_seconds.clone(),
         );
-        registry.register("tokens", "Tokens, as the service counted them", metrics.tokens.clone());
+        registry.register("tokens", "Tokens, as counted by the service", metrics.tokens.clone());
         registry.register(
             "answers",
-            "Complete answers, by the model that served",
+            "Complete answers, by the model that gave them",
             metrics.answers.clone(),
         );
         registry.register(
             "cost_usd",
-            "US dollars billed, as the service said",
+            "Cost in US dollars, as reported by the service",
             metrics.cost_usd.clone(),
         );
-        registry.register(
-            "fallbacks",
-            "Times that another model was asked",
-            metrics.fallbacks.clone(),
-        );
-        registry.register("retries", "Times that a model was asked again", metrics.retries.clone());
-        registry.register(
-            "profile_reloads",
-            "Times that the profile was read again",
-            metrics.reloads.clone(),
-        );
-        registry.register(
-            "in_flight",
-            "Requests that are being answered",
-            metrics.in_flight.clone(),
-        );
+        registry.register("fallbacks", "Fallbacks to another model", metrics.fallbacks.clone());
+        registry.register("retries", "Retries with the same model", metrics.retries.clone());
+        registry.register("profile_reloads", "Reloads of the profile", metrics.reloads.clone());
+        registry.register("in_flight", "Requests in flight", metrics.in_flight.clone());
         registry.register(
             "build",
-            "The version of this program",
+            "Version of this program",
             Info::new([("version", env!("CARGO_PKG_VERSION"))].to_vec()),
         );
         metrics
@@ -209,16 +197,16 @@ impl Metrics {
             let by_plugin = ByPlugin { plugin: plugin.clone() };
             plugins.get_or_create(&by_plugin).set(i64::from(*is_up));
         }
-        momentary.register("plugin_up", "Whether a plugin is at work", plugins);
+        momentary.register("plugin_up", "Whether the plugin is active", plugins);
         let amounts = [
             (
                 "credits_remaining_usd",
-                "US dollars left to spend",
+                "Remaining credit in US dollars",
                 now.credits_remaining_usd,
             ),
             (
                 "models_cache_age_seconds",
-                "How long ago the service gave its list of models",
+                "Age of the cached model list",
                 now.models_age_seconds,
             ),
         ];

@@ -58,7 +58,7 @@ async fn of(serving: &Serving, force: bool) -> Result<ModelList, Error> {
         Ok(list) => list,
         Err(_) => Err(Error::new(
             plugin_api::ErrorKind::INTERNAL,
-            "the list of models could not be read",
+            "cannot read the model list",
         )),
     }
 }
@@ -73,8 +73,8 @@ fn page_response(page: &Page) -> Response<Body> {
             .filter(|letter| *letter != '"' && *letter != '\\' && !letter.is_control())
             .collect();
         // Source: RFC 7234, section 5.5.1; older clients show it, others ignore it.
-        let warning = HeaderValue::from_str(&format!("110 agent-host \"the list is stale: {why}\""));
-        let warning = warning.unwrap_or(HeaderValue::from_static("110 agent-host \"the list is stale\""));
+        let warning = HeaderValue::from_str(&format!("110 agent-host \"the model list is stale: {why}\""));
+        let warning = warning.unwrap_or(HeaderValue::from_static("110 agent-host \"the model list is stale\""));
         headers.insert(header::WARNING, warning);
     }
     response
@@ -89,12 +89,12 @@ pub async fn one(serving: &Serving, id: &str) -> Result<Response<Body>, Error> {
     if let Some(model) = list.models.iter().find(|model| model.id == id) {
         return Ok(response(StatusCode::OK, "application/json", entry(model)));
     }
-    let problem = Problem::not_found("there is no such model");
+    let problem = Problem::not_found("no such model");
     let models = list.models.iter().map(|model| model.id.as_str());
     let tiers = serving.tiers.iter().map(|tier| tier.tier.as_str());
     let near = near::ids(id, models.chain(tiers));
     Ok(match near.as_slice() {
-        [] => problem.with_hint("GET /v1/models lists them"),
+        [] => problem.with_hint("`GET /v1/models` lists all models"),
         near => problem.with_hint(format!("did you mean {}?", near::either(near))),
     }
     .into_response())

@@ -10,7 +10,7 @@ use clap::{Args, ValueHint};
 
 use crate::terminal::{Exit, Failure};
 
-/// Serve the active plugin to every program that speaks OpenAI's protocol
+/// Serve the active plugin through an OpenAI-compatible API
 #[derive(Args)]
 #[command(long_about = ABOUT, after_help = EXAMPLES)]
 pub struct Options {
@@ -20,11 +20,11 @@ pub struct Options {
     /// The port; 0 for any free one
     #[arg(long, value_name = "N", default_value_t = 8484)]
     pub port: u16,
-    /// The token that clients must send; other users can read a command line, but not the variable
+    /// The token that clients must send; other users can read a command line, but not the environment variable
     /// [env: AGENT_HOST_TOKEN]
     #[arg(long, value_name = "TEXT", conflicts_with_all = ["token_file", "no_auth"])]
     pub token: Option<String>,
-    /// A file that holds the token
+    /// A file that contains only the token
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "no_auth")]
     pub token_file: Option<PathBuf>,
     /// Require no token; only on a loopback address, and any program on this machine can then spend your credit
@@ -42,10 +42,10 @@ pub struct Options {
     /// The maximum number of connections at once; further ones wait
     #[arg(long, value_name = "N", default_value_t = 2048, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub max_connections: u32,
-    /// How long answers may go on after the first signal, in seconds
+    /// How long running answers may continue after the first signal, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(0..=3600))]
     pub drain: u64,
-    /// Threads that serve
+    /// The number of serving threads
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub threads: u32,
     /// Log one line per request to stderr or the log file; never its content
@@ -58,13 +58,13 @@ pub struct Options {
 
 /// For `agent-host serve --help`.
 const ABOUT: &str = "\
-Serve the active plugin to every program that speaks OpenAI's protocol
+Serve the active plugin through an OpenAI-compatible API
 
-The endpoint is for this machine alone unless `--listen` says otherwise, and for whoever has its token. The token is made on the first \
-start and printed once; it is not the service's key, which clients never see, but that key is accepted as a token too.
+The endpoint listens on this machine only, unless `--listen` says otherwise, and requires a token. The first start creates the token and \
+prints it once. It is not the service's key, which clients never see; that key is accepted as a token too.
 
-A tier is a model: `TEXT_SMALL` or `tier/small`. Without a model, TEXT_LARGE answers. An edit of the profile holds from the next request \
-on. Ctrl-C lets answers end first; a second one does not.";
+Tiers are models: `TEXT_SMALL` or `tier/small`. Requests without a model use TEXT_LARGE. Profile edits apply from the next request on. \
+Ctrl-C waits for running answers; a second Ctrl-C stops at once.";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -80,17 +80,17 @@ impl Options {
         if self.no_auth && !address.to_canonical().is_loopback() {
             return Err(Failure::new(
                 Exit::Usage,
-                format!("`--no-auth` needs a loopback address, found `{address}`: whoever reaches it could spend your credit"),
+                format!("`--no-auth` needs a loopback address, found `{address}`: anyone who reaches it could spend your credit"),
             )
-            .with_hint("leave out `--no-auth`, or listen on 127.0.0.1"));
+            .with_hint("remove `--no-auth`, or listen on 127.0.0.1"));
         }
         if address.to_canonical().is_unspecified() && self.allow_host.is_empty() {
             return Err(Failure::new(
                 Exit::Usage,
-                format!("`--listen {address}` takes requests for any name, and no name is allowed"),
+                format!("`--listen {address}` listens on every address of this machine and requires `--allow-host`"),
             )
             .with_hint(
-                "say under which name clients ask: `--allow-host NAME`; or listen on one address of this machine",
+                "give the host name that clients use with `--allow-host NAME`, or listen on one address of this machine",
             ));
         }
         Ok(())
@@ -108,7 +108,7 @@ fn address(text: &str) -> Result<IpAddr, String> {
         .map_err(|_| "expected an IP address, such as `127.0.0.1` or `::1`".to_owned())
 }
 
-/// A host's name or address as it stands in a `Host` header, without a port; in lower case.
+/// A host's name or address as in a `Host` header, without a port; in lower case.
 fn host_name(text: &str) -> Result<String, String> {
     let inner = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
     if let Ok(IpAddr::V6(address)) = inner.unwrap_or(text).parse() {
@@ -171,8 +171,8 @@ mod tests {
         assert_eq!(
             checked(&["--listen", "192.168.1.7", "--no-auth"]),
             Err(
-                "error: `--no-auth` needs a loopback address, found `192.168.1.7`: whoever reaches it could spend your credit\n\
-                 hint: leave out `--no-auth`, or listen on 127.0.0.1"
+                "error: `--no-auth` needs a loopback address, found `192.168.1.7`: anyone who reaches it could spend your credit\n\
+                 hint: remove `--no-auth`, or listen on 127.0.0.1"
                     .to_owned()
             )
         );
@@ -180,8 +180,8 @@ mod tests {
             assert_eq!(
                 checked(&["--listen", address]),
                 Err(format!(
-                    "error: `--listen {address}` takes requests for any name, and no name is allowed\n\
-                     hint: say under which name clients ask: `--allow-host NAME`; or listen on one address of this machine"
+                    "error: `--listen {address}` listens on every address of this machine and requires `--allow-host`\n\
+                     hint: give the host name that clients use with `--allow-host NAME`, or listen on one address of this machine"
                 ))
             );
         }

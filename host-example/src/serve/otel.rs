@@ -6,7 +6,7 @@
 
 // In the order in which data travels.
 mod targets;
-mod told;
+mod reported;
 mod spans;
 mod measures;
 mod collector;
@@ -26,10 +26,10 @@ use tokio::sync::mpsc;
 
 use self::collector::Collector;
 use self::measures::Measures;
+use self::reported::Reported;
+pub use self::reported::Traced;
 use self::spans::Spans;
 use self::targets::Targets;
-use self::told::Told;
-pub use self::told::Traced;
 use super::ended::Ended;
 use crate::terminal::{self, Exit, Failure};
 
@@ -101,12 +101,12 @@ impl Otel {
 
     /// Takes a request that has ended.
     pub fn take(&self, ended: &Ended, traced: &Traced) {
-        let told = Told::of(ended, traced);
+        let reported = Reported::of(ended, traced);
         if let Some(spans) = &self.spans {
-            spans.take(ended, traced, &told);
+            spans.take(ended, traced, &reported);
         }
         if let (Some(measures), Some(operation)) = (&self.measures, traced.operation) {
-            measures.take(ended, operation, traced, &told);
+            measures.take(ended, operation, traced, &reported);
         }
     }
 
@@ -141,7 +141,7 @@ impl Otel {
 }
 
 fn not_started(cause: opentelemetry_otlp::ExporterBuildError) -> Failure {
-    Failure::new(Exit::Usage, format!("no traces and metrics can be sent: {cause}"))
+    Failure::new(Exit::Usage, format!("cannot send traces and metrics: {cause}"))
 }
 
 /// The attributes of this process. `OTEL_SERVICE_NAME` wins over the list of attributes.

@@ -33,7 +33,12 @@ impl RequestLog {
         thread::Builder::new()
             .name("request-log".to_owned())
             .spawn(move || write_all(&to_write, file))
-            .map_err(|cause| Failure::new(Exit::Internal, format!("no thread for the request log: {cause}")))?;
+            .map_err(|cause| {
+                Failure::new(
+                    Exit::Internal,
+                    format!("cannot start a thread for the request log: {cause}"),
+                )
+            })?;
         Ok(Self {
             lines,
             left_out: AtomicU64::new(0),

@@ -32,7 +32,7 @@ const NO_ROOM: Duration = Duration::from_millis(50);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {
     Serving,
-    /// No new connections; answers go on to their end.
+    /// Accepts no new connections; running answers finish.
     Draining,
     Over,
 }
@@ -72,7 +72,7 @@ impl Server {
         Ok(Self { shared, phase, ended })
     }
 
-    /// Takes no further connections. Answers that have begun go on.
+    /// Accepts no further connections. Running answers continue.
     pub fn drain(&self) {
         self.shared.drain();
         self.phase.send_replace(Phase::Draining);
@@ -93,7 +93,7 @@ impl Server {
 async fn serve(listener: StdListener, shared: Arc<Shared>, room: Arc<Semaphore>, mut phases: watch::Receiver<Phase>) {
     let listener = match TcpListener::from_std(listener) {
         Ok(listener) => listener,
-        Err(cause) => return tracing::error!("a thread cannot serve: {cause}"),
+        Err(cause) => return tracing::error!("a serving thread cannot start: {cause}"),
     };
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
@@ -116,7 +116,7 @@ async fn serve(listener: StdListener, shared: Arc<Shared>, room: Arc<Semaphore>,
             Err(cause) => {
                 // A client that left while waiting is harmless; a lack of resources passes.
                 if cause.kind() != io::ErrorKind::ConnectionAborted {
-                    tracing::warn!("a connection cannot be accepted: {cause}");
+                    tracing::warn!("cannot accept a connection: {cause}");
                     tokio::time::sleep(NO_ROOM).await;
                 }
                 continue;

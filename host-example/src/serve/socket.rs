@@ -27,11 +27,11 @@ pub fn listen(options: &Options) -> Result<StdListener, Failure> {
         match cause.kind() {
             io::ErrorKind::AddrInUse => Failure::new(
                 Exit::Usage,
-                format!("the port {port} is taken: another program listens on {address}"),
+                format!("port {port} is in use: another program listens on {address}"),
             )
-            .with_hint("end that program, or choose another port: `--port N`, or `--port 0` for any that is free"),
+            .with_hint("stop that program, or choose another port: `--port N`, or `--port 0` for any free one"),
             io::ErrorKind::PermissionDenied => {
-                Failure::new(Exit::Usage, format!("the system does not let you listen on {address}"))
+                Failure::new(Exit::Usage, format!("permission denied: cannot listen on {address}"))
                     .with_hint("choose a port above 1023: `--port 8484`")
             }
             io::ErrorKind::AddrNotAvailable => {
@@ -40,7 +40,7 @@ pub fn listen(options: &Options) -> Result<StdListener, Failure> {
                     Exit::Usage,
                     format!("this machine does not have the address `{address}`"),
                 )
-                .with_hint("listen on one of its own: `--listen 127.0.0.1`")
+                .with_hint("use an address of this machine: `--listen 127.0.0.1`")
             }
             _ => Failure::new(Exit::Internal, format!("cannot listen on {address}: {cause}")),
         }

@@ -1,11 +1,11 @@
-//! A tier in the place of a model. Pure.
+//! Tiers as models. Pure.
 
 use plugin_api::TierModel;
 use serde_json::{Value, json};
 
 use crate::setup::tiers;
 
-/// The tier that stands in the place of a model: `TEXT_SMALL`, `tier/small`, `tier/TEXT_SMALL`.
+/// The tier that a model id names: `TEXT_SMALL`, `tier/small`, `tier/TEXT_SMALL`.
 pub fn tier_named<'a>(tiers: &'a [TierModel], model: &str) -> Option<&'a TierModel> {
     let short = match model.split_at_checked("tier/".len()) {
         Some((prefix, short)) if prefix.eq_ignore_ascii_case("tier/") => Some(short),

@@ -27,11 +27,11 @@ const MIN_SAFE_BYTES: usize = 16;
 
 /// Where the token comes from.
 pub enum Token {
-    /// None is asked for.
+    /// No token is required.
     Open,
     /// Somebody chose it.
     Given(Secret),
-    /// It lies in the state folder.
+    /// It is in the state folder.
     Kept {
         secret: Secret,
         file: PathBuf,
@@ -68,15 +68,17 @@ impl Token {
     }
 
     /// Prints where the token is; a new one is shown only this once.
-    pub fn tell(&self) {
+    pub fn announce(&self) {
         match self {
-            Self::Open => terminal::say("no token is asked for: every program on this machine may ask, and spend"),
+            Self::Open => {
+                terminal::say("no token required: any program on this machine can send requests and spend your credit")
+            }
             Self::Given(_) => {}
             Self::Kept { secret, file, is_new } => {
                 let file = terminal::clean_line(&file.display().to_string());
                 if *is_new {
                     terminal::say(&format!(
-                        "token: {} (kept in `{file}`, not shown again)",
+                        "token: {} (stored in `{file}`, not shown again)",
                         secret.reveal()
                     ));
                 } else {
@@ -92,43 +94,46 @@ fn given(text: &str, from: &str) -> Result<Token, Failure> {
     if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(Failure::new(
             Exit::Usage,
-            format!("the token of {from} cannot be sent in a header: expected visible ASCII letters without blanks"),
+            format!("the token from {from} cannot be sent in a header: expected printable ASCII without spaces"),
         )
-        .with_hint("make one: openssl rand -hex 32"));
+        .with_hint("create one: openssl rand -hex 32"));
     }
     if token.len() < MIN_SAFE_BYTES {
-        tracing::warn!("the token of {from} has fewer than {MIN_SAFE_BYTES} letters and can be guessed");
+        tracing::warn!("the token from {from} has fewer than {MIN_SAFE_BYTES} characters and can be guessed");
     }
     Ok(Token::Given(Secret::new(token.to_owned())))
 }
 
-/// A file that somebody names may be a link, as those of container secrets are.
+/// A file that the user names may be a link, as container secrets are.
 fn from_named_file(path: &Path) -> Result<Token, Failure> {
     let shown = path.display();
     let failed = |cause: String| {
         Failure::new(Exit::Usage, format!("the token file `{shown}` {cause}"))
-            .with_hint("write the token alone into the file, and let nobody else read it: chmod 600")
+            .with_hint("store only the token in the file, and make it readable for you alone: chmod 600")
     };
     let metadata = fs::metadata(path).map_err(|cause| match cause.kind() {
         ErrorKind::NotFound => failed("does not exist".to_owned()),
         _ => failed(format!("cannot be read: {cause}")),
     })?;
     if !metadata.is_file() || metadata.len() > MAX_FILE_BYTES {
-        return Err(failed("is not a small regular file".to_owned()));
+        return Err(failed(format!(
+            "is not a regular file of at most {} KiB",
+            MAX_FILE_BYTES >> 10
+        )));
     }
     let text = Secret::new(fs::read_to_string(path).map_err(|cause| failed(format!("cannot be read: {cause}")))?);
     if text.is_blank() {
         return Err(failed("is empty".to_owned()));
     }
     if let Some(mode) = mode_for_others(&metadata) {
-        tracing::warn!("the token file `{shown}` can be read by others (mode {mode:03o}): chmod 600 {shown}");
+        tracing::warn!("the token file `{shown}` is readable by other users (mode {mode:03o}); run: chmod 600 {shown}");
     }
     given(text.reveal(), &format!("the file `{shown}`"))
 }
 
 fn state_file() -> Result<PathBuf, Failure> {
     let xdg = Xdg::new().map_err(|_| {
-        Failure::new(Exit::Usage, "the home folder is not known: `HOME` is not set").with_hint("set `HOME`")
+        Failure::new(Exit::Usage, "the home folder is unknown: `HOME` is not set").with_hint("set `HOME`")
     })?;
     Ok(xdg
         .state_dir()
@@ -152,8 +157,8 @@ fn kept(file: &Path) -> Result<(Secret, bool), Failure> {
     }
 }
 
-/// What to do where the file cannot be mended.
-const CHOOSE: &str = "name a token instead: `--token-file FILE`, or the variable `AGENT_HOST_TOKEN`";
+/// What to do if the file cannot be fixed.
+const CHOOSE: &str = "provide a token with `--token-file FILE` or the environment variable `AGENT_HOST_TOKEN`";
 
 fn unusable(file: &Path, why: &str, hint: &str) -> Failure {
     Failure::new(Exit::Usage, format!("the token file `{}` {why}", file.display())).with_hint(hint)
@@ -161,16 +166,17 @@ fn unusable(file: &Path, why: &str, hint: &str) -> Failure {
 
 fn read_kept(file: &Path, found: &fs::Metadata) -> Result<Secret, Failure> {
     let shown = file.display();
-    let anew = format!("remove it, and the next start makes a new token: rm {shown}");
+    let remove = format!("remove it, and the next start creates a new token: rm {shown}");
     if found.is_symlink() {
-        return Err(unusable(file, "is a link, which is not followed", &anew));
+        return Err(unusable(file, "is a symbolic link, which is not followed", &remove));
     }
     if !found.is_file() || found.len() > MAX_FILE_BYTES {
-        return Err(unusable(file, "is not a small regular file", &anew));
+        let why = format!("is not a regular file of at most {} KiB", MAX_FILE_BYTES >> 10);
+        return Err(unusable(file, &why, &remove));
     }
     if let Some(mode) = mode_for_others(found) {
-        let why = format!("can be read by others (mode {mode:03o}), so its token is no secret");
-        return Err(unusable(file, &why, &anew));
+        let why = format!("is readable by other users (mode {mode:03o}), so its token is not secret");
+        return Err(unusable(file, &why, &remove));
     }
     let unreadable = |cause: std::io::Error| unusable(file, &format!("cannot be read: {cause}"), CHOOSE);
     let mut opened = fs::File::open(file).map_err(unreadable)?;
@@ -182,7 +188,7 @@ fn read_kept(file: &Path, found: &fs::Metadata) -> Result<Secret, Failure> {
     opened.read_to_string(&mut text).map_err(unreadable)?;
     let token = Secret::new(text).trimmed();
     if token.is_blank() || !token.reveal().bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(unusable(file, "holds no token", &anew));
+        return Err(unusable(file, "contains no token", &remove));
     }
     Ok(token)
 }
@@ -217,12 +223,8 @@ fn make_folder(folder: &Path) -> std::io::Result<()> {
 
 fn made() -> Result<Secret, Failure> {
     let mut bytes = [0; RANDOM_BYTES];
-    getrandom::fill(&mut bytes).map_err(|cause| {
-        Failure::new(
-            Exit::Internal,
-            format!("the system gives no random bytes for a token: {cause}"),
-        )
-    })?;
+    getrandom::fill(&mut bytes)
+        .map_err(|cause| Failure::new(Exit::Internal, format!("cannot get random bytes for a token: {cause}")))?;
     Ok(Secret::new(format!("{PREFIX}{}", base64url(&bytes))))
 }
 

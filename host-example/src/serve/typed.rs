@@ -78,8 +78,8 @@ pub fn completion(reply: &ChatReply) -> Value {
         "model": model_of(&reply.done),
         "choices": [{"index": 0, "message": message, "finish_reason": finish_reason(&reply.done), "logprobs": null}],
     });
-    if let Some(told) = &reply.done.usage {
-        completion["usage"] = usage(told);
+    if let Some(counted) = &reply.done.usage {
+        completion["usage"] = usage(counted);
     }
     completion
 }
@@ -117,11 +117,11 @@ impl Writer {
         let delta = match event {
             ChatEvent::Text(text) => json!({"content": text}),
             ChatEvent::Reasoning(text) => json!({"reasoning": text}),
-            ChatEvent::ToolCall(told) => {
-                let mut told = call(told);
-                told["index"] = Value::from(self.n_tool_calls);
+            ChatEvent::ToolCall(tool_call) => {
+                let mut piece = call(tool_call);
+                piece["index"] = Value::from(self.n_tool_calls);
                 self.n_tool_calls += 1;
-                json!({"tool_calls": [told]})
+                json!({"tool_calls": [piece]})
             }
             _ => return None,
         };
@@ -134,14 +134,14 @@ impl Writer {
     pub fn end(&mut self, done: &Done) -> String {
         let mut text = self.begin();
         model_of(done).clone_into(&mut self.model);
-        let told = done.usage.as_ref().map(usage);
+        let counted = done.usage.as_ref().map(usage);
         let finish = json!([{"index": 0, "delta": {}, "finish_reason": finish_reason(done)}]);
         // Clients that did not ask for a usage chunk may not expect a chunk without choices.
         if self.includes_usage {
             text.push_str(&self.chunk(finish, None));
-            text.push_str(&self.chunk(json!([]), told));
+            text.push_str(&self.chunk(json!([]), counted));
         } else {
-            text.push_str(&self.chunk(finish, told));
+            text.push_str(&self.chunk(finish, counted));
         }
         text.push_str("data: [DONE]\n\n");
         text
@@ -191,22 +191,22 @@ fn model_of(done: &Done) -> &str {
 }
 
 fn usage(usage: &Usage) -> Value {
-    let mut told = json!({
+    let mut object = json!({
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
         "total_tokens": usage.total_tokens,
     });
     if let Some(cached) = usage.cached_tokens {
-        told["prompt_tokens_details"] = json!({"cached_tokens": cached});
+        object["prompt_tokens_details"] = json!({"cached_tokens": cached});
     }
     if let Some(reasoning) = usage.reasoning_tokens {
-        told["completion_tokens_details"] = json!({"reasoning_tokens": reasoning});
+        object["completion_tokens_details"] = json!({"reasoning_tokens": reasoning});
     }
     let cost = usage.cost_usd.as_deref().and_then(|cost| cost.parse::<f64>().ok());
     if let Some(cost) = cost.filter(|cost| cost.is_finite()) {
-        told["cost"] = Value::from(cost);
+        object["cost"] = Value::from(cost);
     }
-    told
+    object
 }
 
 /// An id for an answer whose service gave none.

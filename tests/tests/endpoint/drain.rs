@@ -10,8 +10,8 @@ use tests::{LIMIT, service};
 
 use crate::bench::{CHAT, patient, stalling, stream_body};
 
-const ENDING: &str = "ending: 1 answer may go on for";
-const CUT: &str = "ended: 1 answer was cut off";
+const ENDING: &str = "shutting down: waiting up to";
+const CUT: &str = "stopped: 1 answer was cut off";
 
 /// So long that a test which depends on it fails.
 const LONG: [&str; 2] = ["--drain", "3600"];
@@ -97,7 +97,7 @@ fn answers_that_outlast_the_limit_are_cut_and_counted() {
         let (mut endpoint, reply) = endless(&["--drain", limit_s]);
         let ran = endpoint.stop();
         assert_eq!(ran.code, Some(130), "{}", ran.stderr);
-        let ending = format!("{ENDING} {limit_s} s; a second signal ends at once");
+        let ending = format!("{ENDING} {limit_s} s for 1 answer; a second signal stops at once");
         assert!(
             ran.stderr.contains(&ending) && ran.stderr.contains(CUT),
             "{}",

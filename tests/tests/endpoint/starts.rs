@@ -20,7 +20,7 @@ fn assert_refused(ran: &Ran, code: i32, text: &str) {
 const REFUSED: [(&[&str], &str); 12] = [
     (
         &["--listen", "0.0.0.0"],
-        "hint: say under which name clients ask: `--allow-host NAME`",
+        "hint: give the host name that clients use with `--allow-host NAME`",
     ),
     (
         &["--no-auth", "--listen", "0.0.0.0", "--allow-host", "a.example"],
@@ -75,8 +75,8 @@ fn a_port_in_use_is_named_with_the_way_out() {
     let address = taken.local_addr().expect("it listens");
     let port = address.port();
     let expected = format!(
-        "error: the port {port} is taken: another program listens on {address}\nhint: end that program, or choose another \
-         port: `--port N`, or `--port 0` for any that is free\n"
+        "error: port {port} is in use: another program listens on {address}\nhint: stop that program, or choose another \
+         port: `--port N`, or `--port 0` for any free one\n"
     );
     assert_refused(&Serve::new().port(port).run(), 2, &expected);
 }

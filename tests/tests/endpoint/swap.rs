@@ -12,7 +12,7 @@ use crate::bench::{CHAT, patient, stream_body};
 
 /// What standard error says of an edit that holds, and of one that does not.
 const RELOADED: &str = "profile reloaded: ";
-const IGNORED: &str = "the edit was not taken, the former profile still holds";
+const IGNORED: &str = "edit ignored; still using the previous profile";
 
 const N_EDITS: usize = 100;
 /// Clients that ask at once, and how often each asks at least during each edit.

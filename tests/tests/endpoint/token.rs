@@ -56,7 +56,7 @@ fn a_token_file_that_others_can_read_is_refused() {
         fs::set_permissions(&file, fs::Permissions::from_mode(mode)).expect("ours");
         let ran = serve.run();
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{}", ran.stderr);
-        let told = format!("can be read by others (mode {mode:03o})");
+        let told = format!("is readable by other users (mode {mode:03o})");
         assert!(ran.stderr.contains(&told), "{}", ran.stderr);
         let hint = ran.stderr.lines().find(|line| line.starts_with("hint: "));
         assert!(hint.is_some_and(|hint| hint.contains("rm ")), "{}", ran.stderr);
@@ -106,7 +106,7 @@ fn two_first_starts_at_once_agree_on_one_token() {
 #[test]
 fn row_56_with_no_auth_any_key_passes_and_pages_stay_out() {
     let endpoint = Serve::new().without_token().arguments(&["--no-auth"]).start();
-    endpoint.wait_for_stderr("no token is asked for", 1);
+    endpoint.wait_for_stderr("no token required", 1);
     assert!(!token_file(&endpoint.home).exists(), "no token is made");
     let list = endpoint.get("/v1/models").without("authorization");
     let list = endpoint.answer(&list).expect(200).text();

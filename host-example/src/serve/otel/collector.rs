@@ -66,7 +66,7 @@ impl Collector {
         let Self { signal, place, .. } = self;
         match answer {
             Err(cause) if !self.is_lost.swap(true, Ordering::Relaxed) => Some(format!(
-                "{signal} cannot be sent to {place}, and what is not sent in time is lost: {cause}"
+                "cannot send {signal} to {place}; unsent data will be lost: {cause}"
             )),
             Err(_) => None,
             Ok(answer) => {
@@ -74,7 +74,7 @@ impl Collector {
                 let status = answer.status();
                 let refused_before = self.refuses.swap(!status.is_success(), Ordering::Relaxed);
                 let is_news = !status.is_success() && !refused_before;
-                is_news.then(|| format!("{place} does not take {signal}: HTTP {}", status.as_u16()))
+                is_news.then(|| format!("{place} refuses {signal}: HTTP {}", status.as_u16()))
             }
         }
     }
@@ -134,7 +134,7 @@ mod tests {
             *answer.status_mut() = status.try_into().expect("a status");
             Ok(answer)
         };
-        let lost = "traces cannot be sent to http://c:4318/v1/traces, and what is not sent in time is lost: connection refused";
+        let lost = "cannot send traces to http://c:4318/v1/traces; unsent data will be lost: connection refused";
         assert_eq!(traces.news(&gone()).as_deref(), Some(lost));
         assert_eq!(traces.news(&gone()), None);
         assert_eq!(metrics.news(&gone()), None);
@@ -142,7 +142,7 @@ mod tests {
         assert_eq!(traces.news(&status(200)), None);
         assert_eq!(
             metrics.news(&status(404)).as_deref(),
-            Some("http://c:4318/v1/traces does not take metrics: HTTP 404")
+            Some("http://c:4318/v1/traces refuses metrics: HTTP 404")
         );
         assert_eq!(traces.news(&status(202)), None);
         assert_eq!(metrics.news(&status(404)), None);

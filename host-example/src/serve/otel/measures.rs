@@ -4,7 +4,7 @@ use opentelemetry::metrics::{Histogram, MeterProvider};
 use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 
-use super::told::{Told, Traced};
+use super::reported::{Reported, Traced};
 use crate::serve::ended::Ended;
 
 // Source: semantic-conventions-genai, `docs/gen-ai/gen-ai-metrics.md`.
@@ -49,24 +49,24 @@ impl Measures {
         Self {
             duration_s: seconds(
                 "gen_ai.client.operation.duration",
-                "From a request's head to the end of its answer",
+                "Time from a request's headers to the end of its answer",
             ),
             first_chunk_s: seconds(
                 "gen_ai.client.operation.time_to_first_chunk",
-                "From a request's head to the first piece of its answer",
+                "Time from a request's headers to the first chunk of its answer",
             ),
             tokens: meter
                 .u64_histogram("gen_ai.client.token.usage")
                 .with_unit("{token}")
-                .with_description("Tokens, as the service counted them")
+                .with_description("Tokens, as counted by the service")
                 .with_boundaries(TOKENS.to_vec())
                 .build(),
             provider,
         }
     }
 
-    pub fn take(&self, ended: &Ended, operation: &'static str, traced: &Traced, told: &Told) {
-        let mut attributes = told.attributes(operation, traced);
+    pub fn take(&self, ended: &Ended, operation: &'static str, traced: &Traced, reported: &Reported) {
+        let mut attributes = reported.attributes(operation, traced);
         self.duration_s.record(ended.elapsed.as_secs_f64(), &attributes);
         if let Some(first_token) = ended.first_token {
             self.first_chunk_s.record(first_token.as_secs_f64(), &attributes);

@@ -7,7 +7,7 @@ use opentelemetry::{Array, InstrumentationScope, KeyValue, StringValue, Value};
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 use plugin_api::Attempt;
 
-use super::told::{Told, Traced, short};
+use super::reported::{Reported, Traced, short};
 use crate::serve::ended::{Ended, Outcome};
 
 pub struct Spans {
@@ -21,16 +21,16 @@ impl Spans {
         Self { provider, tracer }
     }
 
-    pub fn take(&self, ended: &Ended, traced: &Traced, told: &Told) {
+    pub fn take(&self, ended: &Ended, traced: &Traced, reported: &Reported) {
         let now = SystemTime::now();
         let begun = now.checked_sub(ended.elapsed).unwrap_or(now);
         let builder = match traced.operation {
             Some(operation) => {
-                let name = match &told.requested_model {
+                let name = match &reported.requested_model {
                     Some(model) => format!("{operation} {model}"),
                     None => operation.to_owned(),
                 };
-                let mut attributes = told.attributes(operation, traced);
+                let mut attributes = reported.attributes(operation, traced);
                 attributes.extend(of_answer(ended, traced));
                 SpanBuilder::from_name(name)
                     .with_kind(SpanKind::Client)
@@ -39,7 +39,7 @@ impl Spans {
             None => {
                 let mut attributes = vec![KeyValue::new("http.request.method", short(ended.method.as_str()))];
                 attributes.extend(of_status(ended));
-                if let Some(error_type) = &told.error_type {
+                if let Some(error_type) = &reported.error_type {
                     attributes.push(KeyValue::new("error.type", error_type.clone()));
                 }
                 SpanBuilder::from_name(ended.route)
@@ -59,7 +59,7 @@ impl Spans {
             Outcome::Refused => traced.operation.is_some(),
             Outcome::Ok | Outcome::Left => false,
         };
-        if let (true, Some(error_type)) = (is_error, &told.error_type) {
+        if let (true, Some(error_type)) = (is_error, &reported.error_type) {
             span.set_status(Status::error(error_type.clone()));
         }
         span.end_with_timestamp(now);

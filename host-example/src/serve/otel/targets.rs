@@ -61,7 +61,8 @@ impl Targets {
                     Some("http/protobuf") => break,
                     Some(other) => {
                         let message = format!("`{name}`: expected `http/protobuf`, found `{other}`");
-                        return Err(refused(message).with_hint("collectors take that on port 4318, gRPC on port 4317"));
+                        return Err(refused(message)
+                            .with_hint("use the collector's HTTP port, usually 4318; port 4317 is for gRPC"));
                     }
                 }
             }
@@ -108,19 +109,19 @@ fn checked(name: &str, address: &str) -> Result<Uri, Failure> {
         .and_then(|target| Some((target.scheme_str()?, target.authority()?)));
     let message = match parts {
         Some((_, authority)) if authority.as_str().contains('@') => {
-            return Err(refused(format!("`{name}` has a user's name or password in it"))
+            return Err(refused(format!("`{name}` contains a user name or password"))
                 .with_hint("put credentials into `OTEL_EXPORTER_OTLP_HEADERS`"));
         }
-        Some(("http", _)) => return target.ok_or_else(|| refused(format!("`{name}` is no address"))),
+        Some(("http", _)) => return target.ok_or_else(|| refused(format!("`{name}`: expected an address"))),
         Some(("https", _)) => {
-            let message = format!("`{name}`: traces and metrics are sent over `http` alone, found an `https` address");
+            let message = format!("`{name}`: expected an `http` address, found `https`");
             return Err(refused(message).with_hint(format!(
-                "name a collector on this machine that passes them on, {EXAMPLE}"
+                "use a collector on this machine that forwards traces and metrics, {EXAMPLE}"
             )));
         }
         _ => format!("`{name}`: expected the address of a collector, {EXAMPLE}"),
     };
-    Err(refused(message).with_hint("or send nothing: `OTEL_SDK_DISABLED=true`"))
+    Err(refused(message).with_hint("to send nothing, set `OTEL_SDK_DISABLED=true`"))
 }
 
 fn refused(message: String) -> Failure {
@@ -177,15 +178,15 @@ mod tests {
         assert_eq!(
             line(&[(BOTH, "https://secret.example.org")]),
             Err(
-                "error: `OTEL_EXPORTER_OTLP_ENDPOINT`: traces and metrics are sent over `http` alone, found an `https` address\n\
-                 hint: name a collector on this machine that passes them on, such as `http://127.0.0.1:4318`"
+                "error: `OTEL_EXPORTER_OTLP_ENDPOINT`: expected an `http` address, found `https`\n\
+                 hint: use a collector on this machine that forwards traces and metrics, such as `http://127.0.0.1:4318`"
                     .to_owned()
             )
         );
         assert_eq!(
             line(&[(BOTH, "http://me:secret@c:4318")]),
             Err(
-                "error: `OTEL_EXPORTER_OTLP_ENDPOINT` has a user's name or password in it\n\
+                "error: `OTEL_EXPORTER_OTLP_ENDPOINT` contains a user name or password\n\
                  hint: put credentials into `OTEL_EXPORTER_OTLP_HEADERS`"
                     .to_owned()
             )
@@ -195,7 +196,7 @@ mod tests {
                 line(&[(BOTH, bad)]),
                 Err(
                     "error: `OTEL_EXPORTER_OTLP_ENDPOINT`: expected the address of a collector, such as `http://127.0.0.1:4318`\n\
-                     hint: or send nothing: `OTEL_SDK_DISABLED=true`"
+                     hint: to send nothing, set `OTEL_SDK_DISABLED=true`"
                         .to_owned()
                 ),
                 "{bad}"
@@ -205,7 +206,7 @@ mod tests {
             line(&[(BOTH, "http://c:4317"), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]),
             Err(
                 "error: `OTEL_EXPORTER_OTLP_PROTOCOL`: expected `http/protobuf`, found `grpc`\n\
-                 hint: collectors take that on port 4318, gRPC on port 4317"
+                 hint: use the collector's HTTP port, usually 4318; port 4317 is for gRPC"
                     .to_owned()
             )
         );

@@ -86,7 +86,7 @@ fn tiers_are_models() {
     assert_eq!(list.header("age"), Some("61"));
     assert_eq!(
         list.header("warning"),
-        Some("110 agent-host \"the list is stale: no connection\"")
+        Some("110 agent-host \"the model list is stale: no connection\"")
     );
     assert_eq!(bench.ask("GET", "/v1/models?force=true", "").header("warning"), None);
     assert_eq!(bench.ask("GET", "/api/endpoints/fake/models", "").status, 200);
@@ -174,7 +174,7 @@ fn a_body_that_is_too_large_or_no_json_is_refused() {
     assert_eq!(broken.status, 400);
     assert_eq!(
         broken.json()["error"]["message"],
-        "the body is not JSON: something else stands there, line 2, column 12"
+        "the body is not JSON: unexpected character at line 2, column 12"
     );
     assert_eq!(bench.ask("POST", "/v1/responses", "").status, 400);
     assert_eq!(bench.ask("POST", "/v1/keys", "").status, 200);

@@ -60,13 +60,13 @@ fn a_link_or_a_readable_file_is_refused_as_token() {
     fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).expect("it is mine");
     assert_eq!(
         refused(&file),
-        format!("the token file `{shown}` can be read by others (mode 640), so its token is no secret")
+        format!("the token file `{shown}` is readable by other users (mode 640), so its token is not secret")
     );
     let elsewhere = folder.path().join("elsewhere");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("it is mine");
     fs::rename(&file, &elsewhere).expect("it is mine");
     symlink(&elsewhere, &file).expect("a link");
-    let is_a_link = format!("the token file `{shown}` is a link, which is not followed");
+    let is_a_link = format!("the token file `{shown}` is a symbolic link, which is not followed");
     assert_eq!(refused(&file), is_a_link);
     fs::remove_file(&elsewhere).expect("it is mine");
     assert_eq!(refused(&file), is_a_link);
@@ -75,12 +75,12 @@ fn a_link_or_a_readable_file_is_refused_as_token() {
     fs::create_dir(&file).expect("a folder");
     assert_eq!(
         refused(&file),
-        format!("the token file `{shown}` is not a small regular file")
+        format!("the token file `{shown}` is not a regular file of at most 4 KiB")
     );
     fs::remove_dir(&file).expect("it is mine");
     fs::write(&file, " \n").expect("it is mine");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("it is mine");
-    assert_eq!(refused(&file), format!("the token file `{shown}` holds no token"));
+    assert_eq!(refused(&file), format!("the token file `{shown}` contains no token"));
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub struct Traced {
     pub operation: Option<&'static str>,
     /// The caller's span, if it named one.
     pub parent: Context,
-    /// `None` while nobody has looked.
+    /// `None` until the body is parsed.
     pub wants_stream: Option<bool>,
     pub failed: Option<Failed>,
 }
@@ -80,13 +80,13 @@ fn operation(route: &str, method: &Method, path: &str) -> Option<&'static str> {
 }
 
 /// What both the span and the measures say of a request.
-pub struct Told {
+pub struct Reported {
     pub requested_model: Option<String>,
     pub served_model: Option<String>,
     pub error_type: Option<String>,
 }
 
-impl Told {
+impl Reported {
     pub fn of(ended: &Ended, traced: &Traced) -> Self {
         let done = ended.done.as_deref();
         let failed = traced.failed.as_ref();
