@@ -199,7 +199,7 @@ impl Rows {
             Verdict::Disabled(_) => (
                 FindingStatus::Failed,
                 FindingStatus::Skipped,
-                manifest.map(|manifest| format!("switch it on with `agent-host plugins enable {}`", manifest.id)),
+                manifest.map(|manifest| format!("enable it with `agent-host plugins enable {}`", manifest.id)),
             ),
             Verdict::Refused(_) => {
                 let hint = entry.manifest.as_ref().err().and_then(|refusal| refusal.hint.clone());

@@ -121,7 +121,7 @@ async fn list(setup: &Setup, as_json: bool) -> Result<Exit, Failure> {
         terminal::print_json(&listed);
     } else if listed.is_empty() {
         print_line(&format!("no plugins in {}", setup.folder.path.display()));
-        terminal::say("hint: copy one there with `agent-host plugins install PATH`");
+        terminal::say("hint: install one with `agent-host plugins install PATH`");
     } else {
         let mut table = terminal::table(&["PLUGIN", "VERSION", "API", "VERDICT", "REASON"], &rows);
         let styles = [

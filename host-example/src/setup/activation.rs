@@ -18,10 +18,10 @@ use crate::terminal::{Exit, Failure};
 /// How long a plugin may take to end its work when the program ends.
 const SHUTDOWN: Duration = Duration::from_secs(2);
 
-/// How long the answers of a replaced plugin may go on.
+/// How long the answers of a replaced plugin may continue.
 const RETIREMENT: Duration = Duration::from_secs(600);
 
-/// A plugin at work, and its profile.
+/// The active plugin, and its profile.
 pub struct Active {
     pub plugin: Plugin,
     /// `None` if there is no profile file; the plugin then uses its defaults.
@@ -45,7 +45,7 @@ impl Setup {
             Verdict::Disabled(_) => {
                 let id = &manifest.id;
                 return Err(Failure::new(Exit::Usage, format!("the plugin `{id}` is disabled"))
-                    .with_hint(format!("switch it on with `agent-host plugins enable {id}`")));
+                    .with_hint(format!("enable it with `agent-host plugins enable {id}`")));
             }
             Verdict::Idle(reason) if key_needed => return Err(no_key(manifest, &reason)),
             _ => {}
@@ -101,7 +101,7 @@ impl Setup {
             && let Ok(given) = self.give(manifest, chosen)
             && let Some(origin) = given.key_origin
         {
-            failure.message.push_str(&format!(" (it came from {origin})"));
+            failure.message.push_str(&format!(" (key from {origin})"));
         }
         failure
     }
@@ -138,7 +138,7 @@ impl Active {
         if let Some(previous) = self.previous.take() {
             tokio::spawn(async move {
                 if let Err(error) = previous.shutdown(RETIREMENT).await {
-                    tracing::warn!("the former plugin did not end well: {error}");
+                    tracing::warn!("the previous plugin did not shut down cleanly: {error}");
                 }
             });
         }
@@ -147,7 +147,7 @@ impl Active {
     /// Ends the plugin's work.
     pub async fn shut_down(&self) {
         if let Err(error) = self.plugin.shutdown(SHUTDOWN).await {
-            tracing::warn!("the plugin did not end well: {error}");
+            tracing::warn!("the plugin did not shut down cleanly: {error}");
         }
     }
 

@@ -42,7 +42,7 @@ impl Setup {
                     .keys()
                     .find(|variable| self.environment.is_blank(&variable.name));
                 Verdict::Idle(match blank {
-                    Some(variable) => format!("`{}` is set, but blank", variable.name),
+                    Some(variable) => format!("`{}` is set but blank", variable.name),
                     None => format!("{} is not set", keys[0]),
                 })
             }
@@ -80,7 +80,7 @@ impl Setup {
             ([], Some(first)) => Ok(first),
             ([], None) if self.folder.entries.is_empty() => {
                 Err(Failure::new(Exit::Usage, format!("there is no plugin in `{folder}`"))
-                    .with_hint("copy one there with `agent-host plugins install PATH`"))
+                    .with_hint("install one with `agent-host plugins install PATH`"))
             }
             ([], None) => Err(
                 Failure::new(Exit::Plugin, format!("no plugin in `{folder}` can be used"))
@@ -92,8 +92,8 @@ impl Setup {
                     .map(|(_, manifest)| format!("`{}`", manifest.id))
                     .collect();
                 Err(
-                    Failure::new(Exit::Usage, format!("several plugins are on: {}", ids.join(", ")))
-                        .with_hint("name one as `provider` in a profile: agent-host profile init --provider ID"),
+                    Failure::new(Exit::Usage, format!("several plugins are enabled: {}", ids.join(", ")))
+                        .with_hint("choose one in a profile: agent-host profile init --provider ID"),
                 )
             }
         }
@@ -109,14 +109,14 @@ pub fn no_key(manifest: &Manifest, reason: &str) -> Failure {
 /// How to give the plugin a key.
 pub fn key_hint(manifest: &Manifest) -> String {
     let Some(key) = manifest.keys().next() else {
-        return "the plugin does not say how it is enabled".to_owned();
+        return "see the plugin's documentation; its manifest names no key variable".to_owned();
     };
     let value = key
         .prefix
         .as_deref()
         .map_or("…".to_owned(), |prefix| format!("{prefix}…"));
     format!(
-        "set it: export {name}={value} — or put it into a file `.env` here, or name a file or a command as `apiKey` in the profile",
+        "set it: export {name}={value}; or add it to `.env` in the working directory, or set `apiKey` in the profile to a file or a command",
         name = key.name
     )
 }

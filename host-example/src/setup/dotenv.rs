@@ -1,6 +1,6 @@
 //! Reads files of variables, such as `.env`: text in, names and values out.
 //!
-//! Not a library, because the known ones put the process's own variables in the place of `${NAME}`. A folder that
+//! Not a library, because the known ones replace `${NAME}` with the process's own variables. A folder that
 //! somebody else filled could then name any secret of the user as the key of a service of its own. Here a value is what
 //! stands in the file, letter by letter. Pure: no I/O, and no line is ever quoted, since it may hold a key.
 
@@ -69,7 +69,7 @@ fn value_of(text: &str) -> Option<String> {
     Some(text[..end.unwrap_or(text.len())].trim().to_owned())
 }
 
-/// The text up to the closing quote, and what stands behind it.
+/// The text up to the closing quote, and the text after it.
 fn unescaped(text: &str) -> Option<(String, &str)> {
     let mut value = String::new();
     let mut letters = text.chars();

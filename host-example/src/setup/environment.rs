@@ -35,7 +35,7 @@ pub struct Found {
 /// What a plugin is given.
 pub struct Given {
     pub variables: BTreeMap<String, Secret>,
-    /// Which key was found and where, for people: ``environment `NAME` ``.
+    /// Which key was found and where, for people: ``environment variable `NAME` ``.
     pub key_origin: Option<String>,
     /// Warnings for people: a key file that others can read, a variable that was skipped.
     pub warnings: Vec<String>,
@@ -52,7 +52,7 @@ impl Environment {
         if here.exists() && !here.is_dir() {
             match read_file(here) {
                 Ok(variables) => files.push((here.to_owned(), variables)),
-                Err(failure) => tracing::warn!("{}; it is skipped", failure.message),
+                Err(failure) => tracing::warn!("{}; the file is ignored", failure.message),
             }
         }
         if let Some(path) = env_file {
@@ -84,7 +84,7 @@ impl Environment {
         if let Some(value) = self.process.get(name).filter(|value| !value.is_blank()) {
             return Some(Found {
                 value: value.clone(),
-                origin: format!("environment `{name}`"),
+                origin: format!("environment variable `{name}`"),
                 from_file: None,
             });
         }
@@ -92,13 +92,13 @@ impl Environment {
             let value = variables.get(name).filter(|value| !value.is_blank())?;
             Some(Found {
                 value: value.trimmed(),
-                origin: format!("`{name}` of the file `{}`", path.display()),
+                origin: format!("`{name}` in `{}`", path.display()),
                 from_file: Some(path.clone()),
             })
         })
     }
 
-    /// Whether the variable is set, but blank.
+    /// Whether the variable is set but blank.
     pub fn is_blank(&self, name: &str) -> bool {
         self.variable(name).is_none() && self.process.contains_key(name)
     }
@@ -116,7 +116,7 @@ impl Environment {
         if let Some(source) = source {
             let (key, warning) = self.key_from(source)?;
             given.warnings.extend(warning);
-            given.key_origin = Some(format!("profile `{profile}`, its `apiKey`"));
+            given.key_origin = Some(format!("`apiKey` of profile `{profile}`"));
             if let Some(variable) = manifest.keys().next() {
                 given.variables.insert(variable.name.clone(), key);
             }
@@ -147,7 +147,7 @@ impl Environment {
             // An `.env` that somebody else left in a folder must not redirect the user's key to another service.
             if variable.role == Role::Endpoint && found.from_file.is_some() && found.from_file != key_file {
                 let warning = format!(
-                    "{} was left out: a file may move the service only if the key comes from the same file",
+                    "{} is ignored: a file may change the service's address only if it also provides the key",
                     found.origin
                 );
                 given.warnings.push(warning);
@@ -164,7 +164,7 @@ impl Environment {
                 let found = self.variable(name).ok_or_else(|| {
                     Failure::new(
                         Exit::Usage,
-                        format!("no key: the profile takes it from `{name}`, which is not set"),
+                        format!("no key: the profile reads it from `{name}`, which is not set"),
                     )
                     .with_hint(format!("set `{name}`, or change `apiKey` in the profile"))
                 })?;
@@ -183,22 +183,22 @@ fn read_file(path: &Path) -> Result<BTreeMap<String, Secret>, Failure> {
     let failed = |cause: String| {
         Failure::new(
             Exit::Usage,
-            format!("the file of variables `{}`: {cause}", path.display()),
+            format!("cannot read variables from `{}`: {cause}", path.display()),
         )
-        .with_hint("expected a text file with lines such as `NAME=value`")
+        .with_hint("use a text file with lines such as `NAME=value`")
     };
     if !path.exists() {
-        return Err(failed("it does not exist".to_owned()));
+        return Err(failed("there is no such file".to_owned()));
     }
     if !path.is_file() {
         return Err(failed("expected a regular file".to_owned()));
     }
-    let text = fs::read_to_string(path).map_err(|cause| failed(format!("it cannot be read: {cause}")))?;
+    let text = fs::read_to_string(path).map_err(|cause| failed(cause.to_string()))?;
     let text = Secret::new(text);
     let variables = dotenv::parse(text.reveal());
     for line in variables.odd_lines {
         let shown = path.display();
-        tracing::warn!("the file of variables `{shown}`, line {line}: expected `NAME=value`; the line is skipped");
+        tracing::warn!("`{shown}`, line {line}: expected `NAME=value`; the line is ignored");
     }
     let values = variables.values.into_iter();
     Ok(values.map(|(name, value)| (name, Secret::new(value))).collect())

@@ -21,12 +21,12 @@ impl Folder {
         let manifest = loader::inspect(from)?;
         let name = from
             .file_name()
-            .ok_or_else(|| Failure::new(Exit::Usage, "expected the path of a file"))?;
+            .ok_or_else(|| Failure::new(Exit::Usage, "expected the path to a file"))?;
         if from.extension().is_none_or(|extension| extension != DLL_EXTENSION) {
             let name = name.display();
             return Err(Failure::new(
                 Exit::Plugin,
-                format!("expected a file whose name ends in `.{DLL_EXTENSION}`, found `{name}`: it would not be found in the plugin folder"),
+                format!("expected a file name ending in `.{DLL_EXTENSION}`, found `{name}`: the plugin folder ignores other files"),
             )
             .with_hint(format!("rename it: mv {name} {name}.{DLL_EXTENSION}")));
         }
@@ -37,7 +37,7 @@ impl Folder {
             let shown = to.display();
             return Err(Failure::new(
                 Exit::Plugin,
-                format!("`{shown}` holds another plugin, `{}`, which it would replace", held.id),
+                format!("`{shown}` already holds another plugin, `{}`", held.id),
             )
             .with_hint(format!(
                 "rename one of the files, or remove the old one first: rm {shown}"
@@ -51,7 +51,7 @@ impl Folder {
             let shown = twin.file.display();
             return Err(Failure::new(
                 Exit::Plugin,
-                format!("the plugin `{}` is there already: `{shown}`", manifest.id),
+                format!("the plugin `{}` is already installed as `{shown}`", manifest.id),
             )
             .with_hint(format!("remove that file first: rm {shown}")));
         }
@@ -60,7 +60,7 @@ impl Folder {
         fs::create_dir_all(&self.path).map_err(|cause| {
             Failure::new(
                 Exit::Plugin,
-                format!("the folder `{}` cannot be made: {cause}", self.path.display()),
+                format!("cannot create the folder `{}`: {cause}", self.path.display()),
             )
         })?;
         write_atomically(&to, &bytes)?;

@@ -48,14 +48,17 @@ pub fn read_key_file(path: &Path) -> Result<(Secret, Option<String>), Failure> {
             Exit::Usage,
             format!("no key: the key file `{}` {cause}", path.display()),
         )
-        .with_hint("write the key alone into the file, and let nobody else read it: chmod 600")
+        .with_hint("store only the key in the file, and make it readable for you alone: chmod 600")
     };
     let metadata = fs::metadata(path).map_err(|cause| match cause.kind() {
         ErrorKind::NotFound => failed("does not exist".to_owned()),
         _ => failed(format!("cannot be read: {cause}")),
     })?;
     if !metadata.is_file() || metadata.len() > MAX_KEY_BYTES {
-        return Err(failed("is not a small regular file".to_owned()));
+        return Err(failed(format!(
+            "is not a regular file of at most {} KiB",
+            MAX_KEY_BYTES >> 10
+        )));
     }
     let key = fs::read_to_string(path).map_err(|cause| failed(format!("cannot be read: {cause}")))?;
     let key = Secret::new(key);
@@ -71,7 +74,7 @@ fn readable_by_others(path: &Path, metadata: &fs::Metadata) -> Option<String> {
     let mode = metadata.permissions().mode() & 0o777;
     let shown = path.display();
     (mode & 0o077 != 0)
-        .then(|| format!("the key file `{shown}` can be read by others (mode {mode:03o}): chmod 600 {shown}"))
+        .then(|| format!("the key file `{shown}` is readable by other users (mode {mode:03o}); run: chmod 600 {shown}"))
 }
 
 #[cfg(not(unix))]
@@ -84,7 +87,7 @@ fn run(words: &[String]) -> Result<Secret, Failure> {
     let shown = words.first().map_or("", String::as_str);
     let failed = |cause: String| {
         Failure::new(Exit::Usage, format!("no key: the command `{shown}` {cause}"))
-            .with_hint("the command of `apiKey` must print the key alone and end with success; try it in a shell")
+            .with_hint("make the `apiKey` command print only the key and exit with status 0; try it in a shell")
     };
     let mut child = Command::new(shown)
         .args(words.get(1..).unwrap_or_default())
@@ -104,7 +107,7 @@ fn run(words: &[String]) -> Result<Secret, Failure> {
         // It may have ended by itself.
         let _ = child.kill();
         let _ = child.wait();
-        return Err(failed(format!("had not ended after {} s", COMMAND_LIMIT.as_secs())));
+        return Err(failed(format!("did not finish within {} s", COMMAND_LIMIT.as_secs())));
     };
     let status = child
         .wait()
@@ -112,7 +115,7 @@ fn run(words: &[String]) -> Result<Secret, Failure> {
     if !status.success() {
         return Err(failed(format!("failed: {status}")));
     }
-    let key = String::from_utf8(printed).map_err(|_| failed("printed something that is not text".to_owned()))?;
+    let key = String::from_utf8(printed).map_err(|_| failed("printed bytes that are not UTF-8".to_owned()))?;
     let key = Secret::new(key);
     if key.is_blank() {
         return Err(failed("printed nothing".to_owned()));

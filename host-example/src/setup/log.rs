@@ -91,8 +91,9 @@ pub fn open_file(global: &Global) -> Result<Option<File>, Failure> {
     let opened = options.open(&path).map(Some);
     opened.map_err(|cause| {
         let message = format!("the log file `{}` cannot be written: {cause}", path.display());
-        Failure::new(Exit::Usage, message)
-            .with_hint(format!("name another with `--log-file` or `{FILE_VARIABLE}`, or none"))
+        Failure::new(Exit::Usage, message).with_hint(format!(
+            "choose another file with `--log-file` or `{FILE_VARIABLE}`, or remove the setting"
+        ))
     })
 }
 

@@ -1,6 +1,6 @@
 //! From options, variables and files to a plugin that answers.
 //!
-//! [`Setup`] is what was read, [`Active`] a plugin at work. Use [`Setup::read`], then [`Setup::activate`];
+//! [`Setup`] is what was read, [`Active`] the active plugin. Use [`Setup::read`], then [`Setup::activate`];
 //! while a plugin answers, [`reload::follow`] reads everything again.
 
 // In the order in which data travels.

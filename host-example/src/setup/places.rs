@@ -14,7 +14,7 @@ use crate::terminal::{Exit, Failure};
 pub struct Places {
     /// The profile file.
     pub config: PathBuf,
-    /// Whether somebody named that file, so that its absence is an error.
+    /// Whether the user named that file, so that its absence is an error.
     pub config_was_named: bool,
     /// The plugin folder.
     pub plugins: PathBuf,
@@ -27,7 +27,7 @@ pub struct Places {
 impl Places {
     pub fn from(global: &Global) -> Result<Self, Failure> {
         let xdg = Xdg::new().map_err(|_| {
-            Failure::new(Exit::Usage, "the home folder is not known: `HOME` is not set").with_hint("set `HOME`")
+            Failure::new(Exit::Usage, "the home folder is unknown: `HOME` is not set").with_hint("set `HOME`")
         })?;
         let config = global
             .config

@@ -26,7 +26,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// The version that was installed, where the file now holds another: somebody replaced it by hand.
+    /// The version that was installed, if the file now contains another: the user replaced it by hand.
     pub fn replaced_version(&self) -> Option<String> {
         let text = fs::read_to_string(manifest_path(&self.file)).ok()?;
         let installed: Manifest = serde_json::from_str(&text).ok()?;
@@ -122,7 +122,7 @@ impl Folder {
                 Exit::Plugin,
                 format!("the plugin folder `{}` cannot be read: {cause}", path.display()),
             )
-            .with_hint("let your user read it, or name another with `--plugins`")
+            .with_hint("make it readable for your user, or choose another with `--plugins`")
         })?;
         let mut entries: Vec<Entry> = files
             .into_iter()
@@ -179,7 +179,7 @@ impl Folder {
         );
         Err(match refused {
             Some(refusal) => failure.with_hint(format!("{refusal}; see `agent-host plugins list`")),
-            None => failure.with_hint("copy one there with `agent-host plugins install PATH`"),
+            None => failure.with_hint("install one with `agent-host plugins install PATH`"),
         })
     }
 
@@ -187,7 +187,7 @@ impl Folder {
         self.switches.plugins.get(id).is_some_and(|switch| switch.disabled)
     }
 
-    /// Switches a plugin off, or takes that back.
+    /// Disables a plugin, or enables it again.
     pub fn set_disabled(&mut self, id: &str, disabled: bool) -> Result<(), Failure> {
         self.switches.plugins.entry(id.to_owned()).or_default().disabled = disabled;
         let text = serde_json::to_string_pretty(&self.switches).unwrap_or_default();
@@ -226,7 +226,7 @@ fn refuse_twins(entries: &mut [Entry]) {
             entry.manifest = Err(Refusal {
                 file: entry.file.clone(),
                 code: "twins",
-                reason: format!("{} hold the same plugin `{}`", twins.join(" and "), manifest.id),
+                reason: format!("{} contain the same plugin `{}`", twins.join(" and "), manifest.id),
                 hint: Some("remove all but one of them".to_owned()),
             });
         }
@@ -240,6 +240,6 @@ fn read_switches(folder: &Path) -> Result<Switches, Failure> {
     };
     serde_json::from_str(&text).map_err(|cause| {
         Failure::new(Exit::Plugin, format!("`{}` is damaged: {cause}", path.display()))
-            .with_hint("mend or remove it; it only remembers which plugins were disabled")
+            .with_hint("fix or remove it; it only records which plugins are disabled")
     })
 }

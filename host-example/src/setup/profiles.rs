@@ -13,7 +13,7 @@ use crate::profile::{self, Document, LoadError, Problem, Report};
 use crate::terminal::{self, Exit, Failure};
 
 impl Setup {
-    /// The profile that was asked for; `None` where there is no file and nobody named one.
+    /// The selected profile; `None` if there is no file and the user named none.
     ///
     /// - Errors: every problem of the file.
     pub async fn profile(&self) -> Result<Option<Chosen>, Failure> {
@@ -57,7 +57,7 @@ impl Setup {
         if self.folder.entries.is_empty() && failure.hint.is_none() {
             let folder = self.folder.path.display();
             return failure.with_hint(format!(
-                "the plugin folder `{folder}` is empty; fill it with `agent-host plugins install PATH`"
+                "the plugin folder `{folder}` is empty; install one with `agent-host plugins install PATH`"
             ));
         }
         failure
@@ -129,7 +129,7 @@ impl From<LoadError> for Failure {
                 Self::of_report(Exit::Profile, report.render(terminal::stderr_has_colour()), details)
             }
             LoadError::NotFound { .. } => {
-                Self::new(Exit::Profile, error.to_string()).with_hint("write one with `agent-host profile init`")
+                Self::new(Exit::Profile, error.to_string()).with_hint("create one with `agent-host profile init`")
             }
             LoadError::NoSuchProfile { .. } => {
                 let text = error.to_string();

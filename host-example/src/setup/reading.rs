@@ -1,4 +1,4 @@
-//! What lies on disk and in the environment, read once for a command.
+//! What is on disk and in the environment, read once per command.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ use super::plugins::Folder;
 use crate::profile::{Document, Profile, ProviderSchema};
 use crate::terminal::Failure;
 
-/// What lies on disk and in the environment.
+/// What is on disk and in the environment.
 pub struct Setup {
     pub places: Places,
     pub environment: Environment,

@@ -1,4 +1,4 @@
-//! Reads profile, variables and key again while a plugin is at work.
+//! Reloads profile, variables and key while a plugin is active.
 //!
 //! A mistake in the new ones changes nothing: the plugin keeps the previous ones.
 
@@ -13,7 +13,7 @@ use super::plugins::Verdict;
 use super::reading::{Chosen, Setup, exists};
 use crate::terminal::{BAD, Failure};
 
-/// What is read again while a plugin is at work.
+/// What is reloaded while a plugin is active.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reload {
     /// The profile was edited. A key command is not run again unless the edit names another one.
@@ -33,8 +33,8 @@ impl Reload {
     /// The lines about a reload that failed.
     pub fn ignored(self, failure: &Failure) -> String {
         let what = match self {
-            Self::Profile => "the edit was not taken, the former profile still holds",
-            Self::Everything => "nothing was reloaded, the former profile and key still hold",
+            Self::Profile => "edit ignored; still using the previous profile",
+            Self::Everything => "reload failed; still using the previous profile and key",
         };
         format!("{BAD}✗{BAD:#} {what}\n{failure}")
     }
@@ -65,7 +65,7 @@ pub async fn follow(active: &mut Active, global: &Global, reload: Reload) -> Res
     let file = &setup.places.config;
     let chosen = if exists(file) { setup.profile().await? } else { None };
     let gone = format!(
-        "the profile file `{}` is gone; the former profile still holds",
+        "the profile file `{}` is gone; still using the previous profile",
         file.display()
     );
     let line = match step(active, chosen.as_ref(), reload) {
@@ -102,7 +102,7 @@ fn step(active: &Active, chosen: Option<&Chosen>, reload: Reload) -> Step {
     }
 }
 
-/// Puts another plugin in the place of the active one.
+/// Replaces the active plugin.
 async fn replace(active: &mut Active, setup: &Setup) -> Result<(), Failure> {
     let next = setup.activate(true).await?;
     let previous = std::mem::replace(active, next);

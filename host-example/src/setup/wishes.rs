@@ -27,7 +27,7 @@ pub fn listen_for_hangups(reloads: UnboundedSender<Reload>, may_go_on: impl Fn()
                 }
             }
         })),
-        Err(cause) => tracing::warn!("SIGHUP cannot be listened to: {cause}"),
+        Err(cause) => tracing::warn!("cannot listen for SIGHUP: {cause}"),
     }
 }
 
@@ -46,6 +46,6 @@ pub fn watch(places: &Places, edits: UnboundedSender<Reload>) -> Option<ProfileW
         let _ = edits.send(Reload::Profile);
     });
     watch
-        .map_err(|cause| tracing::warn!("edits of `{}` will not be noticed: {cause}", config.display()))
+        .map_err(|cause| tracing::warn!("cannot watch `{}`, so edits go unnoticed: {cause}", config.display()))
         .ok()
 }

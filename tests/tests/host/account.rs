@@ -8,7 +8,7 @@ fn a_good_key_is_shown_with_its_credit() {
     let shown = bench.ok(&["key"]).stdout;
     assert_starts(&shown, "credit        ● enough: more than $5\n");
     for line in [
-        "from          environment `OPENROUTER_API_KEY`\n",
+        "from          environment variable `OPENROUTER_API_KEY`\n",
         "limit         $10",
         "balance       ",
     ] {

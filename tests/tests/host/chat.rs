@@ -304,7 +304,7 @@ fn a_folder_without_plugins_is_explained() {
         (
             Some(2),
             format!(
-                "error: there is no plugin in `{}`\nhint: copy one there with `agent-host plugins install PATH`\n",
+                "error: there is no plugin in `{}`\nhint: install one with `agent-host plugins install PATH`\n",
                 folder.display()
             )
         )

@@ -92,7 +92,7 @@ fn an_invalid_edit_is_reported_and_changes_nothing() {
     let bench = Bench::with_model("sandbox/echo");
     let mut typist = bench.conversation();
     bench.home.write_profile(&profile(r#""modle": "sandbox/hello""#));
-    typist.sees("the edit was not taken, the former profile still holds");
+    typist.sees("edit ignored; still using the previous profile");
     let before = typist.sees("has 1 problem");
     assert_lacks(&before, "error: error:");
     typist.sees("did you mean `model`?");
@@ -110,7 +110,7 @@ fn a_profile_created_or_deleted_during_a_conversation_is_noticed() {
     typist.sees("profile reloaded: ");
     asks(&mut typist, "one");
     fs::remove_file(&file).expect("ours");
-    typist.sees("is gone; the former profile still holds");
+    typist.sees("is gone; still using the previous profile");
     asks(&mut typist, "two");
     let screen = typist.screen();
     assert_lacks(&screen, "will not be noticed");
@@ -222,7 +222,7 @@ fn the_demo_shows_what_it_promises() {
     let demo = Command::new(env!("CARGO_BIN_EXE_demo"));
     let ran = tests::run(demo, None, LIMIT).expect_success();
     for shown in [
-        "enabled  by environment `OPENROUTER_API_KEY`",
+        "enabled  by environment variable `OPENROUTER_API_KEY`",
         "anthropic/claude-sonnet-4.5 via Sandbox",
         "profile reloaded: TEXT_SMALL anthropic/claude-haiku-4.5 → google/gemini-2.5-flash",
         "5 requests went to the ",

@@ -86,7 +86,7 @@ fn where_all_is_well_every_row_says_so() {
     assert_eq!((found.code, found.ok), (Some(0), true), "{:#?}", found.checks);
     found.assert_plugin_looked();
     assert_eq!(found.check("profile")["status"], "ok");
-    let enabled = format!("{VERSION}, enabled: by environment `OPENROUTER_API_KEY`");
+    let enabled = format!("{VERSION}, enabled: by environment variable `OPENROUTER_API_KEY`");
     assert_eq!(found.check("plugin:openrouter")["summary"], enabled);
     for check in &found.checks {
         assert!(check["duration_ms"].is_u64() && check["summary"].is_string(), "{check}");
@@ -105,7 +105,7 @@ fn an_empty_plugin_folder_is_a_row_with_its_remedy() {
     let home = Home::new();
     let found = found_broken(host_in(&home, &DOCTOR));
     found.assert_failed(&["plugin_chosen"]);
-    let remedy = "copy one there with `agent-host plugins install PATH`";
+    let remedy = "install one with `agent-host plugins install PATH`";
     found.assert_check("plugin_chosen", "remedy", remedy);
     assert_eq!(found.check("profile")["status"], "skipped");
     let text = shown(&host_in(&home, &["doctor"]).run());
@@ -157,7 +157,7 @@ fn a_typo_in_the_profile_is_a_row_and_the_rest_of_it_applies() {
     found.assert_check(
         "plugin:openrouter",
         "summary",
-        "enabled: by profile `default`, its `apiKey`",
+        "enabled: by `apiKey` of profile `default`",
     );
     found.assert_plugin_looked();
     let is_billed = |body: &Value| body.get("messages").is_some();
@@ -223,7 +223,7 @@ fn a_disabled_plugin_is_a_row_and_is_not_asked() {
     let bench = Bench::new();
     bench.ok(&["plugins", "disable", "openrouter"]);
     let found = found_broken(bench.host(&DOCTOR));
-    let remedy = "switch it on with `agent-host plugins enable openrouter`";
+    let remedy = "enable it with `agent-host plugins enable openrouter`";
     found.assert_check("plugin:openrouter", "remedy", remedy);
     assert_eq!(bench.n_requests(), 0);
 }

@@ -30,7 +30,7 @@ fn a_missing_or_blank_key_is_a_usage_error_with_a_hint() {
     let expected = "error: no key for the plugin `openrouter`: `OPENROUTER_API_KEY` is not set\nhint: set it: ";
     assert_fails(&ran, 2, expected);
     let blank = bench.without_key(&["chat", "Hello"]).env("OPENROUTER_API_KEY", "  ");
-    assert_fails(&blank.run(), 2, "`OPENROUTER_API_KEY` is set, but blank");
+    assert_fails(&blank.run(), 2, "`OPENROUTER_API_KEY` is set but blank");
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn a_variable_file_cannot_send_somebody_elses_key_elsewhere() {
         .without("OPENROUTER_BASE_URL")
         .run()
         .expect_success();
-    let warning = "a file may move the service only if the key comes from the same file";
+    let warning = "a file may change the service's address only if it also provides the key";
     assert_has(&shown.stderr, warning);
     assert_lacks(&shown.stdout, "OPENROUTER_BASE_URL");
     let key = elsewhere.service.key();
@@ -76,11 +76,11 @@ fn a_bad_variable_file_is_skipped_with_a_warning_unless_it_was_named() {
     let key = bench.service.key();
     write(&here, &format!("sk-or-v1-lost\nOPENROUTER_API_KEY={key} # mine\n"));
     let odd_line = bench.without_key(&["chat", "-q", "Hello"]).run().expect_success();
-    let warning = "the file of variables `.env`, line 1: expected `NAME=value`; the line is skipped";
+    let warning = "`.env`, line 1: expected `NAME=value`; the line is ignored";
     assert_has(&odd_line.stderr, warning);
     assert_lacks(&odd_line.stderr, "lost");
     fs::write(&here, b"\xff\xfe").expect("writable");
-    let unreadable = "the file of variables `.env`: it cannot be read: ";
+    let unreadable = "cannot read variables from `.env`: ";
     assert_has(&bench.ok(&["chat", "-q", "Hello"]).stderr, unreadable);
     let named = bench.run(&["--env-file", ".env", "chat", "Hello"]);
     assert_fails(&named, 2, &format!("error: {unreadable}"));
@@ -123,8 +123,8 @@ fn a_key_file_that_others_can_read_is_used_with_a_warning() {
         let run = run.env("OPENROUTER_API_KEY_FILE", file.to_str().expect("text"));
         run.run().expect_success().stderr
     };
-    assert_lacks(&stderr(0o600), "can be read by others");
-    assert_has(&stderr(0o644), "can be read by others (mode 644): chmod 600");
+    assert_lacks(&stderr(0o600), "readable by other users");
+    assert_has(&stderr(0o644), "is readable by other users (mode 644); run: chmod 600");
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn a_profile_may_name_the_source_of_the_key() {
         ok(&["chat", "Hello"]);
         assert_has(
             &ok(&["plugins", "list"]).stdout,
-            "enabled  by profile `default`, its `apiKey`",
+            "enabled  by `apiKey` of profile `default`",
         );
     }
 }
@@ -159,7 +159,7 @@ fn a_source_without_a_key_says_why() {
     for (source, message) in [
         (
             json!({"env": "MY_KEY"}),
-            "the profile takes it from `MY_KEY`, which is not set",
+            "the profile reads it from `MY_KEY`, which is not set",
         ),
         (json!({"file": "/nowhere"}), "the key file `/nowhere` does not exist"),
         (
@@ -177,9 +177,9 @@ fn a_source_without_a_key_says_why() {
         assert_eq!(ran.code, Some(2));
     }
     let odd = chat_with(&json!({"command": ["echo", "hello"]}));
-    assert_fails(&odd, 2, "(it came from profile `default`, its `apiKey`)");
+    assert_fails(&odd, 2, "(key from `apiKey` of profile `default`)");
     let literal = chat_with(&json!(bench.service.key()));
-    assert_fails(&literal, 3, "expected where the key comes from, found the key itself");
+    assert_fails(&literal, 3, "expected the source of the key, found the key itself");
 }
 
 #[test]

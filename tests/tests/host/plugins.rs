@@ -32,7 +32,7 @@ fn a_plugin_is_enabled_by_its_key_and_disabled_by_command() {
     assert_eq!(verdict(&bench, false), ["idle", "`OPENROUTER_API_KEY` is not set"]);
     assert_eq!(
         verdict(&bench, true),
-        ["enabled", "by environment `OPENROUTER_API_KEY`"]
+        ["enabled", "by environment variable `OPENROUTER_API_KEY`"]
     );
     assert_eq!(
         bench.ok(&["plugins", "disable", "openrouter"]).stdout,
@@ -111,29 +111,29 @@ fn a_file_that_would_not_be_a_plugin_of_its_own_is_not_installed() {
     assert_fails(
         &install(home, Path::new("/etc/hostname")),
         9,
-        "error: plugin `hostname` was refused: it is not a shared library\nhint: get the plugin again from its author; a \
-         file that is no plugin does not belong into the folder\n",
+        "error: plugin `hostname` was refused: it is not a shared library\nhint: get the plugin again from its author, \
+         or remove the file if it is not a plugin\n",
     );
     let twin = home.path().join("libother.so");
     fs::copy(openrouter_plugin(), &twin).expect("writable");
     assert_fails(
         &install(home, &twin),
         9,
-        "error: the plugin `openrouter` is there already: ",
+        "error: the plugin `openrouter` is already installed as ",
     );
     let odd_name = home.path().join("parrot.plugin");
     fs::copy(second_plugin(), &odd_name).expect("writable");
     assert_fails(
         &install(home, &odd_name),
         9,
-        "error: expected a file whose name ends in `.so`, found `parrot.plugin`: it would not be found in the plugin \
-         folder\nhint: rename it: mv parrot.plugin parrot.plugin.so\n",
+        "error: expected a file name ending in `.so`, found `parrot.plugin`: the plugin folder ignores other \
+         files\nhint: rename it: mv parrot.plugin parrot.plugin.so\n",
     );
     let same_name = home.path().join("libplugin_openrouter.so");
     fs::rename(odd_name, &same_name).expect("ours");
     let held = home.plugins().join("libplugin_openrouter.so");
     let replacing = format!(
-        "error: `{}` holds another plugin, `openrouter`, which it would replace\nhint: ",
+        "error: `{}` already holds another plugin, `openrouter`\nhint: ",
         held.display()
     );
     assert_fails(&install(home, &same_name), 9, &replacing);
@@ -145,14 +145,14 @@ fn two_files_with_one_plugin_are_both_refused() {
     let bench = Bench::new();
     fs::copy(openrouter_plugin(), bench.home.plugins().join("libother.so")).expect("writable");
     let list = bench.ok(&["plugins", "list"]).stdout;
-    let reason = "libother.so and libplugin_openrouter.so hold the same plugin `openrouter`";
+    let reason = "libother.so and libplugin_openrouter.so contain the same plugin `openrouter`";
     assert_eq!(list.matches(reason).count(), 2, "{list}");
     bench.home.install(&second_plugin());
     let chat = bench.run(&["chat", "Hello"]);
     assert_fails(&chat, 9, reason);
     assert_lacks(&chat.stderr, "parrot");
     let again = install(&bench.home, &openrouter_plugin());
-    assert_fails(&again, 9, "the plugin `openrouter` is there already: ");
+    assert_fails(&again, 9, "the plugin `openrouter` is already installed as ");
 }
 
 #[test]
@@ -167,8 +167,8 @@ fn two_plugins_of_different_providers_are_both_listed_and_both_answer() {
         ran.expect_success().stdout
     };
     let list = ok(&["plugins", "list"]);
-    assert_has(&list, "enabled  by environment `OPENROUTER_API_KEY`");
-    assert_has(&list, "enabled  by environment `PARROT_KEY`");
+    assert_has(&list, "enabled  by environment variable `OPENROUTER_API_KEY`");
+    assert_has(&list, "enabled  by environment variable `PARROT_KEY`");
     assert_has(&ok(&["chat", "Hello"]), "sandbox");
     assert_has(&ok(&["--profile", "bird", "chat", "Hello"]), "Hello");
     assert_eq!(bench.n_requests(), 1);

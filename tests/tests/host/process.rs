@@ -106,8 +106,8 @@ fn a_log_file_that_cannot_be_written_is_a_usage_error() {
     assert_eq!(
         ran.stderr,
         format!(
-            "error: the log file `{folder}` cannot be written: Is a directory (os error 21)\nhint: name another with \
-             `--log-file` or `AGENT_HOST_LOG_FILE`, or none\n"
+            "error: the log file `{folder}` cannot be written: Is a directory (os error 21)\nhint: choose another file with \
+             `--log-file` or `AGENT_HOST_LOG_FILE`, or remove the setting\n"
         )
     );
     assert_eq!(bench.n_requests(), 0);
@@ -137,7 +137,7 @@ fn sighup_and_reload_read_the_key_again() {
     typist.sees("\n> ");
     fs::write(&file, "").expect("writable");
     typist.types("/reload");
-    typist.sees("nothing was reloaded, the former profile and key still hold");
+    typist.sees("reload failed; still using the previous profile and key");
     typist.sees("error: no key for the plugin `openrouter`: `OPENROUTER_API_KEY` is not set");
     typist.sees("\n> ");
     typist.types("three");

@@ -76,7 +76,7 @@ fn a_missing_profile_or_file_is_named_with_a_hint() {
     assert_fails(
         &bench.run(&["--config", "/nowhere.json", "chat", "Hello"]),
         3,
-        "error: profile file `/nowhere.json` does not exist\nhint: write one with `agent-host profile init`\n",
+        "error: profile file `/nowhere.json` does not exist\nhint: create one with `agent-host profile init`\n",
     );
 }
 
@@ -147,11 +147,11 @@ fn every_resolved_value_is_shown_with_its_origin() {
         ("timeouts.idleMs", json!(30_000), in_file.as_str()),
         ("timeouts.totalMs", json!(600_000), "built-in default"),
         ("TEXT_SMALL", json!("acme/small"), "variable `SMALL_MODEL`"),
-        ("key", json!("(set)"), "environment `OPENROUTER_API_KEY`"),
+        ("key", json!("(set)"), "environment variable `OPENROUTER_API_KEY`"),
         (
             "OPENROUTER_BASE_URL",
             json!(bench.service.base_url()),
-            "environment `OPENROUTER_BASE_URL`",
+            "environment variable `OPENROUTER_BASE_URL`",
         ),
     ] {
         let found = (&resolved[name]["value"], &resolved[name]["origin"]);
