@@ -11,8 +11,8 @@ use crate::terminal::{Exit, Failure, exit};
 
 /// Chat with models through plugins, from a terminal.
 ///
-/// A plugin is a shared library in the plugin folder. It switches itself on when its key is there; which model
-/// answers is chosen by tier, and the profile file says which model a tier stands for.
+/// A plugin is a shared library in the plugin folder, enabled as soon as its key is set. You choose a model by tier; the
+/// profile file says which model a tier stands for.
 #[derive(Parser)]
 #[command(name = "agent-host", version, after_help = EXAMPLES, after_long_help = after_long_help(), max_term_width = 100)]
 pub struct Cli {
@@ -98,10 +98,10 @@ Examples:
   agent-host plugins install ./libplugin_openrouter.so
   agent-host chat \"What is a stable ABI?\"
   git diff | agent-host chat -t small \"Write a commit message for this\"
-  agent-host chat                 a conversation; /help in it
+  agent-host chat                 a conversation; /help lists its commands
   agent-host chat -a photo.jpg \"What is this?\"
   agent-host models claude --sort price
-  agent-host doctor               what is wrong, and what to do about it";
+  agent-host doctor               what is wrong, and how to fix it";
 
 fn after_long_help() -> String {
     let mut text = format!("{EXAMPLES}\n\nExit codes:\n");

@@ -33,7 +33,7 @@ async fn main() -> ExitCode {
     match outcome {
         Ok(exit) => ExitCode::from(exit as u8),
         Err(failure) => {
-            failure.tell(cli.wants_json());
+            failure.print(cli.wants_json());
             ExitCode::from(failure.exit as u8)
         }
     }

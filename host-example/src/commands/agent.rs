@@ -26,7 +26,7 @@ use crate::talk::screen::Manner;
 use crate::talk::tools::{self, Outcome, Tool};
 use crate::terminal::{self, Exit, FAINT, Failure, Interrupts, shortened, stopped, time};
 
-/// Ask a model that may use the built-in tools, and run the tools until it has its answer
+/// Let a model call the built-in tools until it has an answer
 #[derive(clap::Args)]
 #[command(long_about = ABOUT)]
 pub struct Args {
@@ -35,7 +35,7 @@ pub struct Args {
     /// The tier: small, large or reasoning, or any name that `agent-host tiers` shows
     #[arg(short, long, value_name = "TIER", value_parser = NonEmptyStringValueParser::new())]
     pub tier: Option<String>,
-    /// A model by its id, instead of a tier's
+    /// A model id, instead of a tier
     #[arg(short, long, value_name = "MODEL", value_parser = NonEmptyStringValueParser::new())]
     pub model: Option<String>,
     /// The system message
@@ -61,10 +61,10 @@ pub struct Args {
 }
 
 const ABOUT: &str = "\
-Ask a model that may use the built-in tools, and run the tools until it has its answer
+Let a model call the built-in tools until it has an answer
 
-The tools are `clock`, the time now, and `calc`, exact arithmetic. Each call is a line on standard error. The model's thoughts go back \
-to it between the steps, as some models demand.
+The tools are `clock`, the current time, and `calc`, exact arithmetic. Each call prints a line to standard error. The \
+model's reasoning goes back to it with each step, because some models require it.
 
   agent-host agent \"How many seconds are there from now until midnight UTC?\"";
 
@@ -99,8 +99,8 @@ struct Spent {
 /// Runs `agent-host agent`.
 pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     let nothing = || {
-        Failure::new(Exit::Usage, "there is nothing to do: no prompt")
-            .with_hint("agent-host agent \"What is 17% of 2340?\"")
+        Failure::new(Exit::Usage, "no prompt on the command line or on standard input")
+            .with_hint("run `agent-host agent \"What is 17% of 2340?\"`")
     };
     if args.prompt.is_empty() && io::stdin().is_terminal() {
         return Err(nothing());
@@ -141,7 +141,7 @@ async fn work(active: &Active, args: &Args, prompt: String) -> Result<Exit, Fail
         spent.add(reply.done.usage.as_ref());
         if reply.tool_calls.is_empty() {
             if args.json {
-                terminal::print_json(&told(&reply, step, &called, &spent));
+                terminal::print_json(&object(&reply, step, &called, &spent));
             } else if !shows_all_text {
                 terminal::print_line(terminal::clean(&reply.text).trim_end_matches('\n'));
             }
@@ -164,7 +164,7 @@ async fn work(active: &Active, args: &Args, prompt: String) -> Result<Exit, Fail
             let begun = Instant::now();
             let outcome = match is_allowed {
                 true => tools::run(&tools, &call.name, &call.arguments, SystemTime::now()),
-                false => Outcome::error("the user does not allow this call"),
+                false => Outcome::error("the user denied this call"),
             };
             let duration_ms = time::elapsed_ms(begun);
             if !args.quiet {
@@ -186,7 +186,7 @@ async fn work(active: &Active, args: &Args, prompt: String) -> Result<Exit, Fail
         several => format!("{several} steps"),
     };
     Err(
-        Failure::new(Exit::Internal, format!("the model still asks for tools after {steps}")).with_hint(format!(
+        Failure::new(Exit::Internal, format!("the model still calls tools after {steps}")).with_hint(format!(
             "allow more steps: --max-steps {}",
             args.max_steps.saturating_mul(2)
         )),
@@ -218,7 +218,7 @@ impl Approver {
                 if !self.has_said_why {
                     self.has_said_why = true;
                     terminal::say(
-                        "note: tools are denied, because standard input is no terminal to ask at; `--tools-approve always` lets them run",
+                        "note: tool calls are denied because standard input is not a terminal; `--tools-approve always` allows them",
                     );
                 }
                 false
@@ -300,7 +300,7 @@ impl Spent {
 }
 
 /// The final answer, for programs.
-fn told(reply: &ChatReply, steps: u32, called: &[Called], spent: &Spent) -> Value {
+fn object(reply: &ChatReply, steps: u32, called: &[Called], spent: &Spent) -> Value {
     json!({
         "text": reply.text,
         "steps": steps,
@@ -324,7 +324,7 @@ fn summary(steps: u32, n_calls: usize, spent: &Spent) -> String {
         Some(cost) => format!("${cost}"),
         None => "cost unknown".to_owned(),
     };
-    format!("{steps} steps · {n_calls} {calls} · {prompt_tokens}→{completion_tokens} tokens · {cost} in all")
+    format!("{steps} steps · {n_calls} {calls} · {prompt_tokens}→{completion_tokens} tokens · {cost} in total")
 }
 
 #[cfg(test)]
@@ -373,11 +373,11 @@ mod tests {
         }
         assert_eq!(
             summary(3, 1, &spent),
-            "3 steps · 1 tool call · 30→6 tokens · $0.300000001 in all"
+            "3 steps · 1 tool call · 30→6 tokens · $0.300000001 in total"
         );
         spent.add(None);
         spent.add(Some(&usage(Some("0.1"))));
-        assert!(summary(4, 0, &spent).ends_with("0 tool calls · 40→8 tokens · cost unknown in all"));
+        assert!(summary(4, 0, &spent).ends_with("0 tool calls · 40→8 tokens · cost unknown in total"));
     }
 
     #[tokio::test]

@@ -11,12 +11,12 @@ use plugin_api::{ChatEvent, Error, Head, HttpRequest, Notice};
 use crate::setup::{Active, Global, Setup};
 use crate::terminal::{self, Cleaner, Exit, FAINT, Failure, Interrupts, progress, stopped};
 
-/// Send any request to the service and print its answer as it is
+/// Send any request to the service and print the response unchanged
 #[derive(clap::Args)]
 #[command(long_about = ABOUT, override_usage = "agent-host api [OPTIONS] [METHOD] <PATH>")]
 pub struct Args {
-    /// The path below the service's address, such as /models, after an optional method;
-    /// the default is GET, or POST with --data
+    /// An optional method and a path under the service's base URL, such as /models;
+    /// the default method is GET, or POST with --data
     #[arg(value_name = "METHOD PATH", num_args = 1..=2, required = true)]
     pub target: Vec<String>,
     /// The body: JSON, or @FILE, or - for standard input
@@ -34,9 +34,10 @@ pub struct Args {
 }
 
 const ABOUT: &str = "\
-Send any request to the service and print its answer as it is
+Send any request to the service and print the response unchanged
 
-The plugin adds the key. The body goes to standard output byte for byte, also that of an error, whose exit code says of which kind it is.
+The plugin adds the key. The response body goes to standard output byte for byte, even if it is an error; the exit code \
+says which kind.
 
   agent-host api /models/count
   agent-host api POST /chat/completions --data @request.json --stream";
@@ -74,7 +75,7 @@ fn request(args: &Args, read: impl Fn(&str) -> Result<Vec<u8>, Failure>) -> Resu
     let is_path = path.starts_with('/') && !path.starts_with("//");
     if !is_path || path.contains(|letter: char| letter.is_control() || letter == ' ') {
         return Err(wrong(format!("expected a path that begins with `/`, found `{path}`"))
-            .with_hint("it stands below the service's address: agent-host api /models"));
+            .with_hint("give a path under the service's base URL: agent-host api /models"));
     }
     let mut request = HttpRequest::new(&method.to_ascii_uppercase(), path.as_str());
     for header in &args.headers {
@@ -86,7 +87,7 @@ fn request(args: &Args, read: impl Fn(&str) -> Result<Vec<u8>, Failure>) -> Resu
             None if data == "-" => read("-")?,
             None => {
                 serde_json::from_str::<serde::de::IgnoredAny>(data).map_err(|cause| {
-                    wrong(format!("--data: expected JSON: {cause}")).with_hint("a file is named as @FILE")
+                    wrong(format!("--data: expected JSON: {cause}")).with_hint("to send a file, write @FILE")
                 })?;
                 data.clone().into_bytes()
             }
@@ -110,14 +111,14 @@ fn header_of(text: &str) -> Result<(String, String), Failure> {
         .ok_or_else(|| wrong("expected `name: value`, found no colon"))?;
     let is_token = |letter: char| letter.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(letter);
     if name.is_empty() || !name.chars().all(is_token) {
-        return Err(wrong("expected the name of a header before the colon"));
+        return Err(wrong("expected a header name before the colon"));
     }
     if name.eq_ignore_ascii_case("authorization") {
-        return Err(wrong("the plugin adds the key by itself"));
+        return Err(wrong("the plugin adds the key itself"));
     }
     let value = value.trim();
     if value.contains(|letter: char| letter.is_control() && letter != '\t') {
-        return Err(wrong("expected a value in one line"));
+        return Err(wrong("expected a value on one line"));
     }
     Ok((name.to_owned(), value.to_owned()))
 }
@@ -160,7 +161,7 @@ fn read(name: &str) -> Result<Vec<u8>, Failure> {
     } else {
         format!("`{name}`")
     };
-    done.map_err(|cause| Failure::new(Exit::Usage, format!("{what} cannot be read: {cause}")))?;
+    done.map_err(|cause| Failure::new(Exit::Usage, format!("cannot read {what}: {cause}")))?;
     if bytes.len() as u64 > MAX_DATA_BYTES {
         let limit = MAX_DATA_BYTES >> 20;
         return Err(Failure::new(
@@ -187,7 +188,7 @@ async fn answer(active: &Active, request: HttpRequest, args: &Args) -> Result<Ex
         }
         output.end()?;
         let id = &active.plugin.manifest().id;
-        return Err(Failure::of_plugin(error, id, "send requests of your own"));
+        return Err(Failure::of_plugin(error, id, "send custom requests"));
     }
     output.end()?;
     Ok(Exit::Ok)
@@ -195,7 +196,7 @@ async fn answer(active: &Active, request: HttpRequest, args: &Args) -> Result<Ex
 
 async fn whole(active: &Active, request: HttpRequest, output: &mut Output) -> Result<(), Error> {
     let answer = progress::while_waiting("waiting for the service", active.plugin.raw(request)).await?;
-    answer.notices.iter().for_each(tell);
+    answer.notices.iter().for_each(print_notice);
     output.head(&answer.head);
     output.body(&answer.body);
     Ok(())
@@ -207,7 +208,7 @@ async fn streamed(active: &Active, request: HttpRequest, output: &mut Output) ->
         match event? {
             ChatEvent::Head(head) => output.head(&head),
             ChatEvent::Raw(piece) => output.body(piece.as_bytes()),
-            ChatEvent::Notice(notice) => tell(&notice),
+            ChatEvent::Notice(notice) => print_notice(&notice),
             _ => {}
         }
         if output.trouble.is_some() {
@@ -217,7 +218,7 @@ async fn streamed(active: &Active, request: HttpRequest, output: &mut Output) ->
     Ok(())
 }
 
-fn tell(notice: &Notice) {
+fn print_notice(notice: &Notice) {
     terminal::say_styled(FAINT, &format!("note: {}", terminal::clean_line(&notice.message)));
 }
 
@@ -272,7 +273,7 @@ impl Output {
                     content_type => format!(" ({})", terminal::clean_line(content_type)),
                 };
                 terminal::say(&format!(
-                    "{} bytes that are no text{kind} are not printed on a terminal; write them to a file: … > FILE",
+                    "{} bytes of binary data{kind} are not printed on a terminal; redirect them to a file: … > FILE",
                     bytes.len()
                 ));
             }
@@ -295,7 +296,7 @@ impl Output {
         match &self.trouble {
             Some(cause) if cause.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(
                 Exit::Internal,
-                format!("the answer cannot be written to stdout: {cause}"),
+                format!("cannot write the answer to stdout: {cause}"),
             )),
             _ => Ok(()),
         }

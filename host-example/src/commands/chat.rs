@@ -16,7 +16,7 @@ use crate::talk::screen::Manner;
 use crate::talk::structured::Schema;
 use crate::terminal::{Exit, Failure, Interrupts, stopped};
 
-/// Ask a model; without a prompt on a terminal, hold a conversation
+/// Ask a model; on a terminal without a prompt, start a conversation
 #[derive(clap::Args)]
 pub struct Args {
     /// The question; standard input is appended to it
@@ -24,7 +24,7 @@ pub struct Args {
     /// The tier: small, large or reasoning, or any name that `agent-host tiers` shows
     #[arg(short, long, value_name = "TIER", value_parser = NonEmptyStringValueParser::new())]
     pub tier: Option<String>,
-    /// A model by its id, instead of a tier's
+    /// A model id, instead of a tier
     #[arg(short, long, value_name = "MODEL", value_parser = NonEmptyStringValueParser::new())]
     pub model: Option<String>,
     /// The system message
@@ -42,7 +42,7 @@ pub struct Args {
     /// Attach a picture, a sound or a document, by file or URL; may be repeated; `-` for standard input
     #[arg(short, long, visible_alias = "image", value_name = "FILE|URL", value_hint = ValueHint::FilePath)]
     pub attach: Vec<String>,
-    /// A JSON Schema that the answer must fit; exit code 8 if it does not
+    /// A JSON Schema that the answer must match; exit code 8 if it does not
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub schema: Option<PathBuf>,
     #[command(flatten)]
@@ -101,7 +101,7 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
             None => Ok(Exit::Ok),
             Some(failure) => {
                 // The answer is on stdout already, as JSON where that was asked for.
-                failure.tell(false);
+                failure.print(false);
                 Ok(failure.exit)
             }
         },
@@ -113,7 +113,8 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
 /// Services answer "no such model" when a model cannot read an attachment; the model list says which ones can.
 fn with_modality_hint(failure: Failure, has_attachments: bool) -> Failure {
     if failure.exit == Exit::Refused && failure.hint.is_none() && has_attachments {
-        return failure.with_hint("not every model reads every kind of file; `agent-host models` says what each reads");
+        return failure
+            .with_hint("not every model reads every kind of file; `agent-host models show MODEL` lists what it reads");
     }
     failure
 }

@@ -24,50 +24,48 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     let active = Setup::read(global)?.activate(true).await?;
     let id = &active.plugin.manifest().id;
     let request = CreditsRequest { force: args.refresh };
-    let credits = progress::while_waiting("asking about the credit", active.plugin.credits(request)).await;
-    let credits = credits.map_err(|error| Failure::of_plugin(error, id, "ask about its credit"))?;
+    let credits = progress::while_waiting("fetching the balance", active.plugin.credits(request)).await;
+    let credits = credits.map_err(|error| Failure::of_plugin(error, id, "report its credit"))?;
     active.shut_down().await;
     if args.output.json {
-        let mut told = json!({"plugin": id});
-        if let (Some(told), Ok(Value::Object(credits))) = (told.as_object_mut(), serde_json::to_value(&credits)) {
-            told.extend(credits);
+        let mut object = json!({"plugin": id});
+        if let (Some(object), Ok(Value::Object(credits))) = (object.as_object_mut(), serde_json::to_value(&credits)) {
+            object.extend(credits);
         }
-        terminal::print_json(&told);
+        terminal::print_json(&object);
     } else {
         let supply = Supply::from(credits.status);
         terminal::print(&supply.coloured(table(&credits, supply)));
     }
     if credits.status == CreditStatus::Red {
-        terminal::say(
-            "warning: less than $1 is left; the service refuses requests that may cost more than what is left",
-        );
+        terminal::say("warning: less than $1 left; the service refuses requests that may cost more");
     }
     Ok(Exit::Ok)
 }
 
 fn table(credits: &Credits, supply: Supply) -> String {
     let reason = || {
-        let reason = credits.problem.as_deref().unwrap_or("the service does not say");
+        let reason = credits.problem.as_deref().unwrap_or("not reported by the service");
         format!("- ({reason})")
     };
     let usd = |amount: &Option<String>| amount.as_ref().map(|amount| format!("${amount}"));
     let of = match credits.source.as_deref() {
-        Some("account") => "the account".to_owned(),
-        Some("key") => "the key's own limit".to_owned(),
+        Some("account") => "account balance".to_owned(),
+        Some("key") => "key limit".to_owned(),
         Some(other) => other.to_owned(),
         None => "-".to_owned(),
     };
-    let mut told = time::age(credits.age_ms);
+    let mut age = time::age(credits.age_ms);
     if credits.is_stale {
-        let reason = credits.problem.as_deref().unwrap_or("a newer answer could not be had");
-        told.push_str(&format!(" and stale: {reason}"));
+        let reason = credits.problem.as_deref().unwrap_or("no newer answer is available");
+        age.push_str(&format!(", stale: {reason}"));
     }
     terminal::pairs([
         ("credit", supply.shown().to_owned()),
         ("balance", usd(&credits.balance_usd).unwrap_or_else(reason)),
-        ("of", of),
+        ("source", of),
         ("spent", usd(&credits.usage_usd).unwrap_or_else(|| "-".to_owned())),
-        ("told", told),
+        ("age", age),
     ])
 }
 
@@ -91,7 +89,7 @@ mod tests {
         };
         assert_eq!(
             text(&credits),
-            "credit   ● enough: more than $5\nbalance  $12.5\nof       the account\nspent    $7.25\ntold     2 min old\n"
+            "credit   ● enough: more than $5\nbalance  $12.5\nsource   account balance\nspent    $7.25\nage      2 min old\n"
         );
     }
 
@@ -109,7 +107,7 @@ mod tests {
         credits.is_stale = true;
         let stale = text(&credits);
         assert!(
-            stale.contains("■ nearly gone") && stale.ends_with("told     fresh and stale: the key may not ask\n"),
+            stale.contains("■ nearly gone") && stale.ends_with("age      fresh, stale: the key may not ask\n"),
             "{stale}"
         );
     }

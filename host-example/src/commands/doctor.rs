@@ -13,7 +13,7 @@ use crate::profile::salvaged;
 use crate::setup::{Chosen, CommandKeys, Entry, Environment, Folder, Global, Places, Setup, Verdict, exists, key_hint};
 use crate::terminal::{self, Exit, Failure, Rows, clean_line, counted, progress, time};
 
-/// Check everything that an answer depends on, and say how to fix what is wrong
+/// Check everything an answer depends on, and say how to fix what is wrong
 #[derive(clap::Args)]
 #[command(long_about = ABOUT)]
 pub struct Args {
@@ -28,13 +28,12 @@ pub struct Args {
 }
 
 const ABOUT: &str = "\
-Check everything that an answer depends on, and say how to fix what is wrong
+Check everything an answer depends on, and say how to fix what is wrong
 
-Each row says how one thing is: ✓ well, ⚠ works but could be better, ✗ does not work, ○ not looked at. What is wrong in one place \
-does not keep the rest from being looked at. To see an answer stream, the plugin may send one small request, which may be billed; \
---free leaves it out.
+Each row is one check: ✓ passed, ⚠ works but could be better, ✗ failed, ○ skipped. A failed check does not stop the \
+others. To test streaming, the plugin may send one small request, which may be billed; --free skips it.
 
-The exit code is 0 if no row has a ✗, and 2 otherwise.";
+The exit code is 0 if no row is marked ✗, otherwise 2.";
 
 /// How long the plugin's own checks may take.
 const DIAGNOSIS_LIMIT: Duration = Duration::from_secs(120);
@@ -47,7 +46,7 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     let mut rows = Rows::default();
     match rows.set_up(global) {
         Some(setup) => rows.look_at(&setup, args).await,
-        None => rows.skip(PLUGINS, "plugin_folder", "where the plugins are is not known"),
+        None => rows.skip(PLUGINS, "plugin_folder", "the plugin folder is unknown"),
     }
     let n_failed = rows.count(FindingStatus::Failed);
     if args.output.json {
@@ -118,7 +117,7 @@ impl Rows {
             return self.skip(
                 PLUGINS,
                 "plugin_checks",
-                "key, service and settings were not looked at: no plugin can be asked",
+                "key, service and settings not checked: no usable plugin",
             );
         };
         self.diagnosis(setup, entry, manifest, &read, args).await;
@@ -154,8 +153,8 @@ impl Rows {
             Ok(None) => {
                 let finding = Finding {
                     status: FindingStatus::Skipped,
-                    summary: format!("no profile file: the plugin's defaults hold (it would be {shown})"),
-                    remedy: Some("`agent-host profile init` writes one, if you want to set something".to_owned()),
+                    summary: format!("no profile file at {shown}; using the plugin's defaults"),
+                    remedy: Some("to change settings, create one with `agent-host profile init`".to_owned()),
                     ..Finding::default()
                 };
                 let read = Read {
@@ -232,12 +231,12 @@ impl Rows {
             return self.skip(
                 PLUGINS,
                 "plugin_checks",
-                &format!("{id} was not asked: its key cannot be read"),
+                &format!("{id} not checked: its key cannot be read"),
             );
         };
         if read.is_partial && profile.is_none() && given.key_origin.is_some() {
             let text = format!(
-                "{id} was not asked: without the profile it is not known where its key may be sent, or which key it is"
+                "{id} not checked: without the profile, it is unclear which key to use and where it may be sent"
             );
             return self.skip(PLUGINS, "plugin_checks", &text);
         }
@@ -247,25 +246,21 @@ impl Rows {
             Ok(plugin) => plugin,
             Err(failure) => {
                 self.failed(PLUGINS, "plugin_start", &failure);
-                return self.skip(
-                    PLUGINS,
-                    "plugin_checks",
-                    &format!("{id} could not be asked about the rest"),
-                );
+                return self.skip(PLUGINS, "plugin_checks", &format!("{id} could not run its checks"));
             }
         };
         if args.offline {
             return self.skip(
                 PLUGINS,
                 "plugin_checks",
-                "key and service were not looked at, because of `--offline`",
+                "key and service not checked because of `--offline`",
             );
         }
         let request = DiagnoseRequest {
             // With part of the profile missing, the request might not be the intended one.
             may_cost: !args.free && !read.is_partial,
         };
-        let what = clean_line(&format!("{id} looks at key, service and settings"));
+        let what = clean_line(&format!("{id} is checking key, service and settings"));
         let looking = tokio::time::timeout(DIAGNOSIS_LIMIT, plugin.diagnose(request));
         match progress::while_waiting(&what, looking).await {
             Ok(Ok(findings)) => findings.into_iter().for_each(|finding| self.push(finding)),
@@ -273,7 +268,7 @@ impl Rows {
                 self.skip(
                     PLUGINS,
                     "plugin_checks",
-                    &format!("{id} does not look at its key, service and settings"),
+                    &format!("{id} has no checks for key, service and settings"),
                 );
             }
             Ok(Err(error)) => self.failed(PLUGINS, "plugin_checks", &error.into()),
@@ -282,8 +277,8 @@ impl Rows {
                 self.failed(
                     PLUGINS,
                     "plugin_checks",
-                    &Failure::new(Exit::Internal, format!("{id} was still looking after {limit} s"))
-                        .with_hint("try again with `-vv`, which shows what it waits for"),
+                    &Failure::new(Exit::Internal, format!("{id} was still checking after {limit} s"))
+                        .with_hint("run it again with `-vv` to see what it waits for"),
                 );
             }
         }
@@ -294,7 +289,7 @@ impl Rows {
         let _ = plugin.shutdown(Duration::from_secs(2)).await;
     }
 
-    /// What is doubtful about where the key comes from.
+    /// Warnings about where the key comes from.
     fn key_warnings(&mut self, warnings: &[String]) {
         for warning in warnings {
             let (summary, remedy) = warning.split_once(": ").unwrap_or((warning, ""));
@@ -345,7 +340,7 @@ fn profile_trouble(failure: &Failure) -> (String, String) {
     let count = counted(errors.len(), "problem", "problems");
     let lead = if errors.len() == 1 { ":" } else { "; the first:" };
     let summary = format!("{file} has {count}{lead} {}{at}{place}", text("message"));
-    let see = "`agent-host profile check` shows it in its place";
+    let see = "`agent-host profile check` shows the line";
     let remedy = match text("hint") {
         "" => see.to_owned(),
         hint => format!("{hint} {see}"),

@@ -64,7 +64,7 @@ fn manifests(global: &Global) -> Vec<Manifest> {
             .filter_map(|entry| entry.manifest.map_err(|_: Refusal| ()).ok())
             .collect(),
         Err(failure) => {
-            tracing::warn!("the words of services are left out: {}", failure.message);
+            tracing::warn!("error codes of services are not listed: {}", failure.message);
             Vec::new()
         }
     }
@@ -96,10 +96,10 @@ fn found<'a>(entries: &'a [Entry], wanted: &str) -> Vec<&'a Entry> {
 
 fn unknown(entries: &[Entry], words: &str) -> Failure {
     let shown: String = words.chars().take(60).collect();
-    let failure = Failure::new(Exit::Usage, format!("nothing is known about the code `{shown}`"));
+    let failure = Failure::new(Exit::Usage, format!("unknown code `{shown}`"));
     match closest(words.trim(), entries.iter().map(|entry| entry.code.as_str())) {
-        Some(near) => failure.with_hint(format!("did you mean `{near}`? `agent-host explain` shows all codes")),
-        None => failure.with_hint("`agent-host explain` shows all codes"),
+        Some(near) => failure.with_hint(format!("did you mean `{near}`? `agent-host explain` lists all codes")),
+        None => failure.with_hint("`agent-host explain` lists all codes"),
     }
 }
 
@@ -118,33 +118,30 @@ fn text_of(entry: &Entry) -> String {
         line("kind", kind);
     }
     if let Some(fault) = entry.fault {
-        line("cause in", fault);
+        line("cause", fault);
     }
     match entry.retryable {
-        Some(true) => line("try again", "yes: the same request may succeed later"),
-        Some(false) => line(
-            "try again",
-            "no: sending the same once more does not help, or is not safe",
-        ),
+        Some(true) => line("retry", "yes: the same request may succeed later"),
+        Some(false) => line("retry", "no: repeating the request does not help, or is not safe"),
         None => {}
     }
-    line("what to do", &entry.remedy);
+    line("remedy", &entry.remedy);
     if !entry.exit_codes.is_empty() && !entry.is_exit() {
         line("exit code", &exits_shown(&entry.exit_codes));
     }
     line(
-        "told by",
+        "source",
         &match entry.source.as_str() {
-            "agent-host" => "agent-host, this program".to_owned(),
+            "agent-host" => "agent-host".to_owned(),
             "plugin-api" => "every plugin".to_owned(),
-            plugin => format!("the plugin `{plugin}`, whose service uses this word"),
+            plugin => format!("the service of plugin `{plugin}`"),
         },
     );
     terminal::clean(&text)
 }
 
 fn table(entries: &[Entry]) -> String {
-    const HEAD: [&str; 5] = ["CODE", "TOLD BY", "EXIT", "TRY AGAIN", "MEANING"];
+    const HEAD: [&str; 5] = ["CODE", "SOURCE", "EXIT", "RETRY", "MEANING"];
     let rows = entries.iter().map(|entry| {
         vec![
             entry.title(),

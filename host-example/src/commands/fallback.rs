@@ -31,11 +31,10 @@ pub struct Test {
 const ABOUT: &str = "\
 Send one small request to a tier's model and to each of its fallback models
 
-Each model is asked by its own id for at most 16 tokens, so that none can stand in for another. The requests are billed as any \
-others are.
+Each request names one model by its id and asks for at most 16 tokens, so no other model can answer in its place. The \
+requests are billed as usual.
 
-The exit code is 0 if every model answered, and otherwise that of the first one that did not, such as 6 for a service that cannot \
-answer now.";
+The exit code is 0 if every model answered, otherwise that of the first failure, such as 6 for an unavailable service.";
 
 /// The limit for each answer, in tokens.
 const MAX_TOKENS: u32 = 16;
@@ -67,7 +66,7 @@ pub async fn run(global: &Global, command: &Command) -> Result<Exit, Failure> {
     let models = chain(tier);
     if tier.fallbacks.is_empty() {
         terminal::say(&terminal::clean_line(&format!(
-            "{} has no fallback models; its own model is tried alone",
+            "{} has no fallback models; testing only its own model",
             tier.tier
         )));
     }
@@ -76,10 +75,10 @@ pub async fn run(global: &Global, command: &Command) -> Result<Exit, Failure> {
     } else {
         format!("{} small requests", models.len())
     };
-    terminal::say(&format!("note: {requests} to the service, billed as any other"));
+    terminal::say(&format!("note: sending {requests}, billed as usual"));
     let mut tried = Vec::new();
     for model in models {
-        let what = terminal::clean_line(&format!("asking {model}"));
+        let what = terminal::clean_line(&format!("testing {model}"));
         tried.push(progress::while_waiting(&what, ask(&active, &tier.tier, model)).await);
     }
     let tier = tier.tier.clone();
@@ -105,11 +104,11 @@ pub async fn run(global: &Global, command: &Command) -> Result<Exit, Failure> {
 fn tier_of<'a>(known: &'a [TierModel], name: &str) -> Result<&'a TierModel, Failure> {
     tiers::find(known, name).ok_or_else(|| {
         let names: Vec<String> = known.iter().map(|model| format!("`{}`", model.tier)).collect();
-        let failure = Failure::new(Exit::Usage, format!("there is no tier `{name}`"));
+        let failure = Failure::new(Exit::Usage, format!("unknown tier `{name}`"));
         if names.is_empty() {
             return failure.with_hint("the plugin has no tiers");
         }
-        failure.with_hint(format!("there are {}", names.join(", ")))
+        failure.with_hint(format!("known tiers: {}", names.join(", ")))
     })
 }
 
@@ -176,7 +175,7 @@ fn request(tier: &str, model: &str) -> Result<ChatRequest, Error> {
 }
 
 fn table(tried: &[Tried]) -> String {
-    const HEAD: [&str; 6] = ["MODEL", "RESULT", "TIME", "PROVIDER", "BILLED", "ERROR"];
+    const HEAD: [&str; 6] = ["MODEL", "RESULT", "TIME", "PROVIDER", "COST", "ERROR"];
     let rows = tried.iter().map(|tried| {
         let result = if tried.ok { "✓ answered" } else { "✗ failed" };
         let billed = match (&tried.cost_usd, tried.ok) {

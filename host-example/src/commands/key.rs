@@ -22,16 +22,16 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     let active = setup.activate(true).await?;
     let manifest = active.plugin.manifest();
     let account = active.plugin.account().await;
-    let account = account.map_err(|error| Failure::of_plugin(error, &manifest.id, "ask about its key"))?;
+    let account = account.map_err(|error| Failure::of_plugin(error, &manifest.id, "report on its key"))?;
     let supply = Supply::from(&account);
     if args.output.json {
-        let mut told = json!({"plugin": manifest.id, "supply": supply.word()});
-        if let (Some(told), Ok(serde_json::Value::Object(account))) =
-            (told.as_object_mut(), serde_json::to_value(&account))
+        let mut object = json!({"plugin": manifest.id, "supply": supply.word()});
+        if let (Some(object), Ok(serde_json::Value::Object(account))) =
+            (object.as_object_mut(), serde_json::to_value(&account))
         {
-            told.extend(account);
+            object.extend(account);
         }
-        terminal::print_json(&told);
+        terminal::print_json(&object);
     } else {
         let origin = setup.give(manifest, active.chosen.as_ref())?.key_origin;
         let table = table(&account, supply, origin.as_deref());
@@ -45,32 +45,29 @@ fn table(account: &Account, supply: Supply, origin: Option<&str>) -> String {
     let unknown = || "unknown".to_owned();
     let usd = |amount: &Option<String>| amount.as_ref().map_or_else(unknown, |amount| format!("${amount}"));
     let limit = match &account.limit_usd {
-        None => "none that the service tells of".to_owned(),
+        None => "none reported".to_owned(),
         Some(limit) => {
             let reset = account
                 .limit_reset
                 .as_deref()
-                .map_or_else(String::new, |word| format!(", begins anew {word}"));
+                .map_or_else(String::new, |word| format!(", resets {word}"));
             format!("${limit}{reset}")
         }
     };
     let free_tier = account.is_free_tier.map_or_else(unknown, |is_free| {
-        if is_free { "yes: nothing was ever paid" } else { "no" }.to_owned()
+        if is_free { "yes: nothing paid yet" } else { "no" }.to_owned()
     });
     terminal::pairs([
         ("credit", supply.shown().to_owned()),
         ("key", account.label.clone().unwrap_or_else(unknown)),
-        ("from", origin.unwrap_or("nowhere: the plugin needs no key").to_owned()),
+        ("from", origin.unwrap_or("none: the plugin needs no key").to_owned()),
         ("limit", limit),
-        ("left of it", usd(&account.remaining_usd)),
+        ("remaining", usd(&account.remaining_usd)),
         ("spent today", usd(&account.usage_today_usd)),
-        ("spent in all", usd(&account.usage_usd)),
+        ("total spent", usd(&account.usage_usd)),
         ("balance", usd(&account.balance_usd)),
         ("free tier", free_tier),
-        (
-            "expires",
-            account.expires_at.clone().unwrap_or_else(|| "not told".to_owned()),
-        ),
+        ("expires", account.expires_at.clone().unwrap_or_else(unknown)),
     ])
 }
 
@@ -82,6 +79,6 @@ mod tests {
     fn missing_values_are_unknown_and_never_zero() {
         let text = table(&Account::default(), Supply::Unknown, None);
         assert!(!text.contains("$0"), "{text}");
-        assert_eq!(text.matches("unknown").count(), 7, "{text}");
+        assert_eq!(text.matches("unknown").count(), 8, "{text}");
     }
 }

@@ -72,11 +72,11 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
 /// The list, and which tiers stand for which of its models.
 async fn listed(active: &mut Active, wanted: ModelsRequest) -> Result<ModelList, Failure> {
     let id = active.plugin.manifest().id.clone();
-    let list = progress::while_waiting("asking for the list of models", active.plugin.models(wanted)).await;
+    let list = progress::while_waiting("fetching the model list", active.plugin.models(wanted)).await;
     let list = list.map_err(|error| Failure::of_plugin(error, &id, "list its models"))?;
     // The list is useful without tiers.
     if let Err(error) = active.read_tiers().await {
-        tracing::warn!("the tiers are not marked: {error}");
+        tracing::warn!("tiers are not shown: {error}");
     }
     Ok(list)
 }
@@ -89,9 +89,9 @@ fn found<'a>(models: &'a [Model], known: &[TierModel], wanted: &str) -> Result<&
         of_id(wire).or_else(|| of_id(wire.split(':').next()?))
     };
     of_id(wanted).or_else(of_tier).ok_or_else(|| {
-        let failure = Failure::new(Exit::Usage, format!("no model `{wanted}` is listed"));
+        let failure = Failure::new(Exit::Usage, format!("model `{wanted}` is not listed"));
         match near::ids(wanted, ids(models)).as_slice() {
-            [] => failure.with_hint("`agent-host models` lists them all"),
+            [] => failure.with_hint("`agent-host models` lists all models"),
             near => failure.with_hint(format!("did you mean {}?", near::either(near))),
         }
     })
@@ -119,8 +119,8 @@ fn below(n_shown: usize, list: &ModelList) -> String {
     };
     let mut text = format!("{count}, list is {}", time::age(list.age_ms));
     if list.is_stale {
-        let reason = list.problem.as_deref().unwrap_or("a newer one could not be had");
-        text.push_str(&format!(" and stale: {reason}"));
+        let reason = list.problem.as_deref().unwrap_or("no newer list is available");
+        text.push_str(&format!(", stale: {reason}"));
     } else if let Some(problem) = &list.problem {
         text.push_str(&format!("; {problem}"));
     }

@@ -12,7 +12,7 @@ use crate::terminal::{self, BAD, DOUBTFUL, Exit, FAINT, Failure, GOOD, clean_lin
 /// List, install, enable and disable plugins
 #[derive(clap::Subcommand)]
 pub enum Command {
-    /// Show every plugin, whether it is on, and why
+    /// List every plugin, whether it is enabled, and why
     List(Output),
     /// Check a plugin and copy it into the plugin folder
     Install {
@@ -65,7 +65,7 @@ pub async fn run(global: &Global, command: &Command) -> Result<Exit, Failure> {
             setup.folder.find(id)?;
             setup.folder.set_disabled(id, true)?;
             print_line(&clean_line(&format!(
-                "{id} is disabled; `agent-host plugins enable {id}` takes that back"
+                "{id} is disabled; `agent-host plugins enable {id}` enables it again"
             )));
             Ok(Exit::Ok)
         }
@@ -99,7 +99,7 @@ async fn list(setup: &Setup, as_json: bool) -> Result<Exit, Failure> {
         let api = manifest.map_or("-", |manifest| manifest.plugin_api.as_str());
         let replaced = entry.replaced_version();
         let aside = match &replaced {
-            Some(installed) => format!("; replaced since {installed} was installed"),
+            Some(installed) => format!("; file replaced since {installed} was installed"),
             None => String::new(),
         };
         rows.push(vec![
@@ -137,7 +137,7 @@ async fn list(setup: &Setup, as_json: bool) -> Result<Exit, Failure> {
         terminal::print(&table);
     }
     if let Some(failure) = trouble {
-        terminal::say(&format!("{failure}\nnote: the verdicts above are without the profile"));
+        terminal::say(&format!("{failure}\nnote: the verdicts above ignore the profile"));
     }
     Ok(Exit::Ok)
 }

@@ -15,9 +15,9 @@ use crate::terminal::{self, Exit, Failure};
 /// Check, show, describe and create profile files
 #[derive(clap::Subcommand)]
 pub enum Command {
-    /// Report every problem of a profile file
+    /// Report every problem in a profile file
     Check {
-        /// The file, instead of the usual one
+        /// The file to check; by default the profile file
         #[arg(value_hint = ValueHint::FilePath)]
         file: Option<PathBuf>,
         #[command(flatten)]
@@ -25,7 +25,7 @@ pub enum Command {
     },
     /// Print the profile
     Show {
-        /// Show every effective value, defaults included, and where it comes from
+        /// Show every effective value, including defaults, and where it comes from
         #[arg(long)]
         resolved: bool,
         #[command(flatten)]
@@ -33,7 +33,7 @@ pub enum Command {
     },
     /// Print the JSON Schema of profile files, for editors
     Schema,
-    /// Write a commented profile file to start from, with its schema beside it
+    /// Create a commented starter profile, with its schema next to it
     Init {
         /// The plugin that the profile is for
         #[arg(long, value_name = "ID")]
@@ -95,7 +95,7 @@ async fn check(setup: &Setup, file: Option<&Path>, as_json: bool) -> Result<Exit
         let wanted = &setup.places.profile;
         if !names.contains(&format!("`{wanted}`")) {
             terminal::say(&format!(
-                "note: it has no profile `{wanted}`, which is used unless `--profile` names another"
+                "note: it has no profile `{wanted}`; choose another one with `--profile`"
             ));
         }
     }
@@ -132,7 +132,7 @@ async fn show(setup: &Setup) -> Result<Exit, Failure> {
 }
 
 /// One effective value, and where it comes from.
-struct Held {
+struct Setting {
     name: String,
     value: Value,
     origin: String,
@@ -142,24 +142,24 @@ async fn show_resolved(setup: &Setup, as_json: bool) -> Result<Exit, Failure> {
     let mut active = setup.activate(false).await?;
     active.read_tiers().await?;
     let manifest = active.plugin.manifest().clone();
-    let mut held = vec![Held {
+    let mut settings = vec![Setting {
         name: "provider".to_owned(),
         value: Value::from(manifest.id.as_str()),
         origin: match &active.chosen {
             Some(chosen) => origin_in(chosen, "/provider"),
-            None if setup.is_on(&manifest) => "no profile; the only plugin that is on".to_owned(),
+            None if setup.is_on(&manifest) => "no profile; the only enabled plugin".to_owned(),
             None => "no profile; the plugin in the folder".to_owned(),
         },
     }];
     let given = setup.give(&manifest, active.chosen.as_ref())?;
-    held.push(Held {
+    settings.push(Setting {
         name: "key".to_owned(),
         value: if given.key_origin.is_some() {
             Value::from("(set)")
         } else {
             Value::Null
         },
-        origin: given.key_origin.clone().unwrap_or_else(|| "nowhere".to_owned()),
+        origin: given.key_origin.clone().unwrap_or_else(|| "not set".to_owned()),
     });
     let empty = json!({});
     let options = active.chosen.as_ref().map_or(&empty, |chosen| &chosen.profile.options);
@@ -169,7 +169,7 @@ async fn show_resolved(setup: &Setup, as_json: bool) -> Result<Exit, Failure> {
             .chosen
             .as_ref()
             .map_or_else(String::new, |chosen| origin_in(chosen, pointer));
-        held.push(Held {
+        settings.push(Setting {
             name: dotted(pointer),
             value: value.clone(),
             origin,
@@ -177,7 +177,7 @@ async fn show_resolved(setup: &Setup, as_json: bool) -> Result<Exit, Failure> {
     }
     for (pointer, value) in defaults_of(manifest.options_schema.as_ref().unwrap_or(&empty)) {
         if !leaves.contains_key(&pointer) {
-            held.push(Held {
+            settings.push(Setting {
                 name: dotted(&pointer),
                 value,
                 origin: "built-in default".to_owned(),
@@ -189,7 +189,7 @@ async fn show_resolved(setup: &Setup, as_json: bool) -> Result<Exit, Failure> {
         if let (false, Some(value)) = (is_key, given.variables.get(&variable.name)) {
             let shown = if is_secret(variable) { "(set)" } else { value.reveal() };
             let found = setup.environment.variable(&variable.name).map(|found| found.origin);
-            held.push(Held {
+            settings.push(Setting {
                 name: variable.name.clone(),
                 value: Value::from(shown),
                 origin: found.unwrap_or_else(|| "environment".to_owned()),
@@ -197,23 +197,26 @@ async fn show_resolved(setup: &Setup, as_json: bool) -> Result<Exit, Failure> {
         }
     }
     for tier in &active.tiers {
-        held.push(Held {
+        settings.push(Setting {
             name: tier.tier.clone(),
             value: Value::from(tier.wire.as_str()),
             origin: tier.origin.clone(),
         });
     }
     if as_json {
-        let object: Map<String, Value> = held
+        let object: Map<String, Value> = settings
             .into_iter()
-            .map(|held| (held.name, json!({"value": held.value, "origin": held.origin})))
+            .map(|setting| (setting.name, json!({"value": setting.value, "origin": setting.origin})))
             .collect();
         terminal::print_json(&object);
     } else {
-        let rows = held
+        let rows = settings
             .into_iter()
-            .map(|held| vec![held.name, held.value.to_string(), held.origin]);
-        terminal::print(&terminal::table(&["NAME", "VALUE", "FROM"], &rows.collect::<Vec<_>>()));
+            .map(|setting| vec![setting.name, setting.value.to_string(), setting.origin]);
+        terminal::print(&terminal::table(
+            &["NAME", "VALUE", "SOURCE"],
+            &rows.collect::<Vec<_>>(),
+        ));
     }
     Ok(Exit::Ok)
 }
@@ -242,8 +245,8 @@ fn init(setup: &Setup, provider: Option<&str>, force: bool) -> Result<Exit, Fail
     let path = &setup.places.config;
     if exists(path) && !force {
         return Err(
-            Failure::new(Exit::Usage, format!("`{}` is there already", path.display()))
-                .with_hint("`--force` replaces it; `agent-host profile check` looks at it"),
+            Failure::new(Exit::Usage, format!("`{}` already exists", path.display()))
+                .with_hint("replace it with `--force`, or check it with `agent-host profile check`"),
         );
     }
     let provider = match provider {
@@ -256,15 +259,15 @@ fn init(setup: &Setup, provider: Option<&str>, force: bool) -> Result<Exit, Fail
     if !force && fs::read(&schema_path).is_ok_and(|there| there != schema.as_bytes()) {
         return Err(Failure::new(
             Exit::Usage,
-            format!("`{}` is there already, and is another", schema_path.display()),
+            format!("`{}` already exists with different content", schema_path.display()),
         )
-        .with_hint("`--force` replaces it"));
+        .with_hint("replace it with `--force`"));
     }
     write_atomically(&schema_path, schema.as_bytes())?;
     let text = profile::starter(&setup.places.profile, &provider, Some(&format!("./{schema_name}")));
     write_atomically(path, text.as_bytes())?;
     terminal::print_line(&format!("wrote {} and {}", path.display(), schema_path.display()));
-    terminal::print_line("try: agent-host profile check; agent-host tiers");
+    terminal::print_line("next: agent-host profile check; agent-host tiers");
     Ok(Exit::Ok)
 }
 

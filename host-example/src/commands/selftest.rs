@@ -24,7 +24,7 @@ use crate::setup::{Active, Global, Setup};
 use crate::talk::calc::Number;
 use crate::terminal::{self, Exit, Failure, Interrupts, Rows, progress, stopped, time};
 
-/// Run against the service what a user would try by hand
+/// Test the service the way a user would
 #[derive(clap::Args)]
 #[command(long_about = ABOUT)]
 pub struct Args {
@@ -36,12 +36,12 @@ pub struct Args {
 }
 
 const ABOUT: &str = "\
-Run against the service what a user would try by hand
+Test the service the way a user would
 
-Key, models, credit, answers whole and streamed, the auto router, tiers, tool calls, structured output, a refused model, a cancelled \
-stream. The small requests that it sends are billed as any other; --free leaves them out.
+Tests the key, the model list, credit, whole and streamed answers, the auto router, tiers, tool calls, structured output, \
+an unknown model and a cancelled stream. It sends small requests, which are billed as usual; --free skips them.
 
-The exit code is 0 if no row has a ✗, and 2 otherwise.";
+The exit code is 0 if no row is marked ✗, otherwise 2.";
 
 /// How long one check may take.
 const CHECK_LIMIT: Duration = Duration::from_secs(90);
@@ -73,19 +73,20 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     let mut active = Setup::read(global)?.activate(true).await?;
     active.read_tiers().await?;
     if !args.free {
-        terminal::say(
-            "note: about a dozen small requests to the service, billed as any other; `--free` leaves them out",
-        );
+        terminal::say("note: sending about a dozen small requests, billed as usual; `--free` skips them");
     }
     let mut test = Test {
         active: &active,
         rows: Rows::default(),
         billed: Vec::new(),
-        n_untold: 0,
+        n_unknown: 0,
     };
     let outcome = interrupts.or(test.all(args.free)).await;
     let Test {
-        rows, billed, n_untold, ..
+        rows,
+        billed,
+        n_unknown,
+        ..
     } = test;
     active.shut_down().await;
     if outcome.is_none() {
@@ -93,12 +94,12 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     }
     let cost = sum(&billed).filter(|_| !billed.is_empty());
     if args.output.json {
-        let mut told = rows.json();
-        told["cost_usd"] = json!(cost.as_ref().filter(|_| n_untold == 0));
-        terminal::print_json(&told);
+        let mut object = rows.json();
+        object["cost_usd"] = json!(cost.as_ref().filter(|_| n_unknown == 0));
+        terminal::print_json(&object);
     } else {
         terminal::print(&rows.text(terminal::stdout_has_colour()));
-        if let Some(line) = cost_line(cost, n_untold) {
+        if let Some(line) = cost_line(cost, n_unknown) {
             terminal::say(&line);
         }
     }
@@ -115,12 +116,12 @@ fn sum(billed: &[String]) -> Option<String> {
     sum.map(Number::shown).ok()
 }
 
-fn cost_line(cost: Option<String>, n_untold: usize) -> Option<String> {
+fn cost_line(cost: Option<String>, n_unknown: usize) -> Option<String> {
     let cost = cost?;
-    Some(match n_untold {
-        0 => format!("it cost ${cost} in all"),
-        1 => format!("it cost ${cost} in all, and 1 answer whose cost was not told"),
-        several => format!("it cost ${cost} in all, and {several} answers whose cost was not told"),
+    Some(match n_unknown {
+        0 => format!("total cost: ${cost}"),
+        1 => format!("total cost: ${cost}, plus 1 answer of unknown cost"),
+        several => format!("total cost: ${cost}, plus {several} answers of unknown cost"),
     })
 }
 
@@ -130,7 +131,7 @@ struct Test<'a> {
     /// The cost of each answer, in US dollars as decimal text.
     billed: Vec<String>,
     /// Answers whose cost is unknown.
-    n_untold: usize,
+    n_unknown: usize,
 }
 
 impl Test<'_> {
@@ -139,20 +140,21 @@ impl Test<'_> {
         let key = self.check(SERVICE, "key", account(plugin)).await;
         self.check(SERVICE, "models", models(plugin)).await;
         let is_refused = key == Some(Exit::Auth);
-        let left_out = match (is_refused, is_free) {
+        let skip_reason = match (is_refused, is_free) {
             // All of them would fail for the same reason.
-            (true, _) => Some("not tried, because the key was refused"),
-            (false, true) => Some("not tried, because of `--free`"),
+            (true, _) => Some("not tested because the key was refused"),
+            (false, true) => Some("not tested because of `--free`"),
             (false, false) => None,
         };
         if is_refused {
-            self.rows.skip(SERVICE, "credits", left_out.unwrap_or_default());
-            self.rows.skip(SERVICE, "unknown_model", left_out.unwrap_or_default());
+            self.rows.skip(SERVICE, "credits", skip_reason.unwrap_or_default());
+            self.rows
+                .skip(SERVICE, "unknown_model", skip_reason.unwrap_or_default());
         } else {
             self.check(SERVICE, "credits", credits(plugin)).await;
             self.check(SERVICE, "unknown_model", unknown_model(self.active)).await;
         }
-        if let Some(reason) = left_out {
+        if let Some(reason) = skip_reason {
             for (group, id) in BILLED {
                 self.rows.skip(group, id, reason);
             }
@@ -188,7 +190,7 @@ impl Test<'_> {
         for reply in replies {
             match reply.done.usage.and_then(|usage| usage.cost_usd) {
                 Some(cost) => self.billed.push(cost),
-                None => self.n_untold += 1,
+                None => self.n_unknown += 1,
             }
         }
     }
@@ -201,7 +203,7 @@ impl Test<'_> {
         work: impl Future<Output = Result<Outcome, Failure>>,
     ) -> Option<Exit> {
         let begun = Instant::now();
-        let what = format!("trying: {}", id.replace([':', '_'], " "));
+        let what = format!("testing: {}", id.replace([':', '_'], " "));
         let outcome = progress::while_waiting(&what, tokio::time::timeout(CHECK_LIMIT, work)).await;
         let (status, summary, remedy) = match outcome {
             Ok(Ok(Outcome::Ok(summary))) => (FindingStatus::Ok, summary, None),
@@ -210,8 +212,8 @@ impl Test<'_> {
             Ok(Err(failure)) => return self.failed(group, id, &failure, begun),
             Err(_) => {
                 let limit = CHECK_LIMIT.as_secs();
-                let failure = Failure::new(Exit::Transient, format!("no end within {limit} s"))
-                    .with_hint("try again with `-vv`, which shows what it waits for");
+                let failure = Failure::new(Exit::Transient, format!("no result within {limit} s"))
+                    .with_hint("run it again with `-vv` to see what it waits for");
                 return self.failed(group, id, &failure, begun);
             }
         };

@@ -32,7 +32,7 @@ const SUGGESTION_LIMIT: Duration = Duration::from_secs(3);
 /// An answer that is whole.
 pub struct Answer {
     pub reply: ChatReply,
-    /// Why the answer does not fit its schema, if it does not.
+    /// Why the answer does not match its schema, if it does not.
     pub mismatch: Option<Failure>,
 }
 
@@ -76,14 +76,14 @@ pub async fn answer(
     if let Some(cause) = screen.trouble {
         return Err(Error::new(
             ErrorKind::INTERNAL,
-            format!("the answer cannot be written to stdout: {cause}"),
+            format!("cannot write the answer to stdout: {cause}"),
         ));
     }
     if screen.is_gone {
         // Nobody reads the answer, so nobody needs the footer.
         return Ok(Answer { reply, mismatch: None });
     }
-    for notice in reply.notices.iter().filter(|notice| !screen.told.contains(notice)) {
+    for notice in reply.notices.iter().filter(|notice| !screen.printed.contains(notice)) {
         terminal::say_styled(FAINT, &format!("note: {}", terminal::clean(&notice.message)));
     }
     if manner.has_footer {
@@ -158,7 +158,7 @@ async fn streamed(active: &Active, request: &ChatRequest, screen: &mut Screen) -
 /// Turns the error of a call into a failure, and says at once that the answer above is incomplete.
 pub fn report(error: Error, manner: Manner) -> Failure {
     if error.details.partial_text.is_some() && manner.has_text {
-        terminal::say("the answer above is not complete");
+        terminal::say("the answer above is incomplete");
     }
     let failure = Failure::from(error);
     if manner.has_footer { failure } else { failure.briefly() }

@@ -29,29 +29,29 @@ pub fn parts(named: &[String]) -> Result<Vec<Value>, Failure> {
         }
         let is_stdin = name == "-";
         if is_stdin && named[..index].contains(name) {
-            return Err(refused(name, "standard input can be read once only"));
+            return Err(refused(name, "standard input can be read only once"));
         }
         if is_stdin && io::stdin().is_terminal() {
-            return Err(refused(name, "it is a terminal; put a file there: … - < FILE"));
+            return Err(refused(name, "it is a terminal; redirect a file into it: … - < FILE"));
         }
         let bytes = if is_stdin {
             read(io::stdin().lock(), left_bytes)
         } else {
             File::open(name).and_then(|file| {
                 if file.metadata()?.is_dir() {
-                    return Err(io::Error::other("it is a folder"));
+                    return Err(io::Error::other("it is a directory"));
                 }
                 read(file, left_bytes)
             })
         };
-        let bytes = bytes.map_err(|cause| refused(name, &format!("it cannot be read: {cause}")))?;
+        let bytes = bytes.map_err(|cause| refused(name, &cause.to_string()))?;
         let Some(left) = left_bytes.checked_sub(bytes.len() as u64) else {
             let limit = MAX_BYTES >> 20;
             return Err(refused(
                 name,
                 &format!("expected at most {limit} MiB in all attachments, found more"),
             )
-            .with_hint("pictures and documents may be named by their address instead"));
+            .with_hint("pass the URL of a picture or document instead"));
         };
         left_bytes = left;
         let file_name = Path::new(name)
@@ -86,7 +86,7 @@ fn refused(name: &str, reason: &str) -> Failure {
             terminal::clean_line(&name.chars().take(200).collect::<String>())
         ),
     };
-    Failure::new(Exit::Usage, format!("{what} cannot be attached: {reason}"))
+    Failure::new(Exit::Usage, format!("cannot attach {what}: {reason}"))
 }
 
 /// Reads one byte more than allowed, to notice a file that is too large.
@@ -111,7 +111,7 @@ fn part_of_address(name: &str) -> Result<Option<Value>, &'static str> {
     let ending = file_name.rsplit_once('.').map_or("", |(_, ending)| ending);
     match ending {
         // Source: OpenRouter docs, `features/multimodal/audio`: addresses are not supported for audio.
-        "wav" | "mp3" => Err("services take no address of a sound; download it and name the file"),
+        "wav" | "mp3" => Err("services accept no URLs for audio; download the file and attach it"),
         "pdf" => Ok(Some(
             json!({"type": "file", "file": {"filename": file_name, "file_data": name}}),
         )),
@@ -140,7 +140,7 @@ fn part_of_bytes(name: Option<&str>, bytes: &[u8]) -> Result<Value, &'static str
         });
     }
     match (std::str::from_utf8(bytes), name) {
-        (Ok(_), None) => Err("it is text, and text on standard input is put behind the prompt anyway: leave `-` out"),
+        (Ok(_), None) => Err("it is text, which is appended to the prompt anyway; drop the `-`"),
         // Source: OpenAI's guide to file inputs: in chat completions a `file` part is a PDF; text goes as text.
         (Ok(text), Some(name)) if !text.contains('\0') => Ok(json!({
             "type": "text",

@@ -14,7 +14,7 @@ const MAX_EXPONENT: i128 = 127;
 /// Decimal places of a result with an infinite expansion.
 const ROUNDED_DIGITS: usize = 20;
 
-const TOO_LARGE: &str = "a number here is too large for exact arithmetic";
+const TOO_LARGE: &str = "a number is too large for exact arithmetic";
 const BY_ZERO: &str = "division by zero";
 
 /// A fraction in lowest terms; the denominator is positive.
@@ -225,7 +225,7 @@ impl Reader<'_> {
     fn signed(&mut self) -> Result<Number, String> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return Err(format!("expected parentheses and signs at most {MAX_DEPTH} deep"));
+            return Err(format!("expected at most {MAX_DEPTH} nested parentheses and signs"));
         }
         let value = match self.take(&['-', '−', '–', '+']) {
             Some('+') => self.signed(),

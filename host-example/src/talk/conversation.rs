@@ -21,15 +21,15 @@ use crate::setup::{self, Active, Global, Places, tiers};
 use crate::terminal::{self, Exit, FAINT, Failure, GOOD, Interrupts};
 
 const HELP: &str = "\
-/tier NAME     answer with the model of a tier: small, large, reasoning, …
-/model ID      answer with this model
-/tier, /model  alone: go back to the usual tier
-/tiers         show which model each tier stands for
-/attach FILE   send a file or the address of a picture with the next message
-/reload        read the profile, the variables and the key again
-/clear         forget what was said
-/help          this
-/quit          leave; so does Ctrl-D
+/tier NAME     switch to a tier: small, large, reasoning, …
+/model ID      switch to a model
+/tier, /model  without a name: back to the default tier
+/tiers         list the tiers and their models
+/attach FILE   attach a file or an image URL to the next message
+/reload        reload the profile, the variables and the key
+/clear         forget the conversation and start over
+/help          show this help
+/quit          leave; Ctrl-D works too
 Ctrl-C stops an answer, not the conversation.";
 
 /// What the command line says about a conversation.
@@ -41,7 +41,7 @@ pub struct Opening {
     pub attached: Vec<Value>,
     /// What every request has.
     pub parameters: Parameters,
-    /// What every answer must fit.
+    /// What every answer must match.
     pub schema: Option<Schema>,
     pub manner: Manner,
     /// Whether edits of the profile file are followed.
@@ -90,7 +90,7 @@ pub async fn run(active: Active, interrupts: Interrupts, global: &Global, openin
         && !conversation.choose_tier(name)
     {
         return Err(
-            Failure::new(Exit::Usage, format!("there is no tier `{name}`")).with_hint("`agent-host tiers` shows them")
+            Failure::new(Exit::Usage, format!("unknown tier `{name}`")).with_hint("`agent-host tiers` lists them")
         );
     }
     conversation.model = opening.model;
@@ -137,12 +137,15 @@ impl Conversation {
                     line => self.take(line, global).await,
                 },
                 Input::Interrupted => {
-                    terminal::say("Ctrl-D or /quit leaves");
+                    terminal::say("press Ctrl-D or type /quit to leave");
                     continue;
                 }
                 Input::End => return Ok(()),
                 Input::Failed(reason) => {
-                    return Err(Failure::new(Exit::Internal, format!("cannot read a line: {reason}")));
+                    return Err(Failure::new(
+                        Exit::Internal,
+                        format!("cannot read from the terminal: {reason}"),
+                    ));
                 }
             }
             // An edit made during an answer applies from the next message on.
@@ -152,7 +155,7 @@ impl Conversation {
         }
     }
 
-    /// Obeys a command, or asks the model.
+    /// Runs a command, or asks the model.
     async fn take(&mut self, line: &str, global: &Global) {
         match line {
             "" => {}
@@ -161,7 +164,7 @@ impl Conversation {
             "/clear" => {
                 self.messages = system_message(self.system.as_deref());
                 self.attached.clear();
-                terminal::say("forgotten");
+                terminal::say("conversation cleared");
             }
             "/tiers" => terminal::say(tiers::table(&self.active.tiers).trim_end()),
             "/tier" | "/model" => self.choose_nothing(),
@@ -169,7 +172,7 @@ impl Conversation {
                 Some(("/tier", name)) => drop(self.choose_tier(name)),
                 Some(("/model", id)) => self.choose_model(id),
                 Some(("/attach", name)) => self.attach(name),
-                Some((unknown, _)) => terminal::say(&format!("there is no command `{unknown}`; /help shows them")),
+                Some((unknown, _)) => terminal::say(&format!("unknown command `{unknown}`; /help lists them")),
                 None => self.say(text).await,
             },
         }
@@ -180,7 +183,7 @@ impl Conversation {
         let source = match self.active.profile_file() {
             Some(file) => format!("profile {file}"),
             None => format!(
-                "no profile file; `agent-host profile init` would write {}",
+                "no profile file; `agent-host profile init` creates {}",
                 config.display()
             ),
         };
@@ -198,11 +201,11 @@ impl Conversation {
 
     fn choose_nothing(&mut self) {
         (self.tier, self.model) = (None, None);
-        terminal::say("the usual tier answers");
+        terminal::say("using the default tier");
     }
 
     fn choose_model(&mut self, id: &str) {
-        terminal::say(&terminal::clean_line(&format!("{id} answers")));
+        terminal::say(&terminal::clean_line(&format!("using {id}")));
         self.model = Some(id.to_owned());
     }
 
@@ -210,13 +213,13 @@ impl Conversation {
     fn choose_tier(&mut self, name: &str) -> bool {
         match tiers::find(&self.active.tiers, name) {
             Some(model) => {
-                terminal::say(&terminal::clean_line(&format!("{} is {}", model.tier, model.wire)));
+                terminal::say(&terminal::clean_line(&format!("using {}: {}", model.tier, model.wire)));
                 self.tier = Some(model.tier.clone());
                 self.model = None;
                 true
             }
             None => {
-                terminal::say(&format!("there is no tier `{name}`; /tiers shows them"));
+                terminal::say(&format!("unknown tier `{name}`; /tiers lists them"));
                 false
             }
         }
@@ -224,23 +227,20 @@ impl Conversation {
 
     fn attach(&mut self, name: &str) {
         if name.is_empty() || name == "-" {
-            return terminal::say("name a file or an address: /attach FILE");
+            return terminal::say("expected a file or a URL: /attach FILE");
         }
         match attach::parts(&[name.to_owned()]) {
             Ok(parts) => {
                 self.attached.extend(parts);
-                let what = match self.attached.len() {
-                    1 => "it goes".to_owned(),
-                    several => format!("{several} go"),
-                };
-                terminal::say(&format!("{what} with the next message"));
+                let files = terminal::counted(self.attached.len(), "attachment", "attachments");
+                terminal::say(&format!("{files} for the next message"));
             }
             Err(failure) => terminal::say(&failure.to_string()),
         }
     }
 
     /// Sends the message with the whole conversation. An answer that broke off stays in the conversation,
-    /// because it is on the screen. If it failed before its first word, or was stopped, the question is taken back.
+    /// because it is on the screen. If it failed before its first word, or was stopped, the question is removed.
     async fn say(&mut self, text: &str) {
         let mut message = Message::user("");
         message.content = attach::content(text.to_owned(), self.attached.clone());
@@ -264,7 +264,7 @@ impl Conversation {
                 self.attached.clear();
                 self.messages.push(Message::assistant(&answer.reply));
                 if let Some(failure) = answer.mismatch {
-                    failure.tell(false);
+                    failure.print(false);
                 }
             }
             Some(Err(error)) => {
@@ -276,11 +276,11 @@ impl Conversation {
                     // The attachments stay for the next message.
                     None => drop(self.messages.pop()),
                 }
-                answer::report(error, self.manner).tell(self.manner.has_json);
+                answer::report(error, self.manner).print(self.manner.has_json);
             }
             None => {
                 self.messages.pop();
-                terminal::say("\nstopped; the question is taken back");
+                terminal::say("\nstopped; your message is no longer part of the conversation");
             }
         }
     }

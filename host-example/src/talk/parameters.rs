@@ -12,10 +12,10 @@ use serde_json::{Map, Value, json};
 /// Options for an answer. They go into the request under their names in OpenAI's and OpenRouter's protocol.
 #[derive(Args, Clone, Default)]
 pub struct Wanted {
-    /// How long the model may think
+    /// How much the model may reason
     #[arg(long, value_name = "EFFORT", value_parser = ["max", "xhigh", "high", "medium", "low", "minimal", "none"])]
     pub effort: Option<String>,
-    /// How to choose the model's provider
+    /// What to choose the model's provider by
     #[arg(long, value_name = "BY", value_parser = ["price", "throughput", "latency", "exacto"])]
     pub sort: Option<String>,
     /// A name for the request in the service's traces
@@ -24,10 +24,10 @@ pub struct Wanted {
     /// The session that the request belongs to
     #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     pub session: Option<String>,
-    /// An opaque id of the user that the request is made for
+    /// An opaque id of the end user
     #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     pub user: Option<String>,
-    /// The longest answer, in tokens
+    /// The maximum length of the answer, in tokens
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub max_tokens: Option<u64>,
     /// The sampling temperature; usually 0 to 2
@@ -41,7 +41,7 @@ pub struct Wanted {
 /// The fields of a request by their names on the wire.
 pub type Parameters = BTreeMap<String, Box<RawValue>>;
 
-/// The fields for the options, and for a schema that the answer must fit.
+/// The fields for the options, and for a schema that the answer must match.
 ///
 /// - Out: `--param` wins over other options; objects are merged member by member. Its values stay as they were
 ///   written, unless they are merged.
@@ -96,7 +96,7 @@ fn parameter(text: &str) -> Result<(String, Box<RawValue>), String> {
         return Err("expected a name before the `=`".to_owned());
     }
     let value = RawValue::from_string(value.to_owned())
-        .map_err(|_| format!("expected JSON behind `{name}=`; texts need quotation marks: '{name}=\"text\"'"))?;
+        .map_err(|_| format!("expected JSON after `{name}=`; text needs quotation marks: '{name}=\"text\"'"))?;
     Ok((name.to_owned(), value))
 }
 
@@ -104,7 +104,7 @@ fn temperature(text: &str) -> Result<f64, String> {
     text.parse()
         .ok()
         .filter(|value: &f64| value.is_finite() && *value >= 0.0)
-        .ok_or_else(|| "expected a number from 0 on".to_owned())
+        .ok_or_else(|| "expected a number, 0 or more".to_owned())
 }
 
 #[cfg(test)]
@@ -173,10 +173,10 @@ mod tests {
             (&["--param", "=7"], "expected a name before the `=`"),
             (
                 &["--param", "stop=end"],
-                r#"expected JSON behind `stop=`; texts need quotation marks: 'stop="text"'"#,
+                r#"expected JSON after `stop=`; text needs quotation marks: 'stop="text"'"#,
             ),
-            (&["--temperature", "warm"], "expected a number from 0 on"),
-            (&["--temperature", "NaN"], "expected a number from 0 on"),
+            (&["--temperature", "warm"], "expected a number, 0 or more"),
+            (&["--temperature", "NaN"], "expected a number, 0 or more"),
             (&["--effort", "some"], "max, xhigh, high, medium, low, minimal, none"),
             (&["--max-tokens", "0"], "0 is not in 1.."),
         ];

@@ -29,7 +29,7 @@ pub fn read(typed: &[String], has_more: bool) -> Result<Option<String>, Failure>
             .lock()
             .take(MAX_INPUT_BYTES + 1)
             .read_to_end(&mut bytes)
-            .map_err(|cause| Failure::new(Exit::Usage, format!("standard input cannot be read: {cause}")))?;
+            .map_err(|cause| Failure::new(Exit::Usage, format!("cannot read standard input: {cause}")))?;
         if bytes.len() as u64 > MAX_INPUT_BYTES {
             let limit = MAX_INPUT_BYTES >> 20;
             return Err(Failure::new(
@@ -40,7 +40,7 @@ pub fn read(typed: &[String], has_more: bool) -> Result<Option<String>, Failure>
         let text = String::from_utf8(bytes).map_err(|_| {
             Failure::new(
                 Exit::Usage,
-                "expected text in UTF-8 on standard input, found something else",
+                "expected UTF-8 on standard input, found bytes that are not",
             )
         })?;
         if !text.trim().is_empty() {
@@ -54,17 +54,14 @@ pub fn read(typed: &[String], has_more: bool) -> Result<Option<String>, Failure>
     if parts.is_empty() && !io::stdout().is_terminal() {
         return Err(Failure::new(
             Exit::Usage,
-            "a conversation needs a terminal, and standard output is none",
+            "a conversation needs a terminal, but standard output is not one",
         )
-        .with_hint("name the question: agent-host chat \"your question\" > FILE"));
+        .with_hint("pass a prompt: agent-host chat \"your question\" > FILE"));
     }
     Ok((!parts.is_empty()).then(|| parts.join("\n\n")))
 }
 
 fn nothing_to_ask() -> Failure {
-    Failure::new(
-        Exit::Usage,
-        "there is nothing to ask: no prompt, and nothing on standard input",
-    )
-    .with_hint("agent-host chat \"your question\", or run it on a terminal for a conversation")
+    Failure::new(Exit::Usage, "no prompt on the command line or on standard input")
+        .with_hint("run `agent-host chat \"your question\"`, or run it on a terminal to start a conversation")
 }

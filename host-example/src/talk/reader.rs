@@ -31,8 +31,7 @@ pub struct Reader {
 impl Reader {
     /// - In: the file of the history; without it, none is kept.
     pub fn start(history: Option<&Path>) -> Result<Self, Failure> {
-        let failed =
-            |cause: ReadlineError| Failure::new(Exit::Internal, format!("the terminal cannot be used: {cause}"));
+        let failed = |cause: ReadlineError| Failure::new(Exit::Internal, format!("cannot use the terminal: {cause}"));
         let config = Config::builder()
             .auto_add_history(true)
             .history_ignore_space(true)
@@ -70,7 +69,7 @@ impl Reader {
                     }
                 }
             })
-            .map_err(|cause| Failure::new(Exit::Internal, format!("no thread for the input: {cause}")))?;
+            .map_err(|cause| Failure::new(Exit::Internal, format!("cannot start the input thread: {cause}")))?;
         Ok(Self {
             prompts,
             input,

@@ -34,7 +34,7 @@ pub struct Screen {
     shows_thoughts: bool,
     shows_progress: bool,
     /// The notices already printed during the wait.
-    pub told: Vec<Notice>,
+    pub printed: Vec<Notice>,
     /// How many attempts failed so far.
     failed_attempts: usize,
     /// When the plugin retries, if it announced a wait.
@@ -56,7 +56,7 @@ impl Screen {
             shows_text: manner.has_text,
             shows_thoughts: manner.has_thoughts && terminal::stderr_is_terminal(),
             shows_progress: terminal::stderr_has_cursor(),
-            told: Vec::new(),
+            printed: Vec::new(),
             failed_attempts: 0,
             resumes_at: None,
             line_open: false,
@@ -106,7 +106,7 @@ impl Screen {
         self.failed_attempts += usize::from(notice.attempt.is_some());
         terminal::say_styled(FAINT, &wait_line(notice, self.failed_attempts));
         self.resumes_at = notice.wait_ms.map(|ms| Instant::now() + Duration::from_millis(ms));
-        self.told.push(notice.clone());
+        self.printed.push(notice.clone());
     }
 
     /// Waits for `work`, with progress on a terminal as long as nothing of the answer is printed.

@@ -1,7 +1,7 @@
 //! Structured answers: sends a schema to the service, and checks the answer against it.
 //!
 //! Services promise nothing and many models ignore a schema, so every answer is checked here. An answer
-//! that does not fit is printed all the same: the caller may still use it.
+//! that does not match is still printed, because it may be usable.
 
 use std::fs;
 use std::path::Path;
@@ -19,7 +19,7 @@ const MAX_NAME_CHARS: usize = 64;
 /// The longest sentence about one mismatch, in characters: it quotes what was found.
 const MAX_SENTENCE_CHARS: usize = 200;
 
-/// A schema that answers must fit.
+/// A schema that answers must match.
 pub struct Schema {
     name: String,
     schema: Value,
@@ -29,19 +29,18 @@ pub struct Schema {
 impl Schema {
     /// Reads the schema from a file.
     ///
-    /// - Errors: the file cannot be read or is no JSON Schema.
+    /// - Errors: the file cannot be read or is not a JSON Schema.
     pub fn read(file: &Path) -> Result<Self, Failure> {
         let shown = file.display();
         let wrong = |message: String| Failure::new(Exit::Usage, message);
-        let size = fs::metadata(file).map_err(|cause| wrong(format!("schema `{shown}` cannot be read: {cause}")))?;
+        let size = fs::metadata(file).map_err(|cause| wrong(format!("cannot read schema `{shown}`: {cause}")))?;
         if size.len() > MAX_SCHEMA_BYTES {
             let limit = MAX_SCHEMA_BYTES >> 20;
             return Err(wrong(format!(
                 "schema `{shown}`: expected at most {limit} MiB, found more"
             )));
         }
-        let text =
-            fs::read_to_string(file).map_err(|cause| wrong(format!("schema `{shown}` cannot be read: {cause}")))?;
+        let text = fs::read_to_string(file).map_err(|cause| wrong(format!("cannot read schema `{shown}`: {cause}")))?;
         let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
         Self::parse(&text, &stem.unwrap_or_default()).map_err(|reason| wrong(format!("schema `{shown}`: {reason}")))
     }
@@ -55,7 +54,7 @@ impl Schema {
         let validator = jsonschema::validator_for(&schema).map_err(|error| {
             let place = place(error.instance_path().as_str());
             format!(
-                "it is no JSON Schema: {place}: {}",
+                "not a valid JSON Schema: {place}: {}",
                 shortened(&error.to_string(), MAX_SENTENCE_CHARS)
             )
         })?;
@@ -76,7 +75,7 @@ impl Schema {
         })
     }
 
-    /// Every mismatch with its place; empty if the answer fits.
+    /// Every mismatch with its place; empty if the answer matches.
     pub fn mismatches(&self, answer: &str) -> Vec<Mismatch> {
         let value: Value = match serde_json::from_str(answer) {
             Ok(value) => value,
@@ -101,19 +100,19 @@ impl Schema {
             .collect()
     }
 
-    /// The failure for an answer that does not fit.
+    /// The failure for an answer that does not match.
     pub fn failure(&self, mismatches: &[Mismatch]) -> Failure {
-        let mut text = format!("the answer does not fit the schema `{}`", self.name);
+        let mut text = format!("the answer does not match the schema `{}`", self.name);
         for mismatch in mismatches {
             let Mismatch { pointer, message } = mismatch;
             text.push_str(&format!("\n  {}: {}", place(&clean_line(pointer)), clean_line(message)));
         }
         Failure::new(Exit::Mismatch, text)
-            .with_hint("not every model keeps to a schema; `agent-host models --structured` lists those that can")
+            .with_hint("not every model follows a schema; `agent-host models --structured` lists those that can")
     }
 }
 
-/// One place where an answer does not fit its schema.
+/// One place where an answer does not match its schema.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Mismatch {
     /// Where, as a JSON pointer into the answer; empty for the whole.
@@ -212,7 +211,7 @@ mod tests {
         assert_eq!(failure.exit, Exit::Mismatch);
         let text = failure.to_string();
         assert!(
-            text.starts_with("error: the answer does not fit the schema `t`\n  at /1: {\"a\":\"")
+            text.starts_with("error: the answer does not match the schema `t`\n  at /1: {\"a\":\"")
                 && text.contains("\n  at /2: 3 is not of type \"string\"\nhint: "),
             "{text:?}"
         );
@@ -233,7 +232,7 @@ mod tests {
         );
         let wrong = reason(r#"{"properties": {"a": {"type": "strin"}}}"#);
         assert!(
-            wrong.starts_with("it is no JSON Schema: at /properties/a/type: "),
+            wrong.starts_with("not a valid JSON Schema: at /properties/a/type: "),
             "{wrong}"
         );
     }

@@ -84,7 +84,7 @@ impl Tool {
 pub fn run(tools: &[Tool], name: &str, arguments: &str, now: SystemTime) -> Outcome {
     let Some(tool) = tools.iter().find(|tool| tool.name() == name) else {
         let names: Vec<&str> = tools.iter().map(|tool| tool.name()).collect();
-        return Outcome::error(&format!("there is no tool `{name}`; there is {}", names.join(", ")));
+        return Outcome::error(&format!("unknown tool `{name}`; available: {}", names.join(", ")));
     };
     // Some models send no arguments at all instead of `{}`.
     let text = if arguments.trim().is_empty() { "{}" } else { arguments };
@@ -98,7 +98,7 @@ pub fn run(tools: &[Tool], name: &str, arguments: &str, now: SystemTime) -> Outc
         Tool::Clock => Ok(time::rfc_3339(now)),
         Tool::Calc => match arguments["expression"].as_str() {
             Some(expression) => calc::calculate(expression),
-            None => Err("expected the argument `expression`, a text".to_owned()),
+            None => Err("expected the argument `expression`, a string".to_owned()),
         },
     };
     match result {
@@ -139,15 +139,15 @@ mod tests {
             (
                 "calc",
                 "{}",
-                r#"{"error":"expected the argument `expression`, a text"}"#,
+                r#"{"error":"expected the argument `expression`, a string"}"#,
             ),
             (
                 "calc",
                 r#"{"expression": 4}"#,
-                r#"{"error":"expected the argument `expression`, a text"}"#,
+                r#"{"error":"expected the argument `expression`, a string"}"#,
             ),
             ("calc", r#"{"expression": "1/0"}"#, r#"{"error":"division by zero"}"#),
-            ("rm", "{}", r#"{"error":"there is no tool `rm`; there is clock, calc"}"#),
+            ("rm", "{}", r#"{"error":"unknown tool `rm`; available: clock, calc"}"#),
         ] {
             let outcome = ran(name, arguments);
             assert_eq!((outcome.result.as_str(), outcome.is_error), (result, true));
@@ -155,7 +155,7 @@ mod tests {
         let only_clock = run(&[Tool::Clock], "calc", "{}", UNIX_EPOCH);
         assert_eq!(
             only_clock.result,
-            r#"{"error":"there is no tool `calc`; there is clock"}"#
+            r#"{"error":"unknown tool `calc`; available: clock"}"#
         );
     }
 

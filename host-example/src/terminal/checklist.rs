@@ -57,7 +57,7 @@ impl Rows {
             summary: problems_in_a_line(failure).unwrap_or_else(|| failure.message.clone()),
             remedy: failure.hint.clone().or_else(|| {
                 let code = failure.explained()?;
-                Some(format!("`agent-host explain {code}` says what that means"))
+                Some(format!("see `agent-host explain {code}`"))
             }),
             duration_ms: 0,
         });
@@ -104,7 +104,7 @@ impl Rows {
         }
         let n_warnings = self.count(FindingStatus::Warning);
         text.push_str(&format!(
-            "{} ok, {}, {} failed, {} not looked at\n",
+            "{} ok, {}, {} failed, {} skipped\n",
             self.count(FindingStatus::Ok),
             counted(n_warnings, "warning", "warnings"),
             self.count(FindingStatus::Failed),
@@ -215,7 +215,7 @@ mod tests {
             format!(
                 "Key\n  ✓ a thing X_1  the key  is valid\n  ⚠ a thing X_1  it ends soon\n\nService\n  ✗ a thing X_1  no \
                  connection — check the network\n  ○ a thing X_1  not asked\n{blank}→ {}\n{blank}  {}\n\n1 ok, 1 warning, 1 \
-                 failed, 1 not looked at\n",
+                 failed, 1 skipped\n",
                 "word ".repeat(18).trim(),
                 "word ".repeat(12).trim(),
                 blank = " ".repeat(17)

@@ -39,28 +39,28 @@ impl Exit {
 
 /// The exit codes, for `--help` and the manual.
 pub const TABLE: &[(Exit, &str)] = &[
-    (Exit::Ok, "all went well"),
-    (Exit::Internal, "a fault of this program or of a plugin"),
+    (Exit::Ok, "success"),
+    (Exit::Internal, "an internal error in this program or in a plugin"),
     (
         Exit::Usage,
-        "the command line is wrong, or something it needs is not set up: no plugin, no key",
+        "the command line is wrong, or setup is incomplete: no plugin, no key",
     ),
-    (Exit::Profile, "the profile file is missing or has problems"),
+    (Exit::Profile, "the profile file is missing or invalid"),
     (Exit::Auth, "the key was refused"),
     (
         Exit::Payment,
-        "no credit is left for this request, or the budget's limit is reached",
+        "not enough credit for this request, or the budget's limit is reached",
     ),
     (
         Exit::Transient,
-        "the service cannot answer now, or the answer broke off: trying again may help",
+        "the service is unavailable, or the answer broke off; a retry may help",
     ),
     (
         Exit::Refused,
-        "the service refuses this request: unknown model, content, size",
+        "the service refused this request: unknown model, content, size",
     ),
-    (Exit::Mismatch, "the answer does not fit the schema"),
-    (Exit::Plugin, "a plugin's file, or the plugin folder, cannot be used"),
+    (Exit::Mismatch, "the answer does not match the schema"),
+    (Exit::Plugin, "a plugin file or the plugin folder is unusable"),
     (Exit::Interrupted, "stopped by Ctrl-C"),
 ];
 

@@ -1,4 +1,4 @@
-//! Why a command ends without having done what it was asked: for people, for programs, and with its exit code.
+//! Why a command failed: for people, for programs, and with its exit code.
 
 use std::fmt;
 
@@ -10,8 +10,7 @@ use super::clean::{clean, clean_line, safe_json};
 use super::exit::{Exit, exit_of};
 use super::print::{print_line, say};
 
-/// Why the program ends without having done what it was asked. It has no `Debug`, because the details may hold a part
-/// of an answer.
+/// Why a command failed. It has no `Debug`, because the details may hold a part of an answer.
 #[derive(Clone)]
 pub struct Failure {
     /// How it ends.
@@ -86,7 +85,7 @@ impl Failure {
 
 impl Failure {
     /// Prints the failure to stderr for people, and as JSON to stdout if the caller asked for JSON.
-    pub fn tell(&self, as_json: bool) {
+    pub fn print(&self, as_json: bool) {
         if as_json {
             let json = json!({"error": self.details});
             print_line(&safe_json(&json.to_string()));
@@ -133,7 +132,7 @@ impl From<Error> for Failure {
         if let Some(wait_ms) = error.retry_after_ms {
             // A wait that did not come from the service is in the message already.
             if error.details.status.is_some() {
-                message.push_str(&format!(" (the service asks to wait {} s)", wait_ms.div_ceil(1000)));
+                message.push_str(&format!(" (retry after {} s)", wait_ms.div_ceil(1000)));
             }
         }
         Self {
@@ -148,7 +147,7 @@ impl From<Error> for Failure {
     }
 }
 
-/// `1. acme/large via Acme: 429 rate_limit, too many requests`; the reason is left out if it repeats the message.
+/// `1. acme/large via Acme: 429 rate_limit, too many requests`; a reason that repeats the message is dropped.
 fn attempt_line(number: usize, attempt: &Attempt, above: &str) -> String {
     let via = attempt
         .provider

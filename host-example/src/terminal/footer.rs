@@ -27,7 +27,7 @@ pub fn footer(done: &Done) -> String {
         .as_deref()
         .filter(|asked| is_another(asked, served))
     {
-        parts.push(format!("asked for {}", clean(asked)));
+        parts.push(format!("requested {}", clean(asked)));
     }
     if done.attempts.len() > 1 {
         parts.push(format!("{} attempts", done.attempts.len()));
@@ -48,7 +48,7 @@ pub fn footer(done: &Done) -> String {
         None => parts.push("tokens and cost unknown".to_owned()),
     }
     if done.finish_reason != "stop" {
-        parts.push(format!("ended by {}", clean(&done.finish_reason)));
+        parts.push(format!("finish reason {}", clean(&done.finish_reason)));
     }
     parts.join(" · ")
 }
@@ -121,7 +121,7 @@ mod tests {
         done.finish_reason = "length".to_owned();
         assert_eq!(
             footer(&done),
-            "other/model · asked for acme/large:nitro · 2 attempts · first token 820 ms · tokens and cost unknown · ended by length"
+            "other/model · requested acme/large:nitro · 2 attempts · first token 820 ms · tokens and cost unknown · finish reason length"
         );
     }
 }

@@ -21,7 +21,7 @@ impl Interrupts {
         let signal = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt());
         #[cfg(windows)]
         let signal = tokio::signal::windows::ctrl_c();
-        let failed = |cause| Failure::new(Exit::Internal, format!("Ctrl-C cannot be listened to: {cause}"));
+        let failed = |cause| Failure::new(Exit::Internal, format!("cannot listen for Ctrl-C: {cause}"));
         Ok(Self {
             signal: signal.map_err(failed)?,
         })
@@ -42,8 +42,5 @@ pub fn stopped() -> Failure {
     if io::stdout().is_terminal() {
         say("");
     }
-    Failure::new(
-        Exit::Interrupted,
-        "stopped by Ctrl-C; what had arrived is not the whole answer",
-    )
+    Failure::new(Exit::Interrupted, "stopped by Ctrl-C; the answer is incomplete")
 }

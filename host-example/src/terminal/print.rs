@@ -46,7 +46,7 @@ pub fn print(text: &str) {
     if let Err(cause) = try_print(text)
         && cause.kind() != io::ErrorKind::BrokenPipe
     {
-        say(&format!("error: the output cannot be written: {cause}"));
+        say(&format!("error: cannot write to stdout: {cause}"));
     }
 }
 

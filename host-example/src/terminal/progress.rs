@@ -16,7 +16,7 @@ const SILENT_WAIT: Duration = Duration::from_millis(300);
 /// How often the line is updated.
 const TICK: Duration = Duration::from_millis(250);
 
-/// What is waited for.
+/// What the progress line shows.
 struct Wait<'a> {
     what: &'a str,
     resumes_at: Option<Instant>,
@@ -29,15 +29,13 @@ impl Wait<'_> {
             .map(|moment| moment.saturating_duration_since(Instant::now()))
             .filter(|left| !left.is_zero());
         match left {
-            Some(left) => format!("… trying again in {} s; Ctrl-C stops", left.as_millis().div_ceil(1000)),
+            Some(left) => format!("… retrying in {} s; Ctrl-C to stop", left.as_millis().div_ceil(1000)),
             None => format!("… {}", self.what),
         }
     }
 }
 
-/// Waits for `work`, and says so.
-///
-/// - In: what is waited for, in a few words.
+/// Waits for `work`, and shows `what` it waits for.
 pub async fn while_waiting<T>(what: &str, work: impl Future<Output = T>) -> T {
     while_waiting_until(what, None, work).await
 }

@@ -34,7 +34,7 @@ impl Supply {
             Self::Enough => "● enough: more than $5",
             Self::Low => "▲ low: $1 to $5",
             Self::NearlyGone => "■ nearly gone: less than $1",
-            Self::Unknown => "○ unknown: no limit and no balance is told",
+            Self::Unknown => "○ unknown: no limit or balance reported",
         }
     }
 

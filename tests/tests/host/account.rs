@@ -6,11 +6,11 @@ use crate::{Bench, assert_fails, assert_has, assert_starts, home_with_parrot, ho
 fn a_good_key_is_shown_with_its_credit() {
     let bench = Bench::new();
     let shown = bench.ok(&["key"]).stdout;
-    assert_starts(&shown, "credit        ● enough: more than $5\n");
+    assert_starts(&shown, "credit       ● enough: more than $5\n");
     for line in [
-        "from          environment variable `OPENROUTER_API_KEY`\n",
-        "limit         $10",
-        "balance       ",
+        "from         environment variable `OPENROUTER_API_KEY`\n",
+        "limit        $10",
+        "balance      ",
     ] {
         assert_has(&shown, line);
     }
@@ -34,5 +34,5 @@ fn a_refused_key_and_a_missing_one_have_exit_codes_of_their_own() {
 fn a_plugin_that_cannot_ask_about_its_key_is_an_error() {
     let home = home_with_parrot();
     let ran = host_in(&home, &["key"]).env("PARROT_KEY", "parrot-1").run();
-    assert_fails(&ran, 2, "error: the plugin `parrot` cannot ask about its key\n");
+    assert_fails(&ran, 2, "error: the plugin `parrot` cannot report on its key\n");
 }

@@ -57,7 +57,11 @@ fn standard_input_joins_the_prompt() {
 fn a_blank_prompt_or_model_is_refused_and_a_blank_setting_ignored() {
     let bench = Bench::new();
     for words in [&["chat"][..], &["chat", ""], &["chat", "  ", " "]] {
-        assert_fails(&bench.run(words), 2, "error: there is nothing to ask");
+        assert_fails(
+            &bench.run(words),
+            2,
+            "error: no prompt on the command line or on standard input\n",
+        );
     }
     assert_eq!(bench.run(&["chat", "-m", "", "Hello"]).code, Some(2));
     assert_eq!(bench.n_requests(), 0);
@@ -126,7 +130,7 @@ fn an_answer_in_one_piece_asks_for_no_stream() {
 fn an_error_in_the_middle_is_a_failure_that_keeps_the_text_so_far() {
     let bench = Bench::new();
     let failed = bench.run(&["chat", "-m", "sandbox/mid-stream-error", "Hello"]);
-    assert_fails(&failed, 6, "the answer above is not complete");
+    assert_fails(&failed, 6, "the answer above is incomplete");
     assert_ne!(failed.stdout, "");
     let cut = bench.run(&["chat", "--json", "-m", "sandbox/cut", "Hello"]);
     assert_eq!(cut.code, Some(6));
@@ -146,7 +150,7 @@ fn an_answer_that_never_says_it_is_complete_is_a_failure() {
             (Some(6), "Half an answer\n"),
             "{flags:?}"
         );
-        assert_starts(&ran.stderr, "the answer above is not complete\nerror: ");
+        assert_starts(&ran.stderr, "the answer above is incomplete\nerror: ");
     }
 }
 
@@ -206,7 +210,7 @@ fn the_services_retry_after_wait_is_shown() {
     };
     bench.script("acme/busy", Script::fail(failure));
     let ran = bench.run(&["chat", "-m", "acme/busy", "Hello"]);
-    assert_has(&ran.stderr, "(the service asks to wait 7 s)");
+    assert_has(&ran.stderr, "(retry after 7 s)");
 }
 
 #[test]
@@ -218,7 +222,7 @@ fn a_served_model_that_was_not_asked_for_is_named() {
     };
     bench.script("acme/asked", script);
     let ran = bench.ok(&["chat", "-m", "acme/asked", "Hello"]);
-    assert_has(&ran.stderr, "acme/other via Sandbox · asked for acme/asked");
+    assert_has(&ran.stderr, "acme/other via Sandbox · requested acme/asked");
 }
 
 #[test]
@@ -284,7 +288,7 @@ fn an_answer_that_cannot_be_written_is_a_failure() {
     let output = written_to(Bench::new().host(&["chat", "Hello"]), full.expect("Linux has one"));
     assert_eq!(output.status.code(), Some(1));
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert_starts(&stderr, "error: the answer cannot be written to stdout: ");
+    assert_starts(&stderr, "error: cannot write the answer to stdout: ");
 }
 
 /// Runs the binary with this stdout.
@@ -317,7 +321,7 @@ fn help_names_the_exit_codes_and_every_shell_has_completions() {
     let help = home.host(&["--help"]).run().expect_success().stdout;
     for line in [
         "Exit codes:",
-        "  3  the profile file is missing or has problems",
+        "  3  the profile file is missing or invalid",
         "130  stopped by Ctrl-C",
     ] {
         assert_has(&help, line);

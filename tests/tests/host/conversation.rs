@@ -176,10 +176,10 @@ fn slash_commands_choose_tier_and_model_and_other_slashes_are_text() {
     ));
     let mut typist = bench.conversation();
     for (command, answer) in [
-        ("/tier small", "TEXT_SMALL is sandbox/hello"),
-        ("/tier huge", "there is no tier `huge`; /tiers shows them"),
-        ("/nonsense", "there is no command `/nonsense`; /help shows them"),
-        ("/Model acme/x", "there is no command `/Model`"),
+        ("/tier small", "using TEXT_SMALL: sandbox/hello"),
+        ("/tier huge", "unknown tier `huge`; /tiers lists them"),
+        ("/nonsense", "unknown command `/nonsense`; /help lists them"),
+        ("/Model acme/x", "unknown command `/Model`"),
     ] {
         typist.types(command);
         typist.sees(answer);
@@ -188,11 +188,11 @@ fn slash_commands_choose_tier_and_model_and_other_slashes_are_text() {
     typist.types("Hello");
     typist.sees("sandbox/hello via Sandbox");
     typist.types("/model acme/x");
-    typist.sees("acme/x answers");
+    typist.sees("using acme/x");
     typist.types("/tier large");
-    typist.sees("TEXT_LARGE is sandbox/echo");
+    typist.sees("using TEXT_LARGE: sandbox/echo");
     typist.types("/model");
-    typist.sees("the usual tier answers");
+    typist.sees("using the default tier");
     typist.sees("> ");
     typist.types("/etc/hosts is what?");
     typist.sees("heard: /etc/hosts is what?");

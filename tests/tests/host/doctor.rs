@@ -152,7 +152,7 @@ fn a_typo_in_the_profile_is_a_row_and_the_rest_of_it_applies() {
     found.assert_failed(&["profile"]);
     let summary = "profile.json has 1 problem: unknown option at /auth/profiles/default/modle, line 1";
     found.assert_check("profile", "summary", summary);
-    let remedy = "did you mean `model`? `agent-host profile check` shows it in its place";
+    let remedy = "did you mean `model`? `agent-host profile check` shows the line";
     found.assert_check("profile", "remedy", remedy);
     found.assert_check(
         "plugin:openrouter",
@@ -233,7 +233,7 @@ fn a_plugin_without_checks_of_its_own_is_no_failure() {
     let home = home_with_parrot();
     let found = found(host_in(&home, &DOCTOR).env("PARROT_KEY", "parrot-1"));
     assert_eq!(found.code, Some(0), "{:#?}", found.checks);
-    let summary = "parrot does not look at its key, service and settings";
+    let summary = "parrot has no checks for key, service and settings";
     found.assert_check("plugin_checks", "summary", summary);
     assert_eq!(found.check("plugin_checks")["status"], "skipped");
 }

@@ -14,11 +14,11 @@ fn a_code_or_exit_code_is_explained() {
     };
     assert_starts(
         &explained(&["Rate-Limit"]),
-        "rate_limit: Too many requests for this key, this model or this provider.\n  cause in   the service\n  try again  yes: ",
+        "rate_limit: Too many requests for this key, this model or this provider.\n  cause      the service\n  retry      yes: ",
     );
     assert_starts(
         &explained(&["exit", "6"]),
-        "exit 6 (unavailable): The service cannot answer now, or the answer broke off: trying again may help.\n",
+        "exit 6 (unavailable): The service is unavailable, or the answer broke off; a retry may help.\n",
     );
 }
 
@@ -44,7 +44,7 @@ fn without_a_code_all_codes_are_listed() {
     let bench = Bench::new();
     let list = bench.without_key(&["explain"]).run().expect_success().stdout;
     let head = list.lines().next().unwrap_or_default();
-    assert_eq!(cells(head), ["CODE", "TOLD BY", "EXIT", "TRY AGAIN", "MEANING"]);
+    assert_eq!(cells(head), ["CODE", "SOURCE", "EXIT", "RETRY", "MEANING"]);
     for code in ["rate_limit ", "spend_limit ", "exit 130 (stopped) "] {
         assert_has(&list, &format!("\n{code}"));
     }

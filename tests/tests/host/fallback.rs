@@ -20,10 +20,7 @@ fn each_model_of_a_chain_is_asked_by_its_own_name() {
     let models = ["sandbox/hello", "sandbox/echo", "sandbox/words-50"];
     let bench = Bench::with_profile(&chain(&models));
     let ran = bench.ok(&["fallback", "test"]);
-    assert_has(
-        &ran.stderr,
-        "note: 3 small requests to the service, billed as any other\n",
-    );
+    assert_has(&ran.stderr, "note: sending 3 small requests, billed as usual\n");
     let bodies = bench.bodies();
     let asked: Vec<_> = bodies
         .iter()
@@ -69,14 +66,14 @@ fn a_tier_without_a_chain_is_tried_alone() {
     let ran = bench.ok(&["fallback", "test", "--tier", "small"]);
     assert_starts(
         &ran.stderr,
-        "TEXT_SMALL has no fallback models; its own model is tried alone\nnote: 1 small request ",
+        "TEXT_SMALL has no fallback models; testing only its own model\nnote: sending 1 small request, ",
     );
     assert_eq!(bench.n_requests(), 1);
     let unknown = bench.run(&["fallback", "test", "--tier", "huge"]);
     assert_fails(
         &unknown,
         2,
-        "error: there is no tier `huge`\nhint: there are `TEXT_NANO`, ",
+        "error: unknown tier `huge`\nhint: known tiers: `TEXT_NANO`, ",
     );
 }
 
@@ -114,8 +111,8 @@ fn on_a_terminal_the_seconds_until_a_retry_count_down() {
     let mut typist = Typist::at(bench.host(&["chat", "-m", "acme/busy", "Hello"]).into_command());
     typist.sees("attempt 1)");
     let mut seconds = || {
-        typist.sees("… trying again in ");
-        let shown = typist.sees(" s; Ctrl-C stops");
+        typist.sees("… retrying in ");
+        let shown = typist.sees(" s; Ctrl-C to stop");
         shown.parse::<u32>().expect("a number")
     };
     let first = seconds();

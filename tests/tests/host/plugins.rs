@@ -36,7 +36,7 @@ fn a_plugin_is_enabled_by_its_key_and_disabled_by_command() {
     );
     assert_eq!(
         bench.ok(&["plugins", "disable", "openrouter"]).stdout,
-        "openrouter is disabled; `agent-host plugins enable openrouter` takes that back\n"
+        "openrouter is disabled; `agent-host plugins enable openrouter` enables it again\n"
     );
     let disabled = ["disabled", "by `agent-host plugins disable openrouter`"];
     assert_eq!(verdict(&bench, true), disabled);
@@ -101,7 +101,7 @@ fn installing_copies_a_plugin_and_says_what_it_needs() {
     let older = text.replacen(&format!("\"version\": \"{VERSION}\""), "\"version\": \"0.9.0\"", 1);
     fs::write(&manifest, older).expect("writable");
     let list = host_in(&home, &["plugins", "list"]).run().expect_success();
-    assert_has(&list.stdout, "; replaced since 0.9.0 was installed");
+    assert_has(&list.stdout, "; file replaced since 0.9.0 was installed");
 }
 
 #[test]

@@ -106,7 +106,7 @@ fn a_new_profile_is_valid_and_has_its_schema_beside_it() {
     let schema = fs::read_to_string(config.with_file_name("profile.schema.json")).expect("its schema");
     assert!(schema == bench.ok(&["profile", "schema"]).stdout);
     bench.ok(&["profile", "check"]);
-    assert_fails(&bench.run(&["profile", "init"]), 2, "`--force` replaces it");
+    assert_fails(&bench.run(&["profile", "init"]), 2, "replace it with `--force`");
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn a_new_profile_may_have_another_name_and_place() {
     assert_eq!(check.stdout, format!("{file} is valid, with 1 profile: `work`\n"));
     assert_eq!(
         check.stderr,
-        "note: it has no profile `default`, which is used unless `--profile` names another\n"
+        "note: it has no profile `default`; choose another one with `--profile`\n"
     );
 }
 
@@ -164,7 +164,7 @@ fn without_a_profile_the_origin_of_the_provider_is_the_folder() {
     let bench = Bench::new();
     let origin = |run: HostRun| json_of(&run.run().expect_success())["provider"]["origin"].clone();
     let show = ["profile", "show", "--resolved", "--json"];
-    assert_eq!(origin(bench.host(&show)), "no profile; the only plugin that is on");
+    assert_eq!(origin(bench.host(&show)), "no profile; the only enabled plugin");
     assert_eq!(origin(bench.without_key(&show)), "no profile; the plugin in the folder");
 }
 

@@ -78,21 +78,21 @@ fn exit_codes(kind: ErrorKind) -> Vec<u8> {
 
 fn entry_of_exit(exit: Exit, meaning: &str) -> Entry {
     let remedy = match exit {
-        Exit::Ok => "Nothing is to be done.",
-        Exit::Internal => "Run the command again with `-vv`, and report what it says.",
-        Exit::Usage => "Follow the hint below the error; `agent-host doctor` shows everything that is not set up.",
-        Exit::Profile => "Run `agent-host profile check`, which shows every problem with its place.",
-        Exit::Auth => "Make or renew the key where the service keeps its keys, then run `agent-host key`.",
+        Exit::Ok => "Nothing to do.",
+        Exit::Internal => "Run the command again with `-vv`, and report the output.",
+        Exit::Usage => "Follow the hint below the error; `agent-host doctor` lists everything that is not set up.",
+        Exit::Profile => "Run `agent-host profile check`, which lists every problem with its line.",
+        Exit::Auth => "Create or renew the key at the service, then run `agent-host key`.",
         Exit::Payment => {
-            "See what is left with `agent-host key`; add credit, or raise the limit that the message names."
+            "Check what is left with `agent-host key`; add credit, or raise the limit that the message names."
         }
         Exit::Transient => "Try again later; `agent-host fallback test` shows which models answer now.",
         Exit::Refused => "Change what the message names. The same request will fail again.",
         Exit::Mismatch => {
-            "Ask again, name a model that `agent-host models --structured` lists, or correct what the lines below the error name."
+            "Ask again, choose a model that `agent-host models --structured` lists, or fix what the lines below the error name."
         }
         Exit::Plugin => "Run `agent-host plugins list`, which gives the reason for every file.",
-        Exit::Interrupted => "Nothing is to be done; what had arrived is not the whole answer.",
+        Exit::Interrupted => "Nothing to do; the answer is incomplete.",
     };
     Entry {
         code: exit.word().to_owned(),

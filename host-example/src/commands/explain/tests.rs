@@ -65,9 +65,9 @@ fn an_entry_says_what_happened_whose_fault_it_is_and_what_to_do() {
     let text = text_of(found(&entries, "402")[0]);
     assert_eq!(
         text,
-        "402: It means this.\n  kind       payment\n  cause in   the set-up\n  try again  no: sending the same once \
-         more does not help, or is not safe\n  what to do Do that.\n  exit code  5\n  told by    the plugin `acme`, whose service uses this \
-         word\n"
+        "402: It means this.\n  kind       payment\n  cause      the set-up\n  retry      no: repeating the request \
+         does not help, or is not safe\n  remedy     Do that.\n  exit code  5\n  source     the service of plugin \
+         `acme`\n"
     );
     // An error kind of a later version has no explanation.
     let later = found(&entries, "x")[0];
@@ -80,7 +80,7 @@ fn an_unknown_code_is_an_error_with_the_nearest_one() {
     let failure = unknown(&entries(&[]), "rate_limt");
     assert_eq!(
         failure.to_string(),
-        "error: nothing is known about the code `rate_limt`\nhint: did you mean `rate_limit`? `agent-host explain` shows all codes"
+        "error: unknown code `rate_limt`\nhint: did you mean `rate_limit`? `agent-host explain` lists all codes"
     );
     assert_eq!(failure.exit, Exit::Usage);
 }
@@ -89,13 +89,13 @@ fn document() -> String {
     let mut text = "\
 # Errors
 
-What each code means, and what to do. `agent-host explain CODE` says the same, and knows the words of the installed plugins' services too.
+What each code means, and what to do. `agent-host explain CODE` prints the same, and also knows the error codes of the installed plugins' services.
 
 <!-- Made from the code: UPDATE_EXPECTED=1 cargo test -p host-example errors -->
 
-## What plugins say
+## Errors of plugins
 
-| code | what happened | cause in | try again | what to do | exit code |
+| code | meaning | cause | retry | remedy | exit code |
 |---|---|---|---|---|---|
 "
     .to_owned();
@@ -113,8 +113,8 @@ What each code means, and what to do. `agent-host explain CODE` says the same, a
         ));
     }
     text.push_str(
-        "\nWhere two exit codes stand, the second is for an error that was found before the service was asked.\n\n## How the program \
-         ends\n\n| exit code | code in JSON | meaning | what to do |\n|---|---|---|---|\n",
+        "\nWhere two exit codes are listed, the second is for an error found before a request was sent.\n\n## Exit \
+         codes\n\n| exit code | code in JSON | meaning | remedy |\n|---|---|---|---|\n",
     );
     for entry in host {
         text.push_str(&format!(

@@ -77,7 +77,7 @@ pub enum Command {
 const ABOUT: &str = "\
 List the service's models: search, filter, sort
 
-On a terminal a table; prices are US dollars for a million tokens. Elsewhere one id in a line.
+Prints a table on a terminal, with prices in US dollars per million tokens; elsewhere, one id per line.
 
   agent-host models claude --tools --min-context 200k --sort price
   agent-host models show openrouter/auto";

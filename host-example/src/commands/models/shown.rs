@@ -46,16 +46,16 @@ pub fn description(model: &Model, known: &[TierModel]) -> String {
         ("tiers", words(&tiers_of(model, known))),
         ("context", tokens(model.context_length).or(unknown.clone())),
         (
-            "longest answer",
+            "maximum answer",
             tokens(model.max_completion_tokens).or(unknown.clone()),
         ),
         (
             "prompt",
-            usd(&model.prompt_usd_per_million, "for a million tokens").or(unknown.clone()),
+            usd(&model.prompt_usd_per_million, "per million tokens").or(unknown.clone()),
         ),
         (
             "answer",
-            usd(&model.completion_usd_per_million, "for a million tokens").or(unknown.clone()),
+            usd(&model.completion_usd_per_million, "per million tokens").or(unknown.clone()),
         ),
         (
             "request",
@@ -66,7 +66,7 @@ pub fn description(model: &Model, known: &[TierModel]) -> String {
         ("abilities", words(&model.abilities)),
         ("parameters", words(&model.supported_parameters)),
         ("listed since", model.created_s.map(time::day)),
-        ("may be gone after", model.expiration_date.clone()),
+        ("available until", model.expiration_date.clone()),
         ("about", model.description.clone()),
     ];
     let shown = lines.iter().filter(|(_, value)| value.is_some());

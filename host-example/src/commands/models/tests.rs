@@ -184,8 +184,8 @@ fn a_model_is_shown_with_all_that_is_known_and_no_escape_sequence() {
 id              acme/x
 name            Name of acme/x
 context         1000 tokens
-longest answer  unknown
-prompt          $3 for a million tokens
+maximum answer  unknown
+prompt          $3 per million tokens
 answer          free
 reads           unknown
 writes          unknown
@@ -215,7 +215,7 @@ fn an_unknown_model_gets_suggestions() {
     let failure = found(&models, &[], "beta/mit").err().map(|failure| failure.to_string());
     assert_eq!(
         failure.as_deref(),
-        Some("error: no model `beta/mit` is listed\nhint: did you mean `beta/mid` or `Beta/tiny`?")
+        Some("error: model `beta/mit` is not listed\nhint: did you mean `beta/mid` or `Beta/tiny`?")
     );
 }
 
@@ -231,6 +231,6 @@ fn the_line_below_says_how_old_the_list_is_and_why() {
     list.problem = Some("the service cannot be reached".to_owned());
     assert_eq!(
         below(1, &list),
-        "1 of 4 models, list is 12 min old and stale: the service cannot be reached"
+        "1 of 4 models, list is 12 min old, stale: the service cannot be reached"
     );
 }

@@ -27,5 +27,5 @@ pub fn usd(text: &str) -> Result<f64, String> {
         .parse()
         .ok()
         .filter(|price: &f64| price.is_finite() && *price >= 0.0)
-        .ok_or_else(|| "expected US dollars for a million tokens, such as 3 or 0.15".to_owned())
+        .ok_or_else(|| "expected US dollars per million tokens, such as 3 or 0.15".to_owned())
 }

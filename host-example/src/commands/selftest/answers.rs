@@ -38,17 +38,17 @@ pub async fn streamed_answer(active: &Active) -> Billed {
         (Some(first), Some(last)) => last.duration_since(*first).as_millis(),
         _ => 0,
     };
-    let summary = format!("{} pieces within {spread_ms} ms: {}", arrivals.len(), served(&reply));
-    let is_told = reply.done.usage.as_ref().is_some_and(|usage| usage.cost_usd.is_some());
+    let summary = format!("{} chunks within {spread_ms} ms: {}", arrivals.len(), served(&reply));
+    let has_cost = reply.done.usage.as_ref().is_some_and(|usage| usage.cost_usd.is_some());
     let outcome = if reply.text.trim().is_empty() {
         return Ok(answered(reply));
     } else if arrivals.len() < 2 {
         Outcome::Doubtful(
-            format!("the answer came in one piece: {}", served(&reply)),
-            "a proxy on the way may hold streams back",
+            format!("the answer arrived in one chunk: {}", served(&reply)),
+            "a proxy may be buffering streams",
         )
-    } else if !is_told {
-        Outcome::Doubtful(summary, "the service did not tell what the answer cost")
+    } else if !has_cost {
+        Outcome::Doubtful(summary, "the service did not report the cost")
     } else {
         Outcome::Ok(summary)
     };
@@ -76,7 +76,7 @@ pub async fn cancelled_stream(active: &Active) -> Result<Outcome, Failure> {
     let gone = begun.elapsed();
     if !has_begun {
         return Ok(Outcome::Skipped(
-            "the answer was over before it could be cancelled".to_owned(),
+            "the answer ended before it could be cancelled".to_owned(),
         ));
     }
     // The plugin still answers.
@@ -87,12 +87,12 @@ pub async fn cancelled_stream(active: &Active) -> Result<Outcome, Failure> {
     if gone > CANCEL_LIMIT {
         let gone_ms = u64::try_from(gone.as_millis()).unwrap_or(u64::MAX);
         return Ok(Outcome::Doubtful(
-            format!("it took {} to be gone", terminal::seconds(gone_ms)),
-            "report it with what `-vv` shows",
+            format!("cancelling took {}", terminal::seconds(gone_ms)),
+            "report it with the output of `-vv`",
         ));
     }
     Ok(Outcome::Ok(
-        "gone at once after its first piece; what had been written until then is billed".to_owned(),
+        "cancelled at once after the first chunk; output up to then is billed".to_owned(),
     ))
 }
 
@@ -108,14 +108,14 @@ pub async fn auto_router(active: &Active) -> Billed {
                 .filter(|model| !model.ends_with("auto"));
             Ok(match (outcome, named) {
                 (Outcome::Ok(summary), None) => (
-                    Outcome::Doubtful(summary, "the service did not say which model it chose"),
+                    Outcome::Doubtful(summary, "the service did not report which model it chose"),
                     replies,
                 ),
                 (outcome, _) => (outcome, replies),
             })
         }
         Err(error) if error.kind == ErrorKind::NOT_FOUND => {
-            let outcome = Outcome::Skipped("the service chooses no model by itself".to_owned());
+            let outcome = Outcome::Skipped("the service has no auto router".to_owned());
             Ok((outcome, Vec::new()))
         }
         Err(error) => Err(error.into()),
@@ -196,10 +196,10 @@ pub async fn structured_output(active: &Active) -> Billed {
     let reply = active.plugin.chat(&request).await?;
     let mismatches = schema.mismatches(&reply.text);
     let outcome = match mismatches.first() {
-        None => Outcome::Ok(format!("the answer fits its schema: {}", served(&reply))),
+        None => Outcome::Ok(format!("the answer matches its schema: {}", served(&reply))),
         Some(first) => Outcome::Doubtful(
-            format!("the answer does not fit its schema: {}", first.message),
-            "`agent-host models --structured` lists models that keep to one",
+            format!("the answer does not match its schema: {}", first.message),
+            "`agent-host models --structured` lists models that follow one",
         ),
     };
     Ok((outcome, vec![reply]))

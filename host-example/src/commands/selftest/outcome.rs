@@ -36,10 +36,10 @@ pub fn answered(reply: ChatReply) -> (Outcome, Vec<ChatReply>) {
     } else {
         Outcome::Doubtful(
             format!(
-                "an answer without text, ended by {}: {summary}",
+                "an answer without text, finish reason {}: {summary}",
                 reply.done.finish_reason
             ),
-            "a model that reasons may need more tokens; ask it something with `agent-host chat`",
+            "a reasoning model may need more tokens; try it with `agent-host chat`",
         )
     };
     (outcome, vec![reply])
@@ -52,18 +52,18 @@ pub fn served(reply: &ChatReply) -> String {
         .model
         .as_deref()
         .or(done.requested_model.as_deref())
-        .unwrap_or("an unnamed model");
+        .unwrap_or("unknown model");
     let via = done
         .provider
         .as_deref()
         .map_or_else(String::new, |provider| format!(" via {provider}"));
     match &done.usage {
-        None => format!("{model}{via}, tokens and cost not told"),
+        None => format!("{model}{via}, tokens and cost unknown"),
         Some(usage) => {
             let cost = usage
                 .cost_usd
                 .as_deref()
-                .map_or_else(|| "cost not told".to_owned(), |cost| format!("${cost}"));
+                .map_or_else(|| "cost unknown".to_owned(), |cost| format!("${cost}"));
             format!(
                 "{model}{via}, {}→{} tokens, {cost}",
                 usage.prompt_tokens, usage.completion_tokens

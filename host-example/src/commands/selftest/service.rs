@@ -13,14 +13,14 @@ const UNKNOWN_MODEL: &str = "no-such-author/no-such-model-0";
 
 pub async fn account(plugin: &Plugin) -> Result<Outcome, Failure> {
     let Some(account) = supported(plugin.account().await)? else {
-        return Ok(skipped("ask about its key"));
+        return Ok(skipped("report on its key"));
     };
-    let label = account.label.as_deref().unwrap_or("it has no name");
+    let label = account.label.as_deref().unwrap_or("unnamed");
     let left = account.remaining_usd.map_or_else(
         || "no limit of its own".to_owned(),
         |amount| format!("${amount} left of its limit"),
     );
-    Ok(Outcome::Ok(format!("the service knows it: {label}, {left}")))
+    Ok(Outcome::Ok(format!("the service accepts it: {label}, {left}")))
 }
 
 pub async fn models(plugin: &Plugin) -> Result<Outcome, Failure> {
@@ -48,7 +48,7 @@ pub async fn models(plugin: &Plugin) -> Result<Outcome, Failure> {
     if n_models == 0 {
         return Ok(Outcome::Doubtful(
             "the list is empty".to_owned(),
-            "look whether the profile or a variable restricts it",
+            "check whether the profile or a variable restricts it",
         ));
     }
     Ok(Outcome::Ok(format!(
@@ -61,7 +61,7 @@ pub async fn models(plugin: &Plugin) -> Result<Outcome, Failure> {
 
 pub async fn credits(plugin: &Plugin) -> Result<Outcome, Failure> {
     let Some(credits) = supported(plugin.credits(CreditsRequest { force: true }).await)? else {
-        return Ok(skipped("ask about its credit"));
+        return Ok(skipped("report its credit"));
     };
     let of = match credits.source.as_deref() {
         Some("key") => "of the key's own limit",
@@ -69,11 +69,13 @@ pub async fn credits(plugin: &Plugin) -> Result<Outcome, Failure> {
     };
     Ok(match (credits.balance_usd, credits.status) {
         (None, _) => {
-            let reason = credits.problem.unwrap_or_else(|| "the service does not say".to_owned());
+            let reason = credits
+                .problem
+                .unwrap_or_else(|| "not reported by the service".to_owned());
             Outcome::Skipped(format!("the balance is unknown: {reason}"))
         }
         (Some(balance), CreditStatus::Red) => {
-            Outcome::Doubtful(format!("${balance} {of}, which is little"), "add credit before it ends")
+            Outcome::Doubtful(format!("only ${balance} {of}"), "add credit before it runs out")
         }
         (Some(balance), _) => Outcome::Ok(format!("${balance} {of}")),
     })
@@ -85,13 +87,13 @@ pub async fn unknown_model(active: &Active) -> Result<Outcome, Failure> {
     match active.plugin.chat(&request).await {
         Ok(reply) => Err(Failure::new(
             Exit::Internal,
-            format!("a model that does not exist answered: {}", served(&reply)),
+            format!("a request for an unknown model was answered: {}", served(&reply)),
         )
-        .with_hint("look for a list of fallback models that holds for every request")),
+        .with_hint("check for a fallback list that applies to every request")),
         Err(error) if [ErrorKind::NOT_FOUND, ErrorKind::INVALID_REQUEST].contains(&error.kind) => {
             let code = error.kind.code();
             Ok(Outcome::Ok(format!(
-                "refused with `{code}`, as it should be: {}",
+                "refused with `{code}`, as expected: {}",
                 error.message
             )))
         }

@@ -8,11 +8,11 @@ fn costs_are_added_up_and_unknown_ones_are_counted() {
     let cost = sum(&["0.1".to_owned(), "0.02".to_owned()]);
     assert_eq!(cost.as_deref(), Some("0.12"));
     assert_eq!(sum(&["much".to_owned()]), None);
-    let line = |n_untold| cost_line(cost.clone(), n_untold);
-    assert_eq!(line(0).as_deref(), Some("it cost $0.12 in all"));
+    let line = |n_unknown| cost_line(cost.clone(), n_unknown);
+    assert_eq!(line(0).as_deref(), Some("total cost: $0.12"));
     assert_eq!(
         line(2).as_deref(),
-        Some("it cost $0.12 in all, and 2 answers whose cost was not told")
+        Some("total cost: $0.12, plus 2 answers of unknown cost")
     );
     assert_eq!(cost_line(None, 0), None);
 }
@@ -34,7 +34,7 @@ fn only_an_answer_without_text_is_doubtful() {
     };
     assert!(matches!(
         answered(reply.clone()).0,
-        Outcome::Doubtful(summary, _) if summary == "an answer without text, ended by length: acme/small, 9→3 tokens, cost not told"
+        Outcome::Doubtful(summary, _) if summary == "an answer without text, finish reason length: acme/small, 9→3 tokens, cost unknown"
     ));
     reply.text = "pong".to_owned();
     assert!(matches!(answered(reply).0, Outcome::Ok(_)));

@@ -70,7 +70,7 @@ fn each_kind_of_file_is_the_part_that_the_protocol_has_for_it() {
         json!({"type": "file", "file": {"filename": "a.bin", "file_data": "data:application/octet-stream;base64,AAH/"}})
     );
     assert_eq!(part_of_bytes(Some("a"), b""), Err("it is empty"));
-    assert!(part_of_bytes(None, b"text").is_err_and(|reason| reason.starts_with("it is text, and text on")));
+    assert!(part_of_bytes(None, b"text").is_err_and(|reason| reason.starts_with("it is text, which is appended")));
 }
 
 #[test]
@@ -99,14 +99,11 @@ fn a_bad_attachment_is_reported_with_its_reason() {
         Err(failure) => failure.to_string(),
     };
     assert!(
-        error("/no/such/file.png").starts_with("error: `/no/such/file.png` cannot be attached: it cannot be read: "),
+        error("/no/such/file.png").starts_with("error: cannot attach `/no/such/file.png`: "),
         "{}",
         error("/no/such/file.png")
     );
-    assert_eq!(
-        error("/"),
-        "error: `/` cannot be attached: it cannot be read: it is a folder"
-    );
+    assert_eq!(error("/"), "error: cannot attach `/`: it is a directory");
 }
 
 #[test]

@@ -60,7 +60,7 @@ fn a_bad_expression_is_an_error_that_says_why() {
         ("9^9^9", TOO_LARGE),
         ("10^38*10^38", TOO_LARGE),
         ("999999999999999999999999999999999999999999", TOO_LARGE),
-        (&deep, "expected parentheses and signs at most 64 deep"),
+        (&deep, "expected at most 64 nested parentheses and signs"),
         (&long, "expected at most 1000 characters"),
     ] {
         assert_eq!(calculate(expression), Err(reason.to_owned()), "{expression}");
