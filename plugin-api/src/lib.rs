@@ -47,6 +47,7 @@
 //!
 //! | To | see |
 //! |---|---|
+//! | copy a whole host in one short file | `host-example/examples/minimal.rs` in the repository |
 //! | answer more than chat: models, credit, embeddings | [`Provider`]; defaults answer `unsupported` |
 //! | declare a key, options with a schema, model tiers | [`Manifest`] |
 //! | open sockets and set timers in a plugin | the `runtime` feature: a tokio runtime of its own |

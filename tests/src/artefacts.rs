@@ -46,7 +46,7 @@ pub fn sandbox_binary() -> PathBuf {
     binary("sandbox", &BUILT)
 }
 
-/// The example `minimal` of `host-example`: a whole host in fifty lines.
+/// The example `minimal` of `host-example`: a whole host in one short file.
 pub fn minimal_host() -> PathBuf {
     static BUILT: OnceLock<()> = OnceLock::new();
     BUILT.get_or_init(|| build(&["--example", "minimal"]));
