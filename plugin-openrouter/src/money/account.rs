@@ -57,7 +57,10 @@ impl Store {
     pub async fn account(&self, settings: &Settings) -> Result<Account, Error> {
         let ttl = self.time_to_live(settings);
         let is_enough = |last: &Last| last.account.is_ok() && last.at.elapsed() < ttl;
-        self.report(settings, Refresh::IfExpired, is_enough).await?.account.clone()
+        self.report(settings, Refresh::IfExpired, is_enough)
+            .await?
+            .account
+            .clone()
     }
 
     /// The remaining credit. If the service fails to report a newer balance, the old one is returned as stale.

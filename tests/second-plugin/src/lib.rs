@@ -1,6 +1,6 @@
 //! Parrot: a complete provider without a network. It repeats what it hears, and misbehaves on demand.
 //!
-//! The id of the model chooses the behaviour: `stream` has the table, [`trick`] what a stream does after its last event.
+//! The id of the model chooses the behaviour: `stream` has the table, `trick` what a stream does after its last event.
 
 mod trick;
 
