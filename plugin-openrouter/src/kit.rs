@@ -1,5 +1,6 @@
 //! What unit tests share: a service with scripted answers, settings that point to it, and temporary folders.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
@@ -8,9 +9,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::{fs, process, thread};
 
 use plugin_api::Config;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::models::{Catalogue, Store};
 use crate::service::Settings;
+use crate::values::usd::Usd;
 
 /// The key of every [`settings`].
 pub const KEY: &str = "sk-or-v1-placeholder";
@@ -60,6 +65,57 @@ impl Service {
     }
 }
 
+/// The rows of a table written as text: one a line, its cells divided by `|`. A line that begins with `|` goes on.
+pub fn rows<const N: usize>(table: &str) -> Vec<[&str; N]> {
+    let mut rows: Vec<Vec<&str>> = Vec::new();
+    let lines = table.lines().map(str::trim);
+    for line in lines.filter(|line| !line.is_empty() && !line.starts_with("// ")) {
+        match (line.strip_prefix('|'), rows.last_mut()) {
+            (Some(rest), Some(row)) => row.extend(rest.split('|').map(str::trim)),
+            _ => rows.push(line.split('|').map(str::trim).collect()),
+        }
+    }
+    let whole = |row: Vec<_>| {
+        row.try_into()
+            .unwrap_or_else(|row| panic!("expected {N} cells, found {row:?}"))
+    };
+    rows.into_iter().map(whole).collect()
+}
+
+/// A value of the type that is asked for.
+pub fn parsed<T: DeserializeOwned>(value: Value) -> T {
+    serde_json::from_value(value).expect("a valid value")
+}
+
+/// Why this value is not one of the type `T`.
+pub fn refused<T: DeserializeOwned>(value: Value) -> String {
+    let read = serde_json::from_value::<T>(value).map(drop);
+    read.expect_err("an invalid value").to_string()
+}
+
+/// JSON to be sent byte for byte.
+pub fn raw(json: &str) -> Box<RawValue> {
+    RawValue::from_string(json.to_owned()).expect("JSON")
+}
+
+pub fn usd(text: &str) -> Usd {
+    Usd::parse(text).expect("an amount")
+}
+
+/// Environment variables as a host passes them.
+pub fn environment(variables: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let pairs = variables
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    pairs.collect()
+}
+
+/// A catalogue of these entries of `GET /models`.
+pub fn catalogue(entries: &Value) -> Arc<Catalogue> {
+    let settings = settings(json!({}), &[]);
+    Store::with(&settings, entries).known(&settings).expect("it is there")
+}
+
 /// Settings with a key. They use the disk only if the options name a folder.
 pub fn settings(mut options: Value, environment: &[(&str, &str)]) -> Arc<Settings> {
     if options["caches"]["folder"].is_null() {
@@ -67,10 +123,7 @@ pub fn settings(mut options: Value, environment: &[(&str, &str)]) -> Arc<Setting
     }
     let mut variables = vec![("OPENROUTER_API_KEY", KEY)];
     variables.extend_from_slice(environment);
-    let environment = variables
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect();
+    let environment = self::environment(&variables);
     Settings::from_config(&Config { options, environment }, None).expect("good settings")
 }
 

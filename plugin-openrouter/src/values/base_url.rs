@@ -134,22 +134,14 @@ fn host_kind(host: &str) -> HostKind {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kit::rows;
 
     #[test]
     fn plain_addresses_are_accepted() {
-        for base_url in [
-            "https://openrouter.ai/api/v1",
-            "https://openrouter.ai/api/v1/",
-            "https://eu.openrouter.ai",
-            "https://gateway:8443/a-b_c.d~e",
-            "https://10.1.2.3:443/api",
-            "https://localhost:8443/",
-            "http://127.0.0.1",
-            "http://127.0.0.1:8080/api/v1",
-            "http://127.255.254.253:1/",
-            "http://[::1]:65535/api/v1",
-            "https://[::1]",
-        ] {
+        let addresses = "https://openrouter.ai/api/v1 https://openrouter.ai/api/v1/ https://eu.openrouter.ai
+            https://gateway:8443/a-b_c.d~e https://10.1.2.3:443/api https://localhost:8443/ http://127.0.0.1
+            http://127.0.0.1:8080/api/v1 http://127.255.254.253:1/ http://[::1]:65535/api/v1 https://[::1]";
+        for base_url in addresses.split_whitespace() {
             assert_eq!(base_url_problem(base_url), None, "{base_url}");
         }
     }
@@ -159,12 +151,7 @@ mod tests {
         for base_url in ["http://127.0.0.1", "https://127.1.2.3:8443/api", "http://[::1]:80/v1"] {
             assert!(is_loopback(base_url), "{base_url}");
         }
-        for base_url in [
-            "https://openrouter.ai/api/v1",
-            "https://localhost:1",
-            "https://10.0.0.1/",
-            "https://[::1",
-        ] {
+        for base_url in "https://openrouter.ai/api/v1 https://localhost:1 https://10.0.0.1/ https://[::1".split(' ') {
             assert!(!is_loopback(base_url), "{base_url}");
         }
     }
@@ -172,35 +159,26 @@ mod tests {
     #[test]
     fn every_other_address_is_refused() {
         let without_whitespace = r"
-            https:// https:///api openrouter.ai //openrouter.ai https:openrouter.ai
-            HTTPS://openrouter.ai file:///etc/passwd ftp://a javascript://a http://evil
-            http://evil/api http://localhost http://localhost:8080 http://LOCALHOST
-            http://localhost. http://127.0.0.1.evil.com http://127.1 http://127.0.1
-            http://127.0.0.01 http://0127.0.0.1 http://127.0.0.1. http://127.0.0.256
-            http://2130706433 http://0x7f000001 http://0x7f.0.0.1 http://0.0.0.0
-            http://169.254.169.254 http://10.0.0.1 http://[::ffff:127.0.0.1]
-            http://[::ffff:7f00:1] http://[::] http://[0:0:0:0:0:0:0:1] http://[::1 http://::1
-            http://[::1]evil.com http://[::1%25lo] http://user@127.0.0.1 http://127.0.0.1@evil.com
-            http://127.0.0.1:80@evil.com https://user:secret@openrouter.ai
-            https://openrouter.ai/@evil https://openrouter.ai?key=secret
-            https://openrouter.ai/api?x https://openrouter.ai/#x https://openrouter.ai\@evil
-            http://127.0.0.1\.evil.com http://127.0.0.1:80:90 http://127.0.0.1: http://127.0.0.1:0
-            http://127.0.0.1:080 http://127.0.0.1:65536 http://127.0.0.1:+80
-            https://openrouter.ai/../x https://openrouter.ai/./x https://openrouter.ai//x
-            https://openrouter.ai/%2e%2e https://-a.b https://a-.b https://a..b https://a.b.
-            https://a_b https://grüße.example https://openrouter。ai https://127.1
-            https://2130706433 https://1.2.3.0x7f https://0x https://169.254.169.254
-            https://0.0.0.0 https://255.255.255.255 https://[::ffff:127.0.0.1] https://[fe80::1]
-            https://*.openrouter.ai https://a%2eb";
-        let with_whitespace = [
-            "",
-            " https://openrouter.ai",
-            "https://openrouter.ai ",
-            "https://openrouter.ai/a b",
-            "https://openrouter.ai/a\n",
-            "https://openrouter.ai\t",
-        ];
-        for base_url in without_whitespace.split_whitespace().chain(with_whitespace) {
+            https:// https:///api openrouter.ai //openrouter.ai https:openrouter.ai HTTPS://openrouter.ai
+            file:///etc/passwd ftp://a javascript://a http://evil http://evil/api http://localhost
+            http://localhost:8080 http://LOCALHOST http://localhost. http://127.0.0.1.evil.com http://127.1
+            http://127.0.1 http://127.0.0.01 http://0127.0.0.1 http://127.0.0.1. http://127.0.0.256 http://2130706433
+            http://0x7f000001 http://0x7f.0.0.1 http://0.0.0.0 http://169.254.169.254 http://10.0.0.1
+            http://[::ffff:127.0.0.1] http://[::ffff:7f00:1] http://[::] http://[0:0:0:0:0:0:0:1] http://[::1
+            http://::1 http://[::1]evil.com http://[::1%25lo] http://user@127.0.0.1 http://127.0.0.1@evil.com
+            http://127.0.0.1:80@evil.com https://user:secret@openrouter.ai https://openrouter.ai/@evil
+            https://openrouter.ai?key=secret https://openrouter.ai/api?x https://openrouter.ai/#x
+            https://openrouter.ai\@evil http://127.0.0.1\.evil.com http://127.0.0.1:80:90 http://127.0.0.1:
+            http://127.0.0.1:0 http://127.0.0.1:080 http://127.0.0.1:65536 http://127.0.0.1:+80
+            https://openrouter.ai/../x https://openrouter.ai/./x https://openrouter.ai//x https://openrouter.ai/%2e%2e
+            https://-a.b https://a-.b https://a..b https://a.b. https://a_b https://grüße.example
+            https://openrouter。ai https://127.1 https://2130706433 https://1.2.3.0x7f https://0x
+            https://169.254.169.254 https://0.0.0.0 https://255.255.255.255 https://[::ffff:127.0.0.1]
+            https://[fe80::1] https://*.openrouter.ai https://a%2eb";
+        let with_whitespace = "| https://openrouter.ai|https://openrouter.ai |https://openrouter.ai/a b|\
+            https://openrouter.ai/a
+|https://openrouter.ai	";
+        for base_url in without_whitespace.split_whitespace().chain(with_whitespace.split('|')) {
             let problem = base_url_problem(base_url).map(|problem| problem.pointer);
             assert_eq!(problem.as_deref(), Some("/baseUrl"), "{base_url}");
         }
@@ -208,43 +186,26 @@ mod tests {
 
     #[test]
     fn a_refused_address_says_why_and_never_repeats_a_secret() {
-        let why = |base_url: &str| {
+        let table = "
+            http://localhost:80/secret
+                | `http://` would send the key unencrypted to a host that is not a literal loopback address
+                | write `127.0.0.1` instead of `localhost`, which may resolve to another machine
+            http://secret.example
+                | `http://` would send the key unencrypted to a host that is not a literal loopback address
+                | write `https://`; `http://` is allowed only for `127.0.0.1` and `[::1]`
+            https://u:secret@a.b | the address contains a user name or password |
+            https://a.b/?k=secret | the address contains a query or a fragment |
+            secret://a.b | expected an address that starts with `https://` |
+            https://a.b:secret | expected a port from 1 to 65535 |
+            https://secret_.b | expected a plain host name or address |
+            https://a.b/secret/% | expected a path of letters, digits and `-._~`, such as `/api/v1` |
+            https://a.b/ secret | the address contains whitespace, a backslash or a non-ASCII character |
+        ";
+        for [base_url, message, hint] in rows(table) {
             let problem = base_url_problem(base_url).expect("this address is refused");
             assert!(!format!("{problem:?}").contains("secret"), "{problem:?}");
-            (problem.message, problem.hint)
-        };
-        let only = |message: &str| (message.to_owned(), None);
-        let unencrypted = "`http://` would send the key unencrypted to a host that is not a literal loopback address";
-        assert_eq!(
-            why("http://localhost:80/secret"),
-            (
-                unencrypted.to_owned(),
-                Some("write `127.0.0.1` instead of `localhost`, which may resolve to another machine".to_owned()),
-            ),
-        );
-        assert_eq!(
-            why("http://secret.example"),
-            (
-                unencrypted.to_owned(),
-                Some("write `https://`; `http://` is allowed only for `127.0.0.1` and `[::1]`".to_owned()),
-            ),
-        );
-        for (base_url, message) in [
-            ("https://u:secret@a.b", "the address contains a user name or password"),
-            ("https://a.b/?k=secret", "the address contains a query or a fragment"),
-            ("secret://a.b", "expected an address that starts with `https://`"),
-            ("https://a.b:secret", "expected a port from 1 to 65535"),
-            ("https://secret_.b", "expected a plain host name or address"),
-            (
-                "https://a.b/secret/%",
-                "expected a path of letters, digits and `-._~`, such as `/api/v1`",
-            ),
-            (
-                "https://a.b/ secret",
-                "the address contains whitespace, a backslash or a non-ASCII character",
-            ),
-        ] {
-            assert_eq!(why(base_url), only(message), "{base_url}");
+            let found = (problem.message.as_str(), problem.hint.unwrap_or_default());
+            assert_eq!(found, (message, hint.to_owned()), "{base_url}");
         }
     }
 }

@@ -61,66 +61,48 @@ fn without_host_prefix(id: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kit::rows;
 
     #[test]
     fn ids_that_are_not_served_are_replaced_and_keep_their_variant() {
-        let sent = |id| wire_id(id).0.into_owned();
-        assert_eq!(sent("anthropic/claude-haiku-4"), "anthropic/claude-haiku-4.5");
-        assert_eq!(sent("anthropic/claude-haiku-4-5"), "anthropic/claude-haiku-4.5");
-        assert_eq!(
-            sent("anthropic/claude-sonnet-4-5:nitro"),
-            "anthropic/claude-sonnet-4.5:nitro"
-        );
-        assert_eq!(sent("anthropic/claude-opus-4-1"), "anthropic/claude-opus-4.1");
-        assert_eq!(sent("anthropic/claude-opus-4-5:free"), "anthropic/claude-opus-4.5:free");
-        assert_eq!(
-            sent("openrouter/anthropic/claude-haiku-4"),
-            "anthropic/claude-haiku-4.5"
-        );
-        assert_eq!(sent(" auto "), "openrouter/auto");
+        let table = "
+            anthropic/claude-haiku-4 | anthropic/claude-haiku-4.5
+            anthropic/claude-haiku-4-5 | anthropic/claude-haiku-4.5
+            anthropic/claude-sonnet-4-5:nitro | anthropic/claude-sonnet-4.5:nitro
+            anthropic/claude-opus-4-1 | anthropic/claude-opus-4.1
+            anthropic/claude-opus-4-5:free | anthropic/claude-opus-4.5:free
+            openrouter/anthropic/claude-haiku-4 | anthropic/claude-haiku-4.5
+        ";
+        for [id, sent] in rows(table) {
+            assert_eq!(wire_id(id).0, sent, "{id}");
+        }
+        assert_eq!(wire_id(" auto ").0, "openrouter/auto");
     }
 
     #[test]
     fn the_openrouter_prefix_is_removed_except_from_routers() {
         let (wire, note) = wire_id("openrouter/meta-llama/llama-4:free");
         assert_eq!(wire, "meta-llama/llama-4:free");
-        assert_eq!(
-            note.as_deref(),
-            Some("OpenRouter's model ids have no `openrouter/` prefix; sending `meta-llama/llama-4:free`"),
-        );
-        for router in ["openrouter/auto", "openrouter/fusion:nitro", "openrouter/auto@preset/x"] {
-            assert_eq!(wire_id(router), (Cow::Borrowed(router), None));
-        }
+        let expected = "OpenRouter's model ids have no `openrouter/` prefix; sending `meta-llama/llama-4:free`";
+        assert_eq!(note.as_deref(), Some(expected));
     }
 
     #[test]
     fn the_auto_router_is_recognised_in_every_spelling() {
-        for id in [
-            "auto",
-            "openrouter/auto",
-            "openrouter/auto-beta",
-            "openrouter/auto:nitro",
-        ] {
+        for id in "auto openrouter/auto openrouter/auto-beta openrouter/auto:nitro".split(' ') {
             assert!(is_auto_router(id), "{id}");
         }
-        for id in ["openrouter/free", "openrouter/a/auto", "a/auto", "openrouter/automatic"] {
+        for id in "openrouter/free openrouter/a/auto a/auto openrouter/automatic".split(' ') {
             assert!(!is_auto_router(id), "{id}");
         }
     }
 
     #[test]
     fn every_other_id_passes_unchanged() {
-        for id in [
-            "anthropic/claude-opus-4",
-            "anthropic/claude-haiku-4.5:thinking",
-            "anthropic/claude-sonnet-4-5-preview",
-            "deepseek/deepseek-r1:free",
-            "~anthropic/claude-sonnet-latest",
-            "@preset/my-preset",
-            "openai/gpt-4o@preset/x",
-            "made-up/model:batch:online",
-            "gpt-4o",
-        ] {
+        let ids = "openrouter/auto openrouter/fusion:nitro openrouter/auto@preset/x anthropic/claude-opus-4
+            anthropic/claude-haiku-4.5:thinking anthropic/claude-sonnet-4-5-preview deepseek/deepseek-r1:free
+            ~anthropic/claude-sonnet-latest @preset/my-preset openai/gpt-4o@preset/x made-up/model:batch:online gpt-4o";
+        for id in ids.split_whitespace() {
             assert_eq!(wire_id(id), (Cow::Borrowed(id), None));
         }
     }

@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 
 use super::*;
+use crate::kit::{raw, rows};
 
 fn members(json: &str) -> Members {
     Members::parse(json.as_bytes()).expect("an object")
@@ -8,10 +9,6 @@ fn members(json: &str) -> Members {
 
 fn json_of(members: &Members) -> String {
     String::from_utf8(members.to_json()).expect("JSON is UTF-8")
-}
-
-fn raw(json: &str) -> Box<RawValue> {
-    RawValue::from_string(json.to_owned()).expect("JSON")
 }
 
 #[test]
@@ -24,10 +21,8 @@ fn values_and_order_survive_byte_for_byte() {
     ] {
         assert_eq!(json_of(&members(json)), json);
     }
-    assert_eq!(
-        json_of(&members(" {\n \"a\" : [ 1 ] ,\t\"b\":2 } ")),
-        r#"{"a":[ 1 ],"b":2}"#
-    );
+    let found = json_of(&members(" {\n \"a\" : [ 1 ] ,\t\"b\":2 } "));
+    assert_eq!(found, r#"{"a":[ 1 ],"b":2}"#);
 }
 
 #[test]
@@ -43,58 +38,41 @@ fn a_repeated_name_keeps_its_first_place_and_its_last_value() {
 
 #[test]
 fn anything_but_an_object_is_refused_with_its_position_and_no_content() {
-    for (json, message) in [
-        ("", "invalid JSON: EOF while parsing a value at line 1 column 0"),
-        (r#"[{"secret":1}]"#, "a list at line 1 column 0"),
-        (r#" "secret" "#, "a string at line 1 column 9"),
-        ("123456", "a number at line 1 column 6"),
-        ("true", "true or false at line 1 column 4"),
-        ("null", "null at line 1 column 4"),
-        (
-            "{\n \"secret\": secret}",
-            "invalid JSON: expected value at line 2 column 12",
-        ),
-        (
-            r#"{"secret":1}secret"#,
-            "invalid JSON: trailing characters at line 1 column 13",
-        ),
-        (r#"{"secret":1,}"#, "invalid JSON: trailing comma at line 1 column 13"),
-        (
-            r#"{"secret":[1}"#,
-            "invalid JSON: expected `,` or `]` at line 1 column 13",
-        ),
-        (
-            r#"{"secret":"#,
-            "invalid JSON: EOF while parsing a value at line 1 column 10",
-        ),
-        (r#"{secret:1}"#, "invalid JSON: key must be a string at line 1 column 2"),
-        (r#"{"secret":01}"#, "invalid JSON: invalid number at line 1 column 12"),
-        (r#"{"secret":NaN}"#, "invalid JSON: expected value at line 1 column 11"),
-        (
-            r#"{"secret\ud800":1}"#,
-            "invalid JSON: unexpected end of hex escape at line 1 column 15",
-        ),
-    ] {
-        let error = Members::parse(json.as_bytes()).expect_err("a refusal");
-        assert_eq!(error.kind, ErrorKind::INVALID_REQUEST);
-        assert_eq!(
-            error.message,
-            format!("expected the body to be a JSON object, found {message}")
-        );
-    }
-    for json in [
-        b"{\"a\":\"\0\"}".as_slice(),
-        b"{\"a\":\"\xff\"}",
-        b"{\"\xff\":1}",
-        b"{\"a\":\"\xed\xa0\x80\"}",
-        b"{\"a\":1}\0",
-        b"\xef\xbb\xbf{}",
-        b"{\"a\":\"\n\"}",
-        b"{'a':1}",
-        b"{\"a\":1}//",
-    ] {
+    let refusal = |json: &[u8]| {
         let error = Members::parse(json).expect_err("a refusal");
-        assert!(error.message.contains("found invalid JSON: "), "{}", error.message);
+        assert_eq!(error.kind, ErrorKind::INVALID_REQUEST);
+        error.message
+    };
+    let table = r#"
+        [{"secret":1}] | a list at line 1 column 0
+        "secret" | a string at line 1 column 8
+        123456 | a number at line 1 column 6
+        true | true or false at line 1 column 4
+        null | null at line 1 column 4
+        {"secret": secret} | invalid JSON: expected value at line 1 column 12
+        {"secret":1}secret | invalid JSON: trailing characters at line 1 column 13
+        {"secret":1,} | invalid JSON: trailing comma at line 1 column 13
+        {"secret":[1} | invalid JSON: expected `,` or `]` at line 1 column 13
+        {"secret": | invalid JSON: EOF while parsing a value at line 1 column 10
+        {secret:1} | invalid JSON: key must be a string at line 1 column 2
+        {"secret":01} | invalid JSON: invalid number at line 1 column 12
+        {"secret":NaN} | invalid JSON: expected value at line 1 column 11
+        {"secret\ud800":1} | invalid JSON: unexpected end of hex escape at line 1 column 15
+    "#;
+    for [json, found] in rows(table) {
+        let message = format!("expected the body to be a JSON object, found {found}");
+        assert_eq!(refusal(json.as_bytes()), message);
+    }
+    let message = "expected the body to be a JSON object, found invalid JSON: expected value at line 2 column 12";
+    assert_eq!(refusal(b"{\n \"secret\": secret}"), message);
+    let rest = b"|{\"a\":\"\0\"}|{\"a\":\"\xff\"}|{\"\xff\":1}|{\"a\":\"\xed\xa0\x80\"}|{\"a\":1}\0|\xef\xbb\xbf{}|{\"a\":\"\n\"}|\
+        {'a':1}|{\"a\":1}//";
+    for json in rest.split(|byte| *byte == b'|') {
+        assert!(
+            refusal(json).contains("found invalid JSON: "),
+            "{}",
+            json.escape_ascii()
+        );
     }
 }
 
@@ -116,31 +94,27 @@ fn null_can_be_read_but_does_not_count_as_set() {
 
 #[test]
 fn a_change_keeps_the_order_and_bytes_of_all_other_members() {
-    let changed = |change: fn(&mut Members)| {
-        let mut members = members(r#"{"a":1.0,"b":null,"c":"x"}"#);
-        change(&mut members);
-        json_of(&members)
-    };
-    type Change = (fn(&mut Members), &'static str);
-    let rows: [Change; 9] = [
-        (|all| all.set("a", raw("[2.0]")), r#"{"a":[2.0],"b":null,"c":"x"}"#),
+    let same = r#"{"a":1.0,"b":null,"c":"x"}"#;
+    let unprintable = HashMap::from([(vec![1], 2)]);
+    type Change<'a> = (&'a dyn Fn(&mut Members), &'a str);
+    let changes: [Change<'_>; 9] = [
+        (&|all| all.set("a", raw("[2.0]")), r#"{"a":[2.0],"b":null,"c":"x"}"#),
         (
-            |all| all.set_value("d", &"\"é"),
+            &|all| all.set_value("d", &"\"é"),
             r#"{"a":1.0,"b":null,"c":"x","d":"\"é"}"#,
         ),
-        (
-            |all| all.set_value("a", &HashMap::from([(vec![1], 2)])),
-            r#"{"a":1.0,"b":null,"c":"x"}"#,
-        ),
-        (|all| assert!(all.take("b").is_some()), r#"{"a":1.0,"c":"x"}"#),
-        (|all| assert!(all.take("d").is_none()), r#"{"a":1.0,"b":null,"c":"x"}"#),
-        (|all| assert!(all.rename("a", "d")), r#"{"d":1.0,"b":null,"c":"x"}"#),
-        (|all| assert!(all.rename("c", "b")), r#"{"a":1.0,"b":"x"}"#),
-        (|all| assert!(all.rename("c", "a")), r#"{"a":1.0,"b":null}"#),
-        (|all| assert!(!all.rename("d", "b")), r#"{"a":1.0,"b":null,"c":"x"}"#),
+        (&|all| all.set_value("a", &unprintable), same),
+        (&|all| assert!(all.take("b").is_some()), r#"{"a":1.0,"c":"x"}"#),
+        (&|all| assert!(all.take("d").is_none()), same),
+        (&|all| assert!(all.rename("a", "d")), r#"{"d":1.0,"b":null,"c":"x"}"#),
+        (&|all| assert!(all.rename("c", "b")), r#"{"a":1.0,"b":"x"}"#),
+        (&|all| assert!(all.rename("c", "a")), r#"{"a":1.0,"b":null}"#),
+        (&|all| assert!(!all.rename("d", "b")), same),
     ];
-    for (change, json) in rows {
-        assert_eq!(changed(change), json);
+    for (change, expected) in changes {
+        let mut changed = members(same);
+        change(&mut changed);
+        assert_eq!(json_of(&changed), expected);
     }
     let mut upper = members(r#"{"a":1,"b":null}"#);
     upper.lay_over(members(r#"{"c":2,"b":3,"a":4,"d":5}"#));

@@ -1,41 +1,30 @@
 use super::*;
-
-fn usd(text: &str) -> Usd {
-    Usd::parse(text).expect("an amount")
-}
+use crate::kit::{rows, usd};
 
 #[test]
-fn an_amount_keeps_every_digit() {
-    let rows = [
-        ("0", "0"),
-        ("0.0", "0"),
-        ("1", "1"),
-        ("12.50", "12.5"),
-        (".5", "0.5"),
-        ("5.", "5"),
-        ("0.00000015", "0.00000015"),
-        ("0.000000000001", "0.000000000001"),
-        ("1.5e-7", "0.00000015"),
-        ("3E-5", "0.00003"),
-        ("25e+2", "2500"),
-        ("007", "7"),
-        ("18446744073709551616", "18446744073709551616"),
-    ];
-    for (written, printed) in rows {
+fn an_amount_keeps_every_digit_down_to_a_pico_dollar_and_rounds_up() {
+    let table = "
+        0 | 0
+        0.0 | 0
+        1 | 1
+        12.50 | 12.5
+        .5 | 0.5
+        5. | 5
+        0.00000015 | 0.00000015
+        0.000000000001 | 0.000000000001
+        1.5e-7 | 0.00000015
+        3E-5 | 0.00003
+        25e+2 | 2500
+        007 | 7
+        18446744073709551616 | 18446744073709551616
+        0.1000000000000 | 0.1
+        0.0000000000000001 | 0.000000000001
+        1e-300 | 0.000000000001
+        0.000000000000999999999999999999999999999999999 | 0.000000000001
+    ";
+    for [written, printed] in rows(table) {
         assert_eq!(usd(written).to_string(), printed, "{written}");
     }
-}
-
-#[test]
-fn fractions_of_a_pico_dollar_are_rounded_up() {
-    for text in [
-        "0.0000000000000001",
-        "1e-300",
-        "0.000000000000999999999999999999999999999999999",
-    ] {
-        assert_eq!(usd(text).to_string(), "0.000000000001", "{text}");
-    }
-    assert_eq!(usd("0.1000000000000").to_string(), "0.1");
 }
 
 #[test]
@@ -56,36 +45,27 @@ fn arithmetic_saturates() {
     assert_eq!(usd("1").minus(usd("2")), Usd::ZERO);
     assert_eq!(usd("0.00003").times(1_000_000), usd("30"));
     assert_eq!(most.holds(usd("1e-12")), Some(u64::MAX));
-}
-
-#[test]
-fn a_price_of_0_fits_without_limit() {
+    let found = (usd("1").holds(usd("0.3")), Usd::ZERO.holds(usd("0.3")));
+    assert_eq!(found, (Some(3), Some(0)));
+    // A price of 0 fits without limit.
     assert_eq!(usd("1").holds(Usd::ZERO), None);
-    assert_eq!(usd("1").holds(usd("0.3")), Some(3));
-    assert_eq!(Usd::ZERO.holds(usd("0.3")), Some(0));
 }
 
 #[test]
 fn amounts_are_rounded_to_three_digits_or_whole_cents() {
-    let rows = [
-        ("0", "0", "0"),
-        ("0.96", "0.96", "0.96"),
-        ("0.9601", "0.961", "0.96"),
-        ("0.001234567", "0.00124", "0.00123"),
-        ("0.000000000001", "0.000000000001", "0.000000000001"),
-        ("1.239", "1.24", "1.23"),
-        ("123.4567", "123.46", "123.45"),
-        ("12345.6789", "12345.68", "12345.67"),
-    ];
-    for (exact, up, down) in rows {
-        let exact = usd(exact);
-        assert_eq!(
-            (
-                exact.rounded_up().to_string().as_str(),
-                exact.rounded_down().to_string().as_str()
-            ),
-            (up, down)
-        );
+    let table = "
+        0 | 0 | 0
+        0.96 | 0.96 | 0.96
+        0.9601 | 0.961 | 0.96
+        0.001234567 | 0.00124 | 0.00123
+        0.000000000001 | 0.000000000001 | 0.000000000001
+        1.239 | 1.24 | 1.23
+        123.4567 | 123.46 | 123.45
+        12345.6789 | 12345.68 | 12345.67
+    ";
+    for [exact, up, down] in rows(table) {
+        let rounded = [usd(exact).rounded_up(), usd(exact).rounded_down()];
+        assert_eq!(rounded.map(|amount| amount.to_string()), [up, down], "{exact}");
     }
 }
 
@@ -130,22 +110,20 @@ fn dollars_show_whole_cents_and_never_round_up() {
 
 #[test]
 fn differences_are_exact() {
-    let rows = [
-        ("100.5", "25.75", Some("74.75")),
-        ("0.3", "0.1", Some("0.2")),
-        ("25", "0.00014", Some("24.99986")),
-        ("5", "5.0", Some("0")),
-        ("1", "3.5", Some("-2.5")),
-        ("-0.5", "0.25", Some("-0.75")),
-        ("-0.5", "-0.75", Some("0.25")),
-        ("1", "free", None),
-        ("1", "0.0000000000000000000000000000000000000000001", None),
-    ];
-    for (minuend, subtrahend, expected) in rows {
-        assert_eq!(
-            difference(minuend, subtrahend).as_deref(),
-            expected,
-            "{minuend} - {subtrahend}"
-        );
+    let table = "
+        100.5 | 25.75 | 74.75
+        0.3 | 0.1 | 0.2
+        25 | 0.00014 | 24.99986
+        5 | 5.0 | 0
+        1 | 3.5 | -2.5
+        -0.5 | 0.25 | -0.75
+        -0.5 | -0.75 | 0.25
+    ";
+    for [minuend, subtrahend, expected] in rows(table) {
+        let difference = difference(minuend, subtrahend);
+        assert_eq!(difference.as_deref(), Some(expected), "{minuend} - {subtrahend}");
+    }
+    for odd in ["free", "0.0000000000000000000000000000000000000000001"] {
+        assert_eq!(difference("1", odd), None, "{odd}");
     }
 }
