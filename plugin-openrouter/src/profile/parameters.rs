@@ -261,10 +261,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    fn parsed(value: Value) -> Parameters {
-        serde_json::from_value(value).expect("these parameters are valid")
-    }
+    use crate::kit::{parsed, refused};
 
     fn everything() -> Value {
         json!({
@@ -272,12 +269,8 @@ mod tests {
             "frequencyPenalty": -0.5, "presencePenalty": 0.5, "repetitionPenalty": 1.1,
             "seed": -7, "stop": ["END", "\n"], "maxTokens": 1000, "maxCompletionTokens": 900,
             "logitBias": {"50256": -100, "7": 0.5}, "logprobs": true, "topLogprobs": 5,
-            "reasoning": {
-                "effort": "xhigh", "maxTokens": 500, "exclude": false, "enabled": true,
-                "summary": "auto",
-            },
-            "verbosity": "low", "parallelToolCalls": false, "user": "u-1", "sessionId": "s-1",
-            "serviceTier": "flex",
+            "reasoning": {"effort": "xhigh", "maxTokens": 500, "exclude": false, "enabled": true, "summary": "auto"},
+            "verbosity": "low", "parallelToolCalls": false, "user": "u-1", "sessionId": "s-1", "serviceTier": "flex",
             "extra": {"prediction": {"type": "content"}, "seed": 8},
         })
     }
@@ -285,7 +278,7 @@ mod tests {
     #[test]
     fn every_parameter_is_sent_in_snake_case_and_in_a_fixed_order() {
         assert_eq!(
-            Value::Object(parsed(everything()).to_wire()).to_string(),
+            Value::Object(parsed::<Parameters>(everything()).to_wire()).to_string(),
             concat!(
                 r#"{"temperature":0.7,"top_p":1,"top_k":40,"min_p":0.05,"top_a":0.1,"#,
                 r#""frequency_penalty":-0.5,"presence_penalty":0.5,"repetition_penalty":1.1,"#,
@@ -306,49 +299,37 @@ mod tests {
             unreachable!("it is an object")
         };
         let nulls: Map<String, Value> = all.into_iter().map(|(key, _)| (key, Value::Null)).collect();
-        assert_eq!(parsed(Value::Object(nulls)), Parameters::default());
-        assert_eq!(parsed(json!({"reasoning": {}})).to_wire(), Map::new());
+        assert_eq!(parsed::<Parameters>(Value::Object(nulls)), Parameters::default());
+        assert_eq!(parsed::<Parameters>(json!({"reasoning": {}})).to_wire(), Map::new());
     }
 
     #[test]
     fn extra_fields_never_replace_a_parameter() {
-        let wire = parsed(json!({"maxTokens": 5, "extra": {"max_tokens": 9, "z": [1], "a": null}}));
-        assert_eq!(
-            Value::Object(wire.to_wire()).to_string(),
-            r#"{"max_tokens":5,"z":[1],"a":null}"#,
-        );
+        let own: Parameters = parsed(json!({"maxTokens": 5, "extra": {"max_tokens": 9, "z": [1], "a": null}}));
+        let wire = Value::Object(own.to_wire()).to_string();
+        assert_eq!(wire, r#"{"max_tokens":5,"z":[1],"a":null}"#);
     }
 
     #[test]
     fn parameters_of_a_tier_override_the_profiles() {
         let base = parsed(json!({"seed": 1, "maxTokens": 5, "extra": {"a": 1, "b": 1, "top_k": 2}}));
-        let own = parsed(json!({"topK": 3, "seed": 2, "extra": {"b": 2, "max_tokens": 9}}));
-        assert_eq!(
-            Value::Object(own.to_wire_over(&base)).to_string(),
-            r#"{"seed":2,"max_tokens":5,"top_k":3,"b":2,"a":1}"#,
-        );
+        let own: Parameters = parsed(json!({"topK": 3, "seed": 2, "extra": {"b": 2, "max_tokens": 9}}));
+        let wire = Value::Object(own.to_wire_over(&base)).to_string();
+        assert_eq!(wire, r#"{"seed":2,"max_tokens":5,"top_k":3,"b":2,"a":1}"#);
     }
 
     #[test]
     fn one_stop_text_stays_a_string() {
-        assert_eq!(
-            Value::Object(parsed(json!({"stop": "END"})).to_wire()),
-            json!({"stop": "END"})
-        );
+        let stop: Parameters = parsed(json!({"stop": "END"}));
+        assert_eq!(Value::Object(stop.to_wire()), json!({"stop": "END"}));
     }
 
     #[test]
     fn unknown_and_malformed_parameters_are_refused() {
-        let refused = |value: Value| {
-            serde_json::from_value::<Parameters>(value)
-                .expect_err("not valid")
-                .to_string()
-        };
-        assert!(refused(json!({"temprature": 1})).starts_with("unknown field `temprature`"));
-        assert!(refused(json!({"reasoning": {"effort": "huge"}})).contains("unknown variant `huge`"));
-        assert_eq!(
-            refused(json!({"stop": 1})),
-            "expected a string or a list of up to four strings",
-        );
+        assert!(refused::<Parameters>(json!({"temprature": 1})).starts_with("unknown field `temprature`"));
+        let effort = refused::<Parameters>(json!({"reasoning": {"effort": "huge"}}));
+        assert!(effort.contains("unknown variant `huge`"), "{effort}");
+        let stop = refused::<Parameters>(json!({"stop": 1}));
+        assert_eq!(stop, "expected a string or a list of up to four strings");
     }
 }

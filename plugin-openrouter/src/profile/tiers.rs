@@ -156,6 +156,7 @@ impl Serialize for Tier {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kit::rows;
 
     #[test]
     fn every_tier_is_found_by_its_name_in_any_case() {
@@ -171,28 +172,18 @@ mod tests {
 
     #[test]
     fn short_names_and_aliases_mean_text_tiers() {
-        let short = [
-            "nano",
-            "small",
-            "medium",
-            "large",
-            "mega",
-            "reasoning",
-            "Reasoning_Large",
-        ];
-        let names: Vec<_> = short.map(|name| Tier::parse(name).map(Tier::name)).to_vec();
-        assert_eq!(
-            names,
-            [
-                Some("TEXT_NANO"),
-                Some("TEXT_SMALL"),
-                Some("TEXT_MEDIUM"),
-                Some("TEXT_LARGE"),
-                Some("TEXT_MEGA"),
-                Some("TEXT_REASONING_LARGE"),
-                Some("TEXT_REASONING_LARGE"),
-            ],
-        );
+        let table = "
+            nano | TEXT_NANO
+            small | TEXT_SMALL
+            medium | TEXT_MEDIUM
+            large | TEXT_LARGE
+            mega | TEXT_MEGA
+            reasoning | TEXT_REASONING_LARGE
+            Reasoning_Large | TEXT_REASONING_LARGE
+        ";
+        for [short, name] in rows(table) {
+            assert_eq!(Tier::parse(short).map(Tier::name), Some(name), "{short}");
+        }
         for unknown in ["", "smart", "TEXT_HUGE", "TEXT_SMALL ", "embedding"] {
             assert_eq!(Tier::parse(unknown), None, "{unknown:?}");
         }

@@ -1,10 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-
-fn parsed(value: Value) -> Options {
-    serde_json::from_value(value).expect("these options are valid")
-}
+use crate::kit::parsed;
 
 /// Each problem as one line: `!` for an error or `?` for a warning, pointer, message, hint.
 fn problems(value: Value) -> Vec<String> {
@@ -13,7 +10,7 @@ fn problems(value: Value) -> Vec<String> {
         let hint = problem.hint.map(|hint| format!(" | {hint}")).unwrap_or_default();
         format!("{mark} {}: {}{hint}", problem.pointer, problem.message)
     };
-    parsed(value).problems().into_iter().map(line).collect()
+    parsed::<Options>(value).problems().into_iter().map(line).collect()
 }
 
 #[test]
@@ -22,16 +19,16 @@ fn strict_privacy_overrides_looser_preferences_with_a_warning() {
         "privacy": "strict",
         "tiers": {"small": {"providerPreferences": {"zdr": false, "dataCollection": "allow"}}},
     });
-    let wire = parsed(profile.clone()).preferences_for(Some(Tier::TextSmall)).to_wire();
+    let wire = parsed::<Options>(profile.clone())
+        .preferences_for(Some(Tier::TextSmall))
+        .to_wire();
     assert_eq!(Value::Object(wire), json!({"data_collection": "deny", "zdr": true}));
     assert_eq!(
         problems(profile),
-        [
-            "? /tiers/small/providerPreferences/dataCollection: `allow` has no effect while \
-             `privacy` is `strict` | remove it, or remove `privacy`",
-            "? /tiers/small/providerPreferences/zdr: `false` has no effect while `privacy` is \
-             `strict` | remove it, or remove `privacy`",
-        ],
+        [("dataCollection", "allow"), ("zdr", "false")].map(|(key, value)| format!(
+            "? /tiers/small/providerPreferences/{key}: `{value}` has no effect while `privacy` is `strict` | \
+             remove it, or remove `privacy`"
+        )),
     );
 }
 
@@ -40,9 +37,9 @@ fn unknown_and_duplicate_tiers_are_problems() {
     assert_eq!(
         problems(json!({"tiers": {"TEXT_HUGE/~": "a/b", "TEXT_SMALL": "a/b", "small": "a/b"}})),
         [
-            "! /tiers/TEXT_HUGE~1~0: unknown tier `TEXT_HUGE/~` | the tiers are TEXT_NANO, \
-             TEXT_SMALL, TEXT_MEDIUM, TEXT_LARGE, TEXT_MEGA, TEXT_REASONING_LARGE, \
-             RESPONSE_HANDLER, ACTION_PLANNER, TEXT_EMBEDDING, IMAGE_DESCRIPTION, IMAGE",
+            "! /tiers/TEXT_HUGE~1~0: unknown tier `TEXT_HUGE/~` | the tiers are TEXT_NANO, TEXT_SMALL, TEXT_MEDIUM, \
+             TEXT_LARGE, TEXT_MEGA, TEXT_REASONING_LARGE, RESPONSE_HANDLER, ACTION_PLANNER, TEXT_EMBEDDING, \
+             IMAGE_DESCRIPTION, IMAGE",
             "! /tiers/small: the tier TEXT_SMALL is configured twice | keep one of the two",
         ],
     );
@@ -52,11 +49,8 @@ fn unknown_and_duplicate_tiers_are_problems() {
 fn model_ids_with_spaces_or_commas_are_problems() {
     let hint = "a model id has no spaces or commas; list further models in `fallbackModels`";
     assert_eq!(
-        problems(json!({
-            "model": " a/b ",
-            "fallbackModels": ["a/b", "c d"],
-            "tiers": {"large": "a/x,b/y", "small": {"model": "a/b c"}},
-        })),
+        problems(json!({"model": " a/b ", "fallbackModels": ["a/b", "c d"],
+            "tiers": {"large": "a/x,b/y", "small": {"model": "a/b c"}}})),
         [
             format!("! /tiers/large: expected one model id, found `a/x,b/y` | {hint}"),
             format!("! /tiers/small/model: expected one model id, found `a/b c` | {hint}"),
@@ -68,20 +62,14 @@ fn model_ids_with_spaces_or_commas_are_problems() {
 #[test]
 fn a_fallback_chain_with_the_auto_router_is_a_warning() {
     let warning = |place: &str| {
-        format!(
-            "? {place}/fallbackModels: the fallback models are ignored with \
-             `openrouter/auto`, which chooses its own | remove them, or set another model"
-        )
+        let message = "the fallback models are ignored with `openrouter/auto`, which chooses its own";
+        format!("? {place}/fallbackModels: {message} | remove them, or set another model")
     };
-    assert_eq!(
-        problems(json!({"model": "openrouter/auto:nitro", "fallbackModels": ["a/b"]})),
-        [warning("")],
-    );
-    let twice = json!({"small": "auto", "large": "openrouter/auto"});
-    assert_eq!(
-        problems(json!({"tiers": twice, "fallbackModels": ["a/b"]})),
-        [warning("")]
-    );
+    let once = json!({"model": "openrouter/auto:nitro", "fallbackModels": ["a/b"]});
+    assert_eq!(problems(once), [warning("")]);
+    let tiers = json!({"small": "auto", "large": "openrouter/auto"});
+    let found = problems(json!({"tiers": tiers, "fallbackModels": ["a/b"]}));
+    assert_eq!(found, [warning("")]);
     let own = json!({"small": {"model": "openrouter/auto", "fallbackModels": ["a/b"]}});
     assert_eq!(problems(json!({"tiers": own})), [warning("/tiers/small")]);
     assert_eq!(problems(json!({"model": "openrouter/auto"})), [""; 0]);
@@ -89,13 +77,9 @@ fn a_fallback_chain_with_the_auto_router_is_a_warning() {
 
 #[test]
 fn contradicting_preferences_are_problems() {
-    assert_eq!(
-        problems(json!({"providerPreferences": {"order": ["openai"], "sort": "price"}})),
-        [
-            "? /providerPreferences/sort: `sort` has no effect while `order` is set \
-          | keep one of the two"
-        ],
-    );
+    let sorted = json!({"providerPreferences": {"order": ["openai"], "sort": "price"}});
+    let message = "? /providerPreferences/sort: `sort` has no effect while `order` is set | keep one of the two";
+    assert_eq!(problems(sorted), [message]);
     let both = json!({
         "only": ["AWS Bedrock", "google-vertex/us-east5", "openai"],
         "ignore": ["azure", "amazon-bedrock", "Google", "openai/priority", "open"],
@@ -113,18 +97,13 @@ fn contradicting_preferences_are_problems() {
 
 #[test]
 fn attribution_must_fit_into_headers() {
+    let odd = json!({"siteUrl": "https://grüße.example", "appName": "a\r\nb", "categories": ["cli-agent", "a,b"]});
     assert_eq!(
-        problems(json!({"attribution": {
-            "siteUrl": "https://grüße.example", "appName": "a\r\nb",
-            "categories": ["cli-agent", "a,b"],
-        }})),
+        problems(json!({"attribution": odd})),
         [
-            "! /attribution/siteUrl: expected ASCII without spaces, because it becomes an \
-             HTTP header",
-            "! /attribution/appName: expected text on one line, because it becomes an HTTP \
-             header",
-            "! /attribution/categories/1: expected ASCII without spaces or commas, because \
-             it becomes an HTTP header",
+            "! /attribution/siteUrl: expected ASCII without spaces, because it becomes an HTTP header",
+            "! /attribution/appName: expected text on one line, because it becomes an HTTP header",
+            "! /attribution/categories/1: expected ASCII without spaces or commas, because it becomes an HTTP header",
         ],
     );
     assert_eq!(problems(json!({"attribution": {"appName": "Grüße 🦀"}})), [""; 0]);
@@ -146,9 +125,5 @@ fn extra_cannot_replace_fields_that_are_set_elsewhere() {
 fn an_error_lists_every_problem_of_the_options() {
     let options = json!({"model": "two words", "baseUrl": "ftp://example.com"});
     let error = read_options(&options).expect_err("two problems");
-    assert_eq!(
-        (error.kind, error.details.problems.len()),
-        (ErrorKind::CONFIG, 2),
-        "{error:?}"
-    );
+    assert_eq!((error.kind, error.details.problems.len()), (ErrorKind::CONFIG, 2));
 }

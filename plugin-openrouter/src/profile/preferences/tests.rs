@@ -1,38 +1,26 @@
 use serde_json::json;
 
 use super::*;
-
-fn parsed(value: Value) -> ProviderPreferences {
-    serde_json::from_value(value).expect("these preferences are valid")
-}
+use crate::kit::{parsed, refused};
 
 fn wire_text(value: Value) -> String {
-    Value::Object(parsed(value).to_wire()).to_string()
-}
-
-fn refused(value: Value) -> String {
-    serde_json::from_value::<ProviderPreferences>(value)
-        .expect_err("not valid")
-        .to_string()
+    Value::Object(parsed::<ProviderPreferences>(value).to_wire()).to_string()
 }
 
 #[test]
 fn only_the_fields_that_are_set_are_sent() {
-    assert_eq!(wire_text(json!({})), "{}");
-    let nulls = json!({
-        "order": null, "only": null, "ignore": null, "allowFallbacks": null,
-        "requireParameters": null, "dataCollection": null, "zdr": null,
-        "enforceDistillableText": null, "quantizations": null, "sort": null,
-        "preferredMinThroughput": null, "preferredMaxLatency": null, "maxPrice": null,
-        "extra": null,
-    });
-    assert_eq!(wire_text(nulls), "{}");
-    let empty = json!({
-        "order": [], "only": [], "ignore": [], "quantizations": [], "sort": {},
-        "preferredMinThroughput": {}, "preferredMaxLatency": {}, "maxPrice": {}, "extra": {},
-    });
-    assert_eq!(wire_text(empty), "{}");
-    assert_eq!(serde_json::to_value(parsed(json!({}))).expect("plain JSON"), json!({}));
+    for unset in [
+        json!({}),
+        json!({"order": null, "only": null, "ignore": null, "allowFallbacks": null, "requireParameters": null,
+            "dataCollection": null, "zdr": null, "enforceDistillableText": null, "quantizations": null, "sort": null,
+            "preferredMinThroughput": null, "preferredMaxLatency": null, "maxPrice": null, "extra": null}),
+        json!({"order": [], "only": [], "ignore": [], "quantizations": [], "sort": {}, "preferredMinThroughput": {},
+            "preferredMaxLatency": {}, "maxPrice": {}, "extra": {}}),
+    ] {
+        assert_eq!(wire_text(unset), "{}");
+    }
+    let none: ProviderPreferences = parsed(json!({}));
+    assert_eq!(serde_json::to_value(none).expect("plain JSON"), json!({}));
 }
 
 #[test]
@@ -40,62 +28,52 @@ fn every_field_is_sent_in_a_fixed_order() {
     let everything = json!({
         "extra": {"options": {"openai": {}}, "zdr": false, "newest": 1},
         "maxPrice": {"audio": "4", "prompt": 0.1, "completion": 3, "request": 0, "image": 2.50},
-        "preferredMaxLatency": {"p90": 2.5, "p50": 1},
-        "preferredMinThroughput": 100,
-        "sort": {"partition": "none", "by": "price"},
-        "quantizations": ["fp8", "bf16", "nvfp4"],
-        "enforceDistillableText": true,
-        "zdr": true,
-        "dataCollection": "deny",
-        "requireParameters": false,
-        "allowFallbacks": false,
-        "ignore": ["Google AI Studio"],
-        "only": ["novita/fp8"],
-        "order": ["Together AI"],
+        "preferredMaxLatency": {"p90": 2.5, "p50": 1}, "preferredMinThroughput": 100,
+        "sort": {"partition": "none", "by": "price"}, "quantizations": ["fp8", "bf16", "nvfp4"],
+        "enforceDistillableText": true, "zdr": true, "dataCollection": "deny", "requireParameters": false,
+        "allowFallbacks": false, "ignore": ["Google AI Studio"], "only": ["novita/fp8"], "order": ["Together AI"],
     });
     assert_eq!(
         wire_text(everything),
         concat!(
-            r#"{"order":["together"],"only":["novita/fp8"],"ignore":["google-ai-studio"],"#,
-            r#""allow_fallbacks":false,"require_parameters":false,"data_collection":"deny","#,
-            r#""zdr":true,"enforce_distillable_text":true,"#,
+            r#"{"order":["together"],"only":["novita/fp8"],"ignore":["google-ai-studio"],"allow_fallbacks":false,"#,
+            r#""require_parameters":false,"data_collection":"deny","zdr":true,"enforce_distillable_text":true,"#,
             r#""quantizations":["fp8","bf16","nvfp4"],"sort":{"by":"price","partition":"none"},"#,
-            r#""preferred_min_throughput":100,"preferred_max_latency":{"p50":1,"p90":2.5},"#,
-            r#""max_price":{"prompt":"0.1","completion":"3","request":"0","image":"2.5","#,
-            r#""audio":"4"},"options":{"openai":{}},"newest":1}"#,
+            r#""preferred_min_throughput":100,"preferred_max_latency":{"p50":1,"p90":2.5},"max_price":{"prompt":"0.1","#,
+            r#""completion":"3","request":"0","image":"2.5","audio":"4"},"options":{"openai":{}},"newest":1}"#,
         ),
     );
 }
 
 #[test]
 fn both_spellings_of_a_key_mean_the_same() {
-    let snake = json!({
-        "allow_fallbacks": true, "require_parameters": true, "data_collection": "allow",
-        "enforce_distillable_text": true, "preferred_min_throughput": 1.5,
-        "preferred_max_latency": 2, "max_price": {"prompt": "1"}, "sort": "exacto",
-    });
-    let camel = json!({
-        "allowFallbacks": true, "requireParameters": true, "dataCollection": "allow",
-        "enforceDistillableText": true, "preferredMinThroughput": 1.5,
-        "preferredMaxLatency": 2, "maxPrice": {"prompt": 1}, "sort": "exacto",
-    });
-    assert_eq!(parsed(snake.clone()).to_wire().len(), 8);
-    assert_eq!(parsed(snake), parsed(camel));
+    let snake: ProviderPreferences = parsed(json!({"allow_fallbacks": true, "require_parameters": true,
+        "data_collection": "allow", "enforce_distillable_text": true, "preferred_min_throughput": 1.5,
+        "preferred_max_latency": 2, "max_price": {"prompt": "1"}, "sort": "exacto"}));
+    let camel = json!({"allowFallbacks": true, "requireParameters": true, "dataCollection": "allow",
+        "enforceDistillableText": true, "preferredMinThroughput": 1.5, "preferredMaxLatency": 2,
+        "maxPrice": {"prompt": 1}, "sort": "exacto"});
+    assert_eq!(snake.to_wire().len(), 8);
+    assert_eq!(snake, parsed(camel));
 }
 
 #[test]
 fn unknown_keys_and_values_are_refused() {
-    assert!(refused(json!({"alowFallbacks": true})).starts_with("unknown field `alowFallbacks`"));
-    assert!(refused(json!({"dataCollection": "no"})).contains("`allow` or `deny`"));
-    assert!(refused(json!({"quantizations": ["int3"]})).contains("unknown variant `int3`"));
-    assert!(refused(json!({"maxPrice": {"prompts": 1}})).starts_with("unknown field `prompts`"));
+    for (value, message) in [
+        (json!({"alowFallbacks": true}), "unknown field `alowFallbacks`"),
+        (json!({"dataCollection": "no"}), "`allow` or `deny`"),
+        (json!({"quantizations": ["int3"]}), "unknown variant `int3`"),
+        (json!({"maxPrice": {"prompts": 1}}), "unknown field `prompts`"),
+    ] {
+        let found = refused::<ProviderPreferences>(value);
+        assert!(found.contains(message), "{found}");
+    }
+    let sort = refused::<ProviderPreferences>(json!({"sort": "cheapest"}));
+    assert_eq!(sort, "expected `price`, `throughput`, `latency`, `exacto` or an object");
+    let latency = refused::<ProviderPreferences>(json!({"preferredMaxLatency": {"p42": 1}}));
     assert_eq!(
-        refused(json!({"sort": "cheapest"})),
-        "expected `price`, `throughput`, `latency`, `exacto` or an object",
-    );
-    assert_eq!(
-        refused(json!({"preferredMaxLatency": {"p42": 1}})),
-        "expected a number or an object with `p50`, `p75`, `p90`, `p99`",
+        latency,
+        "expected a number or an object with `p50`, `p75`, `p90`, `p99`"
     );
 }
 
@@ -130,7 +108,7 @@ fn negative_and_malformed_prices_are_refused() {
         -1, -0.5, "-1", "1e3", "", ".", ".5", "1.", "1.2.3", "$1", " 1", "free", true
     ]);
     for price in prices.as_array().expect("it is a list") {
-        let message = refused(json!({"maxPrice": {"prompt": price}}));
+        let message = refused::<ProviderPreferences>(json!({"maxPrice": {"prompt": price}}));
         let expected = "expected a price of 0 or more in US dollars, such as `0.5` or `\"0.5\"`";
         assert!(message.ends_with(expected), "{message}");
     }
@@ -138,13 +116,9 @@ fn negative_and_malformed_prices_are_refused() {
 
 #[test]
 fn preferences_of_a_tier_override_the_profiles() {
-    let base = parsed(json!({
-        "order": ["openai"], "zdr": true, "sort": "price", "extra": {"a": 1, "b": 1},
-    }));
-    let own = parsed(json!({"order": [], "zdr": false, "maxPrice": {}, "extra": {"b": 2}}));
-    assert_eq!(
-        Value::Object(own.over(&base).to_wire()),
-        json!({"zdr": false, "sort": "price", "a": 1, "b": 2}),
-    );
+    let base = parsed(json!({"order": ["openai"], "zdr": true, "sort": "price", "extra": {"a": 1, "b": 1}}));
+    let own: ProviderPreferences = parsed(json!({"order": [], "zdr": false, "maxPrice": {}, "extra": {"b": 2}}));
+    let wire = Value::Object(own.over(&base).to_wire());
+    assert_eq!(wire, json!({"zdr": false, "sort": "price", "a": 1, "b": 2}));
     assert_eq!(ProviderPreferences::default().over(&base), base);
 }
