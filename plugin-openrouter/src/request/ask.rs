@@ -212,23 +212,11 @@ mod tests {
 
     #[test]
     fn a_path_that_leads_elsewhere_is_refused() {
-        for path in [
-            "",
-            "models",
-            "//evil.example/models",
-            "/../keys",
-            "/a/%2e%2E/keys",
-            "/a/./b",
-            "/models#x",
-            "/mod els",
-            "/a\\b",
-            "/\u{e9}",
-            "/a\r\nhost: x",
-        ] {
-            assert!(
-                refusal(HttpRequest::new("GET", path)).starts_with("the path of the request"),
-                "{path}"
-            );
+        let paths = "|models|//evil.example/models|/../keys|/a/%2e%2E/keys|/a/./b|/models#x|/mod els|/a\\b|/\u{e9}|\
+            /a\r\nhost: x";
+        for path in paths.split('|') {
+            let message = refusal(HttpRequest::new("GET", path));
+            assert!(message.starts_with("the path of the request"), "{path}: {message}");
         }
         assert!(Ask::raw(HttpRequest::new("GET", "/generation?id=../x%20y")).is_ok());
         assert!(refusal(HttpRequest::new("CONNECT", "/models")).starts_with("expected the method"));
@@ -250,20 +238,15 @@ mod tests {
         let ask = Ask::raw(http).expect("a good request");
         let mut names: Vec<&str> = ask.headers.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
-        assert_eq!(
-            names,
-            ["http-referer", "x-openrouter-cache", "x-openrouter-title", "x-title"]
-        );
+        let expected = "http-referer x-openrouter-cache x-openrouter-title x-title";
+        assert_eq!(names.join(" "), expected);
     }
 
     #[test]
     fn a_body_in_an_unknown_format_stays_unchanged() {
-        let sound = HttpRequest::post("/audio/speech", r#"{ "model":"tier/small", "b":1, "a":[] }"#);
-        let ask = Ask::raw(sound).expect("a good request");
-        assert_eq!(
-            ask.body.as_deref(),
-            Some(&br#"{ "model":"tier/small", "b":1, "a":[] }"#[..])
-        );
+        let sound = r#"{ "model":"tier/small", "b":1, "a":[] }"#;
+        let ask = Ask::raw(HttpRequest::post("/audio/speech", sound)).expect("a good request");
+        assert_eq!(ask.body.as_deref(), Some(sound.as_bytes()));
         assert_eq!(ask.request.model.as_deref(), Some("tier/small"));
         assert!(Ask::raw(HttpRequest::post("/files", vec![0xff])).is_ok());
     }

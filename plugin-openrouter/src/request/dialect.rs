@@ -186,21 +186,15 @@ mod tests {
 
     #[test]
     fn defaults_have_the_names_of_the_format() {
-        let parameters = || {
-            let all = json!({"temperature": 0.5, "max_tokens": 7, "stop": "END", "min_p": 0.1, "reasoning": {"effort": "low"},
-                "user": "u"});
-            all.as_object().cloned().unwrap_or_default()
-        };
-        let named = |dialect: Dialect| Value::Object(dialect.defaults(parameters()));
-        assert_eq!(named(Dialect::Chat), Value::Object(parameters()));
-        assert_eq!(
-            named(Dialect::Responses),
-            json!({"temperature": 0.5, "max_output_tokens": 7, "reasoning": {"effort": "low"}, "user": "u"})
-        );
-        assert_eq!(
-            named(Dialect::Messages),
-            json!({"temperature": 0.5, "max_tokens": 7, "stop_sequences": ["END"]})
-        );
+        let all = json!({"temperature": 0.5, "max_tokens": 7, "stop": "END", "min_p": 0.1, "user": "u",
+            "reasoning": {"effort": "low"}});
+        let named = |dialect: Dialect| Value::Object(dialect.defaults(all.as_object().cloned().unwrap_or_default()));
+        assert_eq!(named(Dialect::Chat), all);
+        let responses =
+            json!({"temperature": 0.5, "max_output_tokens": 7, "reasoning": {"effort": "low"}, "user": "u"});
+        assert_eq!(named(Dialect::Responses), responses);
+        let messages = json!({"temperature": 0.5, "max_tokens": 7, "stop_sequences": ["END"]});
+        assert_eq!(named(Dialect::Messages), messages);
         assert_eq!(named(Dialect::Embeddings), json!({"user": "u"}));
         assert_eq!(named(Dialect::Other), json!({}));
         assert!(named(Dialect::Completions).get("reasoning").is_none());
