@@ -221,18 +221,15 @@ mod tests {
     use super::*;
 
     fn reader(dialect: Dialect) -> ForeignReader {
-        ForeignReader::new(
-            dialect,
-            Heard::new(Some("acme/large".to_owned()), None, "sk-or-v1-secret"),
-        )
+        let heard = Heard::new(Some("acme/large".to_owned()), None, "sk-or-v1-secret");
+        ForeignReader::new(dialect, heard)
     }
 
     fn streamed(dialect: Dialect, frames: &[Value]) -> Result<Done, Error> {
         let mut reader = reader(dialect);
         for frame in frames {
-            reader
-                .frame(frame.to_string().as_bytes())
-                .map_err(FrameError::into_error)?;
+            let frame = frame.to_string();
+            reader.frame(frame.as_bytes()).map_err(FrameError::into_error)?;
         }
         reader.finish()
     }
@@ -243,16 +240,14 @@ mod tests {
         let delta = json!({"type": "response.output_text.delta", "delta": "Hi"});
         let completed = json!({"type": "response.completed", "response": {"id": "resp-1", "model": "acme/large-2",
             "usage": {"input_tokens": 3, "output_tokens": 2, "total_tokens": 5, "cost": 0.25}}});
-        let done =
-            streamed(Dialect::Responses, &[created.clone(), delta.clone(), completed]).expect("a complete answer");
-        assert_eq!(
-            (
-                done.generation_id.as_deref(),
-                done.model.as_deref(),
-                &*done.finish_reason
-            ),
-            (Some("resp-1"), Some("acme/large-2"), "stop")
+        let whole = [created.clone(), delta.clone(), completed];
+        let done = streamed(Dialect::Responses, &whole).expect("a complete answer");
+        let found = (
+            done.generation_id.as_deref(),
+            done.model.as_deref(),
+            &*done.finish_reason,
         );
+        assert_eq!(found, (Some("resp-1"), Some("acme/large-2"), "stop"));
         let usage = done.usage.expect("usage");
         assert_eq!((usage.prompt_tokens, usage.cost_usd.as_deref()), (3, Some("0.25")));
 
@@ -266,15 +261,21 @@ mod tests {
     #[test]
     fn an_error_event_fails_the_answer() {
         let failed =
-            json!({"type": "response.failed", "response": {"error": {"code": "server_error", "message": "no"}}});
-        let anthropic = json!({"type": "error", "error": {"type": "overloaded_error", "message": "no"}});
-        let bare = json!({"type": "error", "code": "server_error", "message": "no"});
-        let chat = json!({"error": {"code": 502, "message": "no"}, "choices": []});
+            json!({"response": {"error": {"code": "server_error", "message": "no"}}, "type": "response.failed"});
         for (dialect, frame) in [
             (Dialect::Responses, failed),
-            (Dialect::Messages, anthropic),
-            (Dialect::Responses, bare),
-            (Dialect::Completions, chat),
+            (
+                Dialect::Responses,
+                json!({"type": "error", "code": "server_error", "message": "no"}),
+            ),
+            (
+                Dialect::Messages,
+                json!({"type": "error", "error": {"type": "overloaded_error", "message": "no"}}),
+            ),
+            (
+                Dialect::Completions,
+                json!({"error": {"code": 502, "message": "no"}, "choices": []}),
+            ),
         ] {
             let error = streamed(dialect, &[frame]).expect_err("an error");
             assert!(error.message.ends_with(": no"), "{error}");
@@ -291,15 +292,8 @@ mod tests {
         ];
         let done = streamed(Dialect::Messages, &frames).expect("a complete answer");
         let usage = done.usage.expect("usage");
-        assert_eq!(
-            (
-                done.finish_reason.as_str(),
-                usage.prompt_tokens,
-                usage.completion_tokens,
-                usage.total_tokens
-            ),
-            ("end_turn", 9, 4, 13)
-        );
+        let tokens = (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens);
+        assert_eq!((done.finish_reason.as_str(), tokens), ("end_turn", (9, 4, 13)));
     }
 
     #[test]
@@ -310,9 +304,7 @@ mod tests {
         let failed = br#"{"status":"failed","error":{"code":"server_error","message":"no"}}"#;
         assert!(reader(Dialect::Responses).document(failed).is_err());
         let job = br#"{"status":"failed","error":"see the log"}"#;
-        assert!(
-            reader(Dialect::Other).document(job).is_ok(),
-            "a job may have failed without being an error"
-        );
+        // A job may have failed without being an error.
+        assert!(reader(Dialect::Other).document(job).is_ok());
     }
 }

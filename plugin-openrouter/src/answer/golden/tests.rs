@@ -1,3 +1,4 @@
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,79 +26,57 @@ fn played_in(view: View, stream: &[u8], n_bytes: usize, pace: Pace) -> (Vec<Chat
 }
 
 fn without_comments(events: &[ChatEvent]) -> Vec<&ChatEvent> {
-    let is_comment = |event: &&ChatEvent| matches!(event, ChatEvent::KeepAlive(_));
-    events.iter().filter(|event| !is_comment(event)).collect()
+    let events = events.iter();
+    events
+        .filter(|event| !matches!(event, ChatEvent::KeepAlive(_)))
+        .collect()
 }
 
 #[test]
 fn the_raw_form_reads_like_the_stream_however_it_is_split() {
-    for golden in goldens() {
-        let (typed, _, failure) = played_in(View::Typed, &golden.stream, usize::MAX, Pace::AtOnce);
-        for (n_bytes, pace) in [
-            (usize::MAX, Pace::AtOnce),
-            (1, Pace::AtOnce),
-            (7, Pace::AtOnce),
-            (64, Pace::Late),
-        ] {
-            let (both, raw, both_failure) = played_in(View::Both, &golden.stream, n_bytes, pace);
-            assert_eq!(
-                without_comments(&both),
-                without_comments(&typed),
-                "{}: {n_bytes}",
-                golden.name
-            );
-            assert_eq!(both_failure.is_some(), failure.is_some(), "{}", golden.name);
+    for Golden { name, stream, .. } in goldens() {
+        let (typed, _, failure) = played_in(View::Typed, &stream, usize::MAX, Pace::AtOnce);
+        let typed = without_comments(&typed);
+        for n_bytes in [usize::MAX, 1, 7, 64] {
+            let pace = if n_bytes == 64 { Pace::Late } else { Pace::AtOnce };
+            let what = format!("{name} in pieces of {n_bytes}");
+            let (both, raw, both_failure) = played_in(View::Both, &stream, n_bytes, pace);
+            assert_eq!(without_comments(&both), typed, "{what}");
+            assert_eq!(both_failure.is_some(), failure.is_some(), "{what}");
             // Reading the raw form again gives the same events.
-            let (again, _, again_failure) = played_in(View::Typed, raw.as_bytes(), usize::MAX, Pace::AtOnce);
             if failure.is_none() {
-                assert_eq!(
-                    without_comments(&again),
-                    without_comments(&typed),
-                    "{}: {n_bytes}\n{raw}",
-                    golden.name
-                );
-                assert_eq!(again_failure, None, "{}: {raw}", golden.name);
+                let (again, _, error) = played_in(View::Typed, raw.as_bytes(), usize::MAX, Pace::AtOnce);
+                let found = (without_comments(&again), error);
+                assert_eq!(found, (typed.clone(), None), "{what}\n{raw}");
             }
-            let (alone, raw_alone, _) = played_in(View::Raw, &golden.stream, n_bytes, pace);
+            let (alone, raw_alone, _) = played_in(View::Raw, &stream, n_bytes, pace);
             // Only the typed view reports incomplete tool calls, so the raw view may go on.
-            assert!(
-                raw_alone.starts_with(&raw),
-                "{}: {n_bytes}\n{raw_alone}\n{raw}",
-                golden.name
-            );
+            assert!(raw_alone.starts_with(&raw), "{what}\n{raw_alone}\n{raw}");
             let is_typed = |event: &ChatEvent| {
-                matches!(
-                    event,
-                    ChatEvent::Text(_) | ChatEvent::Reasoning(_) | ChatEvent::ToolCall(_)
-                )
+                use ChatEvent::{Reasoning, Text, ToolCall};
+                matches!(event, Text(_) | Reasoning(_) | ToolCall(_))
             };
-            assert!(!alone.iter().any(is_typed), "{}", golden.name);
+            assert!(!alone.iter().any(is_typed), "{what}");
         }
     }
 }
 
 #[test]
 fn the_raw_form_is_the_stream_byte_for_byte() {
-    let stream = b": OPENROUTER PROCESSING\n\ndata: {\"id\":\"gen-1\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n\
-        : OPENROUTER PROCESSING\r\n\r\nid: 7\r\nevent: x\r\ndata: {\"unknown\":1.0,  \"choices\":[{\"delta\":{\"content\":\"H\\u00e9\"}}]}\r\n\r\n\
-        : later\n\ndata: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
     let first =
         "data: {\"id\":\"gen-1\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n";
     let rest = "id: 7\r\nevent: x\r\ndata: {\"unknown\":1.0,  \"choices\":[{\"delta\":{\"content\":\"H\\u00e9\"}}]}\r\n\r\n\
         : later\n\ndata: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
-    for n_bytes in 1..stream.len() + 1 {
-        let (events, raw, error) = played_in(View::Raw, stream, n_bytes, Pace::AtOnce);
-        assert_eq!(error, None);
-        let comments: Vec<&str> = events
-            .iter()
-            .filter_map(|event| match event {
-                ChatEvent::KeepAlive(text) => Some(&**text),
-                _ => None,
-            })
-            .collect();
+    let stream = format!(": OPENROUTER PROCESSING\n\n{first}: OPENROUTER PROCESSING\r\n\r\n{rest}");
+    for n_bytes in 1..=stream.len() {
+        let (events, raw, error) = played_in(View::Raw, stream.as_bytes(), n_bytes, Pace::AtOnce);
+        let comments = events.iter().filter_map(|event| match event {
+            ChatEvent::KeepAlive(text) => Some(&**text),
+            _ => None,
+        });
         // Comments before the answer begins are emitted at once; later ones stay in the raw form.
-        assert_eq!(comments, ["OPENROUTER PROCESSING"; 2], "{n_bytes}");
-        assert_eq!(raw, format!("{first}{rest}"), "{n_bytes}");
+        assert!(comments.eq(["OPENROUTER PROCESSING"; 2]), "{n_bytes}");
+        assert_eq!((raw, error), (format!("{first}{rest}"), None), "{n_bytes}");
     }
 }
 
@@ -198,11 +177,8 @@ fn every_split_of_a_stream_gives_the_same_events() {
         let whole = play_whole(&stream);
         for at in 0..=stream.len() {
             let (head, tail) = stream.split_at(at);
-            assert_same(
-                &play([head, tail], Pace::AtOnce),
-                &whole,
-                &format!("{name}, cut at {at}"),
-            );
+            let played = play([head, tail], Pace::AtOnce);
+            assert_same(&played, &whole, &format!("{name}, cut at {at}"));
         }
         for (piece_bytes, pace) in [(1, Pace::AtOnce), (7, Pace::AtOnce), (1, Pace::Late)] {
             let played = play(stream.chunks(piece_bytes), pace);
@@ -237,11 +213,10 @@ fn a_stream_cut_anywhere_is_an_error_that_keeps_its_text() {
                     has_finish_reason(&stream[..at]),
                     "{name} cut at {at} passes as complete"
                 ),
-                Some(error) => assert_eq!(
-                    error.details.partial_text.unwrap_or_default(),
-                    text,
-                    "{name} cut at {at} loses text"
-                ),
+                Some(error) => {
+                    let partial_text = error.details.partial_text.unwrap_or_default();
+                    assert_eq!(partial_text, text, "{name} cut at {at} loses text");
+                }
             }
         }
     }
@@ -250,31 +225,27 @@ fn a_stream_cut_anywhere_is_an_error_that_keeps_its_text() {
 /// Whether these bytes hold a finish reason other than `error`, found without parsing JSON.
 fn has_finish_reason(stream: &[u8]) -> bool {
     let text = sse::text(stream);
-    let words = text.split(r#""finish_reason":""#).skip(1);
-    words
-        .filter_map(|rest| rest.split_once('"'))
-        .any(|(word, _)| !["", "error"].contains(&word))
+    let mut rests = text.split(r#""finish_reason":""#).skip(1);
+    rests.any(|rest| {
+        rest.split_once('"')
+            .is_some_and(|(word, _)| !["", "error"].contains(&word))
+    })
 }
 
 /// The pieces of a body as a stream that is always ready.
-struct Pieces<'a>(Vec<&'a [u8]>);
+struct Pieces<'a>(VecDeque<&'a [u8]>);
 
 impl<'a> Stream for Pieces<'a> {
     type Item = Result<&'a [u8], Infallible>;
 
     fn poll_next(mut self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let piece = if self.0.is_empty() {
-            None
-        } else {
-            Some(self.0.remove(0))
-        };
-        Poll::Ready(piece.map(Ok))
+        Poll::Ready(self.0.pop_front().map(Ok))
     }
 }
 
 /// The name and data of each event, as read by the crate `sse_stream`. It stops at the first error.
 fn read_by_another(pieces: Vec<&[u8]>) -> (Vec<(String, String)>, Option<sse_stream::Error>) {
-    let mut stream = SseByteStream::new(Pieces(pieces));
+    let mut stream = SseByteStream::new(Pieces(pieces.into()));
     let mut context = Context::from_waker(Waker::noop());
     let mut events = Vec::new();
     while let Poll::Ready(Some(event)) = Pin::new(&mut stream).poll_next(&mut context) {
@@ -325,32 +296,10 @@ fn the_reader_agrees_with_an_independent_one_on_every_stream() {
 
 #[test]
 fn the_reader_agrees_with_an_independent_one_on_random_streams() {
-    const PARTS: [&[u8]; 24] = [
-        b"\n",
-        b"\n",
-        b"\n\n",
-        b"\r",
-        b"\r\n",
-        b"data",
-        b"data:",
-        b"data: ",
-        b"data:  x",
-        b"event",
-        b"event:",
-        b"event: e",
-        b"id: 1",
-        b"id: \0",
-        b"retry: 10",
-        b"retry: x",
-        b":",
-        b": c",
-        b" ",
-        b"x",
-        b"[DONE]",
-        b"\xEF\xBB\xBF",
-        "é🙂".as_bytes(),
-        b"\xC3",
-    ];
+    // `|` divides them.
+    const PARTS: &[u8] = b"\n|\n|\n\n|\r|\r\n|data|data:|data: |data:  x|event|event:|event: e|id: 1|id: \0|retry: 10|\
+        retry: x|:|: c| |x|[DONE]|\xEF\xBB\xBF|\xC3\xA9\xF0\x9F\x99\x82|\xC3";
+    let parts: Vec<&[u8]> = PARTS.split(|byte| *byte == b'|').collect();
     let mut state: u64 = 0x2545_F491_4F6C_DD1D;
     let mut random = move |below: usize| {
         state ^= state << 13;
@@ -359,11 +308,10 @@ fn the_reader_agrees_with_an_independent_one_on_random_streams() {
         (state % below as u64) as usize
     };
     for _ in 0..20_000 {
-        let stream: Vec<u8> = (0..random(32))
-            .flat_map(|_| PARTS[random(PARTS.len())])
-            .copied()
-            .collect();
-        let piece_bytes = 1 + random(16);
-        assert_agreement(stream.chunks(piece_bytes).collect());
+        let stream = (0..random(32))
+            .map(|_| parts[random(parts.len())])
+            .collect::<Vec<_>>()
+            .concat();
+        assert_agreement(stream.chunks(1 + random(16)).collect());
     }
 }
