@@ -261,6 +261,13 @@ mod tests {
         }
     }
 
+    /// The first decision if there are more models.
+    fn in_chain(failed: &Failed) -> Next {
+        decide(failed, &mut Tries::default(), |situation| {
+            situation.has_more_models = true
+        })
+    }
+
     fn waits(milliseconds: &[u64]) -> Vec<Next> {
         let waits = milliseconds.iter().map(|ms| Next::Repeat(Duration::from_millis(*ms)));
         waits.chain([Next::GiveUp]).collect()
@@ -273,6 +280,8 @@ mod tests {
         }
         assert_eq!(course(&reported(429), false), waits(&[1000, 2000]));
         assert_eq!(course(&reported(500), false), waits(&[500]));
+        let empty = Failed::new(Class::Empty, Error::new(ErrorKind::INTERRUPTED, "nothing"));
+        assert_eq!(course(&empty, false), waits(&[500]));
     }
 
     #[test]
@@ -284,12 +293,12 @@ mod tests {
 
     #[test]
     fn the_services_retryable_flag_overrides_the_status() {
-        let mut yes = reported(404);
-        yes.error.details.retryable = Some(true);
-        assert_eq!(course(&Failed::reported(yes.error), true).len(), 3);
-        let mut no = reported(503);
-        no.error.details.retryable = Some(false);
-        assert_eq!(course(&Failed::reported(no.error), true), waits(&[]));
+        let flagged = |status, retryable| {
+            let mut error = reported(status).error;
+            error.details.retryable = Some(retryable);
+            course(&Failed::reported(error), true)
+        };
+        assert_eq!((flagged(404, true).len(), flagged(503, false)), (3, waits(&[])));
     }
 
     #[test]
@@ -301,6 +310,7 @@ mod tests {
             ambiguous: true,
             ..Retry::default()
         };
+        let mut tries = Tries::default();
         let situation = Situation {
             retry: &retry,
             stream: false,
@@ -308,14 +318,8 @@ mod tests {
             left: Duration::from_secs(9),
             dice: 0.5,
         };
-        let next = next(&lost(), &mut Tries::default(), &situation);
-        assert_eq!(next, Next::Repeat(Duration::from_millis(250)));
-    }
-
-    #[test]
-    fn an_empty_answer_is_retried_once() {
-        let empty = Failed::new(Class::Empty, Error::new(ErrorKind::INTERRUPTED, "nothing"));
-        assert_eq!(course(&empty, false), waits(&[500]));
+        let expected = Next::Repeat(Duration::from_millis(250));
+        assert_eq!(next(&lost(), &mut tries, &situation), expected);
     }
 
     #[test]
@@ -341,49 +345,30 @@ mod tests {
     fn a_chain_moves_on_if_another_model_may_succeed() {
         let mut content = reported(403);
         content.error.details.error_type = Some("content_policy_violation".to_owned());
-        let rows = [
-            (reported(404), true),
-            (reported(413), true),
-            (reported(429), true),
-            (reported(500), true),
-            (reported(503), true),
-            (reported(524), true),
-            (content, true),
-            (reported(400), false),
-            (reported(401), false),
-            (reported(402), false),
-            (reported(403), false),
-            (reported(422), false),
-        ];
-        for (failed, moves_on) in rows {
-            let next = decide(&failed, &mut Tries::default(), |situation| {
-                situation.has_more_models = true
-            });
-            assert_eq!(next == Next::MoveOn, moves_on, "{:?}", failed.error);
+        let models = [404, 413, 429, 500, 503, 524].map(reported);
+        for failed in models.into_iter().chain([content]) {
+            assert_eq!(in_chain(&failed), Next::MoveOn, "{:?}", failed.error);
+        }
+        for failed in [400, 401, 402, 403, 422].map(reported) {
+            assert_ne!(in_chain(&failed), Next::MoveOn, "{:?}", failed.error);
         }
         let unreached = Failed::new(Class::NeverProcessed, Error::new(ErrorKind::CONNECT, "refused"));
-        let next = decide(&unreached, &mut Tries::default(), |situation| {
-            situation.has_more_models = true
-        });
-        assert_eq!(next, Next::Repeat(Duration::from_millis(500)));
+        assert_eq!(in_chain(&unreached), Next::Repeat(Duration::from_millis(500)));
     }
 
     #[test]
     fn a_long_wait_for_the_key_stops_the_chain_and_one_for_a_provider_does_not() {
         let mut failed = reported(429);
         failed.error.retry_after_ms = Some(3_600_000);
-        let more = |situation: &mut Situation<'_>| situation.has_more_models = true;
-        assert_eq!(decide(&failed, &mut Tries::default(), more), Next::GiveUp);
+        assert_eq!(in_chain(&failed), Next::GiveUp);
         failed.error.details.provider = Some("DeepSeek".to_owned());
-        assert_eq!(decide(&failed, &mut Tries::default(), more), Next::MoveOn);
+        assert_eq!(in_chain(&failed), Next::MoveOn);
     }
 
     #[test]
     fn waits_grow_to_eight_seconds() {
-        let all: Vec<u64> = (1..=7)
-            .map(|n| backoff(n, false).as_secs_f64().round() as u64)
-            .collect();
-        assert_eq!(all, [1, 1, 2, 4, 8, 8, 8]);
+        let all = [1, 2, 3, 4, 5, 6, 7].map(|n| backoff(n, false).as_millis());
+        assert_eq!(all, [500, 1000, 2000, 4000, 8000, 8000, 8000]);
         assert_eq!(backoff(u64::MAX, true), MAX_BACKOFF);
     }
 
