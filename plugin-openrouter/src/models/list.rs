@@ -145,24 +145,28 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::kit::settings;
+    use crate::kit::{catalogue, settings};
 
     fn entries() -> Value {
         let entry = |id: &str| {
             json!({"id": id, "canonical_slug": format!("{id}-2026-01-01"),
                 "pricing": {"prompt": "0.00000015", "completion": "6e-7"}})
         };
-        json!([
-            entry("acme/large"),
-            entry("acme/large:free"),
-            entry("other/large"),
-            entry("other/small"),
-        ])
+        json!(["acme/large", "acme/large:free", "other/large", "other/small"].map(entry))
+    }
+
+    fn listed(entries: &Value, names: &str, with_raw: bool) -> Vec<Model> {
+        let listed = Listed {
+            catalogue: catalogue(entries),
+            problem: None,
+        };
+        let settings = settings(json!({}), &[(VARIABLE, names)]);
+        Store::default().list(&settings, &listed, with_raw).models
     }
 
     #[test]
     fn a_model_is_listed_with_everything_that_is_known() {
-        let settings = settings(json!({}), &[]);
+        // Source: the example of `Model` in OpenRouter's API description.
         let entry = json!({
             "id": "acme/large", "canonical_slug": "acme/large-1", "name": "Large", "description": "It is large.",
             "created": 1_692_901_234, "context_length": 8192, "top_provider": {"max_completion_tokens": 4096},
@@ -170,13 +174,6 @@ mod tests {
             "pricing": {"prompt": "0.00000015", "completion": "6e-7", "request": "0.01"},
             "supported_parameters": ["tools"], "expiration_date": "2027-06-01", "new": {"field": 1.0},
         });
-        let store = Store::with(&settings, &json!([entry]));
-        let catalogue = store.known(&settings).expect("it is there");
-        let listed = Listed {
-            catalogue,
-            problem: None,
-        };
-        let list = store.list(&settings, &listed, true);
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
         let some = |text: &str| Some(text.to_owned());
         let expected = Model {
@@ -196,27 +193,20 @@ mod tests {
             expiration_date: some("2027-06-01"),
             raw: plugin_api::Verbatim::parse(entry.to_string()),
         };
-        assert_eq!(list.models, [expected]);
-        assert!(store.list(&settings, &listed, false).models[0].raw.is_none());
+        assert_eq!(listed(&json!([entry]), "", true), [expected]);
+        assert!(listed(&json!([entry]), "", false)[0].raw.is_none());
     }
 
     #[test]
     fn unknown_fields_are_absent() {
-        let settings = settings(json!({}), &[]);
         let entries = json!([{"id": "openrouter/auto", "pricing": {"prompt": "-1", "completion": "-1", "request": "-1"},
             "description": 7, "created": "soon"}]);
-        let store = Store::with(&settings, &entries);
-        let catalogue = store.known(&settings).expect("it is there");
-        let listed = Listed {
-            catalogue,
-            problem: None,
-        };
         let expected = Model {
             id: "openrouter/auto".to_owned(),
             name: "openrouter/auto".to_owned(),
             ..Model::default()
         };
-        assert_eq!(store.list(&settings, &listed, false).models, [expected]);
+        assert_eq!(listed(&entries, "", false), [expected]);
     }
 
     #[test]
@@ -236,26 +226,16 @@ mod tests {
             ("nobody/*,nobody/nothing", &[]),
         ];
         for (names, expected) in rows {
-            let settings = settings(json!({}), &[(VARIABLE, names)]);
-            let store = Store::with(&settings, &entries());
-            let catalogue = store.known(&settings).expect("it is there");
-            let listed = Listed {
-                catalogue,
-                problem: None,
-            };
-            let list = store.list(&settings, &listed, false);
-            let ids: Vec<&str> = list.models.iter().map(|model| model.id.as_str()).collect();
+            let models = listed(&entries(), names, false);
+            let ids: Vec<&str> = models.iter().map(|model| model.id.as_str()).collect();
             assert_eq!(ids, expected, "{names}");
         }
     }
 
     #[test]
     fn unknown_names_are_reported_with_the_nearest_id() {
-        let settings = settings(json!({}), &[]);
-        let problem = |names: &str, entries: &Value| {
-            let catalogue = Store::with(&settings, entries).known(&settings).expect("it is there");
-            Chosen::of(names, &catalogue).and_then(|chosen| chosen.problem())
-        };
+        let problem =
+            |names: &str, entries: &Value| Chosen::of(names, &catalogue(entries)).and_then(|chosen| chosen.problem());
         assert_eq!(
             problem("other/smal,acme/large,nobody/*,xyzzy/plugh", &entries()).as_deref(),
             Some("the service does not list `other/smal` (did you mean `other/small`?), `nobody/*`, `xyzzy/plugh`")
@@ -272,10 +252,8 @@ mod tests {
             problem: Some(Error::new(ErrorKind::TIMEOUT, "it took too long")),
         };
         let list = Store::default().list(&settings(json!({}), &[]), &listed, false);
-        assert_eq!(
-            (list.is_stale, list.problem.as_deref()),
-            (true, Some("it took too long"))
-        );
+        let found = (list.is_stale, list.problem.as_deref());
+        assert_eq!(found, (true, Some("it took too long")));
         assert!(list.age_ms >= milliseconds(age), "{}", list.age_ms);
     }
 

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use plugin_api::Config;
 use serde_json::{Value, json};
 
@@ -10,10 +12,12 @@ fn at(seconds: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
 }
 
-fn disk(folder: &Folder) -> Disk {
+fn new() -> (Folder, Disk) {
+    let folder = Folder::new();
     let caches = json!({"folder": folder.path});
     let settings = settings(json!({"baseUrl": BASE_URL, "caches": caches}), &[]);
-    Disk::of(&settings).expect("a folder").expect("it is wanted")
+    let disk = Disk::of(&settings).expect("a folder").expect("it is wanted");
+    (folder, disk)
 }
 
 fn catalogue(entries: &Value) -> Catalogue {
@@ -21,15 +25,20 @@ fn catalogue(entries: &Value) -> Catalogue {
     Catalogue::new(BASE_URL, page.models, Duration::ZERO)
 }
 
-fn ids(found: Result<Option<(Vec<Model>, Duration)>, String>) -> Vec<String> {
-    let (models, _) = found.expect("a good file").expect("a file");
-    models.into_iter().map(|model| model.id).collect()
+fn write(disk: &Disk, ids: &[&str]) {
+    let entries: Vec<Value> = ids.iter().map(|id| json!({"id": id})).collect();
+    let catalogue = catalogue(&json!(entries));
+    disk.write_at(at(1000), &catalogue, "secret").expect("it is writable");
+}
+
+fn read(disk: &Disk) -> Result<Vec<String>, String> {
+    let (models, _) = disk.read_at(at(1000))?.expect("a file");
+    Ok(models.into_iter().map(|model| model.id).collect())
 }
 
 #[test]
 fn a_list_is_read_back_byte_for_byte() {
-    let folder = Folder::new();
-    let disk = disk(&folder);
+    let (folder, disk) = new();
     assert!(disk.read_at(at(1000)).expect("it is no error").is_none());
     let body = "{\"data\":[{\"id\":\"a/b\",\n \"pricing\": {\"prompt\": 1e-7}, \"x\":[ 1.0 ]}, {\"id\":\"c\\nd\"}]}";
     let page = page_from(body.as_bytes()).expect("a list");
@@ -37,99 +46,68 @@ fn a_list_is_read_back_byte_for_byte() {
     disk.write_at(at(1000), &catalogue, "secret").expect("it is writable");
     let (models, age) = disk.read_at(at(1060)).expect("a good file").expect("a file");
     assert_eq!((models, age), (catalogue.models, Duration::from_secs(60)));
-    // No temporary file is left behind.
+    // A newer list replaces it, and no temporary file is left behind.
+    write(&disk, &["a/newer"]);
+    assert_eq!(read(&disk), Ok(vec!["a/newer".to_owned()]));
     assert_eq!(fs::read_dir(&folder.path).expect("it is there").count(), 1);
 }
 
 #[test]
-fn a_newer_list_replaces_the_older_one() {
-    let folder = Folder::new();
-    let disk = disk(&folder);
-    for id in ["a/first", "a/second"] {
-        disk.write_at(at(1000), &catalogue(&json!([{"id": id}])), "")
-            .expect("it is writable");
-    }
-    assert_eq!(ids(disk.read_at(at(1000))), ["a/second"]);
-}
-
-#[test]
 fn a_list_from_the_future_counts_as_old() {
-    let folder = Folder::new();
-    let disk = disk(&folder);
-    disk.write_at(at(1000), &catalogue(&json!([{"id": "a/b"}])), "")
-        .expect("it is writable");
+    let (_folder, disk) = new();
+    write(&disk, &["a/b"]);
     let (_, age) = disk.read_at(at(999)).expect("a good file").expect("a file");
     assert_eq!(age, UNKNOWN_AGE);
 }
 
 #[test]
 fn a_truncated_file_is_refused() {
-    let folder = Folder::new();
-    let disk = disk(&folder);
-    disk.write_at(at(1000), &catalogue(&json!([{"id": "a/b"}, {"id": "c/d"}])), "")
-        .expect("it is writable");
+    let (_folder, disk) = new();
+    write(&disk, &["a/b", "c/d"]);
     let whole = fs::read(disk.path()).expect("it is there");
-    let last = whole.len() - 1;
-    for length in 0..last {
-        fs::write(disk.path(), &whole[..length]).expect("it is writable");
-        let problem = disk.read_at(at(1000)).err();
-        assert_eq!(
-            problem.as_deref(),
-            Some("the file is damaged or has another version"),
-            "{length}"
-        );
-    }
     // The last line break does not matter.
-    fs::write(disk.path(), &whole[..last]).expect("it is writable");
-    assert_eq!(ids(disk.read_at(at(1000))), ["a/b", "c/d"]);
+    let last = whole.len() - 1;
+    for length in 0..=last {
+        fs::write(disk.path(), &whole[..length]).expect("it is writable");
+        let expected = match length == last {
+            true => Ok(vec!["a/b".to_owned(), "c/d".to_owned()]),
+            false => Err("the file is damaged or has another version".to_owned()),
+        };
+        assert_eq!(read(&disk), expected, "{length}");
+    }
 }
 
 #[test]
-fn a_file_of_another_format_service_or_type_is_refused() {
-    let folder = Folder::new();
-    let disk = disk(&folder);
+fn a_file_that_cannot_be_trusted_is_refused() {
+    let (folder, disk) = new();
     let header = |form: &str, base_url: &str| json!({"form": form, "base_url": base_url, "fetched_ms": 1}).to_string();
     let page = r#"{"data":[{"id":"a/b"}]}"#;
     let damaged = "the file is damaged or has another version";
+    let elsewhere = header(FORM, "https://other.example");
     let rows = [
         (String::new(), damaged),
         ("\0\0\0\n\0\0\0\n".to_owned(), damaged),
         (format!("{}\n{page}", header("openrouter-models 2", BASE_URL)), damaged),
         (format!("{}\n{{\"data\":[]}}", header(FORM, BASE_URL)), damaged),
         (format!("{}\n{{\"data\":[7]}}", header(FORM, BASE_URL)), damaged),
-        (
-            format!("{}\n{page}", header(FORM, "https://other.example")),
-            "the file is from another service",
-        ),
+        (format!("{elsewhere}\n{page}"), "the file is from another service"),
     ];
-    for (text, expected) in rows {
-        fs::create_dir_all(&folder.path).expect("it is writable");
-        fs::write(disk.path(), &text).expect("it is writable");
-        assert_eq!(disk.read_at(at(1000)).err().as_deref(), Some(expected), "{text}");
-    }
-    fs::remove_file(disk.path()).expect("it is there");
-    fs::create_dir(disk.path()).expect("it is writable");
-    assert_eq!(
-        disk.read_at(at(1000)).err().as_deref(),
-        Some("it is not a regular file")
-    );
-}
-
-#[test]
-fn a_file_beyond_the_limit_is_refused() {
-    let folder = Folder::new();
-    let disk = disk(&folder);
     fs::create_dir_all(&folder.path).expect("it is writable");
+    for (text, expected) in rows {
+        fs::write(disk.path(), &text).expect("it is writable");
+        assert_eq!(read(&disk), Err(expected.to_owned()), "{text}");
+    }
     let file = File::create(disk.path()).expect("it is writable");
     file.set_len(MAX_BYTES + 1).expect("a sparse file");
-    let problem = disk.read_at(at(1000)).err();
-    assert_eq!(problem.as_deref(), Some("the file has more than 32 MiB"));
+    assert_eq!(read(&disk), Err("the file has more than 32 MiB".to_owned()));
+    fs::remove_file(disk.path()).expect("it is there");
+    fs::create_dir(disk.path()).expect("it is writable");
+    assert_eq!(read(&disk), Err("it is not a regular file".to_owned()));
 }
 
 #[test]
 fn neither_a_key_nor_an_empty_list_is_written() {
-    let folder = Folder::new();
-    let disk = disk(&folder);
+    let (folder, disk) = new();
     let entries = json!([{"id": "a/b", "description": "for sk-or-v1-abc only"}]);
     let refused = |entries: &Value| disk.write_at(at(1000), &catalogue(entries), "sk-or-v1-abc").err();
     assert_eq!(refused(&entries).as_deref(), Some("the list contains the key"));
@@ -142,27 +120,20 @@ fn neither_a_key_nor_an_empty_list_is_written() {
 fn only_the_owner_may_read_or_write_the_file() {
     use std::os::unix::fs::PermissionsExt;
 
-    let folder = Folder::new();
-    let disk = disk(&folder);
-    disk.write_at(at(1000), &catalogue(&json!([{"id": "a/b"}])), "")
-        .expect("it is writable");
+    let (folder, disk) = new();
+    write(&disk, &["a/b"]);
     let mode = |path: &Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
     assert_eq!((mode(&folder.path), mode(&disk.path())), (0o700, 0o600));
 }
 
 #[test]
 fn a_folder_that_cannot_be_created_is_an_error() {
-    let folder = Folder::new();
+    let (folder, mut disk) = new();
     fs::create_dir_all(&folder.path).expect("it is writable");
-    let disk = Disk {
-        folder: folder.path.join("file/inside"),
-        ..disk(&folder)
-    };
+    disk.folder = folder.path.join("file/inside");
     fs::write(folder.path.join("file"), "").expect("it is writable");
-    assert!(
-        disk.write_at(at(1000), &catalogue(&json!([{"id": "a/b"}])), "")
-            .is_err()
-    );
+    let written = disk.write_at(at(1000), &catalogue(&json!([{"id": "a/b"}])), "");
+    assert!(written.is_err());
 }
 
 #[test]
@@ -171,24 +142,14 @@ fn each_base_url_has_a_file_of_its_own() {
         let settings = settings(json!({"baseUrl": base_url, "caches": {"folder": "/c"}}), &[]);
         Disk::of(&settings).expect("a folder").expect("it is wanted").name
     };
-    assert_eq!(
-        name("https://openrouter.ai/api/v1"),
-        "models-openrouter.ai-16f0e60a520c9446.json"
-    );
+    let usual = name("https://openrouter.ai/api/v1");
+    assert_eq!(usual, "models-openrouter.ai-16f0e60a520c9446.json");
     assert!(name("http://[::1]:8080/api/v1").starts_with("models-___1__8080-"));
     assert_ne!(name("https://a.example/v1"), name("https://a.example/v2"));
 }
 
 #[test]
 fn a_local_service_has_a_file_only_if_the_profile_asks_for_it() {
-    let is_used = |base_url: &str, caches: Value| {
-        let config = Config {
-            options: json!({"baseUrl": base_url, "caches": caches}),
-            ..Config::default()
-        };
-        let settings = Settings::from_config(&config, None).expect("good settings");
-        Disk::of(&settings).map(|disk| disk.is_some())
-    };
     let here = "http://127.0.0.1:8080/v1";
     let folder = "/tmp/models";
     let rows = [
@@ -201,18 +162,18 @@ fn a_local_service_has_a_file_only_if_the_profile_asks_for_it() {
         (BASE_URL, json!({"folder": folder, "disk": true}), true),
     ];
     for (base_url, caches, expected) in rows {
-        assert_eq!(is_used(base_url, caches.clone()), Ok(expected), "{base_url} {caches}");
+        let what = format!("{base_url} {caches}");
+        let options = json!({"baseUrl": base_url, "caches": caches});
+        let environment = BTreeMap::new();
+        let settings = Settings::from_config(&Config { options, environment }, None).expect("good settings");
+        assert_eq!(Disk::of(&settings).map(|disk| disk.is_some()), Ok(expected), "{what}");
     }
 }
 
 #[test]
 fn a_missing_folder_names_the_option() {
-    assert_eq!(
-        no_folder(NoFolder::NoHome),
-        "there is no home folder; set `caches.folder`"
-    );
-    assert_eq!(
-        no_folder(NoFolder::NotAbsolute("l".to_owned())),
-        "`caches.folder`: expected a path that begins with `/` or `~/`, found `l`"
-    );
+    let message = "there is no home folder; set `caches.folder`";
+    assert_eq!(no_folder(NoFolder::NoHome), message);
+    let message = "`caches.folder`: expected a path that begins with `/` or `~/`, found `l`";
+    assert_eq!(no_folder(NoFolder::NotAbsolute("l".to_owned())), message);
 }
