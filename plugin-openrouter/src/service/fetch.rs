@@ -146,6 +146,12 @@ mod tests {
     use super::*;
     use crate::kit::{KEY, Service, block_on};
 
+    /// The kind and message of the error that a request for `/models` ends with.
+    fn refusal(service: &Service) -> (ErrorKind, String) {
+        let error = block_on(get(&service.settings(json!({}), &[]), "/models")).expect_err("a refusal");
+        (error.kind, error.message)
+    }
+
     #[test]
     fn an_answer_comes_with_its_headers_and_the_request_carries_the_key() {
         let service = Service::start(|_| (200, "x-request-id: 7\r\n".to_owned(), "{}".to_owned()));
@@ -154,14 +160,10 @@ mod tests {
         assert_eq!(fetched.body, b"{}");
         assert_eq!(fetched.headers["x-request-id"], "7");
         let request = &service.requests()[0];
-        assert!(
-            request.starts_with("GET /api/v1/models?limit=1 HTTP/1.1\r\n"),
-            "{request}"
-        );
-        assert!(
-            request.contains(&format!("authorization: Bearer {KEY}\r\n")),
-            "{request}"
-        );
+        let expected = "GET /api/v1/models?limit=1 HTTP/1.1\r\n";
+        assert!(request.starts_with(expected), "{request}");
+        let expected = format!("authorization: Bearer {KEY}\r\n");
+        assert!(request.contains(&expected), "{request}");
     }
 
     #[test]
@@ -170,11 +172,8 @@ mod tests {
             let body = json!({"error": {"code": 403, "message": format!("not with {KEY}")}});
             (403, String::new(), body.to_string())
         });
-        let error = block_on(get(&service.settings(json!({}), &[]), "/credits")).expect_err("a refusal");
-        assert_eq!(
-            (error.kind, error.message.as_str()),
-            (ErrorKind::FORBIDDEN, "the service answered 403: not with [key]")
-        );
+        let message = "the service answered 403: not with [key]".to_owned();
+        assert_eq!(refusal(&service), (ErrorKind::FORBIDDEN, message));
     }
 
     #[test]
@@ -188,21 +187,14 @@ mod tests {
     #[test]
     fn an_answer_beyond_the_limit_is_an_error() {
         let service = Service::start(|_| (200, String::new(), " ".repeat(MAX_BODY_BYTES + 1)));
-        let error = block_on(get(&service.settings(json!({}), &[]), "/models")).expect_err("too large");
-        assert_eq!(
-            (error.kind, error.message.as_str()),
-            (
-                ErrorKind::TOO_LARGE,
-                "expected at most 16 MiB at `/api/v1/models`, found more"
-            )
-        );
+        let message = "expected at most 16 MiB at `/api/v1/models`, found more".to_owned();
+        assert_eq!(refusal(&service), (ErrorKind::TOO_LARGE, message));
     }
 
     #[test]
     fn a_body_that_breaks_off_is_an_error() {
         let service = Service::start(|_| (200, "content-length: 9\r\n".to_owned(), "{".to_owned()));
-        let error = block_on(get(&service.settings(json!({}), &[]), "/models")).expect_err("it broke off");
-        assert_eq!(error.kind, ErrorKind::INTERRUPTED, "{error:?}");
+        assert_eq!(refusal(&service).0, ErrorKind::INTERRUPTED);
     }
 
     #[test]
@@ -217,44 +209,31 @@ mod tests {
         let settings = service.settings(json!({}), &[]);
         let url = Url::parse(&format!("{}/models?q=secret", settings.service.base_url)).expect("an address");
         let error = block_on(fetch(&settings, url, Duration::from_millis(20))).expect_err("silence");
-        assert_eq!(
-            (error.kind, error.message.as_str()),
-            (
-                ErrorKind::TIMEOUT,
-                "the service did not answer at `/api/v1/models` within 20 ms"
-            )
-        );
+        assert_eq!(error.kind, ErrorKind::TIMEOUT);
+        let expected = "the service did not answer at `/api/v1/models` within 20 ms";
+        assert_eq!(error.message, expected);
         drop(over);
     }
 
     #[test]
     fn a_link_to_another_origin_is_refused_before_the_key_travels() {
-        let base = "https://openrouter.ai/api/v1";
-        for link in [
-            "https://example.com/api/v1/models?offset=500",
-            "//example.com/models",
-            "http://openrouter.ai/api/v1/models",
-            "https://openrouter.ai:8443/api/v1/models",
-            "https://openrouter.ai.example.com/models",
-            "file:///etc/passwd",
-        ] {
-            let error = next_url(base, link).expect_err("another origin");
-            assert_eq!(
-                (error.kind, error.message.as_str()),
-                (
-                    ErrorKind::PROTOCOL,
-                    "the service's link to its next page leads to another origin, where the key must not go"
-                ),
-                "{link}"
-            );
+        let links = "https://example.com/api/v1/models?offset=500 //example.com/models
+            http://openrouter.ai/api/v1/models https://openrouter.ai:8443/api/v1/models
+            https://openrouter.ai.example.com/models file:///etc/passwd";
+        let elsewhere = "leads to another origin, where the key must not go";
+        let links = links.split_whitespace().map(|link| (link, elsewhere)).chain([
+            (
+                "https://user:password@openrouter.ai/models",
+                "contains a user name or password",
+            ),
+            ("https://", "is not a URL"),
+        ]);
+        for (link, expected) in links {
+            let error = next_url("https://openrouter.ai/api/v1", link).expect_err("a refusal");
+            assert_eq!(error.kind, ErrorKind::PROTOCOL, "{link}");
+            let message = format!("the service's link to its next page {expected}");
+            assert_eq!(error.message, message, "{link}");
         }
-        let error = next_url(base, "https://user:password@openrouter.ai/models").expect_err("a password");
-        assert_eq!(
-            error.message,
-            "the service's link to its next page contains a user name or password"
-        );
-        let error = next_url(base, "https://").expect_err("no URL");
-        assert_eq!(error.message, "the service's link to its next page is not a URL");
     }
 
     #[test]

@@ -283,12 +283,10 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::kit;
 
     fn settings(options: Value, environment: &[(&str, &str)]) -> Result<Arc<Settings>, Error> {
-        let environment = environment
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect();
+        let environment = kit::environment(environment);
         Settings::from_config(&Config { options, environment }, None)
     }
 
@@ -301,11 +299,8 @@ mod tests {
         for environment in [&[][..], &[("OPENROUTER_API_KEY", "  ")]] {
             let settings = settings(json!({}), environment).expect("settings without a key");
             let error = settings.key().err().expect("a call needs one");
-            assert_eq!(error.kind, ErrorKind::AUTH);
-            assert_eq!(
-                error.message,
-                "no key: the environment variable `OPENROUTER_API_KEY` is not set"
-            );
+            let message = "no key: the environment variable `OPENROUTER_API_KEY` is not set";
+            assert_eq!((error.kind, error.message.as_str()), (ErrorKind::AUTH, message));
         }
     }
 
@@ -313,22 +308,16 @@ mod tests {
     fn blanks_around_a_key_are_removed() {
         let settings = settings(json!({}), &[("OPENROUTER_API_KEY", " \"sk-or-v1-abc\"\r\n")]).expect("a good key");
         let key = settings.key().expect("a key");
-        assert_eq!(
-            (key.secret.as_str(), format!("{:?}", key.header).as_str()),
-            ("sk-or-v1-abc", "Sensitive")
-        );
+        let found = (key.secret.as_str(), &*format!("{:?}", key.header));
+        assert_eq!(found, ("sk-or-v1-abc", "Sensitive"));
     }
 
     #[test]
     fn a_malformed_key_is_refused_without_being_quoted() {
         for value in ["Bearer sk-or-v1-abc", "sk-or-v1 abc", "sk-or-v1-äbc", "sk-proj-abc"] {
             let error = refusal(json!({}), &[("OPENROUTER_API_KEY", value)]);
-            assert!(
-                error
-                    .message
-                    .starts_with("the key in `OPENROUTER_API_KEY` is malformed: "),
-                "{error}"
-            );
+            let start = "the key in `OPENROUTER_API_KEY` is malformed: ";
+            assert!(error.message.starts_with(start), "{error}");
             assert!(!format!("{error:?}").contains("bc"), "{error:?}");
         }
         assert!(settings(json!({"allowAnyKey": true}), &[("OPENROUTER_API_KEY", "my-proxy-key")]).is_ok());
@@ -340,29 +329,20 @@ mod tests {
             ("OPENROUTER_KEY", "sk-or-v1-abc"),
             ("OPENROUTER_BASE_URL", "http://127.0.0.1:1/v1/"),
         ];
-        let url = |options| {
-            settings(options, &environment)
-                .expect("good settings")
-                .service
-                .base_url
-                .clone()
-        };
-        assert_eq!(url(json!({})), "http://127.0.0.1:1/v1");
-        assert_eq!(
-            url(json!({"baseUrl": "https://eu.openrouter.ai/api/v1"})),
-            "https://eu.openrouter.ai/api/v1"
-        );
+        let own = "https://eu.openrouter.ai/api/v1";
+        for (options, expected) in [(json!({}), "http://127.0.0.1:1/v1"), (json!({"baseUrl": own}), own)] {
+            let settings = settings(options, &environment).expect("good settings");
+            assert_eq!(settings.service.base_url, expected);
+        }
     }
 
     #[test]
     fn a_base_url_without_tls_is_refused() {
-        let error = refusal(
-            json!({}),
-            &[
-                ("OPENROUTER_API_KEY", "sk-or-v1-abc"),
-                ("OPENROUTER_BASE_URL", "http://example.com"),
-            ],
-        );
+        let environment = [
+            ("OPENROUTER_KEY", "sk-or-v1-abc"),
+            ("OPENROUTER_BASE_URL", "http://example.com"),
+        ];
+        let error = refusal(json!({}), &environment);
         assert!(error.message.starts_with("`OPENROUTER_BASE_URL`: "), "{error}");
     }
 }
