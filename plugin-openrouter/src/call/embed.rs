@@ -109,6 +109,7 @@ fn vectors_from(body: &[u8], n_texts: usize, dimensions: Option<u32>) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kit::rows;
 
     #[test]
     fn vectors_come_in_the_order_of_their_texts() {
@@ -120,42 +121,20 @@ mod tests {
 
     #[test]
     fn vectors_that_do_not_match_the_texts_are_an_error() {
-        let rows = [
-            ("{}", 1, None, "expected a list of vectors, found something else"),
-            (
-                r#"{"data":[]}"#,
-                1,
-                None,
-                "expected a vector for each of 1 texts, found 0",
-            ),
-            (
-                r#"{"data":[{"index":0,"embedding":[1]},{"index":0,"embedding":[1]}]}"#,
-                2,
-                None,
-                "expected one vector for each text, found two for one",
-            ),
-            (
-                r#"{"data":[{"index":0,"embedding":[1,2,3]}]}"#,
-                1,
-                Some(2),
-                "expected vectors of 2 numbers, found one of 3",
-            ),
-            (
-                r#"{"data":[{"embedding":[1]},{"embedding":[1,2]}]}"#,
-                2,
-                None,
-                "expected vectors of 1 numbers, found one of 2",
-            ),
-            (
-                r#"{"data":[{"embedding":[]},{"embedding":[]}]}"#,
-                2,
-                None,
-                "expected vectors of numbers, found an empty one",
-            ),
-        ];
-        for (body, n_texts, dimensions, message) in rows {
-            let error = vectors_from(body.as_bytes(), n_texts, dimensions).expect_err("an error");
-            assert_eq!(error.message, message);
+        let table = r#"
+            1 | | expected a list of vectors, found something else
+            1 | "data":[] | expected a vector for each of 1 texts, found 0
+            2 | "data":[{"index":0,"embedding":[1]},{"index":0,"embedding":[1]}]
+                | expected one vector for each text, found two for one
+            1 | "data":[{"index":0,"embedding":[1,2,3]}] | expected vectors of 2 numbers, found one of 3
+            2 | "data":[{"embedding":[1]},{"embedding":[1,2]}] | expected vectors of 1 numbers, found one of 2
+            2 | "data":[{"embedding":[]},{"embedding":[]}] | expected vectors of numbers, found an empty one
+        "#;
+        for [n_texts, data, message] in rows(table) {
+            let dimensions = message.contains("of 2 numbers,").then_some(2);
+            let body = format!("{{{data}}}");
+            let found = vectors_from(body.as_bytes(), n_texts.parse().expect("a number"), dimensions);
+            assert_eq!(found.expect_err("an error").message, message);
         }
     }
 }
