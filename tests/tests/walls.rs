@@ -1,6 +1,6 @@
 //! Holds the code to the walls that ARCHITECTURE.md draws: who may not know whom.
 //!
-//! It reads the imports as text. Test modules are left out: they may look over any wall.
+//! It reads the imports as text. It skips test modules: they may look over any wall.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -31,7 +31,7 @@ pub fn asked(body: &[u8], tiers: &[TierModel]) -> Result<Asked, Problem> {
     let model: Option<String> = match members.remove("model") {
         None => None,
         Some(model) => serde_json::from_str(model.get())
-            .map_err(|_| Problem::bad_request("expected `model` to be a text, found something else"))?,
+            .map_err(|_| Problem::bad_request("expected `model` to be a string, found something else"))?,
     };
     members.remove("stream");
     let options = members.remove("stream_options");

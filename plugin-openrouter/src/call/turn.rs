@@ -85,7 +85,7 @@ pub async fn within_budget(
         let tier = Tier::parse(&tier).ok_or_else(|| {
             Error::new(
                 ErrorKind::CONFIG,
-                format!("`budget.onExceed.stepDownTo`: there is no tier `{tier}`"),
+                format!("`budget.onExceed.stepDownTo`: unknown tier `{tier}`"),
             )
         })?;
         let notices = std::mem::take(&mut plan.notices);

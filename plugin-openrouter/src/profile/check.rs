@@ -48,8 +48,7 @@ impl Options {
             && Tier::parse(name).is_none()
         {
             let problem = Problem::error("/budget/onExceed/stepDownTo", format!("unknown tier `{name}`"));
-            let known = tiers::all().iter().map(|tier| tier.name()).collect::<Vec<_>>();
-            problems.push(problem.with_hint(format!("the tiers are {}", known.join(", "))));
+            problems.push(problem.with_hint(tiers::hint_for(name)));
         }
         for (pointer, number, least, most) in [
             ("/limits/concurrency", self.limits.concurrency, 1, 100_000),
@@ -78,11 +77,8 @@ impl Options {
         for (key, entry) in &self.tiers {
             let pointer = format!("/tiers/{}", key.replace('~', "~0").replace('/', "~1"));
             let Some(tier) = Tier::parse(key) else {
-                let known = tiers::all().iter().map(|tier| tier.name()).collect::<Vec<_>>();
-                problems.push(
-                    Problem::error(&pointer, format!("unknown tier `{key}`"))
-                        .with_hint(format!("the tiers are {}", known.join(", "))),
-                );
+                let problem = Problem::error(&pointer, format!("unknown tier `{key}`"));
+                problems.push(problem.with_hint(tiers::hint_for(key)));
                 continue;
             };
             if !seen.insert(tier) {

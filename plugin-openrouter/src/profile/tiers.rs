@@ -68,6 +68,21 @@ pub fn accepted_names() -> Vec<&'static str> {
     ALL.iter().map(|tier| tier.name()).chain(aliases).collect()
 }
 
+/// The remedy for a tier that does not exist: the name that is most like it, if one is, else all of them.
+pub fn hint_for(unknown: &str) -> String {
+    let unknown = unknown.to_ascii_lowercase();
+    let names = accepted_names().into_iter();
+    let distances = names.map(|name| (strsim::osa_distance(&unknown, &name.to_ascii_lowercase()), name));
+    match distances.min_by_key(|(distance, _)| *distance) {
+        // More slips than that, and the suggestion would be a guess.
+        Some((distance, name)) if distance <= (name.len() / 3).min(2) => format!("did you mean `{name}`?"),
+        _ => {
+            let names: Vec<&str> = ALL.iter().map(|tier| tier.name()).collect();
+            format!("the tiers are {}", names.join(", "))
+        }
+    }
+}
+
 impl Tier {
     /// Reads a tier's name or alias in any case: `TEXT_SMALL`, `text_small`, `small`.
     pub fn parse(text: &str) -> Option<Self> {
@@ -186,6 +201,24 @@ mod tests {
         }
         for unknown in ["", "smart", "TEXT_HUGE", "TEXT_SMALL ", "embedding"] {
             assert_eq!(Tier::parse(unknown), None, "{unknown:?}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_tier_gets_the_name_it_is_most_like_or_all_of_them() {
+        for (unknown, near) in [
+            ("smal", "small"),
+            ("TEXT_SMLL", "TEXT_SMALL"),
+            ("Reasonning", "reasoning"),
+        ] {
+            assert_eq!(hint_for(unknown), format!("did you mean `{near}`?"));
+        }
+        for unknown in ["TEXT_HUGE", "x", ""] {
+            let hint = hint_for(unknown);
+            assert!(
+                hint.starts_with("the tiers are TEXT_NANO, TEXT_SMALL,") && hint.ends_with(", IMAGE"),
+                "{hint}"
+            );
         }
     }
 }

@@ -224,8 +224,7 @@ fn chain(first: String, others: Vec<String>) -> Vec<String> {
 }
 
 fn unknown_tier(name: &str) -> Error {
-    Error::new(ErrorKind::INVALID_REQUEST, format!("there is no tier `{name}`"))
-        .with_hint(format!("the tiers are {}", tiers::accepted_names().join(", ")))
+    Error::new(ErrorKind::INVALID_REQUEST, format!("unknown tier `{name}`")).with_hint(tiers::hint_for(name))
 }
 
 /// The fallback models of a call. A model that the call names has only the fallbacks that the call names, so that

@@ -195,6 +195,6 @@ fn an_unknown_tier_is_refused_with_a_list_of_known_ones() {
     let mut request = hello();
     request.tier = Some("TEXT_HUGE".to_owned());
     let error = planned(json!({}), &request).err().expect("a refusal");
-    assert_eq!(error.message, "there is no tier `TEXT_HUGE`");
+    assert_eq!(error.message, "unknown tier `TEXT_HUGE`");
     assert!(error.hint().is_some_and(|hint| hint.contains("TEXT_LARGE")));
 }

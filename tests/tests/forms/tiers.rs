@@ -93,7 +93,7 @@ fn an_unknown_tier_is_refused_before_anything_is_sent() {
     let plugin = plugin(&service, json!({}));
     for (model, name) in [("tier/nope", "nope"), ("TEXT_NOPE", "TEXT_NOPE"), ("tier/", "")] {
         let error = bad(&plugin, chat(model));
-        let message = format!("there is no tier `{name}`");
+        let message = format!("unknown tier `{name}`");
         assert_eq!((error.kind, &error.message), (ErrorKind::INVALID_REQUEST, &message));
     }
     assert_eq!(service.requests(), []);

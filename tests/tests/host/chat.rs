@@ -93,7 +93,7 @@ fn a_tier_is_chosen_by_its_short_or_its_full_name() {
     assert_fails(
         &bench.run(&["chat", "-t", "huge", "Hello"]),
         2,
-        "error: there is no tier `huge`\n",
+        "error: unknown tier `huge`\n",
     );
 }
 
