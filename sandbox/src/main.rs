@@ -6,7 +6,7 @@ use std::{
     collections::BTreeMap,
     error::Error,
     fs::{self, File, OpenOptions},
-    io::Write,
+    io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Mutex,
@@ -64,7 +64,10 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     if arguments.list_models {
         for (id, does) in built_in_models() {
-            println!("{id:<36} {does}");
+            // A reader such as `head` may have seen enough.
+            if writeln!(io::stdout(), "{id:<36} {does}").is_err() {
+                break;
+            }
         }
         return Ok(());
     }
@@ -103,8 +106,10 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         println!("{base_url}");
     } else {
         println!("OPENROUTER_BASE_URL={base_url} OPENROUTER_API_KEY={key}");
-        eprintln!("This is a local sandbox, not openrouter.ai. Put the line above before the command of a host.");
-        eprintln!("Models: `sandbox --list-models`, and some ids of the real catalogue. Press Ctrl-C to stop.");
+        eprintln!(
+            "This is a local sandbox, not openrouter.ai. Prefix a command with the line above, or `export` both variables."
+        );
+        eprintln!("It serves some real model ids, and ids that fail on purpose: --list-models. Press Ctrl-C to stop.");
     }
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
