@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::{fs, process, thread};
+use std::{env, fs, process, thread};
 
 use plugin_api::Config;
 use serde::de::DeserializeOwned;
@@ -136,6 +137,16 @@ pub fn block_on<T>(work: impl Future<Output = T>) -> T {
     runtime.block_on(work)
 }
 
+/// Runs one test of this program in a process of its own, which finds `folder` in a variable.
+pub fn child(test: &str, variable: &str, folder: &Path) -> Child {
+    Command::new(env::current_exe().expect("this is a program"))
+        .args(["--exact", test, "--nocapture"])
+        .env(variable, folder)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts")
+}
+
 fn serve(mut stream: TcpStream, seen: &Mutex<Vec<String>>, answer: &dyn Fn(&str) -> (u16, String, String)) {
     let mut head = Vec::new();
     let mut byte = [0];
@@ -168,7 +179,7 @@ impl Folder {
     pub fn new() -> Self {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let n = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("plugin-openrouter-{}-{n}", process::id()));
+        let path = env::temp_dir().join(format!("plugin-openrouter-{}-{n}", process::id()));
         let _ = fs::remove_dir_all(&path);
         Self { path }
     }

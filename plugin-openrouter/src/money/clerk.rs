@@ -173,10 +173,8 @@ mod tests {
     fn a_panic_fails_its_own_job_only() {
         let clerk = Office::default().clerk().expect("a thread");
         let error = block_on(clerk.ask::<()>(|_| panic!("on purpose"))).expect_err("a panic");
-        assert_eq!(
-            (error.kind, error.message.as_str()),
-            (ErrorKind::INTERNAL, "the ledger thread did not answer")
-        );
+        let expected = (ErrorKind::INTERNAL, "the ledger thread did not answer");
+        assert_eq!((error.kind, error.message.as_str()), expected);
         assert_eq!(block_on(clerk.ask(|_| Ok(7))).expect("an answer"), 7);
     }
 }

@@ -235,23 +235,17 @@ mod tests {
     #[test]
     fn more_than_five_dollars_is_green_and_less_than_one_is_red() {
         let rows = [
-            (Some("1000000"), CreditStatus::Green),
-            (Some("5.01"), CreditStatus::Green),
-            (Some("5.000000000000000001"), CreditStatus::Green),
-            (Some("5.00"), CreditStatus::Yellow),
-            (Some("5"), CreditStatus::Yellow),
-            (Some("1.00"), CreditStatus::Yellow),
-            (Some("1"), CreditStatus::Yellow),
-            (Some("0.99"), CreditStatus::Red),
-            (Some("0.999999999999999999"), CreditStatus::Red),
-            (Some("0"), CreditStatus::Red),
-            (Some("-3.5"), CreditStatus::Red),
-            (Some("soon"), CreditStatus::Unknown),
-            (None, CreditStatus::Unknown),
+            (CreditStatus::Green, &["1000000", "5.01", "5.000000000000000001"][..]),
+            (CreditStatus::Yellow, &["5.00", "5", "1.00", "1"]),
+            (CreditStatus::Red, &["0.99", "0.999999999999999999", "0", "-3.5"]),
+            (CreditStatus::Unknown, &["soon"]),
         ];
-        for (balance, expected) in rows {
-            assert_eq!(status(balance), expected, "{balance:?}");
+        for (expected, balances) in rows {
+            for balance in balances {
+                assert_eq!(status(Some(balance)), expected, "{balance}");
+            }
         }
+        assert_eq!(status(None), CreditStatus::Unknown);
     }
 
     #[test]
@@ -267,10 +261,8 @@ mod tests {
         }
         assert_eq!(amounts(&store), left);
         store.billed("6");
-        assert_eq!(
-            store.known().expect("it was reported").balance_usd,
-            some("-0.60001000000000014")
-        );
+        let expected = some("-0.60001000000000014");
+        assert_eq!(store.known().expect("it was reported").balance_usd, expected);
         store.update(reported(Source::Account, "7"));
         assert_eq!(amounts(&store), (some("7"), some("10")));
     }
@@ -294,14 +286,10 @@ mod tests {
             assert_eq!((credits.status, credits.source), (CreditStatus::Unknown, None));
             credits.problem
         };
-        assert_eq!(
-            problem(false).as_deref(),
-            Some("the key has no limit of its own, and the service does not show it the account's balance")
-        );
-        assert_eq!(
-            problem(true).as_deref(),
-            Some("the service does not report how much of the key's limit is left")
-        );
+        let expected = Some("the key has no limit of its own, and the service does not show it the account's balance");
+        assert_eq!(problem(false).as_deref(), expected);
+        let expected = Some("the service does not report how much of the key's limit is left");
+        assert_eq!(problem(true).as_deref(), expected);
     }
 
     #[test]
@@ -311,13 +299,11 @@ mod tests {
         assert_eq!(store.low_balance(), None);
         store.billed("0.001");
         let notice = store.low_balance().expect("it fell");
-        assert_eq!(
-            (notice.code.as_str(), notice.message.as_str()),
-            (
-                "low_balance",
-                "only $0.99 is left on the account; add credit at https://openrouter.ai/settings/credits"
-            )
+        let expected = (
+            "low_balance",
+            "only $0.99 is left on the account; add credit at https://openrouter.ai/settings/credits",
         );
+        assert_eq!((notice.code.as_str(), notice.message.as_str()), expected);
         store.billed("5");
         store.update(reported(Source::Account, "0.5"));
         assert_eq!(store.low_balance(), None);
@@ -347,14 +333,10 @@ mod tests {
             message(Source::Account, "-0.42"),
             "the account is out of credit (balance -$0.42); add credit at https://openrouter.ai/settings/credits"
         );
-        assert_eq!(
-            message(Source::Key, "0.999"),
-            "only $0.99 is left of the key's limit; raise it at https://openrouter.ai/settings/keys"
-        );
-        assert_eq!(
-            message(Source::Key, "0"),
-            "the key's limit is used up ($0.00 left); raise it at https://openrouter.ai/settings/keys"
-        );
+        let expected = "only $0.99 is left of the key's limit; raise it at https://openrouter.ai/settings/keys";
+        assert_eq!(message(Source::Key, "0.999"), expected);
+        let expected = "the key's limit is used up ($0.00 left); raise it at https://openrouter.ai/settings/keys";
+        assert_eq!(message(Source::Key, "0"), expected);
     }
 
     #[test]
