@@ -95,53 +95,41 @@ mod tests {
     use super::*;
     use crate::diagnose::kit::line;
 
-    fn account(limit: Option<&str>, remaining: Option<&str>, balance: Option<&str>) -> Account {
-        Account {
-            limit_usd: limit.map(str::to_owned),
-            remaining_usd: remaining.map(str::to_owned),
-            balance_usd: balance.map(str::to_owned),
-            ..Account::default()
-        }
-    }
-
     #[test]
     fn the_worse_of_key_and_account_decides() {
+        // The key's limit, what is left of it, the account's balance, when the limit is reset.
         let rows = [
-            (
-                account(Some("100"), Some("74.5"), Some("24.99986")),
-                "ok credit: the key has $74.50 of $100.00 left; the account has $24.99",
-            ),
-            (
-                account(Some("10"), Some("2"), Some("50")),
-                "warning credit: the key has $2.00 of $10.00 left; the account has $50.00 | raise the key's limit at \
-                 https://openrouter.ai/settings/keys",
-            ),
-            (
-                account(Some("10"), Some("2"), Some("-0.004")),
-                "failed credit: the key has $2.00 of $10.00 left; the account has -$0.004 | add credit at \
-                 https://openrouter.ai/settings/credits",
-            ),
-            (
-                account(None, None, None),
-                "ok credit: the key has no limit of its own; the account's balance is hidden from this key",
-            ),
-            (
-                account(Some("10"), None, None),
-                "ok credit: the key may spend $10.00; how much is left is unknown; the account's balance is hidden from \
-                 this key",
-            ),
+            ["100", "74.5", "24.99986", ""],
+            ["10", "2", "50", ""],
+            ["10", "2", "-0.004", ""],
+            ["", "", "", ""],
+            ["10", "", "", ""],
+            ["10", "9", "", "monthly"],
         ];
-        for (account, expected) in rows {
-            assert_eq!(line(&credit(&account)), expected);
-        }
-        let monthly = Account {
-            limit_reset: Some("monthly".to_owned()),
-            ..account(Some("10"), Some("9"), None)
-        };
-        assert_eq!(
-            line(&credit(&monthly)),
-            "ok credit: the key has $9.00 of $10.00 left (resets monthly); the account's balance is hidden from this key"
-        );
+        let seen = rows.map(|row| {
+            let known = row.map(|text| Some(text.to_owned()).filter(|text| !text.is_empty()));
+            let [limit_usd, remaining_usd, balance_usd, limit_reset] = known;
+            let account = Account {
+                limit_usd,
+                remaining_usd,
+                balance_usd,
+                limit_reset,
+                ..Account::default()
+            };
+            line(&credit(&account))
+        });
+        let expected = [
+            "ok credit: the key has $74.50 of $100.00 left; the account has $24.99",
+            "warning credit: the key has $2.00 of $10.00 left; the account has $50.00 | raise the key's limit at \
+             https://openrouter.ai/settings/keys",
+            "failed credit: the key has $2.00 of $10.00 left; the account has -$0.004 | add credit at \
+             https://openrouter.ai/settings/credits",
+            "ok credit: the key has no limit of its own; the account's balance is hidden from this key",
+            "ok credit: the key may spend $10.00; how much is left is unknown; the account's balance is hidden from this \
+             key",
+            "ok credit: the key has $9.00 of $10.00 left (resets monthly); the account's balance is hidden from this key",
+        ];
+        assert_eq!(seen, expected);
     }
 
     #[test]
@@ -152,17 +140,14 @@ mod tests {
                 ..Account::default()
             }))
         };
-        assert_eq!(
-            seen(Some(true)),
+        let expected = [
             "warning free_tier: no credit was ever bought, so only `:free` models answer: 20 requests a minute, 50 a day | \
              add credit at https://openrouter.ai/settings/credits; from $10 on, `:free` models accept 1000 requests \
-             a day"
-        );
-        assert_eq!(
-            seen(Some(false)),
+             a day",
             "ok free_tier: credit was bought; `:free` models accept 20 requests a minute, and 50 a day or, from $10 on, \
-             1000"
-        );
-        assert_eq!(seen(None), "skipped free_tier: unknown: the service did not report it");
+             1000",
+            "skipped free_tier: unknown: the service did not report it",
+        ];
+        assert_eq!([Some(true), Some(false), None].map(seen), expected);
     }
 }

@@ -130,63 +130,44 @@ fn judge_expiry(account: &Account, now_s: i64) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-    use std::sync::Arc;
-
-    use plugin_api::Config;
     use serde_json::{Value, json};
 
     use super::*;
     use crate::diagnose::kit::line;
+    use crate::kit::settings;
 
-    fn settings(options: Value, variables: &[(&str, &str)]) -> Arc<Settings> {
-        let environment: BTreeMap<_, _> = variables
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect();
-        Settings::from_config(&Config { options, environment }, None).expect("good settings")
-    }
+    const KEY: &str = "OPENROUTER_API_KEY";
+    const OTHER: &str = "OPENROUTER_KEY";
 
     #[test]
     fn the_variable_is_named_but_the_key_never_shown() {
-        let rows: [(&[(&str, &str)], &str); 5] = [
-            (
-                &[],
-                "failed key_present: `OPENROUTER_API_KEY` is not set | create a key at \
-                 https://openrouter.ai/settings/keys and set `OPENROUTER_API_KEY` to it",
-            ),
-            (
-                &[("OPENROUTER_API_KEY", "sk-or-a")],
-                "ok key_present: `OPENROUTER_API_KEY` is set",
-            ),
-            (
-                &[("OPENROUTER_API_KEY", " "), ("OPENROUTER_KEY", "sk-or-a")],
-                "ok key_present: `OPENROUTER_KEY` is set",
-            ),
-            (
-                &[("OPENROUTER_API_KEY", "sk-or-a"), ("OPENROUTER_KEY", "sk-or-a\n")],
-                "ok key_present: `OPENROUTER_API_KEY` is set",
-            ),
-            (
-                &[("OPENROUTER_API_KEY", "sk-or-a"), ("OPENROUTER_KEY", "sk-or-b")],
-                "warning key_present: `OPENROUTER_API_KEY` and `OPENROUTER_KEY` hold different keys; the first one is \
-                 used | remove `OPENROUTER_KEY` from the environment",
-            ),
+        let rows = [
+            [(KEY, ""), (OTHER, "")],
+            [(KEY, "sk-or-a"), (OTHER, "")],
+            [(KEY, " "), (OTHER, "sk-or-a")],
+            [(KEY, "sk-or-a"), (OTHER, "sk-or-a\n")],
+            [(KEY, "sk-or-a"), (OTHER, "sk-or-b")],
         ];
-        for (variables, expected) in rows {
-            assert_eq!(line(&presence(&settings(json!({}), variables))), expected);
-        }
+        let expected = [
+            "failed key_present: `OPENROUTER_API_KEY` is not set | create a key at https://openrouter.ai/settings/keys \
+             and set `OPENROUTER_API_KEY` to it",
+            "ok key_present: `OPENROUTER_API_KEY` is set",
+            "ok key_present: `OPENROUTER_KEY` is set",
+            "ok key_present: `OPENROUTER_API_KEY` is set",
+            "warning key_present: `OPENROUTER_API_KEY` and `OPENROUTER_KEY` hold different keys; the first one is used | \
+             remove `OPENROUTER_KEY` from the environment",
+        ];
+        let seen = rows.map(|variables| line(&presence(&settings(json!({}), &variables))));
+        assert_eq!(seen, expected);
     }
 
     #[test]
     fn the_form_of_the_key_is_judged_without_showing_it() {
-        let seen = |options: Value, key: &str| line(&form(&settings(options, &[("OPENROUTER_API_KEY", key)])));
+        let seen = |options: Value, key: &str| line(&form(&settings(options, &[(KEY, key)])));
         assert_eq!(seen(json!({}), ""), "skipped key_form: no key is set");
         assert_eq!(seen(json!({}), "sk-or-v1-a"), "ok key_form: it begins with `sk-or-`");
-        assert_eq!(
-            seen(json!({"allowAnyKey": true}), "proxy-key"),
-            "ok key_form: it does not begin with `sk-or-`; `allowAnyKey` permits that"
-        );
+        let expected = "ok key_form: it does not begin with `sk-or-`; `allowAnyKey` permits that";
+        assert_eq!(seen(json!({"allowAnyKey": true}), "proxy-key"), expected);
         assert_eq!(
             seen(json!({}), "\"sk-or-v1-a\""),
             "warning key_form: the key is surrounded by spaces, quotes or line breaks, which are removed | set \
@@ -197,11 +178,13 @@ mod tests {
     #[test]
     fn a_key_is_accepted_refused_or_unknown() {
         let known = |label: Option<&str>, is_management_key| {
+            let label = label.map(str::to_owned);
+            let account = Account {
+                label,
+                ..Account::default()
+            };
             Ok(Known {
-                account: Account {
-                    label: label.map(str::to_owned),
-                    ..Account::default()
-                },
+                account,
                 is_management_key,
             })
         };
@@ -211,83 +194,60 @@ mod tests {
             Err(error)
         };
         let rows = [
-            (known(None, false), "ok key_valid: the service accepts it"),
-            (
-                known(Some("mine"), false),
-                "ok key_valid: the service accepts it; its label is `mine`",
-            ),
-            (
-                known(Some("mine"), true),
-                "failed key_valid: it is a management key, which cannot call models | create an ordinary key at \
-                 https://openrouter.ai/settings/keys and set `OPENROUTER_API_KEY` to it",
-            ),
-            (
-                error(ErrorKind::AUTH, "the service answered 401: no", Some(401)),
-                "failed key_valid: the key was refused: the service answered 401: no | check at \
-                 https://openrouter.ai/settings/keys whether it is disabled, expired or deleted, or create another key",
-            ),
-            (
-                error(ErrorKind::AUTH, "no key", None),
-                "skipped key_valid: not checked: no key is set",
-            ),
-            (
-                error(ErrorKind::FORBIDDEN, "the service answered 403: not here", Some(403)),
-                "failed key_valid: the service answered 403: not here | check the key at https://openrouter.ai/settings/keys",
-            ),
-            (
-                error(ErrorKind::CONNECT, "no connection", None),
-                "skipped key_valid: unknown: the service cannot be reached",
-            ),
-            (
-                error(ErrorKind::UNAVAILABLE, "the service answered 503: busy", Some(503)),
-                "skipped key_valid: unknown: the service answered 503: busy",
-            ),
+            known(None, false),
+            known(Some("mine"), false),
+            known(Some("mine"), true),
+            error(ErrorKind::AUTH, "the service answered 401: no", Some(401)),
+            error(ErrorKind::AUTH, "no key", None),
+            error(ErrorKind::FORBIDDEN, "the service answered 403: no", Some(403)),
+            error(ErrorKind::CONNECT, "no connection", None),
+            error(ErrorKind::UNAVAILABLE, "the service answered 503: busy", Some(503)),
         ];
-        for (known, expected) in rows {
-            assert_eq!(line(&validity(&known)), expected);
-        }
+        let expected = [
+            "ok key_valid: the service accepts it",
+            "ok key_valid: the service accepts it; its label is `mine`",
+            "failed key_valid: it is a management key, which cannot call models | create an ordinary key at \
+             https://openrouter.ai/settings/keys and set `OPENROUTER_API_KEY` to it",
+            "failed key_valid: the key was refused: the service answered 401: no | check at \
+             https://openrouter.ai/settings/keys whether it is disabled, expired or deleted, or create another key",
+            "skipped key_valid: not checked: no key is set",
+            "failed key_valid: the service answered 403: no | check the key at https://openrouter.ai/settings/keys",
+            "skipped key_valid: unknown: the service cannot be reached",
+            "skipped key_valid: unknown: the service answered 503: busy",
+        ];
+        assert_eq!(rows.map(|known| line(&validity(&known))), expected);
     }
 
     #[test]
     fn a_key_that_expires_within_a_week_is_a_warning() {
         let now_s = time::from_json("2027-12-24T00:00:00Z").expect("a date");
         let remedy = "create another key at https://openrouter.ai/settings/keys and set `OPENROUTER_API_KEY` to it";
-        let seen = |expires_at: Option<&str>| {
+        let seen = |expires_at: &str| {
+            let expires_at = Some(expires_at.to_owned()).filter(|text| !text.is_empty());
             let account = Account {
-                expires_at: expires_at.map(str::to_owned),
+                expires_at,
                 ..Account::default()
             };
             line(&judge_expiry(&account, now_s)).replace(remedy, "REMEDY")
         };
         let rows = [
-            (None, "ok key_expires: it does not expire"),
-            (
-                Some("2027-12-31T00:00:01Z"),
-                "ok key_expires: it expires at 2027-12-31T00:00:01Z",
-            ),
-            (
-                Some("2027-12-31T00:00:00Z"),
-                "warning key_expires: it expires in 7 days, at 2027-12-31T00:00:00Z | REMEDY",
-            ),
-            (
-                Some("2027-12-25T12:00:00Z"),
-                "warning key_expires: it expires in 1 day, at 2027-12-25T12:00:00Z | REMEDY",
-            ),
-            (
-                Some("2027-12-24T00:00:01Z"),
-                "warning key_expires: it expires within a day, at 2027-12-24T00:00:01Z | REMEDY",
-            ),
-            (
-                Some("2027-12-24T00:00:00Z"),
-                "failed key_expires: it expired at 2027-12-24T00:00:00Z | REMEDY",
-            ),
-            (
-                Some("never"),
-                "skipped key_expires: expected an expiry date, found `never`",
-            ),
+            "",
+            "2027-12-31T00:00:01Z",
+            "2027-12-31T00:00:00Z",
+            "2027-12-25T12:00:00Z",
+            "2027-12-24T00:00:01Z",
+            "2027-12-24T00:00:00Z",
+            "never",
         ];
-        for (expires_at, expected) in rows {
-            assert_eq!(seen(expires_at), expected);
-        }
+        let expected = [
+            "ok key_expires: it does not expire",
+            "ok key_expires: it expires at 2027-12-31T00:00:01Z",
+            "warning key_expires: it expires in 7 days, at 2027-12-31T00:00:00Z | REMEDY",
+            "warning key_expires: it expires in 1 day, at 2027-12-25T12:00:00Z | REMEDY",
+            "warning key_expires: it expires within a day, at 2027-12-24T00:00:01Z | REMEDY",
+            "failed key_expires: it expired at 2027-12-24T00:00:00Z | REMEDY",
+            "skipped key_expires: expected an expiry date, found `never`",
+        ];
+        assert_eq!(rows.map(seen), expected);
     }
 }

@@ -181,54 +181,40 @@ mod tests {
 
     #[test]
     fn the_defaults_are_as_documented() {
-        assert_eq!(
-            lines(&block_on(findings(&settings(json!({}), &[])))),
-            [
-                "ok cache_models: cached for 3600000 ms",
-                "ok cache_credits: cached for 300000 ms",
-                "ok budget: none is set",
-                "ok secondary: no secondary service is set",
-            ]
-        );
+        let expected = [
+            "ok cache_models: cached for 3600000 ms",
+            "ok cache_credits: cached for 300000 ms",
+            "ok budget: none is set",
+            "ok secondary: no secondary service is set",
+        ];
+        assert_eq!(lines(&block_on(findings(&settings(json!({}), &[])))), expected);
     }
 
     #[test]
     fn an_unreadable_time_is_reported_without_its_value() {
-        let variables = [
-            ("OPENROUTER_CACHE_TTL_MODELS", "one hour"),
-            ("OPENROUTER_CACHE_TTL_CREDITS", "60000"),
+        let models = ("OPENROUTER_CACHE_TTL_MODELS", "one hour");
+        let variables = [models, ("OPENROUTER_CACHE_TTL_CREDITS", "60000")];
+        let seen = |options| lines(&block_on(findings(&settings(options, &variables))));
+        let expected = [
+            "warning cache_models: `OPENROUTER_CACHE_TTL_MODELS`: expected a whole number of milliseconds, found something \
+             else; using 3600000 | set `OPENROUTER_CACHE_TTL_MODELS` to milliseconds, such as 3600000, or remove it",
+            "ok cache_credits: cached for 60000 ms",
         ];
-        let seen = lines(&block_on(findings(&settings(json!({}), &variables))));
-        assert_eq!(
-            seen[..2],
-            [
-                "warning cache_models: `OPENROUTER_CACHE_TTL_MODELS`: expected a whole number of milliseconds, found \
-                 something else; using 3600000 | set `OPENROUTER_CACHE_TTL_MODELS` to milliseconds, such as 3600000, \
-                 or remove it",
-                "ok cache_credits: cached for 60000 ms",
-            ]
-        );
-        let option = settings(json!({"caches": {"modelsMs": 5}}), &variables);
-        assert_eq!(
-            lines(&block_on(findings(&option)))[0],
-            "ok cache_models: cached for 5 ms"
-        );
+        assert_eq!(seen(json!({}))[..2], expected);
+        let by_option = seen(json!({"caches": {"modelsMs": 5}}));
+        assert_eq!(by_option[0], "ok cache_models: cached for 5 ms");
     }
 
     #[test]
     fn a_daily_budget_needs_a_writable_ledger() {
         let seen = |options: Value| line(&block_on(budget(&settings(json!({"budget": options}), &[]))));
         assert_eq!(seen(json!({})), "ok budget: none is set");
-        assert_eq!(
-            seen(json!({"perRequestUsd": 0.5, "perSessionUsd": "2"})),
-            "ok budget: $0.50 a request, $2.00 a session"
-        );
+        let expected = "ok budget: $0.50 a request, $2.00 a session";
+        assert_eq!(seen(json!({"perRequestUsd": 0.5, "perSessionUsd": "2"})), expected);
         let folder = Folder::new();
         let path = folder.path.display().to_string();
-        assert_eq!(
-            seen(json!({"perDayUsd": 10, "ledger": path})),
-            format!("ok budget: $10.00 a day; $0.00 spent or reserved today, by the ledger in `{path}`")
-        );
+        let expected = format!("ok budget: $10.00 a day; $0.00 spent or reserved today, by the ledger in `{path}`");
+        assert_eq!(seen(json!({"perDayUsd": 10, "ledger": path})), expected);
         let is_no_folder = folder.path.join("file");
         std::fs::write(&is_no_folder, "").expect("it is writable");
         let refused = seen(json!({"perDayUsd": 10, "ledger": is_no_folder.join("inside")}));
@@ -238,39 +224,25 @@ mod tests {
 
     #[test]
     fn a_secondary_service_has_its_own_address_and_key() {
-        let primary = "https://openrouter.ai/api/v1";
         let rows = [
-            (
-                "https://api.example.com/v1/",
-                true,
-                "ok secondary: https://api.example.com/v1, with the key in `OPENROUTER_SECONDARY_API_KEY`",
-            ),
-            (
-                "https://api.example.com/v1",
-                false,
-                "warning secondary: https://api.example.com/v1 is used without a key: `OPENROUTER_SECONDARY_API_KEY` is \
-                 not set | set `OPENROUTER_SECONDARY_API_KEY` to a key of that service, unless it needs none",
-            ),
-            (
-                "http://127.0.0.1:11434/v1",
-                false,
-                "ok secondary: http://127.0.0.1:11434/v1, on this machine and without a key",
-            ),
-            (
-                "https://openrouter.ai/api/v1/",
-                true,
-                "warning secondary: https://openrouter.ai/api/v1 is also the primary service, so it is unreachable at the \
-                 same time | set `secondary.baseUrl` to another service, or remove `secondary`",
-            ),
-            (
-                "ftp://a.example",
-                true,
-                "failed secondary: `secondary.baseUrl`: expected an address that starts with `https://` | write it as \
-                 `https://host/path`",
-            ),
+            ("https://api.example.com/v1/", true),
+            ("https://api.example.com/v1", false),
+            ("http://127.0.0.1:11434/v1", false),
+            ("https://openrouter.ai/api/v1/", true),
+            ("ftp://a.example", true),
         ];
-        for (url, has_key, expected) in rows {
-            assert_eq!(line(&judge_secondary(url, primary, has_key)), expected);
-        }
+        let expected = [
+            "ok secondary: https://api.example.com/v1, with the key in `OPENROUTER_SECONDARY_API_KEY`",
+            "warning secondary: https://api.example.com/v1 is used without a key: `OPENROUTER_SECONDARY_API_KEY` is not \
+             set | set `OPENROUTER_SECONDARY_API_KEY` to a key of that service, unless it needs none",
+            "ok secondary: http://127.0.0.1:11434/v1, on this machine and without a key",
+            "warning secondary: https://openrouter.ai/api/v1 is also the primary service, so it is unreachable at the same \
+             time | set `secondary.baseUrl` to another service, or remove `secondary`",
+            "failed secondary: `secondary.baseUrl`: expected an address that starts with `https://` | write it as \
+             `https://host/path`",
+        ];
+        let primary = "https://openrouter.ai/api/v1";
+        let seen = rows.map(|(url, has_key)| line(&judge_secondary(url, primary, has_key)));
+        assert_eq!(seen, expected);
     }
 }

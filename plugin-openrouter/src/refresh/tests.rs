@@ -198,10 +198,8 @@ fn a_use_starts_one_task_if_the_variable_asks_for_it() {
         let settings = Arc::new(ArcSwap::new(service.settings(json!({}), variables)));
         refresher.touch(&runtime, &settings, &common);
         refresher.touch(&runtime, &settings, &common);
-        (
-            refresher.shared.is_running.load(Ordering::Relaxed),
-            Arc::weak_count(&settings),
-        )
+        let is_running = refresher.shared.is_running.load(Ordering::Relaxed);
+        (is_running, Arc::weak_count(&settings))
     };
     assert_eq!(tasks(&[]), (false, 0));
     assert_eq!(tasks(&[(VARIABLE, "false")]), (false, 0));
@@ -229,38 +227,32 @@ fn a_plugin_refreshes_its_model_list_by_itself() {
     let (asked, was_asked) = mpsc::channel();
     let asked = Mutex::new(asked);
     let service = Service::start(move |path| {
-        if !path.ends_with("/models") {
-            let body = json!({"data": {"limit": 10, "limit_remaining": 9}});
-            return (200, String::new(), body.to_string());
+        let mut body = json!({"data": {"limit": 10, "limit_remaining": 9}});
+        if path.ends_with("/models") {
+            // The test may be over.
+            let _ = asked.lock().map(|asked| asked.send(()));
+            body = json!({"data": [{"id": "a/b"}, {"id": "c/d"}]});
         }
-        // The test may be over.
-        let _ = asked.lock().map(|asked| asked.send(()));
-        let body = json!({"data": [{"id": "a/b"}, {"id": "c/d"}]});
         (200, String::new(), body.to_string())
     });
-    let variable = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let variables = [("OPENROUTER_API_KEY", KEY), ("OPENROUTER_MODELS", "c/*")];
+    let variables = variables.into_iter().chain([(VARIABLE, "1000")]);
     let config = Config {
         options: json!({"baseUrl": service.base_url}),
-        environment: BTreeMap::from([
-            variable("OPENROUTER_API_KEY", KEY),
-            variable("OPENROUTER_MODELS", "c/*"),
-            variable(VARIABLE, "1000"),
-        ]),
+        environment: variables
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect(),
     };
     let module = PluginModule::linked::<crate::OpenRouter>().expect("it fits");
-    let plugin = module
-        .create(Arc::new(LogOnly::new("openrouter")), &config)
-        .expect("good settings");
+    let plugin = module.create(Arc::new(LogOnly::new("openrouter")), &config);
+    let plugin = plugin.expect("good settings");
     let list = block_on(plugin.models(ModelsRequest::default())).expect("a list");
     let ids: Vec<&str> = list.models.iter().map(|model| model.id.as_str()).collect();
     assert_eq!((ids, list.is_stale), (vec!["c/d"], false));
     for _ in 0..2 {
-        let limit = Duration::from_secs(60);
-        was_asked.recv_timeout(limit).expect("it asks");
+        was_asked.recv_timeout(Duration::from_secs(60)).expect("it asks");
     }
     let credits = block_on(plugin.credits(CreditsRequest { force: true })).expect("an answer");
-    assert_eq!(
-        (credits.balance_usd.as_deref(), credits.status),
-        (Some("9"), CreditStatus::Green)
-    );
+    assert_eq!(credits.balance_usd.as_deref(), Some("9"));
+    assert_eq!(credits.status, CreditStatus::Green);
 }

@@ -123,78 +123,62 @@ fn unknown_parameters<'a>(parameters: &'a Map<String, Value>, model: &Model) -> 
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use crate::diagnose::models::tests::seen;
 
+    /// The findings for tiers, each shortened where it says the same as the others.
+    fn able(tiers: &Value) -> Vec<String> {
+        let lines = seen(json!({ "tiers": tiers })).into_iter();
+        let short = |line: String| {
+            let tier = line
+                .split(": ")
+                .next()
+                .and_then(|id| id.split(':').nth(1))
+                .unwrap_or_default();
+            let remedy =
+                format!("choose another model for {tier}, or remove what it lacks from the tier's `parameters`");
+            let ok = format!("{tier} supports everything configured for it");
+            line.replace(&remedy, "REMEDY").replace(&ok, "SUPPORTED")
+        };
+        lines.filter(|line| line.contains("model_able")).map(short).collect()
+    }
+
     #[test]
     fn everything_a_model_lacks_is_named() {
-        let able = |options| -> Vec<String> {
-            let lines = seen(options).into_iter();
-            lines.filter(|line| line.contains("model_able")).collect()
-        };
-        let remedy = |tier: &str| {
-            format!("choose another model for {tier}, or remove what it lacks from the tier's `parameters`")
-        };
         let demanding = json!({"temperature": 1, "maxCompletionTokens": 500, "reasoning": {"effort": "low"},
             "user": "u", "extra": {"tools": [], "new_field": 1}});
-        assert_eq!(
-            able(json!({"tiers": {
-                "TEXT_SMALL": {"model": "acme/small", "parameters": demanding},
-                "TEXT_LARGE": {"model": "acme/large", "parameters": {"temperature": 1, "reasoning": {"effort": "low"}}},
-            }})),
-            [
-                format!(
-                    "warning model_able:TEXT_SMALL: `acme/small` does not support `temperature`, `reasoning`, `tools` | {}",
-                    remedy("TEXT_SMALL")
-                ),
-                "ok model_able:TEXT_LARGE: TEXT_LARGE supports everything configured for it".to_owned(),
-            ]
-        );
-        assert_eq!(
-            able(json!({"tiers": {"TEXT_LARGE": {"model": "acme/large", "parameters": {"maxTokens": 1001}}}})),
-            [format!(
-                "warning model_able:TEXT_LARGE: `acme/large` writes at most 1000 tokens, but 1001 are configured | {}",
-                remedy("TEXT_LARGE")
-            )]
-        );
-        assert_eq!(
-            able(json!({"tiers": {"IMAGE_DESCRIPTION": "acme/large", "IMAGE": "acme/large"}})),
-            [
-                format!(
-                    "warning model_able:IMAGE_DESCRIPTION: `acme/large` does not accept images | {}",
-                    remedy("IMAGE_DESCRIPTION")
-                ),
-                format!(
-                    "warning model_able:IMAGE: `acme/large` does not generate images | {}",
-                    remedy("IMAGE")
-                ),
-            ]
-        );
-        let ok = |tier: &str| format!("ok model_able:{tier}: {tier} supports everything configured for it");
-        assert_eq!(
-            able(json!({"tiers": {"IMAGE_DESCRIPTION": "acme/small", "IMAGE": "acme/painter"}})),
-            [ok("IMAGE_DESCRIPTION"), ok("IMAGE")]
-        );
+        let large = json!({"temperature": 1, "reasoning": {"effort": "low"}});
+        let rows = [
+            json!({"TEXT_SMALL": {"model": "acme/small", "parameters": demanding},
+                "TEXT_LARGE": {"model": "acme/large", "parameters": large}}),
+            json!({"TEXT_LARGE": {"model": "acme/large", "parameters": {"maxTokens": 1001}}}),
+            json!({"IMAGE_DESCRIPTION": "acme/large", "IMAGE": "acme/large"}),
+            json!({"IMAGE_DESCRIPTION": "acme/small", "IMAGE": "acme/painter"}),
+        ];
+        let expected = [
+            "warning model_able:TEXT_SMALL: `acme/small` does not support `temperature`, `reasoning`, `tools` | REMEDY",
+            "ok model_able:TEXT_LARGE: SUPPORTED",
+            "warning model_able:TEXT_LARGE: `acme/large` writes at most 1000 tokens, but 1001 are configured | REMEDY",
+            "warning model_able:IMAGE_DESCRIPTION: `acme/large` does not accept images | REMEDY",
+            "warning model_able:IMAGE: `acme/large` does not generate images | REMEDY",
+            "ok model_able:IMAGE_DESCRIPTION: SUPPORTED",
+            "ok model_able:IMAGE: SUPPORTED",
+        ];
+        assert_eq!(rows.iter().flat_map(able).collect::<Vec<_>>(), expected);
     }
 
     #[test]
     fn required_parameters_that_no_model_supports_leave_no_provider() {
         let tier = |fallbacks: &[&str]| {
-            let options = json!({"tiers": {"TEXT_SMALL": {
+            able(&json!({"TEXT_SMALL": {
                 "model": "acme/small", "fallbackModels": fallbacks, "parameters": {"temperature": 1},
                 "providerPreferences": {"requireParameters": true},
-            }}});
-            let lines = seen(options).into_iter();
-            lines.filter(|line| line.contains("model_able")).collect::<Vec<_>>()
+            }}))
         };
-        assert_eq!(
-            tier(&[]),
-            [
-                "failed model_able:TEXT_SMALL: `acme/small` does not support `temperature`; with `requireParameters` no \
-                 provider is left | choose another model for TEXT_SMALL, or remove what it lacks from the tier's `parameters`"
-            ]
-        );
+        let failed = "failed model_able:TEXT_SMALL: `acme/small` does not support `temperature`; with \
+                      `requireParameters` no provider is left | REMEDY";
+        assert_eq!(tier(&[]), [failed]);
         assert!(tier(&["acme/large"])[0].starts_with("warning "));
     }
 }

@@ -264,13 +264,9 @@ pub mod tests {
             entry["expiration_date"] = json!(date);
             entry
         };
+        let text = &["text"];
         json!([
-            entry(
-                "acme/large",
-                &["temperature", "max_tokens", "reasoning"],
-                &["text"],
-                &["text"]
-            ),
+            entry("acme/large", &["temperature", "max_tokens", "reasoning"], text, text),
             entry("acme/small", &["max_tokens"], &["text", "image"], &["text"]),
             entry("acme/painter", &[], &["text"], &["text", "image"]),
             entry("acme/gift", &[], &[], &[]),
@@ -295,11 +291,8 @@ pub mod tests {
                 "ok fallbacks_auto: no fallback models are configured for the auto router",
                 "ok fallback_chain: no fallback models are configured",
             ];
-            !line.contains("openai/")
-                && !line.contains("google/")
-                && !line.contains("anthropic/")
-                && !line.contains("models_listed")
-                && !is_usual.contains(&line.as_str())
+            let others = ["openai/", "google/", "anthropic/", "models_listed"];
+            !others.iter().any(|part| line.contains(part)) && !is_usual.contains(&line.as_str())
         };
         lines.filter(is_of_interest).collect()
     }
@@ -307,80 +300,58 @@ pub mod tests {
     #[test]
     fn a_model_is_listed_missing_or_sent_unchanged() {
         let rows = [
-            ("acme/large", "ok model_known:TEXT_LARGE: `acme/large` is listed"),
-            (
-                "acme/large:nitro",
-                "ok model_known:TEXT_LARGE: `acme/large:nitro` is listed",
-            ),
-            (
-                "acme/large@preset/mine",
-                "ok model_known:TEXT_LARGE: `acme/large@preset/mine` is listed",
-            ),
-            (
-                "@preset/mine",
-                "ok model_known:TEXT_LARGE: `@preset/mine` is not listed and is sent unchanged",
-            ),
-            (
-                "openrouter/auto",
-                "ok model_known:TEXT_LARGE: `openrouter/auto` is not listed and is sent unchanged",
-            ),
-            (
-                "~acme/large-latest",
-                "ok model_known:TEXT_LARGE: `~acme/large-latest` is not listed and is sent unchanged",
-            ),
-            (
-                "openrouter/acme/large",
-                "ok model_known:TEXT_LARGE: `acme/large` is listed; OpenRouter's model ids have no `openrouter/` \
-                 prefix; sending `acme/large`",
-            ),
-            (
-                "acme/larg",
-                "failed model_known:TEXT_LARGE: the service does not list `acme/larg` | did you mean `acme/large`? Put it \
-                 in profile `model`",
-            ),
-            (
-                "nobody/nothing-alike",
-                "failed model_known:TEXT_LARGE: the service does not list `nobody/nothing-alike` | choose a model at \
-                 https://openrouter.ai/models and put its id in profile `model`",
-            ),
-            (
-                "acme/gift:free",
-                "ok model_known:TEXT_LARGE: `acme/gift:free` is listed",
-            ),
-            (
-                "acme/large:free",
-                "failed model_known:TEXT_LARGE: `acme/large` is listed, but `acme/large:free` is not | put `acme/large` \
-                 in profile `model`, but it is billed; or choose another free model",
-            ),
-            (
-                "acme/old",
-                "warning model_known:TEXT_LARGE: `acme/old` is listed, but may be removed after 2027-06-01 | choose another \
-                 model at https://openrouter.ai/models and put its id in profile `model`",
-            ),
-            (
-                "acme/ancient",
-                "warning model_known:TEXT_LARGE: `acme/ancient` is listed, but may be removed at any time since \
-                 2026-06-01 | choose another model at https://openrouter.ai/models and put its id in profile `model`",
-            ),
+            "acme/large",
+            "acme/large:nitro",
+            "acme/large@preset/mine",
+            "@preset/mine",
+            "openrouter/auto",
+            "~acme/large-latest",
+            "openrouter/acme/large",
+            "acme/larg",
+            "nobody/nothing-alike",
+            "acme/gift:free",
+            "acme/large:free",
+            "acme/old",
+            "acme/ancient",
         ];
-        for (model, expected) in rows {
-            assert_eq!(seen(json!({"model": model})), [expected], "{model}");
-        }
+        let expected = [
+            "ok ID: `acme/large` is listed",
+            "ok ID: `acme/large:nitro` is listed",
+            "ok ID: `acme/large@preset/mine` is listed",
+            "ok ID: `@preset/mine` is not listed and is sent unchanged",
+            "ok ID: `openrouter/auto` is not listed and is sent unchanged",
+            "ok ID: `~acme/large-latest` is not listed and is sent unchanged",
+            "ok ID: `acme/large` is listed; OpenRouter's model ids have no `openrouter/` prefix; sending `acme/large`",
+            "failed ID: the service does not list `acme/larg` | did you mean `acme/large`? Put it in profile `model`",
+            "failed ID: the service does not list `nobody/nothing-alike` | CHOOSE",
+            "ok ID: `acme/gift:free` is listed",
+            "failed ID: `acme/large` is listed, but `acme/large:free` is not | put `acme/large` in profile `model`, but it \
+             is billed; or choose another free model",
+            "warning ID: `acme/old` is listed, but may be removed after 2027-06-01 | CHOOSE another",
+            "warning ID: `acme/ancient` is listed, but may be removed at any time since 2026-06-01 | CHOOSE another",
+        ];
+        let id = "model_known:TEXT_LARGE";
+        let (at, put) = ("at https://openrouter.ai/models", "and put its id in profile `model`");
+        let short = |line: String| {
+            let line = line.replace(&format!("choose a model {at} {put}"), "CHOOSE");
+            let line = line.replace(&format!("choose another model {at} {put}"), "CHOOSE another");
+            line.replace(id, "ID")
+        };
+        let seen = rows.iter().flat_map(|model| seen(json!({ "model": model }))).map(short);
+        assert_eq!(seen.collect::<Vec<_>>(), expected);
     }
 
     #[test]
     fn only_text_models_are_expected_in_the_list() {
         let options =
             json!({"tiers": {"TEXT_EMBEDDING": "acme/vectors", "IMAGE": "acme/brush", "TEXT_LARGE": "acme/large"}});
-        assert_eq!(
-            seen(options),
-            [
-                "ok model_known:TEXT_LARGE: `acme/large` is listed",
-                "skipped model_known:TEXT_EMBEDDING: unknown: `acme/vectors` is not in the model list, which covers text \
-                 models only",
-                "skipped model_known:IMAGE: unknown: `acme/brush` is not in the model list, which covers text models only",
-            ]
-        );
+        let expected = [
+            "ok model_known:TEXT_LARGE: `acme/large` is listed",
+            "skipped model_known:TEXT_EMBEDDING: unknown: `acme/vectors` is not in the model list, which covers text \
+             models only",
+            "skipped model_known:IMAGE: unknown: `acme/brush` is not in the model list, which covers text models only",
+        ];
+        assert_eq!(seen(options), expected);
     }
 
     #[test]
@@ -389,32 +360,25 @@ pub mod tests {
             "fallbackModels": ["acme/gift", "acme/small", "acme/gone-for-good"]});
         let lines = seen(options);
         let of_fallbacks: Vec<&String> = lines.iter().filter(|line| line.contains("known:acme")).collect();
-        assert_eq!(
-            of_fallbacks,
-            [
-                "ok model_known:acme/gift: `acme/gift` is listed",
-                "failed model_known:acme/gone-for-good: the service does not list `acme/gone-for-good` | choose a model at \
-                 https://openrouter.ai/models and put its id in the fallback models",
-                "ok model_known:acme/small: `acme/small` is listed",
-            ]
-        );
+        let expected = [
+            "ok model_known:acme/gift: `acme/gift` is listed",
+            "failed model_known:acme/gone-for-good: the service does not list `acme/gone-for-good` | choose a model at \
+             https://openrouter.ai/models and put its id in the fallback models",
+            "ok model_known:acme/small: `acme/small` is listed",
+        ];
+        assert_eq!(of_fallbacks, expected);
         let chain = lines.last().expect("a line");
-        assert!(
-            chain
-                .starts_with("ok fallback_chain: TEXT_SMALL 3 models in 1 request, TEXT_LARGE 4 models in 1 request, "),
-            "{chain}"
-        );
+        let start = "ok fallback_chain: TEXT_SMALL 3 models in 1 request, TEXT_LARGE 4 models in 1 request, ";
+        assert!(chain.starts_with(start), "{chain}");
     }
 
     #[test]
     fn a_long_chain_takes_several_requests() {
         let fallbacks: Vec<String> = (1..=9).map(|n| format!("~acme/spare-{n}")).collect();
         let options = json!({"tiers": {"TEXT_LARGE": {"model": "acme/large", "fallbackModels": fallbacks}}});
-        let lines = seen(options);
-        assert_eq!(
-            lines.last().map(String::as_str),
-            Some("ok fallback_chain: TEXT_LARGE 10 models in 3 requests")
-        );
+        let chain = seen(options).pop();
+        let expected = Some("ok fallback_chain: TEXT_LARGE 10 models in 3 requests");
+        assert_eq!(chain.as_deref(), expected);
     }
 
     #[test]
@@ -422,13 +386,11 @@ pub mod tests {
         let options =
             json!({"tiers": {"TEXT_SMALL": "acme/small", "TEXT_LARGE": "auto"}, "fallbackModels": ["acme/gift"]});
         let auto = seen(options).into_iter().find(|line| line.contains("fallbacks_auto"));
-        assert_eq!(
-            auto.as_deref(),
-            Some(
-                "warning fallbacks_auto: the auto router in TEXT_LARGE has its own fallbacks, so the configured ones are \
-                 ignored | remove `fallbackModels` there, or choose a model instead of `openrouter/auto`"
-            )
+        let expected = Some(
+            "warning fallbacks_auto: the auto router in TEXT_LARGE has its own fallbacks, so the configured ones are \
+             ignored | remove `fallbackModels` there, or choose a model instead of `openrouter/auto`",
         );
+        assert_eq!(auto.as_deref(), expected);
     }
 
     #[test]
@@ -436,20 +398,12 @@ pub mod tests {
         let settings = settings(json!({"model": "acme/large", "fallbackModels": ["acme/gift"]}), &[]);
         let seen = |error: Error| lines(&findings(&settings, Err(&error), Duration::ZERO, 0));
         let unreached = seen(Error::new(ErrorKind::CONNECT, "no connection"));
-        assert_eq!(
-            unreached[..2],
-            [
-                "skipped models_listed: unknown: the service cannot be reached",
-                "skipped model_known:TEXT_SMALL: unknown: the service cannot be reached",
-            ]
-        );
-        assert!(
-            unreached.contains(&"skipped model_known:acme/gift: unknown: the service cannot be reached".to_owned())
-        );
+        for id in ["models_listed", "model_known:TEXT_SMALL", "model_known:acme/gift"] {
+            let expected = format!("skipped {id}: unknown: the service cannot be reached");
+            assert!(unreached.contains(&expected), "{expected}\n{unreached:#?}");
+        }
         let refused = seen(Error::new(ErrorKind::PROTOCOL, "no list").with_hint("check the base URL"));
-        assert_eq!(
-            refused[0],
-            "warning models_listed: the model list is unavailable: no list | check the base URL"
-        );
+        let expected = "warning models_listed: the model list is unavailable: no list | check the base URL";
+        assert_eq!(refused[0], expected);
     }
 }
