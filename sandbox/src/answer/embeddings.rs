@@ -215,10 +215,8 @@ mod tests {
         let (floats, texts) = (ask("float"), ask("base64"));
         for (at, text) in ["one two", "three"].into_iter().enumerate() {
             let vector = vector_of(text, 7);
-            assert_eq!(
-                floats[at],
-                json!({"object": "embedding", "index": at, "embedding": vector})
-            );
+            let expected = json!({"object": "embedding", "index": at, "embedding": vector});
+            assert_eq!(floats[at], expected);
             assert_eq!(texts[at]["embedding"], json!(base64_of(&vector)));
         }
     }
@@ -227,10 +225,8 @@ mod tests {
     fn inputs_are_counted_in_tokens() {
         let ask = |input: Value| {
             let reply = reply(json!({"model": MODEL, "input": input, "dimensions": 2})).expect("in order");
-            (
-                reply["data"].as_array().map_or(0, Vec::len),
-                reply["usage"]["prompt_tokens"].clone(),
-            )
+            let n_vectors = reply["data"].as_array().map_or(0, Vec::len);
+            (n_vectors, reply["usage"]["prompt_tokens"].clone())
         };
         assert_eq!(ask(json!([1, 2, 3])), (1, json!(3)));
         assert_eq!(ask(json!([[1, 2], [3, 4, 5]])), (2, json!(5)));
@@ -245,20 +241,18 @@ mod tests {
 
     #[test]
     fn requests_that_break_a_rule_are_refused() {
+        let empty = "input: expected text, numbers or parts, or an array of them, none empty";
+        let wrong =
+            "dimensions: expected a whole number, 1 or more; encoding_format: expected one of `float`, `base64`";
+        let too_long = "dimensions: expected at most 1536 for openai/text-embedding-3-small";
         let cases = [
             (json!({"input": "a"}), "model: expected text"),
-            (
-                json!({"model": MODEL, "input": [""]}),
-                "input: expected text, numbers or parts, or an array of them, none empty",
-            ),
+            (json!({"model": MODEL, "input": [""]}), empty),
             (
                 json!({"model": MODEL, "input": "a", "dimensions": 0, "encoding_format": "hex"}),
-                "dimensions: expected a whole number, 1 or more; encoding_format: expected one of `float`, `base64`",
+                wrong,
             ),
-            (
-                json!({"model": MODEL, "input": "a", "dimensions": 1537}),
-                "dimensions: expected at most 1536 for openai/text-embedding-3-small",
-            ),
+            (json!({"model": MODEL, "input": "a", "dimensions": 1537}), too_long),
         ];
         for (body, message) in cases {
             let refused = reply(body).expect_err("refused");

@@ -189,10 +189,8 @@ mod tests {
             "This is the sandbox, a local service, not OpenRouter; anthropic/claude-haiku-4.5 did not write this. You \
              said: “hi”."
         );
-        assert_eq!(
-            (answer.finish_reason.as_str(), answer.native_finish_reason.as_str()),
-            ("stop", "end_turn")
-        );
+        let seen = (answer.finish_reason.as_str(), answer.native_finish_reason.as_str());
+        assert_eq!(seen, ("stop", "end_turn"));
     }
 
     #[test]
@@ -214,9 +212,7 @@ mod tests {
         assert_eq!(answer(&script, &chat).calls, [call]);
 
         chat.tool_results = vec!["sunny".to_owned()];
-        assert_eq!(
-            answer(&script, &chat).text,
-            "The sandbox, a local service, got back from your tool: “sunny”."
-        );
+        let expected = "The sandbox, a local service, got back from your tool: “sunny”.";
+        assert_eq!(answer(&script, &chat).text, expected);
     }
 }

@@ -130,31 +130,27 @@ mod tests {
             "model": "cohere/rerank-v3.5", "query": "capital of France", "top_n": 2,
             "documents": ["Berlin", {"text": "the capital of France is Paris", "image": "data:,"}, "of course"],
         }));
-        assert_eq!(
-            body.expect("in order"),
-            json!({
-                "id": "gen-sandbox-000001", "model": "cohere/rerank-v3.5", "provider": "Sandbox",
-                "results": [
-                    {
-                        "index": 1, "relevance_score": 1.0,
-                        "document": {"text": "the capital of France is Paris", "image": "data:,"},
-                    },
-                    {"index": 2, "relevance_score": 1.0 / 3.0, "document": {"text": "of course"}},
-                ],
-                "usage": {"search_units": 1, "total_tokens": 18, "cost": 0.000_018},
-            })
-        );
+        let expected = json!({
+            "id": "gen-sandbox-000001", "model": "cohere/rerank-v3.5", "provider": "Sandbox",
+            "results": [
+                {
+                    "index": 1, "relevance_score": 1.0,
+                    "document": {"text": "the capital of France is Paris", "image": "data:,"},
+                },
+                {"index": 2, "relevance_score": 1.0 / 3.0, "document": {"text": "of course"}},
+            ],
+            "usage": {"search_units": 1, "total_tokens": 18, "cost": 0.000_018},
+        });
+        assert_eq!(body.expect("in order"), expected);
     }
 
     #[test]
     fn every_problem_is_listed() {
         let refused = ask(json!({"model": "cohere/rerank-v3.5", "documents": [], "top_n": 0})).expect_err("refused");
-        assert_eq!(
-            refused.message.as_deref(),
-            Some(
-                "query: expected text; documents: expected an array of texts or objects, at least one; top_n: expected \
-                 a whole number, 1 or more"
-            )
+        let expected = Some(
+            "query: expected text; documents: expected an array of texts or objects, at least one; top_n: expected \
+             a whole number, 1 or more",
         );
+        assert_eq!(refused.message.as_deref(), expected);
     }
 }

@@ -202,16 +202,15 @@ mod tests {
             "properties": {"steps": {"type": "array", "items": {"$ref": "#/$defs/Step"}}, "done": {"type": "boolean"}},
             "required": ["steps", "done"],
         });
-        assert_eq!(
-            value_from(&schema),
-            json!({"steps": [{"text": "sandbox"}], "done": true})
-        );
+        let expected = json!({"steps": [{"text": "sandbox"}], "done": true});
+        assert_eq!(value_from(&schema), expected);
         let circle = json!({"$defs": schema["$defs"], "$ref": "#/$defs/Node"});
         assert!(value_from(&circle)["next"]["next"].is_object());
     }
 
     #[test]
     fn limits_and_formats_are_kept() {
+        let nulls = json!([null, null]);
         let cases = [
             (Value::Null, json!({})),
             (json!({"type": "string", "maxLength": 3}), json!("san")),
@@ -223,7 +222,7 @@ mod tests {
             (json!({"type": "number", "minimum": 0, "maximum": 0.5}), json!(0.5)),
             (
                 json!({"type": "array", "items": {"type": "null"}, "minItems": 2}),
-                json!([null, null]),
+                nulls,
             ),
             (json!({"type": ["string", "null"]}), json!("sandbox")),
             (json!({"anyOf": [{"type": "null"}, {"type": "string"}]}), Value::Null),

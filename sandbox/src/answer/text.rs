@@ -102,9 +102,7 @@ mod tests {
         let shortened = |text: &str, chat: &Chat| shorten(text.to_owned(), chat);
         let b = Some("b".to_owned());
         assert_eq!(shortened("abc", &chat(&["c", "b"], None)), ("a".to_owned(), b, false));
-        assert_eq!(
-            shortened("123456789", &chat(&[], Some(2))),
-            ("12345678".to_owned(), None, true)
-        );
+        let expected = ("12345678".to_owned(), None, true);
+        assert_eq!(shortened("123456789", &chat(&[], Some(2))), expected);
     }
 }

@@ -57,27 +57,3 @@ fn members(value: Value) -> Map<String, Value> {
         _ => Map::new(),
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::catalogue::find;
-
-    #[test]
-    fn usage_is_priced_by_the_catalogue() {
-        let answer = Answer {
-            text: "12345678".to_owned(),
-            ..Answer::default()
-        };
-        let chat = Chat {
-            prompt_tokens: 10,
-            ..Chat::default()
-        };
-        let model = find("anthropic/claude-haiku-4.5").expect("in the catalogue");
-        let usage = usage(&Script::default(), &chat, &answer, &model);
-        assert_eq!(
-            (&usage["prompt_tokens"], &usage["completion_tokens"], &usage["cost"]),
-            (&json!(10), &json!(2), &json!(0.00002))
-        );
-    }
-}

@@ -113,10 +113,8 @@ mod tests {
             ("deepseek/deepseek-chat:free", "deepseek/deepseek-chat", ("0", "0")),
         ] {
             let model = find(id).expect("a known variant");
-            assert_eq!(
-                (model.id.as_str(), model.facts.id, model.prices_usd()),
-                (id, base, prices_usd)
-            );
+            let seen = (model.id.as_str(), model.facts.id, model.prices_usd());
+            assert_eq!(seen, (id, base, prices_usd));
         }
     }
 
@@ -138,11 +136,9 @@ mod tests {
     #[test]
     fn a_provider_answers_to_its_slug_its_variants_and_its_name() {
         let provider = &PROVIDERS[2];
-        assert!(
-            ["google-vertex", "google-vertex/us-east5", "Google"]
-                .iter()
-                .all(|name| provider.answers_to(name))
-        );
+        for name in ["google-vertex", "google-vertex/us-east5", "Google"] {
+            assert!(provider.answers_to(name), "{name}");
+        }
         assert!(!provider.answers_to("google-ai-studio"));
     }
 }

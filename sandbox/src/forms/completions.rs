@@ -123,58 +123,51 @@ fn choice(text: &str, finish_reason: Option<&str>, turn: &Turn<'_>) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::forms::kit::{played, streamed};
+    use crate::forms::kit::{each, played, streamed};
 
     #[test]
     fn a_prompt_is_a_text_or_a_list_of_one() {
         let asked = |body: Value| chat_from(body.as_object().expect("an object")).map(|chat| chat.last_user_text);
-        assert_eq!(
-            asked(json!({"prompt": "hi", "logprobs": 3, "stop": null})),
-            Ok("hi".to_owned())
-        );
-        assert_eq!(asked(json!({"prompt": ["hi"]})), Ok("hi".to_owned()));
+        for body in [
+            json!({"prompt": "hi", "logprobs": 3, "stop": null}),
+            json!({"prompt": ["hi"]}),
+        ] {
+            assert_eq!(asked(body), Ok("hi".to_owned()));
+        }
         let refused = asked(json!({"prompt": [1, 2]})).expect_err("no text");
-        assert_eq!(
-            refused.message.as_deref(),
-            Some("prompt: expected text, or an array of one text")
-        );
+        let expected = Some("prompt: expected text, or an array of one text");
+        assert_eq!(refused.message.as_deref(), expected);
     }
 
     #[test]
     fn a_whole_reply_holds_its_text_in_the_choice() {
         let body = played(r#"{"text": "one two", "extra": {"a": 1}}"#, body_from);
-        assert_eq!(
-            body,
-            json!({
-                "id": "gen-sandbox-000001", "provider": "Sandbox", "model": "openai/gpt-4o",
-                "object": "text_completion", "created": CREATED_S, "usage": body["usage"], "a": 1,
-                "choices": [{
-                    "index": 0, "text": "one two", "finish_reason": "stop", "native_finish_reason": "stop",
-                    "logprobs": null, "reasoning": null,
-                }],
-            })
-        );
+        let expected = json!({
+            "id": "gen-sandbox-000001", "provider": "Sandbox", "model": "openai/gpt-4o",
+            "object": "text_completion", "created": CREATED_S, "usage": body["usage"], "a": 1,
+            "choices": [{
+                "index": 0, "text": "one two", "finish_reason": "stop", "native_finish_reason": "stop",
+                "logprobs": null, "reasoning": null,
+            }],
+        });
+        assert_eq!(body, expected);
         assert_eq!(body["usage"]["completion_tokens"], json!(2));
     }
 
     #[test]
     fn a_stream_is_text_finish_reason_usage_and_done() {
         let (chunks, done) = streamed(r#"{"text": "one two"}"#, steps_from);
-        let texts: Vec<&Value> = chunks.iter().map(|chunk| &chunk["choices"][0]["text"]).collect();
-        assert_eq!(texts, [&json!("one"), &json!(" two"), &json!(""), &Value::Null]);
-        assert_eq!(chunks[2]["choices"][0]["finish_reason"], json!("stop"));
-        assert_eq!(chunks[3]["usage"]["completion_tokens"], json!(2));
+        assert_eq!(each(&chunks, "/choices/0/text"), json!(["one", " two", "", null]));
+        assert_eq!(chunks[2]["choices"][0]["finish_reason"], "stop");
+        assert_eq!(chunks[3]["usage"]["completion_tokens"], 2);
         assert_eq!(done.as_deref(), Some(DONE));
     }
 
     #[test]
     fn a_failure_in_the_middle_ends_the_stream() {
         let (chunks, done) = streamed(r#"{"text": "one two", "fail_after_chunks": 1}"#, steps_from);
-        assert_eq!(chunks.len(), 2);
-        assert_eq!(chunks[1]["error"]["code"], json!(502));
-        assert_eq!(
-            (&chunks[1]["choices"][0]["finish_reason"], done),
-            (&json!("error"), None)
-        );
+        assert_eq!((chunks.len(), done), (2, None));
+        assert_eq!(chunks[1]["error"]["code"], 502);
+        assert_eq!(chunks[1]["choices"][0]["finish_reason"], "error");
     }
 }

@@ -55,6 +55,18 @@ pub(super) fn streamed(script: &str, play: impl FnOnce(&Turn<'_>) -> Vec<Step>) 
     (steps.iter().filter_map(data).collect(), last)
 }
 
+/// What each frame has at this place; null where it has nothing.
+pub(super) fn each(frames: &[Value], pointer: &str) -> Value {
+    let found = frames.iter().map(|frame| frame.pointer(pointer).cloned());
+    found.map(Option::unwrap_or_default).collect()
+}
+
+/// The texts at this place, joined.
+pub(super) fn joined(frames: &[Value], pointer: &str) -> String {
+    let found = frames.iter().filter_map(|frame| frame.pointer(pointer)?.as_str());
+    found.collect()
+}
+
 /// The `type` of each event.
 pub(super) fn kinds(events: &[Value]) -> Vec<&str> {
     events.iter().filter_map(|event| event["type"].as_str()).collect()

@@ -319,11 +319,8 @@ mod tests {
     #[test]
     fn a_dropped_exchange_records_that_the_client_left() {
         for (replies, expected) in [(true, vec![json!({"a": 1})]), (false, Vec::new())] {
-            let keep = Keep {
-                replies,
-                ..Keep::default()
-            };
-            let ledger = ledger(keep);
+            let keep = Keep::default();
+            let ledger = ledger(Keep { replies, ..keep });
             let mut exchange = ledger.begin(request(""));
             exchange.sent(&Bytes::from_static(b"data: {\"a\":1}\n\n"));
             drop(exchange);
@@ -337,24 +334,18 @@ mod tests {
     fn a_wait_that_times_out_reports_what_it_found() {
         let ledger = ledger(Keep::default());
         let error = ledger.wait_for_requests(2, Duration::ZERO).expect_err("none received");
-        assert_eq!(
-            error.to_string(),
-            "waited 0 ms for the sandbox: expected 2 requests, found 0"
-        );
+        let expected = "waited 0 ms for the sandbox: expected 2 requests, found 0";
+        assert_eq!(error.to_string(), expected);
         let _exchange = ledger.begin(request(""));
         let error = ledger.wait_until_idle(Duration::ZERO).expect_err("one is in flight");
-        assert_eq!(
-            error.to_string(),
-            "waited 0 ms for the sandbox: expected no request in flight, found 1"
-        );
+        let expected = "waited 0 ms for the sandbox: expected no request in flight, found 1";
+        assert_eq!(error.to_string(), expected);
     }
 
     #[test]
     fn only_the_newest_finished_records_are_kept_and_any_in_flight() {
-        let ledger = ledger(Keep {
-            n_records: 1,
-            ..Keep::default()
-        });
+        let keep = Keep::default();
+        let ledger = ledger(Keep { n_records: 1, ..keep });
         let slow = ledger.begin(request(""));
         ledger.begin(request("")).complete();
         assert_eq!(numbers(&ledger), [1]);
@@ -365,10 +356,8 @@ mod tests {
 
     #[test]
     fn bodies_and_replies_are_kept_within_their_bytes() {
-        let ledger = ledger(Keep {
-            n_bytes: 10,
-            ..Keep::default()
-        });
+        let keep = Keep::default();
+        let ledger = ledger(Keep { n_bytes: 10, ..keep });
         for _ in 0..3 {
             let mut exchange = ledger.begin(request("123"));
             exchange.sent(&Bytes::from_static(b"{}"));

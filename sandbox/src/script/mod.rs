@@ -184,16 +184,3 @@ impl Script {
             .unwrap_or_else(|| Failure::status(502).message("Provider disconnected"))
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_misspelt_member_is_refused() {
-        let problem = serde_json::from_value::<Script>(json!({"wrods": 3})).expect_err("`wrods` is no member");
-        assert!(problem.to_string().starts_with("unknown field `wrods`"), "{problem}");
-    }
-}

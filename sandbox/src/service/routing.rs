@@ -215,7 +215,7 @@ mod tests {
     use crate::rules::preferences_from;
 
     /// The providers of the first candidate, for a request with this `provider` object.
-    fn names(models: &[&str], provider: &Value) -> Result<Vec<&'static str>, (u16, String)> {
+    fn names(models: &[&str], provider: &Value) -> Result<String, (u16, String)> {
         let mut problems = Vec::new();
         let body = serde_json::Map::from_iter([("provider".to_owned(), provider.clone())]);
         let chat = Chat {
@@ -224,59 +224,47 @@ mod tests {
             ..Chat::default()
         };
         assert_eq!(problems, [""; 0], "{provider}");
-        candidates(&chat, &|_| None)
-            .map(|found| found[0].providers.iter().map(|provider| provider.name).collect())
-            .map_err(|refusal| (refusal.status, refusal.message.unwrap_or_default()))
+        let found = candidates(&chat, &|_| None);
+        let found = found.map_err(|refusal| (refusal.status, refusal.message.unwrap_or_default()))?;
+        let names: Vec<_> = found[0].providers.iter().map(|provider| provider.name).collect();
+        Ok(names.join(", "))
     }
 
     #[test]
     fn preferences_choose_and_order_the_providers() {
-        let (gpt, llama) = ("openai/gpt-4o", "meta-llama/llama-3.3-70b-instruct");
+        let (gpt, llama) = (&["openai/gpt-4o"][..], &["meta-llama/llama-3.3-70b-instruct"][..]);
+        let both = &[gpt[0], llama[0]];
+        let fast = json!({"sort": "throughput", "quantizations": ["unknown", "bf16"]});
         let cases = [
-            (vec![gpt], json!({"order": ["azure"]}), vec!["Azure", "OpenAI"]),
-            (
-                vec![gpt],
-                json!({"order": ["azure"], "allow_fallbacks": false}),
-                vec!["Azure"],
-            ),
-            (vec![gpt], json!({"allow_fallbacks": false}), vec!["OpenAI"]),
-            (vec![gpt], json!({"ignore": ["openai"]}), vec!["Azure"]),
-            (vec![gpt], json!({"zdr": true}), vec!["Azure"]),
-            (
-                vec![gpt],
-                json!({"max_price": {"prompt": "2.5"}}),
-                vec!["OpenAI", "Azure"],
-            ),
+            (gpt, json!({"order": ["azure"]}), "Azure, OpenAI"),
+            (gpt, json!({"order": ["azure"], "allow_fallbacks": false}), "Azure"),
+            (gpt, json!({"allow_fallbacks": false}), "OpenAI"),
+            (gpt, json!({"ignore": ["openai"]}), "Azure"),
+            (gpt, json!({"zdr": true}), "Azure"),
+            (gpt, json!({"max_price": {"prompt": "2.5"}}), "OpenAI, Azure"),
             // The first model has no such provider, so the next one answers.
-            (vec![gpt, llama], json!({"only": ["groq"]}), vec!["Groq"]),
-            (
-                vec![llama],
-                json!({"sort": "throughput", "quantizations": ["unknown", "bf16"]}),
-                vec!["Groq", "Fireworks"],
-            ),
+            (both, json!({"only": ["groq"]}), "Groq"),
+            (llama, fast, "Groq, Fireworks"),
         ];
         for (models, provider, expected) in cases {
-            assert_eq!(names(&models, &provider), Ok(expected), "{provider}");
+            assert_eq!(names(models, &provider), Ok(expected.to_owned()), "{provider}");
         }
     }
 
     #[test]
     fn a_request_that_no_provider_may_serve_is_refused() {
         let none = "No allowed providers are available for the selected model: openai/gpt-4o";
+        let too_dear = "No endpoints found for openai/gpt-4o within the maximum price.";
+        let policy = "No endpoints found for openai/gpt-4o that match your data policy or quantizations.";
         let cases = [
             (json!({"only": ["groq"]}), none),
             (json!({"order": ["groq"], "allow_fallbacks": false}), none),
-            (
-                json!({"max_price": {"prompt": "2.4"}}),
-                "No endpoints found for openai/gpt-4o within the maximum price.",
-            ),
-            (
-                json!({"quantizations": ["fp8"]}),
-                "No endpoints found for openai/gpt-4o that match your data policy or quantizations.",
-            ),
+            (json!({"max_price": {"prompt": "2.4"}}), too_dear),
+            (json!({"quantizations": ["fp8"]}), policy),
         ];
         for (provider, message) in cases {
-            assert_eq!(names(&["openai/gpt-4o"], &provider), Err((404, message.to_owned())));
+            let refused = Err((404, message.to_owned()));
+            assert_eq!(names(&["openai/gpt-4o"], &provider), refused, "{provider}");
         }
     }
 
@@ -290,9 +278,7 @@ mod tests {
     #[test]
     fn without_a_model_the_router_chooses_one() {
         let found = candidates(&Chat::default(), &|_| None).expect("the default of the account");
-        assert_eq!(
-            (found[0].strategy, found[0].model.id.as_str()),
-            ("auto", "openai/gpt-4o-mini")
-        );
+        let expected = ("auto", "openai/gpt-4o-mini");
+        assert_eq!((found[0].strategy, found[0].model.id.as_str()), expected);
     }
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     failure::Failure,
     forms::{
-        kit::{kinds, played, streamed},
+        kit::{joined, kinds, played, streamed},
         stream::Step,
     },
     rules::request::{Chat, Format, ToolChoice},
@@ -30,91 +30,84 @@ fn chat(body: Value) -> Result<Chat, String> {
 
 #[test]
 fn a_whole_reply_has_every_documented_member() {
-    assert_eq!(
-        whole(r#"{"text": "one two"}"#),
-        json!({
-            "id": "gen-sandbox-000001", "type": "message", "role": "assistant", "model": "openai/gpt-4o",
-            "provider": "FakeProvider", "container": null,
-            "content": [{"type": "text", "text": "one two", "citations": null}],
-            "stop_reason": "end_turn", "stop_sequence": null, "stop_details": null,
-            "usage": {
-                "input_tokens": 10, "output_tokens": 2, "output_tokens_details": {"thinking_tokens": 0},
-                "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0, "cache_creation": null,
-                "inference_geo": null, "server_tool_use": null, "service_tier": "standard", "is_byok": false,
-                "cost": 0.000_045,
-                "cost_details": {
-                    "upstream_inference_cost": null, "upstream_inference_prompt_cost": 0.000_025,
-                    "upstream_inference_completions_cost": 0.000_02,
-                },
+    let expected = json!({
+        "id": "gen-sandbox-000001", "type": "message", "role": "assistant", "model": "openai/gpt-4o",
+        "provider": "FakeProvider", "container": null,
+        "content": [{"type": "text", "text": "one two", "citations": null}],
+        "stop_reason": "end_turn", "stop_sequence": null, "stop_details": null,
+        "usage": {
+            "input_tokens": 10, "output_tokens": 2, "output_tokens_details": {"thinking_tokens": 0},
+            "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0, "cache_creation": null,
+            "inference_geo": null, "server_tool_use": null, "service_tier": "standard", "is_byok": false,
+            "cost": 0.000_045,
+            "cost_details": {
+                "upstream_inference_cost": null, "upstream_inference_prompt_cost": 0.000_025,
+                "upstream_inference_completions_cost": 0.000_02,
             },
-        })
-    );
+        },
+    });
+    assert_eq!(whole(r#"{"text": "one two"}"#), expected);
 }
 
 #[test]
 fn a_mixed_answer_is_a_list_of_blocks() {
     let body = whole(EVERYTHING);
     assert_eq!(body["added"], json!(1));
-    assert_eq!(
-        body["content"],
-        json!([
-            {"type": "thinking", "thinking": "at length", "signature": "s"},
-            {"type": "redacted_thinking", "data": "x"},
-            {"type": "text", "text": "one two", "citations": [{
-                "type": "web_search_result_location", "cited_text": "", "encrypted_index": "", "title": "t",
-                "url": "https://example.com",
-            }]},
-        ])
-    );
+    let expected = json!([
+        {"type": "thinking", "thinking": "at length", "signature": "s"},
+        {"type": "redacted_thinking", "data": "x"},
+        {"type": "text", "text": "one two", "citations": [{
+            "type": "web_search_result_location", "cited_text": "", "encrypted_index": "", "title": "t",
+            "url": "https://example.com",
+        }]},
+    ]);
+    assert_eq!(body["content"], expected);
 }
 
 #[test]
 fn a_stream_goes_from_message_start_to_message_stop() {
     let (events, done) = streamed(EVERYTHING, steps_from);
-    assert_eq!(
-        kinds(&events).join(" "),
-        "message_start ping \
-         content_block_start content_block_delta content_block_delta content_block_delta content_block_stop \
-         content_block_start content_block_stop \
-         content_block_start content_block_delta content_block_delta content_block_delta content_block_stop \
-         message_delta message_stop"
-    );
-    assert_eq!(events[0]["message"]["usage"]["output_tokens"], json!(0));
-    assert_eq!(
+    let (start, delta, stop) = ("content_block_start", "content_block_delta", "content_block_stop");
+    let kinds_of_blocks = [
+        start, delta, delta, delta, stop, start, stop, start, delta, delta, delta, stop,
+    ];
+    assert_eq!(kinds(&events)[..2], ["message_start", "ping"]);
+    assert_eq!(kinds(&events)[2..14], kinds_of_blocks);
+    assert_eq!(kinds(&events)[14..], ["message_delta", "message_stop"]);
+    assert_eq!(events[0]["message"]["usage"]["output_tokens"], 0);
+    let opened = json!([
         events[2]["content_block"],
-        json!({"type": "thinking", "thinking": "", "signature": ""})
-    );
-    assert_eq!(events[5]["delta"], json!({"type": "signature_delta", "signature": "s"}));
-    assert_eq!(
-        events[7]["content_block"],
-        json!({"type": "redacted_thinking", "data": "x"})
-    );
+        events[5]["delta"],
+        events[7]["content_block"]
+    ]);
+    let expected = json!([
+        {"type": "thinking", "thinking": "", "signature": ""},
+        {"type": "signature_delta", "signature": "s"},
+        {"type": "redacted_thinking", "data": "x"},
+    ]);
+    assert_eq!(opened, expected);
+    let text = json!({"type": "text_delta", "text": " two"});
     assert_eq!(
         events[11],
-        json!({
-            "type": "content_block_delta", "index": 2, "delta": {"type": "text_delta", "text": " two"}, "added": 1,
-        })
+        json!({"type": delta, "index": 2, "delta": text, "added": 1})
     );
-    assert_eq!(events[12]["delta"]["type"], json!("citations_delta"));
-    assert_eq!(events[14]["delta"]["stop_reason"], json!("end_turn"));
+    assert_eq!(events[12]["delta"]["type"], "citations_delta");
+    assert_eq!(events[14]["delta"]["stop_reason"], "end_turn");
     assert_eq!(events[14]["usage"], whole(EVERYTHING)["usage"]);
     assert_eq!(done.as_deref(), Some("event: data\ndata: [DONE]\n\n"));
 }
 
 #[test]
 fn every_event_is_named_in_its_frame() {
-    let steps = played(r#"{"text": "a"}"#, steps_from);
-    for step in steps {
+    for step in played(r#"{"text": "a"}"#, steps_from) {
         let (Step::Data(frame) | Step::Text(frame)) = step else {
             panic!("expected a frame");
         };
         let text = String::from_utf8_lossy(&frame).into_owned();
         let (event, data) = text.split_once("\ndata: ").expect("two lines");
         let kind = event.strip_prefix("event: ").expect("a name");
-        assert!(
-            kind == "data" || data.contains(&format!("\"type\":\"{kind}\"")),
-            "{text}"
-        );
+        let named = format!("\"type\":\"{kind}\"");
+        assert!(kind == "data" || data.contains(&named), "{text}");
     }
 }
 
@@ -122,20 +115,14 @@ fn every_event_is_named_in_its_frame() {
 fn a_call_is_a_block_whose_input_comes_in_pieces() {
     let script = r#"{"tool_calls": [{"name": "f", "arguments": {"city": "Paris"}}]}"#;
     let body = whole(script);
-    assert_eq!(
-        body["content"],
-        json!([{
-            "type": "tool_use", "id": "call_sandbox_01", "name": "f", "input": {"city": "Paris"},
-            "caller": {"type": "direct"},
-        }])
-    );
-    assert_eq!(body["stop_reason"], json!("tool_use"));
+    let expected = json!([{
+        "type": "tool_use", "id": "call_sandbox_01", "name": "f", "input": {"city": "Paris"},
+        "caller": {"type": "direct"},
+    }]);
+    assert_eq!(body["content"], expected);
+    assert_eq!(body["stop_reason"], "tool_use");
     let (events, _) = streamed(script, steps_from);
-    let pieces: String = events
-        .iter()
-        .filter_map(|event| event["delta"]["partial_json"].as_str())
-        .collect();
-    assert_eq!(pieces, "{\"city\":\"Paris\"}");
+    assert_eq!(joined(&events, "/delta/partial_json"), "{\"city\":\"Paris\"}");
     assert_eq!(events[2]["content_block"]["input"], json!({}));
 }
 
@@ -143,12 +130,9 @@ fn a_call_is_a_block_whose_input_comes_in_pieces() {
 fn a_failure_in_the_middle_is_an_error_event_or_a_refusal() {
     let script = r#"{"text": "one two", "fail_after_chunks": 1, "fail": {"status": 529}}"#;
     let (events, done) = streamed(script, steps_from);
-    let error = json!({
-        "type": "error",
-        "error": {
-            "type": "overloaded_error", "message": "Provider returned error", "error_type": "provider_overloaded",
-        },
-    });
+    let details = json!({"type": "overloaded_error", "message": "Provider returned error",
+        "error_type": "provider_overloaded"});
+    let error = json!({"type": "error", "error": details});
     assert_eq!((events.last(), done), (Some(&error), None));
     let failure = played(script, body_from).expect_err("a reply cannot say it");
     assert_eq!(failure.status, 529);
@@ -156,15 +140,10 @@ fn a_failure_in_the_middle_is_an_error_event_or_a_refusal() {
 
 #[test]
 fn errors_have_the_shape_of_anthropic() {
-    assert_eq!(
-        error_value(&Failure::status(404)),
-        json!({
-            "type": "error", "request_id": null,
-            "error": {
-                "type": "not_found_error", "message": "No endpoints found for this model.", "error_type": "not_found",
-            },
-        })
-    );
+    let details = json!({"type": "not_found_error", "message": "No endpoints found for this model.",
+        "error_type": "not_found"});
+    let expected = json!({"type": "error", "request_id": null, "error": details});
+    assert_eq!(error_value(&Failure::status(404)), expected);
     for (status, kind) in [
         (400, "invalid_request_error"),
         (401, "authentication_error"),
@@ -207,48 +186,33 @@ fn a_conversation_with_a_tool_becomes_one_of_chat() {
     }))
     .expect("in order");
     assert_eq!((chat.last_user_text.as_str(), chat.max_tokens), ("weather?", Some(5)));
-    assert_eq!(
-        (chat.stop.len(), chat.user.as_deref(), chat.one_call_only),
-        (5, Some("u"), true)
-    );
+    assert_eq!((chat.stop.len(), chat.tools.len(), chat.one_call_only), (5, 1, true));
+    assert_eq!(chat.user.as_deref(), Some("u"));
     assert_eq!(chat.tool_results, ["sunny"]);
-    assert_eq!(chat.tools.len(), 1);
     assert_eq!(chat.tool_choice, ToolChoice::Named("f".to_owned()));
     assert_eq!(chat.format, Format::Schema(json!({"type": "object"})));
-    assert_eq!(
-        chat.returned_reasoning,
-        Some(vec![
-            json!({"type": "reasoning.text", "text": "t", "signature": "s", "index": 0}),
-            json!({"type": "reasoning.encrypted", "data": "x", "index": 1}),
-        ])
-    );
+    let expected = Some(vec![
+        json!({"type": "reasoning.text", "text": "t", "signature": "s", "index": 0}),
+        json!({"type": "reasoning.encrypted", "data": "x", "index": 1}),
+    ]);
+    assert_eq!(chat.returned_reasoning, expected);
 }
 
 #[test]
 fn fallbacks_become_models_and_thinking_can_be_disabled() {
-    let hello = json!([{"role": "user", "content": "hi"}]);
-    let chat = chat(json!({
-        "model": "a", "fallbacks": [{"model": "b"}], "thinking": {"type": "disabled"}, "messages": hello,
-    }))
-    .expect("in order");
-    assert_eq!(
-        (chat.models, chat.hides_reasoning),
-        (vec!["a".to_owned(), "b".to_owned()], true)
-    );
+    let body = json!({"model": "a", "fallbacks": [{"model": "b"}], "thinking": {"type": "disabled"},
+        "messages": [{"role": "user", "content": "hi"}]});
+    let chat = chat(body).expect("in order");
+    assert_eq!(chat.models, ["a", "b"]);
+    assert!(chat.hides_reasoning);
 }
 
 #[test]
 fn every_problem_is_listed() {
-    assert_eq!(
-        chat(json!({"stop_sequences": "a", "models": ["b"], "fallbacks": []})),
-        Err(
-            "model: expected text; fallbacks: expected nothing beside `models`; stop_sequences: expected an array of \
-             texts"
-                .to_owned()
-        )
-    );
-    assert_eq!(
-        chat(json!({"model": "m"})),
-        Err("messages: expected an array with at least one message, found nothing".to_owned())
-    );
+    let problems = "model: expected text; fallbacks: expected nothing beside `models`; stop_sequences: expected an array \
+                    of texts";
+    let seen = chat(json!({"stop_sequences": "a", "models": ["b"], "fallbacks": []}));
+    assert_eq!(seen, Err(problems.to_owned()));
+    let expected = Err("messages: expected an array with at least one message, found nothing".to_owned());
+    assert_eq!(chat(json!({"model": "m"})), expected);
 }
