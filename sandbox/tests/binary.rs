@@ -64,11 +64,8 @@ fn it_prints_where_it_listens_and_plays_scripts_from_a_file() {
 #[test]
 fn an_unknown_member_of_a_script_is_reported_with_its_file() {
     let scripts = file("sandbox-misspelt.json", r#"{"acme/a": {"txet": "x"}}"#);
-    let output = command()
-        .arg("--script")
-        .arg(&scripts)
-        .output()
-        .expect("the binary starts");
+    let output = command().arg("--script").arg(&scripts).output();
+    let output = output.expect("the binary starts");
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
     let start = format!("error: scripts `{}`: unknown field `txet`", scripts.display());
     assert!(!output.status.success() && message.starts_with(&start), "{message}");
