@@ -136,22 +136,17 @@ mod tests {
     #[test]
     fn a_body_that_is_not_json_is_refused_with_its_place_only() {
         let message = |body: &[u8]| wants_stream(body).expect_err("it is no JSON").message;
-        assert_eq!(
-            message(b"{\n  \"secret\": private"),
-            "the body is not JSON: unexpected character at line 2, column 13"
-        );
-        assert_eq!(
-            message(b"{\"a\":1"),
-            "the body is not JSON: unexpected end at line 1, column 6"
-        );
-        assert_eq!(message(b""), "the body is not JSON: unexpected end at line 1, column 0");
-        assert_eq!(
-            message(b"{\"a\":1} trailing"),
-            "the body is not JSON: unexpected character at line 1, column 9"
-        );
-        assert_eq!(
-            message(b"{\n\"a\": \"\xff\"}"),
-            "the body is not JSON: invalid UTF-8 at line 2, column 7"
-        );
+        for (body, expected) in [
+            (
+                &b"{\n  \"secret\": private"[..],
+                "unexpected character at line 2, column 13",
+            ),
+            (b"{\"a\":1", "unexpected end at line 1, column 6"),
+            (b"", "unexpected end at line 1, column 0"),
+            (b"{\"a\":1} trailing", "unexpected character at line 1, column 9"),
+            (b"{\n\"a\": \"\xff\"}", "invalid UTF-8 at line 2, column 7"),
+        ] {
+            assert_eq!(message(body), format!("the body is not JSON: {expected}"));
+        }
     }
 }

@@ -215,10 +215,8 @@ mod tests {
     fn each_translation_is_listed_once() {
         let notice = |code: &str| Notice::new(code, "x");
         let mut headers = HeaderMap::new();
-        let retry = Notice {
-            wait_ms: Some(7),
-            ..notice("retry")
-        };
+        let mut retry = notice("retry");
+        retry.wait_ms = Some(7);
         set_notices(&[retry], &mut headers);
         assert!(headers.is_empty());
         let codes = [

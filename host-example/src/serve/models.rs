@@ -170,17 +170,10 @@ mod tests {
             .as_array()
             .expect("a list")
             .iter()
-            .map(|entry| entry["id"].as_str())
+            .map(|entry| &entry["id"])
             .collect();
-        let expected = [
-            "TEXT_SMALL",
-            "tier/small",
-            "TEXT_EMBEDDING",
-            "tier/text_embedding",
-            "acme/small",
-            "acme/other",
-        ];
-        assert_eq!(ids, expected.map(Some));
+        let tiers_first = ["TEXT_SMALL", "tier/small", "TEXT_EMBEDDING", "tier/text_embedding"];
+        assert_eq!(ids, [&tiers_first[..], &["acme/small", "acme/other"]].concat());
         assert_eq!(list["data"][0]["name"], "TEXT_SMALL → acme/small");
         for id in [
             "TEXT_SMALL",
@@ -189,11 +182,8 @@ mod tests {
             "Tier/TEXT_SMALL",
             "tier/Small",
         ] {
-            assert_eq!(
-                tier_named(&tiers, id).map(|tier| tier.tier.as_str()),
-                Some("TEXT_SMALL"),
-                "{id}"
-            );
+            let named = tier_named(&tiers, id).map(|tier| tier.tier.as_str());
+            assert_eq!(named, Some("TEXT_SMALL"), "{id}");
         }
         assert!(tier_named(&tiers, "small").is_none() && tier_named(&tiers, "tier/").is_none());
     }

@@ -113,13 +113,15 @@ mod tests {
     use std::time::Duration;
 
     use hyper::{Method, StatusCode};
-    use plugin_api::{Done, Usage};
+    use serde_json::json;
 
     use super::*;
     use crate::serve::ended::Outcome;
 
     #[test]
     fn a_log_line_has_the_outcome_and_no_content() {
+        let usage = json!({"prompt_tokens": 12, "completion_tokens": 34, "cost_usd": "0.0041"});
+        let done = json!({"model": "acme/small\u{1b}[2J", "usage": usage});
         let ended = Ended {
             id: "req-1".to_owned(),
             route: "chat",
@@ -129,16 +131,7 @@ mod tests {
             status: Some(StatusCode::OK),
             outcome: Outcome::Ok,
             first_token: None,
-            done: Some(Box::new(Done {
-                model: Some("acme/small\u{1b}[2J".to_owned()),
-                usage: Some(Usage {
-                    prompt_tokens: 12,
-                    completion_tokens: 34,
-                    cost_usd: Some("0.0041".to_owned()),
-                    ..Usage::default()
-                }),
-                ..Done::default()
-            })),
+            done: Some(serde_json::from_value(done).expect("a Done")),
             failed_attempts: Vec::new(),
             failure: None,
         };

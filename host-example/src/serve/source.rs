@@ -41,27 +41,26 @@ mod tests {
 
     #[test]
     fn the_first_event_says_who_answers() {
-        let source = |id: &str, model: &str| Source {
-            id: Some(id.to_owned()),
-            model: Some(model.to_owned()),
-            provider: None,
-        };
-        assert_eq!(
-            Source::of("data: {\"id\":\"g1\",\"model\":\"acme/large\"}\n\n"),
-            source("g1", "acme/large")
-        );
-        assert_eq!(
-            Source::of(
-                "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"r1\",\"model\":\"m\"}}\n\n"
+        for (event, id, model) in [
+            (r#"data: {"id":"g1","model":"acme/large"}"#, "g1", "acme/large"),
+            (
+                "event: response.created\ndata: {\"response\":{\"id\":\"r1\",\"model\":\"m\"}}",
+                "r1",
+                "m",
             ),
-            source("r1", "m")
-        );
-        assert_eq!(
-            Source::of(
-                "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"a1\",\"model\":\"m\"}}\n\n"
+            (
+                "event: message_start\ndata: {\"message\":{\"id\":\"a1\",\"model\":\"m\"}}",
+                "a1",
+                "m",
             ),
-            source("a1", "m")
-        );
+        ] {
+            let source = Source {
+                id: Some(id.to_owned()),
+                model: Some(model.to_owned()),
+                provider: None,
+            };
+            assert_eq!(Source::of(&format!("{event}\n\n")), source);
+        }
         for nothing in ["", ": PROCESSING\n\n", "data: [DONE]\n\n", "data: {\"id\": 7}\n\n"] {
             assert_eq!(Source::of(nothing), Source::default(), "{nothing}");
         }

@@ -221,12 +221,11 @@ mod tests {
     use super::*;
 
     fn tiers() -> Vec<TierModel> {
-        let tier = TierModel {
+        vec![TierModel {
             tier: "TEXT_SMALL".to_owned(),
             wire: "acme/small".to_owned(),
             ..TierModel::default()
-        };
-        vec![tier]
+        }]
     }
 
     #[test]
@@ -239,12 +238,8 @@ mod tests {
             (Some("TEXT_SMALL"), None)
         );
         assert_eq!(request.messages.get(), r#"[{"role":"user","content":"x"}]"#);
-        let parameters: Vec<_> = request
-            .parameters
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.get()))
-            .collect();
-        assert_eq!(parameters, [("temperature", "0.10")]);
+        let parameters = serde_json::to_string(&request.parameters).expect("they are JSON");
+        assert_eq!(parameters, r#"{"temperature":0.10}"#);
         assert!(asked.includes_usage);
         let other = super::asked(br#"{"model":"acme/large","messages":[]}"#, &tiers()).expect("a request");
         assert_eq!(
@@ -276,35 +271,29 @@ mod tests {
             text.push_str(&writer.event(&event).expect("a chunk"));
         }
         assert_eq!(writer.event(&ChatEvent::KeepAlive("x".into())), None);
-        text.push_str(&writer.end(&Done {
-            finish_reason: "tool_calls".to_owned(),
-            model: Some("acme/small".to_owned()),
-            usage: Some(Usage {
-                prompt_tokens: 1,
-                completion_tokens: 2,
-                total_tokens: 3,
-                ..Usage::default()
-            }),
-            ..Done::default()
-        }));
-        let head = |model: &str| {
-            format!(
-                r#"data: {{"id":"c1","object":"chat.completion.chunk","created":7,"model":"{model}","choices":[{{"index":0,"delta":"#
-            )
+        let done = r#"{"finish_reason":"tool_calls","model":"acme/small",
+            "usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}"#;
+        text.push_str(&writer.end(&serde_json::from_str(done).expect("a Done")));
+        let chunk = |model: &str, rest: &str| {
+            let head = r#"{"id":"c1","object":"chat.completion.chunk","created":7,"model":""#;
+            format!(r#"data: {head}{model}","choices":[{{"index":0,"delta":{rest}}}"#)
         };
-        let (asked, served) = (head("TEXT_SMALL"), head("acme/small"));
-        let expected = [
-            format!(r#"{asked}{{"role":"assistant","content":""}},"finish_reason":null}}]}}"#),
-            format!(r#"{asked}{{"content":"Hi"}},"finish_reason":null}}]}}"#),
-            format!(r#"{asked}{{"reasoning":"hm"}},"finish_reason":null}}]}}"#),
-            format!(
-                r#"{asked}{{"tool_calls":[{{"id":"t1","type":"function","function":{{"name":"clock","arguments":"{{}}"}},"index":0}}]}},"finish_reason":null}}]}}"#
-            ),
-            format!(
-                r#"{served}{{}},"finish_reason":"tool_calls"}}],"usage":{{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}}}"#
-            ),
-            "data: [DONE]".to_owned(),
-        ];
+        let call =
+            r#"{"tool_calls":[{"id":"t1","type":"function","function":{"name":"clock","arguments":"{}"},"index":0}]}"#;
+        let usage = r#""usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}"#;
+        let mut expected = [
+            r#"{"role":"assistant","content":""}"#,
+            r#"{"content":"Hi"}"#,
+            r#"{"reasoning":"hm"}"#,
+            call,
+        ]
+        .map(|delta| chunk("TEXT_SMALL", &format!(r#"{delta},"finish_reason":null}}]"#)))
+        .to_vec();
+        expected.push(chunk(
+            "acme/small",
+            &format!(r#"{{}},"finish_reason":"tool_calls"}}],{usage}"#),
+        ));
+        expected.push("data: [DONE]".to_owned());
         assert_eq!(text, expected.join("\n\n") + "\n\n");
     }
 }

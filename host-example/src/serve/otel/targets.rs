@@ -132,83 +132,67 @@ fn refused(message: String) -> Failure {
 mod tests {
     use super::*;
 
-    /// The line for these variables, or why not.
-    fn line(variables: &[(&str, &str)]) -> Result<Option<String>, String> {
+    /// The line for variables after `OTEL_`, such as `SDK_DISABLED=true`, or why not.
+    fn line(variables: &str) -> Result<Option<String>, String> {
         let variable = |name: &str| {
-            let found = variables.iter().find(|(set, _)| *set == name);
-            found.map(|(_, value)| (*value).to_owned())
+            let mut set = variables.split(' ').filter_map(|variable| variable.split_once('='));
+            let found = set.find(|(set, _)| Some(*set) == name.strip_prefix("OTEL_"));
+            found.map(|(_, value)| value.replace('␠', " "))
         };
         let targets = Targets::find(variable).map_err(|failure| failure.to_string())?;
         Ok(targets.line())
     }
 
+    /// Variables for [`line`], and the line.
+    const ROWS: &str = "
+EXPORTER_OTLP_ENDPOINT=http://c:4318 → traces go to http://c:4318/v1/traces, metrics to http://c:4318/v1/metrics
+EXPORTER_OTLP_ENDPOINT=http://c:4318/ SDK_DISABLED=false → traces go to http://c:4318/v1/traces, metrics to http://c:4318/v1/metrics
+EXPORTER_OTLP_ENDPOINT=http://c/otlp/ METRICS_EXPORTER=none → traces go to http://c/otlp/v1/traces
+EXPORTER_OTLP_TRACES_ENDPOINT=http://[::1]:9/x?key=7 → traces go to http://[::1]:9/x
+EXPORTER_OTLP_TRACES_ENDPOINT=http://a EXPORTER_OTLP_ENDPOINT=http://c → traces go to http://a/, metrics to http://c/v1/metrics
+EXPORTER_OTLP_METRICS_ENDPOINT=http://a:1/m → metrics go to http://a:1/m
+";
+
     #[test]
     fn the_standard_variables_say_where_it_goes() {
-        let ok = |line: &str| Ok(Some(line.to_owned()));
-        let own = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
-        assert_eq!(line(&[]), Ok(None));
-        assert_eq!(line(&[("OTEL_SERVICE_NAME", "x")]), Ok(None));
-        assert_eq!(
-            line(&[(BOTH, "http://c:4318"), ("OTEL_SDK_DISABLED", "TRUE")]),
-            Ok(None)
-        );
-        let both = ok("traces go to http://c:4318/v1/traces, metrics to http://c:4318/v1/metrics");
-        assert_eq!(line(&[(BOTH, "http://c:4318")]), both);
-        assert_eq!(line(&[(BOTH, "http://c:4318/"), ("OTEL_SDK_DISABLED", "false")]), both);
-        assert_eq!(
-            line(&[(BOTH, "http://c/otlp/"), ("OTEL_METRICS_EXPORTER", "none")]),
-            ok("traces go to http://c/otlp/v1/traces")
-        );
-        assert_eq!(
-            line(&[(own, "http://[::1]:9/x?key=7")]),
-            ok("traces go to http://[::1]:9/x")
-        );
-        assert_eq!(
-            line(&[(own, "http://a"), (BOTH, "http://c")]),
-            ok("traces go to http://a/, metrics to http://c/v1/metrics")
-        );
-        assert_eq!(
-            line(&[("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://a:1/m")]),
-            ok("metrics go to http://a:1/m")
-        );
+        for (variables, expected) in ROWS.lines().filter_map(|row| row.split_once(" → ")) {
+            assert_eq!(line(variables), Ok(Some(expected.to_owned())), "{variables}");
+        }
+        for nothing in [
+            "",
+            "SERVICE_NAME=x",
+            "EXPORTER_OTLP_ENDPOINT=http://c:4318 SDK_DISABLED=TRUE",
+        ] {
+            assert_eq!(line(nothing), Ok(None), "{nothing}");
+        }
     }
 
     #[test]
     fn an_address_to_which_nothing_can_be_sent_is_refused_unquoted() {
-        assert_eq!(
-            line(&[(BOTH, "https://secret.example.org")]),
-            Err(
-                "error: `OTEL_EXPORTER_OTLP_ENDPOINT`: expected an `http` address, found `https`\n\
-                 hint: use a collector on this machine that forwards traces and metrics, such as `http://127.0.0.1:4318`"
-                    .to_owned()
-            )
-        );
-        assert_eq!(
-            line(&[(BOTH, "http://me:secret@c:4318")]),
-            Err(
-                "error: `OTEL_EXPORTER_OTLP_ENDPOINT` contains a user name or password\n\
-                 hint: put credentials into `OTEL_EXPORTER_OTLP_HEADERS`"
-                    .to_owned()
-            )
-        );
-        for bad in ["c", "c:4318", "secret", "//c", "ftp://c", "http://", "http://a b"] {
+        let refused = |address: &str, protocol: &str, expected: &str| {
+            let found = line(&format!(
+                "EXPORTER_OTLP_ENDPOINT={address} EXPORTER_OTLP_PROTOCOL={protocol}"
+            ));
             assert_eq!(
-                line(&[(BOTH, bad)]),
-                Err(
-                    "error: `OTEL_EXPORTER_OTLP_ENDPOINT`: expected the address of a collector, such as `http://127.0.0.1:4318`\n\
-                     hint: to send nothing, set `OTEL_SDK_DISABLED=true`"
-                        .to_owned()
-                ),
-                "{bad}"
+                found,
+                Err(format!("error: `OTEL_EXPORTER_OTLP_{expected}")),
+                "{address}"
             );
+        };
+        let http = "http/protobuf";
+        let https = "ENDPOINT`: expected an `http` address, found `https`\n\
+                     hint: use a collector on this machine that forwards traces and metrics, such as `http://127.0.0.1:4318`";
+        refused("https://secret.example.org", http, https);
+        let user = "ENDPOINT` contains a user name or password\n\
+                    hint: put credentials into `OTEL_EXPORTER_OTLP_HEADERS`";
+        refused("http://me:secret@c:4318", http, user);
+        let none = "ENDPOINT`: expected the address of a collector, such as `http://127.0.0.1:4318`\n\
+                    hint: to send nothing, set `OTEL_SDK_DISABLED=true`";
+        for bad in ["c", "c:4318", "secret", "//c", "ftp://c", "http://", "http://a␠b"] {
+            refused(bad, http, none);
         }
-        assert_eq!(
-            line(&[(BOTH, "http://c:4317"), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]),
-            Err(
-                "error: `OTEL_EXPORTER_OTLP_PROTOCOL`: expected `http/protobuf`, found `grpc`\n\
-                 hint: use the collector's HTTP port, usually 4318; port 4317 is for gRPC"
-                    .to_owned()
-            )
-        );
+        let grpc = "PROTOCOL`: expected `http/protobuf`, found `grpc`\n\
+                    hint: use the collector's HTTP port, usually 4318; port 4317 is for gRPC";
+        refused("http://c:4317", "grpc", grpc);
     }
 }

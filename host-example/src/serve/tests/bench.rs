@@ -21,7 +21,8 @@ pub const TOKEN: &str = "ah-0123456789abcdef";
 pub struct Bench {
     pub address: SocketAddr,
     pub shared: Arc<Shared>,
-    pub server: Server,
+    /// Serves for as long as it is held.
+    _server: Server,
 }
 
 impl Bench {
@@ -41,22 +42,16 @@ impl Bench {
             .expect("a plugin");
         let listener = block_on(async { socket::open(([127, 0, 0, 1], 0).into()) }).expect("a port");
         let address = listener.local_addr().expect("an address");
-        let tier = TierModel {
-            tier: "TEXT_SMALL".to_owned(),
-            wire: "acme/small".to_owned(),
-            ..TierModel::default()
-        };
-        let row = PluginRow {
-            id,
-            verdict: "enabled",
-            reason: "x".to_owned(),
-            is_active: true,
-        };
         let serving = Serving {
             plugin,
-            tiers: vec![tier],
+            tiers: vec![tier()],
             keys: vec![Secret::new(KEY.to_owned())],
-            plugins: vec![row],
+            plugins: vec![PluginRow {
+                id,
+                verdict: "enabled",
+                reason: "x".to_owned(),
+                is_active: true,
+            }],
             models_page: ArcSwapOption::empty(),
         };
         let rules = Rules {
@@ -67,19 +62,18 @@ impl Bench {
             token: Some(Secret::new(TOKEN.to_owned())),
         };
         let shared = Arc::new(Shared::new(serving, rules, telemetry, 1 << 20));
-        let server = Server::start(&listener, Arc::clone(&shared), 1, max_connections).expect("a thread");
+        let _server = Server::start(&listener, Arc::clone(&shared), 1, max_connections).expect("a thread");
         Self {
             address,
             shared,
-            server,
+            _server,
         }
     }
 
     pub fn client(&self) -> Client {
         let socket = TcpStream::connect(self.address).expect("the endpoint listens");
-        socket
-            .set_read_timeout(Some(Duration::from_secs(60)))
-            .expect("it is a socket");
+        let limited = socket.set_read_timeout(Some(Duration::from_secs(60)));
+        limited.expect("it is a socket");
         Client {
             socket,
             host: self.address.to_string(),
@@ -92,6 +86,14 @@ impl Bench {
         let mut client = self.client();
         client.ask(method, path, body);
         client.answer()
+    }
+}
+
+pub fn tier() -> TierModel {
+    TierModel {
+        tier: "TEXT_SMALL".to_owned(),
+        wire: "acme/small".to_owned(),
+        ..TierModel::default()
     }
 }
 
@@ -118,9 +120,16 @@ pub struct Answer {
 
 impl Answer {
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.head
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+        let mut lines = self.head.lines();
+        lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
+
+    /// Asserts that it has these headers.
+    #[track_caller]
+    pub fn has(&self, headers: &[(&str, &str)]) {
+        for (name, value) in headers {
+            assert_eq!(self.header(name), Some(*value), "{name}");
+        }
     }
 
     pub fn json(&self) -> serde_json::Value {
@@ -143,23 +152,32 @@ impl Client {
         self.send(&request);
     }
 
+    fn read_more(&mut self) {
+        let mut bytes = [0; 4096];
+        let count = self.socket.read(&mut bytes).expect("something arrives");
+        let unread = String::from_utf8_lossy(&self.unread);
+        assert!(count > 0, "the connection ended after {unread:?}");
+        self.unread.extend_from_slice(&bytes[..count]);
+    }
+
+    /// Reads this many bytes.
+    fn take(&mut self, count: usize) -> String {
+        while self.unread.len() < count {
+            self.read_more();
+        }
+        let rest = self.unread.split_off(count);
+        let read = std::mem::replace(&mut self.unread, rest);
+        String::from_utf8(read).expect("it is text")
+    }
+
     /// Reads up to and with this text, and returns all that was read.
     pub fn until(&mut self, end: &str) -> String {
         loop {
-            if let Some(at) = self
-                .unread
-                .windows(end.len())
-                .position(|window| window == end.as_bytes())
-            {
-                let rest = self.unread.split_off(at + end.len());
-                let read = std::mem::replace(&mut self.unread, rest);
-                return String::from_utf8(read).expect("it is text");
+            let mut windows = self.unread.windows(end.len());
+            match windows.position(|window| window == end.as_bytes()) {
+                Some(at) => return self.take(at + end.len()),
+                None => self.read_more(),
             }
-            let mut bytes = [0; 4096];
-            let count = self.socket.read(&mut bytes).expect("something arrives");
-            let unread = String::from_utf8_lossy(&self.unread);
-            assert!(count > 0, "the connection ended before {end:?}, after {unread:?}");
-            self.unread.extend_from_slice(&bytes[..count]);
         }
     }
 
@@ -174,16 +192,9 @@ impl Client {
     pub fn chunk(&mut self) -> String {
         let size = self.until("\r\n");
         let size = usize::from_str_radix(size.trim(), 16).expect("a size");
-        while self.unread.len() < size + 2 {
-            let mut bytes = [0; 4096];
-            let count = self.socket.read(&mut bytes).expect("something arrives");
-            assert!(count > 0, "the connection ended in a chunk");
-            self.unread.extend_from_slice(&bytes[..count]);
-        }
-        let rest = self.unread.split_off(size + 2);
-        let mut chunk = std::mem::replace(&mut self.unread, rest);
+        let mut chunk = self.take(size + 2);
         chunk.truncate(size);
-        String::from_utf8(chunk).expect("it is text")
+        chunk
     }
 
     /// All chunks to the end.
@@ -206,26 +217,10 @@ impl Client {
         };
         if let Some(length) = answer.header("content-length") {
             let length = length.trim().parse().expect("a length");
-            while self.unread.len() < length {
-                let mut bytes = [0; 4096];
-                let count = self.socket.read(&mut bytes).expect("something arrives");
-                assert!(count > 0, "the connection ended in a body");
-                self.unread.extend_from_slice(&bytes[..count]);
-            }
-            let rest = self.unread.split_off(length);
-            let body = std::mem::replace(&mut self.unread, rest);
-            answer.body = String::from_utf8(body).expect("it is text");
+            answer.body = self.take(length);
         } else if answer.header("transfer-encoding").is_some() {
             answer.body = self.chunks();
         }
         answer
-    }
-
-    /// Waits until the other side closes, and returns what it sent before.
-    pub fn rest(&mut self) -> String {
-        let mut bytes = std::mem::take(&mut self.unread);
-        // A connection that is cut off may end with an error.
-        let _ = self.socket.read_to_end(&mut bytes);
-        String::from_utf8(bytes).expect("it is text")
     }
 }

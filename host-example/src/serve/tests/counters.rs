@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use hyper::Method;
-use plugin_api::{Attempt, Done, Usage};
+use serde_json::json;
 
+use super::fake::of;
 use crate::serve::metrics::Now;
 use crate::serve::record::{Record, Telemetry};
 
@@ -13,22 +14,12 @@ fn an_answer_is_counted_with_its_tokens_its_cost_and_the_model_that_served() {
     let telemetry = Arc::new(Telemetry::new(None));
     let mut record = Record::begin(Arc::clone(&telemetry), "chat", &Method::POST, "/v1/chat/completions");
     assert_eq!(telemetry.metrics.in_flight.get(), 1);
-    let attempt = |model: &str| Attempt {
-        model: model.to_owned(),
-        ..Attempt::default()
-    };
     record.piece();
-    record.complete(Box::new(Done {
-        model: Some("acme/small".to_owned()),
-        attempts: vec![attempt("acme/large"), attempt("acme/large"), attempt("acme/small")],
-        usage: Some(Usage {
-            prompt_tokens: 12,
-            completion_tokens: 34,
-            cost_usd: Some("0.5".to_owned()),
-            ..Usage::default()
-        }),
-        ..Done::default()
-    }));
+    record.complete(of(json!({
+        "model": "acme/small",
+        "attempts": [{"model": "acme/large"}, {"model": "acme/large"}, {"model": "acme/small"}],
+        "usage": {"prompt_tokens": 12, "completion_tokens": 34, "cost_usd": "0.5"}
+    })));
     drop(record);
     drop(Record::begin(Arc::clone(&telemetry), "chat", &Method::POST, ""));
     telemetry.metrics.reloaded(false);

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use futures_core::Stream;
 use plugin_api::{
-    Attempt, ChatEvent, ChatRequest, Credits, CreditsRequest, Done, Error, ErrorKind, EventStream, Head, Host,
-    HttpAnswer, HttpRequest, Model, ModelList, ModelsRequest, Notice, Provider, ServiceAnswer, TierModel, Usage,
-    Verbatim,
+    Attempt, ChatEvent, ChatRequest, Credits, CreditsRequest, Done, Error, ErrorKind, EventStream, Host, HttpAnswer,
+    HttpRequest, Model, ModelList, ModelsRequest, Notice, Provider, TierModel, Verbatim,
 };
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// The plugin's own key.
@@ -34,6 +35,15 @@ static CHANGED: Condvar = Condvar::new();
 /// The longest wait for anything.
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// A type of the boundary, from its JSON.
+pub fn of<T: DeserializeOwned>(json: Value) -> T {
+    serde_json::from_value(json).expect("it has the type's form")
+}
+
+pub fn head(status: u16, headers: &[(&str, &str)]) -> ChatEvent {
+    ChatEvent::Head(of(json!({"status": status, "headers": headers})))
+}
+
 /// The other end of a stream that a client asked for.
 pub struct Held(UnboundedSender<Item>);
 
@@ -52,6 +62,10 @@ impl Held {
         self.send(ChatEvent::Raw(text.into()));
     }
 
+    pub fn done(&self, done: Value) {
+        self.send(ChatEvent::Done(of(done)));
+    }
+
     pub fn fail(&self, error: Error) {
         self.0.send(Err(error)).expect("the stream is open");
     }
@@ -59,10 +73,8 @@ impl Held {
 
 /// Waits until the stream of this name was dropped.
 pub fn wait_until_dropped(name: &str) {
-    drop(streams_when(
-        |streams| streams.dropped.iter().any(|dropped| dropped == name),
-        name,
-    ));
+    let is_dropped = |streams: &Streams| streams.dropped.iter().any(|dropped| dropped == name);
+    drop(streams_when(is_dropped, name));
 }
 
 fn streams() -> MutexGuard<'static, Streams> {
@@ -132,14 +144,10 @@ impl Provider for Fake {
                 let mut error = Error::new(ErrorKind::RATE_LIMIT, "too many requests");
                 error.retry_after_ms = Some(1500);
                 error.details.attempts = vec![Attempt::default(); 2];
-                error.details.answer = Some(Box::new(ServiceAnswer {
-                    status: 429,
-                    headers: vec![
-                        ("content-type".to_owned(), "application/problem+json".to_owned()),
-                        ("x-ratelimit-remaining".to_owned(), "0".to_owned()),
-                    ],
-                    body: "{\"error\" : 429}".to_owned(),
-                }));
+                error.details.answer = Some(of(json!({
+                    "status": 429, "body": "{\"error\" : 429}",
+                    "headers": [["content-type", "application/problem+json"], ["x-ratelimit-remaining", "0"]]
+                })));
                 Err(error)
             }
             "/responses/unreachable" => {
@@ -150,30 +158,22 @@ impl Provider for Fake {
                 Ok(HttpAnswer::default())
             }
             // Says what arrived.
-            path => Ok(HttpAnswer {
-                head: Head {
-                    status: 200,
-                    headers: vec![
-                        ("content-type".to_owned(), "application/json".to_owned()),
-                        ("content-length".to_owned(), "3".to_owned()),
-                        ("x-path".to_owned(), path.to_owned()),
-                        ("x-method".to_owned(), request.method.clone()),
-                        ("x-names".to_owned(), names(&request)),
-                    ],
-                },
-                body: request.body.unwrap_or_default(),
-                notices: vec![Notice::new("translated.max-price", "x")],
-                done: Done {
-                    model: Some("acme/small".to_owned()),
-                    provider: Some("Acme".to_owned()),
-                    generation_id: Some("gen-1".to_owned()),
-                    usage: Some(Usage {
-                        cost_usd: Some("0.0041".to_owned()),
-                        ..Usage::default()
-                    }),
-                    ..Done::default()
-                },
-            }),
+            path => {
+                let names: Vec<&str> = request.headers.iter().map(|(name, _)| name.as_str()).collect();
+                let mut answer: HttpAnswer = of(json!({
+                    "head": {"status": 200, "headers": [
+                        ["content-type", "application/json"], ["content-length", "3"], ["x-path", path],
+                        ["x-method", request.method], ["x-names", names.join(",")]
+                    ]},
+                    "done": {
+                        "model": "acme/small", "provider": "Acme", "generation_id": "gen-1",
+                        "usage": {"cost_usd": "0.0041"}
+                    }
+                }));
+                answer.notices = vec![Notice::new("translated.max-price", "x")];
+                answer.body = request.body.unwrap_or_default();
+                Ok(answer)
+            }
         }
     }
 
@@ -182,16 +182,9 @@ impl Provider for Fake {
             return Err(Error::new(ErrorKind::PAYMENT, "no credit is left"));
         }
         if request.path.contains("all-at-once") {
-            let head = Head {
-                status: 200,
-                headers: vec![
-                    ("x-from".to_owned(), "acme".to_owned()),
-                    ("content-length".to_owned(), "3".to_owned()),
-                ],
-            };
             let first = "data: {\"id\":\"gen-1\",\"model\":\"acme/small\",\"provider\":\"Acme\"}\n\n";
             return Ok([
-                ChatEvent::Head(Box::new(head)),
+                head(200, &[("x-from", "acme"), ("content-length", "3")]),
                 ChatEvent::Notice(Notice::new("translated.route", "x")),
                 ChatEvent::Raw(first.into()),
                 ChatEvent::Raw("data: [DONE]\n\n".into()),
@@ -219,16 +212,8 @@ impl Provider for Fake {
     }
 
     async fn credits(&self, _request: CreditsRequest) -> Result<Credits, Error> {
-        Ok(Credits {
-            balance_usd: Some("12.5".to_owned()),
-            ..Credits::default()
-        })
+        Ok(of(json!({"balance_usd": "12.5"})))
     }
-}
-
-fn names(request: &HttpRequest) -> String {
-    let names: Vec<&str> = request.headers.iter().map(|(name, _)| name.as_str()).collect();
-    names.join(",")
 }
 
 impl Told {
@@ -254,17 +239,8 @@ impl Provider for Plain {
 
     async fn stream(&self, request: ChatRequest) -> Result<EventStream, Error> {
         let tier = request.tier.unwrap_or_default();
-        let done = Done {
-            finish_reason: "stop".to_owned(),
-            model: Some("plain/small".to_owned()),
-            ..Done::default()
-        };
-        Ok([
-            ChatEvent::text("Hello "),
-            ChatEvent::text(tier),
-            ChatEvent::Done(Box::new(done)),
-        ]
-        .into_iter()
-        .collect())
+        let done: Box<Done> = of(json!({"finish_reason": "stop", "model": "plain/small"}));
+        let events = [ChatEvent::text("Hello "), ChatEvent::text(tier), ChatEvent::Done(done)];
+        Ok(events.into_iter().collect())
     }
 }

@@ -4,7 +4,6 @@
 mod answers;
 mod bench;
 mod counters;
-mod ends;
 mod fake;
 #[cfg(feature = "otel")]
 mod otel;

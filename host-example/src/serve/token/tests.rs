@@ -32,16 +32,17 @@ fn the_first_start_makes_a_token_and_later_ones_find_it() {
     assert!(is_new);
     let random = first.reveal().strip_prefix("ah-").expect("the prefix");
     assert_eq!(random.len(), 43);
-    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-    assert!(random.bytes().all(is_letter));
+    assert!(
+        random
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    );
     let (second, is_new) = kept(&file).ok().expect("a token");
     assert!(second == first && !is_new);
     assert!(!put(&file, &Secret::new("another".to_owned())).ok().expect("no failure"));
     assert!(kept(&file).ok().expect("a token").0 == first);
-    let left: Vec<_> = fs::read_dir(file.parent().expect("a folder"))
-        .expect("a folder")
-        .collect();
-    assert_eq!(left.len(), 1);
+    let left = fs::read_dir(file.parent().expect("a folder")).expect("a folder");
+    assert_eq!(left.count(), 1);
 }
 
 #[cfg(unix)]
@@ -56,31 +57,26 @@ fn a_link_or_a_readable_file_is_refused_as_token() {
         0o600
     );
     let shown = file.display();
+    let is_refused = |why: &str| assert_eq!(refused(&file), format!("the token file `{shown}` {why}"));
+    let set_mode = |mode| fs::set_permissions(&file, fs::Permissions::from_mode(mode)).expect("it is mine");
 
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).expect("it is mine");
-    assert_eq!(
-        refused(&file),
-        format!("the token file `{shown}` is readable by other users (mode 640), so its token is not secret")
-    );
+    set_mode(0o640);
+    is_refused("is readable by other users (mode 640), so its token is not secret");
+    set_mode(0o600);
     let elsewhere = folder.path().join("elsewhere");
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("it is mine");
     fs::rename(&file, &elsewhere).expect("it is mine");
     symlink(&elsewhere, &file).expect("a link");
-    let is_a_link = format!("the token file `{shown}` is a symbolic link, which is not followed");
-    assert_eq!(refused(&file), is_a_link);
+    is_refused("is a symbolic link, which is not followed");
     fs::remove_file(&elsewhere).expect("it is mine");
-    assert_eq!(refused(&file), is_a_link);
+    is_refused("is a symbolic link, which is not followed");
     assert!(!elsewhere.exists());
     fs::remove_file(&file).expect("it is mine");
     fs::create_dir(&file).expect("a folder");
-    assert_eq!(
-        refused(&file),
-        format!("the token file `{shown}` is not a regular file of at most 4 KiB")
-    );
+    is_refused("is not a regular file of at most 4 KiB");
     fs::remove_dir(&file).expect("it is mine");
     fs::write(&file, " \n").expect("it is mine");
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("it is mine");
-    assert_eq!(refused(&file), format!("the token file `{shown}` contains no token"));
+    set_mode(0o600);
+    is_refused("contains no token");
 }
 
 #[test]
@@ -88,9 +84,6 @@ fn a_token_that_no_header_can_hold_is_refused() {
     for bad in ["", "  ", "a b", "a\u{e9}", "a\nb"] {
         assert!(given(bad, "`--token`").is_err(), "{bad:?}");
     }
-    assert!(given(" 0123456789abcdef\n", "`--token`").is_ok_and(|token| {
-        token
-            .secret()
-            .is_some_and(|secret| secret.reveal() == "0123456789abcdef")
-    }));
+    let token = given(" 0123456789abcdef\n", "`--token`").ok().expect("a token");
+    assert_eq!(token.secret().map(Secret::reveal), Some("0123456789abcdef"));
 }
