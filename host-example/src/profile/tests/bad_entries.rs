@@ -1,10 +1,77 @@
-//! Bad entries, each with its report.
+//! Bad files and bad entries, each with its report.
 //!
-//! A case is the inside of the profile `default` (`@` is its provider, `§` the place of the problem;
-//! without it, the place is the name of the profile), then pointer and message, then a part of the
-//! hint. A case without a hint must have none.
+//! A case is a text with `§` at the place of the problem, then pointer and message, then a part of the hint.
+//! A case without a hint must have none. They read like what the user sees.
 
-/// The cases, as text: they read like what the user sees.
+/// Whole files; `⏎` is a line break, `⇥` a tab.
+pub(super) const BAD_TEXTS: &str = r###"
+§
+  at /: expected an object, found nothing
+§// only a comment
+  at /: expected an object, found nothing
+{ "a": 1§ "b": 2 }
+  at /: expected `,` before the next item
+[1§ 2]
+  at /: expected `,` before the next item
+{ "a": 0§1 }
+  at /: expected `,` before the next item
+§{ "a": 1
+  at /: this `{` is never closed, expected `}`
+{ "a": §[1, 2
+  at /: this `[` is never closed, expected `]`
+{ "a" §1 }
+  at /: expected `:` after the key, found `1`
+{ "a": §}
+  at /: expected a value, found `}`
+{ "a": 1 §]
+  at /: expected a key or `}`, found `]`
+{ §a: 1 }
+  at /: expected a key in double quotes, found a bare word
+  hint: double quotes
+{ "a": §yes }
+  at /: expected a value, found a bare word
+  hint: double quotes
+{ "a": §'b' }
+  at /: expected double quotes, found a single quote
+  hint: double quotes
+{ "a": §"b,⏎ "c": 1 }
+  at /: this string is not closed, expected `"` on the same line
+{ "a": §"b
+  at /: this string is not closed, expected `"` on the same line
+{ "a": 1 } §/* b
+  at /: this comment is never closed, expected `*/`
+{ "a": 1 }⏎§{}
+  at /: expected the end of the file, found `{`
+{ "a": §+1 }
+  at /: expected a number such as `12`, `-3` or `0.5`, found another notation
+{ "a": §0x10 }
+  at /: expected a number such as `12`, `-3` or `0.5`, found another notation
+{ "a": "b§⇥c" }
+  at /: expected `\u0009`, found the control character itself
+# JSON, but no profiles.
+§[]
+  at /: expected an object, found an array
+§"text"
+  at /: expected an object, found `"text"`
+§{ "models": {} }
+  at /: missing section `auth`, which holds the profiles
+{ §"auht": {} }
+  at /auht: missing section `auth`, which holds the profiles
+  hint: did you mean `auth` instead of `auht`?
+{ "auth": §5 }
+  at /auth: expected an object, found `5`
+{ §"auth": { "order": {} } }
+  at /auth: missing section `profiles`, which holds the profiles by name
+{ "auth": { §"profile": {} } }
+  at /auth/profile: missing section `profiles`, which holds the profiles by name
+  hint: did you mean `profiles` instead of `profile`?
+{ "auth": { "profiles": §[] } }
+  at /auth/profiles: expected an object with the profiles by name, found an array
+{ "auth": { "profiles": { "a/b": §"acme" } } }
+  at /auth/profiles/a~1b: expected an object with `provider` and its options, found `"acme"`
+"###;
+
+/// The inside of the profile `default`; `@` is its provider, and without `§` the place is the name of the profile.
 pub(super) const BAD_ENTRIES: &str = r###"
 # The provider.
 "model": "a/b"
@@ -26,6 +93,8 @@ pub(super) const BAD_ENTRIES: &str = r###"
   at /model: expected a model id such as `author/model`, found `5`
 @, "model": §"claude"
   at /model: expected a model id such as `author/model`, found `"claude"`
+@, "model": §"ääääääääääääääääääääääääääääääääääääääääääääääääääääääääääääääääääääääääääääääää"
+  at /model: expected a model id such as `author/model`, found `"äääääääääääääääääääääääääääääääääääääääääääääääääääääääääää…`
 @, "model": §null
   at /model: expected a model id such as `author/model`, found `null`
 @, "fallbackModels": §"a/b"

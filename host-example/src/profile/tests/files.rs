@@ -2,10 +2,7 @@
 
 use std::fs;
 
-use serde_json::json;
-
 use super::super::*;
-use super::acme::acme;
 
 #[test]
 fn a_file_that_cannot_be_a_profile_is_refused_without_waiting() {
@@ -18,9 +15,8 @@ fn a_file_that_cannot_be_a_profile_is_refused_without_waiting() {
     fs::write(path("large"), vec![b' '; 1024 * 1024 + 1]).expect("a file");
     assert!(message("large").ends_with(": expected at most 1048576 bytes, found 1048577"));
     fs::write(path("latin1"), b"{ \"a\": \"\xfc\" }").expect("a file");
-    assert!(
-        message("latin1").contains(": expected UTF-8, found an invalid byte at offset 8\nhint: save the file as UTF-8")
-    );
+    let not_utf_8 = ": expected UTF-8, found an invalid byte at offset 8\nhint: save the file as UTF-8";
+    assert!(message("latin1").contains(not_utf_8));
 }
 
 #[cfg(unix)]
@@ -43,16 +39,4 @@ fn a_link_is_followed_and_a_pipe_or_device_is_refused() {
     if made.is_ok_and(|status| status.success()) {
         assert!(message("pipe").ends_with(": expected a regular file, found a named pipe"));
     }
-}
-
-#[test]
-fn the_file_is_loaded_by_name() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let path = folder.path().join("agent.json");
-    fs::write(&path, starter("default", "acme", Some("schema.json"))).expect("a file");
-    let text = read(&path).expect("a readable file");
-    let document = Document::parse("agent.json", text).expect("the starter is JSON");
-    let profile = profile_from(&document, "default", &[acme()]).expect("the starter is good");
-    assert_eq!((profile.provider.as_str(), profile.options), ("acme", json!({})));
-    assert!(profile.warnings.is_empty());
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::super::*;
 use super::acme::acme;
-use super::entry;
+use super::{acme_entry, entry, profile_of};
 
 #[test]
 fn the_documented_profile_is_good() {
@@ -14,16 +14,15 @@ fn the_documented_profile_is_good() {
     "provider": "openrouter",
     "model": "anthropic/claude-sonnet-4-5",
     "providerPreferences": { "order": ["Anthropic", "AWS Bedrock"], "allowFallbacks": true } } } } }"#;
-    let provider = ProviderSchema {
-        provider: "openrouter".to_owned(),
-        ..acme()
-    };
-    let document = Document::parse("milady.json", text.to_owned()).expect("it is JSON");
-    let profile = profile_from(&document, "default", &[provider]).expect("it is a good profile");
-    assert_eq!(
-        (profile.name.as_str(), profile.provider.as_str(), profile.api_key),
-        ("default", "openrouter", None)
+    let profile = profile_of(
+        text,
+        ProviderSchema {
+            provider: "openrouter".to_owned(),
+            ..acme()
+        },
     );
+    let named = (profile.name.as_str(), profile.provider.as_str(), profile.api_key);
+    assert_eq!(named, ("default", "openrouter", None));
     assert_eq!(
         profile.options,
         json!({ "model": "anthropic/claude-sonnet-4-5",
@@ -33,12 +32,11 @@ fn the_documented_profile_is_good() {
 
 #[test]
 fn snake_case_becomes_camel_case_except_in_names_that_the_author_chose() {
-    let text = entry(
-        "\"provider\": \"acme\", \"api_key\": { \"file\": \"~/key\" }, \"tiers\": { \"text_small\": { \"model\": \"a/b\",
-         \"parameters\": { \"max_tokens\": 5 } } }, \"provider_preferences\": { \"max_price\": { \"prompt\": \"1\" } }",
+    let text = acme_entry(
+        r#""api_key": { "file": "~/key" }, "tiers": { "text_small": { "model": "a/b", "parameters": { "max_tokens": 5 } } },
+           "provider_preferences": { "max_price": { "prompt": "1" } }"#,
     );
-    let document = Document::parse("agent.json", text).expect("it is JSON");
-    let profile = profile_from(&document, "default", &[acme()]).expect("it is a good profile");
+    let profile = profile_of(&text, acme());
     assert_eq!(
         profile.options,
         json!({ "tiers": { "text_small": { "model": "a/b", "parameters": { "maxTokens": 5 } } },
@@ -52,26 +50,15 @@ fn snake_case_becomes_camel_case_except_in_names_that_the_author_chose() {
 
 #[test]
 fn the_three_sources_of_a_key_are_read() {
-    let source = |form: &str| {
-        let text = entry(&format!("\"provider\": \"acme\", \"apiKey\": {form}"));
-        let document = Document::parse("agent.json", text).expect("it is JSON");
-        profile_from(&document, "default", &[acme()])
-            .expect("it is a good profile")
-            .api_key
-    };
-    assert_eq!(
-        source(r#"{ "env": "MY_KEY" }"#),
-        Some(KeySource::Env("MY_KEY".to_owned()))
-    );
-    assert_eq!(
-        source(r#"{ "file": "/run/key" }"#),
-        Some(KeySource::File(PathBuf::from("/run/key")))
-    );
     let command = ["pass", "show", "key"].map(str::to_owned).to_vec();
-    assert_eq!(
-        source(r#"{ "command": ["pass", "show", "key"] }"#),
-        Some(KeySource::Command(command))
-    );
+    for (form, source) in [
+        (r#"{ "env": "MY_KEY" }"#, KeySource::Env("MY_KEY".to_owned())),
+        (r#"{ "file": "/run/key" }"#, KeySource::File(PathBuf::from("/run/key"))),
+        (r#"{ "command": ["pass", "show", "key"] }"#, KeySource::Command(command)),
+    ] {
+        let profile = profile_of(&acme_entry(&format!("\"apiKey\": {form}")), acme());
+        assert_eq!(profile.api_key, Some(source), "{form}");
+    }
 }
 
 #[test]
@@ -82,32 +69,31 @@ fn plugin_findings_get_their_place_in_the_file() {
         let problem = map_plugin_problem(&document, "default", pointer, "unknown slug".to_owned(), None);
         (problem.line, problem.column, problem.pointer)
     };
-    let base = "/auth/profiles/default";
-    assert_eq!(
-        place("/providerPreferences/order/1"),
-        (2, 42, format!("{base}/provider_preferences/order/1"))
-    );
-    assert_eq!(
-        place("/providerPreferences/sort/by"),
-        (2, 25, format!("{base}/provider_preferences"))
-    );
-    assert_eq!(place("/tiers/fast"), (1, 27, base.to_owned()));
-    assert_eq!(place(""), (1, 27, base.to_owned()));
+    for (pointer, line, column, found) in [
+        ("/providerPreferences/order/1", 2, 42, "/provider_preferences/order/1"),
+        ("/providerPreferences/sort/by", 2, 25, "/provider_preferences"),
+        ("/tiers/fast", 1, 27, ""),
+        ("", 1, 27, ""),
+    ] {
+        assert_eq!(
+            place(pointer),
+            (line, column, format!("/auth/profiles/default{found}")),
+            "{pointer}"
+        );
+    }
 }
 
 #[test]
 fn a_missing_profile_is_reported_with_the_known_ones() {
     let document = Document::parse("agent.json", entry("\"provider\": \"acme\"")).expect("it is JSON");
-    let error = profile_from(&document, "defualt", &[acme()]).expect_err("there is no such profile");
-    assert_eq!(
-        error.to_string(),
-        "profile file `agent.json` has no profile `defualt`\nhint: did you mean `default`?"
-    );
-    let error = profile_from(&document, "work", &[acme()]).expect_err("there is no such profile");
-    assert_eq!(
-        error.to_string(),
-        "profile file `agent.json` has no profile `work`\nhint: available profiles: `default`"
-    );
+    for (name, hint) in [
+        ("defualt", "did you mean `default`?"),
+        ("work", "available profiles: `default`"),
+    ] {
+        let error = profile_from(&document, name, &[acme()]).expect_err("there is no such profile");
+        let expected = format!("profile file `agent.json` has no profile `{name}`\nhint: {hint}");
+        assert_eq!(error.to_string(), expected);
+    }
 }
 
 #[test]

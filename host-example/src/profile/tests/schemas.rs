@@ -4,10 +4,9 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::super::schema::entry_schema;
 use super::super::*;
 use super::acme::acme;
-use super::{entry, problems_of};
+use super::{entry, problems_of, profile_of};
 
 #[test]
 fn a_schema_that_cannot_be_used_is_the_plugins_fault() {
@@ -17,37 +16,24 @@ fn a_schema_that_cannot_be_used_is_the_plugins_fault() {
     };
     let document = Document::parse("agent.json", entry("\"provider\": \"acme\"")).expect("it is JSON");
     let problems = check(&document, &[broken]);
+    let message = &problems[0].message;
     assert!(
-        problems[0]
-            .message
-            .starts_with("plugin `acme` has an unusable options schema")
+        message.starts_with("plugin `acme` has an unusable options schema"),
+        "{message}"
     );
 }
 
 #[test]
 fn a_starter_is_good_as_it_stands_and_with_its_lines_enabled() {
-    let text = starter("default", "acme", None);
-    assert_eq!(problems_of(&text), []);
-    let enabled = text
-        .replace("// \"apiKey\": { \"env\"", "\"apiKey\": { \"env\"")
-        .replace("// \"model\"", "\"model\"");
-    assert_eq!(problems_of(&enabled), []);
-}
-
-#[test]
-fn an_entry_schema_has_the_keys_of_both_and_no_others() {
-    let schema = entry_schema(&acme());
-    let keys = schema["properties"]
-        .as_object()
-        .expect("an object")
-        .keys()
-        .cloned()
-        .collect::<Vec<_>>();
-    assert_eq!(keys[..3], ["provider", "apiKey", "model"]);
-    assert_eq!(schema["properties"]["provider"]["const"], "acme");
-    assert_eq!(schema["additionalProperties"], false);
-    assert_eq!(schema["required"], json!(["provider"]));
-    assert_eq!(schema["properties"]["apiKey"].get("default"), None);
+    for schema in [None, Some("schema.json")] {
+        let text = starter("default", "acme", schema);
+        let enabled = text.replace("// \"apiKey\": { \"env\"", "\"apiKey\": { \"env\"");
+        let enabled = enabled.replace("// \"model\"", "\"model\"");
+        assert_eq!((problems_of(&text), problems_of(&enabled)), (Vec::new(), Vec::new()));
+    }
+    let profile = profile_of(&starter("default", "acme", None), acme());
+    assert_eq!((profile.provider.as_str(), profile.options), ("acme", json!({})));
+    assert!(profile.warnings.is_empty());
 }
 
 #[test]

@@ -50,10 +50,8 @@ impl Bench {
     /// Ends the watch; after it nothing more can come.
     fn ends_without_another(mut self) {
         self.watch = None;
-        assert!(
-            self.changes.try_recv().is_err(),
-            "a change was reported although there was none"
-        );
+        let another = self.changes.try_recv();
+        assert!(another.is_err(), "a change was reported although there was none");
     }
 }
 
@@ -72,15 +70,6 @@ fn a_file_renamed_over_the_old_one_is_noticed() {
     bench.rename("agent.json", "agent.json~");
     bench.write(".agent.json.swp", "{ }");
     bench.rename(".agent.json.swp", "agent.json");
-    bench.change();
-    bench.ends_without_another();
-}
-
-#[test]
-fn a_file_deleted_and_made_again_is_noticed() {
-    let bench = Bench::with_file("{}");
-    fs::remove_file(bench.folder.path().join("agent.json")).expect("a file is removed");
-    bench.replace("agent.json", "{ }");
     bench.change();
     bench.ends_without_another();
 }
