@@ -345,14 +345,10 @@ mod tests {
             result: result.to_owned(),
             is_error,
         };
-        assert_eq!(
-            call_line(&call("calc", r#"{"expression":"2+2"}"#), &outcome("4", false), 1),
-            r#"⚙ calc {"expression":"2+2"} → 4 (1 ms)"#
-        );
-        assert_eq!(
-            call_line(&call("clock", ""), &outcome("x\ny", true), 0),
-            "⚙ clock → ✗ x y (0 ms)"
-        );
+        let calc = call_line(&call("calc", r#"{"expression":"2+2"}"#), &outcome("4", false), 1);
+        assert_eq!(calc, r#"⚙ calc {"expression":"2+2"} → 4 (1 ms)"#);
+        let clock = call_line(&call("clock", ""), &outcome("x\ny", true), 0);
+        assert_eq!(clock, "⚙ clock → ✗ x y (0 ms)");
         let hostile = call("a\u{1b}[2Jb", &"\u{9b}\n".repeat(100));
         let line = call_line(&hostile, &outcome("é".repeat(80).as_str(), false), 2);
         assert!(!line.contains(char::is_control), "{line:?}");

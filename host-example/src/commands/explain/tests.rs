@@ -1,62 +1,49 @@
 //! Codes in all their spellings, and the document of errors.
 
-use plugin_api::ServiceError;
+use serde_json::json;
 
 use super::*;
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/errors.md");
 
-fn of<'a>(entries: &'a [Entry], words: &str) -> Vec<(&'a str, &'a str)> {
+fn of(entries: &[Entry], words: &str) -> String {
     let found = found(entries, &folded(words)).into_iter();
-    found
-        .map(|entry| (entry.source.as_str(), entry.code.as_str()))
-        .collect()
+    let found: Vec<_> = found.map(|entry| format!("{} {}", entry.source, entry.code)).collect();
+    found.join(", ")
 }
 
 fn service() -> Manifest {
-    let error = |code: &str, kind: &str| ServiceError {
-        code: code.to_owned(),
-        kind: kind.to_owned(),
-        meaning: "It means this.".to_owned(),
-        remedy: "do that".to_owned(),
-    };
-    Manifest {
-        plugin_api: "1.0.0".to_owned(),
-        id: "acme".to_owned(),
-        name: "Acme".to_owned(),
-        version: "1.0.0".to_owned(),
-        description: String::new(),
-        environment: Vec::new(),
-        tiers: Vec::new(),
-        methods: Vec::new(),
-        options_schema: None,
-        errors: vec![
-            error("Context_Length_Exceeded", "too_large"),
-            error("402", "payment"),
-            error("x", "of_a_later_version"),
-        ],
-    }
+    let errors = [
+        ("Context_Length_Exceeded", "too_large"),
+        ("402", "payment"),
+        ("x", "of_a_later_version"),
+    ];
+    let errors = errors
+        .map(|(code, kind)| json!({"code": code, "kind": kind, "meaning": "It means this.", "remedy": "do that"}));
+    let manifest = json!({"plugin_api": "1.0.0", "id": "acme", "name": "Acme", "version": "1.0.0", "errors": errors});
+    serde_json::from_value(manifest).expect("a manifest")
 }
 
 #[test]
 fn a_code_is_found_however_it_is_written() {
     let entries = entries(&[service()]);
-    assert_eq!(of(&entries, " Rate-Limit "), [("plugin-api", "rate_limit")]);
-    assert_eq!(of(&entries, "exit 6"), [("agent-host", "unavailable")]);
-    assert_eq!(of(&entries, "exit code 6"), [("agent-host", "unavailable")]);
-    assert_eq!(of(&entries, "6"), [("agent-host", "unavailable")]);
-    assert_eq!(of(&entries, "402"), [("acme", "402")]);
-    assert_eq!(
-        of(&entries, "context length exceeded"),
-        [("acme", "Context_Length_Exceeded")]
-    );
-    // The same word for a plugin's error and for the way in which the program ends.
-    assert_eq!(of(&entries, "payment"), [("plugin-api", "payment")]);
-    assert_eq!(of(&entries, "usage"), [("agent-host", "usage")]);
-    assert_eq!(of(&entries, "exit payment"), [("agent-host", "payment")]);
-    assert_eq!(of(&entries, "exit 77"), []);
-    assert_eq!(of(&entries, "8"), [("agent-host", "mismatch")]);
-    assert_eq!(of(&entries, "10"), []);
+    for (words, expected) in [
+        (" Rate-Limit ", "plugin-api rate_limit"),
+        ("exit 6", "agent-host unavailable"),
+        ("exit code 6", "agent-host unavailable"),
+        ("6", "agent-host unavailable"),
+        ("402", "acme 402"),
+        ("context length exceeded", "acme Context_Length_Exceeded"),
+        // The same word for a plugin's error and for the way in which the program ends.
+        ("payment", "plugin-api payment"),
+        ("usage", "agent-host usage"),
+        ("exit payment", "agent-host payment"),
+        ("exit 77", ""),
+        ("8", "agent-host mismatch"),
+        ("10", ""),
+    ] {
+        assert_eq!(of(&entries, words), expected, "{words}");
+    }
 }
 
 #[test]
@@ -102,14 +89,11 @@ What each code means, and what to do. `agent-host explain CODE` prints the same,
     let entries = entries(&[]);
     let (plugins, host): (Vec<_>, Vec<_>) = entries.iter().partition(|entry| entry.source == "plugin-api");
     for entry in plugins {
+        let (code, meaning, remedy) = (&entry.code, &entry.meaning, &entry.remedy);
+        let (fault, exits) = (entry.fault.unwrap_or("-"), exits_shown(&entry.exit_codes));
+        let retry = if entry.retryable == Some(true) { "yes" } else { "no" };
         text.push_str(&format!(
-            "| `{}` | {} | {} | {} | {} | {} |\n",
-            entry.code,
-            entry.meaning,
-            entry.fault.unwrap_or("-"),
-            if entry.retryable == Some(true) { "yes" } else { "no" },
-            entry.remedy,
-            exits_shown(&entry.exit_codes)
+            "| `{code}` | {meaning} | {fault} | {retry} | {remedy} | {exits} |\n"
         ));
     }
     text.push_str(
@@ -117,12 +101,10 @@ What each code means, and what to do. `agent-host explain CODE` prints the same,
          codes\n\n| exit code | code in JSON | meaning | remedy |\n|---|---|---|---|\n",
     );
     for entry in host {
+        let (code, meaning, remedy) = (&entry.code, &entry.meaning, &entry.remedy);
         text.push_str(&format!(
-            "| {} | `{}` | {} | {} |\n",
-            exits_shown(&entry.exit_codes),
-            entry.code,
-            entry.meaning,
-            entry.remedy
+            "| {} | `{code}` | {meaning} | {remedy} |\n",
+            exits_shown(&entry.exit_codes)
         ));
     }
     text

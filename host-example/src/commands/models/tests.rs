@@ -32,8 +32,7 @@ fn models() -> Vec<Model> {
     ];
     models[0].supported_parameters = vec!["structured_outputs".to_owned()];
     models[2].supported_parameters = vec!["response_format".to_owned()];
-    models[1].created_s = Some(20);
-    models[2].created_s = Some(30);
+    (models[1].created_s, models[2].created_s) = (Some(20), Some(30));
     models
 }
 
@@ -45,67 +44,62 @@ struct Line {
     args: Args,
 }
 
-fn args(line: &[&str]) -> Args {
-    let line = Line::try_parse_from([&["models"], line].concat());
-    line.unwrap_or_else(|error| panic!("{error}")).args
+fn args(line: &str) -> Args {
+    let words = ["models"].into_iter().chain(line.split_whitespace());
+    Line::try_parse_from(words)
+        .unwrap_or_else(|error| panic!("{error}"))
+        .args
 }
 
-fn ids(line: &[&str]) -> Vec<String> {
+fn ids(line: &str) -> String {
     let args = args(line);
     let models = models();
     let mut shown: Vec<&Model> = models.iter().filter(|model| fits(model, &args)).collect();
     sort(&mut shown, args.sort);
-    shown.iter().map(|model| model.id.clone()).collect()
+    let ids: Vec<&str> = shown.iter().map(|model| model.id.as_str()).collect();
+    ids.join(" ")
 }
 
 #[test]
 fn each_filter_drops_models_not_known_to_pass_it() {
-    let table: &[(&[&str], &[&str])] = &[
-        (&[], &["acme/large-4.5", "Beta/tiny", "beta/mid", "router/auto"]),
-        (&["LARGE 4 5"], &["acme/large-4.5"]),
-        (&["beta", "mid"], &["beta/mid"]),
-        (&["of", "router"], &["router/auto"]),
-        (&["--free"], &["Beta/tiny"]),
-        (&["--tools"], &["acme/large-4.5", "beta/mid"]),
-        (&["--tools", "--vision"], &["acme/large-4.5"]),
-        (&["--reasoning"], &["beta/mid"]),
-        (&["--structured"], &["acme/large-4.5", "Beta/tiny"]),
-        (&["--min-context", "200k"], &["acme/large-4.5", "beta/mid"]),
-        (&["--min-context", "200001"], &["beta/mid"]),
-        (&["--max-price", "1"], &["Beta/tiny", "beta/mid"]),
-        (&["--max-price", "3"], &["Beta/tiny", "beta/mid"]),
-        (&["--author", "beta"], &["Beta/tiny", "beta/mid"]),
-        (&["--provider", "ACME/"], &["acme/large-4.5"]),
-        (&["nothing"], &[]),
-        (
-            &["--sort", "name"],
-            &["acme/large-4.5", "beta/mid", "Beta/tiny", "router/auto"],
-        ),
-        (
-            &["--sort", "price"],
-            &["Beta/tiny", "beta/mid", "acme/large-4.5", "router/auto"],
-        ),
-        (
-            &["--sort", "context"],
-            &["beta/mid", "acme/large-4.5", "Beta/tiny", "router/auto"],
-        ),
-        (
-            &["--sort", "new"],
-            &["beta/mid", "Beta/tiny", "acme/large-4.5", "router/auto"],
-        ),
-    ];
-    for (line, expected) in table {
-        assert_eq!(ids(line), *expected, "{line:?}");
+    for (line, expected) in [
+        ("", "acme/large-4.5 Beta/tiny beta/mid router/auto"),
+        ("LARGE 4 5", "acme/large-4.5"),
+        ("beta mid", "beta/mid"),
+        ("of router", "router/auto"),
+        ("--free", "Beta/tiny"),
+        ("--tools", "acme/large-4.5 beta/mid"),
+        ("--tools --vision", "acme/large-4.5"),
+        ("--reasoning", "beta/mid"),
+        ("--structured", "acme/large-4.5 Beta/tiny"),
+        ("--min-context 200k", "acme/large-4.5 beta/mid"),
+        ("--min-context 200001", "beta/mid"),
+        ("--max-price 1", "Beta/tiny beta/mid"),
+        ("--max-price 3", "Beta/tiny beta/mid"),
+        ("--author beta", "Beta/tiny beta/mid"),
+        ("--provider ACME/", "acme/large-4.5"),
+        ("nothing", ""),
+        ("--sort name", "acme/large-4.5 beta/mid Beta/tiny router/auto"),
+        ("--sort price", "Beta/tiny beta/mid acme/large-4.5 router/auto"),
+        ("--sort context", "beta/mid acme/large-4.5 Beta/tiny router/auto"),
+        ("--sort new", "beta/mid Beta/tiny acme/large-4.5 router/auto"),
+    ] {
+        assert_eq!(ids(line), expected, "{line}");
     }
 }
 
 #[test]
 fn show_is_a_command_and_any_other_word_a_query() {
-    assert!(args(&["show", "acme/large"]).command.is_some());
-    assert_eq!(args(&["large", "--json"]).query, ["large"]);
-    assert!(args(&["--profile", "p", "show", "acme/large"]).command.is_some());
-    assert!(args(&["--refresh", "show", "acme/large"]).refresh);
-    assert_eq!(args(&["claude", "sonnet"]).query, ["claude", "sonnet"]);
+    for line in [
+        "show acme/large",
+        "--profile p show acme/large",
+        "--refresh show acme/large",
+    ] {
+        assert!(args(line).command.is_some(), "{line}");
+    }
+    assert!(args("--refresh show acme/large").refresh);
+    assert_eq!(args("large --json").query, ["large"]);
+    assert_eq!(args("claude sonnet").query, ["claude", "sonnet"]);
 }
 
 #[test]
@@ -168,7 +162,7 @@ router/auto                   -        -       -        -
     );
     assert!(!table(&shown, &[]).contains("TIER"));
     assert_eq!(
-        found(&models, &tiers, "small").map(|model| model.id.as_str()).ok(),
+        found(&models, &tiers, "small").ok().map(|model| model.id.as_str()),
         Some("beta/mid")
     );
 }
@@ -199,19 +193,17 @@ about           Bold  and long
 #[test]
 fn an_unknown_model_gets_suggestions() {
     let models = models();
-    assert_eq!(
-        nothing_found(&models, "acme/lrage-4.5"),
-        "no model matches; did you mean `acme/large-4.5`?"
-    );
-    assert_eq!(
-        nothing_found(&models, "tiyn"),
-        "no model matches; did you mean `Beta/tiny`?"
-    );
+    for (written, near) in [
+        ("acme/lrage-4.5", "acme/large-4.5"),
+        ("tiyn", "Beta/tiny"),
+        ("amce/large", "acme/large-4.5"),
+    ] {
+        assert_eq!(
+            nothing_found(&models, written),
+            format!("no model matches; did you mean `{near}`?")
+        );
+    }
     assert_eq!(nothing_found(&models, ""), "no model matches");
-    assert_eq!(
-        nothing_found(&models, "amce/large"),
-        "no model matches; did you mean `acme/large-4.5`?"
-    );
     let failure = found(&models, &[], "beta/mit").err().map(|failure| failure.to_string());
     assert_eq!(
         failure.as_deref(),

@@ -1,4 +1,4 @@
-use plugin_api::{ChatReply, Done, Usage};
+use plugin_api::ChatReply;
 
 use super::outcome::answered;
 use super::*;
@@ -19,17 +19,10 @@ fn costs_are_added_up_and_unknown_ones_are_counted() {
 
 #[test]
 fn only_an_answer_without_text_is_doubtful() {
+    let done =
+        r#"{"finish_reason": "length", "model": "acme/small", "usage": {"prompt_tokens": 9, "completion_tokens": 3}}"#;
     let mut reply = ChatReply {
-        done: Done {
-            finish_reason: "length".to_owned(),
-            model: Some("acme/small".to_owned()),
-            usage: Some(Usage {
-                prompt_tokens: 9,
-                completion_tokens: 3,
-                ..Usage::default()
-            }),
-            ..Done::default()
-        },
+        done: serde_json::from_str(done).expect("a Done"),
         ..ChatReply::default()
     };
     assert!(matches!(
