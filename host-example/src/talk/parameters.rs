@@ -124,44 +124,36 @@ mod tests {
         serde_json::to_string(&parameters(&line.wanted, response_format)).expect("JSON")
     }
 
+    /// Arguments and the fields they become; `␠` is a space in an argument.
+    const ROWS: &str = r#"
+--effort xhigh → {"reasoning":{"effort":"xhigh"}}
+--effort none → {"reasoning":{"effort":"none"}}
+--sort price → {"provider":{"sort":"price"}}
+--sort exacto → {"provider":{"sort":"exacto"}}
+--trace-name nightly → {"trace":{"trace_name":"nightly"}}
+--session s-1 → {"session_id":"s-1"}
+--user u-1 → {"user":"u-1"}
+--max-tokens 200 → {"max_tokens":200}
+--temperature 0.7 → {"temperature":0.7}
+--param seed=7 → {"seed":7}
+# As it was written.
+--param top_p=0.50 → {"top_p":0.50}
+--param a=1 --param b=[␠"="␠] → {"a":1,"b":[␠"="␠]}
+# `--param` wins, and objects are merged.
+--temperature 1 --param temperature=0.2 → {"temperature":0.2}
+--sort price --param provider={"only":["acme"]} → {"provider":{"sort":"price","only":["acme"]}}
+--sort price --param provider={"sort":"latency"} → {"provider":{"sort":"latency"}}
+--effort low --param reasoning=null → {"reasoning":null}
+"#;
+
     #[test]
     fn each_option_is_a_field_by_its_name_on_the_wire() {
-        let table: &[(&[&str], &str)] = &[
-            (&[], "{}"),
-            (&["--effort", "xhigh"], r#"{"reasoning":{"effort":"xhigh"}}"#),
-            (&["--effort", "none"], r#"{"reasoning":{"effort":"none"}}"#),
-            (&["--sort", "price"], r#"{"provider":{"sort":"price"}}"#),
-            (&["--sort", "exacto"], r#"{"provider":{"sort":"exacto"}}"#),
-            (&["--trace-name", "nightly"], r#"{"trace":{"trace_name":"nightly"}}"#),
-            (&["--session", "s-1"], r#"{"session_id":"s-1"}"#),
-            (&["--user", "u-1"], r#"{"user":"u-1"}"#),
-            (&["--max-tokens", "200"], r#"{"max_tokens":200}"#),
-            (&["--temperature", "0.7"], r#"{"temperature":0.7}"#),
-            (&["--param", "seed=7"], r#"{"seed":7}"#),
-            // As it was written.
-            (&["--param", "top_p=0.50"], r#"{"top_p":0.50}"#),
-            (&["--param", "a=1", "--param", "b=[ \"=\" ]"], r#"{"a":1,"b":[ "=" ]}"#),
-            // `--param` wins, and objects are merged.
-            (
-                &["--temperature", "1", "--param", "temperature=0.2"],
-                r#"{"temperature":0.2}"#,
-            ),
-            (
-                &["--sort", "price", "--param", r#"provider={"only":["acme"]}"#],
-                r#"{"provider":{"sort":"price","only":["acme"]}}"#,
-            ),
-            (
-                &["--sort", "price", "--param", r#"provider={"sort":"latency"}"#],
-                r#"{"provider":{"sort":"latency"}}"#,
-            ),
-            (
-                &["--effort", "low", "--param", "reasoning=null"],
-                r#"{"reasoning":null}"#,
-            ),
-        ];
-        for (arguments, expected) in table {
-            assert_eq!(of(arguments, None), *expected, "{arguments:?}");
+        for (arguments, expected) in ROWS.lines().filter_map(|row| row.split_once(" → ")) {
+            let words: Vec<String> = arguments.split(' ').map(|word| word.replace('␠', " ")).collect();
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            assert_eq!(of(&words, None), expected.replace('␠', " "), "{arguments}");
         }
+        assert_eq!(of(&[], None), "{}");
         let format = json!({"type": "json_object"});
         assert_eq!(of(&[], Some(&format)), r#"{"response_format":{"type":"json_object"}}"#);
     }

@@ -173,15 +173,14 @@ mod tests {
         let mut notice = Notice::new("retry", "rate limited by Acme:\ntrying again\u{1b}[2J.");
         assert_eq!(wait_line(&notice, 0), "… rate limited by Acme: trying again");
         notice.wait_ms = Some(8000);
-        notice.attempt = Some(Box::new(Attempt {
+        let attempt = Attempt {
             status: Some(429),
             code: Some("rate_limit".to_owned()),
             ..Attempt::default()
-        }));
-        assert_eq!(
-            wait_line(&notice, 1),
-            "… rate limited by Acme: trying again (in 8.0 s; attempt 1: 429)"
-        );
+        };
+        notice.attempt = Some(Box::new(attempt));
+        let told = "… rate limited by Acme: trying again (in 8.0 s; attempt 1: 429)";
+        assert_eq!(wait_line(&notice, 1), told);
         notice.message = "Acme answered 429; trying again.".to_owned();
         assert_eq!(
             wait_line(&notice, 1),

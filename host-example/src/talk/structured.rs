@@ -156,11 +156,10 @@ mod tests {
         Schema::parse(text, "the file").unwrap_or_else(|reason| panic!("{reason}"))
     }
 
-    fn found(answer: &str) -> Vec<(String, String)> {
-        let mut found: Vec<_> = schema(PERSON)
-            .mismatches(answer)
-            .into_iter()
-            .map(|mismatch| (mismatch.pointer, mismatch.message))
+    fn found(answer: &str) -> Vec<String> {
+        let found = schema(PERSON).mismatches(answer).into_iter();
+        let mut found: Vec<_> = found
+            .map(|mismatch| format!("{}: {}", mismatch.pointer, mismatch.message))
             .collect();
         found.sort();
         found
@@ -169,38 +168,36 @@ mod tests {
     #[test]
     fn the_request_has_the_schema_and_a_name_that_services_take() {
         let format = schema(PERSON).response_format();
-        assert_eq!(format["type"], "json_schema");
-        assert_eq!(format["json_schema"]["name"], "A_person_s_name___age");
-        assert_eq!(format["json_schema"]["strict"], true);
-        assert_eq!(format["json_schema"]["schema"]["required"][1], "age");
+        let schema_sent: Value = serde_json::from_str(PERSON).expect("it is JSON");
+        let wrapped = json!({"name": "A_person_s_name___age", "strict": true, "schema": schema_sent});
+        assert_eq!(format, json!({"type": "json_schema", "json_schema": wrapped}));
         assert_eq!(schema(r#"{"title": "Ω"}"#).name, "the_file");
         assert_eq!(
-            Schema::parse("{}", "").map(|schema| schema.name),
-            Ok("answer".to_owned())
+            Schema::parse("{}", "").map(|schema| schema.name).as_deref(),
+            Ok("answer")
         );
         assert_eq!(name_of(&"a".repeat(100)).len(), 64);
     }
 
     #[test]
     fn every_mismatch_is_listed_with_its_place() {
-        assert_eq!(found(r#"{"name": "Ada", "age": 36, "tags": ["x"]}"#), []);
-        let pair = |pointer: &str, message: &str| (pointer.to_owned(), message.to_owned());
-        assert_eq!(
-            found(r#"{"name": 1, "age": -1, "tags": [true]}"#),
-            [
-                pair("/age", "-1 is less than the minimum of 0"),
-                pair("/name", r#"1 is not of type "string""#),
-                pair("/tags/0", r#"true is not of type "string""#),
-            ]
-        );
+        assert_eq!(found(r#"{"name": "Ada", "age": 36, "tags": ["x"]}"#), [""; 0]);
+        let expected = [
+            "/age: -1 is less than the minimum of 0",
+            r#"/name: 1 is not of type "string""#,
+            r#"/tags/0: true is not of type "string""#,
+        ];
+        assert_eq!(found(r#"{"name": 1, "age": -1, "tags": [true]}"#), expected);
         let outer = found(r#"{"name": "Ada", "size": 3}"#);
-        assert_eq!(outer.len(), 2, "{outer:?}");
-        assert!(outer.iter().all(|(pointer, _)| pointer.is_empty()), "{outer:?}");
-        assert_eq!(found("  ").len(), 1);
         assert!(
-            found("```json\n{}\n```")[0]
-                .1
-                .starts_with("expected JSON and nothing else, found other text: ")
+            outer.len() == 2 && outer.iter().all(|mismatch| mismatch.starts_with(": ")),
+            "{outer:?}"
+        );
+        assert_eq!(found("  ").len(), 1);
+        let fenced = found("```json\n{}\n```");
+        assert!(
+            fenced[0].starts_with(": expected JSON and nothing else, found other text: "),
+            "{fenced:?}"
         );
     }
 
@@ -224,16 +221,15 @@ mod tests {
     #[test]
     fn an_invalid_schema_is_refused() {
         let reason = |text: &str| Schema::parse(text, "x").err().unwrap_or_default();
-        assert!(reason("{").starts_with("expected JSON: "), "{}", reason("{"));
-        assert!(
-            reason("true").starts_with("expected a JSON object"),
-            "{}",
-            reason("true")
-        );
-        let wrong = reason(r#"{"properties": {"a": {"type": "strin"}}}"#);
-        assert!(
-            wrong.starts_with("not a valid JSON Schema: at /properties/a/type: "),
-            "{wrong}"
-        );
+        for (text, expected) in [
+            ("{", "expected JSON: "),
+            ("true", "expected a JSON object"),
+            (
+                r#"{"properties": {"a": {"type": "strin"}}}"#,
+                "not a valid JSON Schema: at /properties/a/type: ",
+            ),
+        ] {
+            assert!(reason(text).starts_with(expected), "{text}: {}", reason(text));
+        }
     }
 }
