@@ -181,35 +181,31 @@ fn problems_in_a_line(failure: &Failure) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn finding(group: &str, status: FindingStatus, summary: &str, remedy: Option<&str>) -> Finding {
-        Finding {
-            id: "a_thing:X_1".to_owned(),
-            group: group.to_owned(),
-            status,
-            summary: summary.to_owned(),
-            remedy: remedy.map(str::to_owned),
-            duration_ms: 3,
-        }
-    }
-
     #[test]
     fn rows_stand_under_their_groups_and_are_counted() {
         let mut rows = Rows::default();
-        rows.push(finding("Key", FindingStatus::Ok, "the key\n is valid\u{1b}[2J", None));
-        rows.push(finding(
-            "Service",
-            FindingStatus::Failed,
-            "no connection",
-            Some("check the network"),
-        ));
-        rows.push(finding("Key", FindingStatus::Warning, "it ends soon", None));
         let long = "word ".repeat(30);
-        rows.push(finding(
-            "Service",
-            FindingStatus::Skipped,
-            "not asked",
-            Some(long.trim()),
-        ));
+        for (group, status, summary, remedy) in [
+            ("Key", FindingStatus::Ok, "the key\n is valid\u{1b}[2J", None),
+            (
+                "Service",
+                FindingStatus::Failed,
+                "no connection",
+                Some("check the network"),
+            ),
+            ("Key", FindingStatus::Warning, "it ends soon", None),
+            ("Service", FindingStatus::Skipped, "not asked", Some(long.trim())),
+        ] {
+            let (id, group, summary) = ("a_thing:X_1".to_owned(), group.to_owned(), summary.to_owned());
+            rows.push(Finding {
+                id,
+                group,
+                status,
+                summary,
+                remedy: remedy.map(str::to_owned),
+                duration_ms: 3,
+            });
+        }
         assert_eq!(
             rows.text(false),
             format!(
@@ -221,11 +217,10 @@ mod tests {
                 blank = " ".repeat(17)
             )
         );
+        let coloured = rows.text(true);
         assert!(
-            rows.text(true)
-                .starts_with("Key\n  \u{1b}[32m✓\u{1b}[0m a thing X_1  the key"),
-            "{}",
-            rows.text(true)
+            coloured.starts_with("Key\n  \u{1b}[32m✓\u{1b}[0m a thing X_1  the key"),
+            "{coloured}"
         );
         assert_eq!(rows.json()["ok"], false);
         assert_eq!(rows.json()["checks"][0]["remedy"], Value::Null);

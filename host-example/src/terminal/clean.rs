@@ -77,12 +77,6 @@ mod tests {
     fn escape_sequences_never_reach_the_terminal_even_in_pieces() {
         let hostile = "a\x1b[31mred\x1b[0m\x1b]0;title\x07b\x1bP1;2q\x1b\\c\u{9b}31md\x08\x07\re\tf\n\x7f";
         let whole = clean(hostile);
-        assert!(
-            !whole
-                .chars()
-                .any(|letter| letter.is_control() && !matches!(letter, '\n' | '\t')),
-            "{whole:?}"
-        );
         assert_eq!(whole, "ared".to_owned() + "bc31mde\tf\n");
         for at in (0..hostile.len()).filter(|at| hostile.is_char_boundary(*at)) {
             let mut cleaner = Cleaner::default();

@@ -185,25 +185,19 @@ mod tests {
 
     #[test]
     fn several_attempts_are_listed_below_the_message_and_one_is_not() {
-        let first = Attempt {
-            model: "acme/large".to_owned(),
-            provider: Some("Acme".to_owned()),
-            status: Some(429),
-            code: Some("rate_limit".to_owned()),
-            reason: Some("too many\nrequests\u{1b}[2J".to_owned()),
-        };
-        let second = Attempt {
-            model: "acme/small".to_owned(),
-            reason: Some("no model answered".to_owned()),
-            ..Attempt::default()
-        };
+        let attempts = r#"[
+            {"model": "acme/large", "provider": "Acme", "status": 429, "code": "rate_limit",
+             "reason": "too many\nrequests\u001b[2J"},
+            {"model": "acme/small", "reason": "no model answered"}
+        ]"#;
+        let attempts: Vec<Attempt> = serde_json::from_str(attempts).expect("attempts");
         let mut error = Error::new(ErrorKind::UNAVAILABLE, "no model answered").with_hint("try later");
-        error.details.attempts = vec![first.clone()];
+        error.details.attempts = attempts[..1].to_vec();
         assert_eq!(
             Failure::from(error.clone()).to_string(),
             "error: no model answered\nhint: try later\nmore: agent-host explain unavailable"
         );
-        error.details.attempts = vec![first, second];
+        error.details.attempts = attempts;
         assert_eq!(
             Failure::from(error).briefly().to_string(),
             "error: no model answered\n  1. acme/large via Acme: 429 rate_limit, too many requests\n  2. acme/small: no \

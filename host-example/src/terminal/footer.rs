@@ -93,31 +93,19 @@ mod tests {
 
     #[test]
     fn the_footer_says_what_is_known_and_what_is_not() {
-        let mut done = Done {
-            finish_reason: "stop".to_owned(),
-            requested_model: Some("acme/large:nitro".to_owned()),
-            model: Some("acme/large-2025".to_owned()),
-            provider: Some("Acme".to_owned()),
-            time_to_first_token_ms: Some(820),
-            duration_ms: 2820,
-            usage: Some(Usage {
-                prompt_tokens: 1200,
-                completion_tokens: 340,
-                cached_tokens: Some(900),
-                reasoning_tokens: Some(0),
-                cost_usd: Some("0.0041".to_owned()),
-                ..Usage::default()
-            }),
-            ..Done::default()
-        };
+        let mut done: Done = serde_json::from_value(serde_json::json!({
+            "finish_reason": "stop", "requested_model": "acme/large:nitro", "model": "acme/large-2025",
+            "provider": "Acme", "time_to_first_token_ms": 820, "duration_ms": 2820,
+            "usage": {"prompt_tokens": 1200, "completion_tokens": 340, "cached_tokens": 900, "reasoning_tokens": 0,
+                "cost_usd": "0.0041"}
+        }))
+        .expect("a Done");
         assert_eq!(
             footer(&done),
             "acme/large-2025 via Acme · first token 820 ms · 170 tok/s · 1200→340 tokens (900 cached) · $0.0041"
         );
-        done.model = Some("other/model".to_owned());
+        (done.model, done.provider, done.usage) = (Some("other/model".to_owned()), None, None);
         done.attempts = vec![Default::default(); 2];
-        done.provider = None;
-        done.usage = None;
         done.finish_reason = "length".to_owned();
         assert_eq!(
             footer(&done),

@@ -94,12 +94,16 @@ mod tests {
                 ..Account::default()
             })
         };
-        assert_eq!(of(None, None), Supply::Unknown);
-        assert_eq!(of(Some("much"), Some("NaN")), Supply::Unknown);
-        assert_eq!(of(Some("5.01"), None), Supply::Enough);
-        assert_eq!(of(Some("5"), None), Supply::Low);
-        assert_eq!(of(Some("1.00"), Some("25")), Supply::Low);
-        assert_eq!(of(Some("9.5"), Some("0.99")), Supply::NearlyGone);
-        assert_eq!(of(Some("-0.2"), None), Supply::NearlyGone);
+        for (remaining, balance, expected) in [
+            (None, None, Supply::Unknown),
+            (Some("much"), Some("NaN"), Supply::Unknown),
+            (Some("5.01"), None, Supply::Enough),
+            (Some("5"), None, Supply::Low),
+            (Some("1.00"), Some("25"), Supply::Low),
+            (Some("9.5"), Some("0.99"), Supply::NearlyGone),
+            (Some("-0.2"), None, Supply::NearlyGone),
+        ] {
+            assert_eq!(of(remaining, balance), expected, "{remaining:?} {balance:?}");
+        }
     }
 }

@@ -101,13 +101,12 @@ mod tests {
 
     #[test]
     fn ages_are_short() {
-        let ages = [
+        for (age_ms, shown) in [
             (900, "fresh"),
             (30_000, "30 s old"),
             (720_000, "12 min old"),
             (10_800_000, "3 h old"),
-        ];
-        for (age_ms, shown) in ages {
+        ] {
             assert_eq!(age(age_ms), shown);
         }
     }
