@@ -157,54 +157,27 @@ mod tests {
     #[test]
     fn the_callers_own_headers_are_not_passed_on() {
         let mut headers = HeaderMap::new();
-        for (name, value) in [
-            ("host", "localhost"),
-            ("authorization", "Bearer secret"),
-            ("x-api-key", "secret"),
-            ("api-key", "secret"),
-            ("cookie", "secret"),
-            ("content-type", "application/json"),
-            ("content-length", "2"),
-            ("accept-encoding", "br"),
-            ("origin", "http://localhost:3000"),
-            ("referer", "http://localhost:3000/private"),
-            ("sec-fetch-site", "none"),
-            ("x-forwarded-for", "10.0.0.7"),
-            ("connection", "keep-alive, X-Mine"),
-            ("x-mine", "1"),
-            ("te", "trailers"),
-            ("expect", "100-continue"),
-            ("http-referer", "https://app.example.org"),
-            ("x-title", "My App"),
-            ("anthropic-version", "2023-06-01"),
-        ] {
-            headers.append(name, HeaderValue::from_static(value));
+        let private = "host authorization x-api-key api-key cookie content-length accept-encoding origin referer \
+            sec-fetch-site x-forwarded-for x-mine te expect";
+        let public = "content-type http-referer x-title anthropic-version";
+        for name in private.split_whitespace().chain(public.split_whitespace()) {
+            headers.append(name, HeaderValue::from_static("1"));
         }
+        headers.append("connection", HeaderValue::from_static("keep-alive, X-Mine"));
         let request = request("POST", "/chat/completions".to_owned(), &headers, Some(b"{}".to_vec()));
         let names: Vec<_> = request.headers.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(names, ["content-type", "http-referer", "x-title", "anthropic-version"]);
-        assert_eq!(
-            (request.method.as_str(), request.path.as_str()),
-            ("POST", "/chat/completions")
-        );
+        assert_eq!(names.join(" "), public);
+        assert_eq!(format!("{} {}", request.method, request.path), "POST /chat/completions");
         assert_eq!(request.body.as_deref(), Some(&b"{}"[..]));
     }
 
     #[test]
     fn the_services_connection_headers_are_not_passed_back() {
-        let sent = [
-            ("content-type", "application/json"),
-            ("content-length", "7"),
-            ("content-encoding", "gzip"),
-            ("transfer-encoding", "chunked"),
-            ("set-cookie", "a=b"),
-            ("access-control-allow-origin", "*"),
-            ("server", "cloudflare"),
-            ("x-ratelimit-remaining", "7"),
-            ("x-bad", "a\nb"),
-            ("bad name", "x"),
-        ];
-        let sent = sent.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let names = "content-type content-length content-encoding transfer-encoding set-cookie \
+            access-control-allow-origin server x-ratelimit-remaining";
+        let sent = names.split_whitespace().map(|name| (name, "1"));
+        let sent = sent.chain([("x-bad", "a\nb"), ("bad name", "x")]);
+        let sent: Vec<_> = sent.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let mut headers = HeaderMap::new();
         pass(&sent, &mut headers);
         let names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();

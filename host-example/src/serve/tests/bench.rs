@@ -1,6 +1,6 @@
 //! The endpoint on a port of its own, and a client for it.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,11 +74,12 @@ impl Bench {
         let socket = TcpStream::connect(self.address).expect("the endpoint listens");
         let limited = socket.set_read_timeout(Some(Duration::from_secs(60)));
         limited.expect("it is a socket");
-        Client {
-            socket,
-            host: self.address.to_string(),
-            unread: Vec::new(),
-        }
+        let (socket, host) = (BufReader::new(socket), self.address.to_string());
+        Client { socket, host }
+    }
+
+    pub fn get(&self, path: &str) -> Answer {
+        self.ask("GET", path, "")
     }
 
     /// Asks on a connection of its own, and reads the whole answer.
@@ -104,9 +105,8 @@ pub fn block_on<T>(work: impl Future<Output = T>) -> T {
 
 /// A connection.
 pub struct Client {
-    pub socket: TcpStream,
+    socket: BufReader<TcpStream>,
     host: String,
-    unread: Vec<u8>,
 }
 
 /// An answer, read to its end.
@@ -124,6 +124,15 @@ impl Answer {
         lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
     }
 
+    /// Asserts that it is an error with this status, and this text in this member.
+    #[track_caller]
+    pub fn fails(&self, status: u16, member: &str, text: &str) {
+        assert_eq!(
+            (self.status, self.json()["error"][member].as_str()),
+            (status, Some(text))
+        );
+    }
+
     /// Asserts that it has these headers.
     #[track_caller]
     pub fn has(&self, headers: &[(&str, &str)]) {
@@ -139,7 +148,8 @@ impl Answer {
 
 impl Client {
     pub fn send(&mut self, text: &str) {
-        self.socket.write_all(text.as_bytes()).expect("the connection stands");
+        let sent = self.socket.get_mut().write_all(text.as_bytes());
+        sent.expect("the connection stands");
     }
 
     /// Sends a request with everything that it needs.
@@ -152,33 +162,29 @@ impl Client {
         self.send(&request);
     }
 
-    fn read_more(&mut self) {
-        let mut bytes = [0; 4096];
-        let count = self.socket.read(&mut bytes).expect("something arrives");
-        let unread = String::from_utf8_lossy(&self.unread);
-        assert!(count > 0, "the connection ended after {unread:?}");
-        self.unread.extend_from_slice(&bytes[..count]);
-    }
-
     /// Reads this many bytes.
     fn take(&mut self, count: usize) -> String {
-        while self.unread.len() < count {
-            self.read_more();
-        }
-        let rest = self.unread.split_off(count);
-        let read = std::mem::replace(&mut self.unread, rest);
-        String::from_utf8(read).expect("it is text")
+        let mut bytes = vec![0; count];
+        self.socket.read_exact(&mut bytes).expect("something arrives");
+        String::from_utf8(bytes).expect("it is text")
     }
 
     /// Reads up to and with this text, and returns all that was read.
     pub fn until(&mut self, end: &str) -> String {
-        loop {
-            let mut windows = self.unread.windows(end.len());
-            match windows.position(|window| window == end.as_bytes()) {
-                Some(at) => return self.take(at + end.len()),
-                None => self.read_more(),
-            }
+        let end = end.as_bytes();
+        let mut bytes = Vec::new();
+        while !bytes.ends_with(end) {
+            let count = self
+                .socket
+                .read_until(end[end.len() - 1], &mut bytes)
+                .expect("something arrives");
+            assert!(
+                count > 0,
+                "the connection ended after {}",
+                String::from_utf8_lossy(&bytes)
+            );
         }
+        String::from_utf8(bytes).expect("it is text")
     }
 
     /// The head of an answer, in lower case but for its values.

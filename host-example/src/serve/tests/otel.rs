@@ -1,7 +1,7 @@
 //! What a collector receives.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -36,36 +36,26 @@ fn collector() -> (SocketAddr, Receiver<Sent>) {
     let (sender, sent) = channel();
     thread::spawn(move || {
         for socket in listener.incoming() {
-            let mut socket = socket.expect("a connection");
-            let mut bytes = Vec::new();
-            let (head, length) = loop {
-                read_more(&mut socket, &mut bytes);
-                let text = String::from_utf8_lossy(&bytes).to_lowercase();
-                if let Some((head, _)) = text.split_once("\r\n\r\n") {
-                    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-                    let length: Option<usize> = length.and_then(|length| length.parse().ok());
-                    break (head.to_owned(), length.expect("a length"));
-                }
-            };
-            let mut body = bytes.split_off(head.len() + 4);
-            while body.len() < length {
-                read_more(&mut socket, &mut body);
+            let mut socket = BufReader::new(socket.expect("a connection"));
+            let mut head = String::new();
+            while !head.ends_with("\r\n\r\n") {
+                let count = socket.read_line(&mut head).expect("something arrives");
+                assert!(count > 0, "the request broke off");
             }
+            let head = head.to_lowercase();
+            let mut lengths = head.lines().filter_map(|line| line.strip_prefix("content-length: "));
+            let length = lengths.next().and_then(|length| length.parse().ok());
+            let mut body = vec![0; length.expect("a length")];
+            socket.read_exact(&mut body).expect("the whole body");
             let answer = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
-            socket.write_all(answer.as_bytes()).expect("it waits for the answer");
+            let sent = socket.get_mut().write_all(answer.as_bytes());
+            sent.expect("it waits for the answer");
             let path = head.split(' ').nth(1).expect("a path").to_owned();
             // The test may have all that it wants.
             let _ = sender.send((path, head, body));
         }
     });
     (address, sent)
-}
-
-fn read_more(from: &mut impl Read, bytes: &mut Vec<u8>) {
-    let mut piece = [0; 4096];
-    let count = from.read(&mut piece).expect("something arrives");
-    assert!(count > 0, "the request broke off");
-    bytes.extend_from_slice(&piece[..count]);
 }
 
 /// The endpoint, with its traces and metrics on their way to this address.

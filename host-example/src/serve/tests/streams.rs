@@ -44,13 +44,7 @@ fn a_stream_goes_out_as_it_comes_and_as_it_was_written() {
     contains(&head_text, &lines);
     // It is there although nothing else is.
     assert_eq!(client.chunk(), ": PROCESSING\n\n");
-    held.send(head(
-        200,
-        &[
-            ("content-type", "text/event-stream; charset=utf-8"),
-            ("content-length", "3"),
-        ],
-    ));
+    held.send(head(200, &[("content-type", "text/event-stream; charset=utf-8")]));
     let odd = "data: { \"a\" :1.50,\"\\u00e9\":\"\u{e9}\"}\r\n\r\n";
     for frame in [odd, "data: 2\n\n"] {
         held.raw(frame);
@@ -98,20 +92,14 @@ fn an_event_ready_at_once_is_sent_at_once_and_names_the_model() {
 fn a_failure_before_the_first_word_has_a_status_of_its_own() {
     let bench = Bench::new();
     let refused = bench.ask("POST", "/v1/chat/completions?refused", BODY);
-    assert_eq!(
-        (refused.status, refused.json()["error"]["message"].take()),
-        (402, json!("no credit is left"))
-    );
+    refused.fails(402, "message", "no credit is left");
     let (mut client, held) = open(&bench, "fails");
     held.send(ChatEvent::Notice(Notice::new("translated.route", "x")));
     let mut error = Error::new(ErrorKind::OVERLOADED, "too many calls wait");
     error.retry_after_ms = Some(1001);
     held.fail(error);
     let failed = client.answer();
-    assert_eq!(
-        (failed.status, failed.json()["error"]["type"].take()),
-        (503, json!("overloaded"))
-    );
+    failed.fails(503, "type", "overloaded");
     failed.has(&[("retry-after", "2"), ("x-translated", "route")]);
 }
 
@@ -136,10 +124,8 @@ fn a_stream_that_breaks_off_says_so_once_in_the_form_of_its_protocol() {
         assert_eq!(last_words(path, true), "");
     }
     let data = |words: &str, event: &str| -> Value {
-        let data = words
-            .strip_prefix(event)
-            .and_then(|words| words.strip_prefix("data: "))
-            .and_then(|words| words.strip_suffix("\n\n"));
+        let data = words.strip_prefix(event).and_then(|words| words.strip_prefix("data: "));
+        let data = data.and_then(|data| data.strip_suffix("\n\n"));
         serde_json::from_str(data.unwrap_or_else(|| panic!("{words}"))).expect("it is JSON")
     };
     let error = json!({
@@ -148,24 +134,18 @@ fn a_stream_that_breaks_off_says_so_once_in_the_form_of_its_protocol() {
     });
     let mut chunk = data(&last_words("/chat/completions", false), "");
     assert!(chunk["created"].take().as_u64() > Some(1_700_000_000));
-    assert_eq!(
-        chunk,
-        json!({
-            "id": "gen-1", "object": "chat.completion.chunk", "created": null, "model": "",
-            "choices": [{"index": 0, "delta": {}, "finish_reason": "error"}], "error": error
-        })
-    );
-    assert_eq!(
-        data(&last_words("/responses", false), "event: error\n"),
-        json!({
-            "type": "error", "code": "interrupted", "message": "the answer broke off", "param": null,
-            "sequence_number": 0, "error": error
-        })
-    );
-    assert_eq!(
-        data(&last_words("/messages", false), "event: error\n"),
-        json!({"type": "error", "error": {"type": "api_error", "message": "the answer broke off"}})
-    );
+    let choice = json!({"index": 0, "delta": {}, "finish_reason": "error"});
+    let expected = json!({
+        "id": "gen-1", "object": "chat.completion.chunk", "created": null, "model": "", "choices": [choice], "error": error
+    });
+    assert_eq!(chunk, expected);
+    let expected = json!({
+        "type": "error", "code": "interrupted", "message": "the answer broke off", "param": null, "sequence_number": 0,
+        "error": error
+    });
+    assert_eq!(data(&last_words("/responses", false), "event: error\n"), expected);
+    let expected = json!({"type": "error", "error": {"type": "api_error", "message": "the answer broke off"}});
+    assert_eq!(data(&last_words("/messages", false), "event: error\n"), expected);
 }
 
 #[test]
@@ -191,7 +171,7 @@ fn a_client_that_leaves_ends_the_request_to_the_service() {
         "agent_host_requests_total{route=\"chat\",outcome=\"client_left\"} 2",
         "agent_host_requests_total{route=\"other\",outcome=\"client_left\"} 1",
     ];
-    contains(&bench.ask("GET", "/metrics", "").body, &lines);
+    contains(&bench.get("/metrics").body, &lines);
 }
 
 #[test]
