@@ -36,18 +36,17 @@ fn profile_of(text: &str, provider: ProviderSchema) -> Profile {
 
 /// Place, pointer and message of each problem, as one line each.
 fn lines_of(text: &str) -> Vec<String> {
-    let problems = problems_of(text).into_iter();
-    problems
-        .map(
-            |Problem {
-                 line,
-                 column,
-                 pointer,
-                 message,
-                 ..
-             }| format!("{line}:{column} {pointer}: {message}"),
-        )
-        .collect()
+    let line = |problem: &Problem| {
+        let Problem {
+            line,
+            column,
+            pointer,
+            message,
+            ..
+        } = problem;
+        format!("{line}:{column} {pointer}: {message}")
+    };
+    problems_of(text).iter().map(line).collect()
 }
 
 fn problems_of(text: &str) -> Vec<Problem> {
@@ -72,12 +71,8 @@ fn gives_exactly(text: &str, pointer: &str, message: &str, hint: &str) {
     let [problem] = problems.as_slice() else {
         panic!("one problem in {text}, not {problems:?}")
     };
-    let told = (
-        (problem.line, problem.column),
-        problem.pointer.as_str(),
-        problem.message.as_str(),
-    );
-    assert_eq!(told, (place, pointer, message), "{text}");
+    let told = (problem.line, problem.column, &problem.pointer[..], &problem.message[..]);
+    assert_eq!(told, (place.0, place.1, pointer, message), "{text}");
     let given = problem.hint.as_deref().unwrap_or_default();
     assert!(
         given.contains(hint) && hint.is_empty() == given.is_empty(),
@@ -87,14 +82,9 @@ fn gives_exactly(text: &str, pointer: &str, message: &str, hint: &str) {
 
 #[test]
 fn a_text_that_is_not_json_is_reported_where_it_breaks() {
-    for Case {
-        inner,
-        pointer,
-        message,
-        hint,
-    } in cases(BAD_TEXTS)
-    {
-        gives_exactly(&inner.replace('⏎', "\n").replace('⇥', "\t"), pointer, message, hint);
+    for case in cases(BAD_TEXTS) {
+        let text = case.inner.replace('⏎', "\n").replace('⇥', "\t");
+        gives_exactly(&text, case.pointer, case.message, case.hint);
     }
     let open = "[".repeat(64);
     for text in [
@@ -107,18 +97,13 @@ fn a_text_that_is_not_json_is_reported_where_it_breaks() {
 
 #[test]
 fn a_bad_entry_is_reported_in_plain_words() {
-    for Case {
-        inner,
-        pointer,
-        message,
-        hint,
-    } in cases(BAD_ENTRIES)
-    {
-        let mut text = entry(&inner.replace('@', "\"provider\": \"acme\""));
+    for case in cases(BAD_ENTRIES) {
+        let mut text = entry(&case.inner.replace('@', "\"provider\": \"acme\""));
         if !text.contains(MARK) {
             text = text.replace("\"default\"", "§\"default\"");
         }
-        gives_exactly(&text, &format!("/auth/profiles/default{pointer}"), message, hint);
+        let pointer = format!("/auth/profiles/default{}", case.pointer);
+        gives_exactly(&text, &pointer, case.message, case.hint);
     }
 }
 

@@ -14,13 +14,9 @@ fn the_documented_profile_is_good() {
     "provider": "openrouter",
     "model": "anthropic/claude-sonnet-4-5",
     "providerPreferences": { "order": ["Anthropic", "AWS Bedrock"], "allowFallbacks": true } } } } }"#;
-    let profile = profile_of(
-        text,
-        ProviderSchema {
-            provider: "openrouter".to_owned(),
-            ..acme()
-        },
-    );
+    let mut provider = acme();
+    provider.provider = "openrouter".to_owned();
+    let profile = profile_of(text, provider);
     let named = (profile.name.as_str(), profile.provider.as_str(), profile.api_key);
     assert_eq!(named, ("default", "openrouter", None));
     assert_eq!(
@@ -75,11 +71,8 @@ fn plugin_findings_get_their_place_in_the_file() {
         ("/tiers/fast", 1, 27, ""),
         ("", 1, 27, ""),
     ] {
-        assert_eq!(
-            place(pointer),
-            (line, column, format!("/auth/profiles/default{found}")),
-            "{pointer}"
-        );
+        let found = format!("/auth/profiles/default{found}");
+        assert_eq!(place(pointer), (line, column, found), "{pointer}");
     }
 }
 
