@@ -19,11 +19,8 @@ fn of(line: &[&str]) -> Result<HttpRequest, String> {
 fn shown(line: &[&str]) -> String {
     let request = of(line).unwrap_or_else(|error| panic!("{error}"));
     let body = request.body.map(|body| String::from_utf8_lossy(&body).into_owned());
-    let headers: Vec<String> = request
-        .headers
-        .iter()
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect();
+    let headers = request.headers.iter().map(|(name, value)| format!("{name}={value}"));
+    let headers: Vec<String> = headers.collect();
     let (method, path, headers) = (request.method, request.path, headers.join(","));
     format!("{method} {path} {headers} {}", body.unwrap_or_default())
 }
@@ -77,9 +74,7 @@ fn stream_is_added_only_to_a_body_without_it() {
 
 #[test]
 fn a_head_is_a_line_for_the_status_and_one_for_each_header() {
-    let head = Head {
-        status: 404,
-        headers: vec![("content-type".to_owned(), "application/json".to_owned())],
-    };
+    let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+    let head = Head { status: 404, headers };
     assert_eq!(head_text(&head), "HTTP 404\ncontent-type: application/json\n\n");
 }

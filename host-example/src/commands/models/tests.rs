@@ -46,9 +46,8 @@ struct Line {
 
 fn args(line: &str) -> Args {
     let words = ["models"].into_iter().chain(line.split_whitespace());
-    Line::try_parse_from(words)
-        .unwrap_or_else(|error| panic!("{error}"))
-        .args
+    let line = Line::try_parse_from(words);
+    line.unwrap_or_else(|error| panic!("{error}")).args
 }
 
 fn ids(line: &str) -> String {
@@ -90,11 +89,7 @@ fn each_filter_drops_models_not_known_to_pass_it() {
 
 #[test]
 fn show_is_a_command_and_any_other_word_a_query() {
-    for line in [
-        "show acme/large",
-        "--profile p show acme/large",
-        "--refresh show acme/large",
-    ] {
+    for line in ["show acme/large", "--profile p show acme/large", "--refresh show a/b"] {
         assert!(args(line).command.is_some(), "{line}");
     }
     assert!(args("--refresh show acme/large").refresh);
@@ -140,16 +135,19 @@ fn sizes_are_short() {
 fn the_table_marks_the_tiers_and_says_what_is_unknown() {
     let models = models();
     let shown: Vec<&Model> = models.iter().collect();
-    let tier = |tier: &str, wire: &str| TierModel {
-        tier: tier.to_owned(),
-        wire: wire.to_owned(),
-        ..TierModel::default()
-    };
     let tiers = [
-        tier("TEXT_SMALL", "beta/mid:nitro"),
-        tier("TEXT_LARGE", "beta/mid"),
-        tier("X", "not/listed"),
+        ("TEXT_SMALL", "beta/mid:nitro"),
+        ("TEXT_LARGE", "beta/mid"),
+        ("X", "not/listed"),
     ];
+    let tiers = tiers.map(|(tier, wire)| {
+        let (tier, wire) = (tier.to_owned(), wire.to_owned());
+        TierModel {
+            tier,
+            wire,
+            ..TierModel::default()
+        }
+    });
     assert_eq!(
         table(&shown, &tiers),
         "\
@@ -161,10 +159,8 @@ router/auto                   -        -       -        -
 "
     );
     assert!(!table(&shown, &[]).contains("TIER"));
-    assert_eq!(
-        found(&models, &tiers, "small").ok().map(|model| model.id.as_str()),
-        Some("beta/mid")
-    );
+    let small = found(&models, &tiers, "small").ok();
+    assert_eq!(small.map(|model| model.id.as_str()), Some("beta/mid"));
 }
 
 #[test]
@@ -198,31 +194,22 @@ fn an_unknown_model_gets_suggestions() {
         ("tiyn", "Beta/tiny"),
         ("amce/large", "acme/large-4.5"),
     ] {
-        assert_eq!(
-            nothing_found(&models, written),
-            format!("no model matches; did you mean `{near}`?")
-        );
+        let expected = format!("no model matches; did you mean `{near}`?");
+        assert_eq!(nothing_found(&models, written), expected);
     }
     assert_eq!(nothing_found(&models, ""), "no model matches");
     let failure = found(&models, &[], "beta/mit").err().map(|failure| failure.to_string());
-    assert_eq!(
-        failure.as_deref(),
-        Some("error: model `beta/mit` is not listed\nhint: did you mean `beta/mid` or `Beta/tiny`?")
-    );
+    let expected = "error: model `beta/mit` is not listed\nhint: did you mean `beta/mid` or `Beta/tiny`?";
+    assert_eq!(failure.as_deref(), Some(expected));
 }
 
 #[test]
 fn the_line_below_says_how_old_the_list_is_and_why() {
-    let mut list = ModelList {
-        models: models(),
-        age_ms: 720_000,
-        ..ModelList::default()
-    };
+    let mut list = ModelList::default();
+    (list.models, list.age_ms) = (models(), 720_000);
     assert_eq!(below(4, &list), "4 models, list is 12 min old");
     list.is_stale = true;
     list.problem = Some("the service cannot be reached".to_owned());
-    assert_eq!(
-        below(1, &list),
-        "1 of 4 models, list is 12 min old, stale: the service cannot be reached"
-    );
+    let expected = "1 of 4 models, list is 12 min old, stale: the service cannot be reached";
+    assert_eq!(below(1, &list), expected);
 }
