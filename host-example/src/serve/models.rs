@@ -166,22 +166,12 @@ mod tests {
             ",{ \"id\" : \"acme/small\", \"price\":1.50 },{\"id\":\"acme/other\",\"object\":\"model\",\"created\":0,\"owned_by\":\"acme\",\"name\":\"\"}]}"
         ));
         let list: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
-        let ids: Vec<_> = list["data"]
-            .as_array()
-            .expect("a list")
-            .iter()
-            .map(|entry| &entry["id"])
-            .collect();
+        let entries = list["data"].as_array().expect("a list");
+        let ids: Vec<_> = entries.iter().map(|entry| &entry["id"]).collect();
         let tiers_first = ["TEXT_SMALL", "tier/small", "TEXT_EMBEDDING", "tier/text_embedding"];
         assert_eq!(ids, [&tiers_first[..], &["acme/small", "acme/other"]].concat());
-        assert_eq!(list["data"][0]["name"], "TEXT_SMALL → acme/small");
-        for id in [
-            "TEXT_SMALL",
-            "text_small",
-            "tier/small",
-            "Tier/TEXT_SMALL",
-            "tier/Small",
-        ] {
+        assert_eq!(entries[0]["name"], "TEXT_SMALL → acme/small");
+        for id in "TEXT_SMALL text_small tier/small Tier/TEXT_SMALL tier/Small".split(' ') {
             let named = tier_named(&tiers, id).map(|tier| tier.tier.as_str());
             assert_eq!(named, Some("TEXT_SMALL"), "{id}");
         }

@@ -124,32 +124,20 @@ fn a_body_that_is_too_large_or_no_json_is_refused() {
 fn an_unauthorized_caller_learns_nothing() {
     let bench = Bench::new();
     let host = bench.address;
-    let without_token = |path: &str| {
-        let mut client = bench.client();
-        client.send(&format!("GET {path} HTTP/1.1\r\nhost: {host}\r\n\r\n"));
-        client.answer()
-    };
-    assert_eq!(without_token("/health").body, "{\"status\":\"ok\"}");
-    let refused = without_token("/v1/models");
+    let mut client = bench.client();
+    client.send(&format!("GET /v1/models HTTP/1.1\r\nhost: {host}\r\n\r\n"));
+    let refused = client.answer();
     refused.has(&[("www-authenticate", "Bearer")]);
     refused.fails(401, "type", "missing_api_key");
-    let known = bench.get("/health").json();
-    assert_eq!(
-        known["plugin"],
-        json!({"id": "fake", "name": "Fake", "version": "1.0.0"})
-    );
-    assert_eq!(
-        (&known["tiers"][0]["wire"], &known["in_flight"]),
-        (&json!("acme/small"), &json!(1))
-    );
+    let plugin = json!({"id": "fake", "name": "Fake", "version": "1.0.0"});
+    assert_eq!(bench.get("/health").json()["plugin"], plugin);
     assert!(bench.get("/").body.contains("POST /v1/chat/completions"));
     // Two answers on one connection, the second for another host.
     let mut client = bench.client();
     client.ask("GET", "/health", "");
     assert_eq!(client.answer().status, 200);
-    client.send(&format!(
-        "GET /health HTTP/1.1\r\nhost: evil.com\r\nx-api-key: {TOKEN}\r\n\r\n"
-    ));
+    let elsewhere = "GET /health HTTP/1.1\r\nhost: evil.com\r\nx-api-key: ";
+    client.send(&format!("{elsewhere}{TOKEN}\r\n\r\n"));
     assert_eq!(client.answer().status, 421);
     for path in ["/", "/health", "/metrics", "/v1/models", "/v1/key", "/nothing"] {
         let answer = bench.get(path);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,22 +14,17 @@ use plugin_api::{
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::timeout;
+
+use super::bench::block_on;
 
 /// The plugin's own key.
 pub const KEY: &str = "fake-key-0123456789";
 
 type Item = Result<ChatEvent, Error>;
 
-/// The streams that clients asked for, by their paths.
-struct Streams {
-    open: BTreeMap<String, UnboundedSender<Item>>,
-    dropped: Vec<String>,
-}
-
-static STREAMS: Mutex<Streams> = Mutex::new(Streams {
-    open: BTreeMap::new(),
-    dropped: Vec::new(),
-});
+/// The other ends of the streams that clients asked for, by their paths.
+static OPEN: Mutex<BTreeMap<String, UnboundedSender<Item>>> = Mutex::new(BTreeMap::new());
 static CHANGED: Condvar = Condvar::new();
 
 /// The longest wait for anything.
@@ -50,8 +45,13 @@ pub struct Held(UnboundedSender<Item>);
 impl Held {
     /// Waits until a client asks for the stream of this name.
     pub fn wait(name: &str) -> Self {
-        let mut streams = streams_when(|streams| streams.open.contains_key(name), name);
-        Self(streams.open.remove(name).expect("it is there"))
+        let open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = CHANGED.wait_timeout_while(open, LIMIT, |open| !open.contains_key(name));
+        let (mut open, _) = found.unwrap_or_else(PoisonError::into_inner);
+        Self(
+            open.remove(name)
+                .unwrap_or_else(|| panic!("waited in vain for the stream `{name}`")),
+        )
     }
 
     pub fn send(&self, event: ChatEvent) {
@@ -66,45 +66,26 @@ impl Held {
         self.send(ChatEvent::Done(of(done)));
     }
 
+    /// Waits until the plugin's end was dropped.
+    pub fn wait_until_dropped(self) {
+        let dropped = block_on(async { timeout(LIMIT, self.0.closed()).await });
+        dropped.expect("the stream is dropped");
+    }
+
     pub fn fail(&self, error: Error) {
         self.0.send(Err(error)).expect("the stream is open");
     }
 }
 
-/// Waits until the stream of this name was dropped.
-pub fn wait_until_dropped(name: &str) {
-    let is_dropped = |streams: &Streams| streams.dropped.iter().any(|dropped| dropped == name);
-    drop(streams_when(is_dropped, name));
-}
-
-fn streams() -> MutexGuard<'static, Streams> {
-    STREAMS.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The streams, as soon as this is so.
-fn streams_when(is_so: impl Fn(&Streams) -> bool, name: &str) -> MutexGuard<'static, Streams> {
-    let (streams, waited) = CHANGED
-        .wait_timeout_while(streams(), LIMIT, |streams| !is_so(streams))
-        .unwrap_or_else(PoisonError::into_inner);
-    assert!(!waited.timed_out(), "waited in vain for the stream `{name}`");
-    streams
-}
-
-struct Told {
-    name: String,
-    items: UnboundedReceiver<Item>,
-}
+struct Told(UnboundedReceiver<Item>);
 
 impl Told {
     fn open(name: &str) -> Self {
         let (sender, items) = unbounded_channel();
-        let mut streams = streams();
-        streams.open.insert(name.to_owned(), sender);
+        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        open.insert(name.to_owned(), sender);
         CHANGED.notify_all();
-        Self {
-            name: name.to_owned(),
-            items,
-        }
+        Self(items)
     }
 }
 
@@ -112,15 +93,7 @@ impl Stream for Told {
     type Item = Item;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Item>> {
-        self.items.poll_recv(context)
-    }
-}
-
-impl Drop for Told {
-    fn drop(&mut self) {
-        let mut streams = streams();
-        streams.dropped.push(self.name.clone());
-        CHANGED.notify_all();
+        self.0.poll_recv(context)
     }
 }
 
@@ -154,7 +127,7 @@ impl Provider for Fake {
                 Err(Error::new(ErrorKind::CONNECT, "no connection to the service").with_hint("look at the network"))
             }
             path if path.starts_with("/held/") => {
-                Told::open(path).collect().await?;
+                EventStream::new(Told::open(path)).collect().await?;
                 Ok(HttpAnswer::default())
             }
             // Says what arrived.
@@ -213,13 +186,6 @@ impl Provider for Fake {
 
     async fn credits(&self, _request: CreditsRequest) -> Result<Credits, Error> {
         Ok(of(json!({"balance_usd": "12.5"})))
-    }
-}
-
-impl Told {
-    /// Waits for the end.
-    async fn collect(self) -> Result<(), Error> {
-        EventStream::new(self).collect().await.map(drop)
     }
 }
 

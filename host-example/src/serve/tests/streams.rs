@@ -4,7 +4,7 @@ use plugin_api::{Attempt, ChatEvent, Error, ErrorKind, Notice};
 use serde_json::{Value, json};
 
 use super::bench::{Bench, Client};
-use super::fake::{Fake, Held, head, wait_until_dropped};
+use super::fake::{Fake, Held, head};
 
 const BODY: &str = r#"{"stream":true,"model":"tier/small"}"#;
 
@@ -165,7 +165,7 @@ fn a_client_that_leaves_ends_the_request_to_the_service() {
             client.until(first);
         }
         drop(client);
-        wait_until_dropped(path);
+        held.wait_until_dropped();
     }
     let lines = [
         "agent_host_requests_total{route=\"chat\",outcome=\"client_left\"} 2",

@@ -12,16 +12,13 @@ fn refused(file: &Path) -> String {
 #[test]
 fn base64url_has_the_letters_of_its_standard() {
     // Source: RFC 4648, section 10, without padding; the last one has both letters that differ from plain Base64.
-    for (bytes, text) in [
-        (&b""[..], ""),
-        (b"f", "Zg"),
-        (b"fo", "Zm8"),
-        (b"foo", "Zm9v"),
-        (b"foobar", "Zm9vYmFy"),
-        (&[0xfb, 0xff], "-_8"),
-    ] {
-        assert_eq!(base64url(bytes), text);
+    for (bytes, text) in "=,f=Zg,fo=Zm8,foo=Zm9v,foobar=Zm9vYmFy"
+        .split(',')
+        .filter_map(|pair| pair.split_once('='))
+    {
+        assert_eq!(base64url(bytes.as_bytes()), text);
     }
+    assert_eq!(base64url(&[0xfb, 0xff]), "-_8");
 }
 
 #[test]
@@ -32,11 +29,8 @@ fn the_first_start_makes_a_token_and_later_ones_find_it() {
     assert!(is_new);
     let random = first.reveal().strip_prefix("ah-").expect("the prefix");
     assert_eq!(random.len(), 43);
-    assert!(
-        random
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
-    );
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    assert!(random.bytes().all(is_letter));
     let (second, is_new) = kept(&file).ok().expect("a token");
     assert!(second == first && !is_new);
     assert!(!put(&file, &Secret::new("another".to_owned())).ok().expect("no failure"));
