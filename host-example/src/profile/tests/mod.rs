@@ -119,18 +119,17 @@ struct Case {
 fn cases(text: &'static str) -> Vec<Case> {
     let mut cases: Vec<Case> = Vec::new();
     for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        match (line.strip_prefix("  at "), line.strip_prefix("  hint: ")) {
-            (Some(told), _) => {
-                let (pointer, message) = told.split_once(": ").expect("a pointer and a message");
-                let case = cases.last_mut().expect("a text before its message");
-                (case.pointer, case.message) = (pointer.trim_end_matches('/'), message);
-            }
-            (_, Some(hint)) => cases.last_mut().expect("a text before its hint").hint = hint,
-            _ => cases.push(Case {
+        let Some(told) = line.strip_prefix("  at ") else {
+            cases.push(Case {
                 inner: line,
                 ..Case::default()
-            }),
-        }
+            });
+            continue;
+        };
+        let (told, hint) = told.split_once("  hint: ").unwrap_or((told, ""));
+        let (pointer, message) = told.split_once(": ").expect("a pointer and a message");
+        let case = cases.last_mut().expect("a text before its message");
+        (case.pointer, case.message, case.hint) = (pointer.trim_end_matches('/'), message, hint);
     }
     assert!(cases.len() >= 25);
     cases
