@@ -13,13 +13,12 @@ fn of(entries: &[Entry], words: &str) -> String {
 }
 
 fn service() -> Manifest {
-    let errors = [
-        ("Context_Length_Exceeded", "too_large"),
-        ("402", "payment"),
-        ("x", "of_a_later_version"),
-    ];
-    let errors = errors
-        .map(|(code, kind)| json!({"code": code, "kind": kind, "meaning": "It means this.", "remedy": "do that"}));
+    let error = |code, kind| json!({"code": code, "kind": kind, "meaning": "It means this.", "remedy": "do that"});
+    let errors = json!([
+        error("Context_Length_Exceeded", "too_large"),
+        error("402", "payment"),
+        error("x", "of_a_later_version")
+    ]);
     let manifest = json!({"plugin_api": "1.0.0", "id": "acme", "name": "Acme", "version": "1.0.0", "errors": errors});
     serde_json::from_value(manifest).expect("a manifest")
 }
@@ -65,10 +64,9 @@ fn an_entry_says_what_happened_whose_fault_it_is_and_what_to_do() {
 #[test]
 fn an_unknown_code_is_an_error_with_the_nearest_one() {
     let failure = unknown(&entries(&[]), "rate_limt");
-    assert_eq!(
-        failure.to_string(),
-        "error: unknown code `rate_limt`\nhint: did you mean `rate_limit`? `agent-host explain` lists all codes"
-    );
+    let expected =
+        "error: unknown code `rate_limt`\nhint: did you mean `rate_limit`? `agent-host explain` lists all codes";
+    assert_eq!(failure.to_string(), expected);
     assert_eq!(failure.exit, Exit::Usage);
 }
 
