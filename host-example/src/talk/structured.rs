@@ -158,9 +158,8 @@ mod tests {
 
     fn found(answer: &str) -> Vec<String> {
         let found = schema(PERSON).mismatches(answer).into_iter();
-        let mut found: Vec<_> = found
-            .map(|mismatch| format!("{}: {}", mismatch.pointer, mismatch.message))
-            .collect();
+        let found = found.map(|mismatch| format!("{}: {}", mismatch.pointer, mismatch.message));
+        let mut found: Vec<_> = found.collect();
         found.sort();
         found
     }
@@ -189,16 +188,12 @@ mod tests {
         ];
         assert_eq!(found(r#"{"name": 1, "age": -1, "tags": [true]}"#), expected);
         let outer = found(r#"{"name": "Ada", "size": 3}"#);
-        assert!(
-            outer.len() == 2 && outer.iter().all(|mismatch| mismatch.starts_with(": ")),
-            "{outer:?}"
-        );
+        let is_at_the_top = |mismatch: &String| mismatch.starts_with(": ");
+        assert!(outer.len() == 2 && outer.iter().all(is_at_the_top), "{outer:?}");
         assert_eq!(found("  ").len(), 1);
         let fenced = found("```json\n{}\n```");
-        assert!(
-            fenced[0].starts_with(": expected JSON and nothing else, found other text: "),
-            "{fenced:?}"
-        );
+        let other = ": expected JSON and nothing else, found other text: ";
+        assert!(fenced[0].starts_with(other), "{fenced:?}");
     }
 
     #[test]
@@ -220,14 +215,12 @@ mod tests {
 
     #[test]
     fn an_invalid_schema_is_refused() {
+        let nested = r#"{"properties": {"a": {"type": "strin"}}}"#;
         let reason = |text: &str| Schema::parse(text, "x").err().unwrap_or_default();
         for (text, expected) in [
             ("{", "expected JSON: "),
             ("true", "expected a JSON object"),
-            (
-                r#"{"properties": {"a": {"type": "strin"}}}"#,
-                "not a valid JSON Schema: at /properties/a/type: ",
-            ),
+            (nested, "not a valid JSON Schema: at /properties/a/type: "),
         ] {
             assert!(reason(text).starts_with(expected), "{text}: {}", reason(text));
         }
