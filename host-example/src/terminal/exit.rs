@@ -89,16 +89,3 @@ pub fn exit_of(error: &Error) -> Exit {
         _ => Exit::Internal,
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_hosts_own_limits_have_fitting_exit_codes() {
-        let exit = |kind| exit_of(&Error::new(kind, "x"));
-        assert_eq!(exit(ErrorKind::SPEND_LIMIT), Exit::Payment);
-        assert_eq!(exit(ErrorKind::OVERLOADED), Exit::Transient);
-        assert_eq!(exit(ErrorKind::FORKED), Exit::Internal);
-    }
-}
