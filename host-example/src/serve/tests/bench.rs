@@ -20,6 +20,7 @@ pub const TOKEN: &str = "ah-0123456789abcdef";
 
 pub struct Bench {
     pub address: SocketAddr,
+    #[cfg(feature = "otel")]
     pub shared: Arc<Shared>,
     /// Serves for as long as it is held.
     _server: Server,
@@ -65,6 +66,7 @@ impl Bench {
         let _server = Server::start(&listener, Arc::clone(&shared), 1, max_connections).expect("a thread");
         Self {
             address,
+            #[cfg(feature = "otel")]
             shared,
             _server,
         }
