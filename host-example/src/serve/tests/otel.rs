@@ -47,12 +47,12 @@ fn collector() -> (SocketAddr, Receiver<Sent>) {
             let length = lengths.next().and_then(|length| length.parse().ok());
             let mut body = vec![0; length.expect("a length")];
             socket.read_exact(&mut body).expect("the whole body");
+            let path = head.split(' ').nth(1).expect("a path").to_owned();
+            // Before the answer, as the test looks once the exporter has it; the test may also have all that it wants.
+            let _ = sender.send((path, head, body));
             let answer = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
             let sent = socket.get_mut().write_all(answer.as_bytes());
             sent.expect("it waits for the answer");
-            let path = head.split(' ').nth(1).expect("a path").to_owned();
-            // The test may have all that it wants.
-            let _ = sender.send((path, head, body));
         }
     });
     (address, sent)
