@@ -36,7 +36,7 @@ use crate::terminal::{self, Exit, Failure};
 /// The default name of this service, and the instrumentation scope.
 const NAME: &str = "agent-host";
 /// How long to wait for the last batches when the program ends.
-const END_LIMIT: Duration = Duration::from_secs(2);
+pub const END_LIMIT: Duration = Duration::from_secs(2);
 
 /// The signals that are sent; `None` for the others.
 pub struct Otel {
@@ -110,8 +110,8 @@ impl Otel {
         }
     }
 
-    /// Sends what is left, for at most [`END_LIMIT`], and sends nothing from then on.
-    pub async fn end(&self) {
+    /// Sends what is left, for at most this long, and sends nothing from then on.
+    pub async fn end(&self, limit: Duration) {
         let (at_work, mut ended) = mpsc::channel::<()>(1);
         // The SDK blocks while it sends, and longer than a shutdown may take.
         let end = |work: Box<dyn FnOnce() + Send>| {
@@ -133,8 +133,8 @@ impl Otel {
         }
         drop(at_work);
         // Nothing is sent: the channel is closed when the threads have ended.
-        if tokio::time::timeout(END_LIMIT, ended.recv()).await.is_err() {
-            let limit_s = END_LIMIT.as_secs();
+        if tokio::time::timeout(limit, ended.recv()).await.is_err() {
+            let limit_s = limit.as_secs();
             tracing::warn!("the last traces and metrics could not be sent within {limit_s} s");
         }
     }

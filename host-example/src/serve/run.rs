@@ -12,7 +12,7 @@ use super::ends::{Ends, wind_up};
 use super::guard::Rules;
 use super::options::Options;
 #[cfg(feature = "otel")]
-use super::otel::Otel;
+use super::otel::{END_LIMIT, Otel};
 use super::record::Telemetry;
 use super::requests_log::RequestLog;
 use super::server::Server;
@@ -69,7 +69,7 @@ pub async fn run(global: &Global, options: &Options) -> Result<Exit, Failure> {
     let exit = wind_up(&mut server, &shared, &mut ends, Duration::from_secs(options.drain)).await;
     #[cfg(feature = "otel")]
     if let Some(otel) = &shared.telemetry.otel {
-        otel.end().await;
+        otel.end(END_LIMIT).await;
     }
     active.shut_down().await;
     Ok(exit)
