@@ -160,6 +160,12 @@ impl ErrorKind {
                 Caller,
                 "Create the plugin in the child, after the fork.",
             ),
+            Self::TOOL_CALL => (
+                "The model asked for a tool in a way that cannot be used: the arguments are not JSON, the name is \
+                 missing, or there is no call at all. Nothing was executed.",
+                Service,
+                "Send the request again, simplify the tool's schema, or choose a model that is better at tools.",
+            ),
             _ => return None,
         };
         Some(Explanation {

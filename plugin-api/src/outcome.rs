@@ -120,4 +120,10 @@ pub struct Usage {
     /// The cost in US dollars, as a decimal string without an exponent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost_usd: Option<String>,
+    /// Whether the provider billed a key of the caller's own (BYOK), and the service only its fee. Since: 1.3.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_byok: bool,
+    /// What the provider itself charged, in US dollars, as a decimal string without an exponent. Since: 1.3.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream_cost_usd: Option<String>,
 }

@@ -336,6 +336,7 @@ mod tests {
             id: "1".to_owned(),
             name: name.to_owned(),
             arguments: arguments.to_owned(),
+            ..ToolCall::default()
         }
     }
 

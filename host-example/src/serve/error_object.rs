@@ -65,7 +65,9 @@ pub fn status_of(error: &Error) -> StatusCode {
         ErrorKind::TOO_LARGE => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorKind::RATE_LIMIT => StatusCode::TOO_MANY_REQUESTS,
         ErrorKind::UNSUPPORTED => StatusCode::NOT_IMPLEMENTED,
-        ErrorKind::CONNECT | ErrorKind::PROTOCOL | ErrorKind::INTERRUPTED => StatusCode::BAD_GATEWAY,
+        ErrorKind::CONNECT | ErrorKind::PROTOCOL | ErrorKind::INTERRUPTED | ErrorKind::TOOL_CALL => {
+            StatusCode::BAD_GATEWAY
+        }
         ErrorKind::UNAVAILABLE | ErrorKind::OVERLOADED | ErrorKind::SHUT_DOWN => StatusCode::SERVICE_UNAVAILABLE,
         ErrorKind::TIMEOUT => StatusCode::GATEWAY_TIMEOUT,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
@@ -80,7 +82,7 @@ mod tests {
     fn every_kind_has_the_status_that_clients_expect_of_it() {
         let expected = "internal 500, unsupported 501, invalid_request 400, config 500, auth 401, payment 402, \
             forbidden 403, not_found 404, rate_limit 429, unavailable 503, timeout 504, connect 502, protocol 502, \
-            interrupted 502, shut_down 503, too_large 413, spend_limit 402, overloaded 503, forked 500";
+            interrupted 502, shut_down 503, too_large 413, spend_limit 402, overloaded 503, forked 500, tool_call 502";
         let status = |kind: ErrorKind| status_of(&Error::new(kind, "x")).as_u16();
         let found: Vec<_> = ErrorKind::KNOWN
             .iter()

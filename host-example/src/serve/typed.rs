@@ -262,6 +262,7 @@ mod tests {
             id: "t1".to_owned(),
             name: "clock".to_owned(),
             arguments: "{}".to_owned(),
+            ..ToolCall::default()
         };
         for event in [
             ChatEvent::text("Hi"),

@@ -82,7 +82,8 @@ pub fn exit_of(error: &Error) -> Exit {
         | ErrorKind::TIMEOUT
         | ErrorKind::CONNECT
         | ErrorKind::PROTOCOL
-        | ErrorKind::INTERRUPTED => Exit::Transient,
+        | ErrorKind::INTERRUPTED
+        | ErrorKind::TOOL_CALL => Exit::Transient,
         ErrorKind::INVALID_REQUEST | ErrorKind::NOT_FOUND | ErrorKind::FORBIDDEN | ErrorKind::TOO_LARGE => {
             Exit::Refused
         }

@@ -213,6 +213,8 @@ kinds! {
         OVERLOADED = 18 "overloaded",
         /// The process was forked after the plugin had started, and its threads do not exist in the child. Since: 1.1.
         FORKED = 19 "forked",
+        /// The model's call of a tool cannot be used, and was not executed. Since: 1.3.
+        TOOL_CALL = 20 "tool_call",
     }
 }
 

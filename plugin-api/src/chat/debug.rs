@@ -82,6 +82,7 @@ mod tests {
             id: "call-1".to_owned(),
             name: "weather".to_owned(),
             arguments: CANARY.to_owned(),
+            ..ToolCall::default()
         }
     }
 

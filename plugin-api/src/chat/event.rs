@@ -1,11 +1,14 @@
 //! The events of an answer, as both sides see them. How they cross is in `abi/convert.rs`.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::abi::Text;
 use crate::http::Head;
 use crate::outcome::{Done, Notice};
+use crate::verbatim::Verbatim;
 
 /// One event of an answer.
 ///
@@ -66,6 +69,15 @@ pub struct ToolCall {
     pub name: String,
     /// The arguments: JSON as a string, complete.
     pub arguments: String,
+    /// Further members of the call, such as signatures, by their names on the wire, exactly as received; those of its
+    /// `function` are named `function.NAME`. Send them back with the call; `Message::assistant` does. Since: 1.3.
+    // Boxed, because every event is as large as the largest, and the frequent ones are small.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub extras: Box<BTreeMap<String, Verbatim>>,
+}
+
+fn is_empty(extras: &BTreeMap<String, Verbatim>) -> bool {
+    extras.is_empty()
 }
 
 #[cfg(test)]

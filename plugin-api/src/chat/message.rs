@@ -55,14 +55,7 @@ impl Message {
             if reply.text.is_empty() {
                 message.content = Value::Null;
             }
-            let call = |call: &ToolCall| {
-                json!({
-                    "id": call.id,
-                    "type": "function",
-                    "function": {"name": call.name, "arguments": call.arguments},
-                })
-            };
-            let calls = reply.tool_calls.iter().map(call).collect();
+            let calls = reply.tool_calls.iter().map(tool_call).collect();
             message.others.insert("tool_calls".to_owned(), calls);
         }
         message.extras.clone_from(&reply.done.extras);
@@ -77,4 +70,21 @@ impl Message {
             .insert("tool_call_id".to_owned(), Value::String(call_id.into()));
         message
     }
+}
+
+/// A tool call in its form on the wire, with its extras where they came from.
+fn tool_call(call: &ToolCall) -> Value {
+    let mut json = json!({
+        "id": call.id,
+        "type": "function",
+        "function": {"name": call.name, "arguments": call.arguments},
+    });
+    for (name, extra) in &*call.extras {
+        let (part, name) = match name.strip_prefix("function.") {
+            Some(name) => (&mut json["function"], name),
+            None => (&mut json, name.as_str()),
+        };
+        part[name] = serde_json::from_str(extra.get()).unwrap_or_default();
+    }
+    json
 }

@@ -1,37 +1,20 @@
-//! The documented members of a chunk, as far as they are used here.
+//! The members of a chunk that are used here, as they were written.
 //!
-//! Texts borrow from the frame; other members are skipped without being built.
+//! In: one chunk of a streamed answer, or a whole reply, as JSON. Out: its members by name, not yet read.
+//! Any of them may have a type that nobody documents; [`crate::answer::reply`] reads each by itself.
 
-use std::borrow::Cow;
-use std::fmt;
-
-use serde::Deserialize;
-use serde::de::{Deserializer, SeqAccess, Visitor};
-use serde_json::value::RawValue;
-
-use crate::answer::text::Str;
-use crate::answer::tool_calls::ToolPieces;
+use crate::answer::json::{self, Kind, Raw, each_element};
 
 /// One chunk of a streamed answer, or a whole reply.
-#[derive(Deserialize)]
 pub struct Chunk<'a> {
-    #[serde(borrow, default)]
-    pub id: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    pub object: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    pub model: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    pub provider: Option<Str<'a>>,
-    #[serde(borrow, default)]
+    pub id: Raw<'a>,
+    pub model: Raw<'a>,
+    pub provider: Raw<'a>,
     pub choices: Choices<'a>,
-    #[serde(borrow, default)]
-    pub usage: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub error: Option<&'a RawValue>,
+    pub usage: Raw<'a>,
+    pub error: Raw<'a>,
     /// Which models and providers were tried; on the last chunk.
-    #[serde(borrow, default)]
-    pub openrouter_metadata: Option<&'a RawValue>,
+    pub openrouter_metadata: Raw<'a>,
 }
 
 /// Most choices after the first that are read. Requests ask for one choice.
@@ -42,114 +25,164 @@ const MAX_OTHER_CHOICES: usize = 16;
 pub struct Choices<'a> {
     pub first: Option<Choice<'a>>,
     pub others: Vec<Choice<'a>>,
+    /// What stands in the place of choices and is none.
+    pub odd: Raw<'a>,
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Choices<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Elements;
-        impl<'de> Visitor<'de> for Elements {
-            type Value = Choices<'de>;
+pub struct Choice<'a> {
+    pub index: Raw<'a>,
+    /// The part of the message in a streamed answer.
+    pub delta: Raw<'a>,
+    /// The whole message; some providers repeat it with the last delta.
+    pub message: Raw<'a>,
+    /// The text itself, in the form of the completions API.
+    pub text: Raw<'a>,
+    pub finish_reason: Raw<'a>,
+    pub native_finish_reason: Raw<'a>,
+    pub error: Raw<'a>,
+}
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an array of choices")
-            }
+/// A message, or a part of one.
+pub struct Delta<'a> {
+    pub content: Raw<'a>,
+    pub reasoning: Raw<'a>,
+    /// The name that other services use for `reasoning`; some providers send both.
+    pub reasoning_content: Raw<'a>,
+    /// The reasoning in typed parts; repeats `reasoning` if both are present.
+    pub reasoning_details: Raw<'a>,
+    /// The text with which a model refuses to answer; replaces the content.
+    pub refusal: Raw<'a>,
+    pub tool_calls: Raw<'a>,
+    /// The only tool call, in the form before there were several.
+    pub function_call: Raw<'a>,
+    pub annotations: Raw<'a>,
+    pub images: Raw<'a>,
+    pub audio: Raw<'a>,
+}
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Choices<'de>, A::Error> {
-                let first = elements.next_element()?;
-                let mut others = Vec::new();
-                while let Some(choice) = elements.next_element()? {
-                    if others.len() < MAX_OTHER_CHOICES {
-                        others.push(choice);
-                    }
-                }
-                Ok(Choices { first, others })
-            }
-        }
-        deserializer.deserialize_seq(Elements)
+impl<'a> Chunk<'a> {
+    /// The members of a chunk; `None` unless the document is an object.
+    pub fn read(json: &'a str) -> Option<Self> {
+        let names = [
+            "id",
+            "object",
+            "model",
+            "provider",
+            "choices",
+            "usage",
+            "error",
+            "openrouter_metadata",
+        ];
+        let [id, object, model, provider, choices, usage, error, openrouter_metadata] = json::members(json, &names)?;
+        Some(Self {
+            id,
+            model,
+            provider,
+            choices: Choices::read(choices),
+            usage,
+            // The whole chunk may be the error object.
+            error: if error.is_empty() && object == r#""error""# {
+                json
+            } else {
+                error
+            },
+            openrouter_metadata,
+        })
     }
 }
 
-#[derive(Deserialize)]
-pub struct Choice<'a> {
-    #[serde(default)]
-    pub index: Option<u32>,
-    #[serde(borrow, default)]
-    pub delta: Option<Delta<'a>>,
-    /// Replaces the delta in a whole reply. Boxed, because a choice is moved several times and seldom has one.
-    #[serde(borrow, default)]
-    pub message: Option<Box<Delta<'a>>>,
-    #[serde(borrow, default)]
-    pub finish_reason: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    pub native_finish_reason: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    pub error: Option<&'a RawValue>,
+impl<'a> Choices<'a> {
+    fn read(json: Raw<'a>) -> Self {
+        let mut choices = Self::default();
+        match Kind::of(json) {
+            Kind::Nothing => {}
+            Kind::List => drop(each_element(json, |choice| choices.add(choice))),
+            _ => choices.add(json),
+        }
+        choices
+    }
+
+    fn add(&mut self, json: Raw<'a>) {
+        match Choice::read(json) {
+            None => self.odd = json,
+            Some(choice) if self.first.is_none() => self.first = Some(choice),
+            Some(choice) if self.others.len() < MAX_OTHER_CHOICES => self.others.push(choice),
+            Some(_) => {}
+        }
+    }
 }
 
-#[derive(Deserialize)]
-pub struct Delta<'a> {
-    #[serde(borrow, default)]
-    pub content: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    pub reasoning: Option<Str<'a>>,
-    /// The name that other services use for `reasoning`; some providers send both.
-    #[serde(borrow, default)]
-    pub reasoning_content: Option<Str<'a>>,
-    /// The reasoning in typed parts; repeats `reasoning` if both are present.
-    #[serde(borrow, default)]
-    pub reasoning_details: Option<&'a RawValue>,
-    /// The text with which a model refuses to answer; replaces the content.
-    #[serde(borrow, default)]
-    pub refusal: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    pub tool_calls: Option<ToolPieces<'a>>,
-    #[serde(borrow, default)]
-    pub annotations: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub images: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub audio: Option<&'a RawValue>,
+impl<'a> Choice<'a> {
+    fn read(json: Raw<'a>) -> Option<Self> {
+        let names = [
+            "index",
+            "delta",
+            "message",
+            "text",
+            "finish_reason",
+            "native_finish_reason",
+            "error",
+        ];
+        let [index, delta, message, text, finish_reason, native_finish_reason, error] = json::members(json, &names)?;
+        Some(Self {
+            index,
+            delta,
+            message,
+            text,
+            finish_reason,
+            native_finish_reason,
+            error,
+        })
+    }
 }
 
 impl<'a> Delta<'a> {
+    pub fn read(json: Raw<'a>) -> Option<Self> {
+        let names = [
+            "content",
+            "reasoning",
+            "reasoning_content",
+            "reasoning_details",
+            "refusal",
+            "tool_calls",
+            "function_call",
+            "annotations",
+            "images",
+            "audio",
+        ];
+        let [
+            content,
+            reasoning,
+            reasoning_content,
+            reasoning_details,
+            refusal,
+            tool_calls,
+            function_call,
+            annotations,
+            images,
+            audio,
+        ] = json::members(json, &names)?;
+        Some(Self {
+            content,
+            reasoning,
+            reasoning_content,
+            reasoning_details,
+            refusal,
+            tool_calls,
+            function_call,
+            annotations,
+            images,
+            audio,
+        })
+    }
+
     /// Members other than text and tool calls that belong to the conversation.
-    pub fn extras(&self) -> [(&'static str, Option<&'a RawValue>); 4] {
+    pub fn extras(&self) -> [(&'static str, Raw<'a>); 4] {
         [
             ("reasoning_details", self.reasoning_details),
             ("annotations", self.annotations),
             ("images", self.images),
             ("audio", self.audio),
         ]
-    }
-}
-
-impl Chunk<'_> {
-    /// The text, if it has no escapes and the chunk holds nothing else that has to be read.
-    pub fn only_text(&self) -> Option<&str> {
-        let choice = self.choices.first.as_ref().filter(|_| self.choices.others.is_empty())?;
-        let delta = choice.delta.as_ref()?;
-        let is_blank = |text: &Option<Str<'_>>| text.as_ref().is_none_or(|Str(text)| text.is_empty());
-        let has_more = choice.index.is_some_and(|index| index != 0)
-            || choice.message.is_some()
-            || choice.error.is_some()
-            || choice.native_finish_reason.is_some()
-            || !is_blank(&choice.finish_reason)
-            || !is_blank(&delta.reasoning)
-            || !is_blank(&delta.reasoning_content)
-            || !is_blank(&delta.refusal)
-            || delta.extras().iter().any(|(_, extra)| extra.is_some())
-            || delta.tool_calls.is_some()
-            || self.usage.is_some()
-            || self.error.is_some()
-            || self.openrouter_metadata.is_some();
-        match &delta.content {
-            Some(Str(Cow::Borrowed(text))) if !has_more && !text.is_empty() => Some(text),
-            _ => None,
-        }
-    }
-
-    /// Whether the whole chunk is an error object, not wrapped in a member `error`.
-    pub fn is_bare_error(&self) -> bool {
-        self.object.as_ref().is_some_and(|Str(object)| object == "error")
     }
 }

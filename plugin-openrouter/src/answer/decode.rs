@@ -66,7 +66,7 @@ impl Reader {
     fn document(&mut self, body: &[u8], events: &mut VecDeque<ChatEvent>) -> Result<(), FrameError> {
         match self {
             Self::Chat(reader) => reader.frame(body, events),
-            Self::Foreign(reader) => reader.document(body).map_err(FrameError::from),
+            Self::Foreign(reader) => reader.document(body).map_err(FrameError::Reported),
         }
     }
 
@@ -189,7 +189,7 @@ impl Decoder {
             && !is_done
         {
             let read = self.reader.frame(&data, &mut self.ready);
-            if let (Some(raw), Ok(()) | Err(FrameError::Reported(_))) = (&mut self.raw, &read) {
+            if let (Some(raw), Ok(()) | Err(FrameError::Reported(_) | FrameError::Ended(_))) = (&mut self.raw, &read) {
                 // Adds the blank line that the event lacks.
                 let piece = raw.take_to(u64::MAX) + "\n\n";
                 self.ready.push_back(ChatEvent::Raw(piece.into()));
@@ -199,6 +199,7 @@ impl Decoder {
                     error.details.is_told = self.raw.is_some();
                     return self.fail(error);
                 }
+                Err(FrameError::Ended(error)) => return self.fail(error),
                 // An incomplete frame is ignored; only a finish reason before it counts.
                 Ok(()) | Err(FrameError::NotJson { .. }) => {}
             }

@@ -10,6 +10,8 @@ use plugin_api::{Notice, Verbatim};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use crate::answer::blocks;
+
 /// Most bytes that one answer may collect; images are the largest part.
 const MAX_BYTES: usize = 32 << 20;
 
@@ -56,11 +58,18 @@ impl Extras {
         }
     }
 
+    /// Whether a member has arrived.
+    pub fn has(&self, name: &str) -> bool {
+        self.lists.contains_key(name) || self.others.contains_key(name)
+    }
+
     /// Ends the message.
     pub fn finish(self) -> Collected {
         let mut members = BTreeMap::new();
         for (name, list) in self.lists {
-            if let Some(list) = Verbatim::parse(format!("[{list}]")) {
+            let list = format!("[{list}]");
+            let blocks = blocks::joined(&list).filter(|_| name == "reasoning_details");
+            if let Some(list) = Verbatim::parse(blocks.unwrap_or(list)) {
                 members.insert(name.to_owned(), list);
             }
         }

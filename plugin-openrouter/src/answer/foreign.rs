@@ -3,56 +3,94 @@
 //! In: the frames of a stream, or a whole body. Out: whether the answer is complete, its error, its model and its cost.
 //! There are no typed events, because callers of these APIs read the raw form. Pure.
 
+use std::borrow::Cow;
+
 use plugin_api::{Done, Error};
-use serde::Deserialize;
-use serde_json::Value;
-use serde_json::value::RawValue;
 
 use crate::answer::heard::{FrameError, Heard};
-use crate::answer::text::Str;
-use crate::answer::usage::{self, RawUsage};
+use crate::answer::json::{self, Raw, each_element};
+use crate::answer::odd::Odd;
+use crate::answer::usage;
 use crate::failure;
 use crate::request::Dialect;
 
-/// The members of an answer, or of one of its events, that are used here.
-#[derive(Deserialize)]
+/// The members of an answer, or of one of its events, that are used here, as they were written.
 struct Members<'a> {
-    #[serde(borrow, rename = "type", default)]
-    kind: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    id: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    model: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    provider: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    usage: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    error: Option<&'a RawValue>,
+    kind: Raw<'a>,
+    id: Raw<'a>,
+    model: Raw<'a>,
+    provider: Raw<'a>,
+    usage: Raw<'a>,
+    error: Raw<'a>,
     /// Of the responses API.
-    #[serde(borrow, default)]
-    status: Option<&'a RawValue>,
+    status: Raw<'a>,
     /// Of the messages API.
-    #[serde(borrow, default)]
-    stop_reason: Option<Str<'a>>,
+    stop_reason: Raw<'a>,
     /// Of the completions API.
-    #[serde(borrow, default)]
-    choices: Option<Vec<Choice<'a>>>,
+    choices: Raw<'a>,
     /// Of events: the answer so far.
-    #[serde(borrow, default)]
-    response: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    message: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    delta: Option<&'a RawValue>,
+    response: Raw<'a>,
+    message: Raw<'a>,
+    delta: Raw<'a>,
 }
 
-#[derive(Deserialize)]
-struct Choice<'a> {
-    #[serde(borrow, default)]
-    text: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    finish_reason: Option<Str<'a>>,
+impl<'a> Members<'a> {
+    fn read(json: &'a str) -> Option<Self> {
+        let names = [
+            "type",
+            "id",
+            "model",
+            "provider",
+            "usage",
+            "error",
+            "status",
+            "stop_reason",
+            "choices",
+            "response",
+            "message",
+            "delta",
+        ];
+        let [
+            kind,
+            id,
+            model,
+            provider,
+            usage,
+            error,
+            status,
+            stop_reason,
+            choices,
+            response,
+            message,
+            delta,
+        ] = json::members(json, &names)?;
+        Some(Self {
+            kind,
+            id,
+            model,
+            provider,
+            usage,
+            error,
+            status,
+            stop_reason,
+            choices,
+            response,
+            message,
+            delta,
+        })
+    }
+
+    /// The first text under a name in any of the choices.
+    fn of_choices(&self, name: &str) -> Option<Cow<'a, str>> {
+        let mut found = None;
+        each_element(self.choices, |choice| {
+            let [member] = json::members(choice, &[name]).unwrap_or_default();
+            found = found
+                .take()
+                .or_else(|| json::word(member).filter(|word| !word.is_empty()));
+        });
+        found
+    }
 }
 
 /// Reads one answer.
@@ -81,32 +119,28 @@ impl ForeignReader {
     ///
     /// - Errors: the error that the event reports; `NotJson`, unless the dialect allows other data.
     pub fn frame(&mut self, data: &[u8]) -> Result<(), FrameError> {
-        let Some(members) = read(data) else {
+        let text = String::from_utf8_lossy(data);
+        let Some(members) = Members::read(&text) else {
             self.heard.has_begun = true;
             return match self.dialect {
                 Dialect::Other => Ok(()),
                 _ => Err(FrameError::NotJson { n_bytes: data.len() }),
             };
         };
-        let kind = members.kind.as_ref().map_or("", |Str(kind)| kind);
-        match kind {
-            "error" | "response.failed" => return Err(self.reported(&members).into()),
+        match &*json::word(members.kind).unwrap_or_default() {
+            "error" | "response.failed" => return Err(FrameError::Reported(self.reported(&members))),
             "response.completed" => self.heard.note_finish_reason("stop"),
             "response.incomplete" => self.heard.note_finish_reason("length"),
             "message_stop" => self.is_complete = true,
             _ => {}
         }
-        let part = |part: Option<&RawValue>| part.map(|part| part.get().to_owned());
-        for inner in [part(members.response), part(members.message), part(members.delta)]
-            .into_iter()
-            .flatten()
-        {
-            if let Some(inner) = read(inner.as_bytes()) {
+        for inner in [members.response, members.message, members.delta] {
+            if let Some(inner) = Members::read(inner) {
                 self.note(&inner);
             }
         }
-        if members.error.is_some_and(|error| error.get() != "null") {
-            return Err(self.reported(&members).into());
+        if !members.error.is_empty() {
+            return Err(FrameError::Reported(self.reported(&members)));
         }
         // In the other dialects, the id of an event is not that of the answer.
         if matches!(self.dialect, Dialect::Completions | Dialect::Other) {
@@ -116,11 +150,7 @@ impl ForeignReader {
         }
         // The opening event is passed on at once:
         // clients rely on it, and on the pings after it, to detect a dead stream.
-        let has_text = |choice: &Choice<'_>| choice.text.as_ref().is_some_and(|Str(text)| !text.is_empty());
-        self.heard.has_begun |= members
-            .choices
-            .as_ref()
-            .is_none_or(|choices| choices.iter().any(has_text));
+        self.heard.has_begun |= members.choices.is_empty() || members.of_choices("text").is_some();
         Ok(())
     }
 
@@ -128,13 +158,14 @@ impl ForeignReader {
     ///
     /// - Errors: the error that the body reports.
     pub fn document(&mut self, body: &[u8]) -> Result<(), Error> {
-        let Some(members) = read(body) else {
+        let text = String::from_utf8_lossy(body);
+        let Some(members) = Members::read(&text) else {
             self.heard.has_begun = true;
             return Ok(());
         };
-        let failed = members.status.is_some_and(|status| status.get() == "\"failed\"");
-        let has_error = members.error.is_some_and(|error| error.get() != "null");
-        let is_error = members.kind.as_ref().is_some_and(|Str(kind)| kind == "error");
+        let failed = members.status == "\"failed\"";
+        let has_error = !members.error.is_empty();
+        let is_error = members.kind == "\"error\"";
         // In other bodies, such as lists and files, members of these names may mean something else.
         if self.dialect != Dialect::Other && (failed || has_error || is_error) {
             // The error replaces the answer, so the answer has not begun.
@@ -142,13 +173,13 @@ impl ForeignReader {
         }
         self.heard.has_begun = true;
         // A list, a file or a key may have an id, but is not the answer of a model.
-        let is_of_a_model = self.dialect != Dialect::Other || members.model.is_some() || members.usage.is_some();
+        let is_of_a_model = self.dialect != Dialect::Other || !members.model.is_empty() || !members.usage.is_empty();
         if !is_of_a_model {
             return Ok(());
         }
         self.note(&members);
-        match members.status.map(RawValue::get) {
-            Some("\"incomplete\"") => self.heard.note_finish_reason("length"),
+        match members.status {
+            "\"incomplete\"" => self.heard.note_finish_reason("length"),
             _ if !self.heard.has_finish_reason() => self.heard.note_finish_reason("stop"),
             _ => {}
         }
@@ -167,56 +198,49 @@ impl ForeignReader {
     }
 
     fn note(&mut self, members: &Members<'_>) {
-        let text = |text: &Option<Str<'_>>| text.as_ref().map_or("", |Str(text)| text).to_owned();
-        self.heard.note_id(&text(&members.id));
-        self.heard.note_model(&text(&members.model));
-        self.heard.note_provider(&text(&members.provider));
-        let mut choices = members
-            .choices
-            .iter()
-            .flatten()
-            .map(|choice| text(&choice.finish_reason));
-        let finish = choices.find(|reason| !reason.is_empty());
+        let word = |member| json::word(member).unwrap_or_default();
+        self.heard.note_id(&word(members.id));
+        self.heard.note_model(&word(members.model));
+        self.heard.note_provider(&word(members.provider));
+        let finish = members.of_choices("finish_reason");
         self.heard
-            .note_finish_reason(&finish.unwrap_or_else(|| text(&members.stop_reason)));
+            .note_finish_reason(&finish.unwrap_or_else(|| word(members.stop_reason)));
         self.note_usage(members.usage);
     }
 
-    fn note_usage(&mut self, usage: Option<&RawValue>) {
-        let usage = usage.and_then(|usage| serde_json::from_str::<Option<RawUsage<'_>>>(usage.get()).ok().flatten());
-        if let Some(mut usage) = usage.and_then(usage::from_raw) {
+    fn note_usage(&mut self, usage: Raw<'_>) {
+        // Readers of the raw form see an odd member there.
+        let usage = (!usage.is_empty())
+            .then(|| usage::read(usage, &mut Odd::default()))
+            .flatten();
+        if let Some(mut usage) = usage {
             // The messages API reports prompt tokens in its first event, and completion tokens in its last.
             if let Some(earlier) = &self.heard.done.usage {
                 usage.prompt_tokens = usage.prompt_tokens.max(earlier.prompt_tokens);
-                usage.total_tokens = usage.total_tokens.max(usage.prompt_tokens + usage.completion_tokens);
-                usage.cost_usd = usage.cost_usd.or_else(|| earlier.cost_usd.clone());
-                usage.cached_tokens = usage.cached_tokens.or(earlier.cached_tokens);
+                usage.total_tokens = usage
+                    .total_tokens
+                    .max(usage.prompt_tokens.saturating_add(usage.completion_tokens));
             }
-            self.heard.done.usage = Some(usage);
+            self.heard.note_usage(usage);
         }
     }
 
     fn reported(&self, members: &Members<'_>) -> Error {
-        let value = |json: &RawValue| serde_json::from_str::<Value>(json.get()).unwrap_or_default();
-        let within = members.response.map(value).map(|mut response| response["error"].take());
-        let object = members.error.map(value).or(within).filter(|object| !object.is_null());
-        let object = object.unwrap_or_else(|| {
-            let message = members.message.map(value).unwrap_or_default();
-            serde_json::json!({ "message": message })
-        });
+        let [within] = json::members(members.response, &["error"]).unwrap_or_default();
+        let object = [members.error, within].into_iter().find(|object| !object.is_empty());
+        let object = object.map_or_else(
+            || serde_json::json!({ "message": json::value(members.message) }),
+            json::value,
+        );
         self.heard
             .attach_partial(failure::from_error_object(&object, self.heard.secret()))
     }
 }
 
-fn read(json: &[u8]) -> Option<Members<'_>> {
-    serde_json::from_slice(json).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use plugin_api::ErrorKind;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 

@@ -2,7 +2,7 @@
 //!
 //! Every reader has one. All text from the service passes through here, so no member of an answer can leak the key.
 
-use plugin_api::{Done, Error, ErrorKind};
+use plugin_api::{Done, Error, ErrorKind, Usage};
 use zeroize::Zeroizing;
 
 use crate::values::secret;
@@ -78,6 +78,30 @@ impl Heard {
         }
     }
 
+    /// Keeps the usage. A later one replaces an earlier one, but what it lacks it does not take away: some services send
+    /// zeros behind the real usage.
+    pub fn note_usage(&mut self, usage: Usage) {
+        let usage = match self.done.usage.take() {
+            None => usage,
+            Some(earlier) if usage.total_tokens == 0 && usage.prompt_tokens == 0 && usage.completion_tokens == 0 => {
+                Usage {
+                    cost_usd: usage.cost_usd.filter(|cost| cost != "0").or(earlier.cost_usd),
+                    ..earlier
+                }
+            }
+            Some(earlier) => Usage {
+                cached_tokens: usage.cached_tokens.or(earlier.cached_tokens),
+                cache_write_tokens: usage.cache_write_tokens.or(earlier.cache_write_tokens),
+                reasoning_tokens: usage.reasoning_tokens.or(earlier.reasoning_tokens),
+                cost_usd: usage.cost_usd.or(earlier.cost_usd),
+                is_byok: usage.is_byok || earlier.is_byok,
+                upstream_cost_usd: usage.upstream_cost_usd.or(earlier.upstream_cost_usd),
+                ..usage
+            },
+        };
+        self.done.usage = Some(usage);
+    }
+
     /// Keeps a piece of text for a later error.
     pub fn keep_text(&mut self, piece: &str) {
         if self.text.len() + piece.len() <= MAX_KEPT_TEXT_BYTES {
@@ -121,14 +145,10 @@ fn note(slot: &mut Option<String>, value: &str, secret: &str) {
 pub enum FrameError {
     /// The frame is not JSON, or not an object.
     NotJson { n_bytes: usize },
-    /// The frame reports that the answer failed.
+    /// The frame reports that the answer failed, in an error object of its own.
     Reported(Error),
-}
-
-impl From<Error> for FrameError {
-    fn from(error: Error) -> Self {
-        Self::Reported(error)
-    }
+    /// The answer failed, and the frame has no error object that says so.
+    Ended(Error),
 }
 
 impl FrameError {
@@ -140,7 +160,7 @@ impl FrameError {
                 Error::new(ErrorKind::PROTOCOL, message)
                     .with_hint("check the base URL, and whether a proxy alters the answers")
             }
-            Self::Reported(error) => error,
+            Self::Reported(error) | Self::Ended(error) => error,
         }
     }
 }

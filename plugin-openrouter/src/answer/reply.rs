@@ -1,24 +1,31 @@
 //! Turns OpenRouter's data frames and whole replies into [`ChatEvent`]s.
 //!
 //! In: the JSON of frames from [`crate::answer::sse`], or of a whole body. Out: events for the host. Pure.
-//! Tool calls arrive in pieces and leave whole. An answer without a finish reason is an error here,
-//! so that no later step has to check for it.
+//! Each member is read by itself: where the meaning of an odd form is clear it is read all the same, and otherwise a
+//! notice says so. Tool calls arrive in pieces and leave whole. An answer without a finish reason is an error here, so
+//! that no later step has to check for it.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
-use plugin_api::{ChatEvent, Done, Error, ErrorKind, Notice, View};
+use plugin_api::{ChatEvent, Done, Error, Notice, View};
 use serde_json::value::RawValue;
 
-use crate::answer::chunk::{Choice, Chunk, Delta};
+use crate::answer::chunk::{Choice, Choices, Chunk, Delta};
+use crate::answer::ending;
 use crate::answer::extras::Extras;
 use crate::answer::heard::{FrameError, Heard};
-use crate::answer::template::Template;
-use crate::answer::text::{self, Str, Surrogate, joined};
-use crate::answer::tool_calls::{Assembler, ToolPiece, ToolPieces};
-use crate::answer::untyped::{loose, texts_of_details};
-use crate::answer::usage::{self, RawUsage};
+use crate::answer::json::{self, Kind, Raw, Text};
+use crate::answer::odd::Odd;
+use crate::answer::parts::{self, Found};
+use crate::answer::template::{Part, Template};
+use crate::answer::text::{Surrogate, joined};
+use crate::answer::tool_calls::Assembler;
+use crate::answer::usage;
 use crate::failure;
+
+/// Longest reasoning that is kept in order to go back with the next turn, in bytes.
+const MAX_REASONING_BYTES: usize = 8 << 20;
 
 /// Reads one answer, frame by frame.
 #[derive(Default)]
@@ -26,15 +33,43 @@ pub struct ReplyReader {
     pub heard: Heard,
     tools: Assembler,
     extras: Extras,
+    odd: Odd,
     /// The forms that the caller wants; others are not built.
     view: View,
-    /// Whether the text is the model's refusal.
-    pub(super) is_refusal: bool,
-    pub(super) template: Template,
+    /// The index of the choice that is the answer, once it is known.
+    choice: Option<i128>,
+    /// Which members have arrived, so that a message that repeats them is not read twice.
+    has: Has,
+    /// The name under which the reasoning arrived as text, and that text.
+    reasoning: (&'static str, String),
+    template: Template,
     /// The high surrogates that await their other half, of the text and of the reasoning.
     pending: [Surrogate; 2],
-    /// Whether the current frame may hold placeholders for lone surrogates.
-    pub(super) has_placeholders: bool,
+}
+
+#[derive(Default)]
+struct Has {
+    text: bool,
+    /// Whether the text is the model's refusal.
+    refusal: bool,
+    reasoning: bool,
+    reasoning_details: bool,
+    calls: bool,
+}
+
+/// What a chunk contains besides the members that every chunk repeats.
+#[derive(Default)]
+struct Seen<'a> {
+    n_members: u32,
+    /// A text that is borrowed from the chunk.
+    text: Option<(Part, &'a str)>,
+}
+
+impl<'a> Seen<'a> {
+    /// The text, if there is nothing else.
+    fn only_text(&self) -> Option<(Part, &'a str)> {
+        self.text.filter(|_| self.n_members == 1)
+    }
 }
 
 impl ReplyReader {
@@ -49,172 +84,370 @@ impl ReplyReader {
 
     /// Whether the answer ended without content, and not on purpose.
     pub fn is_empty(&self) -> bool {
-        let n_tokens = self.heard.done.usage.as_ref().map(|usage| usage.completion_tokens);
-        match self.heard.done.finish_reason.as_str() {
-            // Counted tokens were billed, so the answer was not empty for the service.
-            "" => !self.heard.has_begun && n_tokens.unwrap_or(0) == 0,
-            "stop" => !self.heard.has_begun && n_tokens == Some(0),
-            _ => false,
-        }
+        let n_tokens = self
+            .heard
+            .done
+            .usage
+            .as_ref()
+            .map_or(0, |usage| usage.completion_tokens);
+        // Counted tokens were billed, so the answer was not empty for the service.
+        matches!(self.heard.done.finish_reason.as_str(), "" | "stop") && !self.heard.has_begun && n_tokens == 0
     }
 
     /// Reads the data of one frame and appends its events to `events`.
     ///
     /// - Errors: the error that the frame reports, with the text so far; `NotJson`.
     pub fn frame(&mut self, data: &[u8], events: &mut VecDeque<ChatEvent>) -> Result<(), FrameError> {
-        if let Some(text) = self.template.text_in(data) {
-            self.text_piece(Cow::Borrowed(text), events);
+        if let Some((part, text)) = self.template.text_in(data) {
+            self.piece(part, Text::plain(text), events);
             return Ok(());
         }
-        // Checking the whole frame for UTF-8 once costs less than checking each of its texts.
-        let Ok(json) = std::str::from_utf8(data) else {
-            return self.odd_frame(data, events);
+        let read = match std::str::from_utf8(data) {
+            Ok(json) => self.document(json, events),
+            Err(_) => self.document(&String::from_utf8_lossy(data), events),
         };
-        match serde_json::from_str::<Chunk<'_>>(json) {
-            Ok(mut chunk) if !chunk.is_bare_error() => {
-                self.template.learn(json, &chunk);
-                Ok(self.chunk(&mut chunk, events)?)
+        if self.view.has_types() {
+            self.odd.report(events);
+        }
+        read
+    }
+
+    fn document(&mut self, json: &str, events: &mut VecDeque<ChatEvent>) -> Result<(), FrameError> {
+        let Some(chunk) = Chunk::read(json) else {
+            return self.documents(json, events);
+        };
+        let only_text = self.chunk(&chunk, events)?;
+        self.template.learn(json, only_text);
+        Ok(())
+    }
+
+    /// Reads a frame that is not one JSON object: several, or one with control characters in its strings.
+    /// Those before the first unreadable one are kept.
+    fn documents(&mut self, json: &str, events: &mut VecDeque<ChatEvent>) -> Result<(), FrameError> {
+        self.template = Template::default();
+        let escaped = json::escape_control_characters(json);
+        let mut is_object = false;
+        for document in serde_json::Deserializer::from_str(&escaped).into_iter::<&RawValue>() {
+            let chunk = document.ok().and_then(|document| Chunk::read(document.get()));
+            is_object = chunk.is_some();
+            match chunk {
+                Some(chunk) => drop(self.chunk(&chunk, events)?),
+                None => break,
             }
-            Ok(_) | Err(_) => self.odd_frame(data, events),
+        }
+        if is_object {
+            Ok(())
+        } else {
+            Err(FrameError::NotJson { n_bytes: json.len() })
         }
     }
 
     /// Ends the answer, appends its tool calls to `events` and returns what is known of it.
     ///
-    /// - Errors: `interrupted` without a finish reason, or if a tool call is incomplete.
+    /// - Errors: `interrupted` without a finish reason, or if a tool call is incomplete; `tool_call` if one is unusable.
     pub fn finish(&mut self, events: &mut VecDeque<ChatEvent>) -> Result<Done, Error> {
         self.end_pending(events);
         if !self.heard.has_finish_reason() {
             return Err(self.heard.interrupted("without a finish reason"));
         }
-        let calls = std::mem::take(&mut self.tools)
-            .finish()
-            .map_err(|error| self.heard.attach_partial(error))?;
-        events.extend(calls.into_iter().map(ChatEvent::ToolCall));
+        // Readers of the raw form assemble tool calls themselves.
+        if self.view.has_types() {
+            let must_call = matches!(self.heard.done.finish_reason.as_str(), "tool_calls" | "function_call");
+            let calls = std::mem::take(&mut self.tools)
+                .finish(must_call)
+                .map_err(|error| self.heard.attach_partial(error))?;
+            for (call, mended) in calls {
+                events.extend(mended.map(|message| ChatEvent::Notice(Notice::new("mended", message))));
+                events.push_back(ChatEvent::ToolCall(call));
+            }
+        }
+        let (name, reasoning) = std::mem::take(&mut self.reasoning);
+        if !reasoning.is_empty() && !self.has.reasoning_details {
+            self.extras
+                .take(name, &serde_json::Value::String(reasoning).to_string());
+        }
         let extras = std::mem::take(&mut self.extras).finish();
         events.extend(extras.notice.map(ChatEvent::Notice));
         self.heard.done.extras = extras.members;
-        if self.is_refusal {
+        if self.has.refusal {
             let notice = Notice::new("refusal", "the model refused to answer; the text says why");
             events.push_back(ChatEvent::Notice(notice));
         }
         Ok(self.heard.take_done())
     }
 
-    /// Reads a chunk. It is large, so it is passed by reference.
-    pub(super) fn chunk(&mut self, chunk: &mut Chunk<'_>, events: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
-        let has_placeholders = self.has_placeholders;
-        self.heard.note_id(&whole(chunk.id.take(), has_placeholders));
-        self.heard.note_model(&whole(chunk.model.take(), has_placeholders));
-        self.heard
-            .note_provider(&whole(chunk.provider.take(), has_placeholders));
-        let mut failure = chunk.error;
-        for choice in chunk.choices.first.iter_mut().chain(&mut chunk.choices.others) {
-            // Of several choices, the first is the answer; mixing the pieces of two would yield neither.
-            if choice.index.is_none_or(|index| index == 0) {
-                failure = failure.or(choice.error);
-                self.choice(choice, events)?;
+    /// Reads a chunk.
+    ///
+    /// - Out: its text, if it has nothing else.
+    fn chunk<'a>(
+        &mut self,
+        chunk: &Chunk<'a>,
+        events: &mut VecDeque<ChatEvent>,
+    ) -> Result<Option<(Part, &'a str)>, FrameError> {
+        let mut seen = Seen::default();
+        for (name, member, note) in [
+            ("id", chunk.id, Heard::note_id as fn(&mut Heard, &str)),
+            ("model", chunk.model, Heard::note_model),
+            ("provider", chunk.provider, Heard::note_provider),
+        ] {
+            match json::word(member) {
+                Some(word) => note(&mut self.heard, &word),
+                None => self.odd.note(name, member),
             }
         }
-        if let Some(usage) = chunk.usage {
-            self.usage(usage);
+        let mut failure = chunk.error;
+        self.odd.note("choices[]", chunk.choices.odd);
+        for choice in chunk.choices.first.iter().chain(&chunk.choices.others) {
+            // Of several choices, one is the answer; mixing the pieces of two would yield neither.
+            if self.is_the_answer(choice, &chunk.choices) {
+                failure = if is_error(failure) { failure } else { choice.error };
+                self.choice(choice, &mut seen, events)?;
+            }
         }
-        if let Some(metadata) = chunk.openrouter_metadata {
-            self.metadata(metadata);
+        if !chunk.usage.is_empty() {
+            seen.n_members += 1;
+            if let Some(usage) = usage::read(chunk.usage, &mut self.odd) {
+                self.heard.note_usage(usage);
+            }
         }
-        match failure {
-            Some(object) => Err(self.reported(object)),
-            None => self.check_finish_reason(),
+        if !chunk.openrouter_metadata.is_empty() {
+            seen.n_members += 1;
+            self.metadata(chunk.openrouter_metadata);
         }
+        if is_error(failure) {
+            let error = failure::from_error_object(&json::value(failure), self.heard.secret());
+            return Err(FrameError::Reported(self.heard.attach_partial(error)));
+        }
+        if chunk.choices.first.is_some() {
+            self.check_ending()?;
+        }
+        Ok(seen.only_text())
     }
 
-    fn choice(&mut self, choice: &mut Choice<'_>, events: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
-        if let Some(delta) = &mut choice.delta {
-            self.delta(delta, events)?;
-        } else if let Some(whole) = &mut choice.message
-            && !self.heard.has_begun
-        {
-            // Some providers repeat the whole message with the last delta; it must not be read twice.
-            self.delta(whole, events)?;
+    /// Whether a choice is the answer: the one with the lowest index in the first chunk that has any.
+    fn is_the_answer(&mut self, choice: &Choice<'_>, choices: &Choices<'_>) -> bool {
+        let index = |choice: &Choice<'_>| json::number(choice.index).unwrap_or(0);
+        let lowest = || choices.first.iter().chain(&choices.others).map(index).min();
+        let is_the_answer = self.choice.or_else(lowest) == Some(index(choice));
+        self.choice = self.choice.or_else(lowest);
+        if !is_the_answer {
+            let message = "the answer has several choices; only the first is read";
+            self.odd.tell("choices", message.to_owned());
         }
-        if let Some(Str(reason)) = choice.finish_reason.take() {
-            self.heard.note_finish_reason(&self.plain(reason));
+        is_the_answer
+    }
+
+    fn choice<'a>(
+        &mut self,
+        choice: &Choice<'a>,
+        seen: &mut Seen<'a>,
+        events: &mut VecDeque<ChatEvent>,
+    ) -> Result<(), FrameError> {
+        let (name, message) = if !choice.delta.is_empty() {
+            ("choices[].delta", choice.delta)
+        } else if !choice.message.is_empty() {
+            // Not a part of a template: whether a message is read depends on what came before.
+            seen.n_members += 1;
+            ("choices[].message", choice.message)
+        } else {
+            ("choices[].text", choice.text)
+        };
+        match (Delta::read(message), Kind::of(message)) {
+            (Some(mut delta), _) => {
+                if choice.delta.is_empty() {
+                    self.drop_repeated(&mut delta);
+                }
+                self.delta(&delta, seen, events)?;
+            }
+            (None, Kind::Text) => self.content(name, message, Part::Content, seen, events),
+            (None, _) => self.odd.note(name, message),
         }
-        if let Some(Str(reason)) = choice.native_finish_reason.take() {
-            self.heard.done.native_finish_reason = Some(self.heard.scrubbed(&self.plain(reason)));
+        for (name, word) in [
+            ("choices[].finish_reason", choice.finish_reason),
+            ("choices[].native_finish_reason", choice.native_finish_reason),
+        ] {
+            if word.is_empty() {
+                continue;
+            }
+            match json::text(word).map(Text::whole) {
+                Some(word) if word.is_empty() => {}
+                Some(word) if name.contains("native") => {
+                    self.heard.done.native_finish_reason = Some(self.heard.scrubbed(&word));
+                    seen.n_members += 1;
+                }
+                Some(word) => {
+                    self.heard.note_finish_reason(&word);
+                    seen.n_members += 1;
+                }
+                None => self.odd.note(name, word),
+            }
         }
         Ok(())
     }
 
-    fn delta(&mut self, delta: &mut Delta<'_>, events: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
-        let has_text = |text: &Str<'_>| !text.0.is_empty();
-        let reasoning = delta.reasoning.take().filter(has_text);
-        let reasoning = reasoning.or_else(|| delta.reasoning_content.take().filter(has_text));
-        match (reasoning, delta.reasoning_details.map(RawValue::get)) {
-            (Some(Str(reasoning)), _) => self.reasoning_piece(reasoning, events),
-            (None, Some(details)) if details != "[]" => {
-                let details = loose(details);
-                for piece in texts_of_details(&details) {
-                    self.reasoning_piece(piece.into(), events);
-                }
-            }
-            (None, _) => {}
-        }
-        if let Some(Str(content)) = delta.content.take()
-            && !content.is_empty()
-        {
-            self.text_piece(content, events);
-        }
-        if let Some(Str(refusal)) = delta.refusal.take()
-            && !refusal.is_empty()
-        {
-            self.is_refusal = true;
-            self.text_piece(refusal, events);
-        }
-        for (name, extra) in delta.extras() {
-            if let Some(extra) = extra {
-                self.extra(name, extra.get());
-            }
-        }
-        match delta.tool_calls.take() {
-            Some(ToolPieces(pieces)) => self.tool_pieces(pieces),
+    /// - Errors: the failure, if the words with which the answer ended report one.
+    fn check_ending(&self) -> Result<(), FrameError> {
+        let done = &self.heard.done;
+        let native = done.native_finish_reason.as_deref().unwrap_or_default();
+        match ending::failure(&done.finish_reason, native) {
+            Some(error) => Err(FrameError::Ended(self.heard.attach_partial(error))),
             None => Ok(()),
         }
     }
 
-    pub(super) fn extra(&mut self, name: &'static str, json: &str) {
+    /// Removes from a whole message what has arrived already: some providers repeat all of it at the end.
+    fn drop_repeated(&self, message: &mut Delta<'_>) {
+        if self.has.text {
+            (message.content, message.refusal) = ("", "");
+        }
+        if self.has.reasoning {
+            (message.reasoning, message.reasoning_content) = ("", "");
+        }
+        if self.has.reasoning_details {
+            message.reasoning_details = "";
+        }
+        if self.has.calls {
+            (message.tool_calls, message.function_call) = ("", "");
+        }
+        for (name, member) in [
+            ("annotations", &mut message.annotations),
+            ("images", &mut message.images),
+            ("audio", &mut message.audio),
+        ] {
+            if self.extras.has(name) {
+                *member = "";
+            }
+        }
+    }
+
+    fn delta<'a>(
+        &mut self,
+        delta: &Delta<'a>,
+        seen: &mut Seen<'a>,
+        events: &mut VecDeque<ChatEvent>,
+    ) -> Result<(), FrameError> {
+        let is_blank = |member: Raw<'_>| matches!(member, "" | "\"\"" | "[]" | "{}");
+        let has_details = !is_blank(delta.reasoning_details);
+        self.has.reasoning_details |= has_details;
+        if !is_blank(delta.reasoning) {
+            self.content("reasoning", delta.reasoning, Part::Reasoning("reasoning"), seen, events);
+        } else if !is_blank(delta.reasoning_content) {
+            let part = Part::Reasoning("reasoning_content");
+            self.content("reasoning_content", delta.reasoning_content, part, seen, events);
+        } else if has_details {
+            // Encrypted parts have no text.
+            let mut texts = Vec::new();
+            parts::of_details(delta.reasoning_details, &mut texts);
+            for text in texts {
+                self.piece(Part::Reasoning(""), text, events);
+            }
+        }
+        if !is_blank(delta.content) {
+            self.content("content", delta.content, Part::Content, seen, events);
+        }
+        if !is_blank(delta.refusal) {
+            self.has.refusal = true;
+            self.content("refusal", delta.refusal, Part::Content, seen, events);
+        }
+        for (name, extra) in delta.extras() {
+            if !extra.is_empty() {
+                seen.n_members += 1;
+                self.extra(name, extra);
+            }
+        }
+        if !is_blank(delta.tool_calls) || !is_blank(delta.function_call) {
+            seen.n_members += 1;
+            self.heard.has_begun = true;
+            self.has.calls = true;
+            if self.view.has_types() {
+                let taken = self
+                    .tools
+                    .take(delta.tool_calls, &mut self.odd)
+                    .and_then(|()| self.tools.take_function(delta.function_call, &mut self.odd));
+                taken.map_err(|error| FrameError::Ended(self.heard.attach_partial(error)))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a text, or an array of parts, some of which may be something else than text.
+    fn content<'a>(
+        &mut self,
+        name: &str,
+        content: Raw<'a>,
+        part: Part,
+        seen: &mut Seen<'a>,
+        events: &mut VecDeque<ChatEvent>,
+    ) {
+        seen.n_members += 1;
+        if let Some(text) = json::text(content) {
+            if let Cow::Borrowed(text) = text.text
+                && !self.has.refusal
+            {
+                seen.text = Some((part, text));
+            }
+            return self.piece(part, text, events);
+        }
+        let mut found = Vec::new();
+        parts::of_content(name, content, part, &mut found, &mut self.odd);
+        // Never a template.
+        seen.n_members += 1;
+        for found in found {
+            match found {
+                Found::Text(part, text) => self.piece(part, text, events),
+                Found::Refusal(text) => {
+                    self.has.refusal = true;
+                    self.piece(Part::Content, text, events);
+                }
+                Found::Extra(name, json) => self.extra(name, &json),
+            }
+        }
+    }
+
+    fn extra(&mut self, name: &'static str, json: &str) {
         // An answer may consist of an image alone, or of encrypted reasoning.
-        self.heard.has_begun |= !matches!(json, "null" | "[]");
+        self.heard.has_begun |= json != "[]";
         if self.view.has_types() {
-            self.extras.take(name, &self.plain(Cow::Borrowed(json)));
+            self.extras
+                .take(name, &crate::answer::text::replace_lone_surrogates(json, false));
         }
     }
 
-    /// Converts a text that is complete by itself.
-    fn plain(&self, text: Cow<'_, str>) -> String {
-        text::plain(text, self.has_placeholders)
-    }
-
-    pub(super) fn text_piece(&mut self, piece: Cow<'_, str>, events: &mut VecDeque<ChatEvent>) {
+    fn piece(&mut self, part: Part, text: Text<'_>, events: &mut VecDeque<ChatEvent>) {
+        if text.text.is_empty() {
+            return;
+        }
         self.heard.has_begun = true;
+        let pending = match part {
+            Part::Content => {
+                self.has.text = true;
+                &mut self.pending[0]
+            }
+            Part::Reasoning(_) => {
+                self.has.reasoning = true;
+                &mut self.pending[1]
+            }
+        };
         if !self.view.has_types() {
             return;
         }
-        let piece = joined(piece, &mut self.pending[0], self.has_placeholders);
-        if !piece.is_empty() {
-            self.heard.keep_text(&piece);
-            events.push_back(ChatEvent::Text(owned(piece)));
-        }
-    }
-
-    pub(super) fn reasoning_piece(&mut self, piece: Cow<'_, str>, events: &mut VecDeque<ChatEvent>) {
-        self.heard.has_begun = true;
-        if !self.view.has_types() {
+        let piece = joined(text.text, pending, text.has_placeholders);
+        if piece.is_empty() {
             return;
         }
-        let piece = joined(piece, &mut self.pending[1], self.has_placeholders);
-        if !piece.is_empty() {
-            events.push_back(ChatEvent::Reasoning(owned(piece)));
+        match part {
+            Part::Content => {
+                self.heard.keep_text(&piece);
+                events.push_back(ChatEvent::Text(owned(piece)));
+            }
+            Part::Reasoning(name) => {
+                let (kept_name, kept) = &mut self.reasoning;
+                if !name.is_empty() && !self.has.reasoning_details && kept.len() + piece.len() <= MAX_REASONING_BYTES {
+                    *kept_name = name;
+                    kept.push_str(&piece);
+                }
+                events.push_back(ChatEvent::Reasoning(owned(piece)));
+            }
         }
     }
 
@@ -229,58 +462,21 @@ impl ReplyReader {
         }
     }
 
-    pub(super) fn tool_pieces(&mut self, pieces: Vec<ToolPiece<'_>>) -> Result<(), Error> {
-        self.heard.has_begun |= !pieces.is_empty();
-        if !self.view.has_types() {
-            // Readers of the raw form assemble the pieces themselves.
-            return Ok(());
-        }
-        for piece in pieces {
-            let taken = self.tools.take(piece, self.has_placeholders);
-            taken.map_err(|error| self.heard.attach_partial(error))?;
-        }
-        Ok(())
-    }
-
-    /// Some errors are reported by the finish reason alone.
-    pub(super) fn check_finish_reason(&self) -> Result<(), Error> {
-        if self.heard.done.finish_reason != "error" {
-            return Ok(());
-        }
-        let error = Error::new(ErrorKind::UNAVAILABLE, "the service ended the answer with an error");
-        Err(self.heard.attach_partial(error))
-    }
-
-    fn usage(&mut self, usage: &RawValue) {
-        // An unreadable usage is unknown, and must not fail a readable answer.
-        if let Ok(Some(raw)) = serde_json::from_str::<Option<RawUsage<'_>>>(usage.get())
-            && let Some(usage) = usage::from_raw(raw)
-        {
-            self.heard.done.usage = Some(usage);
-        }
-    }
-
     /// Reads which attempts were made. Most answers list only the one that served, which is not kept.
-    fn metadata(&mut self, metadata: &RawValue) {
-        if memchr::memmem::find(metadata.get().as_bytes(), b"\"attempts\"").is_none() {
+    fn metadata(&mut self, metadata: Raw<'_>) {
+        if memchr::memmem::find(metadata.as_bytes(), b"\"attempts\"").is_none() {
             return;
         }
-        let attempts = failure::router_attempts(&loose(metadata.get()), self.heard.secret());
+        let attempts = failure::router_attempts(&json::value(metadata), self.heard.secret());
         if attempts.len() > 1 {
             self.heard.done.attempts = attempts;
         }
     }
-
-    fn reported(&self, object: &RawValue) -> Error {
-        let object = loose(object.get());
-        self.heard
-            .attach_partial(failure::from_error_object(&object, self.heard.secret()))
-    }
 }
 
-/// Converts a text that is complete by itself; empty if absent.
-fn whole(text: Option<Str<'_>>, has_placeholders: bool) -> Cow<'_, str> {
-    text.map_or(Cow::Borrowed(""), |Str(text)| text::repaired(text, has_placeholders))
+/// Whether the member `error` reports one; some services send an empty one with every chunk.
+fn is_error(member: Raw<'_>) -> bool {
+    !matches!(member, "" | "{}" | "[]" | "\"\"" | "false" | "0")
 }
 
 fn owned(text: Cow<'_, str>) -> plugin_api::Text {

@@ -1,100 +1,128 @@
 //! Assembles tool calls from their pieces.
 //!
-//! In: pieces with or without index, id and name, because providers differ.
-//! Out: whole calls in the order of their indices, or an error.
-//! A call with incomplete arguments is never emitted. Pure.
+//! In: the member `tool_calls` of deltas, in whatever form a provider sends it, with or without index, id and name.
+//! Out: whole calls in the order of their indices, or an error, and what was mended or could not be read.
+//! A call that is incomplete, or that can be read in several ways, is never emitted. Pure.
 
-use std::fmt;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashSet};
 
-use plugin_api::{Error, ErrorKind, ToolCall};
-use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
-use serde_json::value::RawValue;
+use plugin_api::{Error, ErrorKind, ToolCall, Verbatim};
 
-use crate::answer::text::{Str, Surrogate, joined, may_hold_placeholders, replace_lone_surrogates};
+use crate::answer::arguments::{self, Arguments, Unusable};
+use crate::answer::json::{self, Kind, Raw, each_element, each_member};
+use crate::answer::odd::Odd;
+use crate::answer::text::{Surrogate, joined};
 
 /// Most tool calls in one answer.
-const MAX_TOOL_CALLS: usize = 128;
+const MAX_CALLS: usize = 128;
 
-/// Longest arguments of one tool call, in bytes.
-const MAX_ARGUMENT_BYTES: usize = 1 << 20;
+/// Most bytes of members of one call that are kept without being read.
+const MAX_EXTRA_BYTES: usize = 1 << 20;
 
 /// A piece of a tool call.
-#[derive(Deserialize)]
-pub struct ToolPiece<'a> {
-    #[serde(default)]
-    index: Option<u32>,
-    #[serde(borrow, default)]
-    id: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    function: Option<FunctionPiece<'a>>,
-}
-
-#[derive(Deserialize)]
-struct FunctionPiece<'a> {
-    #[serde(borrow, default)]
-    name: Option<Str<'a>>,
-    #[serde(borrow, default)]
-    arguments: Option<&'a RawValue>,
-}
-
-/// The pieces of one chunk, as many as an answer may have calls, so that a chunk of empty pieces takes no memory.
-pub struct ToolPieces<'a>(pub Vec<ToolPiece<'a>>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for ToolPieces<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Elements;
-        impl<'de> Visitor<'de> for Elements {
-            type Value = ToolPieces<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an array of tool calls")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<ToolPieces<'de>, A::Error> {
-                let mut pieces = Vec::new();
-                while let Some(piece) = elements.next_element()? {
-                    // One more than allowed is kept, so that the answer is refused.
-                    if pieces.len() <= MAX_TOOL_CALLS {
-                        pieces.push(piece);
-                    }
-                }
-                Ok(ToolPieces(pieces))
-            }
-        }
-        deserializer.deserialize_seq(Elements)
-    }
+#[derive(Default)]
+struct Piece<'a> {
+    index: Option<i128>,
+    id: Cow<'a, str>,
+    name: Cow<'a, str>,
+    arguments: Raw<'a>,
+    /// Members that only the provider understands, such as signatures. They go back to it with the call.
+    extras: Vec<(Cow<'a, str>, Raw<'a>)>,
 }
 
 /// Tool calls that are being assembled.
 #[derive(Default)]
 pub struct Assembler {
     calls: Vec<Unfinished>,
+    /// Number of deltas read.
+    n_deltas: u32,
+    /// Whether a piece could not be read.
+    has_odd: bool,
 }
 
 #[derive(Default)]
 struct Unfinished {
-    index: Option<u32>,
-    call: ToolCall,
+    index: Option<i128>,
+    id: String,
+    name: String,
+    arguments: Arguments,
+    extras: BTreeMap<String, Verbatim>,
+    n_extra_bytes: usize,
+    /// Half of a character at the end of the arguments so far.
     pending: Surrogate,
+    /// The delta with its latest piece.
+    delta: u32,
 }
 
 impl Assembler {
-    /// Adds a piece.
+    /// Adds the pieces of one delta.
     ///
+    /// - In: `calls`, usually an array. A single call, calls by number, and either as a string are read as well.
     /// - Errors: `too_large` for too many calls or too long arguments.
-    pub fn take(&mut self, piece: ToolPiece<'_>, has_placeholders: bool) -> Result<(), Error> {
-        let id = piece.id.map(|Str(id)| id).unwrap_or_default();
-        let function = piece.function;
-        let name = function.as_ref().and_then(|function| function.name.as_ref());
-        let name = name.map_or("", |Str(name)| name.as_ref());
-        let at = match self.place(piece.index, &id, name) {
-            Some(at) => at,
-            None if self.calls.len() >= MAX_TOOL_CALLS => {
-                let message = format!("expected at most {MAX_TOOL_CALLS} tool calls in one answer, found more");
-                return Err(Error::new(ErrorKind::TOO_LARGE, message));
+    pub fn take(&mut self, calls: Raw<'_>, odd: &mut Odd) -> Result<(), Error> {
+        self.n_deltas += 1;
+        let mut taken = Ok(());
+        let mut take = |this: &mut Self, piece: Raw<'_>| {
+            if taken.is_ok() {
+                taken = this.take_piece(piece, odd);
             }
-            None => {
+        };
+        match Kind::of(calls) {
+            Kind::List => drop(each_element(calls, |piece| take(self, piece))),
+            Kind::Object if is_call(calls) => take(self, calls),
+            Kind::Object => drop(each_member(calls, |_, piece| take(self, piece))),
+            Kind::Text => match json::text(calls).map(json::Text::whole) {
+                Some(inner) if matches!(Kind::of(&inner), Kind::List | Kind::Object) => {
+                    self.n_deltas -= 1;
+                    return self.take(&inner, odd);
+                }
+                _ => take(self, calls),
+            },
+            Kind::Nothing => {}
+            Kind::Number | Kind::Flag => take(self, calls),
+        }
+        taken
+    }
+
+    /// Adds the member `function_call` of a delta, the form before there were several calls.
+    pub fn take_function(&mut self, function: Raw<'_>, odd: &mut Odd) -> Result<(), Error> {
+        self.n_deltas += 1;
+        let mut piece = Piece::default();
+        if Kind::of(function) != Kind::Nothing {
+            self.has_odd |= !read_function(function, &mut piece, odd);
+            self.place_piece(piece)?;
+        }
+        Ok(())
+    }
+
+    fn take_piece(&mut self, piece: Raw<'_>, odd: &mut Odd) -> Result<(), Error> {
+        let n_odd = odd.n_noted();
+        let piece = read_piece(piece, odd);
+        let is_odd = odd.n_noted() > n_odd;
+        self.has_odd |= is_odd;
+        match piece {
+            // Nothing of it could be read.
+            Some(piece) if is_odd && piece.name.is_empty() && piece.arguments.is_empty() => Ok(()),
+            Some(piece) => self.place_piece(piece),
+            None => Ok(()),
+        }
+    }
+
+    fn place_piece(&mut self, piece: Piece<'_>) -> Result<(), Error> {
+        let arguments = match Kind::of(piece.arguments) {
+            Kind::Text => json::text(piece.arguments).map(|text| (text.text, text.has_placeholders)),
+            // Some providers send the object itself instead of a string.
+            _ => Some((piece.arguments.into(), false)),
+        };
+        let (arguments, has_placeholders) = arguments.unwrap_or_default();
+        let at = match self.find(&piece, &arguments) {
+            Found::Repeated => return Ok(()),
+            Found::At(at) => at,
+            Found::New if self.calls.len() >= MAX_CALLS => {
+                return Err(too_large(&format!("{MAX_CALLS} tool calls in one answer")));
+            }
+            Found::New => {
                 self.calls.push(Unfinished {
                     index: piece.index,
                     ..Unfinished::default()
@@ -102,96 +130,244 @@ impl Assembler {
                 self.calls.len() - 1
             }
         };
-        let Unfinished { call, pending, .. } = &mut self.calls[at];
+        let call = &mut self.calls[at];
+        call.delta = self.n_deltas;
         if call.id.is_empty() {
-            call.id = id.into_owned();
+            call.id = piece.id.into_owned();
         }
-        if call.name.is_empty() {
-            call.name.push_str(name);
+        if call.name != piece.name {
+            call.name.push_str(&piece.name);
         }
-        match function.and_then(|function| function.arguments).map(RawValue::get) {
-            None | Some("null") => {}
-            // Some providers send the object itself instead of a string.
-            Some(object) if !object.starts_with('"') => call.arguments.push_str(object),
-            Some(text) => match serde_json::from_str::<String>(text) {
-                Ok(piece) => call
-                    .arguments
-                    .push_str(&joined(piece.into(), pending, has_placeholders)),
-                Err(_) => {
-                    let with_placeholders = !may_hold_placeholders(text);
-                    let repaired = replace_lone_surrogates(text, with_placeholders);
-                    let piece: String = serde_json::from_str(&repaired).unwrap_or_default();
-                    call.arguments
-                        .push_str(&joined(piece.into(), pending, with_placeholders));
-                }
-            },
+        for (name, member) in piece.extras {
+            call.n_extra_bytes += member.len();
+            if call.n_extra_bytes > MAX_EXTRA_BYTES {
+                return Err(too_large(&format!(
+                    "{MAX_EXTRA_BYTES} bytes of further members in one tool call"
+                )));
+            }
+            if let Some(member) = Verbatim::parse(member.to_owned()) {
+                call.extras.insert(name.into_owned(), member);
+            }
         }
-        if call.arguments.len() > MAX_ARGUMENT_BYTES {
-            let message =
-                format!("expected at most {MAX_ARGUMENT_BYTES} bytes of arguments in one tool call, found more");
-            return Err(Error::new(ErrorKind::TOO_LARGE, message));
+        call.arguments
+            .push(&joined(arguments, &mut call.pending, has_placeholders));
+        if call.arguments.len() > arguments::MAX_BYTES {
+            return Err(too_large(&format!(
+                "{} bytes of arguments in one tool call",
+                arguments::MAX_BYTES
+            )));
         }
         Ok(())
     }
 
-    /// The call that a piece belongs to; `None` for a new one.
-    fn place(&self, index: Option<u32>, id: &str, name: &str) -> Option<usize> {
-        // Some providers reuse an index for a new call, which has an id and a name of its own.
-        // A new id alone proves nothing, because other providers send one with every piece.
-        let fits = |call: &ToolCall| id.is_empty() || name.is_empty() || call.id.is_empty() || call.id == id;
-        match index {
-            Some(_) => {
-                let at = self.calls.iter().rposition(|call| call.index == index)?;
-                fits(&self.calls[at].call).then_some(at)
-            }
-            None if !id.is_empty() => {
-                let known = self.calls.iter().rposition(|call| call.call.id == id);
-                let last = self.calls.len().checked_sub(1)?;
-                known.or_else(|| self.calls[last].call.id.is_empty().then_some(last))
-            }
-            None => {
-                let last = self.calls.len().checked_sub(1)?;
-                // A name begins a new call, unless the last call still lacks one.
-                (name.is_empty() || self.calls[last].call.name.is_empty()).then_some(last)
-            }
+    /// The call that a piece belongs to.
+    fn find(&self, piece: &Piece<'_>, arguments: &str) -> Found {
+        let with = |has: &dyn Fn(&Unfinished) -> bool| self.calls.iter().rposition(has);
+        let last = self.calls.len().checked_sub(1);
+        let at = if piece.index.is_some() {
+            with(&|call| call.index == piece.index)
+        } else if piece.id.is_empty() {
+            last
+        } else {
+            with(&|call| call.id == piece.id).or_else(|| last.filter(|&last| self.calls[last].id.is_empty()))
+        };
+        let Some(at) = at else { return Found::New };
+        let call = &self.calls[at];
+        if piece.name.is_empty() || call.name.is_empty() {
+            // A new id alone proves nothing, because some providers send one with every piece.
+            return Found::At(at);
+        }
+        let has_other_id = !piece.id.is_empty() && !call.id.is_empty() && piece.id != call.id;
+        let has_same_id = !piece.id.is_empty() && piece.id == call.id;
+        let has_same_name = piece.name == call.name;
+        if has_other_id {
+            return Found::New;
+        }
+        if call.arguments.is_blank() {
+            // Two names in one delta, or without an index or an id to hold them together, are two calls.
+            let continues = has_same_id || piece.index.is_some() && call.delta != self.n_deltas;
+            return if has_same_name || continues {
+                Found::At(at)
+            } else {
+                Found::New
+            };
+        }
+        if has_same_name && arguments.is_empty() {
+            return Found::At(at);
+        }
+        if has_same_name && call.arguments.is_repeated_by(arguments) && call.arguments.is_whole() {
+            return Found::Repeated;
+        }
+        let awaits_more = !call.arguments.is_whole()
+            || call.arguments.is_placeholder() && call.delta != self.n_deltas && !arguments.is_empty();
+        if has_same_name && awaits_more {
+            Found::At(at)
+        } else {
+            Found::New
         }
     }
 
-    /// Returns the calls.
+    /// Returns the calls, and what was mended in them.
     ///
-    /// - Errors: `interrupted` for incomplete arguments; `protocol` for a call without a name.
-    pub fn finish(mut self) -> Result<Vec<ToolCall>, Error> {
+    /// - Errors: `interrupted` for arguments that break off; `tool_call` for a call that cannot be used in another way,
+    ///   and, if the answer ended in order to call tools, for pieces that could not be read or for no call at all.
+    pub fn finish(mut self, must_call: bool) -> Result<Vec<(ToolCall, Option<String>)>, Error> {
+        if must_call && (self.has_odd || self.calls.is_empty()) {
+            let found = if self.has_odd {
+                "one that cannot be read"
+            } else {
+                "none"
+            };
+            return Err(unusable(&format!(
+                "expected a tool call, because the answer ended with `tool_calls`, found {found}"
+            )));
+        }
         // The sort is stable, so calls without an index, or with the same one, keep their order.
         self.calls.sort_by_key(|call| call.index);
+        let mut ids = HashSet::new();
         self.calls
             .into_iter()
             .enumerate()
-            .map(|(position, unfinished)| whole(position, unfinished))
+            .map(|(position, mut unfinished)| {
+                // The tool's result refers to the call by its id.
+                if unfinished.id.is_empty() {
+                    unfinished.id = format!("call_{position}");
+                }
+                if !ids.insert(unfinished.id.clone()) {
+                    unfinished.id.push_str(&format!("_{position}"));
+                }
+                whole(unfinished)
+            })
             .collect()
     }
 }
 
-fn whole(position: usize, unfinished: Unfinished) -> Result<ToolCall, Error> {
-    let Unfinished { mut call, pending, .. } = unfinished;
-    call.arguments.extend(pending.map(|_| '\u{fffd}'));
-    if call.name.is_empty() {
-        return Err(Error::new(
-            ErrorKind::PROTOCOL,
-            "expected the name of a tool in a tool call, found none",
-        ));
+enum Found {
+    At(usize),
+    New,
+    /// It repeats a call that is complete.
+    Repeated,
+}
+
+/// Whether an object is a call rather than several by number.
+fn is_call(json: &str) -> bool {
+    let members = json::members(json, &["function", "name", "id", "arguments"]);
+    members.is_some_and(|members| members.iter().any(|member| !member.is_empty()))
+}
+
+fn read_piece<'a>(json: Raw<'a>, odd: &mut Odd) -> Option<Piece<'a>> {
+    let mut piece = Piece::default();
+    let mut function = "";
+    let is_object = each_member(json, |name, member| match &*name {
+        "index" => piece.index = json::number(member),
+        "id" => match json::word(member) {
+            Some(id) => piece.id = id,
+            None => odd.note("tool_calls[].id", member),
+        },
+        "type" => {}
+        "function" => function = member,
+        "name" | "arguments" => drop(read_function_member(&name, member, &mut piece, odd)),
+        _ => piece.extras.push((name, member)),
+    });
+    if !is_object {
+        odd.note("tool_calls[]", json);
+        return None;
     }
-    if call.id.is_empty() {
-        // The tool's result must refer to the call by its id.
-        call.id = format!("call_{position}");
+    read_function(function, &mut piece, odd);
+    Some(piece)
+}
+
+/// Reads `function`: an object, an array with one, or only a name.
+///
+/// - Out: whether it could be read.
+fn read_function<'a>(json: Raw<'a>, piece: &mut Piece<'a>, odd: &mut Odd) -> bool {
+    match Kind::of(json) {
+        Kind::Nothing => true,
+        Kind::Object => {
+            let mut is_readable = true;
+            each_member(json, |name, member| match &*name {
+                "name" | "arguments" => is_readable &= read_function_member(&name, member, piece, odd),
+                _ => piece.extras.push((format!("function.{name}").into(), member)),
+            });
+            is_readable
+        }
+        Kind::List => {
+            let (mut first, mut n_elements) = ("", 0);
+            each_element(json, |element| {
+                first = element;
+                n_elements += 1;
+            });
+            if n_elements == 1 && Kind::of(first) == Kind::Object {
+                return read_function(first, piece, odd);
+            }
+            odd.note("tool_calls[].function", json);
+            n_elements == 0
+        }
+        Kind::Text => read_function_member("name", json, piece, odd),
+        Kind::Number | Kind::Flag => {
+            odd.note("tool_calls[].function", json);
+            false
+        }
     }
-    if call.arguments.trim().is_empty() {
-        // Some providers send no arguments for a function without parameters.
-        call.arguments = "{}".to_owned();
+}
+
+fn read_function_member<'a>(name: &str, member: Raw<'a>, piece: &mut Piece<'a>, odd: &mut Odd) -> bool {
+    let kind = Kind::of(member);
+    match (name, kind) {
+        (_, Kind::Nothing) => {}
+        ("name", Kind::Text) => piece.name = json::text(member).map(json::Text::whole).unwrap_or_default(),
+        ("arguments", Kind::Text | Kind::Object) => piece.arguments = member,
+        ("name", _) => {
+            odd.note("tool_calls[].function.name", member);
+            return false;
+        }
+        _ => {
+            odd.note("tool_calls[].function.arguments", member);
+            return false;
+        }
     }
-    if serde_json::from_str::<IgnoredAny>(&call.arguments).is_err() {
-        let name = &call.name;
-        let message = format!("the answer broke off inside the arguments of the tool call `{name}`");
-        return Err(Error::new(ErrorKind::INTERRUPTED, message).with_hint("try again with a higher `max_tokens`"));
+    true
+}
+
+fn whole(unfinished: Unfinished) -> Result<(ToolCall, Option<String>), Error> {
+    let Unfinished {
+        id,
+        name,
+        mut arguments,
+        extras,
+        pending,
+        ..
+    } = unfinished;
+    if name.is_empty() {
+        return Err(unusable("expected the name of a tool in a tool call, found none"));
     }
-    Ok(call)
+    if pending.is_some() {
+        arguments.push("\u{fffd}");
+    }
+    let settled = arguments.settle().map_err(|why| match why {
+        Unusable::Cut => {
+            let message = format!("the answer broke off inside the arguments of the tool call `{name}`");
+            Error::new(ErrorKind::INTERRUPTED, message).with_hint("try again with a higher `max_tokens`")
+        }
+        Unusable::NotJson => unusable(&format!("the arguments of the tool call `{name}` are not valid JSON")),
+    })?;
+    let mended = settled
+        .mended
+        .map(|how| format!("the arguments of the tool call `{name}` were mended: {how}"));
+    let call = ToolCall {
+        id,
+        name,
+        arguments: settled.json,
+        extras: Box::new(extras),
+    };
+    Ok((call, mended))
+}
+
+fn unusable(message: &str) -> Error {
+    Error::new(ErrorKind::TOOL_CALL, message)
+        .with_hint("try again, simplify the tool's schema, or choose a model that is better at tools")
+}
+
+fn too_large(limit: &str) -> Error {
+    Error::new(ErrorKind::TOO_LARGE, format!("expected at most {limit}, found more"))
 }

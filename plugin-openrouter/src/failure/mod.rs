@@ -7,6 +7,4 @@ mod report;
 pub mod retry;
 pub mod table;
 
-pub use self::report::{
-    attempt_of, error_object, from_error_object, from_response, is_the_services_own, page, router_attempts,
-};
+pub use self::report::{attempt_of, from_error_object, from_response, is_the_services_own, page, router_attempts};

@@ -1,6 +1,6 @@
 //! Frames, and the events that come of them. The streams of `answer::golden` cover their shapes.
 
-use plugin_api::ChatReply;
+use plugin_api::{ChatReply, ErrorKind};
 use serde_json::{Value, json};
 
 use super::*;
@@ -62,7 +62,7 @@ fn a_failed_answer_says_what_happened_and_quotes_no_frame() {
         let message = failed(json!({"code": 502, "message": "upstream"})).message;
         assert_eq!(message, "the service reported error 502: upstream", "{content}");
         let message = failed(json!(null)).message;
-        assert_eq!(message, "the service ended the answer with an error", "{content}");
+        assert_eq!(message, "the provider ended the answer with `error`", "{content}");
     }
     let error = read_bytes([b"{private".as_slice()]).expect_err("not JSON");
     assert_eq!(error.message, "the service sent 8 bytes that are not a JSON object");

@@ -1,0 +1,227 @@
+//! Reads the arguments of a tool call, which providers send whole, in pieces, or in ways of their own.
+//!
+//! In: the pieces in order. Out: one JSON text, or why there is none. Pure.
+//! Arguments that are not valid JSON are mended only if they can be read in one way. Arguments that break off are never
+//! completed.
+
+use serde::de::IgnoredAny;
+
+use crate::answer::json::{self, Kind};
+
+/// Longest arguments of one tool call, in bytes.
+pub const MAX_BYTES: usize = 1 << 20;
+
+/// The pieces of the arguments of one call.
+#[derive(Default)]
+pub struct Arguments {
+    /// All pieces, joined.
+    text: String,
+    /// Where each piece ends.
+    ends: Vec<usize>,
+}
+
+/// Arguments that can be used.
+#[derive(Debug, PartialEq)]
+pub struct Settled {
+    pub json: String,
+    /// What was mended, as the end of a sentence.
+    pub mended: Option<&'static str>,
+}
+
+/// Why arguments cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unusable {
+    /// They end before they are complete.
+    Cut,
+    /// They are not JSON.
+    NotJson,
+}
+
+impl Arguments {
+    /// Adds a piece.
+    pub fn push(&mut self, piece: &str) {
+        if !piece.is_empty() {
+            self.text.push_str(piece);
+            self.ends.push(self.text.len());
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Whether nothing has arrived.
+    pub fn is_blank(&self) -> bool {
+        self.text.trim().is_empty()
+    }
+
+    /// Whether what has arrived is complete, so that more would be another call's.
+    pub fn is_whole(&self) -> bool {
+        !self.is_blank() && self.settle().is_ok()
+    }
+
+    /// Whether all that has arrived is an empty object, which some providers send ahead of the arguments.
+    pub fn is_placeholder(&self) -> bool {
+        self.text.trim() == "{}"
+    }
+
+    /// Whether a piece only repeats what has arrived.
+    pub fn is_repeated_by(&self, piece: &str) -> bool {
+        self.text == piece
+    }
+
+    /// Reads the arguments.
+    ///
+    /// - Errors: `Cut` if they may only lack their end, `NotJson` otherwise.
+    pub fn settle(&self) -> Result<Settled, Unusable> {
+        let plain = |json: &str| Settled {
+            json: json.to_owned(),
+            mended: None,
+        };
+        if self.is_blank() || self.text.trim() == "null" {
+            // Some providers send no arguments for a function without parameters.
+            return Ok(plain("{}"));
+        }
+        let mut is_cut = false;
+        for (text, mended) in self.readings() {
+            let escaped = json::escape_control_characters(text);
+            match serde_json::from_str::<IgnoredAny>(&escaped) {
+                Ok(IgnoredAny) => return Ok(unquoted(&escaped, mended, escaped != text)),
+                Err(cause) => is_cut |= cause.is_eof(),
+            }
+            if let Some(first) = followed_by_no_json(&escaped) {
+                return Ok(Settled {
+                    json: first.to_owned(),
+                    mended: Some("text behind them was dropped"),
+                });
+            }
+        }
+        Err(if is_cut { Unusable::Cut } else { Unusable::NotJson })
+    }
+
+    /// The texts that the pieces may stand for, the most literal first, each with how it was mended.
+    fn readings(&self) -> impl Iterator<Item = (&str, Option<&'static str>)> {
+        let after_placeholder = self
+            .text
+            .trim_start()
+            .strip_prefix("{}")
+            .filter(|rest| !rest.trim().is_empty());
+        let readings = [
+            Some((self.text.as_str(), None)),
+            self.last_of_cumulative()
+                .map(|last| (last, Some("each piece repeated the ones before"))),
+            after_placeholder.map(|rest| (rest, Some("an empty object ahead of them was dropped"))),
+        ];
+        readings.into_iter().flatten()
+    }
+
+    /// The last piece, if each piece begins with the one before it.
+    fn last_of_cumulative(&self) -> Option<&str> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        let mut pieces = starts.zip(&self.ends).map(|(start, end)| &self.text[start..*end]);
+        let mut last = pieces.next()?;
+        for piece in pieces {
+            if !piece.starts_with(last) {
+                return None;
+            }
+            last = piece;
+        }
+        (self.ends.len() > 1).then_some(last)
+    }
+}
+
+/// The arguments of valid JSON: an object that was sent as a string is the object.
+fn unquoted(json: &str, mended: Option<&'static str>, is_escaped: bool) -> Settled {
+    let inner = json::text(json.trim()).map(json::Text::whole);
+    if let Some(object) = inner.filter(|inner| Kind::of(inner.trim()) == Kind::Object)
+        && serde_json::from_str::<IgnoredAny>(&object).is_ok()
+    {
+        return Settled {
+            json: object.into_owned(),
+            mended: Some("they were quoted twice"),
+        };
+    }
+    let escaped = is_escaped.then_some("control characters in them were escaped");
+    Settled {
+        json: json.to_owned(),
+        mended: mended.or(escaped),
+    }
+}
+
+/// The object at the beginning, if what follows it is the same object again, or no JSON at all.
+fn followed_by_no_json(text: &str) -> Option<&str> {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();
+    values.next()?.ok()?;
+    let (first, rest) = text.split_at(values.byte_offset());
+    let (first, rest) = (first.trim(), rest.trim());
+    if Kind::of(first) != Kind::Object || rest.is_empty() {
+        return None;
+    }
+    // What begins like more of an object, or like another one, may be a part of the arguments.
+    let may_be_json = rest.starts_with(['{', '[', ',', ':', '"']);
+    let is_repeated = rest.split(first).all(|between| between.trim().is_empty());
+    (is_repeated || !may_be_json).then_some(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settled(pieces: &[&str]) -> Result<(String, bool), Unusable> {
+        let mut arguments = Arguments::default();
+        pieces.iter().for_each(|piece| arguments.push(piece));
+        arguments
+            .settle()
+            .map(|settled| (settled.json, settled.mended.is_some()))
+    }
+
+    #[test]
+    fn arguments_are_mended_where_one_reading_is_possible() {
+        let rows: [(&[&str], &str, bool); 16] = [
+            (&[], "{}", false),
+            (&[" "], "{}", false),
+            (&["null"], "{}", false),
+            (&["{\"a\":", "1}"], "{\"a\":1}", false),
+            (&["{}"], "{}", false),
+            (&["{}", "{\"a\":", "1}"], "{\"a\":1}", true),
+            (&["", "{\"a\":", "{\"a\":1}"], "{\"a\":1}", true),
+            (
+                &["{", "{\"a\"", "{\"a\":1", "{\"a\":1}", "{\"a\":1}"],
+                "{\"a\":1}",
+                true,
+            ),
+            (&["{\"a\":1}", "{\"a\":1}"], "{\"a\":1}", true),
+            (&["{\"a\":1}{\"a\":1}{\"a\":1}"], "{\"a\":1}", true),
+            (&["{\"a\":1}</tool_call>"], "{\"a\":1}", true),
+            (&["{\"a\":1}", "}"], "{\"a\":1}", true),
+            (&["{\"a\":\"1\n\t2\"}"], r#"{"a":"1\u000a\u00092"}"#, true),
+            (&["{\"a\":\"1\n\"} Done."], r#"{"a":"1\u000a"}"#, true),
+            (&[r#""{\"a\":1}""#], "{\"a\":1}", true),
+            (&["[1]"], "[1]", false),
+        ];
+        for (pieces, json, is_mended) in rows {
+            assert_eq!(settled(pieces), Ok((json.to_owned(), is_mended)), "{pieces:?}");
+        }
+    }
+
+    #[test]
+    fn arguments_with_no_or_several_readings_are_not_used() {
+        let rows: [(&[&str], Unusable); 12] = [
+            (&["{\"a\":"], Unusable::Cut),
+            (&["{\"a\":\"x"], Unusable::Cut),
+            (&["{}", "{\"a\":"], Unusable::Cut),
+            (&["{\"a\":", "{\"a\":\"x"], Unusable::Cut),
+            (&["{\"a\":\"1\n"], Unusable::Cut),
+            (&["{\"a\":1}{\"a\":2}"], Unusable::NotJson),
+            (&["{\"a\":1}", ",\"b\":2}"], Unusable::NotJson),
+            (&["{a:1}"], Unusable::NotJson),
+            (&["{'a':1}"], Unusable::NotJson),
+            (&["{\"a\":1,}"], Unusable::NotJson),
+            (&["I call it with 1"], Unusable::NotJson),
+            (&["{\"a\":1}{\"a\":1"], Unusable::NotJson),
+        ];
+        for (pieces, why) in rows {
+            assert_eq!(settled(pieces), Err(why), "{pieces:?}");
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Reads JSON member by member, whatever the types of the members.
+//!
+//! In: JSON as the service wrote it. Out: its parts, as they were written, borrowed. Pure.
+//! A part of an unexpected type is still a part, so one odd member never costs the others, and nothing is built that is
+//! not read.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::answer::text::{self, Str};
+
+/// A part of a document, as it was written; empty if absent or `null`.
+pub type Raw<'a> = &'a str;
+
+/// Largest part that is read as a JSON value, in bytes. The value takes up to 70 times the memory.
+const MAX_VALUE_BYTES: usize = 512 << 10;
+
+/// What a part of a document is, by its first byte.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Absent or `null`.
+    Nothing,
+    Text,
+    Number,
+    Flag,
+    List,
+    Object,
+}
+
+impl Kind {
+    pub fn of(part: Raw<'_>) -> Self {
+        match part.as_bytes().first() {
+            None | Some(b'n') => Self::Nothing,
+            Some(b'"') => Self::Text,
+            Some(b't' | b'f') => Self::Flag,
+            Some(b'[') => Self::List,
+            Some(b'{') => Self::Object,
+            Some(_) => Self::Number,
+        }
+    }
+
+    /// A name with its article, for messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Text => "a string",
+            Self::Number => "a number",
+            Self::Flag => "a Boolean",
+            Self::List => "an array",
+            Self::Object => "an object",
+        }
+    }
+}
+
+/// Calls `take` for each member of an object, in order.
+///
+/// - Out: whether the document is an object. If not, `take` may have been called for the members before the fault.
+pub fn each_member<'a>(json: &'a str, take: impl FnMut(Cow<'a, str>, Raw<'a>)) -> bool {
+    struct Members<F>(F);
+    impl<'de, F: FnMut(Cow<'de, str>, Raw<'de>)> Visitor<'de> for Members<F> {
+        type Value = ();
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<(), A::Error> {
+            while let Some(Str(name)) = members.next_key()? {
+                (self.0)(name, raw(members.next_value()?));
+            }
+            Ok(())
+        }
+    }
+    read_whole(json, |json| json.deserialize_map(Members(take)))
+}
+
+/// Calls `take` for each element of an array, in order.
+///
+/// - Out: whether the document is an array.
+pub fn each_element<'a>(json: &'a str, take: impl FnMut(Raw<'a>)) -> bool {
+    struct Elements<F>(F);
+    impl<'de, F: FnMut(Raw<'de>)> Visitor<'de> for Elements<F> {
+        type Value = ();
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an array")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(mut self, mut elements: A) -> Result<(), A::Error> {
+            while let Some(element) = elements.next_element()? {
+                (self.0)(raw(element));
+            }
+            Ok(())
+        }
+    }
+    read_whole(json, |json| json.deserialize_seq(Elements(take)))
+}
+
+/// The members of these names, in the order of the names; `None` unless the document is an object.
+///
+/// Of members with the same name, the last counts.
+pub fn members<'a, const N: usize>(json: &'a str, names: &[&str; N]) -> Option<[Raw<'a>; N]> {
+    let mut found = [""; N];
+    let is_object = each_member(json, |name, member| {
+        if let Some(at) = names.iter().position(|known| *known == name) {
+            found[at] = member;
+        }
+    });
+    is_object.then_some(found)
+}
+
+/// A string. Borrows from the document unless it has escapes, and keeps lone surrogates as placeholders.
+pub fn text(part: Raw<'_>) -> Option<Text<'_>> {
+    let inner = part.strip_prefix('"')?.strip_suffix('"')?;
+    if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
+        return Some(Text::plain(inner));
+    }
+    if let Ok(Str(text)) = serde_json::from_str(part) {
+        return Some(Text {
+            text,
+            has_placeholders: false,
+        });
+    }
+    // Text that already holds code points in the placeholder range gets none, and loses its lone surrogates.
+    let has_placeholders = !text::may_hold_placeholders(part);
+    let repaired = text::replace_lone_surrogates(part, has_placeholders);
+    let text = serde_json::from_str::<String>(&repaired).ok()?.into();
+    Some(Text { text, has_placeholders })
+}
+
+/// A string, or a number or Boolean as it was written. Lone surrogates become U+FFFD.
+pub fn word(part: Raw<'_>) -> Option<Cow<'_, str>> {
+    match Kind::of(part) {
+        Kind::Text => text(part).map(Text::whole),
+        Kind::Number | Kind::Flag => Some(part.into()),
+        Kind::Nothing | Kind::List | Kind::Object => None,
+    }
+}
+
+/// A whole number, also if it is written as `4.0` or as a string.
+pub fn number(part: Raw<'_>) -> Option<i128> {
+    let text = word(part)?;
+    let text = text.trim();
+    text.parse().ok().or_else(|| {
+        let (whole, fraction) = text.split_once('.')?;
+        fraction
+            .bytes()
+            .all(|digit| digit == b'0')
+            .then(|| whole.parse().ok())?
+    })
+}
+
+/// A part as a JSON value; `null` if it is absent, too large or not JSON.
+pub fn value(part: Raw<'_>) -> Value {
+    if part.len() > MAX_VALUE_BYTES {
+        return Value::Null;
+    }
+    serde_json::from_str(part).unwrap_or_default()
+}
+
+/// A text that may hold placeholders for lone surrogates.
+pub struct Text<'a> {
+    pub text: Cow<'a, str>,
+    pub has_placeholders: bool,
+}
+
+impl<'a> Text<'a> {
+    /// A text without placeholders.
+    pub fn plain(text: &'a str) -> Self {
+        Self {
+            text: text.into(),
+            has_placeholders: false,
+        }
+    }
+
+    /// The text by itself: lone surrogates become U+FFFD.
+    pub fn whole(self) -> Cow<'a, str> {
+        text::repaired(self.text, self.has_placeholders)
+    }
+}
+
+/// Escapes the control characters inside the strings of a document, where JSON does not allow them.
+pub fn escape_control_characters(json: &str) -> Cow<'_, str> {
+    let mut escaped = String::new();
+    let (mut kept, mut is_in_string, mut is_escaped) = (0, false, false);
+    for (at, byte) in json.bytes().enumerate() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = is_in_string,
+            b'"' => is_in_string = !is_in_string,
+            0..=0x1f if is_in_string => {
+                escaped.push_str(&json[kept..at]);
+                escaped.push_str(&format!("\\u{byte:04x}"));
+                kept = at + 1;
+            }
+            _ => {}
+        }
+    }
+    if kept == 0 {
+        return json.into();
+    }
+    escaped.push_str(&json[kept..]);
+    escaped.into()
+}
+
+fn raw(part: &RawValue) -> Raw<'_> {
+    if part.get() == "null" { "" } else { part.get() }
+}
+
+/// Whether `read` succeeds, and nothing follows what it read.
+fn read_whole<'a>(
+    json: &'a str,
+    read: impl FnOnce(&mut serde_json::Deserializer<serde_json::de::StrRead<'a>>) -> Result<(), serde_json::Error>,
+) -> bool {
+    let mut json = serde_json::Deserializer::from_str(json);
+    read(&mut json).and_then(|()| json.end()).is_ok()
+}
