@@ -18,6 +18,12 @@ pub struct Arguments {
     text: String,
     /// Where each piece ends.
     ends: Vec<usize>,
+    /// How deeply objects and arrays are open at the end, and whether any has been closed.
+    depth: u32,
+    has_closed: bool,
+    /// Whether the end is inside a string, and behind a backslash in it.
+    in_string: bool,
+    is_escaped: bool,
 }
 
 /// Arguments that can be used.
@@ -40,10 +46,24 @@ pub enum Unusable {
 impl Arguments {
     /// Adds a piece.
     pub fn push(&mut self, piece: &str) {
-        if !piece.is_empty() {
-            self.text.push_str(piece);
-            self.ends.push(self.text.len());
+        if piece.is_empty() {
+            return;
         }
+        for byte in piece.bytes() {
+            match byte {
+                _ if self.is_escaped => self.is_escaped = false,
+                b'\\' => self.is_escaped = self.in_string,
+                b'"' => self.in_string = !self.in_string,
+                b'{' | b'[' if !self.in_string => self.depth += 1,
+                b'}' | b']' if !self.in_string => {
+                    self.depth = self.depth.saturating_sub(1);
+                    self.has_closed = self.depth == 0;
+                }
+                _ => {}
+            }
+        }
+        self.text.push_str(piece);
+        self.ends.push(self.text.len());
     }
 
     pub fn len(&self) -> usize {
@@ -55,9 +75,9 @@ impl Arguments {
         self.text.trim().is_empty()
     }
 
-    /// Whether what has arrived is complete, so that more would be another call's.
+    /// Whether everything that was opened is closed, so that more would be another call's.
     pub fn is_whole(&self) -> bool {
-        !self.is_blank() && self.settle().is_ok()
+        self.has_closed && self.depth == 0 && !self.in_string
     }
 
     /// Whether all that has arrived is an empty object, which some providers send ahead of the arguments.

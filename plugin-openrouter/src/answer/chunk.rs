@@ -3,36 +3,33 @@
 //! In: one chunk of a streamed answer, or a whole reply, as JSON. Out: its members by name, not yet read.
 //! Any of them may have a type that nobody documents; [`crate::answer::reply`] reads each by itself.
 
-use crate::answer::json::{self, Kind, Raw, each_element};
+use std::borrow::Cow;
+
+use serde::de::MapAccess;
+
+use crate::answer::json::{Object, Place, Raw, leaf, place, skip};
 
 /// One chunk of a streamed answer, or a whole reply.
+#[derive(Default)]
 pub struct Chunk<'a> {
     pub id: Raw<'a>,
+    /// `"error"` if the whole chunk is the error object.
+    pub object: Raw<'a>,
     pub model: Raw<'a>,
     pub provider: Raw<'a>,
-    pub choices: Choices<'a>,
+    /// Requests ask for one choice.
+    pub choices: Place<Choice<'a>>,
     pub usage: Raw<'a>,
     pub error: Raw<'a>,
     /// Which models and providers were tried; on the last chunk.
     pub openrouter_metadata: Raw<'a>,
 }
 
-/// Most choices after the first that are read. Requests ask for one choice.
-const MAX_OTHER_CHOICES: usize = 16;
-
-/// The choices of a chunk. There is usually one, which takes no allocation.
 #[derive(Default)]
-pub struct Choices<'a> {
-    pub first: Option<Choice<'a>>,
-    pub others: Vec<Choice<'a>>,
-    /// What stands in the place of choices and is none.
-    pub odd: Raw<'a>,
-}
-
 pub struct Choice<'a> {
     pub index: Raw<'a>,
     /// The part of the message in a streamed answer.
-    pub delta: Raw<'a>,
+    pub delta: Place<Delta<'a>>,
     /// The whole message; some providers repeat it with the last delta.
     pub message: Raw<'a>,
     /// The text itself, in the form of the completions API.
@@ -43,6 +40,7 @@ pub struct Choice<'a> {
 }
 
 /// A message, or a part of one.
+#[derive(Default)]
 pub struct Delta<'a> {
     pub content: Raw<'a>,
     pub reasoning: Raw<'a>,
@@ -60,122 +58,59 @@ pub struct Delta<'a> {
     pub audio: Raw<'a>,
 }
 
-impl<'a> Chunk<'a> {
-    /// The members of a chunk; `None` unless the document is an object.
-    pub fn read(json: &'a str) -> Option<Self> {
-        let names = [
-            "id",
-            "object",
-            "model",
-            "provider",
-            "choices",
-            "usage",
-            "error",
-            "openrouter_metadata",
-        ];
-        let [id, object, model, provider, choices, usage, error, openrouter_metadata] = json::members(json, &names)?;
-        Some(Self {
-            id,
-            model,
-            provider,
-            choices: Choices::read(choices),
-            usage,
-            // The whole chunk may be the error object.
-            error: if error.is_empty() && object == r#""error""# {
-                json
-            } else {
-                error
-            },
-            openrouter_metadata,
-        })
+impl<'a> Object<'a> for Chunk<'a> {
+    fn member<A: MapAccess<'a>>(&mut self, name: Cow<'a, str>, value: &mut A) -> Result<(), A::Error> {
+        match &*name {
+            "id" => self.id = leaf(value)?,
+            "object" => self.object = leaf(value)?,
+            "model" => self.model = leaf(value)?,
+            "provider" => self.provider = leaf(value)?,
+            "choices" => self.choices = place(value)?,
+            "usage" => self.usage = leaf(value)?,
+            "error" => self.error = leaf(value)?,
+            "openrouter_metadata" => self.openrouter_metadata = leaf(value)?,
+            _ => skip(value)?,
+        }
+        Ok(())
     }
 }
 
-impl<'a> Choices<'a> {
-    fn read(json: Raw<'a>) -> Self {
-        let mut choices = Self::default();
-        match Kind::of(json) {
-            Kind::Nothing => {}
-            Kind::List => drop(each_element(json, |choice| choices.add(choice))),
-            _ => choices.add(json),
+impl<'a> Object<'a> for Choice<'a> {
+    fn member<A: MapAccess<'a>>(&mut self, name: Cow<'a, str>, value: &mut A) -> Result<(), A::Error> {
+        match &*name {
+            "index" => self.index = leaf(value)?,
+            "delta" => self.delta = place(value)?,
+            "message" => self.message = leaf(value)?,
+            "text" => self.text = leaf(value)?,
+            "finish_reason" => self.finish_reason = leaf(value)?,
+            "native_finish_reason" => self.native_finish_reason = leaf(value)?,
+            "error" => self.error = leaf(value)?,
+            _ => skip(value)?,
         }
-        choices
-    }
-
-    fn add(&mut self, json: Raw<'a>) {
-        match Choice::read(json) {
-            None => self.odd = json,
-            Some(choice) if self.first.is_none() => self.first = Some(choice),
-            Some(choice) if self.others.len() < MAX_OTHER_CHOICES => self.others.push(choice),
-            Some(_) => {}
-        }
+        Ok(())
     }
 }
 
-impl<'a> Choice<'a> {
-    fn read(json: Raw<'a>) -> Option<Self> {
-        let names = [
-            "index",
-            "delta",
-            "message",
-            "text",
-            "finish_reason",
-            "native_finish_reason",
-            "error",
-        ];
-        let [index, delta, message, text, finish_reason, native_finish_reason, error] = json::members(json, &names)?;
-        Some(Self {
-            index,
-            delta,
-            message,
-            text,
-            finish_reason,
-            native_finish_reason,
-            error,
-        })
+impl<'a> Object<'a> for Delta<'a> {
+    fn member<A: MapAccess<'a>>(&mut self, name: Cow<'a, str>, value: &mut A) -> Result<(), A::Error> {
+        match &*name {
+            "content" => self.content = leaf(value)?,
+            "reasoning" => self.reasoning = leaf(value)?,
+            "reasoning_content" => self.reasoning_content = leaf(value)?,
+            "reasoning_details" => self.reasoning_details = leaf(value)?,
+            "refusal" => self.refusal = leaf(value)?,
+            "tool_calls" => self.tool_calls = leaf(value)?,
+            "function_call" => self.function_call = leaf(value)?,
+            "annotations" => self.annotations = leaf(value)?,
+            "images" => self.images = leaf(value)?,
+            "audio" => self.audio = leaf(value)?,
+            _ => skip(value)?,
+        }
+        Ok(())
     }
 }
 
 impl<'a> Delta<'a> {
-    pub fn read(json: Raw<'a>) -> Option<Self> {
-        let names = [
-            "content",
-            "reasoning",
-            "reasoning_content",
-            "reasoning_details",
-            "refusal",
-            "tool_calls",
-            "function_call",
-            "annotations",
-            "images",
-            "audio",
-        ];
-        let [
-            content,
-            reasoning,
-            reasoning_content,
-            reasoning_details,
-            refusal,
-            tool_calls,
-            function_call,
-            annotations,
-            images,
-            audio,
-        ] = json::members(json, &names)?;
-        Some(Self {
-            content,
-            reasoning,
-            reasoning_content,
-            reasoning_details,
-            refusal,
-            tool_calls,
-            function_call,
-            annotations,
-            images,
-            audio,
-        })
-    }
-
     /// Members other than text and tool calls that belong to the conversation.
     pub fn extras(&self) -> [(&'static str, Raw<'a>); 4] {
         [

@@ -6,8 +6,9 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 
-use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -15,6 +16,9 @@ use crate::answer::text::{self, Str};
 
 /// A part of a document, as it was written; empty if absent or `null`.
 pub type Raw<'a> = &'a str;
+
+/// Most objects of an array that are read.
+const MAX_ELEMENTS: usize = 256;
 
 /// Largest part that is read as a JSON value, in bytes. The value takes up to 70 times the memory.
 const MAX_VALUE_BYTES: usize = 512 << 10;
@@ -56,6 +60,170 @@ impl Kind {
     }
 }
 
+/// An object that is read in place, so that what it nests is not scanned at every level.
+///
+/// [`read`] and [`Place`] fill it, and accept any JSON in its place.
+pub trait Object<'a>: Default {
+    /// Reads a member with [`leaf`], [`place`] or [`skip`].
+    fn member<A: MapAccess<'a>>(&mut self, name: Cow<'a, str>, value: &mut A) -> Result<(), A::Error>;
+}
+
+/// What stands in the place of an object, or of an array of objects.
+#[derive(Default)]
+pub enum Place<T> {
+    #[default]
+    Nothing,
+    One(T),
+    /// Objects, with whatever else the array has.
+    Many(Vec<Place<T>>),
+    Odd(Kind),
+}
+
+impl<T> Place<T> {
+    fn one(&self) -> Option<&T> {
+        match self {
+            Self::One(object) => Some(object),
+            Self::Nothing | Self::Many(_) | Self::Odd(_) => None,
+        }
+    }
+
+    /// The objects, in order.
+    pub fn objects(&self) -> impl Iterator<Item = &T> {
+        let many = if let Self::Many(all) = self {
+            all.as_slice()
+        } else {
+            &[]
+        };
+        self.one().into_iter().chain(many.iter().filter_map(Self::one))
+    }
+
+    /// The objects, in order.
+    pub fn into_objects(self) -> impl Iterator<Item = T> {
+        let (one, many) = match self {
+            Self::One(object) => (Some(object), Vec::new()),
+            Self::Many(all) => (None, all),
+            Self::Nothing | Self::Odd(_) => (None, Vec::new()),
+        };
+        let into_one = |place| match place {
+            Self::One(object) => Some(object),
+            Self::Nothing | Self::Many(_) | Self::Odd(_) => None,
+        };
+        one.into_iter().chain(many.into_iter().filter_map(into_one))
+    }
+
+    /// What is not an object, if there is something else.
+    pub fn odd(&self) -> Kind {
+        match self {
+            Self::Nothing | Self::One(_) => Kind::Nothing,
+            Self::Odd(kind) => *kind,
+            Self::Many(all) => {
+                let of_place = |place: &Self| match place {
+                    Self::Many(_) => Kind::List,
+                    place => place.odd(),
+                };
+                let kinds = all.iter().map(of_place);
+                kinds
+                    .into_iter()
+                    .find(|kind| *kind != Kind::Nothing)
+                    .unwrap_or(Kind::Nothing)
+            }
+        }
+    }
+}
+
+/// A whole document as an object; `None` if it is something else, or not JSON.
+pub fn read<'a, T: Object<'a>>(json: &'a str) -> Option<T> {
+    match serde_json::from_str(json) {
+        Ok(Place::One(object)) => Some(object),
+        Ok(_) | Err(_) => None,
+    }
+}
+
+/// A part of a document that may be an object, or an array of them.
+pub fn read_place<'a, T: Object<'a>>(json: Raw<'a>) -> Place<T> {
+    serde_json::from_str(json).unwrap_or_default()
+}
+
+/// The value of a member, as it was written.
+pub fn leaf<'a, A: MapAccess<'a>>(value: &mut A) -> Result<Raw<'a>, A::Error> {
+    value.next_value().map(raw)
+}
+
+/// The value of a member, read in place.
+pub fn place<'a, T: Object<'a>, A: MapAccess<'a>>(value: &mut A) -> Result<Place<T>, A::Error> {
+    value.next_value()
+}
+
+/// Skips the value of a member.
+pub fn skip<'a, A: MapAccess<'a>>(value: &mut A) -> Result<(), A::Error> {
+    value.next_value::<IgnoredAny>().map(|IgnoredAny| ())
+}
+
+impl<'de, T: Object<'de>> Deserialize<'de> for Place<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any<T>(PhantomData<T>);
+        impl<'de, T: Object<'de>> Visitor<'de> for Any<T> {
+            type Value = Place<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("any JSON")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Place<T>, A::Error> {
+                let mut object = T::default();
+                while let Some(Str(name)) = members.next_key()? {
+                    object.member(name, &mut members)?;
+                }
+                Ok(Place::One(object))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Place<T>, A::Error> {
+                // One object needs no allocation.
+                let mut first: Place<T> = elements.next_element()?.unwrap_or_default();
+                let mut all = Vec::new();
+                while let Some(element) = elements.next_element()? {
+                    if all.is_empty() {
+                        all.push(std::mem::take(&mut first));
+                    }
+                    if all.len() < MAX_ELEMENTS {
+                        all.push(element);
+                    }
+                }
+                Ok(match first {
+                    Place::Many(_) => Place::Odd(Kind::List),
+                    first if all.is_empty() => first,
+                    _ => Place::Many(all),
+                })
+            }
+
+            fn visit_unit<E>(self) -> Result<Place<T>, E> {
+                Ok(Place::Nothing)
+            }
+
+            fn visit_str<E>(self, _: &str) -> Result<Place<T>, E> {
+                Ok(Place::Odd(Kind::Text))
+            }
+
+            fn visit_bool<E>(self, _: bool) -> Result<Place<T>, E> {
+                Ok(Place::Odd(Kind::Flag))
+            }
+
+            fn visit_i64<E>(self, _: i64) -> Result<Place<T>, E> {
+                Ok(Place::Odd(Kind::Number))
+            }
+
+            fn visit_u64<E>(self, _: u64) -> Result<Place<T>, E> {
+                Ok(Place::Odd(Kind::Number))
+            }
+
+            fn visit_f64<E>(self, _: f64) -> Result<Place<T>, E> {
+                Ok(Place::Odd(Kind::Number))
+            }
+        }
+        deserializer.deserialize_any(Any(PhantomData))
+    }
+}
+
 /// Calls `take` for each member of an object, in order.
 ///
 /// - Out: whether the document is an object. If not, `take` may have been called for the members before the fault.
@@ -76,6 +244,12 @@ pub fn each_member<'a>(json: &'a str, take: impl FnMut(Cow<'a, str>, Raw<'a>)) -
         }
     }
     read_whole(json, |json| json.deserialize_map(Members(take)))
+}
+
+impl From<Raw<'_>> for Kind {
+    fn from(part: Raw<'_>) -> Self {
+        Self::of(part)
+    }
 }
 
 /// Calls `take` for each element of an array, in order.

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use plugin_api::{ChatEvent, Notice};
 
-use crate::answer::json::{Kind, Raw};
+use crate::answer::json::Kind;
 
 /// Most members that are reported in one answer.
 const MAX_NOTICES: usize = 16;
@@ -24,12 +24,13 @@ impl Odd {
     /// Notes a member that could not be read; an absent one is nothing to note.
     ///
     /// - In: the member's path, such as `usage.cost`.
-    pub fn note(&mut self, member: &str, found: Raw<'_>) {
-        if Kind::of(found) == Kind::Nothing {
+    pub fn note(&mut self, member: &str, found: impl Into<Kind>) {
+        let found = found.into();
+        if found == Kind::Nothing {
             return;
         }
         self.n_noted += 1;
-        let found = Kind::of(found).name();
+        let found = found.name();
         self.tell(
             member,
             format!("cannot read `{member}` of the answer, found {found}; it is ignored"),

@@ -11,11 +11,11 @@ use std::collections::VecDeque;
 use plugin_api::{ChatEvent, Done, Error, Notice, View};
 use serde_json::value::RawValue;
 
-use crate::answer::chunk::{Choice, Choices, Chunk, Delta};
+use crate::answer::chunk::{Choice, Chunk, Delta};
 use crate::answer::ending;
 use crate::answer::extras::Extras;
 use crate::answer::heard::{FrameError, Heard};
-use crate::answer::json::{self, Kind, Raw, Text};
+use crate::answer::json::{self, Place, Raw, Text};
 use crate::answer::odd::Odd;
 use crate::answer::parts::{self, Found};
 use crate::answer::template::{Part, Template};
@@ -61,13 +61,13 @@ struct Has {
 #[derive(Default)]
 struct Seen<'a> {
     n_members: u32,
-    /// A text that is borrowed from the chunk.
-    text: Option<(Part, &'a str)>,
+    /// A text, as it was written.
+    text: Option<(Part, Raw<'a>)>,
 }
 
 impl<'a> Seen<'a> {
     /// The text, if there is nothing else.
-    fn only_text(&self) -> Option<(Part, &'a str)> {
+    fn only_text(&self) -> Option<(Part, Raw<'a>)> {
         self.text.filter(|_| self.n_members == 1)
     }
 }
@@ -99,8 +99,16 @@ impl ReplyReader {
     /// - Errors: the error that the frame reports, with the text so far; `NotJson`.
     pub fn frame(&mut self, data: &[u8], events: &mut VecDeque<ChatEvent>) -> Result<(), FrameError> {
         if let Some((part, text)) = self.template.text_in(data) {
-            self.piece(part, Text::plain(text), events);
-            return Ok(());
+            return match part {
+                Part::Arguments(at) => {
+                    let taken = self.tools.append(at, text);
+                    taken.map_err(|error| FrameError::Ended(self.heard.attach_partial(error)))
+                }
+                part => {
+                    self.piece(part, text, events);
+                    Ok(())
+                }
+            };
         }
         let read = match std::str::from_utf8(data) {
             Ok(json) => self.document(json, events),
@@ -113,10 +121,10 @@ impl ReplyReader {
     }
 
     fn document(&mut self, json: &str, events: &mut VecDeque<ChatEvent>) -> Result<(), FrameError> {
-        let Some(chunk) = Chunk::read(json) else {
+        let Some(chunk) = json::read::<Chunk<'_>>(json) else {
             return self.documents(json, events);
         };
-        let only_text = self.chunk(&chunk, events)?;
+        let only_text = self.chunk(json, &chunk, events)?;
         self.template.learn(json, only_text);
         Ok(())
     }
@@ -128,10 +136,14 @@ impl ReplyReader {
         let escaped = json::escape_control_characters(json);
         let mut is_object = false;
         for document in serde_json::Deserializer::from_str(&escaped).into_iter::<&RawValue>() {
-            let chunk = document.ok().and_then(|document| Chunk::read(document.get()));
+            let Ok(document) = document.map(RawValue::get) else {
+                is_object = false;
+                break;
+            };
+            let chunk = json::read::<Chunk<'_>>(document);
             is_object = chunk.is_some();
             match chunk {
-                Some(chunk) => drop(self.chunk(&chunk, events)?),
+                Some(chunk) => drop(self.chunk(document, &chunk, events)?),
                 None => break,
             }
         }
@@ -181,9 +193,10 @@ impl ReplyReader {
     /// - Out: its text, if it has nothing else.
     fn chunk<'a>(
         &mut self,
+        json: &'a str,
         chunk: &Chunk<'a>,
         events: &mut VecDeque<ChatEvent>,
-    ) -> Result<Option<(Part, &'a str)>, FrameError> {
+    ) -> Result<Option<(Part, Raw<'a>)>, FrameError> {
         let mut seen = Seen::default();
         for (name, member, note) in [
             ("id", chunk.id, Heard::note_id as fn(&mut Heard, &str)),
@@ -195,9 +208,14 @@ impl ReplyReader {
                 None => self.odd.note(name, member),
             }
         }
-        let mut failure = chunk.error;
-        self.odd.note("choices[]", chunk.choices.odd);
-        for choice in chunk.choices.first.iter().chain(&chunk.choices.others) {
+        // The whole chunk may be the error object.
+        let mut failure = if chunk.object == r#""error""# {
+            json
+        } else {
+            chunk.error
+        };
+        self.odd.note("choices[]", chunk.choices.odd());
+        for choice in chunk.choices.objects() {
             // Of several choices, one is the answer; mixing the pieces of two would yield neither.
             if self.is_the_answer(choice, &chunk.choices) {
                 failure = if is_error(failure) { failure } else { choice.error };
@@ -218,18 +236,16 @@ impl ReplyReader {
             let error = failure::from_error_object(&json::value(failure), self.heard.secret());
             return Err(FrameError::Reported(self.heard.attach_partial(error)));
         }
-        if chunk.choices.first.is_some() {
-            self.check_ending()?;
-        }
+        self.check_ending()?;
         Ok(seen.only_text())
     }
 
     /// Whether a choice is the answer: the one with the lowest index in the first chunk that has any.
-    fn is_the_answer(&mut self, choice: &Choice<'_>, choices: &Choices<'_>) -> bool {
+    fn is_the_answer(&mut self, choice: &Choice<'_>, choices: &Place<Choice<'_>>) -> bool {
         let index = |choice: &Choice<'_>| json::number(choice.index).unwrap_or(0);
-        let lowest = || choices.first.iter().chain(&choices.others).map(index).min();
-        let is_the_answer = self.choice.or_else(lowest) == Some(index(choice));
-        self.choice = self.choice.or_else(lowest);
+        let the_answer = self.choice.or_else(|| choices.objects().map(index).min());
+        self.choice = the_answer;
+        let is_the_answer = the_answer == Some(index(choice));
         if !is_the_answer {
             let message = "the answer has several choices; only the first is read";
             self.odd.tell("choices", message.to_owned());
@@ -243,24 +259,23 @@ impl ReplyReader {
         seen: &mut Seen<'a>,
         events: &mut VecDeque<ChatEvent>,
     ) -> Result<(), FrameError> {
-        let (name, message) = if !choice.delta.is_empty() {
-            ("choices[].delta", choice.delta)
-        } else if !choice.message.is_empty() {
-            // Not a part of a template: whether a message is read depends on what came before.
-            seen.n_members += 1;
-            ("choices[].message", choice.message)
-        } else {
-            ("choices[].text", choice.text)
-        };
-        match (Delta::read(message), Kind::of(message)) {
-            (Some(mut delta), _) => {
-                if choice.delta.is_empty() {
-                    self.drop_repeated(&mut delta);
+        match &choice.delta {
+            Place::One(delta) => self.delta(delta, seen, events)?,
+            Place::Nothing if !choice.message.is_empty() => {
+                // Not a part of a template: whether a message is read depends on what came before.
+                seen.n_members += 1;
+                match json::read::<Delta<'a>>(choice.message) {
+                    Some(mut message) => {
+                        self.drop_repeated(&mut message);
+                        self.delta(&message, seen, events)?;
+                    }
+                    None => self.odd.note("choices[].message", choice.message),
                 }
-                self.delta(&delta, seen, events)?;
             }
-            (None, Kind::Text) => self.content(name, message, Part::Content, seen, events),
-            (None, _) => self.odd.note(name, message),
+            Place::Nothing if !choice.text.is_empty() => {
+                self.content("choices[].text", choice.text, Part::Content, seen, events);
+            }
+            odd => self.odd.note("choices[].delta", odd.odd()),
         }
         for (name, word) in [
             ("choices[].finish_reason", choice.finish_reason),
@@ -288,6 +303,9 @@ impl ReplyReader {
     /// - Errors: the failure, if the words with which the answer ended report one.
     fn check_ending(&self) -> Result<(), FrameError> {
         let done = &self.heard.done;
+        if done.finish_reason.is_empty() && done.native_finish_reason.is_none() {
+            return Ok(());
+        }
         let native = done.native_finish_reason.as_deref().unwrap_or_default();
         match ending::failure(&done.finish_reason, native) {
             Some(error) => Err(FrameError::Ended(self.heard.attach_partial(error))),
@@ -360,11 +378,13 @@ impl ReplyReader {
             self.heard.has_begun = true;
             self.has.calls = true;
             if self.view.has_types() {
-                let taken = self
-                    .tools
-                    .take(delta.tool_calls, &mut self.odd)
-                    .and_then(|()| self.tools.take_function(delta.function_call, &mut self.odd));
-                taken.map_err(|error| FrameError::Ended(self.heard.attach_partial(error)))?;
+                let taken = self.tools.take(delta.tool_calls, &mut self.odd);
+                let taken = taken.and_then(|continued| {
+                    self.tools.take_function(delta.function_call, &mut self.odd)?;
+                    Ok(continued)
+                });
+                let continued = taken.map_err(|error| FrameError::Ended(self.heard.attach_partial(error)))?;
+                seen.text = continued.map(|(at, arguments)| (Part::Arguments(at), arguments));
             }
         }
         Ok(())
@@ -381,10 +401,8 @@ impl ReplyReader {
     ) {
         seen.n_members += 1;
         if let Some(text) = json::text(content) {
-            if let Cow::Borrowed(text) = text.text
-                && !self.has.refusal
-            {
-                seen.text = Some((part, text));
+            if !self.has.refusal {
+                seen.text = Some((part, content));
             }
             return self.piece(part, text, events);
         }
@@ -419,7 +437,7 @@ impl ReplyReader {
         }
         self.heard.has_begun = true;
         let pending = match part {
-            Part::Content => {
+            Part::Content | Part::Arguments(_) => {
                 self.has.text = true;
                 &mut self.pending[0]
             }
@@ -436,7 +454,7 @@ impl ReplyReader {
             return;
         }
         match part {
-            Part::Content => {
+            Part::Content | Part::Arguments(_) => {
                 self.heard.keep_text(&piece);
                 events.push_back(ChatEvent::Text(owned(piece)));
             }

@@ -10,7 +10,9 @@ use std::collections::{BTreeMap, HashSet};
 use plugin_api::{Error, ErrorKind, ToolCall, Verbatim};
 
 use crate::answer::arguments::{self, Arguments, Unusable};
-use crate::answer::json::{self, Kind, Raw, each_element, each_member};
+use serde::de::MapAccess;
+
+use crate::answer::json::{self, Kind, Object, Place, Raw, Text, each_member, leaf, place, skip};
 use crate::answer::odd::Odd;
 use crate::answer::text::{Surrogate, joined};
 
@@ -59,65 +61,77 @@ impl Assembler {
     /// Adds the pieces of one delta.
     ///
     /// - In: `calls`, usually an array. A single call, calls by number, and either as a string are read as well.
+    /// - Out: the place of the call and the arguments as they were written, if the delta has only one piece that
+    ///   continues a call.
     /// - Errors: `too_large` for too many calls or too long arguments.
-    pub fn take(&mut self, calls: Raw<'_>, odd: &mut Odd) -> Result<(), Error> {
-        self.n_deltas += 1;
-        let mut taken = Ok(());
-        let mut take = |this: &mut Self, piece: Raw<'_>| {
-            if taken.is_ok() {
-                taken = this.take_piece(piece, odd);
-            }
-        };
+    pub fn take<'a>(&mut self, calls: Raw<'a>, odd: &mut Odd) -> Result<Option<(usize, Raw<'a>)>, Error> {
         match Kind::of(calls) {
-            Kind::List => drop(each_element(calls, |piece| take(self, piece))),
-            Kind::Object if is_call(calls) => take(self, calls),
-            Kind::Object => drop(each_member(calls, |_, piece| take(self, piece))),
-            Kind::Text => match json::text(calls).map(json::Text::whole) {
-                Some(inner) if matches!(Kind::of(&inner), Kind::List | Kind::Object) => {
-                    self.n_deltas -= 1;
-                    return self.take(&inner, odd);
+            Kind::Text => {
+                let inner = json::text(calls).map(Text::whole).unwrap_or_default();
+                match Kind::of(&inner) {
+                    Kind::List | Kind::Object => self.take(&inner, odd).map(|_| None),
+                    _ => self.take_place(Place::Odd(Kind::Text), odd),
                 }
-                _ => take(self, calls),
-            },
-            Kind::Nothing => {}
-            Kind::Number | Kind::Flag => take(self, calls),
+            }
+            Kind::Object if !is_call(calls) => {
+                let mut pieces = Vec::new();
+                each_member(calls, |_, piece| pieces.push(json::read_place(piece)));
+                self.take_place(Place::Many(pieces), odd)
+            }
+            _ => self.take_place(json::read_place(calls), odd),
         }
-        taken
+    }
+
+    fn take_place<'a>(&mut self, calls: Place<Members<'a>>, odd: &mut Odd) -> Result<Option<(usize, Raw<'a>)>, Error> {
+        self.n_deltas += 1;
+        let is_one = matches!(calls, Place::One(_));
+        let mut continued = None;
+        let n_odd = odd.n_noted();
+        odd.note("tool_calls[]", calls.odd());
+        self.has_odd |= odd.n_noted() > n_odd;
+        for members in calls.into_objects() {
+            let piece = self.take_piece(|odd| members.piece(odd), odd)?;
+            continued = piece.filter(|_| is_one);
+        }
+        Ok(continued)
     }
 
     /// Adds the member `function_call` of a delta, the form before there were several calls.
     pub fn take_function(&mut self, function: Raw<'_>, odd: &mut Odd) -> Result<(), Error> {
-        self.n_deltas += 1;
-        let mut piece = Piece::default();
-        if Kind::of(function) != Kind::Nothing {
-            self.has_odd |= !read_function(function, &mut piece, odd);
-            self.place_piece(piece)?;
+        match json::read::<Function<'_>>(function) {
+            Some(function) => {
+                self.n_deltas += 1;
+                self.take_piece(|odd| function.piece(odd), odd).map(|_| ())
+            }
+            None => self.take_place(Place::Odd(Kind::of(function)), odd).map(|_| ()),
         }
-        Ok(())
     }
 
-    fn take_piece(&mut self, piece: Raw<'_>, odd: &mut Odd) -> Result<(), Error> {
+    fn take_piece<'a>(
+        &mut self,
+        read: impl FnOnce(&mut Odd) -> Piece<'a>,
+        odd: &mut Odd,
+    ) -> Result<Option<(usize, Raw<'a>)>, Error> {
         let n_odd = odd.n_noted();
-        let piece = read_piece(piece, odd);
+        let piece = read(odd);
         let is_odd = odd.n_noted() > n_odd;
         self.has_odd |= is_odd;
-        match piece {
+        if is_odd && piece.name.is_empty() && piece.arguments.is_empty() {
             // Nothing of it could be read.
-            Some(piece) if is_odd && piece.name.is_empty() && piece.arguments.is_empty() => Ok(()),
-            Some(piece) => self.place_piece(piece),
-            None => Ok(()),
+            return Ok(None);
         }
+        let continues = piece.name.is_empty() && piece.extras.is_empty() && Kind::of(piece.arguments) == Kind::Text;
+        let arguments = piece.arguments;
+        let at = self.place_piece(piece)?;
+        Ok(at.filter(|_| continues).map(|at| (at, arguments)))
     }
 
-    fn place_piece(&mut self, piece: Piece<'_>) -> Result<(), Error> {
-        let arguments = match Kind::of(piece.arguments) {
-            Kind::Text => json::text(piece.arguments).map(|text| (text.text, text.has_placeholders)),
-            // Some providers send the object itself instead of a string.
-            _ => Some((piece.arguments.into(), false)),
-        };
-        let (arguments, has_placeholders) = arguments.unwrap_or_default();
-        let at = match self.find(&piece, &arguments) {
-            Found::Repeated => return Ok(()),
+    /// - Out: the place of the call; `None` if the piece was dropped.
+    fn place_piece(&mut self, piece: Piece<'_>) -> Result<Option<usize>, Error> {
+        // Some providers send the object itself instead of a string.
+        let arguments = json::text(piece.arguments).unwrap_or_else(|| Text::plain(piece.arguments));
+        let at = match self.find(&piece, &arguments.text) {
+            Found::Repeated => return Ok(None),
             Found::At(at) => at,
             Found::New if self.calls.len() >= MAX_CALLS => {
                 return Err(too_large(&format!("{MAX_CALLS} tool calls in one answer")));
@@ -149,8 +163,19 @@ impl Assembler {
                 call.extras.insert(name.into_owned(), member);
             }
         }
+        self.append(at, arguments)?;
+        Ok(Some(at))
+    }
+
+    /// Adds a piece of the arguments of the call at this place.
+    ///
+    /// - Errors: `too_large`.
+    pub fn append(&mut self, at: usize, piece: Text<'_>) -> Result<(), Error> {
+        let Some(call) = self.calls.get_mut(at) else {
+            return Ok(());
+        };
         call.arguments
-            .push(&joined(arguments, &mut call.pending, has_placeholders));
+            .push(&joined(piece.text, &mut call.pending, piece.has_placeholders));
         if call.arguments.len() > arguments::MAX_BYTES {
             return Err(too_large(&format!(
                 "{} bytes of arguments in one tool call",
@@ -255,78 +280,96 @@ fn is_call(json: &str) -> bool {
     members.is_some_and(|members| members.iter().any(|member| !member.is_empty()))
 }
 
-fn read_piece<'a>(json: Raw<'a>, odd: &mut Odd) -> Option<Piece<'a>> {
-    let mut piece = Piece::default();
-    let mut function = "";
-    let is_object = each_member(json, |name, member| match &*name {
-        "index" => piece.index = json::number(member),
-        "id" => match json::word(member) {
-            Some(id) => piece.id = id,
-            None => odd.note("tool_calls[].id", member),
-        },
-        "type" => {}
-        "function" => function = member,
-        "name" | "arguments" => drop(read_function_member(&name, member, &mut piece, odd)),
-        _ => piece.extras.push((name, member)),
-    });
-    if !is_object {
-        odd.note("tool_calls[]", json);
-        return None;
-    }
-    read_function(function, &mut piece, odd);
-    Some(piece)
+/// The members of a piece, as they were written.
+#[derive(Default)]
+struct Members<'a> {
+    index: Raw<'a>,
+    id: Raw<'a>,
+    function: Place<Function<'a>>,
+    /// What some providers send without a `function` around it.
+    flat: Function<'a>,
+    others: Vec<(Cow<'a, str>, Raw<'a>)>,
 }
 
-/// Reads `function`: an object, an array with one, or only a name.
-///
-/// - Out: whether it could be read.
-fn read_function<'a>(json: Raw<'a>, piece: &mut Piece<'a>, odd: &mut Odd) -> bool {
-    match Kind::of(json) {
-        Kind::Nothing => true,
-        Kind::Object => {
-            let mut is_readable = true;
-            each_member(json, |name, member| match &*name {
-                "name" | "arguments" => is_readable &= read_function_member(&name, member, piece, odd),
-                _ => piece.extras.push((format!("function.{name}").into(), member)),
-            });
-            is_readable
+/// The members of a function, as they were written.
+#[derive(Default)]
+struct Function<'a> {
+    name: Raw<'a>,
+    arguments: Raw<'a>,
+    others: Vec<(Cow<'a, str>, Raw<'a>)>,
+}
+
+impl<'a> Object<'a> for Members<'a> {
+    fn member<A: MapAccess<'a>>(&mut self, name: Cow<'a, str>, value: &mut A) -> Result<(), A::Error> {
+        match &*name {
+            "index" => self.index = leaf(value)?,
+            "id" => self.id = leaf(value)?,
+            "type" => skip(value)?,
+            "function" => self.function = place(value)?,
+            "name" | "arguments" => self.flat.member(name, value)?,
+            _ => self.others.push((name, leaf(value)?)),
         }
-        Kind::List => {
-            let (mut first, mut n_elements) = ("", 0);
-            each_element(json, |element| {
-                first = element;
-                n_elements += 1;
-            });
-            if n_elements == 1 && Kind::of(first) == Kind::Object {
-                return read_function(first, piece, odd);
+        Ok(())
+    }
+}
+
+impl<'a> Object<'a> for Function<'a> {
+    fn member<A: MapAccess<'a>>(&mut self, name: Cow<'a, str>, value: &mut A) -> Result<(), A::Error> {
+        match &*name {
+            "name" => self.name = leaf(value)?,
+            "arguments" => self.arguments = leaf(value)?,
+            _ => self.others.push((name, leaf(value)?)),
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Members<'a> {
+    fn piece(self, odd: &mut Odd) -> Piece<'a> {
+        let mut piece = self.flat.piece(odd);
+        match self.function {
+            Place::One(function) => {
+                let function = function.piece(odd);
+                piece.name = if function.name.is_empty() {
+                    piece.name
+                } else {
+                    function.name
+                };
+                piece.arguments = if function.arguments.is_empty() {
+                    piece.arguments
+                } else {
+                    function.arguments
+                };
+                piece.extras = function.extras;
             }
-            odd.note("tool_calls[].function", json);
-            n_elements == 0
+            Place::Many(_) => odd.note("tool_calls[].function", Kind::List),
+            other => odd.note("tool_calls[].function", other.odd()),
         }
-        Kind::Text => read_function_member("name", json, piece, odd),
-        Kind::Number | Kind::Flag => {
-            odd.note("tool_calls[].function", json);
-            false
+        piece.index = json::number(self.index);
+        match json::word(self.id) {
+            Some(id) => piece.id = id,
+            None => odd.note("tool_calls[].id", self.id),
         }
+        piece.extras.extend(self.others);
+        piece
     }
 }
 
-fn read_function_member<'a>(name: &str, member: Raw<'a>, piece: &mut Piece<'a>, odd: &mut Odd) -> bool {
-    let kind = Kind::of(member);
-    match (name, kind) {
-        (_, Kind::Nothing) => {}
-        ("name", Kind::Text) => piece.name = json::text(member).map(json::Text::whole).unwrap_or_default(),
-        ("arguments", Kind::Text | Kind::Object) => piece.arguments = member,
-        ("name", _) => {
-            odd.note("tool_calls[].function.name", member);
-            return false;
+impl<'a> Function<'a> {
+    fn piece(self, odd: &mut Odd) -> Piece<'a> {
+        let mut piece = Piece::default();
+        match Kind::of(self.name) {
+            Kind::Text => piece.name = json::text(self.name).map(Text::whole).unwrap_or_default(),
+            other => odd.note("tool_calls[].function.name", other),
         }
-        _ => {
-            odd.note("tool_calls[].function.arguments", member);
-            return false;
+        match Kind::of(self.arguments) {
+            Kind::Text | Kind::Object => piece.arguments = self.arguments,
+            other => odd.note("tool_calls[].function.arguments", other),
         }
+        let of_function = |(name, member): (Cow<'a, str>, Raw<'a>)| (format!("function.{name}").into(), member);
+        piece.extras = self.others.into_iter().map(of_function).collect();
+        piece
     }
-    true
 }
 
 fn whole(unfinished: Unfinished) -> Result<(ToolCall, Option<String>), Error> {

@@ -121,6 +121,11 @@ fn chunks_read_the_same_with_and_without_a_template() {
         r#"{"x":"\",\"choices\":","choices":[{"delta":{"content":" seven"}}]}"#,
         r#"{"x":"\",\"choices\":","choices":[{"delta":{"content":" eight"}}]}"#,
         r#"{"choices":[{"delta":{"content":" nine"}}],"id":"h"}"#,
+        r#"{"choices":[{"delta":{"reasoning":"so"}}],"id":"h"}"#,
+        r#"{"choices":[{"delta":{"reasoning":" \"it\"\n"}}],"id":"h"}"#,
+        r#"{"choices":[{"delta":{"reasoning":" is\\"}}],"id":"h"}"#,
+        r#"{"choices":[{"delta":{"reasoning":" \u2014"}}],"id":"h"}"#,
+        r#"{"choices":[{"delta":{"reasoning":"","content":" ten"}}],"id":"h"}"#,
         r#"{"id":"h","choices":[{"delta":{},"finish_reason":"stop"}]}"#,
     ];
     let (mut one, mut events, mut fresh_events) = (reader(), VecDeque::new(), VecDeque::new());
@@ -138,8 +143,25 @@ fn chunks_read_the_same_with_and_without_a_template() {
         .attach_partial(Error::new(ErrorKind::INTERRUPTED, ""))
         .details
         .partial_text;
-    let text = "zero and a \"half\", é, one two three four five six seven eight nine";
+    let text = "zero and a \"half\", é, one two three four five six seven eight nine ten";
     assert_eq!(partial.as_deref(), Some(text));
+}
+
+#[test]
+fn arguments_in_alike_chunks_are_appended_to_their_own_call() {
+    let piece = |call: Value| json!({"choices": [{"delta": {"tool_calls": [call]}}]});
+    let next = |index: u32, text: &str| piece(json!({"index": index, "function": {"arguments": text}}));
+    let mut frames = vec![
+        piece(json!({"index": 0, "id": "a", "function": {"name": "f", "arguments": "["}})),
+        piece(json!({"index": 1, "id": "b", "function": {"name": "g", "arguments": "["}})),
+    ];
+    for text in [r#""q\"""#, "1", "\"\u{1f600}\""] {
+        frames.extend([next(0, text), next(0, ",2,"), next(1, "3"), next(1, ",")]);
+    }
+    frames.extend([next(0, "5]"), next(1, "4]"), finish("tool_calls")]);
+    let reply = read(&frames).expect("a whole answer");
+    let arguments: Vec<&str> = reply.tool_calls.iter().map(|call| call.arguments.as_str()).collect();
+    assert_eq!(arguments, ["[\"q\\\"\",2,1,2,\"\u{1f600}\",2,5]", "[3,3,3,4]"]);
 }
 
 #[test]
