@@ -9,6 +9,7 @@ use plugin_api::{Error, ErrorKind, Notice};
 use crate::call::attempts::Call;
 use crate::call::{advice, jitter};
 use crate::failure;
+use crate::failure::refused_model::{Refused, refused_model};
 use crate::failure::retry::{self, Class, Failed, Next, Situation};
 use crate::request::Dialect;
 use crate::values::time::{milliseconds, seconds};
@@ -34,11 +35,15 @@ impl Call {
         self.note(&failed);
         self.bill.is_open = false;
         self.bill.n_unknown += u32::from(matches!(failed.class, Class::Ambiguous | Class::Answered));
+        if self.leaves_out(&failed, report) {
+            return Ok(());
+        }
+        let has_more_models = self.has_more_models(&failed);
         let next_window = self.next_window(&failed);
         let situation = Situation {
             retry: &self.settings.profile.options.retry,
             stream: self.stream || self.ask.is_idempotent(),
-            has_more_models: !self.is_at_secondary && next_window < self.plan.models.len(),
+            has_more_models,
             left: self.clock().left(),
             dice: jitter::fraction(),
         };
@@ -60,8 +65,12 @@ impl Call {
             if is_unreachable && self.go_to_secondary(report) {
                 return Ok(());
             }
+            let is_refused = refused_model(&error, self.models()).is_some();
+            let last = self.model().to_owned();
             let mut error = self.give_up(error);
-            if !self.is_at_secondary {
+            if is_refused && !self.left_out.is_empty() {
+                error = none_available(&self.left_out, &last, error);
+            } else if !self.is_at_secondary {
                 advice::suggest(&self.settings, &self.common, &mut error);
             }
             return Err(error);
@@ -94,6 +103,44 @@ impl Call {
             Next::GiveUp => {}
         }
         Ok(())
+    }
+
+    /// Whether the fallback chain has models for another attempt after this failure.
+    pub(super) fn has_more_models(&self, failed: &Failed) -> bool {
+        !self.is_at_secondary && self.next_window(failed) < self.plan.models.len()
+    }
+
+    /// Leaves a model out that the service refuses to know or to serve, so that the others can still answer.
+    ///
+    /// The request was refused unread, so this costs no retry.
+    fn leaves_out(&mut self, failed: &Failed, report: &mut impl FnMut(Notice)) -> bool {
+        if self.is_at_secondary || self.plan.models.len() < 2 {
+            return false;
+        }
+        let at = match refused_model(&failed.error, self.models()) {
+            None => return false,
+            Some(Refused::Unnamed) => {
+                self.plan.is_one_by_one = true;
+                return true;
+            }
+            Some(Refused::One(at)) => at,
+        };
+        let id = self.asked[at].clone();
+        self.plan.models.retain(|model| *model != id);
+        self.left_out.push(id.clone());
+        if self.plan.window(self.window).is_empty() {
+            // All that is left was tried before.
+            return false;
+        }
+        let next = self.plan.window(self.window).first().map_or("", String::as_str);
+        let message = if at == 0 {
+            format!("`{id}`: {}; trying `{next}` next", failed.error.message)
+        } else {
+            format!("`{id}` is left out: {}", failed.error.message)
+        };
+        let code = if at == 0 { "fallback" } else { "model_left_out" };
+        report(self.notice(code, message, None));
+        true
     }
 
     /// Where the window after this failure begins in the fallback chain.
@@ -220,4 +267,16 @@ impl Call {
         }
         error
     }
+}
+
+/// The error of a chain whose models the service all refuses.
+fn none_available(left_out: &[String], last: &str, error: Error) -> Error {
+    let others = left_out.iter().map(String::as_str).filter(|id| *id != last);
+    let ids: Vec<String> = others.chain([last]).map(|id| format!("`{id}`")).collect();
+    Error {
+        kind: ErrorKind::NOT_FOUND,
+        message: format!("none of {} can be asked; the last: {}", ids.join(", "), error.message),
+        ..error
+    }
+    .with_hint("look the ids up at https://openrouter.ai/models, and correct the fallback chain")
 }

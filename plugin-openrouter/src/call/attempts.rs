@@ -35,6 +35,8 @@ pub(super) struct Call {
     pub(super) window: usize,
     /// The models of the window that are not rate-limited.
     pub(super) asked: Vec<String>,
+    /// Models of the chain that the service refuses to know or to serve.
+    pub(super) left_out: Vec<String>,
     pub(super) is_at_secondary: bool,
     pub(super) tries: Tries,
     /// The failed attempts.
@@ -82,6 +84,7 @@ impl Call {
             attempt_begun: begun,
             window: 0,
             asked: Vec::new(),
+            left_out: Vec::new(),
             is_at_secondary: false,
             tries: Tries::default(),
             attempts: Vec::new(),

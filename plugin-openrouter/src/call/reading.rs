@@ -160,8 +160,10 @@ impl Call {
             Some(Err(error)) if error.kind == ErrorKind::INTERRUPTED => Err(Failed::new(Class::Empty, error)),
             Some(Err(error)) => Err(Failed::reported(error)),
             Some(Ok(_)) if decoder.is_empty => {
-                if self.tries.empty == 0 && self.settings.profile.options.retry.attempts > 1 {
-                    return Err(Failed::new(Class::Empty, empty_answer()));
+                let failed = Failed::new(Class::Empty, empty_answer());
+                let may_repeat = self.tries.empty == 0 && self.settings.profile.options.retry.attempts > 1;
+                if may_repeat || self.has_more_models(&failed) {
+                    return Err(failed);
                 }
                 let notice = Notice::new("empty_answer", "the model returned an empty answer");
                 decoder.ready.push_back(ChatEvent::Notice(notice));

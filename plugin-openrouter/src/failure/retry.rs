@@ -77,7 +77,11 @@ fn is_the_models_own(error: &Error) -> bool {
     match error.kind {
         // Without either, a limit of this plugin was exceeded, which holds for every model.
         ErrorKind::TOO_LARGE => error.details.status.is_some() || error.details.error_type.is_some(),
-        ErrorKind::NOT_FOUND | ErrorKind::RATE_LIMIT | ErrorKind::UNAVAILABLE | ErrorKind::TIMEOUT => true,
+        ErrorKind::NOT_FOUND
+        | ErrorKind::RATE_LIMIT
+        | ErrorKind::UNAVAILABLE
+        | ErrorKind::TIMEOUT
+        | ErrorKind::TOOL_CALL => true,
         // Models differ in the content they refuse. A limit of the key holds for all of them.
         ErrorKind::FORBIDDEN => {
             matches!(

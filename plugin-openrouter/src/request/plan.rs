@@ -33,6 +33,8 @@ pub struct Plan {
     pub notices: Vec<Notice>,
     /// The requested limit of the answer, in tokens.
     pub max_tokens: Option<u64>,
+    /// Whether each request asks for one model, because the service does not say which of several it refuses.
+    pub is_one_by_one: bool,
 }
 
 /// Body fields that are fields of [`ChatRequest`], or that the called method decides.
@@ -78,6 +80,7 @@ pub fn plan(profile: &Profile, ask: &Ask, stepped_down_to: Option<Tier>) -> Resu
                 headers,
                 notices: ask.notices.clone(),
                 max_tokens: None,
+                is_one_by_one: false,
             });
         }
     };
@@ -103,6 +106,7 @@ pub fn plan(profile: &Profile, ask: &Ask, stepped_down_to: Option<Tier>) -> Resu
         headers,
         notices,
         max_tokens,
+        is_one_by_one: false,
     })
 }
 
@@ -171,7 +175,7 @@ impl Plan {
     }
 
     fn window_len(&self) -> usize {
-        if self.dialect.has_fallbacks() {
+        if self.dialect.has_fallbacks() && !self.is_one_by_one {
             1 + MAX_OTHERS
         } else {
             1

@@ -124,6 +124,101 @@ fn a_model_that_fails_inside_its_answer_is_followed_by_the_next() {
     assert_eq!(tried[..3], order[..3]);
 }
 
+/// Refuses a request that names an id with `dead` in it, as the service does: unread, for one id of several.
+fn without_the_dead(request: &Arrival, does_it_say_which: bool) -> Script {
+    let all = models(request);
+    let Some(dead) = all.iter().find(|id| id.contains("dead")) else {
+        return Script::answer(&format!("from {}", all[0]));
+    };
+    let message = if does_it_say_which {
+        format!("{dead} is not a valid model ID")
+    } else {
+        "No endpoints found.".to_owned()
+    };
+    Script::reply(400, &[], &json!({"error": {"code": 400, "message": message}}))
+}
+
+#[test]
+fn a_dead_id_does_not_disable_a_chain() {
+    // No retries are allowed, and none is needed.
+    let rows: [(&[&str], &str); 5] = [
+        (&["acme/dead", "acme/b"], "acme/b"),
+        (&["acme/a", "acme/dead"], "acme/a"),
+        (
+            &[
+                "acme/dead-1",
+                "acme/dead-2",
+                "acme/dead-3",
+                "acme/dead-4",
+                "acme/dead-5",
+                "acme/f",
+            ],
+            "acme/f",
+        ),
+        (&["acme/a", "acme/dead", "acme/dead-2", "acme/d"], "acme/a"),
+        (&["acme/dead", "acme/b", "acme/dead-2", "acme/d"], "acme/b"),
+    ];
+    for (chain, answers) in rows {
+        for says_which in [true, false] {
+            let service = Faultd::answering(move |request| without_the_dead(request, says_which));
+            let options = json!({"model": chain[0], "fallbackModels": chain[1..], "retry": {"attempts": 1}});
+            let plugin = plugin_at(&service.base_url(), options);
+            for reply in [chat_with_any(&plugin), stream_from_any(&plugin)] {
+                let reply = reply.expect("an answer");
+                assert_eq!(reply.text, format!("from {answers}"), "{chain:?} {says_which}");
+                let is_told = reply.notices.iter().any(|notice| notice.message.contains("dead"));
+                assert_eq!(
+                    is_told,
+                    says_which || chain[0].contains("dead"),
+                    "{chain:?} {:?}",
+                    reply.notices
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_chain_of_dead_ids_names_each() {
+    for says_which in [true, false] {
+        let service = Faultd::answering(move |request| without_the_dead(request, says_which));
+        let options = json!({"model": "acme/dead", "fallbackModels": ["acme/dead-2", "acme/dead-3"]});
+        let error = chat_with_any(&plugin_at(&service.base_url(), options)).expect_err("there is nobody");
+        assert_eq!(error.kind.code(), "not_found");
+        let beginning = "none of `acme/dead`, `acme/dead-2`, `acme/dead-3` can be asked; the last: ";
+        assert!(error.message.starts_with(beginning), "{}", error.message);
+        let tried: Vec<&str> = error
+            .details
+            .attempts
+            .iter()
+            .map(|attempt| attempt.model.as_str())
+            .collect();
+        assert!(
+            tried.ends_with(&["acme/dead", "acme/dead-2", "acme/dead-3"]),
+            "{tried:?}"
+        );
+    }
+}
+
+#[test]
+fn empty_answers_are_asked_for_once_more_then_the_chain_goes_on() {
+    let empty = "data: {\"choices\":[{\"delta\":{\"content\":\"\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+    let service = Faultd::answering(move |request| match models(request)[0].as_str() {
+        "acme/first" => Script::stream(&[empty]),
+        _ => Script::answer("from the second"),
+    });
+    let options = json!({"model": "acme/first", "fallbackModels": ["acme/second"]});
+    let reply = stream_from_any(&plugin_at(&service.base_url(), options)).expect("the second one answers");
+    assert_eq!(reply.text, "from the second");
+    assert_eq!(first_models(&service), ["acme/first", "acme/first", "acme/second"]);
+    // Without a chain the empty answer is passed on, and reported.
+    let reply = stream_from_any(&plugin_at(&service.base_url(), json!({"model": "acme/first"}))).expect("an answer");
+    assert_eq!(
+        reply.notices.last().map(|notice| notice.code.as_str()),
+        Some("empty_answer")
+    );
+}
+
 #[test]
 fn a_whole_answer_that_broke_off_is_not_asked_for_again() {
     let broken = json!({"id": "g", "model": "acme/model", "choices": [{"index": 0, "finish_reason": "error",
