@@ -10,9 +10,11 @@ use serde::de::IgnoredAny;
 
 use crate::answer::foreign::ForeignReader;
 use crate::answer::heard::{FrameError, Heard};
-use crate::answer::raw::{MAX_RAW_BYTES, Raw};
+use crate::answer::raw::Raw;
 use crate::answer::reply::ReplyReader;
 use crate::answer::sse::{self, Frame};
+use crate::failure;
+use crate::values::secret;
 
 /// Most frames in one answer that may be invalid JSON; with more, the answer fails.
 const MAX_BAD_FRAMES: u32 = 16;
@@ -101,12 +103,14 @@ pub struct Decoder {
     bad_frames: u32,
     /// Frames with data since the last call of [`Self::take_n_data`].
     n_data: u32,
+    limit_bytes: usize,
 }
 
 impl Decoder {
-    pub fn new(reader: Reader, view: View) -> Self {
+    /// - In: the largest event, in bytes.
+    pub fn new(reader: Reader, view: View, limit_bytes: usize) -> Self {
         Self {
-            frames: sse::Reader::new(sse::Limits::DEFAULT),
+            frames: sse::Reader::new(sse::Limits::both(limit_bytes)),
             reader,
             raw: view.has_raw().then(Raw::default),
             has_types: view.has_types(),
@@ -118,6 +122,7 @@ impl Decoder {
             is_cut: false,
             bad_frames: 0,
             n_data: 0,
+            limit_bytes,
         }
     }
 
@@ -126,9 +131,8 @@ impl Decoder {
         self.frames.push(piece);
         if let Some(raw) = &mut self.raw {
             raw.bytes.extend_from_slice(piece);
-            if raw.bytes.len() > MAX_RAW_BYTES {
-                let message = format!("expected an event of at most {} MiB, found more", MAX_RAW_BYTES >> 20);
-                self.fail(Error::new(ErrorKind::TOO_LARGE, message));
+            if raw.bytes.len() > self.limit_bytes {
+                self.fail(failure::too_large("an event", self.limit_bytes));
             }
         }
     }
@@ -148,7 +152,11 @@ impl Decoder {
     /// Emits the raw form of what was read, ahead of its typed events.
     fn emit_raw(&mut self, at: usize) {
         let Some(raw) = &mut self.raw else { return };
-        let piece = raw.take_to(self.frames.whole_bytes());
+        let mut piece = raw.take_to(self.frames.whole_bytes());
+        if self.is_reported {
+            // Errors of the service may quote the key.
+            piece = secret::without_keys(&piece, self.reader.heard().secret());
+        }
         if !piece.is_empty() {
             self.ready.insert(at, ChatEvent::Raw(piece.into()));
         }
@@ -191,7 +199,10 @@ impl Decoder {
             let read = self.reader.frame(&data, &mut self.ready);
             if let (Some(raw), Ok(()) | Err(FrameError::Reported(_) | FrameError::Ended(_))) = (&mut self.raw, &read) {
                 // Adds the blank line that the event lacks.
-                let piece = raw.take_to(u64::MAX) + "\n\n";
+                let mut piece = raw.take_to(u64::MAX) + "\n\n";
+                if read.is_err() {
+                    piece = secret::without_keys(&piece, self.reader.heard().secret());
+                }
                 self.ready.push_back(ChatEvent::Raw(piece.into()));
             }
             match read {
@@ -308,7 +319,7 @@ impl Decoder {
                     }
                 }
             }
-            Some(Err(overflow)) => self.fail(Error::new(ErrorKind::TOO_LARGE, overflow.to_string())),
+            Some(Err(_)) => self.fail(failure::too_large("an event", self.limit_bytes)),
         }
         true
     }

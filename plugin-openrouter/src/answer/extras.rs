@@ -12,9 +12,6 @@ use serde_json::{Map, Value};
 
 use crate::answer::blocks;
 
-/// Most bytes that one answer may collect; images are the largest part.
-const MAX_BYTES: usize = 32 << 20;
-
 /// The members collected so far.
 #[derive(Default)]
 pub struct Extras {
@@ -23,6 +20,8 @@ pub struct Extras {
     /// Members that are not lists, with all their fragments.
     others: BTreeMap<&'static str, Vec<String>>,
     n_bytes: usize,
+    /// Most bytes that one answer may collect; images are the largest part.
+    limit_bytes: usize,
     is_full: bool,
 }
 
@@ -34,12 +33,19 @@ pub struct Collected {
 }
 
 impl Extras {
+    pub fn new(limit_bytes: usize) -> Self {
+        Self {
+            limit_bytes,
+            ..Self::default()
+        }
+    }
+
     /// Adds the value of a member of one delta.
     pub fn take(&mut self, name: &'static str, json: &str) {
         if matches!(json, "null" | "[]") {
             return;
         }
-        if self.n_bytes + json.len() > MAX_BYTES {
+        if self.n_bytes + json.len() > self.limit_bytes {
             self.is_full = true;
             return;
         }
@@ -80,8 +86,9 @@ impl Extras {
         }
         let notice = self.is_full.then(|| {
             let message = format!(
-                "the answer has more than {} MiB of images, audio and other parts; the rest is dropped",
-                MAX_BYTES >> 20
+                "the answer has more than {} MiB of images, audio and other parts, the limit of `limits.answerMib` in the \
+                 profile; the rest is dropped",
+                self.limit_bytes >> 20
             );
             Notice::new("extras_left_out", message)
         });
@@ -117,7 +124,7 @@ mod tests {
     use super::*;
 
     fn collected(pieces: &[(&'static str, &str)]) -> Collected {
-        let mut extras = Extras::default();
+        let mut extras = Extras::new(32 << 20);
         for (name, json) in pieces {
             extras.take(name, json);
         }

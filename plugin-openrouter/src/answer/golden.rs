@@ -10,6 +10,9 @@ use crate::answer::decode::{Decoder, Reader};
 use crate::answer::heard::Heard;
 use crate::answer::reply::ReplyReader;
 
+/// The largest event.
+const LIMIT_BYTES: usize = 64 << 20;
+
 /// The outcome of one stream.
 #[derive(Debug, PartialEq)]
 pub struct Played {
@@ -62,8 +65,9 @@ pub fn play_in<'a>(
     pace: Pace,
     mut sink: impl FnMut(ChatEvent),
 ) -> Result<(), Error> {
-    let reader = ReplyReader::new(Heard::new(Some("acme/large".to_owned()), None, "sk-or-v1-secret"), view);
-    let mut decoder = Decoder::new(Reader::Chat(Box::new(reader)), view);
+    let heard = Heard::new(Some("acme/large".to_owned()), None, "sk-or-v1-secret");
+    let reader = ReplyReader::new(heard, view, LIMIT_BYTES);
+    let mut decoder = Decoder::new(Reader::Chat(Box::new(reader)), view, LIMIT_BYTES);
     for piece in pieces {
         decoder.push(piece);
         match pace {

@@ -1,8 +1,5 @@
 //! Buffers the raw form of a stream, byte for byte, until it is emitted.
 
-/// Longest raw form that may wait for its event to complete or for the answer to begin, in bytes.
-pub const MAX_RAW_BYTES: usize = 10 << 20;
-
 /// Bytes that were pushed and not yet emitted.
 #[derive(Default)]
 pub struct Raw {

@@ -74,10 +74,13 @@ impl<'a> Seen<'a> {
 
 impl ReplyReader {
     /// Starts an answer of which only `heard` is known.
-    pub fn new(heard: Heard, view: View) -> Self {
+    ///
+    /// - In: the most bytes of images, sound and other parts.
+    pub fn new(heard: Heard, view: View, limit_bytes: usize) -> Self {
         Self {
             heard,
             view,
+            extras: Extras::new(limit_bytes),
             ..Self::default()
         }
     }

@@ -21,22 +21,19 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 /// The largest sizes that a stream may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Longest line without its line end, in bytes; default 8 MiB, because an image comes in one.
+    /// Longest line without its line end, in bytes. An image comes in one.
     pub line_bytes: usize,
-    /// Longest data of one event, all its lines together, in bytes; default 8 MiB.
+    /// Longest data of one event, all its lines together, in bytes.
     pub event_bytes: usize,
 }
 
 impl Limits {
-    pub const DEFAULT: Self = Self {
-        line_bytes: 8 * 1024 * 1024,
-        event_bytes: 8 * 1024 * 1024,
-    };
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self::DEFAULT
+    /// One limit for both.
+    pub const fn both(limit_bytes: usize) -> Self {
+        Self {
+            line_bytes: limit_bytes,
+            event_bytes: limit_bytes,
+        }
     }
 }
 
@@ -168,12 +165,6 @@ enum Step {
     Nothing,
     Comment(Range<usize>),
     Event,
-}
-
-impl Default for Reader {
-    fn default() -> Self {
-        Self::new(Limits::DEFAULT)
-    }
 }
 
 impl Reader {

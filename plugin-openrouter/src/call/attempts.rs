@@ -68,6 +68,12 @@ impl Call {
         advice::advise(&settings, &common, &ask, &mut plan, clock).await?;
         plan.notices.extend(common.account.credits().low_balance());
         let permit = turn::permit(&settings, clock).await?;
+        let counts_byok = settings
+            .profile
+            .options
+            .budget
+            .as_ref()
+            .is_some_and(|budget| !budget.ignore_byok);
         let mut reservation = None;
         if settings.profile.options.budget.is_some() && !plan.models.is_empty() {
             let budget = turn::within_budget(&settings, &common, &ask, plan);
@@ -91,6 +97,7 @@ impl Call {
             paid: 0,
             bill: Bill {
                 reservation,
+                counts_byok,
                 is_open: false,
                 n_unknown: 0,
             },

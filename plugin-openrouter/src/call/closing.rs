@@ -48,7 +48,9 @@ impl Closing {
             self.common.account.credits().billed(cost);
         }
         if let Some(reservation) = self.bill.reservation.take() {
-            reservation.settle(billed, self.bill.n_unknown);
+            let usage = end.as_ref().ok().and_then(|done| done.usage.as_ref());
+            let spent = usage.and_then(|usage| budget::spent(usage, self.bill.counts_byok));
+            reservation.settle(spent.as_deref(), self.bill.n_unknown);
         }
         let mut done = match end {
             Ok(done) => done,
@@ -84,6 +86,8 @@ impl Closing {
 /// The reserved cost of a call, until the actual cost is known.
 pub struct Bill {
     pub reservation: Option<budget::Reservation>,
+    /// Whether what a provider charges for a key of the caller's own counts.
+    pub counts_byok: bool,
     /// Whether an attempt is in progress whose cost is unknown.
     pub is_open: bool,
     /// Number of earlier attempts that may have been billed, at an unknown cost.

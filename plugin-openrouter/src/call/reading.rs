@@ -23,6 +23,10 @@ use crate::service::transport;
 use crate::values::secret;
 
 impl Call {
+    fn limit_bytes(&self) -> usize {
+        self.settings.profile.options.limits.answer_bytes()
+    }
+
     async fn send(&mut self) -> Result<(reqwest::Response, Head, Reader), Failed> {
         let sending = self.sending()?;
         self.bill.is_open = true;
@@ -48,7 +52,7 @@ impl Call {
         let model = self.models().first().cloned();
         let heard = Heard::new(model, generation_id, secret);
         let reader = match self.ask.dialect {
-            Dialect::Chat => Reader::Chat(Box::new(ReplyReader::new(heard, self.ask.view))),
+            Dialect::Chat => Reader::Chat(Box::new(ReplyReader::new(heard, self.ask.view, self.limit_bytes()))),
             dialect => Reader::Foreign(Box::new(ForeignReader::new(dialect, heard))),
         };
         Ok((response, head, reader))
@@ -58,9 +62,9 @@ impl Call {
     pub(super) async fn ask_whole(&mut self) -> Result<(ChatReply, Head, Bytes), Failed> {
         let (response, head, reader) = self.send().await?;
         let content_type = response.headers().get(CONTENT_TYPE).cloned();
-        let mut body = http::whole_body(response, self.clock()).await?;
+        let mut body = http::whole_body(response, self.limit_bytes(), self.clock()).await?;
         // The body itself is the raw form.
-        let mut decoder = Decoder::new(reader, View::Typed);
+        let mut decoder = Decoder::new(reader, View::Typed, self.limit_bytes());
         match Shape::of(&body, content_type.as_ref()) {
             // Other paths may answer with anything.
             _ if self.ask.dialect == Dialect::Other => decoder.read_document(&body),
@@ -81,6 +85,9 @@ impl Call {
         }
         if !self.ask.view.has_raw() {
             body = Bytes::new();
+        } else if memchr::memmem::find(&body, self.service().secret().as_bytes()).is_some() {
+            // Errors may quote the key, and on some paths nothing else tells them from answers.
+            body = secret::without_keys(&String::from_utf8_lossy(&body), self.service().secret()).into();
         }
         let mut decoder = self.settled(decoder)?;
         let done = match decoder.end.take() {
@@ -106,7 +113,7 @@ impl Call {
             writer.head();
         }
         let clock = self.clock();
-        let mut decoder = Decoder::new(reader, self.ask.view);
+        let mut decoder = Decoder::new(reader, self.ask.view, self.limit_bytes());
         let content_type = response.headers().get(CONTENT_TYPE).cloned();
         let mut shape = None;
         let mut body = Box::pin(reqwest::Body::from(response));
@@ -121,7 +128,7 @@ impl Call {
                     let Ok(piece) = frame.into_data() else { continue };
                     if *shape.get_or_insert_with(|| Shape::of(&piece, content_type.as_ref())) != Shape::Stream {
                         // Some providers ignore `stream` and send a document, which is just as good.
-                        let whole = http::rest_of_body(piece, body, clock, true).await?;
+                        let whole = http::rest_of_body(piece, body, self.limit_bytes(), clock, true).await?;
                         if shape == Some(Shape::Page) && self.ask.dialect != Dialect::Other {
                             return Err(http::not_an_answer(&whole, self.service().secret()));
                         }

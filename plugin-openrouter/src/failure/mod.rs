@@ -8,4 +8,6 @@ pub mod retry;
 pub mod refused_model;
 pub mod table;
 
-pub use self::report::{attempt_of, from_error_object, from_response, is_the_services_own, page, router_attempts};
+pub use self::report::{
+    attempt_of, from_error_object, from_response, is_the_services_own, page, router_attempts, too_large,
+};

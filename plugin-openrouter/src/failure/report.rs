@@ -216,6 +216,12 @@ fn text_header(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name)?.to_str().ok().map(str::to_owned)
 }
 
+/// The error for an answer, or a part of one, that exceeds `limits.answerMib`.
+pub fn too_large(what: &str, limit_bytes: usize) -> Error {
+    let message = format!("expected {what} of at most {} MiB, found more", limit_bytes >> 20);
+    Error::new(ErrorKind::TOO_LARGE, message).with_hint("raise `limits.answerMib` in the profile")
+}
+
 /// Describes a body that should be JSON and is not.
 pub fn page(body: &[u8], secret: &str) -> String {
     match page_title(body) {

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 use std::{fmt, mem};
 
-use plugin_api::{Error, Notice};
+use plugin_api::{Error, Notice, Usage};
 
 use crate::models::Store;
 use crate::money::clerk::{Clerk, Ledgers, Office};
@@ -292,6 +292,18 @@ fn step_down(tier: &str, problem: &Error) -> Admission {
         step_down: Some(tier.to_owned()),
         reservation: None,
     }
+}
+
+/// What an answer cost, as a decimal in US dollars; `None` if that is unknown.
+///
+/// - In: `counts_byok`, whether what the provider itself charged counts, beside the service's fee.
+pub fn spent(usage: &Usage, counts_byok: bool) -> Option<String> {
+    let cost = Usd::parse(usage.cost_usd.as_deref()?)?;
+    let own = usage
+        .upstream_cost_usd
+        .as_deref()
+        .filter(|_| usage.is_byok && counts_byok);
+    Some(cost.plus(own.and_then(Usd::parse).unwrap_or(Usd::ZERO)).to_string())
 }
 
 #[cfg(test)]

@@ -48,7 +48,8 @@ impl Default for Retry {
     }
 }
 
-/// How many calls may run at once, and how many requests per minute, for all calls with this key.
+/// How many calls may run at once, how many requests per minute, for all calls with this key, and how large an answer
+/// may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[schemars(transform = accept_snake_case)]
@@ -65,6 +66,17 @@ pub struct Limits {
     #[serde(deserialize_with = "null_as::<_, 16_384>")]
     #[schemars(with = "Option<u64>", range(max = 1_000_000))]
     pub queue: u64,
+    /// The largest answer, in MiB: a whole one, an event of a streamed one, and all images and sound of one; default 64.
+    #[serde(alias = "answer_mib", deserialize_with = "null_as::<_, 64>")]
+    #[schemars(with = "Option<u64>", range(min = 1, max = 1024))]
+    pub answer_mib: u64,
+}
+
+impl Limits {
+    /// The largest answer, in bytes.
+    pub fn answer_bytes(&self) -> usize {
+        usize::try_from(self.answer_mib << 20).unwrap_or(usize::MAX)
+    }
 }
 
 impl Default for Limits {
@@ -73,6 +85,7 @@ impl Default for Limits {
             requests_per_minute: None,
             concurrency: 1024,
             queue: 16_384,
+            answer_mib: 64,
         }
     }
 }
@@ -116,6 +129,11 @@ pub struct Budget {
     #[serde(alias = "on_exceed", deserialize_with = "null_as_default")]
     #[schemars(with = "Option<OnExceed>")]
     pub on_exceed: OnExceed,
+    /// Whether only the service's fee counts, and not what a provider charges a key of your own (BYOK). Default:
+    /// false.
+    #[serde(alias = "ignore_byok", deserialize_with = "null_as_default")]
+    #[schemars(with = "Option<bool>")]
+    pub ignore_byok: bool,
     /// Folder of the ledger. Default: `openrouter` in the user's state folder, such as
     /// `~/.local/state/openrouter`.
     #[serde(skip_serializing_if = "Option::is_none")]

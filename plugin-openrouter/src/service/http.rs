@@ -24,9 +24,6 @@ const MAX_ERROR_BODY_BYTES: usize = 64 << 10;
 /// The longest wait for the body of an error.
 const ERROR_BODY_LIMIT: Duration = Duration::from_secs(5);
 
-/// The most bytes of an answer that is not streamed.
-const MAX_BODY_BYTES: usize = 32 << 20;
-
 /// A body that is being read.
 pub type Body = Pin<Box<reqwest::Body>>;
 
@@ -144,15 +141,22 @@ fn refuse_compressed(response: &reqwest::Response) -> Result<(), Failed> {
 
 /// Reads the body of an answer that is not streamed.
 ///
-/// - Errors: `too_large` beyond 32 MiB; `timeout` after the total timeout; `interrupted`.
-pub async fn whole_body(response: reqwest::Response, clock: Clock) -> Result<Bytes, Failed> {
-    rest_of_body(Bytes::new(), Box::pin(reqwest::Body::from(response)), clock, false).await
+/// - Errors: `too_large` beyond `limit_bytes`; `timeout` after the total timeout; `interrupted`.
+pub async fn whole_body(response: reqwest::Response, limit_bytes: usize, clock: Clock) -> Result<Bytes, Failed> {
+    let body = Box::pin(reqwest::Body::from(response));
+    rest_of_body(Bytes::new(), body, limit_bytes, clock, false).await
 }
 
 /// Reads the rest of a body whose first piece is already read.
 ///
 /// - In: `stream`, whether a stream was requested; then the idle and first-token timeouts hold too.
-pub async fn rest_of_body(first: Bytes, body: Body, clock: Clock, stream: bool) -> Result<Bytes, Failed> {
+pub async fn rest_of_body(
+    first: Bytes,
+    body: Body,
+    limit_bytes: usize,
+    clock: Clock,
+    stream: bool,
+) -> Result<Bytes, Failed> {
     let mut whole = Vec::from(first);
     let piece_due = || {
         stream.then(|| {
@@ -161,17 +165,12 @@ pub async fn rest_of_body(first: Bytes, body: Body, clock: Clock, stream: bool) 
                 .or(clock.first_token("no first token arrived"))
         })
     };
-    let read = clock
-        .total()
-        .wait(read_body(&mut whole, body, MAX_BODY_BYTES, piece_due));
+    let read = clock.total().wait(read_body(&mut whole, body, limit_bytes, piece_due));
     match read.await {
         Ok(Ok(())) => Ok(whole.into()),
         Ok(Err(BodyFailure::TooLarge)) => Err(Failed::new(
             Class::Answered,
-            Error::new(
-                ErrorKind::TOO_LARGE,
-                format!("expected an answer of at most {} MiB, found more", MAX_BODY_BYTES >> 20),
-            ),
+            failure::too_large("an answer", limit_bytes),
         )),
         Ok(Err(BodyFailure::Broken(cause))) => Err(Failed::new(Class::Ambiguous, transport::from_body(&cause))),
         Ok(Err(BodyFailure::Late(late))) | Err(late) => Err(Failed::new(Class::Ambiguous, late)),

@@ -80,6 +80,20 @@ fn the_raw_form_is_the_stream_byte_for_byte() {
     }
 }
 
+#[test]
+fn the_raw_form_of_an_error_does_not_quote_the_key() {
+    let begin = "data: {\"choices\":[{\"delta\":{\"content\":\"So\"}}]}\n\n";
+    let error = "data: {\"error\":{\"code\":502,\"message\":\"bad key sk-or-v1-secret\"}}";
+    for end in ["", "\n\n"] {
+        for n_bytes in [1, usize::MAX] {
+            let stream = format!("{begin}{error}{end}");
+            let (_, raw, failure) = played_in(View::Raw, stream.as_bytes(), n_bytes, Pace::AtOnce);
+            assert!(raw.ends_with("bad key [key]\"}}\n\n"), "{raw}");
+            assert!(failure.is_some_and(|failure| failure.details.is_told));
+        }
+    }
+}
+
 struct Golden {
     name: String,
     stream: Vec<u8>,
@@ -258,7 +272,7 @@ fn read_by_another(pieces: Vec<&[u8]>) -> (Vec<(String, String)>, Option<sse_str
 }
 
 fn read_by_ours(pieces: &[&[u8]]) -> Vec<(String, String)> {
-    let mut reader = Reader::default();
+    let mut reader = Reader::new(sse::Limits::both(8 << 20));
     let mut events = Vec::new();
     for piece in pieces {
         reader.push(piece);

@@ -7,7 +7,7 @@ use super::*;
 
 fn reader() -> ReplyReader {
     let heard = Heard::new(Some("acme/large".to_owned()), None, "sk-or-v1-secret");
-    ReplyReader::new(heard, View::Typed)
+    ReplyReader::new(heard, View::Typed, 64 << 20)
 }
 
 /// Reads all frames and ends the answer.

@@ -79,14 +79,11 @@ fn every_way_of_splitting_a_stream_gives_the_same_frames() {
         let name = text(stream);
         for at in 0..=stream.len() {
             let (head, tail) = stream.split_at(at);
-            let seen = read_with(Limits::DEFAULT, [head, tail]);
+            let seen = read_with(LARGE, [head, tail]);
             assert_eq!(seen, expected, "{name:?} split at {at}");
         }
         let with_empty = stream.chunks(1).flat_map(|byte| [byte, b"".as_slice()]);
-        for seen in [
-            read_with(Limits::DEFAULT, stream.chunks(1)),
-            read_with(Limits::DEFAULT, with_empty),
-        ] {
+        for seen in [read_with(LARGE, stream.chunks(1)), read_with(LARGE, with_empty)] {
             assert_eq!(seen, expected, "{name:?} byte by byte");
         }
     }
@@ -96,12 +93,14 @@ fn every_way_of_splitting_a_stream_gives_the_same_frames() {
 fn a_stream_cut_at_any_byte_keeps_the_events_before_the_cut() {
     for (stream, expected) in GOLDEN {
         for at in 0..stream.len() {
-            let mut seen = read_with(Limits::DEFAULT, [&stream[..at]]);
+            let mut seen = read_with(LARGE, [&stream[..at]]);
             seen.retain(|frame| !frame.starts_with(['?', '!']));
             assert_eq!(seen, expected[..seen.len()], "{:?} cut at {at}", text(stream));
         }
     }
 }
+
+const LARGE: Limits = Limits::both(8 << 20);
 
 const SMALL: Limits = Limits {
     line_bytes: 10,
@@ -141,9 +140,9 @@ fn nothing_follows_an_overflow_and_no_memory_is_kept() {
 #[test]
 fn megabytes_without_a_line_end_cost_no_more_than_the_limit() {
     let endless = vec![b'x'; 24 * 1024 * 1024];
-    let limit_bytes = Limits::DEFAULT.line_bytes;
+    let limit_bytes = LARGE.line_bytes;
     for piece_bytes in [1024, endless.len()] {
-        let mut reader = Reader::default();
+        let mut reader = Reader::new(LARGE);
         let seen = take_all(&mut reader, endless.chunks(piece_bytes));
         assert_eq!(seen, [Overflow::Line { limit_bytes }.to_string()]);
         assert!(reader.touched_bytes <= limit_bytes + 1, "{}", reader.touched_bytes);
@@ -152,15 +151,11 @@ fn megabytes_without_a_line_end_cost_no_more_than_the_limit() {
 
 #[test]
 fn every_byte_is_searched_and_moved_at_most_once() {
-    let limits = Limits {
-        line_bytes: 8 << 20,
-        event_bytes: 8 << 20,
-    };
     let long_line = [b"data: ".as_slice(), &[0xFF].repeat(2 << 20), b"\n\ndata: next\n\n"].concat();
     let small_events = b"data: {\"a\":1}\n\n".repeat(100_000);
     for (stream, n_events) in [(long_line, 2), (small_events, 100_000)] {
         for piece_bytes in [7, 1000, 16 * 1024, stream.len()] {
-            let mut reader = Reader::new(limits);
+            let mut reader = Reader::new(LARGE);
             let seen = take_all(&mut reader, stream.chunks(piece_bytes));
             assert_eq!(seen.len(), n_events, "in pieces of {piece_bytes}");
             assert!(reader.touched_bytes <= 2 * stream.len(), "{}", reader.touched_bytes);
@@ -170,7 +165,7 @@ fn every_byte_is_searched_and_moved_at_most_once() {
 
 #[test]
 fn the_buffers_shrink_after_a_large_event() {
-    let mut reader = Reader::default();
+    let mut reader = Reader::new(LARGE);
     let large = [b"data: ".as_slice(), &vec![b'x'; 900_000], b"\ndata: y\n\n"].concat();
     assert_eq!(take_all(&mut reader, [&*large, b"data: z\n\n"]).len(), 2);
     assert!(reader.buffer.capacity() <= KEPT_BYTES && reader.joined.capacity() <= KEPT_BYTES);
@@ -178,7 +173,7 @@ fn the_buffers_shrink_after_a_large_event() {
 
 #[test]
 fn skipped_lines_within_an_event_do_not_fill_the_buffer() {
-    let mut reader = Reader::default();
+    let mut reader = Reader::new(LARGE);
     reader.push(b"data: a\n");
     for _ in 0..100_000 {
         reader.push(b"id: 12345678901234567890\n");
@@ -191,7 +186,7 @@ fn skipped_lines_within_an_event_do_not_fill_the_buffer() {
 
 #[test]
 fn a_cr_ends_its_line_at_once() {
-    let mut reader = Reader::default();
+    let mut reader = Reader::new(LARGE);
     reader.push(b"data: a\r\r");
     assert_eq!(reader.next_frame(), Some(Ok(Frame::Event { name: b"", data: b"a" })));
     reader.push(b"\ndata: b\r\n\r");
@@ -201,7 +196,7 @@ fn a_cr_ends_its_line_at_once() {
 
 #[test]
 fn finish_is_final() {
-    let mut reader = Reader::default();
+    let mut reader = Reader::new(LARGE);
     reader.push(b"data: {}\n");
     let (name, data, line_ended) = (&b""[..], Some(&b"{}"[..]), true);
     assert_eq!(reader.finish(), Some(Ok(Unterminated { name, data, line_ended })));
@@ -212,7 +207,7 @@ fn finish_is_final() {
 
 #[test]
 fn debug_output_holds_no_content() {
-    let mut reader = Reader::default();
+    let mut reader = Reader::new(LARGE);
     reader.push(b"event: secret\ndata: secret\n\n: secret\ndata: secret");
     let frames = [
         format!("{:?}", reader.next_frame()),

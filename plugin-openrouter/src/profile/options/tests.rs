@@ -20,9 +20,9 @@ fn documented() -> Value {
         "attribution": {"siteUrl": "https://example.org", "appName": "Example", "categories": ["cli-agent"]},
         "timeouts": {"connectMs": 1000, "firstTokenMs": 30000, "idleMs": 20000, "progressMs": 40000, "totalMs": 90000},
         "retry": {"attempts": 2, "maxWaitMs": 1000, "ambiguous": true, "reduceTokens": true},
-        "limits": {"requestsPerMinute": 20, "concurrency": 8, "queue": 100},
+        "limits": {"requestsPerMinute": 20, "concurrency": 8, "queue": 100, "answerMib": 128},
         "budget": {"perRequestUsd": "0.5", "perSessionUsd": 2, "perDayUsd": 10.5,
-            "onExceed": {"stepDownTo": "TEXT_SMALL"}, "ledger": "/tmp/ledger"},
+            "onExceed": {"stepDownTo": "TEXT_SMALL"}, "ignoreByok": true, "ledger": "/tmp/ledger"},
         "secondary": {"baseUrl": "https://api.example.com/v1", "models": {"a/b": "b"}},
         "caches": {"modelsMs": 1000, "creditsMs": 1000, "disk": false, "folder": "/tmp/cache"},
         "baseUrl": "http://127.0.0.1:8080/api/v1",
@@ -138,7 +138,7 @@ fn the_schema_accepts_both_spellings_of_every_key() {
             n_pairs += 1;
         }
     }
-    assert_eq!(n_pairs, 46);
+    assert_eq!(n_pairs, 48);
 }
 
 #[test]
