@@ -81,7 +81,7 @@ pub fn wide(spread: Option<Spread>) -> String {
 }
 
 /// Prints a Markdown table.
-pub fn print_table(heading: &str, columns: &[&str], rows: &[Vec<String>]) {
+pub fn print_table(heading: &str, columns: &[String], rows: &[Vec<String>]) {
     println!("\n### {heading}\n\n| {} |", columns.join(" | "));
     println!("|---|{}", "---:|".repeat(columns.len() - 1));
     for row in rows {

@@ -22,25 +22,47 @@ const TOKEN: &str = "sk-token-of-the-benchmark";
 const START_LIMIT: Duration = Duration::from_secs(90);
 const POLL: Duration = Duration::from_millis(50);
 
-/// Every name that `--only` accepts, and what it stands for.
-pub const NAMES: [(&str, &str); 7] = [
-    ("direct", "the sandbox itself"),
-    ("ours", "`agent-host serve` with the plugin"),
-    ("litellm", "LiteLLM's proxy with 2 workers, as many as cores"),
-    ("portkey", "Portkey's gateway"),
-    ("litellm-1", "LiteLLM's proxy with 1 worker, its default"),
+/// How a gateway is run.
+pub enum How {
+    Direct,
+    Ours,
+    Portkey,
+    Litellm {
+        provider: &'static str,
+        more: &'static [&'static str],
+    },
+}
+
+const fn litellm_with(provider: &'static str, more: &'static [&'static str]) -> How {
+    How::Litellm { provider, more }
+}
+
+/// Every name that `--only` accepts, what it stands for, and how to run it.
+pub const GATEWAYS: [(&str, &str, How); 7] = [
+    ("direct", "the sandbox itself", How::Direct),
+    ("ours", "`agent-host serve` with the plugin", How::Ours),
+    (
+        "litellm",
+        "LiteLLM's proxy with 2 workers, as many as cores",
+        litellm_with("openrouter", &["--num_workers", "2"]),
+    ),
+    ("portkey", "Portkey's gateway", How::Portkey),
+    (
+        "litellm-1",
+        "LiteLLM's proxy with 1 worker, its default",
+        litellm_with("openrouter", &[]),
+    ),
     (
         "litellm-granian",
         "LiteLLM's proxy with 2 workers on Granian, a server in Rust",
+        litellm_with("openrouter", &["--num_workers", "2", "--run_granian"]),
     ),
     (
-        "litellm-router",
-        "as litellm, with its provider `openrouter/` instead of `openai/`",
+        "litellm-openai",
+        "as litellm, with its provider `openai/` instead of `openrouter/`",
+        litellm_with("openai", &["--num_workers", "2"]),
     ),
 ];
-/// What runs without `--only`.
-pub const USUAL: [&str; 4] = ["direct", "ours", "litellm", "portkey"];
-
 /// Where the programs are.
 pub struct Places {
     /// The programs of the workspace.
@@ -82,6 +104,8 @@ impl Places {
 /// A running gateway, or the sandbox itself.
 pub struct Gateway {
     pub name: &'static str,
+    /// What the name stands for.
+    pub is: &'static str,
     pub target: Target,
     /// `None` for the sandbox itself.
     pub process: Option<Process>,
@@ -115,21 +139,23 @@ impl Sandbox {
 }
 
 /// Starts a gateway in front of the sandbox, waits until it is healthy, and tries whole answers and streams.
-pub async fn start(name: &'static str, sandbox: &Sandbox, places: &Places) -> Result<Gateway, Failure> {
-    let (target, process) = match name {
-        "direct" => (Target::new(&sandbox.base_url, KEY, &[]), None),
-        "ours" => ours(sandbox, places).await?,
-        "portkey" => portkey(sandbox, places).await?,
-        "litellm-1" => litellm(name, "openrouter", &[], sandbox, places).await?,
-        "litellm" => litellm(name, "openrouter", &["--num_workers", "2"], sandbox, places).await?,
-        "litellm-openai" => litellm(name, "openai", &["--num_workers", "2"], sandbox, places).await?,
-        "litellm-granian" => {
-            let more = ["--num_workers", "2", "--run_granian"];
-            litellm(name, "openrouter", &more, sandbox, places).await?
-        }
-        _ => return Err("no such gateway".into()),
+pub async fn start(
+    (name, is, how): &(&'static str, &'static str, How),
+    sandbox: &Sandbox,
+    places: &Places,
+) -> Result<Gateway, Failure> {
+    let (target, process) = match how {
+        How::Direct => (Target::new(&sandbox.base_url, KEY, &[]), None),
+        How::Ours => ours(sandbox, places).await?,
+        How::Portkey => portkey(sandbox, places).await?,
+        How::Litellm { provider, more } => litellm(name, provider, more, sandbox, places).await?,
     };
-    let gateway = Gateway { name, target, process };
+    let gateway = Gateway {
+        name,
+        is,
+        target,
+        process,
+    };
     let mut connection = Connection::new(&gateway.target);
     for (model, is_stream) in [(ANSWER, false), (ANSWER, true), (STREAM, true), (ECHO, true)] {
         connection

@@ -1,7 +1,7 @@
 //! Loads: requests, concurrency, and what is measured.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -111,6 +111,24 @@ fn check(body: &[u8], is_stream: bool) -> Result<(), Failure> {
     Err(format!("incomplete answer, {} bytes: {told}", body.len()).into())
 }
 
+/// Asks once for an answer that counts only if it is complete.
+async fn ask_whole(
+    connection: &mut Connection,
+    body: &Bytes,
+    since: Instant,
+    is_stream: bool,
+) -> Result<Times, Failure> {
+    let times = connection.ask(body, since, || {}).await?;
+    check(&connection.body, is_stream)?;
+    Ok(times)
+}
+
+/// The CPU time for each of `n_answers`, in milliseconds.
+fn cpu_ms_each(before: Option<Duration>, after: Option<Duration>, n_answers: usize) -> Option<f64> {
+    let spent = after?.checked_sub(before?)?;
+    (n_answers > 0).then(|| spent.as_secs_f64() * 1000.0 / n_answers as f64)
+}
+
 /// Closed loop: each of `at_a_time` connections asks again as soon as it has its answer.
 pub async fn closed(
     target: &Target,
@@ -129,8 +147,7 @@ pub async fn closed(
         workers.spawn(async move {
             let mut measured = Measured::default();
             while Instant::now() < end && measured.failures < MOST_FAILURES {
-                let asked = connection.ask(&body, Instant::now(), || {}).await;
-                let result = asked.and_then(|times| check(&connection.body, is_stream).map(|()| times));
+                let result = ask_whole(&mut connection, &body, Instant::now(), is_stream).await;
                 let now = Instant::now();
                 match result {
                     Ok(times) if (begin..end).contains(&now) => measured.add(times),
@@ -144,27 +161,18 @@ pub async fn closed(
             measured
         });
     }
-    let cpu = async {
-        sleep_until(begin.into()).await;
-        let before = gateway.map(cpu_time);
-        sleep_until(end.into()).await;
-        Some(gateway.map(cpu_time)? - before?)
-    };
-    let all = async {
-        let mut all = Measured::default();
-        while let Some(joined) = workers.join_next().await {
-            all.join(joined?);
-        }
-        Ok::<_, Failure>(all)
-    };
-    let limit = end.saturating_duration_since(Instant::now()) + PATIENCE;
-    let (all, cpu) = timeout(limit, async { tokio::join!(all, cpu) })
-        .await
-        .map_err(|_| "an answer did not arrive")?;
-    let mut all = all?;
-    let n = all.whole.len();
-    all.per_second = n as f64 / lasts.as_secs_f64();
-    all.cpu_ms = cpu.filter(|_| n > 0).map(|cpu| cpu.as_secs_f64() * 1000.0 / n as f64);
+    sleep_until(begin.into()).await;
+    let cpu_before = gateway.map(cpu_time);
+    sleep_until(end.into()).await;
+    let cpu_after = gateway.map(cpu_time);
+    let mut all = Measured::default();
+    let ended = timeout(PATIENCE, workers.join_all()).await;
+    ended
+        .map_err(|_| "an answer did not arrive")?
+        .into_iter()
+        .for_each(|one| all.join(one));
+    all.per_second = all.whole.len() as f64 / lasts.as_secs_f64();
+    all.cpu_ms = cpu_ms_each(cpu_before, cpu_after, all.whole.len());
     Ok(all)
 }
 
@@ -179,102 +187,84 @@ pub async fn open(
     lasts: Duration,
 ) -> Result<Measured, Failure> {
     let body = request(ANSWER, false, kib);
-    let warm = WARM_UP.min(lasts / 2);
+    let mut all = Measured::default();
     let (send, receive) = mpsc::unbounded_channel::<Instant>();
     let receive = Arc::new(Mutex::new(receive));
     let mut workers = JoinSet::new();
-    let opened = Arc::new(AtomicUsize::new(0));
-    for _ in 0..OPEN_CONNECTIONS {
-        let (mut connection, body) = (Connection::new(target), body.clone());
-        let (receive, opened) = (Arc::clone(&receive), Arc::clone(&opened));
-        workers.spawn(async move {
-            let mut measured = Measured::default();
-            if let Err(failure) = connection.open().await {
-                measured.fail(failure);
-                opened.fetch_add(1, Ordering::Relaxed);
-                return (measured, Vec::new());
+    for opened in opened(target).await? {
+        let mut connection = match opened {
+            Ok(connection) => connection,
+            Err(failure) => {
+                all.fail(failure);
+                continue;
             }
-            opened.fetch_add(1, Ordering::Relaxed);
-            let mut times = Vec::new();
+        };
+        let (receive, body) = (Arc::clone(&receive), body.clone());
+        workers.spawn(async move {
+            let (mut measured, mut answered) = (Measured::default(), Vec::new());
             loop {
                 let intended = receive.lock().await.recv().await;
                 let Some(intended) = intended else {
-                    return (measured, times);
+                    return (measured, answered);
                 };
-                let asked = connection.ask(&body, intended, || {}).await;
-                match asked.and_then(|times| check(&connection.body, false).map(|()| times)) {
-                    Ok(answered) => times.push((intended, answered)),
+                match ask_whole(&mut connection, &body, intended, false).await {
+                    Ok(times) => answered.push((intended, times)),
                     Err(failure) => measured.fail(failure),
                 }
             }
         });
     }
-    timeout(PATIENCE, async {
-        while opened.load(Ordering::Relaxed) < OPEN_CONNECTIONS {
-            sleep(Duration::from_millis(1)).await;
-        }
-    })
-    .await
-    .map_err(|_| "cannot connect")?;
 
-    // The runtime's timers have a resolution of one millisecond; those of a thread are finer.
+    let warm = WARM_UP.min(lasts / 2);
+    let due = move |n: u32| Duration::from_secs(1) * n / per_second;
     let start = Instant::now() + Duration::from_millis(20);
     let n_all = ((warm + lasts).as_secs_f64() * f64::from(per_second)) as u32;
     let cpu_before = gateway.map(cpu_time);
-    let over = Arc::new(AtomicBool::new(false));
-    let clock = thread::spawn({
-        let over = Arc::clone(&over);
-        move || {
-            for n in 0..n_all {
-                let intended = start + Duration::from_secs(1) * n / per_second;
-                thread::sleep(intended.saturating_duration_since(Instant::now()));
-                if over.load(Ordering::Relaxed) || send.send(intended).is_err() {
-                    return;
-                }
+    // The runtime's timers have a resolution of one millisecond; those of a thread are finer.
+    thread::spawn(move || {
+        for intended in (0..n_all).map(|n| start + due(n)) {
+            thread::sleep(intended.saturating_duration_since(Instant::now()));
+            if send.send(intended).is_err() {
+                return;
             }
         }
     });
+    let ended = timeout(warm + lasts + PATIENCE, workers.join_all()).await;
+    let ended = ended.map_err(|_| format!("cannot take {per_second} a second"))?;
     let (begin, end) = (start + warm, start + warm + lasts);
-    let n_due = (0..n_all)
-        .filter(|n| Duration::from_secs(1) * *n / per_second >= warm)
-        .count();
-    let mut all = Measured::default();
     let mut n_in_time = 0;
-    let gathered = timeout(warm + lasts + PATIENCE, async {
-        while let Some(joined) = workers.join_next().await {
-            let (measured, times) = joined?;
-            all.join(measured);
-            for (intended, times) in times.into_iter().filter(|(intended, _)| *intended >= begin) {
-                all.add(times);
-                n_in_time += usize::from(intended + times.whole < end + WARM_UP);
-            }
+    for (measured, answered) in ended {
+        all.join(measured);
+        for (intended, times) in answered.into_iter().filter(|(intended, _)| *intended >= begin) {
+            all.add(times);
+            n_in_time += usize::from(intended + times.whole < end + WARM_UP);
         }
-        Ok::<_, Failure>(())
-    })
-    .await;
-    over.store(true, Ordering::Relaxed);
-    let _ = clock.join();
-    match gathered {
-        Ok(result) => result?,
-        Err(_) => return Err(format!("cannot take {per_second} a second").into()),
     }
     // Includes the warm-up, because requests overlap.
-    let cpu_ms = |before| {
-        gateway
-            .map(cpu_time)?
-            .checked_sub(before)
-            .map(|cpu: Duration| cpu.as_secs_f64() * 1000.0)
-    };
-    all.cpu_ms = cpu_before.and_then(cpu_ms).map(|cpu| cpu / f64::from(n_all));
+    all.cpu_ms = cpu_ms_each(cpu_before, gateway.map(cpu_time), n_all as usize);
     all.per_second = n_in_time as f64 / lasts.as_secs_f64();
     // Otherwise the queue grew until the end, and the latencies only reflect the length of the measurement.
+    let n_due = (0..n_all).filter(|n| due(*n) >= warm).count();
     if (n_in_time as f64) < 0.97 * n_due as f64 && all.failures == 0 {
         return Err(format!("cannot take {per_second} a second; {n_in_time} of {n_due} were answered in time").into());
     }
     Ok(all)
 }
 
+/// The connections of the open loop, or why one cannot be opened.
+async fn opened(target: &Target) -> Result<Vec<Result<Connection, Failure>>, Failure> {
+    let mut opening = JoinSet::new();
+    for _ in 0..OPEN_CONNECTIONS {
+        let mut connection = Connection::new(target);
+        opening.spawn(async move { connection.open().await.map(|()| connection) });
+    }
+    Ok(timeout(PATIENCE, opening.join_all())
+        .await
+        .map_err(|_| "cannot connect")?)
+}
+
 /// The result of many slow streams at once.
+#[derive(Default)]
 pub struct Slow {
     pub whole: usize,
     /// Cut, or never answered.
@@ -330,16 +320,9 @@ pub async fn slow(target: &Target, gateway: u32) -> Slow {
         });
     }
     let mut slow = Slow {
-        whole: 0,
-        lost: 0,
-        mixed: 0,
-        first_failure: None,
-        open_at_once: 0,
-        first: Latencies::default(),
         before,
         most: before,
-        after: 0,
-        cpu: Duration::ZERO,
+        ..Slow::default()
     };
     loop {
         tokio::select! {
