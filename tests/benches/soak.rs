@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use plugin_api::Config;
 use serde_json::json;
-use tests::{SandboxProcess, config_with, openrouter_from, openrouter_plugin, sandbox_binary};
+use tests::{SandboxProcess, config_at, openrouter, sandbox_binary};
 use tokio::task::JoinSet;
 
 use soaking::ask::ask;
@@ -44,7 +44,7 @@ fn main() {
 async fn soak(n_calls: u64) {
     let cases = Cases::new();
     let service = SandboxProcess::start(&sandbox_binary(), KEY, &cases.scripts(n_calls));
-    let plugin = openrouter_from(&openrouter_plugin(), &profile(&service.base_url, 0));
+    let plugin = openrouter(&profile(&service.base_url, 0));
 
     let mut report = Report::new(n_calls, service.process.id());
     let mut asked = JoinSet::new();
@@ -81,12 +81,11 @@ async fn soak(n_calls: u64) {
 
 /// The `n`-th profile: its timeouts differ each time, and every other one makes the plugin replace its connections.
 fn profile(base_url: &str, n: u64) -> Config {
-    let environment = [("OPENROUTER_API_KEY", KEY), ("OPENROUTER_BASE_URL", base_url)];
     let timeouts = json!({
         "connectMs": 5_000 + n / 2 % 2,
         "firstTokenMs": 1_500,
         "idleMs": 1_000 + n % 2,
         "totalMs": 30_000,
     });
-    config_with(&environment, json!({"timeouts": timeouts}))
+    config_at(base_url, KEY, json!({"timeouts": timeouts}))
 }

@@ -105,10 +105,3 @@ impl Child {
         Some(ran)
     }
 }
-
-/// Runs `body` in a plain [`Child`] for the test with this full name.
-///
-/// - Out, Panics: as [`Child::run`].
-pub fn in_a_process_of_its_own(test: &str, body: impl FnOnce()) -> Option<Ran> {
-    Child::of(test).run(body)
-}

@@ -8,19 +8,19 @@ mod client;
 mod exchange;
 
 use std::fs;
-use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread;
 
 use serde_json::{Value, json};
 
 use crate::artefacts::openrouter_plugin;
-use crate::canary;
 use crate::faultd::Faultd;
 use crate::home::{Home, HostRun};
+use crate::measure::status;
+use crate::output::Output;
 use crate::run::Ran;
 use crate::service::{Service, service};
 use crate::wait::LIMIT;
@@ -149,12 +149,12 @@ impl Serve {
         let mut child = command.spawn().expect("the binary starts");
         let stdout = Output::of(child.stdout.take().expect("it is piped"));
         let stderr = Output::of(child.stderr.take().expect("it is piped"));
-        let line = stdout.wait_for_line(LISTENING);
-        let address = line.as_deref().and_then(|line| {
-            let address = line.strip_prefix(LISTENING)?.strip_suffix("/v1")?;
-            address.parse().ok()
-        });
-        let Some(address) = address else {
+        let address = |all: &str| -> Option<SocketAddr> {
+            let mut lines = all.lines();
+            lines.find_map(|line| line.strip_prefix(LISTENING)?.strip_suffix("/v1")?.parse().ok())
+        };
+        stdout.wait_until(|all| address(all).is_some());
+        let Some(address) = address(&stdout.text()) else {
             let _ = child.kill();
             let _ = child.wait();
             panic!("the endpoint does not listen: {:?}\n{}", stdout.text(), stderr.text());
@@ -293,12 +293,7 @@ impl Endpoint {
 
     /// A size from its `/proc/PID/status`, in KiB.
     pub fn status_kib(&self, name: &str) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).expect("it runs");
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-        let number = line.and_then(|rest| rest.trim().strip_suffix(" kB")?.trim().parse().ok());
-        number.expect("the line is there")
+        status(&self.id().to_string(), name).expect("it runs")
     }
 
     /// Sends it a signal, such as `TERM`.
@@ -315,21 +310,10 @@ impl Endpoint {
     /// - Panics: if it does not end within the limit, or leaves something behind.
     #[track_caller]
     pub fn end(&mut self) -> Ran {
-        let is_closed = [&self.stdout, &self.stderr].map(|output| output.wait_for_end());
-        if is_closed != [true; 2] {
-            let _ = self.child.kill();
-        }
         self.has_ended = true;
-        let status = self.child.wait().expect("it was started here");
-        let ran = Ran {
-            code: status.code(),
-            stdout: self.stdout.text(),
-            stderr: self.stderr.text(),
-        };
-        assert_eq!(is_closed, [true; 2], "the endpoint does not end: {ran:?}");
-        for (pipe, text) in [("stdout", &ran.stdout), ("stderr", &ran.stderr)] {
-            canary::assert_none(&format_args!("the {pipe} of the endpoint"), text.as_bytes());
-            assert!(!text.contains(TOKEN), "the {pipe} holds the token");
+        let ran = Ran::of(&mut self.child, [&self.stdout, &self.stderr], "the endpoint", LIMIT);
+        for text in [&ran.stdout, &ran.stderr] {
+            assert!(!text.contains(TOKEN), "an output holds the token");
         }
         let connected = TcpStream::connect(self.address);
         assert!(connected.is_err(), "somebody still listens on {}", self.address);
@@ -381,78 +365,4 @@ fn half_written_files(home: &Path) -> Vec<String> {
         }
     }
     found
-}
-
-/// What a process writes, as it arrives.
-struct Output {
-    written: Mutex<Written>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct Written {
-    bytes: Vec<u8>,
-    has_ended: bool,
-}
-
-impl Output {
-    fn of(mut pipe: impl Read + Send + 'static) -> Arc<Self> {
-        let this = Arc::new(Self {
-            written: Mutex::default(),
-            changed: Condvar::new(),
-        });
-        let reading = Arc::clone(&this);
-        thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            loop {
-                let n_bytes = pipe.read(&mut buffer).unwrap_or(0);
-                let mut written = reading.lock();
-                written.bytes.extend_from_slice(&buffer[..n_bytes]);
-                written.has_ended = n_bytes == 0;
-                let has_ended = written.has_ended;
-                drop(written);
-                reading.changed.notify_all();
-                if has_ended {
-                    return;
-                }
-            }
-        });
-        this
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.lock().bytes).into_owned()
-    }
-
-    /// The first complete line with this beginning; `None` if the process ends or the limit passes first.
-    fn wait_for_line(&self, beginning: &str) -> Option<String> {
-        let line = |all: &str| {
-            let whole = &all[..all.rfind('\n')?];
-            whole
-                .lines()
-                .find(|line| line.starts_with(beginning))
-                .map(str::to_owned)
-        };
-        self.wait_until(|all| line(all).is_some());
-        line(&self.text())
-    }
-
-    /// Whether this comes true before the process ends and within the limit.
-    fn wait_until(&self, is_so: impl Fn(&str) -> bool) -> bool {
-        let is_so = |written: &Written| is_so(&String::from_utf8_lossy(&written.bytes));
-        let waiting = |written: &mut Written| !is_so(written) && !written.has_ended;
-        let waited = self.changed.wait_timeout_while(self.lock(), LIMIT, waiting);
-        let (written, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        is_so(&written)
-    }
-
-    fn wait_for_end(&self) -> bool {
-        let waiting = |written: &mut Written| !written.has_ended;
-        let waited = self.changed.wait_timeout_while(self.lock(), LIMIT, waiting);
-        waited.unwrap_or_else(PoisonError::into_inner).0.has_ended
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Written> {
-        self.written.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }

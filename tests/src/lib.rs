@@ -8,6 +8,7 @@ mod artefacts;
 pub mod canary;
 mod folder;
 mod home;
+mod output;
 mod run;
 mod typist;
 mod child;
@@ -17,7 +18,7 @@ mod requests;
 mod service;
 mod description;
 mod sandbox_process;
-mod table;
+mod measure;
 pub mod faultd;
 #[cfg(target_os = "linux")]
 pub mod endpoint;
@@ -26,15 +27,15 @@ pub use artefacts::{
     agent_host, cargo, echo_plugin, minimal_host, openrouter_plugin, rustc, sandbox_binary, second_plugin,
     target_folder, workspace,
 };
-pub use child::{Child, in_a_process_of_its_own};
+pub use child::Child;
 pub use description::description_is_at_hand;
 pub use folder::PluginFolder;
 pub use home::{Home, HostRun};
+pub use measure::{load_average, status};
 pub use recorder::{Callback, Record, Recorder, recorder};
-pub use requests::{ask, config_with, openrouter_config, openrouter_from, request};
+pub use requests::{ask, config_at, openrouter, openrouter_config, request};
 pub use run::{Ran, run};
 pub use sandbox_process::SandboxProcess;
 pub use service::{Service, service, service_from};
-pub use table::{numbered_rows, quoted, tests_of_the_workspace};
 pub use typist::Typist;
 pub use wait::{LIMIT, LONG_LIMIT, block_on, block_on_for, eventually, poll_once, wait_for};

@@ -1,41 +1,36 @@
 //! Configurations, plugins and requests in one line.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use plugin_api::{ChatReply, ChatRequest, Config, Error, LogOnly, Message, Plugin, loader};
 use sandbox::Sandbox;
 use serde_json::Value;
 
+use crate::artefacts::openrouter_plugin;
 use crate::canary::trace_this_process;
 use crate::wait::block_on;
 
-/// What a host gives a plugin: environment variables and options.
-pub fn config_with(environment: &[(&str, &str)], options: Value) -> Config {
-    let environment = environment
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+/// What a host gives the OpenRouter plugin to make it talk to this address with this key.
+pub fn config_at(base_url: &str, key: &str, options: Value) -> Config {
+    let environment = [("OPENROUTER_API_KEY", key), ("OPENROUTER_BASE_URL", base_url)];
     Config {
         options,
-        environment: environment.collect(),
+        environment: environment
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
     }
 }
 
 /// What a host gives the OpenRouter plugin to make it talk to `sandbox`.
 pub fn openrouter_config(sandbox: &Sandbox, options: Value) -> Config {
-    let base_url = sandbox.base_url();
-    let environment = [
-        ("OPENROUTER_API_KEY", sandbox.key()),
-        ("OPENROUTER_BASE_URL", base_url.as_str()),
-    ];
-    config_with(&environment, options)
+    config_at(&sandbox.base_url(), sandbox.key(), options)
 }
 
-/// Loads the OpenRouter plugin from this file, for a host that only logs.
+/// The OpenRouter plugin, loaded from its file for a host that only logs.
 ///
 /// - Panics: if it does not load, or refuses the configuration.
-pub fn openrouter_from(library: &Path, config: &Config) -> Plugin {
-    let module = loader::load(library).expect("the plugin loads");
+pub fn openrouter(config: &Config) -> Plugin {
+    let module = loader::load(&openrouter_plugin()).expect("the plugin loads");
     let services = Arc::new(LogOnly::new("openrouter"));
     module
         .create(services, config)

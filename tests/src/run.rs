@@ -1,12 +1,12 @@
 //! Runs a program to its end, with a limit.
 
-use std::io::{Read, Write};
-use std::process::{Command, Stdio};
-use std::sync::mpsc;
+use std::io::Write;
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
 use crate::canary;
+use crate::output::Output;
 
 /// What a program did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +26,27 @@ impl Ran {
         assert_eq!(self.code, Some(0), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
         self
     }
+
+    /// Waits for the end of `child`, whose standard output and error these are.
+    ///
+    /// - Panics: as [`run`], with `name` for the program.
+    pub(crate) fn of(child: &mut Child, [stdout, stderr]: [&Output; 2], name: &str, limit: Duration) -> Self {
+        let has_ended = stdout.wait_for_end(limit) && stderr.wait_for_end(limit);
+        if !has_ended {
+            let _ = child.kill();
+        }
+        let status = child.wait().expect("it was started here");
+        let ran = Self {
+            code: status.code(),
+            stdout: stdout.text(),
+            stderr: stderr.text(),
+        };
+        for (pipe, text) in [("stdout", &ran.stdout), ("stderr", &ran.stderr)] {
+            canary::assert_none(&format_args!("the {pipe} of {name}"), text.as_bytes());
+        }
+        assert!(has_ended, "{name} had not ended after {limit:?}: {ran:?}");
+        ran
+    }
 }
 
 /// Runs `command`, gives it `stdin`, and waits for its end.
@@ -41,41 +62,12 @@ pub fn run(mut command: Command, stdin: Option<&str>, limit: Duration) -> Ran {
         // The program may exit without reading, which is not a failure here.
         thread::spawn(move || pipe.write_all(text.as_bytes()));
     }
-    let stdout = collected(child.stdout.take().expect("it is piped"));
-    let stderr = collected(child.stderr.take().expect("it is piped"));
-    let (sender, ended) = mpsc::channel();
-    let waiting = thread::spawn(move || {
-        let texts = (stdout.join(), stderr.join());
-        let _ = sender.send(());
-        texts
-    });
-    let late = ended.recv_timeout(limit).is_err();
-    if late {
-        let _ = child.kill();
-    }
-    let status = child.wait().expect("it was started here");
-    let (stdout, stderr) = waiting.join().expect("reading does not panic");
-    for (pipe, text) in [("stdout", &stdout), ("stderr", &stderr)] {
-        let text = text.as_deref().unwrap_or_default();
-        canary::assert_none(
-            &format_args!("the {pipe} of {:?}", command.get_program()),
-            text.as_bytes(),
-        );
-    }
-    let ran = Ran {
-        code: status.code(),
-        stdout: stdout.expect("reading does not panic"),
-        stderr: stderr.expect("reading does not panic"),
-    };
-    assert!(!late, "{command:?} had not ended after {limit:?}: {ran:?}");
-    ran
-}
-
-fn collected(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<String> {
-    thread::spawn(move || {
-        let mut bytes = Vec::new();
-        // What arrived before an error is worth more than the error.
-        let _ = pipe.read_to_end(&mut bytes);
-        String::from_utf8_lossy(&bytes).into_owned()
-    })
+    let stdout = Output::of(child.stdout.take().expect("it is piped"));
+    let stderr = Output::of(child.stderr.take().expect("it is piped"));
+    Ran::of(
+        &mut child,
+        [&stdout, &stderr],
+        &format!("{:?}", command.get_program()),
+        limit,
+    )
 }

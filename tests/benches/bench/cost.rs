@@ -1,6 +1,5 @@
 //! Measures the CPU time of a load and the memory of idle streams.
 
-use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::load::{IDLE_ASK, IDLE_BEFORE, IDLE_STREAMS, Load};
+use super::measure::status;
 use super::way::{Ask, Failure, Heard, Way};
 
 /// Streams that are opened together. Too many might overflow the sandbox's queue of new connections.
@@ -54,20 +54,20 @@ fn start(calls: &mut Calls, way: &Arc<dyn Way>, ask: Ask, mut heard: Heard) {
     });
 }
 
-/// The resident memory of this process for each stream that is idle after its first text, in bytes.
+/// The resident memory of this process for each stream that is idle after its first text, in KiB.
 ///
 /// Call it once in a process: memory that was freed before would hide some of it.
-pub async fn resident_bytes_per_stream(way: &Arc<dyn Way>) -> Result<f64, Failure> {
+pub async fn resident_kib_per_stream(way: &Arc<dyn Way>) -> Result<f64, Failure> {
     let mut calls = Calls::new();
     open_idle(&mut calls, way, IDLE_BEFORE).await?;
-    let before_bytes = resident_bytes();
+    let before_kib = resident_kib();
     open_idle(&mut calls, way, IDLE_STREAMS).await?;
-    let after_bytes = resident_bytes();
+    let after_kib = resident_kib();
     if let Some(ended) = calls.try_join_next() {
         ended??;
         return Err("an idle stream ended".into());
     }
-    Ok((after_bytes - before_bytes) / IDLE_STREAMS as f64)
+    Ok((after_kib - before_kib) / IDLE_STREAMS as f64)
 }
 
 async fn open_idle(calls: &mut Calls, way: &Arc<dyn Way>, streams: usize) -> Result<(), Failure> {
@@ -101,14 +101,6 @@ fn process_cpu_us() -> f64 {
     time.tv_sec as f64 * 1e6 + time.tv_nsec as f64 / 1e3
 }
 
-fn resident_bytes() -> f64 {
-    let status = fs::read_to_string("/proc/self/status").expect("Linux has it");
-    let kib = status.lines().find_map(|line| {
-        line.strip_prefix("VmRSS:")?
-            .trim()
-            .strip_suffix(" kB")?
-            .parse::<f64>()
-            .ok()
-    });
-    kib.expect("a process has memory") * 1024.0
+fn resident_kib() -> f64 {
+    status("self", "VmRSS").expect("Linux has it") as f64
 }

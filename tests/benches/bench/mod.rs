@@ -10,6 +10,8 @@ mod client;
 mod load;
 #[path = "../../src/sandbox_process.rs"]
 mod sandbox_process;
+#[path = "../../src/measure.rs"]
+mod measure;
 mod cost;
 mod table;
 mod broken;
@@ -106,8 +108,8 @@ fn hold_idle_streams(runtime: &Runtime, rows: Vec<Row>, name: &str) -> ! {
         .find(|row| row.name == name)
         .expect("the name of a row");
     let way = row.way.expect("it was made before");
-    match runtime.block_on(cost::resident_bytes_per_stream(&way)) {
-        Ok(bytes) => println!("{bytes}"),
+    match runtime.block_on(cost::resident_kib_per_stream(&way)) {
+        Ok(kib) => println!("{kib}"),
         Err(failure) => eprint!("{failure}"),
     }
     std::process::exit(0);
@@ -177,11 +179,8 @@ fn resident_kib_in_a_process_of_its_own(name: &str, base_url: &str, plugin: &Pat
         .stdin(Stdio::null())
         .output()?;
     let printed = String::from_utf8_lossy(&output.stdout);
-    let bytes: f64 = printed
-        .trim()
-        .parse()
-        .map_err(|_| String::from_utf8_lossy(&output.stderr).into_owned())?;
-    Ok(bytes / 1024.0)
+    let kib = printed.trim().parse();
+    Ok(kib.map_err(|_| String::from_utf8_lossy(&output.stderr).into_owned())?)
 }
 
 fn rows(base_url: &str, plugin_file: &Path, peers: fn(&str) -> Vec<Row>) -> Vec<Row> {

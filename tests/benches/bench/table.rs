@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+use super::measure::load_average;
+
 /// The names of the rows that are compared.
 pub const PARSED: &str = "(b) reqwest, parsed here";
 pub const APART: &str = "(d) second runtime";
@@ -150,9 +152,4 @@ fn machine() -> String {
         .map(|(_, name)| name)
         .collect();
     format!("{} x {}", names.len(), names.first().unwrap_or(&"unknown CPU"))
-}
-
-fn load_average() -> String {
-    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    text.split(' ').next().unwrap_or_default().to_owned()
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::Instant;
 
+use tests::{load_average, status};
+
 use super::AT_A_TIME;
 use super::ask::{Found, HANGS_AFTER};
 use super::case::{Case, Outcome};
@@ -45,7 +47,7 @@ impl Report {
     pub fn new(n_calls: u64, service_id: u32) -> Self {
         println!(
             "{n_calls} calls, {AT_A_TIME} at a time; load average {}",
-            file("/proc/loadavg").trim()
+            load_average()
         );
         println!(
             "{:>9} {:>8} {:>9} {:>6} {:>8} {:>9} {:>8} {:>8} {:>10} {:>12}",
@@ -105,7 +107,7 @@ impl Report {
             self.samples.push(Sample {
                 n_done: self.n_done as f64,
                 seconds: self.begun.elapsed().as_secs_f64(),
-                resident_kib: status("self", "VmRSS:"),
+                resident_kib: of("self", "VmRSS") as f64,
             });
         }
         if self
@@ -124,14 +126,14 @@ impl Report {
             "{:>9} {:>8.1} {:>9} {:>6} {:>8} {:>9} {:>8} {:>8} {:>10} {:>12.0}   {note}",
             self.n_done,
             self.begun.elapsed().as_secs_f64(),
-            status("self", "VmRSS:"),
+            of("self", "VmRSS"),
             n_files,
-            status("self", "Threads:"),
+            of("self", "Threads"),
             self.n_answered,
             self.n_failed,
             self.n_dropped,
             self.n_unexpected,
-            status(&self.service_id.to_string(), "VmRSS:") / 1024.0,
+            of(&self.service_id.to_string(), "VmRSS") as f64 / 1024.0,
         );
         println!("{}", line.trim_end());
     }
@@ -186,14 +188,7 @@ fn slope_kib_per_call(samples: &[Sample]) -> Option<(f64, f64)> {
     Some((slope, (rest / (n - 2.0) / spread).sqrt()))
 }
 
-/// A number from `/proc/PROCESS/status`; 0 if the process has ended.
-fn status(process: &str, field: &str) -> f64 {
-    let status = file(&format!("/proc/{process}/status"));
-    let line = status.lines().find_map(|line| line.strip_prefix(field));
-    let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
-    number.unwrap_or_default()
-}
-
-fn file(path: &str) -> String {
-    fs::read_to_string(path).unwrap_or_default()
+/// 0 if the process has ended.
+fn of(process: &str, field: &str) -> u64 {
+    status(process, field).unwrap_or_default()
 }

@@ -194,11 +194,6 @@ impl Reply {
         }
     }
 
-    /// What has arrived so far.
-    pub fn so_far(&self) -> &Answer {
-        &self.answer
-    }
-
     /// The next piece of the body: a chunk, or what has arrived; `None` at the end.
     #[track_caller]
     pub fn piece(&mut self) -> Option<Vec<u8>> {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use plugin_api::{
     ChatReply, ChatRequest, Config, Error, EventStream, HostServices, LogOnly, Plugin, PluginModule, loader,
 };
-use serde_json::{Value, json};
-use tests::{PluginFolder, block_on, openrouter_plugin, second_plugin};
+use serde_json::json;
+use tests::{PluginFolder, block_on, second_plugin};
 
 /// An instance with the services of a plain host.
 pub fn created(module: &PluginModule, config: &Config) -> Plugin {
@@ -39,21 +39,6 @@ pub fn parrot_with(services: Arc<dyn HostServices>) -> Plugin {
     module
         .create(services, &Config::default())
         .expect("no options are needed")
-}
-
-pub fn openrouter(config: &Config) -> Plugin {
-    created(&loader::load(&openrouter_plugin()).expect("it fits"), config)
-}
-
-/// What a host gives the OpenRouter plugin to make it talk to this address with this key.
-pub fn config_at(base_url: &str, key: &str, options: Value) -> Config {
-    let environment = [("OPENROUTER_API_KEY", key), ("OPENROUTER_BASE_URL", base_url)];
-    Config {
-        options,
-        environment: environment
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .into(),
-    }
 }
 
 pub fn opened(plugin: &Plugin, request: &ChatRequest) -> EventStream {

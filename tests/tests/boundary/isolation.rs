@@ -8,12 +8,12 @@ use plugin_api::{ChatEvent, Error, ErrorKind, EventStream, Plugin};
 use sandbox::{Sandbox, Script};
 use serde_json::{Value, json};
 use tests::faultd::{self, Faultd};
-use tests::{LIMIT, Service, block_on, in_a_process_of_its_own, openrouter_config, poll_once, request, service};
+use tests::{Child, LIMIT, Service, block_on, config_at, openrouter, openrouter_config, poll_once, request, service};
 use tokio::runtime;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use crate::bench::{config_at, opened, openrouter, streamed};
+use crate::bench::{opened, streamed};
 
 /// Timeouts far beyond [`LIMIT`]: a connection that closes within the limit was closed by the drop.
 fn patient() -> Value {
@@ -115,38 +115,35 @@ fn a_dropped_plugin_leaves_its_streams_alive() {
 #[test]
 fn shutdown_ends_the_plugins_threads_and_fails_its_calls() {
     // In a process of its own, because the plugins of other tests have threads of the same name.
-    in_a_process_of_its_own(
-        "isolation::shutdown_ends_the_plugins_threads_and_fails_its_calls",
-        || {
-            let sandbox = falling_silent(3);
-            let plugin = patient_openrouter(&sandbox);
-            let asked = request("acme/silent", "hello");
-            let mut call = Box::pin(plugin.chat(&asked));
-            let mut events = opened(&plugin, &asked);
-            block_on(async {
-                texts(&mut events, 3).await;
-                assert!(poll_once(call.as_mut()).is_pending());
-            });
-            assert!(threads_named("openrouter") > 0);
+    Child::of("isolation::shutdown_ends_the_plugins_threads_and_fails_its_calls").run(|| {
+        let sandbox = falling_silent(3);
+        let plugin = patient_openrouter(&sandbox);
+        let asked = request("acme/silent", "hello");
+        let mut call = Box::pin(plugin.chat(&asked));
+        let mut events = opened(&plugin, &asked);
+        block_on(async {
+            texts(&mut events, 3).await;
+            assert!(poll_once(call.as_mut()).is_pending());
+        });
+        assert!(threads_named("openrouter") > 0);
 
-            // It ends long before its deadline, which is far beyond the test's own limit.
-            block_on(plugin.shutdown(100 * LIMIT)).expect("it ends");
-            wait_until_no_thread_is_named("openrouter");
+        // It ends long before its deadline, which is far beyond the test's own limit.
+        block_on(plugin.shutdown(100 * LIMIT)).expect("it ends");
+        wait_until_no_thread_is_named("openrouter");
 
-            for error in [block_on(plugin.chat(&asked)), streamed(&plugin, &asked)] {
-                let expected = Error::new(ErrorKind::SHUT_DOWN, "the plugin was shut down");
-                assert_eq!(error.expect_err("it was shut down"), expected);
-            }
-            // Calls in flight end too, and say why.
-            for error in [block_on(call), block_on(events.collect())] {
-                let error = error.expect_err("its connection is gone");
-                let kinds = [ErrorKind::SHUT_DOWN, ErrorKind::CONNECT, ErrorKind::INTERRUPTED];
-                assert!(kinds.contains(&error.kind), "{error:?}");
-            }
-            assert_all_closed(&sandbox);
-            block_on(plugin.shutdown(LIMIT)).expect("a second time changes nothing");
-        },
-    );
+        for error in [block_on(plugin.chat(&asked)), streamed(&plugin, &asked)] {
+            let expected = Error::new(ErrorKind::SHUT_DOWN, "the plugin was shut down");
+            assert_eq!(error.expect_err("it was shut down"), expected);
+        }
+        // Calls in flight end too, and say why.
+        for error in [block_on(call), block_on(events.collect())] {
+            let error = error.expect_err("its connection is gone");
+            let kinds = [ErrorKind::SHUT_DOWN, ErrorKind::CONNECT, ErrorKind::INTERRUPTED];
+            assert!(kinds.contains(&error.kind), "{error:?}");
+        }
+        assert_all_closed(&sandbox);
+        block_on(plugin.shutdown(LIMIT)).expect("a second time changes nothing");
+    });
 }
 
 fn threads_named(name: &str) -> usize {

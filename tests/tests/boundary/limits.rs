@@ -6,9 +6,9 @@ use plugin_api::{Error, ErrorKind};
 use sandbox::{Failure, Sandbox, Script};
 use serde_json::json;
 use tests::canary::{self, CANARY};
-use tests::{LIMIT, block_on, openrouter_config, request, service, service_from};
+use tests::{LIMIT, block_on, config_at, openrouter, openrouter_config, request, service, service_from};
 
-use crate::bench::{config_at, openrouter, streamed};
+use crate::bench::streamed;
 
 /// Timeouts that no call reaches: one that waits for them exceeds the test's own limit.
 const HOUR_MS: u64 = 3_600_000;

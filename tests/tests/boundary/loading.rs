@@ -5,10 +5,7 @@ use std::fs;
 use plugin_api::{Config, loader};
 use sandbox::Script;
 use serde_json::json;
-use tests::{
-    PluginFolder, ask, echo_plugin, in_a_process_of_its_own, openrouter_config, openrouter_plugin, second_plugin,
-    service,
-};
+use tests::{Child, PluginFolder, ask, echo_plugin, openrouter_config, openrouter_plugin, second_plugin, service};
 
 use crate::bench::{created, greeting, parrot_module};
 
@@ -72,7 +69,7 @@ fn reading_a_manifest_runs_nothing_of_the_plugin() {
 
 #[test]
 fn a_bare_file_name_loads_from_the_working_directory() {
-    in_a_process_of_its_own("loading::a_bare_file_name_loads_from_the_working_directory", || {
+    Child::of("loading::a_bare_file_name_loads_from_the_working_directory").run(|| {
         let folder = PluginFolder::with(&[echo_plugin()]);
         std::env::set_current_dir(folder.path()).expect("the folder is there");
         // The dynamic linker would look for a bare name in the folders of the system.

@@ -8,8 +8,8 @@ use plugin_api::{HostServices, Level, LogOnly, loader};
 use serde_json::json;
 use tempfile::NamedTempFile;
 use tests::{
-    PluginFolder, Record, Recorder, ask, canary, in_a_process_of_its_own, openrouter_config, openrouter_plugin,
-    poll_once, recorder, request, service,
+    Child, PluginFolder, Record, Recorder, ask, canary, openrouter_config, openrouter_plugin, poll_once, recorder,
+    request, service,
 };
 
 use crate::bench::parrot_with;
@@ -104,7 +104,7 @@ fn a_host_may_change_its_level_at_any_time() {
 #[test]
 fn records_reach_the_hosts_tracing_under_the_plugins_id() {
     // In a process of its own: whether `tracing` asks the subscriber of one thread depends on what other threads do.
-    in_a_process_of_its_own("logs::records_reach_the_hosts_tracing_under_the_plugins_id", || {
+    Child::of("logs::records_reach_the_hosts_tracing_under_the_plugins_id").run(|| {
         let file = NamedTempFile::new().expect("the temporary folder is writable");
         let writer = file.reopen().expect("the file is ours");
         let subscriber = tracing_subscriber::fmt()

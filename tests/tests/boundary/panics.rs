@@ -4,10 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plugin_api::{ChatEvent, Config, Error, ErrorKind, HostServices, Plugin, loader};
-use tests::{
-    Callback, PluginFolder, Recorder, ask, block_on, in_a_process_of_its_own, poll_once, recorder, request,
-    second_plugin,
-};
+use tests::{Callback, Child, PluginFolder, Recorder, ask, block_on, poll_once, recorder, request, second_plugin};
 
 use crate::bench::{created, greeting, opened, parrot, parrot_module, parrot_with, streamed};
 
@@ -182,7 +179,7 @@ fn services_whose_destructor_panics_end_nothing() {
 
 #[test]
 fn a_plugins_panics_are_not_printed_to_the_terminal() {
-    let child = in_a_process_of_its_own("panics::a_plugins_panics_are_not_printed_to_the_terminal", || {
+    let child = Child::of("panics::a_plugins_panics_are_not_printed_to_the_terminal").run(|| {
         let plugin = parrot();
         ask(&plugin, "panic/call", PROMPT).expect_err("it panics");
         drop_in_flight(&plugin, "panic/drop");

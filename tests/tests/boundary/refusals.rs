@@ -7,7 +7,7 @@ use std::process::Command;
 
 use object::{Object, ObjectSection};
 use plugin_api::{VERSION, loader};
-use tests::{LIMIT, PluginFolder, echo_plugin, in_a_process_of_its_own, run, rustc, workspace};
+use tests::{Child, LIMIT, PluginFolder, echo_plugin, run, rustc, workspace};
 
 /// A refusal: its code, its reason and its hint.
 type Words<'a> = (&'a str, &'a str, &'a str);
@@ -160,31 +160,28 @@ fn an_unreadable_manifest_is_refused() {
 #[test]
 fn a_plugin_cut_off_anywhere_is_refused_and_ends_nothing() {
     // In a process of its own, because the failure would be a crash.
-    in_a_process_of_its_own(
-        "refusals::a_plugin_cut_off_anywhere_is_refused_and_ends_nothing",
-        || {
-            let folder = PluginFolder::new();
-            let file = folder.copy(&echo_plugin());
-            let whole = bytes_of(&file).len();
-            let coarse = (0..whole).step_by(64 << 10);
-            let mut lengths: Vec<usize> = coarse.chain(0..128).chain(whole - 64..whole).collect();
-            lengths.sort_unstable();
-            // From the longest to the shortest, so that the one file only has to be cut again.
-            for length in lengths.into_iter().rev() {
-                let cut = File::options().write(true).open(&file).expect("the folder is writable");
-                cut.set_len(length as u64).expect("the folder is writable");
-                let refusal = loader::load(&file)
-                    .err()
-                    .unwrap_or_else(|| panic!("{length} bytes were loaded"));
-                let code = refusal.code;
-                assert!(
-                    ["not_a_library", "damaged"].contains(&code),
-                    "{length} bytes: {refusal}"
-                );
-                assert_eq!(refusal.to_string().lines().count(), 1);
-            }
-        },
-    );
+    Child::of("refusals::a_plugin_cut_off_anywhere_is_refused_and_ends_nothing").run(|| {
+        let folder = PluginFolder::new();
+        let file = folder.copy(&echo_plugin());
+        let whole = bytes_of(&file).len();
+        let coarse = (0..whole).step_by(64 << 10);
+        let mut lengths: Vec<usize> = coarse.chain(0..128).chain(whole - 64..whole).collect();
+        lengths.sort_unstable();
+        // From the longest to the shortest, so that the one file only has to be cut again.
+        for length in lengths.into_iter().rev() {
+            let cut = File::options().write(true).open(&file).expect("the folder is writable");
+            cut.set_len(length as u64).expect("the folder is writable");
+            let refusal = loader::load(&file)
+                .err()
+                .unwrap_or_else(|| panic!("{length} bytes were loaded"));
+            let code = refusal.code;
+            assert!(
+                ["not_a_library", "damaged"].contains(&code),
+                "{length} bytes: {refusal}"
+            );
+            assert_eq!(refusal.to_string().lines().count(), 1);
+        }
+    });
 }
 
 #[test]

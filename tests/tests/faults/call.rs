@@ -1,9 +1,9 @@
 //! One call of the real plugin to a service that misbehaves, and how it ended.
 
-use plugin_api::{ChatReply, Config, Error, Plugin};
+use plugin_api::{ChatReply, Error, Plugin};
 use serde_json::{Value, json};
 use tests::faultd::{Arrival, Faultd, Script};
-use tests::{block_on, config_with, openrouter_from, openrouter_plugin, request};
+use tests::{block_on, config_at, openrouter, request};
 
 /// The key of every call.
 pub const KEY: &str = "sk-or-v1-canary-4711";
@@ -14,20 +14,9 @@ pub struct Outcome {
     pub requests: Vec<Arrival>,
 }
 
-/// The configuration for a service at `base_url`.
-pub fn config_at(base_url: &str, key: &str, options: Value) -> Config {
-    let environment = [("OPENROUTER_API_KEY", key), ("OPENROUTER_BASE_URL", base_url)];
-    config_with(&environment, options)
-}
-
 /// The plugin with these options, for the service at `base_url`.
 pub fn plugin_at(base_url: &str, options: Value) -> Plugin {
-    plugin_with(&config_at(base_url, KEY, options))
-}
-
-/// The plugin with this configuration.
-pub fn plugin_with(config: &Config) -> Plugin {
-    openrouter_from(&openrouter_plugin(), config)
+    openrouter(&config_at(base_url, KEY, options))
 }
 
 /// Sends one message and reads the answer, as a stream or in one piece.

@@ -3,9 +3,9 @@
 use plugin_api::{ChatReply, ChatRequest, Error, Plugin};
 use serde_json::{Value, json};
 use tests::faultd::{Arrival, Faultd, Script};
-use tests::{block_on, config_with, request};
+use tests::{block_on, config_at, openrouter, request};
 
-use crate::call::{KEY, chat, code, config_at, once, plugin_at, plugin_with, stream};
+use crate::call::{KEY, chat, code, once, plugin_at, stream};
 
 fn busy() -> Script {
     let body = json!({"error": {"code": 503, "message": "not now"}});
@@ -253,13 +253,10 @@ fn a_second_service_takes_over_and_never_sees_the_first_ones_key() {
     let second = Faultd::playing([Script::answer("from the second")]);
     let options = json!({"retry": {"attempts": 1},
         "secondary": {"baseUrl": second.base_url(), "models": {"acme/model": "other-name"}}});
-    let first_url = first.base_url();
-    let environment = [
-        ("OPENROUTER_API_KEY", KEY),
-        ("OPENROUTER_BASE_URL", first_url.as_str()),
-        ("OPENROUTER_SECONDARY_API_KEY", SECOND_KEY),
-    ];
-    let plugin = plugin_with(&config_with(&environment, options));
+    let mut config = config_at(&first.base_url(), KEY, options);
+    let second_key = ("OPENROUTER_SECONDARY_API_KEY".to_owned(), SECOND_KEY.to_owned());
+    config.environment.extend([second_key]);
+    let plugin = openrouter(&config);
     // The first service has to fail ten times before its circuit breaker opens.
     let answers = (0..30).filter_map(|_| stream(&plugin).ok());
     assert!(answers.filter(|reply| reply.text == "from the second").count() > 0);

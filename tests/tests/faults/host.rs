@@ -10,9 +10,9 @@ use std::thread;
 use plugin_api::{Error, HostServices, Level, loader};
 use serde_json::json;
 use tests::faultd::{Arrival, Faultd, Script, chunk, head, sse_head, text_event};
-use tests::{Child, LIMIT, block_on, eventually, openrouter_plugin, poll_once, request};
+use tests::{Child, LIMIT, block_on, config_at, eventually, openrouter_plugin, poll_once, request};
 
-use crate::call::{KEY, ask, chat, code, config_at, plugin_at, stream};
+use crate::call::{KEY, ask, chat, code, plugin_at, stream};
 use crate::this_process::{open_files, wait_until_files_are_closed};
 
 /// A waker that reports each wake-up.

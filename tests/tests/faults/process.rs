@@ -14,10 +14,9 @@ use plugin_api::{Error, LogOnly, loader};
 use rustix::process::{Pid, Resource, Rlimit, Signal, WaitOptions, getrlimit, kill_process, setrlimit, waitpid};
 use serde_json::json;
 use tests::faultd::{Faultd, Script, head};
-use tests::{Child, LIMIT, block_on, eventually, openrouter_plugin, poll_once, request, wait_for};
+use tests::{Child, LIMIT, block_on, config_at, eventually, openrouter_plugin, poll_once, request, status, wait_for};
 
-use crate::call::{KEY, ask, chat, code, config_at, once, plugin_at, stream};
-use crate::this_process::status_kib;
+use crate::call::{KEY, ask, chat, code, once, plugin_at, stream};
 
 #[test]
 fn fault_45_sixty_four_threads_without_a_runtime_call_at_once() {
@@ -267,7 +266,8 @@ fn fault_51_a_process_with_little_memory_survives_an_endless_answer() {
         let service = Faultd::playing([Script::answer("hello"), endless, Script::answer("hello")]);
         let plugin = plugin_at(&service.base_url(), once());
         assert_eq!(code(&chat(&plugin)), "ok");
-        limit(Resource::As, (status_kib("VmSize:") << 10) + (256 << 20));
+        let size_kib = status("self", "VmSize").expect("Linux has it");
+        limit(Resource::As, (size_kib << 10) + (256 << 20));
         let result = chat(&plugin);
         assert_eq!(code(&result), "too_large", "{:?}", result.err());
         assert_eq!(code(&chat(&plugin)), "ok");

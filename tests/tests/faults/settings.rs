@@ -6,9 +6,9 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use plugin_api::{Attribution, ChatRequest};
 use serde_json::{Value, json};
 use tests::faultd::{DONE, Faultd, LAST_CHUNK, Script, chunk, finish_event, sse_head, text_event};
-use tests::{Home, Ran, block_on, config_with, openrouter_plugin, request};
+use tests::{Home, Ran, block_on, config_at, openrouter, openrouter_plugin, request};
 
-use crate::call::{KEY, chat, code, config_at, plugin_at, plugin_with, stream};
+use crate::call::{KEY, chat, code, plugin_at, stream};
 
 const NEW_KEY: &str = "sk-or-v1-new-4712";
 
@@ -65,15 +65,15 @@ fn fault_54_an_answer_in_flight_ends_well_while_the_key_is_replaced() {
 #[test]
 fn fault_57_a_line_break_never_gets_into_a_header() {
     let service = Faultd::playing([Script::answer("hello")]);
-    let base_url = service.base_url();
     let broken = "My app\r\nx-injected: yes";
-    let environment = [
-        ("OPENROUTER_API_KEY", KEY),
-        ("OPENROUTER_BASE_URL", base_url.as_str()),
+    let mut config = config_at(&service.base_url(), KEY, json!({}));
+    let site = [
         ("OPENROUTER_SITE_NAME", broken),
         ("OPENROUTER_SITE_URL", "https://example.org/\nx-injected: yes"),
     ];
-    let plugin = plugin_with(&config_with(&environment, json!({})));
+    let site = site.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    config.environment.extend(site);
+    let plugin = openrouter(&config);
     let attribution = Attribution {
         app_name: Some(broken.to_owned()),
         site_url: Some("https://example.org\rx-injected: yes".to_owned()),

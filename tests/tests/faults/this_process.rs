@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use tests::eventually;
+use tests::{eventually, status};
 
 /// How many files this process has open.
 pub fn open_files() -> usize {
@@ -28,13 +28,5 @@ pub fn wait_until_files_are_closed(before: usize) {
 
 /// The most memory that this process ever held, in KiB.
 pub fn peak_kib() -> u64 {
-    status_kib("VmHWM:")
-}
-
-/// A size from `/proc/self/status`, in KiB.
-pub fn status_kib(name: &str) -> u64 {
-    let status = fs::read_to_string("/proc/self/status").expect("Linux has it");
-    let line = status.lines().find_map(|line| line.strip_prefix(name));
-    let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
-    number.expect("Linux has it")
+    status("self", "VmHWM").expect("Linux has it")
 }

@@ -5,14 +5,13 @@
 use std::sync::Arc;
 
 use plugin_api::{
-    ChatEvent, ChatReply, ChatRequest, Config, Done, Error, EventStream, Head, HttpAnswer, HttpRequest, LogOnly,
-    Notice, Plugin, loader,
+    ChatEvent, ChatReply, ChatRequest, Done, Error, EventStream, Head, HttpAnswer, HttpRequest, Notice, Plugin,
 };
 use sandbox::{Builder, Recorded, Sandbox, Script};
 use serde_json::{Value, json};
 use tests::canary::CANARY;
 use tests::faultd::{self, Arrival, Faultd};
-use tests::{LIMIT, Service, block_on, openrouter_plugin, service, service_from};
+use tests::{LIMIT, Service, block_on, config_at, openrouter, service, service_from};
 
 /// The model that most tests ask for.
 pub const MODEL: &str = "acme/model";
@@ -83,17 +82,12 @@ pub fn plugin_of(service: &Faultd, options: Value) -> Plugin {
 
 /// The plugin with further environment variables.
 pub fn plugin_at(base_url: &str, variables: &[(&str, &str)], options: Value) -> Plugin {
-    let module = loader::load(&openrouter_plugin()).expect("it fits");
-    let own = [("OPENROUTER_API_KEY", CANARY), ("OPENROUTER_BASE_URL", base_url)];
-    let environment = own.iter().chain(variables);
-    let config = Config {
-        options,
-        environment: environment
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect(),
-    };
-    let services = Arc::new(LogOnly::new("openrouter"));
-    module.create(services, &config).expect("the configuration is right")
+    let mut config = config_at(base_url, CANARY, options);
+    let variables = variables.iter();
+    config
+        .environment
+        .extend(variables.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    openrouter(&config)
 }
 
 /// Options for a single attempt, for failures whose retry is not the point.

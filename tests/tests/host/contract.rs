@@ -3,19 +3,15 @@
 //! Every test checks what its own sandbox received; these ensure that everything that can be sent was sent.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 
-use plugin_api::{ChatRequest, LogOnly, Message, Plugin, loader};
+use plugin_api::{ChatRequest, Message, Plugin};
 use sandbox::built_in_models;
 use serde_json::{Value, json};
-use tests::{Service, block_on, description_is_at_hand, openrouter_config, openrouter_plugin, request, service};
+use tests::{Service, block_on, description_is_at_hand, openrouter, openrouter_config, request, service};
 use tokio::task::JoinSet;
 
 fn plugin(service: &Service, options: Value) -> Plugin {
-    let module = loader::load(&openrouter_plugin()).expect("the plugin loads");
-    let config = openrouter_config(service, options);
-    let services = Arc::new(LogOnly::new("openrouter"));
-    module.create(services, &config).expect("the plugin starts")
+    openrouter(&openrouter_config(service, options))
 }
 
 #[test]
