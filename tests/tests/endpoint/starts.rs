@@ -17,7 +17,7 @@ fn assert_refused(ran: &Ran, code: i32, text: &str) {
 }
 
 /// Command lines, and what the error mentions.
-const REFUSED: [(&[&str], &str); 12] = [
+const REFUSED: [(&[&str], &str); 9] = [
     (
         &["--listen", "0.0.0.0"],
         "hint: give the host name that clients use with `--allow-host NAME`",
@@ -31,18 +31,12 @@ const REFUSED: [(&[&str], &str); 12] = [
         "`--no-auth` needs a loopback address",
     ),
     (
-        &["--no-auth", "--listen", "192.0.2.1"],
-        "`--no-auth` needs a loopback address",
-    ),
-    (
         &["--no-auth", "--listen", "::ffff:192.0.2.1"],
         "`--no-auth` needs a loopback address",
     ),
     (&["--cors-origin", "*"], "--cors-origin"),
     (&["--allow-host", "*"], "--allow-host"),
-    (&["--listen", "example.org"], "--listen"),
     (&["--token", "a b"], "--token"),
-    (&["--token", "x", "--no-auth"], "--no-auth"),
     (&["--max-body", "0"], "--max-body"),
     (&["--port", "65536"], "--port"),
 ];

@@ -3,12 +3,12 @@
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 
 use plugin_api::{Error, HostServices, Level, loader};
-use serde_json::json;
+use serde_json::{Value, json};
 use tests::faultd::{Arrival, Faultd, Script, chunk, head, sse_head, text_event};
 use tests::{Child, LIMIT, block_on, config_at, eventually, openrouter_plugin, poll_once, request};
 
@@ -42,6 +42,12 @@ fn drop_after_polls<T>(mut work: Pin<Box<dyn Future<Output = T> + '_>>, n_polls:
     }
 }
 
+/// Timeouts far beyond [`LIMIT`]: a connection that closes within the limit was closed by the drop.
+fn patient() -> Value {
+    const HOUR_MS: u64 = 3_600_000;
+    json!({"timeouts": {"firstTokenMs": HOUR_MS, "idleMs": HOUR_MS, "progressMs": HOUR_MS, "totalMs": HOUR_MS}})
+}
+
 #[test]
 fn fault_41_a_call_dropped_after_any_number_of_polls_leaves_nothing_behind() {
     Child::of("host::fault_41_a_call_dropped_after_any_number_of_polls_leaves_nothing_behind").run(|| {
@@ -50,7 +56,7 @@ fn fault_41_a_call_dropped_after_any_number_of_polls_leaves_nothing_behind() {
             true => Script::new().send(sse_head()).send_forever(word.clone()),
             false => Script::new().hold(),
         });
-        let plugin = plugin_at(&service.base_url(), json!({}));
+        let plugin = plugin_at(&service.base_url(), patient());
         let before = open_files();
         let asked = request("acme/model", "hello");
         for n_polls in 0..=20 {
@@ -86,7 +92,7 @@ fn fault_41_a_call_dropped_at_any_byte_of_its_answer_leaves_nothing_behind() {
             let (at, whole) = (Arc::clone(&cut), bytes.clone());
             let service =
                 Faultd::answering(move |_: &Arrival| Script::new().send(&whole[..at.load(Ordering::SeqCst)]).hold());
-            let plugin = plugin_at(&service.base_url(), json!({}));
+            let plugin = plugin_at(&service.base_url(), patient());
             let before = open_files();
             for end in (0..=bytes.len()).step_by(23) {
                 cut.store(end, Ordering::SeqCst);
@@ -106,17 +112,10 @@ fn fault_41_a_call_dropped_at_any_byte_of_its_answer_leaves_nothing_behind() {
     });
 }
 
-/// Host services whose log does not return for one model until [`Stuck::release`].
-#[derive(Default)]
+/// Host services whose log does not return for one model until the other end of `released` is gone.
 struct Stuck {
-    state: Mutex<StuckState>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct StuckState {
-    is_entered: bool,
-    is_released: bool,
+    entered: Mutex<Sender<()>>,
+    released: Mutex<Receiver<()>>,
 }
 
 impl HostServices for Stuck {
@@ -129,33 +128,11 @@ impl HostServices for Stuck {
     }
 
     fn log(&self, _level: Level, _target: &str, _message: &str, fields_json: &str) {
-        if !fields_json.contains("acme/stuck") {
-            return;
+        if fields_json.contains("acme/stuck") {
+            let _ = self.entered.lock().unwrap_or_else(PoisonError::into_inner).send(());
+            // Without a limit: the test releases it before it judges what it saw.
+            let _ = self.released.lock().unwrap_or_else(PoisonError::into_inner).recv();
         }
-        let mut state = self.lock();
-        state.is_entered = true;
-        self.changed.notify_all();
-        let waiting = |state: &mut StuckState| !state.is_released;
-        // Without a limit: the test releases it before it judges what it saw.
-        drop(self.changed.wait_while(state, waiting));
-    }
-}
-
-impl Stuck {
-    fn lock(&self) -> MutexGuard<'_, StuckState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn wait_until_entered(&self) {
-        let waiting = |state: &mut StuckState| !state.is_entered;
-        let waited = self.changed.wait_timeout_while(self.lock(), LIMIT, waiting);
-        let is_entered = waited.unwrap_or_else(PoisonError::into_inner).0.is_entered;
-        assert!(is_entered, "the plugin logs nothing about a call");
-    }
-
-    fn release(&self) {
-        self.lock().is_released = true;
-        self.changed.notify_all();
     }
 }
 
@@ -163,11 +140,14 @@ impl Stuck {
 fn fault_43_other_calls_go_on_while_the_host_is_stuck_in_a_callback() {
     Child::of("host::fault_43_other_calls_go_on_while_the_host_is_stuck_in_a_callback").run(|| {
         let service = Faultd::playing([Script::answer("hello")]);
-        let stuck = Arc::new(Stuck::default());
+        let ((entered, is_entered), (release, released)) = (mpsc::channel(), mpsc::channel());
+        let stuck = Stuck {
+            entered: Mutex::new(entered),
+            released: Mutex::new(released),
+        };
         let module = loader::load(&openrouter_plugin()).expect("it loads");
-        let services: Arc<dyn HostServices> = Arc::<Stuck>::clone(&stuck);
         let plugin = module
-            .create(services, &config_at(&service.base_url(), KEY, json!({})))
+            .create(Arc::new(stuck), &config_at(&service.base_url(), KEY, json!({})))
             .expect("the configuration is right");
         let begin = |model: &'static str| {
             let (sender, answer) = mpsc::channel();
@@ -176,9 +156,11 @@ fn fault_43_other_calls_go_on_while_the_host_is_stuck_in_a_callback() {
             answer
         };
         let held = begin("acme/stuck");
-        stuck.wait_until_entered();
+        is_entered
+            .recv_timeout(LIMIT)
+            .expect("the plugin logs something about a call");
         let other = begin("acme/model").recv_timeout(LIMIT);
-        stuck.release();
+        drop(release);
         assert_eq!(other, Ok("ok"), "another call has to go on");
         assert_eq!(held.recv_timeout(LIMIT), Ok("ok"));
     });

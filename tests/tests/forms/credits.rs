@@ -1,10 +1,9 @@
-//! The balance of the account or of the key, less what was billed since.
+//! The balance, less what was billed since.
 
 use plugin_api::{CreditStatus, Credits, CreditsRequest, Plugin};
-use sandbox::{Sandbox, Script};
+use sandbox::Script;
 use serde_json::json;
-use tests::canary::CANARY;
-use tests::{Service, ask, block_on, request, service_from};
+use tests::{Service, ask, block_on, request};
 
 use crate::bench::{
     MODEL, chat, codes, good, message_of, plugin, post, raw_stream, requests_to, service_playing, streamed,
@@ -33,29 +32,6 @@ fn bills(cost_usd: f64) -> Script {
     Script {
         usage: usage.as_object().cloned().unwrap_or_default(),
         ..Script::text("yes")
-    }
-}
-
-#[test]
-fn the_balance_is_the_accounts_or_else_the_keys() {
-    let sandbox = || Sandbox::builder().key(CANARY);
-    for (builder, status, balance, source) in [
-        (sandbox().management_key(), 200, "25", "account"),
-        // It may not ask for the account, which is no failure.
-        (sandbox(), 403, "10", "key"),
-    ] {
-        let service = service_from(builder);
-        let credits = credits(&plugin(&service, json!({})), KEPT);
-        assert_eq!(requests_to(&service, "/credits")[0].status, status);
-        let expected = Credits {
-            balance_usd: Some(balance.to_owned()),
-            usage_usd: Some("0".to_owned()),
-            status: CreditStatus::Green,
-            source: Some(source.to_owned()),
-            age_ms: credits.age_ms,
-            ..Credits::default()
-        };
-        assert_eq!(credits, expected);
     }
 }
 

@@ -1,21 +1,17 @@
-//! The model list: all pages, every entry as written, cached for a while.
+//! The model list: cached for a while, refreshed, and limited by a variable.
 
-use plugin_api::{ModelList, ModelsRequest, Plugin, Verbatim};
-use sandbox::Sandbox;
+use plugin_api::{ModelList, ModelsRequest, Plugin};
 use serde_json::json;
-use serde_json::value::RawValue;
-use tests::canary::CANARY;
 use tests::faultd::{Faultd, Script};
-use tests::{LIMIT, Service, block_on, openrouter_config, service, service_from};
+use tests::{LIMIT, Service, block_on, service};
 
-use crate::bench::{chat, direct, entry, get, good, once, plugin, plugin_at, plugin_of, requests_to};
+use crate::bench::{chat, entry, get, good, once, plugin, plugin_at, plugin_of, requests_to};
 
 const KEPT: ModelsRequest = ModelsRequest {
     force: false,
     raw: false,
 };
 const FORCED: ModelsRequest = ModelsRequest { force: true, ..KEPT };
-const RAW: ModelsRequest = ModelsRequest { raw: true, ..KEPT };
 
 fn list(plugin: &Plugin, request: ModelsRequest) -> ModelList {
     block_on(plugin.models(request)).expect("a list")
@@ -30,37 +26,6 @@ fn listing(ids: &[&str]) -> Service {
     let service = service();
     service.models(ids.iter().map(|id| entry(id)).collect());
     service
-}
-
-/// The entries of the service's list as it writes them.
-fn written(service: &Sandbox) -> Vec<String> {
-    #[derive(serde::Deserialize)]
-    struct Page {
-        data: Vec<Box<RawValue>>,
-    }
-    let page = direct(service, &get("/models?limit=1000"));
-    let page: Page = serde_json::from_slice(&page.body).expect("a list");
-    page.data.iter().map(|entry| entry.get().to_owned()).collect()
-}
-
-#[test]
-fn all_pages_are_read_with_entries_as_the_service_wrote_them() {
-    let paged = service_from(Sandbox::builder().key(CANARY).page_size(5));
-    let plugin = plugin(&paged, json!({}));
-    let raw = list(&plugin, RAW);
-    let entries = raw
-        .models
-        .iter()
-        .filter_map(|model| model.raw.as_ref().map(Verbatim::get));
-    assert_eq!(entries.collect::<Vec<_>>(), written(&service()));
-    assert_eq!(requests_to(&paged, "/models").len(), raw.models.len().div_ceil(5));
-    assert!(!raw.is_stale && raw.problem.is_none());
-    let typed = list(&plugin, KEPT);
-    assert!(
-        typed.models.iter().all(|model| model.raw.is_none()),
-        "only where they are asked for"
-    );
-    assert_eq!(ids(&typed), ids(&raw));
 }
 
 #[test]
@@ -129,13 +94,4 @@ fn list_and_credit_are_refreshed_only_if_the_variable_says_so() {
         assert!(requests_to(&busy, path).len() >= at_least, "{path}");
     }
     assert_eq!(quiet.requests().len(), 1);
-}
-
-#[test]
-fn another_service_has_another_list() {
-    let (one, other) = (listing(&["a/one"]), listing(&["a/two", "b/one"]));
-    let plugin = plugin(&one, json!({}));
-    assert_eq!(ids(&list(&plugin, KEPT)), ["a/one"]);
-    block_on(plugin.configure(&openrouter_config(&other, json!({})))).expect("the options are right");
-    assert_eq!(ids(&list(&plugin, KEPT)), ["a/two", "b/one"]);
 }

@@ -50,24 +50,6 @@ fn five_mistakes_are_five_reports_with_their_places() {
 }
 
 #[test]
-fn a_milady_file_with_other_sections_is_fine() {
-    let bench = Bench::with_profile(
-        r#"{
-  "agents": { "list": [ { "id": "main", "anything": null } ] },
-  "plugins": { "entries": { "telegram": { "enabled": true } } },
-  "auth": { "profiles": { "default": { "provider": "openrouter", "fallback_models": ["openai/gpt-4o"], } }, "order": {} },
-}"#,
-    );
-    let file = bench.home.profile().display().to_string();
-    assert_eq!(
-        bench.ok(&["profile", "check"]).stdout,
-        format!("{file} is valid, with 1 profile: `default`\n")
-    );
-    bench.ok(&["chat", "Hello"]);
-    assert_eq!(bench.bodies()[0]["models"], json!(["openai/gpt-4o"]));
-}
-
-#[test]
 fn a_missing_profile_or_file_is_named_with_a_hint() {
     let bench = Bench::with_model("a/b");
     let file = bench.home.profile().display().to_string();
