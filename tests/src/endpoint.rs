@@ -9,7 +9,6 @@ mod exchange;
 
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::thread;
@@ -18,6 +17,7 @@ use serde_json::{Value, json};
 
 use crate::artefacts::openrouter_plugin;
 use crate::faultd::Faultd;
+use crate::folder::files_below;
 use crate::home::{Home, HostRun};
 use crate::measure::status;
 use crate::output::Output;
@@ -317,7 +317,11 @@ impl Endpoint {
         }
         let connected = TcpStream::connect(self.address);
         assert!(connected.is_err(), "somebody still listens on {}", self.address);
-        let half_written = half_written_files(self.home.path());
+        let mut half_written = files_below(self.home.path());
+        half_written.retain(|file| {
+            file.file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with(".tmp"))
+        });
         assert!(half_written.is_empty(), "left behind: {half_written:?}");
         if let Err(late) = self.service.wait_for_open_connections(0, LIMIT) {
             panic!("{late}");
@@ -348,21 +352,4 @@ impl Drop for Endpoint {
         assert_eq!(ran.code, Some(0), "{ran:?}");
         assert_eq!(ran.stdout.lines().count(), 1, "{}", ran.stdout);
     }
-}
-
-/// Files of the home that were not renamed to their final name.
-fn half_written_files(home: &Path) -> Vec<String> {
-    let mut folders = vec![home.to_owned()];
-    let mut found = Vec::new();
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                folders.push(entry.path());
-            } else if name.starts_with(".tmp") {
-                found.push(entry.path().display().to_string());
-            }
-        }
-    }
-    found
 }

@@ -1,4 +1,4 @@
-//! A plugin folder for one test.
+//! A plugin folder for one test, and the files of any folder.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -51,4 +51,19 @@ impl PluginFolder {
         fs::write(&file, bytes).expect("the temporary folder is writable");
         file
     }
+}
+
+/// Every file below a folder, links not followed. What cannot be read, such as a folder that a test has locked, is skipped.
+pub fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let (mut folders, mut files) = (vec![folder.to_owned()], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => folders.push(entry.path()),
+                Ok(kind) if kind.is_file() => files.push(entry.path()),
+                _ => {}
+            }
+        }
+    }
+    files
 }

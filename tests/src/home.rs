@@ -15,6 +15,7 @@ use tempfile::TempDir;
 
 use crate::artefacts::agent_host;
 use crate::canary;
+use crate::folder::files_below;
 use crate::run::{Ran, run};
 use crate::wait::LIMIT;
 
@@ -104,39 +105,17 @@ impl Drop for Home {
         if thread::panicking() {
             return;
         }
-        for file in written_by_the_host(self.path()) {
+        let by_the_test =
+            |file: &Path| file.parent() == Some(self.path()) || file.starts_with(self.path().join("work"));
+        // Libraries are copies.
+        let is_library = |file: &Path| file.extension().is_some_and(|extension| extension == DLL_EXTENSION);
+        let files = files_below(self.path()).into_iter();
+        for file in files.filter(|file| !by_the_test(file) && !is_library(file)) {
             // A file may be gone by now, such as the socket of a process that ends.
             let bytes = fs::read(&file).unwrap_or_default();
             canary::assert_none(&file.display(), &bytes);
         }
     }
-}
-
-/// Every file in a folder of the home other than `work`, except libraries, which are copies.
-fn written_by_the_host(home: &Path) -> Vec<PathBuf> {
-    let mut folders = folders_in(home);
-    folders.retain(|folder| !folder.ends_with("work"));
-    let mut files = Vec::new();
-    while let Some(folder) = folders.pop() {
-        folders.extend(folders_in(&folder));
-        let is_meant = |path: &PathBuf| {
-            let is_library = path.extension().is_some_and(|extension| extension == DLL_EXTENSION);
-            !is_library && fs::symlink_metadata(path).is_ok_and(|file| file.is_file())
-        };
-        files.extend(paths_in(&folder).filter(is_meant));
-    }
-    files
-}
-
-fn folders_in(folder: &Path) -> Vec<PathBuf> {
-    let is_folder = |path: &PathBuf| fs::symlink_metadata(path).is_ok_and(|file| file.is_dir());
-    paths_in(folder).filter(is_folder).collect()
-}
-
-fn paths_in(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
-    // The host cannot have written into a folder that a test has locked.
-    let entries = fs::read_dir(folder).into_iter().flatten();
-    entries.filter_map(|entry| Some(entry.ok()?.path()))
 }
 
 /// A run of the binary that is not started yet.

@@ -20,7 +20,6 @@ mod description;
 mod sandbox_process;
 mod measure;
 pub mod faultd;
-#[cfg(target_os = "linux")]
 pub mod endpoint;
 
 pub use artefacts::{
@@ -29,7 +28,7 @@ pub use artefacts::{
 };
 pub use child::Child;
 pub use description::description_is_at_hand;
-pub use folder::PluginFolder;
+pub use folder::{PluginFolder, files_below};
 pub use home::{Home, HostRun};
 pub use measure::{load_average, status};
 pub use recorder::{Callback, Record, Recorder, recorder};

@@ -1,10 +1,8 @@
 //! Host services that record what a plugin does with them.
 
-use std::future::Future;
-use std::pin::Pin;
+use std::future;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 
 use plugin_api::{BoxFuture, Error, HostServices, Level, LogOnly, Payload};
 
@@ -99,16 +97,8 @@ impl Recorder {
     }
 }
 
-/// Is never ready, and panics when it is dropped.
+/// Panics when it is dropped.
 struct PanicsOnDrop;
-
-impl Future for PanicsOnDrop {
-    type Output = Result<Payload, Error>;
-
-    fn poll(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<Self::Output> {
-        Poll::Pending
-    }
-}
 
 impl Drop for PanicsOnDrop {
     fn drop(&mut self) {
@@ -148,7 +138,11 @@ impl HostServices for Recorder {
         self.maybe_panic(Callback::Call);
         lock(&self.calls).push(method.to_owned());
         if self.panics_in == Some(Callback::CallDropped) {
-            return Box::pin(PanicsOnDrop);
+            let sore = PanicsOnDrop;
+            return Box::pin(async move {
+                let _sore = sore;
+                future::pending().await
+            });
         }
         Box::pin(async move {
             self.maybe_panic(Callback::CallPolled);

@@ -16,56 +16,37 @@ pub struct Load {
     pub words: usize,
 }
 
-const fn load(kind: &'static str, writes: &'static str, model: &'static str) -> Load {
+/// - In: how many calls, at a time, and of how many words.
+const fn streams(writes: &'static str, model: &'static str, calls: usize, at_a_time: usize, words: usize) -> Load {
     Load {
-        kind,
+        kind: "streams",
         writes,
         ask: Ask { model, stream: true },
-        calls: 0,
-        at_a_time: 1,
-        words: 1000,
+        calls,
+        at_a_time,
+        words,
+    }
+}
+
+const fn requests(calls: usize, at_a_time: usize) -> Load {
+    Load {
+        kind: "requests",
+        ask: Ask {
+            model: "bench/short",
+            stream: false,
+        },
+        ..streams("", "", calls, at_a_time, 50)
     }
 }
 
 pub const LOADS: [Load; 6] = [
-    Load {
-        calls: 40,
-        ..load("streams", "at once", "bench/coalesced")
-    },
-    Load {
-        calls: 64,
-        at_a_time: 64,
-        ..load("streams", "at once", "bench/coalesced")
-    },
-    Load {
-        calls: 20,
-        ..load("streams", "one by one", "bench/single")
-    },
-    Load {
-        calls: 64,
-        at_a_time: 64,
-        words: 200,
-        ..load("streams", "every 5 ms", "bench/paced")
-    },
-    Load {
-        calls: 400,
-        words: 50,
-        ask: SHORT,
-        ..load("requests", "", "")
-    },
-    Load {
-        calls: 1024,
-        at_a_time: 64,
-        words: 50,
-        ask: SHORT,
-        ..load("requests", "", "")
-    },
+    streams("at once", "bench/coalesced", 40, 1, 1000),
+    streams("at once", "bench/coalesced", 64, 64, 1000),
+    streams("one by one", "bench/single", 20, 1, 1000),
+    streams("every 5 ms", "bench/paced", 64, 64, 200),
+    requests(400, 1),
+    requests(1024, 64),
 ];
-
-const SHORT: Ask = Ask {
-    model: "bench/short",
-    stream: false,
-};
 
 /// A stream that goes silent after its first word.
 pub const IDLE_ASK: Ask = Ask {

@@ -34,17 +34,11 @@ impl Cell {
         }
     }
 
-    fn median(&self) -> Option<f64> {
+    /// Median and spread.
+    fn measured(&self) -> Option<(f64, f64)> {
         match self {
-            Self::Measured { median, .. } => Some(*median),
-            _ => None,
-        }
-    }
-
-    fn spread(&self) -> Option<f64> {
-        match self {
-            Self::Measured { spread, .. } => Some(*spread),
-            _ => None,
+            Self::Measured { median, spread } => Some((*median, *spread)),
+            Self::Empty | Self::NotRun(_) => None,
         }
     }
 }
@@ -101,7 +95,13 @@ impl Table {
             print_line(name, texts);
         }
         // The spread of the middle half of the rounds, in the worst row. Smaller differences between rows mean nothing.
-        let worst = |column: &Column| column.cells.iter().filter_map(Cell::spread).reduce(f64::max);
+        let worst = |column: &Column| {
+            column
+                .cells
+                .iter()
+                .filter_map(|cell| Some(cell.measured()?.1))
+                .reduce(f64::max)
+        };
         let texts = self
             .columns
             .iter()
@@ -124,7 +124,7 @@ impl Table {
 
     fn median(&self, column: &Column, row: &str) -> Option<f64> {
         let n = self.rows.iter().position(|name| *name == row)?;
-        column.cells[n].median()
+        Some(column.cells[n].measured()?.0)
     }
 }
 
@@ -136,7 +136,7 @@ fn print_line(name: &str, texts: impl Iterator<Item = String>) {
 fn text_from(cell: &Cell) -> String {
     match cell {
         Cell::NotRun(_) => "not run".to_owned(),
-        cell => or_dash(cell.median()),
+        cell => or_dash(cell.measured().map(|(median, _)| median)),
     }
 }
 

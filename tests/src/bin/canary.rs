@@ -5,6 +5,7 @@
 //! search that cannot fail proves nothing. Logging everything takes time, so a test that fails among others runs once
 //! more alone; its first logs are searched as well.
 
+use std::error::Error;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -32,35 +33,17 @@ fn main() -> ExitCode {
     let is_meant = |suite: &&str| asked.is_empty() || asked.iter().any(|name| name == suite);
     let is_there = |suite: &&str| workspace().join("tests/tests").join(suite).is_dir();
     let suites: Vec<&str> = SUITES.into_iter().filter(is_meant).filter(is_there).collect();
-    let outcome = check_the_search().and_then(|()| search_through(&suites));
-    match outcome {
+    match check_the_search().and_then(|()| search_through(&suites)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Trouble::Found(lines)) => {
-            eprintln!("error: the key was found {} times", lines.len());
-            lines.iter().for_each(|line| eprintln!("  {line}"));
+        Err(trouble) => {
+            eprintln!("error: {trouble}");
             ExitCode::FAILURE
         }
-        Err(Trouble::Other(message)) => {
-            eprintln!("error: {message}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-enum Trouble {
-    /// One line for each place.
-    Found(Vec<String>),
-    Other(String),
-}
-
-impl From<io::Error> for Trouble {
-    fn from(cause: io::Error) -> Self {
-        Self::Other(cause.to_string())
     }
 }
 
 /// Plants canaries, and fails unless the search finds each of them in its line.
-fn check_the_search() -> Result<(), Trouble> {
+fn check_the_search() -> Result<(), Box<dyn Error>> {
     let folder = TempDir::with_prefix("planted-")?;
     let file = folder.path().join("planted");
     let planted = [
@@ -74,16 +57,15 @@ fn check_the_search() -> Result<(), Trouble> {
     let lines: Vec<usize> = hits_in(&file)?.iter().map(|hit| hit.line).collect();
     let expected: Vec<usize> = (0..planted.len()).map(|index| 2 + 2 * index).collect();
     if lines != expected {
-        return Err(Trouble::Other(format!(
-            "the search is blind: keys were planted in the lines {expected:?} and found in {lines:?}"
-        )));
+        let blind = format!("the search is blind: keys were planted in the lines {expected:?} and found in {lines:?}");
+        return Err(blind.into());
     }
     println!("The search finds each of {} planted keys.", planted.len());
     Ok(())
 }
 
 /// Runs the suites, and searches their logs and output.
-fn search_through(suites: &[&str]) -> Result<(), Trouble> {
+fn search_through(suites: &[&str]) -> Result<(), Box<dyn Error>> {
     let folder = TempDir::with_prefix("canary-")?;
     open_to_everybody(folder.path())?;
     let mut failed = Vec::new();
@@ -109,19 +91,20 @@ fn search_through(suites: &[&str]) -> Result<(), Trouble> {
     searched.print();
     // A key comes first: it may be the reason why a suite failed.
     let trouble = if !searched.found.is_empty() {
-        Trouble::Found(searched.found.clone())
+        let found = &searched.found;
+        format!("the key was found {} times\n  {}", found.len(), found.join("\n  "))
     } else if !failed.is_empty() {
         failed
             .iter()
             .for_each(|suite| show_the_end(&output_of(suite, folder.path())));
-        Trouble::Other(format!("the tests failed: {}", failed.join(", ")))
+        format!("the tests failed: {}", failed.join(", "))
     } else if let Some(lack) = searched.lack() {
-        Trouble::Other(lack)
+        lack
     } else {
         return Ok(());
     };
     eprintln!("The logs stay in {}.", folder.keep().display());
-    Err(trouble)
+    Err(trouble.into())
 }
 
 /// Lets tests that run as another user write their logs there.

@@ -110,14 +110,7 @@ impl Client {
     #[track_caller]
     fn head(&mut self) -> Option<(u16, Vec<(String, String)>)> {
         loop {
-            let end = loop {
-                if let Some(end) = memchr::memmem::find(&self.unread, b"\r\n\r\n") {
-                    break end + 4;
-                }
-                if !self.fill() {
-                    return None;
-                }
-            };
+            let end = self.read_to(b"\r\n\r\n")?;
             let head: Vec<u8> = self.unread.drain(..end).collect();
             let head = String::from_utf8(head).expect("a head is text");
             let mut lines = head.split("\r\n");
@@ -133,6 +126,19 @@ impl Client {
                 .filter_map(|line| line.split_once(':'))
                 .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()));
             return Some((status, headers.collect()));
+        }
+    }
+
+    /// Reads on until `mark` is among the unread bytes, and returns where it ends; `None` at the end.
+    #[track_caller]
+    fn read_to(&mut self, mark: &[u8]) -> Option<usize> {
+        loop {
+            if let Some(begin) = memchr::memmem::find(&self.unread, mark) {
+                return Some(begin + mark.len());
+            }
+            if !self.fill() {
+                return None;
+            }
         }
     }
 
@@ -265,32 +271,19 @@ impl Reply {
 
     #[track_caller]
     fn chunk(&mut self) -> Option<Vec<u8>> {
-        let unread = |client: &mut Client, n_bytes: usize| {
-            while client.unread.len() < n_bytes {
-                if !client.fill() {
-                    return false;
-                }
-            }
-            true
-        };
-        let line = loop {
-            if let Some(end) = memchr::memmem::find(&self.client.unread, b"\r\n") {
-                break end;
-            }
+        let begin = self.client.read_to(b"\r\n")?;
+        let size = String::from_utf8_lossy(&self.client.unread[..begin - 2]).into_owned();
+        let size = usize::from_str_radix(&size, 16).unwrap_or_else(|_| panic!("no size of a chunk: {size:?}"));
+        let end = begin + size + 2;
+        while self.client.unread.len() < end {
             if !self.client.fill() {
                 return None;
             }
-        };
-        let size = String::from_utf8_lossy(&self.client.unread[..line]).into_owned();
-        let size = usize::from_str_radix(&size, 16).unwrap_or_else(|_| panic!("no size of a chunk: {size:?}"));
-        let end = line + 2 + size + 2;
-        if !unread(&mut self.client, end) {
-            return None;
         }
         let chunk: Vec<u8> = self.client.unread.drain(..end).collect();
         assert!(chunk.ends_with(b"\r\n"), "a chunk ends with its line");
         self.answer.is_whole = size == 0;
-        (size > 0).then(|| chunk[line + 2..line + 2 + size].to_vec())
+        (size > 0).then(|| chunk[begin..begin + size].to_vec())
     }
 }
 

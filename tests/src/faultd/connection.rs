@@ -138,11 +138,6 @@ impl Connection {
         for step in &script.steps {
             match step {
                 Step::Send(bytes) => self.send(bytes)?,
-                Step::Drip { bytes, n_at_a_time } => {
-                    for piece in bytes.chunks(*n_at_a_time) {
-                        self.send(piece)?;
-                    }
-                }
                 Step::SendForever(bytes) => self.send_forever(bytes)?,
                 Step::Answer(text) => self.answer(text, request.wants_stream())?,
                 Step::Hold => {

@@ -13,7 +13,6 @@ pub struct Script {
 #[derive(Clone, Debug)]
 pub(super) enum Step {
     Send(Vec<u8>),
-    Drip { bytes: Vec<u8>, n_at_a_time: usize },
     SendForever(Vec<u8>),
     Answer(String),
     Hold,
@@ -52,10 +51,7 @@ impl Script {
 
     /// Sends bytes, a few at a time.
     pub fn drip(self, bytes: impl Into<Vec<u8>>, n_at_a_time: usize) -> Self {
-        self.then(Step::Drip {
-            bytes: bytes.into(),
-            n_at_a_time,
-        })
+        bytes.into().chunks(n_at_a_time).fold(self, Self::send)
     }
 
     /// Sends the same bytes again and again, until the client closes the connection.

@@ -2,11 +2,10 @@
 
 use std::io;
 use std::net::TcpStream;
-use std::time::Instant;
 
 use tests::endpoint::{Endpoint, Reply, Serve, chat_body};
 use tests::faultd::{self, DONE, Faultd, LAST_CHUNK, chunk, finish_event, sse_head, text_event};
-use tests::{LIMIT, service};
+use tests::{eventually, service};
 
 use crate::bench::{CHAT, patient, stalling, stream_body};
 
@@ -29,13 +28,8 @@ fn endless(arguments: &[&str]) -> (Endpoint, Reply) {
 
 #[track_caller]
 fn wait_until_refused(endpoint: &Endpoint) {
-    let late = Instant::now() + LIMIT;
-    loop {
-        match TcpStream::connect(endpoint.address()) {
-            Ok(_) => assert!(Instant::now() < late, "it still listens"),
-            Err(cause) => return assert_eq!(cause.kind(), io::ErrorKind::ConnectionRefused),
-        }
-    }
+    let refusal = eventually(|| TcpStream::connect(endpoint.address()).err().ok_or("it still listens"));
+    assert_eq!(refusal.kind(), io::ErrorKind::ConnectionRefused);
 }
 
 #[test]

@@ -3,9 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
 
-use tests::workspace;
+use tests::{files_below, workspace};
 
 /// The features that show at the endpoint, by their numbers.
 const FEATURES: [usize; 34] = [
@@ -69,34 +68,25 @@ fn quoted(text: &str) -> impl Iterator<Item = &str> {
 /// The names of the workspace's tests, with their files.
 fn tests_of_the_workspace() -> BTreeMap<String, String> {
     let mut tests = BTreeMap::new();
-    for folder in [
+    let folders = [
         "tests/tests",
         "plugin-openrouter/src",
         "plugin-api/src",
         "host-example/src",
-    ] {
-        collect(&workspace().join(folder), &mut tests);
-    }
-    tests
-}
-
-fn collect(folder: &Path, tests: &mut BTreeMap<String, String>) {
-    for entry in fs::read_dir(folder).expect("the workspace is there") {
-        let path = entry.expect("the workspace is readable").path();
-        if path.is_dir() {
-            collect(&path, tests);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let source = fs::read_to_string(&path).expect("a source is text");
-            let mut is_test = false;
-            for line in source.lines().map(str::trim_start) {
-                let name = line.strip_prefix("async ").unwrap_or(line).strip_prefix("fn ");
-                if let Some(name) = name.filter(|_| is_test) {
-                    let name = name.split('(').next().unwrap_or_default();
-                    tests.insert(name.to_owned(), path.display().to_string());
-                }
-                // Only other attributes may stand between `#[test]` and the function.
-                is_test = line == "#[test]" || line.starts_with("#[tokio::test") || is_test && line.starts_with("#[");
+    ];
+    let files = folders.iter().flat_map(|folder| files_below(&workspace().join(folder)));
+    for path in files.filter(|path| path.extension().is_some_and(|extension| extension == "rs")) {
+        let source = fs::read_to_string(&path).expect("a source is text");
+        let mut is_test = false;
+        for line in source.lines().map(str::trim_start) {
+            let name = line.strip_prefix("async ").unwrap_or(line).strip_prefix("fn ");
+            if let Some(name) = name.filter(|_| is_test) {
+                let name = name.split('(').next().unwrap_or_default();
+                tests.insert(name.to_owned(), path.display().to_string());
             }
+            // Only other attributes may stand between `#[test]` and the function.
+            is_test = line == "#[test]" || line.starts_with("#[tokio::test") || is_test && line.starts_with("#[");
         }
     }
+    tests
 }

@@ -2,14 +2,13 @@
 //!
 //! Everything that passes through here is searched for the key.
 
-use std::sync::Arc;
-
 use plugin_api::{
     ChatEvent, ChatReply, ChatRequest, Done, Error, EventStream, Head, HttpAnswer, HttpRequest, Notice, Plugin,
 };
 use sandbox::{Builder, Recorded, Sandbox, Script};
 use serde_json::{Value, json};
 use tests::canary::CANARY;
+use tests::endpoint::{Client, Request};
 use tests::faultd::{self, Arrival, Faultd};
 use tests::{LIMIT, Service, block_on, config_at, openrouter, service, service_from};
 
@@ -17,11 +16,11 @@ use tests::{LIMIT, Service, block_on, config_at, openrouter, service, service_fr
 pub const MODEL: &str = "acme/model";
 
 /// Two sandboxes that give the same answers to the same requests.
-pub struct Twins<S = Service> {
+pub struct Twins {
     /// The one behind the plugin.
-    pub asked: S,
+    pub asked: Service,
     /// The one that is asked by hand.
-    pub direct: S,
+    pub direct: Service,
 }
 
 /// Twins with these settings.
@@ -36,18 +35,6 @@ pub fn twins(settings: impl Fn(Builder) -> Builder) -> Twins {
 /// Twins whose [`MODEL`] plays this script.
 pub fn twins_playing(script: &Script) -> Twins {
     twins(|builder| builder.script(MODEL, script.clone()))
-}
-
-/// Twins that may be asked for, and may answer, what the API description does not contain.
-pub fn unchecked_twins(settings: impl Fn(Builder) -> Builder) -> Twins<Box<Sandbox>> {
-    let start = || {
-        let sandbox = settings(Sandbox::builder().key(CANARY)).start();
-        Box::new(sandbox.expect("a port and a thread are free"))
-    };
-    Twins {
-        asked: start(),
-        direct: start(),
-    }
 }
 
 /// A sandbox whose [`MODEL`] plays this script.
@@ -382,38 +369,22 @@ impl Direct {
 
 /// Sends a request by hand, with the key and without the plugin.
 pub fn direct(service: &Sandbox, request: &HttpRequest) -> Direct {
-    block_on(async {
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .tls_backend_preconfigured(no_tls());
-        let client = client.build().expect("a client");
-        let method = request.method.parse().expect("a method");
-        let mut sending = client.request(method, format!("{}{}", service.base_url(), request.path));
-        sending = sending.bearer_auth(service.key());
-        for (name, value) in &request.headers {
-            sending = sending.header(name, value);
-        }
-        if let Some(body) = &request.body {
-            sending = sending.body(body.to_vec());
-        }
-        let response = sending.send().await.expect("the sandbox answers");
-        let content_type = response.headers()["content-type"].to_str().expect("text").to_owned();
-        Direct {
-            status: response.status().as_u16(),
-            content_type,
-            body: response.bytes().await.expect("the whole body").to_vec(),
-        }
-    })
-}
-
-/// A configuration that trusts no server, for a client that speaks to this machine in the clear.
-fn no_tls() -> rustls::ClientConfig {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("the provider has them")
-        .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth()
+    let mut asked = Request::new(&request.method, &format!("/v1{}", request.path));
+    for (name, value) in &request.headers {
+        asked = asked.header(name, value);
+    }
+    if let Some(body) = &request.body {
+        asked = asked.body(body.to_vec());
+    }
+    let answer = Client::connect(service.address())
+        .ask(&asked.to_service(service))
+        .whole();
+    assert!(answer.is_whole, "{}", request.path);
+    Direct {
+        status: answer.status,
+        content_type: answer.header("content-type").expect("a type").to_owned(),
+        body: answer.body,
+    }
 }
 
 /// The requests to a path so far, once none is in flight.

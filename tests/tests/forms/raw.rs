@@ -1,14 +1,15 @@
 //! What the service writes whole arrives as it was written: answers in every form, sound, and answers of no model.
 
 use plugin_api::{Done, HttpRequest};
-use sandbox::{Builder, Script};
+use sandbox::{Builder, Sandbox, Script};
 use serde_json::json;
+use tests::canary::CANARY;
 use tests::faultd::{Faultd, Script as Bytes, head, json_reply};
 use tests::{LIMIT, block_on, poll_once};
 
 use crate::bench::{
     Direct, MODEL, bad, chat, chat_with, direct, get, good, json_of, message_of, once, plugin, plugin_of, post,
-    raw_stream, service_playing, streaming, twins, unchecked_twins, with_header, without_times, writing_forms,
+    raw_stream, service_playing, streaming, twins, with_header, without_times, writing_forms,
 };
 
 /// Has [`MODEL`] use everything that the forms have a place for.
@@ -64,8 +65,12 @@ fn a_whole_answer_keeps_its_bytes_in_every_form() {
 
 #[test]
 fn lists_accounts_and_404s_keep_their_bytes() {
-    let twins = unchecked_twins(|builder| talkative(builder).page_size(3));
-    let plugin = plugin(&twins.asked, json!({}));
+    // They are asked for what the API's description does not contain, which a `Service` would not allow.
+    let [asked, by_hand] = [(); 2].map(|()| {
+        let sandbox = talkative(Sandbox::builder().key(CANARY)).page_size(3).start();
+        sandbox.expect("a port and a thread are free")
+    });
+    let plugin = plugin(&asked, json!({}));
     for path in [
         "/models?category=programming",
         "/models?supported_parameters=tools&offset=3",
@@ -78,7 +83,7 @@ fn lists_accounts_and_404s_keep_their_bytes() {
         "/key",
         "/models/user",
     ] {
-        let given = direct(&twins.direct, &get(path));
+        let given = direct(&by_hand, &get(path));
         assert_eq!(given.status, 200, "{path}");
         assert_eq!(Direct::of(&good(&plugin, get(path))), given, "{path}");
     }
@@ -88,7 +93,7 @@ fn lists_accounts_and_404s_keep_their_bytes() {
         "/generation?id=none",
         "/no/such/path",
     ] {
-        let given = direct(&twins.direct, &get(path));
+        let given = direct(&by_hand, &get(path));
         let answer = bad(&plugin, get(path))
             .details
             .answer

@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use tests::{load_average, status};
 
-use super::AT_A_TIME;
-use super::ask::{Found, HANGS_AFTER};
-use super::case::{Case, Outcome};
+use crate::AT_A_TIME;
+use crate::ask::{Found, HANGS_AFTER};
+use crate::case::{Case, Outcome};
 
 const CALLS_FOR_A_LINE: u64 = 50_000;
 /// Calls between two samples of the process: few enough to even out its ups and downs.

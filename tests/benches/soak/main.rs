@@ -5,7 +5,10 @@
 //! in the middle, and the profile is replaced every 10,000 calls. It prints how the process grows and which calls ended
 //! unexpectedly, and passes no judgement. Linux only: it reads `/proc`.
 
-mod soaking;
+// In the order of a run: the kinds of calls, one call, the report on all of them.
+mod case;
+mod ask;
+mod report;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,13 +18,16 @@ use serde_json::json;
 use tests::{SandboxProcess, config_at, openrouter, sandbox_binary};
 use tokio::task::JoinSet;
 
-use soaking::ask::ask;
-use soaking::case::Cases;
-use soaking::report::Report;
-use soaking::{AT_A_TIME, KEY};
+use ask::ask;
+use case::Cases;
+use report::Report;
 
 const CALLS: u64 = 1_000_000;
+/// Calls that run at the same time.
+const AT_A_TIME: usize = 128;
 const CALLS_FOR_A_PROFILE: u64 = 10_000;
+/// The key that the sandbox accepts.
+const KEY: &str = "sk-or-v1-sandbox-soak";
 
 fn main() {
     let mut words = std::env::args().skip(1);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use plugin_api::{ChatEvent, ChatRequest, Error, Message, Plugin};
 use tokio::time::timeout;
 
-use super::case::{Case, Moment, Outcome};
+use crate::case::{Case, Moment, Outcome};
 
 /// No call takes this long: the total timeout is half of it.
 pub const HANGS_AFTER: Duration = Duration::from_secs(60);
