@@ -1,32 +1,9 @@
 //! What the endpoint's own headers say of an answer, and what the request log says of a request.
 
-use serde_json::{Value, json};
-use tests::endpoint::{Endpoint, Serve, chat_body};
+use serde_json::json;
+use tests::endpoint::{Endpoint, Serve};
 
-use crate::bench::{CHAT, Twins, sent, stream_body};
-
-#[test]
-fn an_answer_says_who_served_it_and_what_it_cost() {
-    let twins = Twins::new();
-    let whole = twins.same(CHAT, &chat_body("sandbox/hello", "Hello")).expect(200);
-    let stream = twins.same(CHAT, &stream_body("sandbox/hello", "Hello")).expect(200);
-    let first: Value = serde_json::from_str(&stream.events()[0]).expect("JSON");
-    for (answer, json) in [(&whole, whole.json()), (&stream, first)] {
-        for (name, member) in [
-            ("x-served-model", "model"),
-            ("x-served-provider", "provider"),
-            ("x-generation-id", "id"),
-        ] {
-            assert_eq!(answer.header(name), json[member].as_str(), "{name}");
-        }
-        assert_eq!(answer.header("x-attempts"), Some("1"));
-        assert_eq!(answer.header("x-translated"), None);
-        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
-    }
-    let cost = whole.json()["usage"]["cost"].to_string();
-    assert_eq!(whole.header("x-cost-usd"), Some(cost.as_str()));
-    assert_eq!(stream.header("x-cost-usd"), None, "unknown when a stream begins");
-}
+use crate::bench::{CHAT, sent};
 
 #[test]
 fn notices_and_hints_stand_beside_the_services_own_words() {

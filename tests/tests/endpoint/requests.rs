@@ -1,4 +1,6 @@
-//! Requests on their way to the service: what passes untouched, what is translated, what the profile adds.
+//! Requests on their way to the service: which model they ask, what is translated, what the profile adds.
+//!
+//! What passes untouched is in `tests/forms/requests.rs`.
 //!
 //! `row_…` tests are named after the rows of `tests/features.md`.
 
@@ -9,131 +11,11 @@ use tests::service;
 
 use crate::bench::{CHAT, Twins, chat_with, n_asked, sent, streaming};
 
-/// Members of chat requests that the service must receive as they are, each with its row in `tests/features.md`.
-fn options() -> Vec<(u32, Value)> {
-    let provider = |preferences: Value| json!({"model": "openai/gpt-4o", "provider": preferences});
-    let format = |format: Value| json!({"model": "openai/gpt-4o", "response_format": format});
-    let schema = json!({
-        "type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"],
-        "additionalProperties": false,
-    });
-    let parts = json!([
-        {"type": "text", "text": "What is this?"},
-        {"type": "image_url", "image_url": {"url": "data:image/gif;base64,R0lGODlhAQABAAAAADs=", "detail": "low"}},
-        {"type": "image_url", "image_url": {"url": "http://127.0.0.1:1/never-fetched.png"}},
-        {"type": "input_audio", "input_audio": {"data": "c2FuZGJveA==", "format": "wav"}},
-        {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERi0="}},
-    ]);
-    vec![
-        (
-            16,
-            json!({
-                "model": "openrouter/auto",
-                "plugins": [{"id": "auto-router", "allowed_models": ["openai/*"], "cost_quality_tradeoff": 3}],
-            }),
-        ),
-        (25, provider(json!({"allow_fallbacks": true}))),
-        (25, provider(json!({"allow_fallbacks": false}))),
-        (31, provider(json!({"max_price": {"prompt": "500"}}))),
-        (34, provider(json!({"sort": "price"}))),
-        (34, json!({"model": "openai/gpt-4o:floor"})),
-        (35, provider(json!({"sort": "latency"}))),
-        (35, provider(json!({"sort": "throughput"}))),
-        (35, json!({"model": "openai/gpt-4o:nitro"})),
-        (
-            40,
-            json!({"plugins": [{"id": "web", "max_results": 3, "search_prompt": "Look:"}]}),
-        ),
-        (
-            40,
-            json!({"tools": [{"type": "openrouter:web_search", "parameters": {"max_results": 2}}]}),
-        ),
-        (45, json!({"functions": [tool()["function"]], "function_call": "auto"})),
-        (
-            47,
-            format(json!({"type": "json_schema", "json_schema": {"name": "place", "strict": true, "schema": schema}})),
-        ),
-        (47, format(json!({"type": "json_object"}))),
-        (48, json!({"messages": [{"role": "user", "content": parts}]})),
-        (
-            49,
-            json!({
-                "temperature": 0.7, "top_p": 0.9, "top_k": 40, "min_p": 0.1, "top_a": 0.2, "frequency_penalty": 0.5,
-                "presence_penalty": -0.5, "repetition_penalty": 1.1, "seed": 7, "stop": ["END"],
-                "logit_bias": {"50256": -100}, "logprobs": true, "top_logprobs": 2, "verbosity": "low",
-                "unheard_of": {"a": [1, null]},
-            }),
-        ),
-        (
-            50,
-            json!({"user": "u-1", "session_id": "s-1", "prompt_cache_key": "k-1", "safety_identifier": "i-1"}),
-        ),
-        (
-            60,
-            json!({
-                "trace": {"trace_id": "t-1", "trace_name": "nightly", "span_name": "s", "mine": 7},
-                "session_id": "s-1", "user": "u-1", "metadata": {"a": "b"},
-            }),
-        ),
-    ]
-}
-
 /// A tool in the form of chat.
 fn tool() -> Value {
     json!({"type": "function", "function": {
         "name": "get_weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
     }})
-}
-
-#[test]
-fn options_of_a_request_pass_untouched() {
-    let endpoint = Endpoint::start();
-    let options = options().into_iter();
-    for (row, members) in options.chain([(41, json!({}))]) {
-        let (answer, body) = sent(&endpoint, &members);
-        assert_eq!(body, chat_with(&members), "row {row}: {}", answer.text());
-        assert_eq!(answer.header("x-translated"), None, "row {row}: {members}");
-        answer.expect(200);
-    }
-}
-
-#[test]
-fn old_forms_are_translated_and_named_in_one_header() {
-    let endpoint = Endpoint::start();
-    let old = json!({
-        "model": "sandbox/hello, sandbox/echo", "max_price": {"prompt": 1}, "route": "fallback",
-        "transforms": ["middle-out"],
-    });
-    let translated = json!({
-        "model": "sandbox/hello", "models": ["sandbox/echo"], "provider": {"max_price": {"prompt": "1000"}},
-        "plugins": [{"id": "context-compression", "engine": "middle-out"}],
-    });
-    let streamed = (streaming(old.clone()), streaming(translated.clone()));
-    for (members, expected) in [(old, translated), streamed] {
-        let (answer, body) = sent(&endpoint, &members);
-        let answer = answer.expect(200);
-        let words = "model-list, max-price, route, transforms";
-        assert_eq!(answer.header("x-translated"), Some(words));
-        assert_eq!(body, chat_with(&expected));
-    }
-    // Also where the service refuses the request.
-    let (refused, _) = sent(&endpoint, &json!({"model": "sandbox/status-404", "route": "fallback"}));
-    assert_eq!(refused.expect(404).header("x-translated"), Some("route"));
-}
-
-#[test]
-fn what_cannot_be_translated_is_refused_before_any_request() {
-    let endpoint = Endpoint::start();
-    for members in [
-        json!({"max_price": {"prompt": -1}}),
-        json!({"fallback_models": 7}),
-        json!({"model": 7}),
-    ] {
-        let (answer, _) = sent(&endpoint, &members);
-        let error = answer.expect(400).json()["error"].clone();
-        assert_eq!(error["type"], "invalid_request", "{members}");
-    }
-    assert_eq!(endpoint.service.requests(), []);
 }
 
 #[test]

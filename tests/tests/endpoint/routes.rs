@@ -4,7 +4,6 @@
 
 use serde_json::json;
 use tests::endpoint::{Endpoint, Serve, TOKEN, chat_body};
-use tests::faultd::{self, Faultd, head};
 
 use crate::bench::{Twins, command, forms, stream_body};
 
@@ -144,23 +143,4 @@ fn row_98_every_other_path_of_the_service_passes_through() {
     }
     let providers = command(&twins.endpoint, &["api", "GET", "/providers"]).expect_success();
     assert!(providers.stdout.starts_with("{\"data\":"), "{}", providers.stdout);
-}
-
-#[test]
-fn binary_and_empty_bodies_arrive_as_they_are() {
-    let sound: Vec<u8> = (0..=255).cycle().take(100_000).collect();
-    let length = sound.len().to_string();
-    let spoken = head(200, &[("content-type", "audio/mpeg"), ("content-length", &length)]);
-    let spoken = [spoken, sound.clone()].concat();
-    let faultd = Faultd::answering(move |request| {
-        let is_sound = request.path.ends_with("/speech");
-        faultd::Script::new().send(if is_sound { spoken.clone() } else { head(204, &[]) })
-    });
-    let endpoint = Serve::new().asking(&faultd).start();
-    let request = endpoint.post("/v1/audio/speech", &json!({"model": "acme/voice", "input": "Hi"}));
-    let answer = endpoint.answer(&request).expect(200);
-    assert_eq!(answer.header("content-type"), Some("audio/mpeg"));
-    assert!(answer.body == sound, "{} bytes of {}", answer.body.len(), sound.len());
-    let deleted = endpoint.answer(&endpoint.get("/v1/keys/k1").method("DELETE"));
-    assert_eq!((deleted.status, deleted.body.len()), (204, 0));
 }

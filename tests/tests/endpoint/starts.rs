@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 
 use serde_json::{Value, json};
-use tests::endpoint::{Endpoint, Serve, chat_body};
+use tests::endpoint::{Endpoint, Serve};
 use tests::{Home, Ran, second_plugin};
 
 use crate::bench::{CHAT, stream_body};
@@ -84,19 +84,6 @@ fn the_port_can_be_reused_right_after_the_end() {
     assert_eq!(second.address(), first.address());
     second.answer(&second.get("/health")).expect(200);
     drop(client);
-}
-
-#[test]
-fn without_a_profile_the_built_in_tiers_hold() {
-    let endpoint = Endpoint::start();
-    let large = json!({"messages": [{"role": "user", "content": "Hello"}]});
-    for (body, served) in [
-        (large, "anthropic/claude-sonnet-4.5"),
-        (chat_body("TEXT_SMALL", "Hello"), "anthropic/claude-haiku-4.5"),
-    ] {
-        let answer = endpoint.answer(&endpoint.post(CHAT, &body)).expect(200);
-        assert_eq!(answer.header("x-served-model"), Some(served));
-    }
 }
 
 #[test]

@@ -45,14 +45,18 @@ fn known_and_unknown_members_pass_unchanged() {
     let members = json!({
         "model": "acme/model:nitro",
         "messages": [{"role": "user", "content": [
-            {"type": "text", "text": "?"}, {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}]}],
+            {"type": "text", "text": "?"}, {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA==", "detail": "low"}},
+            {"type": "image_url", "image_url": {"url": "http://127.0.0.1:1/never-fetched.png"}},
+            {"type": "input_audio", "input_audio": {"data": "c2FuZGJveA==", "format": "wav"}},
+            {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERi0="}}]}],
         "tools": [
             {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}, "strict": true}},
             {"type": "openrouter:web_search", "parameters": {"max_results": 2}}],
         "tool_choice": "auto", "parallel_tool_calls": false,
         "functions": [{"name": "look", "parameters": {}}], "function_call": {"name": "look"},
         "response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "object"}}},
-        "plugins": [{"id": "web", "max_results": 3, "search_prompt": "look"}, {"id": "unheard-of", "x": {"y": 1}}],
+        "plugins": [{"id": "web", "max_results": 3, "search_prompt": "look"}, {"id": "unheard-of", "x": {"y": 1}},
+            {"id": "auto-router", "allowed_models": ["openai/*"], "cost_quality_tradeoff": 3}],
         "provider": {
             "order": ["novita/fp8", "openai"], "allow_fallbacks": true, "require_parameters": false,
             "data_collection": "deny", "only": ["sandbox"], "ignore": ["azure"], "quantizations": ["unknown"],
@@ -60,7 +64,8 @@ fn known_and_unknown_members_pass_unchanged() {
             "enforce_distillable_text": false, "preferred_max_latency": {"p90": 3}, "preferred_min_throughput": 0.5,
             "unheard_of": {"x": 1}},
         "user": "u", "session_id": "s", "prompt_cache_key": "k", "safety_identifier": "i", "metadata": {"a": "b"},
-        "trace": {"trace_name": "t", "trace_id": "1"}, "service_tier": "flex", "usage": {"include": true},
+        "trace": {"trace_name": "t", "trace_id": "1", "span_name": "s", "mine": 7}, "temperature": 0.7, "top_p": 0.9,
+        "frequency_penalty": 0.5, "presence_penalty": -0.5, "seed": 7, "unheard_of": {"a": [1, null]}, "service_tier": "flex", "usage": {"include": true},
         "reasoning": {"effort": "high"}, "verbosity": "low", "logit_bias": {"7": -1}, "logprobs": true,
         "top_logprobs": 2, "min_p": 0.1, "top_a": 0.2, "top_k": 3, "repetition_penalty": 1.1, "stop": ["a", "b"],
         "modalities": ["text"], "image_config": {"aspect_ratio": "1:1"}, "debug": {"echo_upstream_body": true},

@@ -70,24 +70,6 @@ fn an_edit_of_the_profile_applies_from_the_next_message_on() {
 }
 
 #[test]
-fn an_answer_in_flight_keeps_the_profile_it_began_with() {
-    let bench = Bench::with_model("acme/slow");
-    let slow = Script {
-        chunk_delay_ms: 25,
-        ..Script::words(40)
-    };
-    bench.script("acme/slow", slow);
-    let mut typist = bench.conversation();
-    typist.types("Hello");
-    bench.service.wait_for_requests(1, LIMIT).expect("the request");
-    // Under this profile the answer would time out.
-    let edited = r#""model": "sandbox/echo", "timeouts": {"totalMs": 1}"#;
-    bench.home.write_profile(&profile(edited));
-    typist.sees("acme/slow via Sandbox");
-    typist.sees("profile reloaded: TEXT_LARGE acme/slow → sandbox/echo");
-}
-
-#[test]
 fn an_invalid_edit_is_reported_and_changes_nothing() {
     let bench = Bench::with_model("sandbox/echo");
     let mut typist = bench.conversation();

@@ -184,18 +184,11 @@ fn tiers_show_what_is_configured_what_is_sent_and_why() {
     let tiers = json_of(&ran.expect_success());
     for (tier, configured, wire, origin) in [
         (
-            "TEXT_SMALL",
-            "acme/small:free",
-            "acme/small:free",
-            "profile `tiers.TEXT_SMALL`",
-        ),
-        (
             "TEXT_NANO",
             "acme/small:free",
             "acme/small:free",
             "profile `tiers.TEXT_SMALL` through TEXT_SMALL",
         ),
-        ("TEXT_LARGE", "acme/large", "acme/large", "profile `model`"),
         (
             "TEXT_REASONING_LARGE",
             "auto",
