@@ -1,6 +1,7 @@
 //! Gives a test a process of its own: for what could end a process, is counted per process, or needs another
 //! environment, user or network.
 
+use std::any::type_name;
 use std::env;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -13,9 +14,9 @@ const VARIABLE: &str = "TESTS_CHILD";
 const REACHED_THE_END: &str = "this test reached its end";
 
 /// A process that is not started yet: the same test program once more, with one test.
+#[derive(Default)]
 #[must_use]
 pub struct Child {
-    test: String,
     variables: Vec<(String, String)>,
     removed: Vec<&'static str>,
     wrapper: Vec<String>,
@@ -23,15 +24,9 @@ pub struct Child {
 }
 
 impl Child {
-    /// Runs the test with this full name, such as `process::a_name`.
-    pub fn of(test: &str) -> Self {
-        Self {
-            test: test.to_owned(),
-            variables: Vec::new(),
-            removed: Vec::new(),
-            wrapper: Vec::new(),
-            user: None,
-        }
+    /// With the environment and the rights of this process.
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// Sets an environment variable.
@@ -59,16 +54,22 @@ impl Child {
     }
 
     /// Whether this process is the child.
-    pub fn is_here(&self) -> bool {
-        env::var(VARIABLE).as_deref() == Ok(&self.test)
+    pub fn is_here() -> bool {
+        env::var_os(VARIABLE).is_some()
     }
 
-    /// Runs the test in the child, or `body` if this process is the child.
+    /// Runs the test that has this closure in the child, or `body` if this process is the child.
     ///
     /// - Out: what the child wrote, for the parent; `None` in the child.
-    /// - Panics: in the parent, if the child failed, crashed or ran no test of that name.
+    /// - Panics: in the parent, if the child failed, crashed or did not run the test.
     pub fn run(self, body: impl FnOnce()) -> Option<Ran> {
-        if self.is_here() {
+        let test = test_of(&body);
+        self.run_test(test, body)
+    }
+
+    /// The same for the test with this full name.
+    pub fn run_test(self, test: &str, body: impl FnOnce()) -> Option<Ran> {
+        if Self::is_here() {
             body();
             println!("{REACHED_THE_END}");
             return None;
@@ -84,8 +85,8 @@ impl Child {
             }
             None => Command::new(program),
         };
-        command.args(["--exact", &self.test, "--nocapture", "--test-threads=1"]);
-        command.env(VARIABLE, &self.test).env(LIBRARIES_ARE_BUILT, "yes");
+        command.args(["--exact", test, "--nocapture", "--test-threads=1"]);
+        command.env(VARIABLE, "yes").env(LIBRARIES_ARE_BUILT, "yes");
         for name in self.removed {
             command.env_remove(name);
         }
@@ -96,12 +97,17 @@ impl Child {
         let ran = run(command, None, LONG_LIMIT);
         assert!(
             ran.code == Some(0) && ran.stdout.contains(REACHED_THE_END),
-            "the process of `{}` did not reach its end: {ran:#?}",
-            self.test
+            "the process of `{test}` did not reach its end: {ran:#?}"
         );
         // Figures, and the reason why something did not run.
         print!("{}", ran.stdout);
         eprint!("{}", ran.stderr);
         Some(ran)
     }
+}
+
+/// The full name of the test that has this closure, such as `process::a_name`.
+pub fn test_of<F: FnOnce()>(_: &F) -> &'static str {
+    let name = type_name::<F>().trim_end_matches("::{{closure}}");
+    name.split_once("::").map_or(name, |(_suite, name)| name)
 }

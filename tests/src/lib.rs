@@ -26,7 +26,7 @@ pub use artefacts::{
     agent_host, cargo, echo_plugin, minimal_host, openrouter_plugin, rustc, sandbox_binary, second_plugin,
     target_folder, workspace,
 };
-pub use child::Child;
+pub use child::{Child, test_of};
 pub use description::description_is_at_hand;
 pub use folder::{PluginFolder, files_below};
 pub use home::{Home, HostRun};

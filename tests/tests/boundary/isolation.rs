@@ -70,7 +70,7 @@ fn a_dropped_plugin_leaves_its_streams_alive() {
 #[test]
 fn shutdown_ends_the_plugins_threads_and_fails_its_calls() {
     // In a process of its own, because the plugins of other tests have threads of the same name.
-    Child::of("isolation::shutdown_ends_the_plugins_threads_and_fails_its_calls").run(|| {
+    Child::new().run(|| {
         let sandbox = falling_silent(3);
         let plugin = patient_openrouter(&sandbox);
         let asked = request("acme/silent", "hello");

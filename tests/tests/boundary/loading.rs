@@ -69,7 +69,7 @@ fn reading_a_manifest_runs_nothing_of_the_plugin() {
 
 #[test]
 fn a_bare_file_name_loads_from_the_working_directory() {
-    Child::of("loading::a_bare_file_name_loads_from_the_working_directory").run(|| {
+    Child::new().run(|| {
         let folder = PluginFolder::with(&[echo_plugin()]);
         std::env::set_current_dir(folder.path()).expect("the folder is there");
         // The dynamic linker would look for a bare name in the folders of the system.

@@ -82,7 +82,7 @@ fn a_disabled_level_costs_one_check_and_no_record() {
 #[test]
 fn records_reach_the_hosts_tracing_under_the_plugins_id() {
     // In a process of its own: whether `tracing` asks the subscriber of one thread depends on what other threads do.
-    Child::of("logs::records_reach_the_hosts_tracing_under_the_plugins_id").run(|| {
+    Child::new().run(|| {
         let file = NamedTempFile::new().expect("the temporary folder is writable");
         let writer = file.reopen().expect("the file is ours");
         let subscriber = tracing_subscriber::fmt()

@@ -179,7 +179,7 @@ fn services_whose_destructor_panics_end_nothing() {
 
 #[test]
 fn a_plugins_panics_are_not_printed_to_the_terminal() {
-    let child = Child::of("panics::a_plugins_panics_are_not_printed_to_the_terminal").run(|| {
+    let child = Child::new().run(|| {
         let plugin = parrot();
         ask(&plugin, "panic/call", PROMPT).expect_err("it panics");
         drop_in_flight(&plugin, "panic/drop");

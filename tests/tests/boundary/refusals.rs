@@ -160,7 +160,7 @@ fn an_unreadable_manifest_is_refused() {
 #[test]
 fn a_plugin_cut_off_anywhere_is_refused_and_ends_nothing() {
     // In a process of its own, because the failure would be a crash.
-    Child::of("refusals::a_plugin_cut_off_anywhere_is_refused_and_ends_nothing").run(|| {
+    Child::new().run(|| {
         let folder = PluginFolder::new();
         let file = folder.copy(&echo_plugin());
         let whole = bytes_of(&file).len();

@@ -131,7 +131,7 @@ fn fault_05_an_idle_connection_that_ends_fails_only_what_may_not_be_repeated() {
 
 #[test]
 fn fault_05_an_idle_connection_known_to_have_ended_fails_no_call() {
-    Child::of("connection::fault_05_an_idle_connection_known_to_have_ended_fails_no_call").run(|| {
+    Child::new().run(|| {
         // The test's own runtime keeps some files open, which must not be counted.
         block_on(async {});
         for end in [Script::answer("hello").reset(), Script::answer("hello").close()] {

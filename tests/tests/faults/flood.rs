@@ -3,7 +3,7 @@
 use plugin_api::{ChatEvent, ChatReply};
 use serde_json::{Value, json};
 use tests::faultd::{Faultd, Script, chunk, delta_event, head, sse_head, sse_head_until_close, text_event};
-use tests::{Child, block_on, request};
+use tests::{Child, block_on, request, test_of};
 
 use crate::call::{once, outcome, plain, streamed};
 use crate::this_process::peak_kib;
@@ -12,8 +12,9 @@ use crate::this_process::peak_kib;
 const MOST_KIB: u64 = 64 << 10;
 
 /// Runs the test in a process of its own, whose memory must not grow by more than [`MOST_KIB`].
-fn in_little_memory(test: &str, body: impl FnOnce()) {
-    Child::of(test).run(|| {
+fn in_little_memory(body: impl FnOnce()) {
+    let test = test_of(&body);
+    Child::new().run_test(test, || {
         // This brings up the library, its threads and its pools, which must not be counted.
         streamed(once(), &[Script::answer("hello")]).expect("ok", 1);
         let before = peak_kib();
@@ -26,7 +27,7 @@ fn in_little_memory(test: &str, body: impl FnOnce()) {
 
 #[test]
 fn fault_22_an_endless_body_is_refused_in_little_memory() {
-    in_little_memory("flood::fault_22_an_endless_body_is_refused_in_little_memory", || {
+    in_little_memory(|| {
         for (status, encoding, codes) in [
             (200, "identity", &["too_large", "protocol"][..]),
             (200, "gzip", &["too_large", "protocol"]),
@@ -50,25 +51,22 @@ fn fault_22_an_endless_body_is_refused_in_little_memory() {
 
 #[test]
 fn fault_30_endless_lines_and_events_are_refused_in_little_memory() {
-    in_little_memory(
-        "flood::fault_30_endless_lines_and_events_are_refused_in_little_memory",
-        || {
-            let head = sse_head_until_close;
-            let begun = [head(), text_event("once ").into_bytes()].concat();
-            let long_line = [&b"data: "[..], &[b'x'; 9 << 20], b"\n\n"].concat();
-            for script in [
-                Script::new().send(head()).send(long_line).close(),
-                Script::new().send(head()).send_forever(vec![b'x'; 1 << 20]),
-                Script::new().send(begun).send_forever(vec![b'x'; 1 << 20]),
-                // One event of many lines.
-                Script::new()
-                    .send(head())
-                    .send_forever(format!("data: {}\n", "x".repeat(100_000))),
-            ] {
-                streamed(json!({}), &[script]).expect("too_large", 1);
-            }
-        },
-    );
+    in_little_memory(|| {
+        let head = sse_head_until_close;
+        let begun = [head(), text_event("once ").into_bytes()].concat();
+        let long_line = [&b"data: "[..], &[b'x'; 9 << 20], b"\n\n"].concat();
+        for script in [
+            Script::new().send(head()).send(long_line).close(),
+            Script::new().send(head()).send_forever(vec![b'x'; 1 << 20]),
+            Script::new().send(begun).send_forever(vec![b'x'; 1 << 20]),
+            // One event of many lines.
+            Script::new()
+                .send(head())
+                .send_forever(format!("data: {}\n", "x".repeat(100_000))),
+        ] {
+            streamed(json!({}), &[script]).expect("too_large", 1);
+        }
+    });
 }
 
 #[test]
@@ -88,8 +86,7 @@ fn fault_35_endless_tool_calls_are_refused() {
 
 #[test]
 fn fault_42_a_host_that_does_not_read_meets_no_timeout() {
-    const TEST: &str = "flood::fault_42_a_host_that_does_not_read_meets_no_timeout";
-    in_little_memory(TEST, || {
+    in_little_memory(|| {
         let word = chunk(text_event("word "));
         // The first piece alone is more than the plugin takes before it is read.
         let begun = [sse_head(), word.repeat(2_000)].concat();

@@ -50,7 +50,7 @@ fn patient() -> Value {
 
 #[test]
 fn fault_41_a_call_dropped_after_any_number_of_polls_leaves_nothing_behind() {
-    Child::of("host::fault_41_a_call_dropped_after_any_number_of_polls_leaves_nothing_behind").run(|| {
+    Child::new().run(|| {
         let word = chunk(text_event("word "));
         let service = Faultd::answering(move |request: &Arrival| match request.wants_stream() {
             true => Script::new().send(sse_head()).send_forever(word.clone()),
@@ -83,7 +83,7 @@ fn fault_41_a_call_dropped_after_any_number_of_polls_leaves_nothing_behind() {
 
 #[test]
 fn fault_41_a_call_dropped_at_any_byte_of_its_answer_leaves_nothing_behind() {
-    Child::of("host::fault_41_a_call_dropped_at_any_byte_of_its_answer_leaves_nothing_behind").run(|| {
+    Child::new().run(|| {
         let texts = ["one ", "two ", "three"].map(text_event).map(chunk).concat();
         let begun = [sse_head(), texts].concat();
         let head = head(200, &[("content-type", "application/json"), ("content-length", "900")]);
@@ -138,7 +138,7 @@ impl HostServices for Stuck {
 
 #[test]
 fn fault_43_other_calls_go_on_while_the_host_is_stuck_in_a_callback() {
-    Child::of("host::fault_43_other_calls_go_on_while_the_host_is_stuck_in_a_callback").run(|| {
+    Child::new().run(|| {
         let service = Faultd::playing([Script::answer("hello")]);
         let ((entered, is_entered), (release, released)) = (mpsc::channel(), mpsc::channel());
         let stuck = Stuck {

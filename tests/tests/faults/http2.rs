@@ -154,8 +154,7 @@ fn call(certified: &Certified, acts: &[Act], as_stream: bool) -> Outcome {
 
 #[test]
 fn fault_08_connections_that_the_service_ends_are_replaced_a_few_times() {
-    const TEST: &str = "http2::fault_08_connections_that_the_service_ends_are_replaced_a_few_times";
-    trusting(TEST, || {
+    trusting(|| {
         let certified = Authority::trusted().certificate_for("127.0.0.1");
         for (acts, as_stream, code_and_requests) in [
             (&[Act::GoAway(NO_ERROR), Act::Answer][..], true, ("ok", 2)),
@@ -179,7 +178,7 @@ fn fault_08_connections_that_the_service_ends_are_replaced_a_few_times() {
 
 #[test]
 fn fault_09_floods_of_empty_frames_end_in_little_memory() {
-    trusting("http2::fault_09_floods_of_empty_frames_end_in_little_memory", || {
+    trusting(|| {
         let certified = Authority::trusted().certificate_for("127.0.0.1");
         // This brings up the library, its threads and its pools, which must not be counted.
         assert_eq!(code(&call(&certified, &[Act::Answer], true).result), "ok");

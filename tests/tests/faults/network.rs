@@ -8,8 +8,8 @@ use std::net::UdpSocket;
 use std::process::{Command, Stdio};
 
 use serde_json::json;
-use tests::Child;
 use tests::faultd::Script;
+use tests::{Child, test_of};
 
 use crate::call::{KEY, plugin_at, stream};
 use crate::tls::{Authority, tls_playing};
@@ -36,9 +36,9 @@ fn can_make_networks(test: &str) -> bool {
 }
 
 /// Runs the test in a network of its own, which this shell command prepares.
-fn in_a_network(test: &str, preparation: &str, variables: &[(&str, &str)], body: impl FnOnce()) {
-    let mut child = without_proxies(Child::of(test)).without("SSL_CERT_DIR");
-    if !child.is_here() && !can_make_networks(test) {
+fn in_a_network(preparation: &str, variables: &[(&str, &str)], body: impl FnOnce()) {
+    let mut child = without_proxies(Child::new()).without("SSL_CERT_DIR");
+    if !Child::is_here() && !can_make_networks(test_of(&body)) {
         return;
     }
     for (name, value) in variables {
@@ -50,8 +50,7 @@ fn in_a_network(test: &str, preparation: &str, variables: &[(&str, &str)], body:
 
 #[test]
 fn fault_01_an_unknown_host_is_named_after_three_attempts() {
-    const TEST: &str = "network::fault_01_an_unknown_host_is_named_after_three_attempts";
-    without_proxies(Child::of(TEST)).run(|| {
+    without_proxies(Child::new()).run(|| {
         let options = json!({"timeouts": {"connectMs": 500}});
         let plugin = plugin_at("https://no-such-host.invalid/api/v1", options);
         let error = stream(&plugin).expect_err("there is no such host");
@@ -70,7 +69,6 @@ fn fault_01_a_silent_name_server_counts_against_the_connect_timeout() {
     let text = "nameserver 127.0.0.1\noptions timeout:30 attempts:5\n";
     fs::write(&resolver, text).expect("the folder is writable");
     in_a_network(
-        "network::fault_01_a_silent_name_server_counts_against_the_connect_timeout",
         "mount --bind \"$RESOLVER\" /etc/resolv.conf",
         &[("RESOLVER", &resolver.to_string_lossy())],
         || {
@@ -91,7 +89,6 @@ fn fault_03_a_dead_ipv6_address_is_passed_over_without_its_timeout() {
     fs::write(&hosts, "2001:db8::7 faultd.test\n127.0.0.1 faultd.test\n").expect("the folder is writable");
     let certificates = folder.path().join("authorities.pem");
     in_a_network(
-        "network::fault_03_a_dead_ipv6_address_is_passed_over_without_its_timeout",
         &format!(
             "{DEAD_LINK} && ip addr add 2001:db8::1/64 dev near nodad \
              && ip neigh add 2001:db8::7 lladdr 02:00:00:00:00:07 dev near && mount --bind \"$HOSTS\" /etc/hosts"

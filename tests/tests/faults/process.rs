@@ -75,12 +75,11 @@ fn forking_library(folder: &Path) -> Option<PathBuf> {
 
 #[test]
 fn fault_47_a_call_in_a_forked_process_fails_on_its_first_poll() {
-    const TEST: &str = "process::fault_47_a_call_in_a_forked_process_fails_on_its_first_poll";
     let folder = tempfile::tempdir().expect("the temporary folder is writable");
-    let mut child = Child::of(TEST);
-    if !child.is_here() {
+    let mut child = Child::new();
+    if !Child::is_here() {
         let Some(library) = forking_library(folder.path()) else {
-            eprintln!("not run: {TEST}: there is no C compiler");
+            eprintln!("not run: a call in a forked process: there is no C compiler");
             return;
         };
         child = child.env("LD_PRELOAD", &library.to_string_lossy());
@@ -140,7 +139,7 @@ fn signals() -> Vec<String> {
 
 #[test]
 fn fault_48_the_plugin_leaves_the_hosts_signals_alone() {
-    Child::of("process::fault_48_the_plugin_leaves_the_hosts_signals_alone").run(|| {
+    Child::new().run(|| {
         let before = signals();
         assert_eq!(before.len(), 3);
         let service = Faultd::playing([Script::answer("hello"), Script::new().reset()]);
@@ -190,34 +189,32 @@ fn take_all_files(held: &mut Vec<File>) {
 fn fault_49_a_process_without_free_files_gets_an_error_and_recovers() {
     // The service is in another process, whose files are not counted.
     let service = Faultd::playing([Script::answer("hello").close()]);
-    Child::of("process::fault_49_a_process_without_free_files_gets_an_error_and_recovers")
-        .env("SERVICE", &service.base_url())
-        .run(|| {
-            let base_url = env::var("SERVICE").expect("the parent set it");
-            let plugin = plugin_at(&base_url, once());
-            assert_eq!(code(&stream(&plugin)), "ok");
-            limit(Resource::Nofile, 64);
-            let mut held = Vec::new();
-            // `wait_for` needs no files of its own.
-            for as_stream in [true, false] {
-                // The previous call's connection may still be open; when it closes, there is room for a new one.
-                let error = eventually(|| {
-                    take_all_files(&mut held);
-                    wait_for(ask(&plugin, as_stream)).err().ok_or("an answer")
-                });
-                assert_eq!(error.kind.code(), "connect", "{error:?}");
-            }
-            held.clear();
-            for as_stream in [true, false] {
-                // The service closes each connection, which the next call may notice only when it uses it.
-                eventually(|| wait_for(ask(&plugin, as_stream)));
-            }
-        });
+    Child::new().env("SERVICE", &service.base_url()).run(|| {
+        let base_url = env::var("SERVICE").expect("the parent set it");
+        let plugin = plugin_at(&base_url, once());
+        assert_eq!(code(&stream(&plugin)), "ok");
+        limit(Resource::Nofile, 64);
+        let mut held = Vec::new();
+        // `wait_for` needs no files of its own.
+        for as_stream in [true, false] {
+            // The previous call's connection may still be open; when it closes, there is room for a new one.
+            let error = eventually(|| {
+                take_all_files(&mut held);
+                wait_for(ask(&plugin, as_stream)).err().ok_or("an answer")
+            });
+            assert_eq!(error.kind.code(), "connect", "{error:?}");
+        }
+        held.clear();
+        for as_stream in [true, false] {
+            // The service closes each connection, which the next call may notice only when it uses it.
+            eventually(|| wait_for(ask(&plugin, as_stream)));
+        }
+    });
 }
 
 #[test]
 fn fault_49_a_plugin_without_free_files_is_not_created() {
-    Child::of("process::fault_49_a_plugin_without_free_files_is_not_created").run(|| {
+    Child::new().run(|| {
         let module = loader::load(&openrouter_plugin()).expect("it loads");
         limit(Resource::Nofile, 64);
         let mut held = Vec::new();
@@ -233,8 +230,8 @@ fn fault_49_a_plugin_without_free_files_is_not_created() {
 #[test]
 fn fault_50_a_plugin_without_a_free_thread_is_not_created() {
     const NOBODY: u32 = 65_534;
-    let mut child = Child::of("process::fault_50_a_plugin_without_a_free_thread_is_not_created");
-    if !child.is_here() && rustix::process::geteuid().is_root() {
+    let mut child = Child::new();
+    if !Child::is_here() && rustix::process::geteuid().is_root() {
         // The limit does not apply to root.
         child = child.user(NOBODY);
     }
@@ -260,7 +257,7 @@ fn fault_50_a_plugin_without_a_free_thread_is_not_created() {
 
 #[test]
 fn fault_51_a_process_with_little_memory_survives_an_endless_answer() {
-    Child::of("process::fault_51_a_process_with_little_memory_survives_an_endless_answer").run(|| {
+    Child::new().run(|| {
         let head = head(200, &[("content-type", "application/json"), ("connection", "close")]);
         let endless = Script::new().send(head).send_forever(vec![b' '; 1 << 16]);
         let service = Faultd::playing([Script::answer("hello"), endless, Script::answer("hello")]);

@@ -58,7 +58,7 @@ fn busy(status: u16, wait: &str) -> Script {
 
 #[test]
 fn a_thousand_calls_to_a_dead_service_are_at_most_1036_requests() {
-    Child::of("promises::a_thousand_calls_to_a_dead_service_are_at_most_1036_requests").run(|| {
+    Child::new().run(|| {
         // A retry after "too many requests" costs less of the budget, so there may be 100 of them.
         for (status, at_a_time, most) in [(503, 1000, 1036), (503, 10, 1036), (429, 1000, 1100)] {
             let body = json!({"error": {"code": status, "message": "not now"}});
@@ -75,7 +75,7 @@ fn a_thousand_calls_to_a_dead_service_are_at_most_1036_requests() {
 
 #[test]
 fn fault_16_a_retry_after_for_one_call_holds_for_two_hundred() {
-    Child::of("promises::fault_16_a_retry_after_for_one_call_holds_for_two_hundred").run(|| {
+    Child::new().run(|| {
         let service = Faultd::playing([busy(429, "400"), Script::answer("now")]);
         // With one attempt, the first call returns as soon as it knows the wait.
         let plugin = plugin_at(&service.base_url(), json!({"retry": {"attempts": 1}}));
@@ -95,7 +95,7 @@ fn fault_16_a_retry_after_for_one_call_holds_for_two_hundred() {
 
 #[test]
 fn ten_thousand_calls_with_faults_in_every_twentieth_request_succeed() {
-    Child::of("promises::ten_thousand_calls_with_faults_in_every_twentieth_request_succeed").run(|| {
+    Child::new().run(|| {
         let n_faults = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&n_faults);
         let service = Faultd::answering(move |request| {
@@ -171,7 +171,7 @@ async fn dropped_call(plugin: Plugin, number: u64, arrived: Arc<[Notify]>) -> bo
 #[test]
 fn ten_thousand_dropped_calls_leave_nothing_behind() {
     const N_CALLS: u64 = 10_000;
-    Child::of("promises::ten_thousand_dropped_calls_leave_nothing_behind").run(|| {
+    Child::new().run(|| {
         let arrived: Arc<[Notify]> = (0..N_CALLS).map(|_| Notify::new()).collect();
         let notified = Arc::clone(&arrived);
         // No answer to these calls is ever complete, so only the client can end their connections.
@@ -244,7 +244,7 @@ impl InFlight {
 #[test]
 fn fault_44_ten_thousand_calls_at_once_are_answered_a_few_at_a_time() {
     const AT_A_TIME: usize = 32;
-    Child::of("promises::fault_44_ten_thousand_calls_at_once_are_answered_a_few_at_a_time").run(|| {
+    Child::new().run(|| {
         let in_flight = Arc::new(InFlight::default());
         let counting = Arc::clone(&in_flight);
         let service = Faultd::answering(move |_| {

@@ -9,7 +9,7 @@ use crate::call::{chat, once, plugin_at, stream};
 /// Runs the test in a process with these variables and no others about proxies.
 ///
 /// - Out: whether this is the parent, which can look at its proxies afterwards.
-fn with_proxies(test: &str, variables: &[(&str, &str)], body: impl FnOnce()) -> bool {
+fn with_proxies(variables: &[(&str, &str)], body: impl FnOnce()) -> bool {
     let names = [
         "HTTP_PROXY",
         "HTTPS_PROXY",
@@ -20,7 +20,7 @@ fn with_proxies(test: &str, variables: &[(&str, &str)], body: impl FnOnce()) -> 
         "all_proxy",
         "no_proxy",
     ];
-    let clean = names.into_iter().fold(Child::of(test), Child::without);
+    let clean = names.into_iter().fold(Child::new(), Child::without);
     let child = variables
         .iter()
         .fold(clean, |child, (name, value)| child.env(name, value));
@@ -41,17 +41,13 @@ fn fault_12_a_service_on_this_machine_never_goes_through_a_proxy() {
     let names = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"];
     let mut variables = names.map(|name| (name, address.as_str())).to_vec();
     variables.push(("NO_PROXY", ""));
-    let is_parent = with_proxies(
-        "proxy::fault_12_a_service_on_this_machine_never_goes_through_a_proxy",
-        &variables,
-        || {
-            let service = Faultd::playing([Script::answer("hello")]);
-            let plugin = plugin_at(&service.base_url(), once());
-            for result in [stream(&plugin), chat(&plugin)] {
-                assert_eq!(result.expect("an answer").text, "hello");
-            }
-        },
-    );
+    let is_parent = with_proxies(&variables, || {
+        let service = Faultd::playing([Script::answer("hello")]);
+        let plugin = plugin_at(&service.base_url(), once());
+        for result in [stream(&plugin), chat(&plugin)] {
+            assert_eq!(result.expect("an answer").text, "hello");
+        }
+    });
     assert!(!is_parent || proxy.accepted_connections() == 0);
 }
 
@@ -59,17 +55,13 @@ fn fault_12_a_service_on_this_machine_never_goes_through_a_proxy() {
 fn fault_12_a_proxy_that_refuses_is_an_error_without_its_password() {
     let (proxy, _) = refusing_proxy();
     let address = format!("http://somebody:watchword-0815@{}", proxy.address());
-    let is_parent = with_proxies(
-        "proxy::fault_12_a_proxy_that_refuses_is_an_error_without_its_password",
-        &[("HTTPS_PROXY", &address)],
-        || {
-            let plugin = plugin_at("https://api.example/api/v1", json!({}));
-            let error = stream(&plugin).expect_err("the proxy refuses");
-            assert_eq!(error.kind.code(), "connect", "{error:?}");
-            let printed = format!("{error} {error:?} {}", json!(*error.details));
-            assert!(!printed.contains("watchword"), "{printed}");
-        },
-    );
+    let is_parent = with_proxies(&[("HTTPS_PROXY", &address)], || {
+        let plugin = plugin_at("https://api.example/api/v1", json!({}));
+        let error = stream(&plugin).expect_err("the proxy refuses");
+        assert_eq!(error.kind.code(), "connect", "{error:?}");
+        let printed = format!("{error} {error:?} {}", json!(*error.details));
+        assert!(!printed.contains("watchword"), "{printed}");
+    });
     if !is_parent {
         return;
     }
@@ -88,7 +80,6 @@ fn fault_12_a_proxy_that_refuses_is_an_error_without_its_password() {
 fn fault_12_a_host_in_no_proxy_is_asked_directly() {
     let (proxy, address) = refusing_proxy();
     let is_parent = with_proxies(
-        "proxy::fault_12_a_host_in_no_proxy_is_asked_directly",
         &[
             ("HTTPS_PROXY", &address),
             ("NO_PROXY", "other.example,no-such-host.invalid"),
@@ -106,14 +97,10 @@ fn fault_12_a_host_in_no_proxy_is_asked_directly() {
 #[test]
 fn fault_12_https_proxy_comes_before_all_proxy() {
     let [(specific, first), (general, second)] = [refusing_proxy(), refusing_proxy()];
-    let is_parent = with_proxies(
-        "proxy::fault_12_https_proxy_comes_before_all_proxy",
-        &[("HTTPS_PROXY", &first), ("ALL_PROXY", &second)],
-        || {
-            let plugin = plugin_at("https://api.example/api/v1", once());
-            assert_eq!(stream(&plugin).expect_err("the proxy refuses").kind.code(), "connect");
-        },
-    );
+    let is_parent = with_proxies(&[("HTTPS_PROXY", &first), ("ALL_PROXY", &second)], || {
+        let plugin = plugin_at("https://api.example/api/v1", once());
+        assert_eq!(stream(&plugin).expect_err("the proxy refuses").kind.code(), "connect");
+    });
     let asked = (specific.accepted_connections(), general.accepted_connections());
     assert!(!is_parent || asked == (1, 0), "{asked:?}");
 }
@@ -121,15 +108,11 @@ fn fault_12_https_proxy_comes_before_all_proxy() {
 #[test]
 fn fault_12_an_invalid_proxy_address_crashes_nothing() {
     for address in ["http://[::", "a b", "http://127.0.0.1:1"] {
-        with_proxies(
-            "proxy::fault_12_an_invalid_proxy_address_crashes_nothing",
-            &[("HTTPS_PROXY", address)],
-            || {
-                let options = json!({"retry": {"attempts": 1}, "timeouts": {"connectMs": 500}});
-                let plugin = plugin_at("https://no-such-host.invalid/api/v1", options);
-                let error = stream(&plugin).expect_err("there is no such host");
-                assert_eq!(error.kind.code(), "connect", "{error:?}");
-            },
-        );
+        with_proxies(&[("HTTPS_PROXY", address)], || {
+            let options = json!({"retry": {"attempts": 1}, "timeouts": {"connectMs": 500}});
+            let plugin = plugin_at("https://no-such-host.invalid/api/v1", options);
+            let error = stream(&plugin).expect_err("there is no such host");
+            assert_eq!(error.kind.code(), "connect", "{error:?}");
+        });
     }
 }

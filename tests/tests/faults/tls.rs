@@ -93,10 +93,10 @@ pub fn tls_playing(certified: &Certified, script: Script) -> Faultd {
 }
 
 /// Runs the test in a process whose plugins trust what [`Authority::trusted`] makes.
-pub fn trusting(test: &str, body: impl FnOnce()) {
+pub fn trusting(body: impl FnOnce()) {
     let folder = tempfile::tempdir().expect("the temporary folder is writable");
     let file = folder.path().join("authorities.pem");
-    Child::of(test)
+    Child::new()
         .env("SSL_CERT_FILE", &file.to_string_lossy())
         .without("SSL_CERT_DIR")
         .run(body);
@@ -108,8 +108,7 @@ fn https(service: &Faultd) -> String {
 
 #[test]
 fn fault_10_a_certificate_that_proves_nothing_is_refused_and_not_retried() {
-    const TEST: &str = "tls::fault_10_a_certificate_that_proves_nothing_is_refused_and_not_retried";
-    trusting(TEST, || {
+    trusting(|| {
         let authority = Authority::trusted();
         let good = authority.certificate_for("127.0.0.1");
         let service = tls_playing(&good, Script::answer("in private"));
@@ -142,50 +141,44 @@ fn old_hello() -> Vec<u8> {
 
 #[test]
 fn fault_10_a_failed_handshake_is_an_error_and_retried_if_it_was_reset() {
-    trusting(
-        "tls::fault_10_a_failed_handshake_is_an_error_and_retried_if_it_was_reset",
-        || {
-            Authority::trusted();
-            let plain_text = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n".to_vec();
-            // What the service sends in its handshake; with nothing, it resets the connection.
-            for (sent, options, n_connections) in [
-                (old_hello(), json!({}), 1),
-                (plain_text, once(), 1),
-                (Vec::new(), json!({}), 3),
-            ] {
-                let service = Faultd::handling(move |mut connection| {
-                    let _ = connection.receive(5);
-                    if sent.is_empty() {
-                        return connection.reset();
-                    }
-                    let _ = connection.send(&sent);
-                    // Until the client has closed the connection.
-                    while connection.receive(1).is_ok() {}
-                });
-                let error = stream(&plugin_at(&https(&service), options)).expect_err("there is no handshake");
-                let found = (error.kind.code(), service.accepted_connections());
-                assert_eq!(found, ("connect", n_connections), "{error:?}");
-            }
-        },
-    );
+    trusting(|| {
+        Authority::trusted();
+        let plain_text = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n".to_vec();
+        // What the service sends in its handshake; with nothing, it resets the connection.
+        for (sent, options, n_connections) in [
+            (old_hello(), json!({}), 1),
+            (plain_text, once(), 1),
+            (Vec::new(), json!({}), 3),
+        ] {
+            let service = Faultd::handling(move |mut connection| {
+                let _ = connection.receive(5);
+                if sent.is_empty() {
+                    return connection.reset();
+                }
+                let _ = connection.send(&sent);
+                // Until the client has closed the connection.
+                while connection.receive(1).is_ok() {}
+            });
+            let error = stream(&plugin_at(&https(&service), options)).expect_err("there is no handshake");
+            let found = (error.kind.code(), service.accepted_connections());
+            assert_eq!(found, ("connect", n_connections), "{error:?}");
+        }
+    });
 }
 
 #[test]
 fn fault_11_an_encrypted_connection_that_is_cut_is_not_an_end() {
-    trusting(
-        "tls::fault_11_an_encrypted_connection_that_is_cut_is_not_an_end",
-        || {
-            let certified = Authority::trusted().certificate_for("127.0.0.1");
-            let by_close = [sse_head_until_close(), text_event("once ").into_bytes()].concat();
-            let in_chunks = [sse_head(), chunk(text_event("once "))].concat();
-            for begun in [by_close, in_chunks] {
-                // The service closes the connection without close_notify.
-                let service = tls_playing(&certified, Script::new().send(begun).close());
-                let error = stream(&plugin_at(&https(&service), json!({}))).expect_err("it is not complete");
-                assert_eq!(error.kind.code(), "interrupted", "{error:?}");
-                assert_eq!(error.details.partial_text.as_deref(), Some("once "));
-                assert_eq!(service.requests().len(), 1);
-            }
-        },
-    );
+    trusting(|| {
+        let certified = Authority::trusted().certificate_for("127.0.0.1");
+        let by_close = [sse_head_until_close(), text_event("once ").into_bytes()].concat();
+        let in_chunks = [sse_head(), chunk(text_event("once "))].concat();
+        for begun in [by_close, in_chunks] {
+            // The service closes the connection without close_notify.
+            let service = tls_playing(&certified, Script::new().send(begun).close());
+            let error = stream(&plugin_at(&https(&service), json!({}))).expect_err("it is not complete");
+            assert_eq!(error.kind.code(), "interrupted", "{error:?}");
+            assert_eq!(error.details.partial_text.as_deref(), Some("once "));
+            assert_eq!(service.requests().len(), 1);
+        }
+    });
 }
