@@ -180,10 +180,6 @@ impl Serve {
         let beginning = ["serve", "--port", &port].into_iter();
         let arguments: Vec<&str> = beginning.chain(self.arguments.iter().map(String::as_str)).collect();
         let mut run = self.home.host(&arguments);
-        if !self.home.profile().exists() {
-            // A file that the variable names must exist.
-            run = run.without("AGENT_HOST_CONFIG");
-        }
         for (name, value) in &self.variables {
             run = match value {
                 Some(value) => run.env(name, value),

@@ -82,10 +82,11 @@ impl Home {
         let mut command = Command::new(agent_host());
         command.env_clear().current_dir(home.join("work")).args(arguments);
         command.env("PATH", env::var_os("PATH").unwrap_or_default());
-        command
-            .env("HOME", home)
-            .env("AGENT_HOST_PLUGINS", self.plugins())
-            .env("AGENT_HOST_CONFIG", self.profile());
+        command.env("HOME", home).env("AGENT_HOST_PLUGINS", self.plugins());
+        // A file that the variable names must exist.
+        if self.profile().exists() {
+            command.env("AGENT_HOST_CONFIG", self.profile());
+        }
         for (name, folder) in [
             ("CONFIG", ".config"),
             ("DATA", ".local/share"),

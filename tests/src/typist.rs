@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::thread;
 
-use ptyprocess::{PtyProcess, WaitStatus};
+use ptyprocess::{PtyProcess, Signal, WaitStatus};
 
 use crate::canary;
 use crate::output::Output;
@@ -46,6 +46,11 @@ impl Typist {
     /// Presses keys: `b"\x03"` is Ctrl-C, `b"\x04"` Ctrl-D.
     pub fn presses(&mut self, keys: &[u8]) {
         self.keyboard.write_all(keys).expect("the program still reads");
+    }
+
+    /// Sends the program SIGHUP.
+    pub fn hangs_up(&mut self) {
+        self.process.signal(Signal::SIGHUP).expect("the program runs");
     }
 
     /// Waits until `text` appears after what was seen before, and returns the text in between.

@@ -92,9 +92,7 @@ impl Demo {
         let plugin = plugin.to_str().expect("the target folder's path is text");
         show(
             &["plugins", "install", plugin],
-            self.home
-                .host(&["plugins", "install", plugin])
-                .without("AGENT_HOST_CONFIG"),
+            self.home.host(&["plugins", "install", plugin]),
         );
         step("With a key it switches itself on");
         self.write_tiers(SMALL);

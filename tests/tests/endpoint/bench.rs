@@ -63,10 +63,7 @@ pub fn n_asked(service: &Service, path: &str) -> usize {
 /// Runs another command in the endpoint's home, with its key and its service.
 #[track_caller]
 pub fn command(endpoint: &Endpoint, arguments: &[&str]) -> Ran {
-    let mut run = endpoint.home.host(arguments);
-    if !endpoint.home.profile().exists() {
-        run = run.without("AGENT_HOST_CONFIG");
-    }
+    let run = endpoint.home.host(arguments);
     run.env("OPENROUTER_API_KEY", endpoint.service.key())
         .env("OPENROUTER_BASE_URL", &endpoint.service.base_url())
         .run()

@@ -59,7 +59,7 @@ fn a_start_that_lacks_something_says_what() {
     let mistake = Serve::new().profile(&json!({"tiers": {"TEXT_SMALL": 7}})).run();
     assert_refused(&mistake, 3, "/tiers/TEXT_SMALL");
     let home = Home::new();
-    let no_plugins = home.host(&["serve", "--port", "0"]).without("AGENT_HOST_CONFIG").run();
+    let no_plugins = home.host(&["serve", "--port", "0"]).run();
     assert_refused(&no_plugins, 2, "\nhint: ");
 }
 

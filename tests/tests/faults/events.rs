@@ -4,11 +4,9 @@
 //! Here are the ways in which a stream can end a call.
 
 use serde_json::{Value, json};
-use tests::faultd::{
-    DONE, Faultd, LAST_CHUNK, Script, chunk, delta_event, finish_event, json_reply, sse_head, text_event, whole_answer,
-};
+use tests::faultd::{DONE, Faultd, Script, chunk, delta_event, finish_event, sse_head, text_event};
 
-use crate::call::{Outcome, once, outcome, plain, plugin_at, stream, streamed};
+use crate::call::{Outcome, outcome, plugin_at, stream, streamed};
 
 /// An event of this JSON.
 fn event(data: &Value) -> String {
@@ -17,38 +15,6 @@ fn event(data: &Value) -> String {
 
 fn answered(events: &[&str]) -> Outcome {
     streamed(json!({}), &[Script::stream(events)])
-}
-
-/// A stream that uses what the standard for event streams allows, with an event that is not UTF-8.
-fn odd_stream() -> Vec<u8> {
-    let two = "id: 7\nevent: message\nretry: 9\n".to_owned() + &text_event("two ").replace("data: ", "data:");
-    let mut broken = text_event("b_d").into_bytes();
-    let at = broken.iter().position(|&byte| byte == b'_').expect("the mark");
-    broken[at] = 0xff;
-    let events: [Vec<u8>; 8] = [
-        format!("\u{feff}{}", text_event("grüße 🌍 ").replace('\n', "\r\n")).into(),
-        ": OPENROUTER PROCESSING\n\n".into(),
-        text_event("one ").replace('\n', "\r").into(),
-        two.replace('\n', "\r\n").into(),
-        text_event("three ").replacen(',', ",\ndata: ", 1).into(),
-        broken,
-        finish_event("stop").into(),
-        DONE.into(),
-    ];
-    let body: Vec<u8> = events.iter().flat_map(chunk).collect();
-    [sse_head(), body, LAST_CHUNK.into()].concat()
-}
-
-#[test]
-fn fault_26_an_answer_is_the_same_however_its_bytes_are_split() {
-    for n_at_a_time in [1, 2, 3, 7, 64] {
-        let outcome = streamed(once(), &[Script::new().drip(odd_stream(), n_at_a_time)]);
-        outcome.expect("ok", 1);
-        assert_eq!(outcome.text(), "grüße 🌍 one two three b\u{fffd}d", "{n_at_a_time}");
-    }
-    let whole = json_reply(200, &[], &whole_answer("drop by drop"));
-    let outcome = plain(once(), &[Script::new().drip(whole, 1)]);
-    assert_eq!(outcome.expect("ok", 1).text(), "drop by drop");
 }
 
 #[test]

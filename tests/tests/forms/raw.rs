@@ -72,14 +72,8 @@ fn lists_accounts_and_404s_keep_their_bytes() {
     });
     let plugin = plugin(&asked, json!({}));
     for path in [
-        "/models?category=programming",
         "/models?supported_parameters=tools&offset=3",
-        "/models",
         "/models/count",
-        "/model/anthropic/claude-haiku-4.5",
-        "/models/anthropic/claude-haiku-4.5/endpoints",
-        "/embeddings/models",
-        "/providers",
         "/key",
         "/models/user",
     ] {
@@ -87,12 +81,7 @@ fn lists_accounts_and_404s_keep_their_bytes() {
         assert_eq!(given.status, 200, "{path}");
         assert_eq!(Direct::of(&good(&plugin, get(path))), given, "{path}");
     }
-    for path in [
-        "/models/acme/none/endpoints",
-        "/model/acme/none",
-        "/generation?id=none",
-        "/no/such/path",
-    ] {
+    for path in ["/generation?id=none", "/no/such/path"] {
         let given = direct(&by_hand, &get(path));
         let answer = bad(&plugin, get(path))
             .details

@@ -1,6 +1,6 @@
 //! `agent-host key`: what the service says about the key.
 
-use crate::{Bench, assert_fails, assert_has, assert_starts, home_with_parrot, host_in, json_of};
+use crate::{Bench, assert_fails, assert_has, assert_starts, home_with_parrot, json_of};
 
 #[test]
 fn a_good_key_is_shown_with_its_credit() {
@@ -33,6 +33,6 @@ fn a_refused_key_and_a_missing_one_have_exit_codes_of_their_own() {
 #[test]
 fn a_plugin_that_cannot_ask_about_its_key_is_an_error() {
     let home = home_with_parrot();
-    let ran = host_in(&home, &["key"]).env("PARROT_KEY", "parrot-1").run();
+    let ran = home.host(&["key"]).env("PARROT_KEY", "parrot-1").run();
     assert_fails(&ran, 2, "error: the plugin `parrot` cannot report on its key\n");
 }

@@ -8,7 +8,7 @@ use sandbox::{Failure, Script};
 use serde_json::{Value, json};
 use tests::{Home, HostRun};
 
-use crate::{Bench, assert_fails, assert_has, assert_starts, home_with_parrot, host_in, json_of, profile};
+use crate::{Bench, assert_fails, assert_has, assert_starts, home_with_parrot, json_of, profile};
 
 #[test]
 fn the_answer_goes_to_stdout_and_everything_else_to_stderr() {
@@ -144,7 +144,7 @@ fn an_answer_that_never_says_it_is_complete_is_a_failure() {
     let home = home_with_parrot();
     for flags in [&["--no-stream"][..], &[]] {
         let command = [&["chat", "-m", "never-done", "Half an answer"], flags].concat();
-        let ran = host_in(&home, &command).env("PARROT_KEY", "parrot-1").run();
+        let ran = home.host(&command).env("PARROT_KEY", "parrot-1").run();
         assert_eq!(
             (ran.code, ran.stdout.as_str()),
             (Some(6), "Half an answer\n"),
@@ -301,7 +301,7 @@ fn written_to(run: HostRun, stdout: impl Into<Stdio>) -> Output {
 #[test]
 fn a_folder_without_plugins_is_explained() {
     let home = Home::new();
-    let ran = host_in(&home, &["chat", "Hello"]).run();
+    let ran = home.host(&["chat", "Hello"]).run();
     let folder = home.plugins();
     assert_eq!(
         (ran.code, ran.stderr),

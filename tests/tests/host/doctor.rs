@@ -7,7 +7,7 @@ use plugin_api::VERSION;
 use serde_json::{Value, json};
 use tests::{Home, HostRun, Ran, second_plugin};
 
-use crate::{Bench, assert_has, assert_starts, home_with_parrot, host_in, json_of, profile};
+use crate::{Bench, assert_has, assert_starts, home_with_parrot, json_of, profile};
 
 const DOCTOR: [&str; 2] = ["doctor", "--json"];
 
@@ -103,12 +103,12 @@ fn where_all_is_well_every_row_says_so() {
 #[test]
 fn an_empty_plugin_folder_is_a_row_with_its_remedy() {
     let home = Home::new();
-    let found = found_broken(host_in(&home, &DOCTOR));
+    let found = found_broken(home.host(&DOCTOR));
     found.assert_failed(&["plugin_chosen"]);
     let remedy = "install one with `agent-host plugins install PATH`";
     found.assert_check("plugin_chosen", "remedy", remedy);
     assert_eq!(found.check("profile")["status"], "skipped");
-    let text = shown(&host_in(&home, &["doctor"]).run());
+    let text = shown(&home.host(&["doctor"]).run());
     assert_has(&text, "\n✗ plugin chosen there is no plugin in ");
     assert_has(&text, &format!("\n→ {remedy}\n"));
 }
@@ -231,7 +231,7 @@ fn a_disabled_plugin_is_a_row_and_is_not_asked() {
 #[test]
 fn a_plugin_without_checks_of_its_own_is_no_failure() {
     let home = home_with_parrot();
-    let found = found(host_in(&home, &DOCTOR).env("PARROT_KEY", "parrot-1"));
+    let found = found(home.host(&DOCTOR).env("PARROT_KEY", "parrot-1"));
     assert_eq!(found.code, Some(0), "{:#?}", found.checks);
     let summary = "parrot has no checks for key, service and settings";
     found.assert_check("plugin_checks", "summary", summary);

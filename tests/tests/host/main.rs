@@ -53,7 +53,7 @@ impl Bench {
     }
 
     fn without_key(&self, arguments: &[&str]) -> HostRun {
-        let run = host_in(&self.home, arguments);
+        let run = self.home.host(arguments);
         run.env("OPENROUTER_BASE_URL", &self.service.base_url())
     }
 
@@ -101,19 +101,9 @@ fn home_with_parrot() -> Home {
     home
 }
 
-/// The binary in a home without a key, whether it has a profile or not.
-fn host_in(home: &Home, arguments: &[&str]) -> HostRun {
-    let run = home.host(arguments);
-    if home.profile().exists() {
-        return run;
-    }
-    // A file that is named must be there.
-    run.without("AGENT_HOST_CONFIG")
-}
-
 /// The binary in a home whose plugin talks to a raw service.
 fn host_at(home: &Home, service: &Faultd, arguments: &[&str]) -> HostRun {
-    host_in(home, arguments)
+    home.host(arguments)
         .env("OPENROUTER_API_KEY", canary::CANARY)
         .env("OPENROUTER_BASE_URL", &service.base_url())
 }

@@ -7,7 +7,7 @@ use plugin_api::VERSION;
 use serde_json::{Value, json};
 use tests::{Home, Ran, openrouter_plugin, second_plugin};
 
-use crate::{Bench, assert_fails, assert_has, assert_lacks, cells, host_in, json_of, profile, row};
+use crate::{Bench, assert_fails, assert_has, assert_lacks, cells, json_of, profile, row};
 
 /// The verdict on the OpenRouter plugin, and the reason.
 fn verdict(bench: &Bench, has_key: bool) -> [Value; 2] {
@@ -23,7 +23,7 @@ fn verdict(bench: &Bench, has_key: bool) -> [Value; 2] {
 }
 
 fn install(home: &Home, plugin: &Path) -> Ran {
-    host_in(home, &["plugins", "install", plugin.to_str().expect("text")]).run()
+    home.host(&["plugins", "install", plugin.to_str().expect("text")]).run()
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn installing_copies_a_plugin_and_says_what_it_needs() {
     assert_has(&text, &format!("\"plugin_api\": \"{VERSION}\""));
     let older = text.replacen(&format!("\"version\": \"{VERSION}\""), "\"version\": \"0.9.0\"", 1);
     fs::write(&manifest, older).expect("writable");
-    let list = host_in(&home, &["plugins", "list"]).run().expect_success();
+    let list = home.host(&["plugins", "list"]).run().expect_success();
     assert_has(&list.stdout, "; file replaced since 0.9.0 was installed");
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use sandbox::Script;
 use tests::{HostRun, LIMIT, second_plugin};
@@ -130,7 +130,7 @@ fn sighup_and_reload_read_the_key_again() {
     typist.sees("error: ");
     typist.sees("\n> ");
     write(bench.service.key());
-    hang_up(shown);
+    typist.hangs_up();
     typist.sees(RELOADED);
     typist.types("two");
     typist.sees("heard: two");
@@ -142,18 +142,6 @@ fn sighup_and_reload_read_the_key_again() {
     typist.sees("\n> ");
     typist.types("three");
     typist.sees("heard: three");
-}
-
-/// Sends SIGHUP to the host that was started with this argument.
-#[cfg(target_os = "linux")]
-fn hang_up(argument: &str) {
-    let is_meant = |command: Vec<u8>| command.split(|byte| *byte == 0).any(|word| word == argument.as_bytes());
-    let mut processes = fs::read_dir("/proc").expect("Linux has it").flatten();
-    let host = processes
-        .find(|process| fs::read(process.path().join("cmdline")).is_ok_and(is_meant))
-        .expect("the host runs");
-    let status = Command::new("kill").arg("-HUP").arg(host.file_name()).status();
-    assert!(status.expect("there is a `kill`").success());
 }
 
 #[test]
