@@ -4,10 +4,11 @@
 //! decides the features of shared dependencies: another selection would compile them again. For the same reason each
 //! asks for an example, which makes cargo include the features of dev-dependencies.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use crate::canary::trace_this_process;
@@ -36,38 +37,32 @@ pub fn echo_plugin() -> PathBuf {
 
 /// The binary `agent-host`.
 pub fn agent_host() -> PathBuf {
-    static BUILT: OnceLock<()> = OnceLock::new();
-    binary("agent-host", &BUILT)
+    binary("agent-host")
 }
 
 /// The binary `sandbox`.
 pub fn sandbox_binary() -> PathBuf {
-    static BUILT: OnceLock<()> = OnceLock::new();
-    binary("sandbox", &BUILT)
+    binary("sandbox")
 }
 
 /// The example `minimal` of `host-example`: a whole host in one short file.
 pub fn minimal_host() -> PathBuf {
-    static BUILT: OnceLock<()> = OnceLock::new();
-    BUILT.get_or_init(|| build(&["--example", "minimal"]));
+    build_once(&["--example", "minimal"]);
     let name = format!("minimal{}", env::consts::EXE_SUFFIX);
     profile_folder().join("examples").join(name)
 }
 
-fn binary(name: &str, built: &OnceLock<()>) -> PathBuf {
-    built.get_or_init(|| build(&["--bin", name, "--example", "echo"]));
+fn binary(name: &str) -> PathBuf {
+    build_once(&["--bin", name, "--example", "echo"]);
     profile_folder().join(format!("{name}{}", env::consts::EXE_SUFFIX))
 }
 
 /// The folder of the built libraries, `libplugin_api.rlib` among them.
 fn libraries() -> &'static Path {
-    static BUILT: OnceLock<()> = OnceLock::new();
     trace_this_process();
-    BUILT.get_or_init(|| {
-        if env::var_os(LIBRARIES_ARE_BUILT).is_none() {
-            build(&["--lib", "--example", "echo"]);
-        }
-    });
+    if env::var_os(LIBRARIES_ARE_BUILT).is_none() {
+        build_once(&["--lib", "--example", "echo"]);
+    }
     profile_folder()
 }
 
@@ -107,7 +102,12 @@ fn profile_folder() -> &'static Path {
     })
 }
 
-fn build(what: &[&str]) {
+fn build_once(what: &[&str]) {
+    static BUILT: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    if built.contains(&what.join(" ")) {
+        return;
+    }
     let profile = match profile_folder().file_name().and_then(|name| name.to_str()) {
         Some("debug") | None => "dev",
         Some(name) => name,
@@ -124,6 +124,7 @@ fn build(what: &[&str]) {
     }
     command.env("CARGO_TARGET_DIR", target_folder());
     run(command, None, BUILD_LIMIT).expect_success();
+    built.insert(what.join(" "));
 }
 
 /// Cargo in the workspace, as if started from a shell.

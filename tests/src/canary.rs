@@ -13,6 +13,7 @@ use std::process;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use memchr::memmem;
 use tracing::Level;
 
 /// The key of the kit's sandboxes. It has the usual form and occurs nowhere else.
@@ -53,7 +54,10 @@ impl fmt::Display for Hit {
 /// Every line of `bytes` that holds a canary, whole or in part, in any encoding, or any key in the form of a request.
 pub fn hits(bytes: &[u8]) -> Vec<Hit> {
     // Searching all bytes is fast. Searching line by line is not, and is hardly ever needed.
-    if needles().iter().all(|needle| find(bytes, &needle.bytes).is_none()) {
+    if needles()
+        .iter()
+        .all(|(needle, _)| memmem::find(bytes, needle).is_none())
+    {
         return Vec::new();
     }
     let lines = bytes.split(|byte| *byte == b'\n').enumerate();
@@ -61,12 +65,12 @@ pub fn hits(bytes: &[u8]) -> Vec<Hit> {
         .filter_map(|(index, line)| {
             let found = needles()
                 .iter()
-                .filter_map(|needle| Some((find(line, &needle.bytes)?, needle)));
-            let (at, needle) = found.min_by_key(|(at, _)| *at)?;
+                .filter_map(|(needle, form)| Some((memmem::find(line, needle)?, *form)));
+            let (at, form) = found.min_by_key(|(at, _)| *at)?;
             Some(Hit {
                 line: index + 1,
                 before: String::from_utf8_lossy(&line[at.saturating_sub(BEFORE_BYTES)..at]).into_owned(),
-                form: needle.form,
+                form,
             })
         })
         .collect()
@@ -87,16 +91,12 @@ pub(crate) fn assert_none(whose: &dyn fmt::Display, bytes: &[u8]) {
     assert!(hits.is_empty(), "{whose} holds a key:\n{}", lines.join("\n"));
 }
 
-struct Needle {
-    bytes: Vec<u8>,
-    form: &'static str,
-}
-
-fn needles() -> &'static [Needle] {
-    static NEEDLES: OnceLock<Vec<Needle>> = OnceLock::new();
+/// What is searched for, and its encoding.
+fn needles() -> &'static [(Vec<u8>, &'static str)] {
+    static NEEDLES: OnceLock<Vec<(Vec<u8>, &str)>> = OnceLock::new();
     NEEDLES.get_or_init(|| {
         let mut needles = Vec::new();
-        let mut add = |bytes: Vec<u8>, form| needles.push(Needle { bytes, form });
+        let mut add = |bytes: Vec<u8>, form| needles.push((bytes, form));
         add(IN_A_REQUEST.into(), "as in a request");
         for part in [BEGINNING].into_iter().chain(PARTS) {
             add(part.into(), "as it is");
@@ -134,10 +134,6 @@ fn base64_within(bytes: &[u8], n_bytes_before: usize) -> Vec<u8> {
             LETTERS[usize::from(value)]
         })
         .collect()
-}
-
-fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
-    memchr::memmem::find(bytes, needle)
 }
 
 /// The file in which the next `agent-host` logs everything; `None` without `TESTS_TRACE`.

@@ -93,8 +93,10 @@ impl Client {
         let mut buffer = vec![0; at_most];
         let n_bytes = match self.tcp.read(&mut buffer) {
             Ok(n_bytes) => n_bytes,
-            Err(cause) if is_end(&cause) => 0,
-            Err(cause) => panic!("nothing arrived within {LIMIT:?}: {cause}"),
+            Err(cause) if matches!(cause.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                panic!("nothing arrived within {LIMIT:?}: {cause}")
+            }
+            Err(_) => 0,
         };
         buffer.truncate(n_bytes);
         buffer
@@ -149,10 +151,6 @@ impl Client {
         self.unread.extend_from_slice(&more);
         !more.is_empty()
     }
-}
-
-fn is_end(cause: &io::Error) -> bool {
-    !matches!(cause.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 
 /// What marks the end of a body.

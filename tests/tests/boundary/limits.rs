@@ -30,73 +30,69 @@ struct Late {
     has_text: bool,
 }
 
+/// A stream that is late; all other timeouts are longer.
+fn late(what: &'static str, script: Script, option: &'static str, message: &'static str, has_text: bool) -> Late {
+    Late {
+        what,
+        inapplicable: &[],
+        script,
+        is_streamed: true,
+        option,
+        message,
+        has_text,
+    }
+}
+
 /// In each row `option` is one of [`TIMEOUTS_MS`].
 fn late_calls() -> [Late; 6] {
     let stalling_after = |n_pieces: usize, script: Script| Script {
         stall_after_chunks: Some(n_pieces),
         ..script
     };
+    let unbegun = stalling_after(0, Script::words(5));
+    let silent = stalling_after(3, Script::words(5));
+    let tool_call = stalling_after(3, Script::tool_call("note", json!({"text": "a long note"})));
+    let comments = Script {
+        comments_forever: true,
+        ..stalling_after(1, Script::words(5))
+    };
+    let endless = Script {
+        chunk_delay_ms: 1,
+        ..Script::words(100_000)
+    };
+    let (nothing, incomplete) = ("the service sent nothing", "the answer was not complete");
     [
+        late(
+            "a stream that does not begin",
+            unbegun.clone(),
+            "firstTokenMs",
+            "no first token arrived",
+            false,
+        ),
+        late("a stream that falls silent", silent, "idleMs", nothing, true),
         Late {
-            what: "a stream that does not begin",
-            inapplicable: &[],
-            script: stalling_after(0, Script::words(5)),
-            is_streamed: true,
-            option: "firstTokenMs",
-            message: "no first token arrived",
-            has_text: false,
-        },
-        Late {
-            what: "a stream that falls silent",
-            inapplicable: &[],
-            script: stalling_after(3, Script::words(5)),
-            is_streamed: true,
-            option: "idleMs",
-            message: "the service sent nothing",
-            has_text: true,
-        },
-        Late {
-            what: "a tool call that falls silent: its fragments count as the first token",
             inapplicable: &["firstTokenMs"],
-            script: stalling_after(3, Script::tool_call("note", json!({"text": "a long note"}))),
-            is_streamed: true,
-            option: "idleMs",
-            message: "the service sent nothing",
-            has_text: false,
+            ..late(
+                "a tool call that falls silent: its fragments count as the first token",
+                tool_call,
+                "idleMs",
+                nothing,
+                false,
+            )
         },
         Late {
-            what: "an answer in one piece: only the time of the whole call counts",
             inapplicable: &["firstTokenMs", "idleMs"],
-            script: stalling_after(0, Script::words(5)),
             is_streamed: false,
-            option: "totalMs",
-            message: "the service did not begin to answer",
-            has_text: false,
+            ..late(
+                "an answer in one piece: only the time of the whole call counts",
+                unbegun,
+                "totalMs",
+                "the service did not begin to answer",
+                false,
+            )
         },
-        Late {
-            what: "a stream of keep-alive comments",
-            inapplicable: &[],
-            script: Script {
-                comments_forever: true,
-                ..stalling_after(1, Script::words(5))
-            },
-            is_streamed: true,
-            option: "totalMs",
-            message: "the answer was not complete",
-            has_text: true,
-        },
-        Late {
-            what: "an endless answer",
-            inapplicable: &[],
-            script: Script {
-                chunk_delay_ms: 1,
-                ..Script::words(100_000)
-            },
-            is_streamed: true,
-            option: "totalMs",
-            message: "the answer was not complete",
-            has_text: true,
-        },
+        late("a stream of keep-alive comments", comments, "totalMs", incomplete, true),
+        late("an endless answer", endless, "totalMs", incomplete, true),
     ]
 }
 

@@ -1,6 +1,7 @@
 //! Edits of the profile while requests run: one model, from before or after the edit, gives all of an answer.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use sandbox::{Outcome, Script};
@@ -71,25 +72,17 @@ fn broken(edit: usize) -> String {
     }
 }
 
-/// Sets a flag when it is dropped, also by a panic, so that clients which wait for the flag end.
-struct SetOnDrop<'a>(&'a AtomicBool);
-
-impl Drop for SetOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
-}
-
 /// Runs `edit` while clients ask; returns how often they asked. Each answer must come from one of the `allowed` models.
 fn ask_during(endpoint: &Endpoint, allowed: [usize; 2], edit: impl FnOnce()) -> usize {
     let n_asked = AtomicUsize::new(0);
-    let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
+        // The clients ask until it is dropped, by a panic too.
+        let editing = Arc::new(());
         for client in 0..N_CLIENTS {
-            let (n_asked, is_over) = (&n_asked, &is_over);
+            let (n_asked, editing) = (&n_asked, Arc::downgrade(&editing));
             scope.spawn(move || {
                 let mut n_asks = 0;
-                while n_asks < N_ASKS || !is_over.load(Ordering::SeqCst) {
+                while n_asks < N_ASKS || editing.strong_count() > 0 {
                     let by = who_answers(endpoint, client + n_asks);
                     assert!(allowed.contains(&by), "{by} answers, not one of {allowed:?}");
                     n_asks += 1;
@@ -97,8 +90,8 @@ fn ask_during(endpoint: &Endpoint, allowed: [usize; 2], edit: impl FnOnce()) -> 
                 n_asked.fetch_add(n_asks, Ordering::SeqCst);
             });
         }
-        let _over = SetOnDrop(&is_over);
         edit();
+        drop(editing);
     });
     n_asked.into_inner()
 }

@@ -1,13 +1,13 @@
 //! What holds for masses of calls. Each test runs in a process of its own and prints its figures.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 use plugin_api::{ChatEvent, ChatReply, Error, Plugin};
 use serde_json::json;
 use tests::faultd::{Faultd, Script, chunk, sse_head, text_event};
-use tests::{Child, LIMIT, LONG_LIMIT, block_on_for, poll_once, request};
+use tests::{Child, LONG_LIMIT, block_on_for, poll_once, request};
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 
@@ -214,41 +214,20 @@ fn ten_thousand_dropped_calls_leave_nothing_behind() {
     });
 }
 
-/// Counts the requests that a service has received and not answered yet.
-#[derive(Default)]
-struct InFlight {
-    /// Now, and the most so far.
-    counts: Mutex<(usize, usize)>,
-    changed: Condvar,
-}
-
-impl InFlight {
-    /// Counts one more request until `n_wanted` have been in flight at once.
-    ///
-    /// It ends before the answer is sent, so it never overlaps with the request that takes its place in the plugin.
-    fn count(&self, n_wanted: usize) {
-        let mut counts = self.lock();
-        counts.0 += 1;
-        counts.1 = counts.1.max(counts.0);
-        self.changed.notify_all();
-        let too_few = |counts: &mut (usize, usize)| counts.1 < n_wanted;
-        let waited = self.changed.wait_timeout_while(counts, LIMIT, too_few);
-        waited.unwrap_or_else(PoisonError::into_inner).0.0 -= 1;
-    }
-
-    fn lock(&self) -> MutexGuard<'_, (usize, usize)> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 #[test]
 fn fault_44_ten_thousand_calls_at_once_are_answered_a_few_at_a_time() {
     const AT_A_TIME: usize = 32;
     Child::new().run(|| {
-        let in_flight = Arc::new(InFlight::default());
-        let counting = Arc::clone(&in_flight);
-        let service = Faultd::answering(move |_| {
-            counting.count(AT_A_TIME);
+        let (in_flight, most) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
+        let (counting, first) = (Arc::clone(&most), Barrier::new(AT_A_TIME));
+        let service = Faultd::answering(move |request| {
+            counting.fetch_max(in_flight.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            // None of the first is answered before all of them are there.
+            if request.number < AT_A_TIME {
+                first.wait();
+            }
+            // Before the answer is sent, so that it never overlaps with the request that takes its place in the plugin.
+            in_flight.fetch_sub(1, Ordering::SeqCst);
             Script::answer("hello")
         });
         let plugin = plugin_at(&service.base_url(), json!({"limits": {"concurrency": AT_A_TIME}}));
@@ -256,6 +235,6 @@ fn fault_44_ten_thousand_calls_at_once_are_answered_a_few_at_a_time() {
         let failed = answers.iter().find(|answer| answer.is_err());
         assert!(failed.is_none(), "{failed:?}");
         assert_eq!(service.requests().len(), 10_000);
-        assert_eq!(in_flight.lock().1, AT_A_TIME);
+        assert_eq!(most.load(Ordering::SeqCst), AT_A_TIME);
     });
 }
