@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tests::faultd::{DONE, LAST_CHUNK, Script, chunk, finish_event, head, text_event, whole_answer};
 
-use crate::call::{both, once, plain, streamed};
+use crate::call::{both, once, streamed};
 
 /// The shortest wait that a service can ask for, so that retries take no time.
 const AT_ONCE: (&str, &str) = ("retry-after-ms", "1");
@@ -94,19 +94,6 @@ fn fault_18_a_page_from_a_proxy_is_reported_by_status_title_and_ray() {
         let printed_bytes = format!("{error:?}").len();
         assert!(printed_bytes < 4 << 10, "{printed_bytes} bytes");
     }
-}
-
-#[test]
-fn fault_19_an_error_with_status_200_is_an_error() {
-    let as_body = |error: &Value| Script::reply(200, &[], error);
-    let as_event =
-        |error: &Value| Script::stream(&[": OPENROUTER PROCESSING\n\n", &format!("data: {error}\n\n"), DONE]);
-    let payment = json!({"error": {"code": "402", "message": "no"}});
-    plain(json!({}), &[as_body(&payment)]).expect("payment", 1);
-    streamed(json!({}), &[as_event(&payment)]).expect("payment", 1);
-    let passing = json!({"error": {"code": 503, "message": "no", "availability": {"retry_after": 0.001}}});
-    plain(json!({}), &[as_body(&passing), Script::answer("now")]).expect("ok", 2);
-    streamed(json!({}), &[as_event(&passing), Script::answer("now")]).expect("ok", 2);
 }
 
 #[test]
