@@ -37,27 +37,17 @@ pub fn stream_body(model: &str, text: &str) -> Value {
     streaming(chat_body(model, text))
 }
 
-/// A chat request with these members.
-pub fn chat_with(members: &Value) -> Value {
+/// Asks for a chat with these members; returns the answer and the body that the service received.
+#[track_caller]
+pub fn sent(endpoint: &Endpoint, members: &Value) -> (Answer, Value) {
     let mut body = chat_body("sandbox/hello", "Hello");
     for (name, value) in members.as_object().expect("members") {
         body[name.as_str()] = value.clone();
     }
-    body
-}
-
-/// Asks for a chat with these members; returns the answer and the body that the service received.
-#[track_caller]
-pub fn sent(endpoint: &Endpoint, members: &Value) -> (Answer, Value) {
-    let answer = endpoint.answer(&endpoint.post(CHAT, &chat_with(members)));
+    let answer = endpoint.answer(&endpoint.post(CHAT, &body));
     let mut chats = endpoint.service.requests().into_iter();
     let last = chats.rfind(|asked| asked.path.ends_with("/chat/completions"));
     (answer, last.map(|asked| asked.body).unwrap_or_default())
-}
-
-/// How often the service was asked for a path.
-pub fn n_asked(service: &Service, path: &str) -> usize {
-    service.requests().iter().filter(|asked| asked.path == path).count()
 }
 
 /// Runs another command in the endpoint's home, with its key and its service.

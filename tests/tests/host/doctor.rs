@@ -182,23 +182,6 @@ fn a_profile_that_cannot_be_read_sends_no_key_anywhere() {
 }
 
 #[test]
-fn a_closed_port_is_a_row_with_its_remedy() {
-    let bench = Bench::new();
-    let found = found_broken(
-        bench
-            .host(&DOCTOR)
-            .env("OPENROUTER_BASE_URL", "http://127.0.0.1:9/api/v1"),
-    );
-    assert_eq!(found.check("plugin:openrouter")["status"], "ok");
-    let mut summaries = found.failures().filter_map(|check| check["summary"].as_str());
-    assert!(
-        summaries.any(|text| text.contains("127.0.0.1:9")),
-        "{:#?}",
-        found.checks
-    );
-}
-
-#[test]
 fn a_variable_file_and_a_plugin_folder_that_cannot_be_read_are_rows() {
     let bench = Bench::new();
     fs::write(bench.home.plugins().join("plugins.json"), "no JSON").expect("writable");
