@@ -171,14 +171,9 @@ pub(crate) fn is_traced() -> bool {
     folder().is_some()
 }
 
-fn folder() -> Option<&'static Path> {
-    static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let read = || {
-        env::var_os(VARIABLE)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
-    FOLDER.get_or_init(read).as_deref()
+fn folder() -> Option<PathBuf> {
+    let folder = env::var_os(VARIABLE).filter(|value| !value.is_empty())?;
+    Some(folder.into())
 }
 
 #[cfg(test)]

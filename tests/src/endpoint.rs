@@ -67,10 +67,8 @@ impl Serve {
 
     /// The same in front of this sandbox.
     pub fn before(service: Service) -> Self {
-        let home = Home::new();
-        home.install(&openrouter_plugin());
         let this = Self {
-            home: Arc::new(home),
+            home: Arc::new(Home::with(&openrouter_plugin())),
             service: Arc::new(service),
             port: 0,
             arguments: Vec::new(),

@@ -40,6 +40,13 @@ impl Home {
         home
     }
 
+    /// A home with this plugin alone.
+    pub fn with(plugin: &Path) -> Self {
+        let home = Self::new();
+        home.install(plugin);
+        home
+    }
+
     /// The home itself.
     pub fn path(&self) -> &Path {
         self.folder.path()

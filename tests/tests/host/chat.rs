@@ -214,18 +214,6 @@ fn the_services_retry_after_wait_is_shown() {
 }
 
 #[test]
-fn a_served_model_that_was_not_asked_for_is_named() {
-    let bench = Bench::new();
-    let script = Script {
-        model_served: Some("acme/other".to_owned()),
-        ..Script::text("Hello")
-    };
-    bench.script("acme/asked", script);
-    let ran = bench.ok(&["chat", "-m", "acme/asked", "Hello"]);
-    assert_has(&ran.stderr, "acme/other via Sandbox · requested acme/asked");
-}
-
-#[test]
 fn escape_sequences_of_a_service_never_reach_the_terminal() {
     let bench = Bench::new();
     let text = "safe\u{1b}]0;owned\u{7} \u{1b}[2Jtext\u{9b}31m\u{8}\u{7f}\r\n";

@@ -90,17 +90,6 @@ fn a_retry_is_shown_once_when_it_happens() {
 }
 
 #[test]
-fn every_attempt_of_a_failed_call_is_listed() {
-    let bench = Bench::with_profile(&profile(r#""model": "sandbox/status-503", "retry": {"attempts": 2}"#));
-    let ran = bench.run(&["chat", "Hello"]);
-    assert_eq!(ran.code, Some(6));
-    let lines: Vec<&str> = ran.stderr.lines().filter(|line| line.starts_with("  ")).collect();
-    assert_eq!(lines.len(), 2, "{}", ran.stderr);
-    assert_starts(lines[0], "  1. sandbox/status-503");
-    assert_starts(lines[1], "  2. sandbox/status-503");
-}
-
-#[test]
 fn on_a_terminal_the_seconds_until_a_retry_count_down() {
     let bench = Bench::new();
     let failure = Failure {

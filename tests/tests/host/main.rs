@@ -89,16 +89,12 @@ impl Bench {
 }
 
 fn home_with_openrouter() -> Home {
-    let home = Home::new();
-    home.install(&openrouter_plugin());
-    home
+    Home::with(&openrouter_plugin())
 }
 
 /// A home with Parrot alone.
 fn home_with_parrot() -> Home {
-    let home = Home::new();
-    home.install(&second_plugin());
-    home
+    Home::with(&second_plugin())
 }
 
 /// The binary in a home whose plugin talks to a raw service.
