@@ -6,7 +6,7 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::process::Command;
 
-use crate::figures::{Spread, middle, print_table, short, wide};
+use crate::figures::{Latencies, Spread, middle, print_table, short, wide};
 use crate::gateway::{Gateway, Places, Sandbox};
 use crate::load::{self, Measured, SLOW_STREAMS};
 use crate::{Arguments, MIB, Rounds};
@@ -95,7 +95,7 @@ fn print_notes(notes: &[String]) {
 }
 
 pub async fn print_slow(arguments: &Arguments, gateways: &[Gateway], sandbox: &Sandbox) {
-    let (mut rows, mut notes) = (Vec::new(), Vec::new());
+    let (mut columns, mut rows, mut notes) = (Vec::new(), Vec::new(), Vec::new());
     for gateway in gateways
         .iter()
         .filter(|gateway| arguments.slow.iter().any(|name| name == gateway.name))
@@ -105,41 +105,31 @@ pub async fn print_slow(arguments: &Arguments, gateways: &[Gateway], sandbox: &S
         let mut slow = load::slow(&gateway.target, id).await;
         let per_stream = slow.most.saturating_sub(slow.before) as f64 / 1024.0 / SLOW_STREAMS as f64;
         let mib = |bytes: u64| format!("{:.1}", bytes as f64 / MIB);
-        rows.push(vec![
-            gateway.name.to_owned(),
-            slow.whole.to_string(),
-            slow.lost.to_string(),
-            slow.mixed.to_string(),
-            slow.open_at_once.to_string(),
-            slow.first.percentile_ms(0.5).map_or_else(|| "–".to_owned(), short),
-            slow.first.percentile_ms(0.99).map_or_else(|| "–".to_owned(), short),
-            mib(slow.before),
-            mib(slow.most),
-            mib(slow.after),
-            format!("{per_stream:.1}"),
-            format!("{:.2}", slow.cpu.as_secs_f64()),
-        ]);
+        let share = |share: f64, latencies: &mut Latencies| {
+            latencies.percentile_ms(share).map_or_else(|| "–".to_owned(), short)
+        };
+        let cells = [
+            ("gateway", gateway.name.to_owned()),
+            ("whole", slow.whole.to_string()),
+            ("lost", slow.lost.to_string()),
+            ("mixed", slow.mixed.to_string()),
+            ("open at once", slow.open_at_once.to_string()),
+            ("first p50 ms", share(0.5, &mut slow.first)),
+            ("first p99 ms", share(0.99, &mut slow.first)),
+            ("MiB before", mib(slow.before)),
+            ("MiB at most", mib(slow.most)),
+            ("MiB after", mib(slow.after)),
+            ("KiB/stream", format!("{per_stream:.1}")),
+            ("CPU s", format!("{:.2}", slow.cpu.as_secs_f64())),
+        ];
+        columns = cells.each_ref().map(|(name, _)| (*name).to_owned()).into();
+        rows.push(Vec::from(cells.map(|(_, cell)| cell)));
         notes.extend(slow.first_failure.map(|failure| format!("{}: {failure}", gateway.name)));
     }
     progress("");
     if rows.is_empty() {
         return;
     }
-    let columns = [
-        "gateway",
-        "whole",
-        "lost",
-        "mixed",
-        "open at once",
-        "first p50 ms",
-        "first p99 ms",
-        "MiB before",
-        "MiB at most",
-        "MiB after",
-        "KiB/stream",
-        "CPU s",
-    ]
-    .map(str::to_owned);
     print_table(&format!("{SLOW_STREAMS} slow streams at once"), &columns, &rows);
     if rows.iter().any(|row| row[0] == "direct") {
         notes.push("direct: memory and CPU time are the sandbox's.".to_owned());

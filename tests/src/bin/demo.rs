@@ -29,7 +29,12 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let Some(service) = Service::choose(live) else {
+    let sandbox = (!live).then(sandbox_at_a_models_pace);
+    let key = match &sandbox {
+        Some(sandbox) => Some(sandbox.key().to_owned()),
+        None => env::var("OPENROUTER_API_KEY").ok().filter(|key| !key.trim().is_empty()),
+    };
+    let Some(key) = key else {
         eprintln!(
             "error: `--live` needs a key: OPENROUTER_API_KEY is not set\nhint: run `cargo demo` without `--live`"
         );
@@ -38,56 +43,32 @@ fn main() -> ExitCode {
     step("Build the plugin and the host (minutes the first time, seconds later)");
     let plugin = openrouter_plugin();
     tests::agent_host();
-    let demo = Demo {
-        home: Home::new(),
-        service,
-    };
-    demo.run(&plugin, live);
+    let home = Home::new();
+    Demo { home, sandbox, key }.run(&plugin);
     ExitCode::SUCCESS
 }
 
-/// Where the prompts go.
-enum Service {
-    Sandbox(Sandbox),
-    Live { key: String },
-}
-
-impl Service {
-    fn choose(live: bool) -> Option<Self> {
-        if !live {
-            let sandbox = Sandbox::start();
-            for model in [LARGE, REASONING, SMALL, SMALL_AFTERWARDS] {
-                let at_a_models_pace = Script {
-                    chunk_delay_ms: 15,
-                    ..Script::default()
-                };
-                sandbox.script(model, at_a_models_pace);
-            }
-            return Some(Self::Sandbox(sandbox));
-        }
-        let key = env::var("OPENROUTER_API_KEY")
-            .ok()
-            .filter(|key| !key.trim().is_empty())?;
-        Some(Self::Live { key })
+fn sandbox_at_a_models_pace() -> Sandbox {
+    let sandbox = Sandbox::start();
+    for model in [LARGE, REASONING, SMALL, SMALL_AFTERWARDS] {
+        let at_a_models_pace = Script {
+            chunk_delay_ms: 15,
+            ..Script::default()
+        };
+        sandbox.script(model, at_a_models_pace);
     }
-
-    fn give(&self, run: HostRun) -> HostRun {
-        match self {
-            Self::Sandbox(sandbox) => run
-                .env("OPENROUTER_API_KEY", sandbox.key())
-                .env("OPENROUTER_BASE_URL", &sandbox.base_url()),
-            Self::Live { key } => run.env("OPENROUTER_API_KEY", key),
-        }
-    }
+    sandbox
 }
 
 struct Demo {
     home: Home,
-    service: Service,
+    /// Where the prompts go; `None` for the real service.
+    sandbox: Option<Sandbox>,
+    key: String,
 }
 
 impl Demo {
-    fn run(&self, plugin: &Path, live: bool) {
+    fn run(&self, plugin: &Path) {
         step("Install it");
         let plugin = plugin.to_str().expect("the target folder's path is text");
         show(
@@ -108,18 +89,22 @@ impl Demo {
         }
         step("Swap a tier while a conversation runs");
         self.converse();
-        let closing = match &self.service {
-            Service::Sandbox(sandbox) => format!(
-                "{} requests went to the sandbox on this machine.",
-                sandbox.requests().len()
-            ),
-            Service::Live { .. } => {
-                "The answers came from openrouter.ai; the lines below them say what they cost.".to_owned()
-            }
+        let Some(sandbox) = &self.sandbox else {
+            return step("The answers came from openrouter.ai; the lines below them say what they cost.");
         };
-        step(&closing);
-        if !live {
-            println!("The same against the real service: OPENROUTER_API_KEY=sk-or-… cargo demo --live");
+        step(&format!(
+            "{} requests went to the sandbox on this machine.",
+            sandbox.requests().len()
+        ));
+        println!("The same against the real service: OPENROUTER_API_KEY=sk-or-… cargo demo --live");
+    }
+
+    /// The binary with a key, for the service that was chosen.
+    fn command(&self, arguments: &[&str]) -> HostRun {
+        let run = self.home.host(arguments).env("OPENROUTER_API_KEY", &self.key);
+        match &self.sandbox {
+            Some(sandbox) => run.env("OPENROUTER_BASE_URL", &sandbox.base_url()),
+            None => run,
         }
     }
 
@@ -141,13 +126,13 @@ impl Demo {
     }
 
     fn host(&self, arguments: &[&str]) {
-        show(arguments, self.service.give(self.home.host(arguments)));
+        show(arguments, self.command(arguments));
     }
 
     /// A conversation on a terminal; between its two messages the profile is edited.
     fn converse(&self) {
         println!("$ agent-host chat -t small");
-        let run = self.service.give(self.home.host(&["chat", "-t", "small"]));
+        let run = self.command(&["chat", "-t", "small"]);
         let mut typist = Typist::at(run.into_command());
         let see = |typist: &mut Typist, text: &str| {
             print!("{}{text}", typist.sees(text));

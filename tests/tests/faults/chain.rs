@@ -1,35 +1,20 @@
 //! Services that fail for longer, and the models and services that take over.
 
 use plugin_api::{ChatReply, ChatRequest, Error, Plugin};
-use serde_json::{Value, json};
+use serde_json::json;
 use tests::faultd::{Arrival, Faultd, Script};
 use tests::{block_on, config_at, openrouter, request};
 
 use crate::call::{KEY, chat, code, once, plugin_at, stream};
 
-fn busy() -> Script {
-    let body = json!({"error": {"code": 503, "message": "not now"}});
-    Script::reply(503, &[("retry-after-ms", "1")], &body)
-}
-
-/// The models that a request names, in their order.
-fn models(request: &Arrival) -> Vec<String> {
-    let body = request.json();
-    let further = body["models"].as_array().into_iter().flatten();
-    let mut all: Vec<String> = [&body["model"]]
-        .into_iter()
-        .chain(further)
-        .filter_map(Value::as_str)
-        .map(str::to_owned)
-        .collect();
-    all.dedup();
-    all
+/// The first model that a request names.
+fn model(request: &Arrival) -> String {
+    request.json()["model"].as_str().unwrap_or_default().to_owned()
 }
 
 /// The first model of each request so far.
 fn first_models(service: &Faultd) -> Vec<String> {
-    let requests = service.requests();
-    requests.iter().map(|request| models(request)[0].clone()).collect()
+    service.requests().iter().map(model).collect()
 }
 
 /// A request that leaves the model to the profile.
@@ -51,7 +36,7 @@ fn stream_from_any(plugin: &Plugin) -> Result<ChatReply, Error> {
 #[test]
 fn a_rate_limit_of_one_model_does_not_hold_up_its_chain() {
     let service = Faultd::answering(|request| {
-        if models(request)[0] == "acme/first" {
+        if model(request) == "acme/first" {
             let error = json!({"error": {"code": 429, "message": "full", "metadata": {"provider_name": "Acme"}}});
             return Script::reply(429, &[("retry-after", "3600")], &error);
         }
@@ -83,7 +68,7 @@ fn a_rate_limit_of_one_model_does_not_hold_up_its_chain() {
 #[test]
 fn a_model_that_fails_inside_its_answer_is_followed_by_the_next() {
     // Once it has answered 200, the service itself does not go on to the next model.
-    let service = Faultd::answering(|request| match models(request)[0].as_str() {
+    let service = Faultd::answering(|request| match model(request).as_str() {
         "acme/first" => Script::reply(200, &[], &json!({"error": {"code": 502, "message": "gone"}})),
         "acme/second" => Script::stream(&["data: [DONE]\n\n"]),
         _ => Script::answer("from the third"),
@@ -251,7 +236,8 @@ fn a_second_service_takes_over_and_never_sees_the_first_ones_key() {
 
 #[test]
 fn a_second_service_without_a_key_is_sent_none() {
-    let first = Faultd::playing([busy()]);
+    let body = json!({"error": {"code": 503, "message": "not now"}});
+    let first = Faultd::playing([Script::reply(503, &[("retry-after-ms", "1")], &body)]);
     let second = Faultd::playing([Script::answer("from the second")]);
     let plugin = plugin_at(&first.base_url(), json!({"secondary": {"baseUrl": second.base_url()}}));
     assert!((0..30).filter(|_| chat(&plugin).is_ok()).count() > 0);
