@@ -305,7 +305,9 @@ impl Endpoint {
     #[track_caller]
     pub fn end(&mut self) -> Ran {
         self.has_ended = true;
-        let ran = Ran::of(&mut self.child, [&self.stdout, &self.stderr], "the endpoint", LIMIT);
+        let outputs = [&*self.stdout, &*self.stderr];
+        let (ran, has_ended) = Ran::of(&mut self.child, outputs, "the endpoint", LIMIT);
+        assert!(has_ended, "the endpoint does not end: {ran:?}");
         for text in [&ran.stdout, &ran.stderr] {
             assert!(!text.contains(TOKEN), "an output holds the token");
         }

@@ -27,10 +27,11 @@ impl Ran {
         self
     }
 
-    /// Waits for the end of `child`, whose standard output and error these are.
+    /// Waits for the end of `child`, whose standard output and error these are, and kills it after `limit`.
     ///
-    /// - Panics: as [`run`], with `name` for the program.
-    pub(crate) fn of(child: &mut Child, [stdout, stderr]: [&Output; 2], name: &str, limit: Duration) -> Self {
+    /// - Out: whether it ended by itself.
+    /// - Panics: if the program, by this name, wrote a key.
+    pub(crate) fn of(child: &mut Child, [stdout, stderr]: [&Output; 2], name: &str, limit: Duration) -> (Self, bool) {
         let has_ended = stdout.wait_for_end(limit) && stderr.wait_for_end(limit);
         if !has_ended {
             let _ = child.kill();
@@ -44,8 +45,7 @@ impl Ran {
         for (pipe, text) in [("stdout", &ran.stdout), ("stderr", &ran.stderr)] {
             canary::assert_none(&format_args!("the {pipe} of {name}"), text.as_bytes());
         }
-        assert!(has_ended, "{name} had not ended after {limit:?}: {ran:?}");
-        ran
+        (ran, has_ended)
     }
 }
 
@@ -64,10 +64,8 @@ pub fn run(mut command: Command, stdin: Option<&str>, limit: Duration) -> Ran {
     }
     let stdout = Output::of(child.stdout.take().expect("it is piped"));
     let stderr = Output::of(child.stderr.take().expect("it is piped"));
-    Ran::of(
-        &mut child,
-        [&stdout, &stderr],
-        &format!("{:?}", command.get_program()),
-        limit,
-    )
+    let name = format!("{:?}", command.get_program());
+    let (ran, has_ended) = Ran::of(&mut child, [&stdout, &stderr], &name, limit);
+    assert!(has_ended, "{command:?} had not ended after {limit:?}: {ran:?}");
+    ran
 }

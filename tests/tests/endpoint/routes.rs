@@ -3,9 +3,9 @@
 //! `row_…` tests are named after the rows of `tests/features.md`.
 
 use serde_json::json;
-use tests::endpoint::{Endpoint, Serve, TOKEN, chat_body};
+use tests::endpoint::{Endpoint, Serve};
 
-use crate::bench::{Twins, command, forms, stream_body};
+use crate::bench::{Twins, command, forms};
 
 #[test]
 fn row_52_every_route_of_openais_api_exists_under_both_roots() {
@@ -48,45 +48,6 @@ fn row_52_every_route_of_openais_api_exists_under_both_roots() {
         assert!(asked.path.starts_with("/api/v1/"), "{}", asked.path);
         assert!(!asked.path.ends_with("/auth/key"), "the service dropped this path");
     }
-}
-
-#[test]
-fn row_53_a_request_as_anthropics_clients_send_it_is_understood() {
-    let endpoint = Endpoint::start();
-    let (_, body) = forms("sandbox/hello")[3].clone();
-    let request = endpoint.post("/v1/messages?beta=true", &body).without("authorization");
-    let request = [
-        ("x-api-key", TOKEN),
-        ("anthropic-version", "2023-06-01"),
-        ("anthropic-beta", "tools-2024"),
-    ]
-    .iter()
-    .fold(request, |request, (name, value)| request.header(name, value));
-    let message = endpoint.answer(&request).expect(200).json();
-    assert_eq!(message["type"], "message");
-}
-
-#[test]
-fn row_84_librechats_routes_exist_and_need_the_token() {
-    let endpoint = Endpoint::start();
-    let at = |path: &str| format!("/api/endpoints/openrouter/{path}");
-    let usual = endpoint.chat("sandbox/hello", "Hello").expect(200).content();
-    let chat = endpoint.post(&at("chat/completions"), &chat_body("sandbox/hello", "Hello"));
-    let streamed = endpoint.post(&at("chat/completions"), &stream_body("sandbox/hello", "Hello"));
-    let credits = endpoint.get(&at("credits"));
-    let models = endpoint.get(&at("models?force=true"));
-    assert_eq!(endpoint.answer(&chat).expect(200).content(), usual);
-    assert_eq!(endpoint.answer(&streamed).expect(200).streamed(), usual);
-    let found = endpoint.answer(&credits).expect(200).json();
-    assert!(found["balance"].is_f64() && found["usage"].is_f64(), "{found}");
-    assert_eq!(found["currency"], "USD");
-    let found = endpoint.answer(&models).expect(200).json();
-    assert_eq!(found["object"], "list");
-    for request in [chat, credits, models] {
-        endpoint.answer(&request.without("authorization")).expect(401);
-    }
-    let other = endpoint.get("/api/endpoints/other/models");
-    endpoint.answer(&other).expect(404);
 }
 
 #[test]
