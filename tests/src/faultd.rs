@@ -22,8 +22,8 @@ use crate::wait::LIMIT;
 pub use connection::Connection;
 pub use script::Script;
 pub use wire::{
-    DONE, LAST_CHUNK, chunk, delta_event, finish_event, head, json_reply, sse_head, sse_head_until_close, text_event,
-    whole_answer,
+    DONE, LAST_CHUNK, chunk, delta_event, finish_event, head, json_reply, reply, sse_head, sse_head_until_close,
+    text_event, whole_answer,
 };
 
 /// The queue of connections to accept: more than any test makes at once.

@@ -18,14 +18,18 @@ pub fn head(status: u16, headers: &[(&str, &str)]) -> Vec<u8> {
     head.into_bytes()
 }
 
-/// A complete JSON reply.
-pub fn json_reply(status: u16, headers: &[(&str, &str)], body: &Value) -> Vec<u8> {
-    let body = body.to_string();
+/// A complete reply with a body of this type.
+pub fn reply(status: u16, content_type: &str, headers: &[(&str, &str)], body: &str) -> Vec<u8> {
     let length = body.len().to_string();
-    let own = [("content-type", "application/json"), ("content-length", &length)];
+    let own = [("content-type", content_type), ("content-length", &length)];
     let mut reply = head(status, &[&own[..], headers].concat());
     reply.extend_from_slice(body.as_bytes());
     reply
+}
+
+/// A complete JSON reply.
+pub fn json_reply(status: u16, headers: &[(&str, &str)], body: &Value) -> Vec<u8> {
+    reply(status, "application/json", headers, &body.to_string())
 }
 
 /// The head of a chunked event stream.

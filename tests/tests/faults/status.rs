@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tests::faultd::{DONE, LAST_CHUNK, Script, chunk, finish_event, head, text_event, whole_answer};
+use tests::faultd::{DONE, LAST_CHUNK, Script, chunk, finish_event, head, reply, text_event, whole_answer};
 
 use crate::call::{both, once, streamed};
 
@@ -79,13 +79,7 @@ fn fault_15_a_short_wait_is_kept_and_a_long_one_is_returned() {
 fn fault_18_a_page_from_a_proxy_is_reported_by_status_title_and_ray() {
     let filler = "x".repeat(200 << 10);
     let page = format!("<!DOCTYPE html><html><head><title>502: Bad gateway</title></head><body>{filler}</body></html>");
-    let length = page.len().to_string();
-    let headers = [
-        ("content-type", "text/html; charset=UTF-8"),
-        ("content-length", &length),
-        ("cf-ray", "8f00ba4-FRA"),
-    ];
-    let reply = [head(502, &headers), page.into_bytes()].concat();
+    let reply = reply(502, "text/html; charset=UTF-8", &[("cf-ray", "8f00ba4-FRA")], &page);
     for outcome in both(&once(), &[Script::new().send(reply)]) {
         let error = outcome.expect("unavailable", 1).error();
         assert!(error.message.contains("502: Bad gateway"), "{error}");
@@ -126,10 +120,7 @@ fn fault_20_an_answer_that_is_neither_is_a_protocol_error() {
         "null",
         "",
     ] {
-        let length = body.len().to_string();
-        let headers = [("content-type", "text/html"), ("content-length", &length)];
-        let reply = [head(200, &headers), body.as_bytes().to_vec()].concat();
-        for outcome in both(&once(), &[Script::new().send(reply)]) {
+        for outcome in both(&once(), &[Script::new().send(reply(200, "text/html", &[], body))]) {
             outcome.expect_one_of(&["protocol", "interrupted"]);
             // Nothing at all may count as an empty answer, which is asked for once more.
             assert!(outcome.requests.len() <= 2, "`{body}`");

@@ -2,7 +2,7 @@
 
 use sandbox::Script;
 use serde_json::json;
-use tests::faultd::{DONE, Faultd, Script as Bytes, finish_event, head, text_event};
+use tests::faultd::{DONE, Faultd, Script as Bytes, finish_event, reply, text_event};
 use tests::{block_on, request};
 
 use crate::bench::{MODEL, plugin, plugin_of, service_playing, streamed};
@@ -23,9 +23,7 @@ fn odd_spelling_of_what_stands_beside_the_text_is_kept() {
     let whole = format!(
         "{{\"choices\":[{{\"finish_reason\":\"stop\",\"message\":{{\"content\":\"Hi\",\"reasoning_details\" : [ {element} , {element}]}}}}]}}"
     );
-    let length = whole.len().to_string();
-    let headers = [("content-type", "application/json"), ("content-length", &*length)];
-    let whole_reply = Bytes::new().send(head(200, &headers)).send(whole);
+    let whole_reply = Bytes::new().send(reply(200, "application/json", &[], &whole));
     let service = Faultd::playing([Bytes::stream(&stream), whole_reply]);
     let plugin = plugin_of(&service, json!({}));
     let streamed = streamed(&plugin, &request(MODEL, "Hello")).reply();

@@ -2,7 +2,7 @@
 
 use plugin_api::{ChatEvent, ErrorKind};
 use serde_json::json;
-use tests::faultd::{DONE, Faultd, LAST_CHUNK, Script, chunk, delta_event, finish_event, head, sse_head, text_event};
+use tests::faultd::{DONE, Faultd, LAST_CHUNK, Script, chunk, delta_event, finish_event, reply, sse_head, text_event};
 
 use crate::bench::{
     MODEL, chat, direct, get, once, plugin, plugin_of, post, raw_stream, requests_to, streaming, twins, writing_forms,
@@ -131,13 +131,7 @@ fn one_event_may_hold_a_picture_of_three_megabytes() {
 #[test]
 fn an_answer_that_is_no_stream_comes_as_one_piece() {
     let body = "{\"id\":\"gen-1\", \"model\":\"acme/model\",\n \"choices\":[{\"message\":{\"content\":\"Hi\"},\"finish_reason\":\"stop\"}]}";
-    let length = body.len().to_string();
-    let mut reply = head(
-        200,
-        &[("content-type", "application/json"), ("content-length", &length)],
-    );
-    reply.extend_from_slice(body.as_bytes());
-    let service = Faultd::playing([Script::new().send(reply)]);
+    let service = Faultd::playing([Script::new().send(reply(200, "application/json", &[], body))]);
     let plugin = plugin_of(&service, json!({}));
     for request in [chat(MODEL), get("/models?category=programming")] {
         let came = raw_stream(&plugin, request);
