@@ -1,9 +1,11 @@
 //! The command line: the commands by their names, and who runs each.
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 
 use crate::commands::{
-    agent, api, chat, completions, credits, doctor, explain, fallback, key, models, plugins, profile, selftest, tiers,
+    agent, api, chat, completions, credits, doctor, explain, fallback, key, models, output::Output, plugins, profile,
+    selftest, tiers,
 };
 use crate::serve;
 use crate::setup::Global;
@@ -27,7 +29,8 @@ enum Command {
     Chat(chat::Args),
     #[command(subcommand)]
     Plugins(plugins::Command),
-    Tiers(tiers::Args),
+    /// Show which model each tier stands for, and why
+    Tiers(Output),
     #[command(subcommand)]
     Profile(profile::Command),
     #[command(subcommand)]
@@ -35,13 +38,18 @@ enum Command {
     Agent(agent::Args),
     Models(models::Args),
     Credits(credits::Args),
-    Key(key::Args),
+    /// Show what the service reports about the key: limit, usage, credit left
+    Key(Output),
     Api(api::Args),
     Serve(serve::Options),
     Selftest(selftest::Args),
     Doctor(doctor::Args),
     Explain(explain::Args),
-    Completions(completions::Args),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
 }
 
 impl Cli {
@@ -51,46 +59,27 @@ impl Cli {
         match &self.command {
             Command::Chat(args) => chat::run(global, args).await,
             Command::Plugins(command) => plugins::run(global, command).await,
-            Command::Tiers(args) => tiers::run(global, args).await,
+            Command::Tiers(output) => tiers::run(global, output.json).await,
             Command::Profile(command) => profile::run(global, command).await,
             Command::Fallback(command) => fallback::run(global, command).await,
             Command::Agent(args) => agent::run(global, args).await,
             Command::Models(args) => models::run(global, args).await,
             Command::Credits(args) => credits::run(global, args).await,
-            Command::Key(args) => key::run(global, args).await,
+            Command::Key(output) => key::run(global, output.json).await,
             Command::Api(args) => api::run(global, args).await,
             Command::Serve(options) => serve::run(global, options).await,
             Command::Selftest(args) => selftest::run(global, args).await,
             Command::Doctor(args) => doctor::run(global, args).await,
             Command::Explain(args) => explain::run(global, args),
-            Command::Completions(args) => Ok(completions::run(Self::command(), args)),
+            Command::Completions { shell } => Ok(completions::run(Self::command(), *shell)),
         }
     }
+}
 
-    /// Whether the caller asked for JSON, so that a failure is printed as JSON too.
-    pub fn wants_json(&self) -> bool {
-        match &self.command {
-            Command::Chat(args) => args.json,
-            Command::Plugins(plugins::Command::List(output)) => output.json,
-            Command::Tiers(args) => args.output.json,
-            Command::Profile(profile::Command::Check { output, .. } | profile::Command::Show { output, .. }) => {
-                output.json
-            }
-            Command::Fallback(fallback::Command::Test(args)) => args.output.json,
-            Command::Agent(args) => args.json,
-            Command::Models(args) => args.wants_json(),
-            Command::Credits(args) => args.output.json,
-            Command::Key(args) => args.output.json,
-            Command::Selftest(args) => args.output.json,
-            Command::Doctor(args) => args.output.json,
-            Command::Explain(args) => args.output.json,
-            Command::Plugins(_)
-            | Command::Profile(_)
-            | Command::Api(_)
-            | Command::Serve(_)
-            | Command::Completions(_) => false,
-        }
-    }
+/// Whether the caller asked for JSON, so that a failure is printed as JSON too.
+pub fn wants_json(matches: &ArgMatches) -> bool {
+    matches!(matches.try_get_one("json"), Ok(Some(true)))
+        || matches.subcommand().is_some_and(|(_, below)| wants_json(below))
 }
 
 const EXAMPLES: &str = "\

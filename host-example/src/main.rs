@@ -18,14 +18,15 @@ mod terminal;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 
-use crate::cli::Cli;
+use crate::cli::{Cli, wants_json};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     setup::forbid_dumps();
-    let cli = Cli::parse();
+    let matches = Cli::command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let outcome = match setup::start_log(&cli.global) {
         Ok(()) => cli.run().await,
         Err(failure) => Err(failure),
@@ -33,7 +34,7 @@ async fn main() -> ExitCode {
     match outcome {
         Ok(exit) => ExitCode::from(exit as u8),
         Err(failure) => {
-            failure.print(cli.wants_json());
+            failure.print(wants_json(&matches));
             ExitCode::from(failure.exit as u8)
         }
     }

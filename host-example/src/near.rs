@@ -1,5 +1,7 @@
 //! Suggestions for names that do not exist. Pure.
 
+use crate::terminal::listed;
+
 /// The known name that `name` was most likely meant to be.
 pub fn closest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     const LONGEST: usize = 64;
@@ -28,10 +30,16 @@ pub fn fold(name: &str) -> String {
         .collect()
 }
 
+/// A question that names the known ids closest to what was written, if any is close.
+pub fn did_you_mean<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
+    let near = ids(written, known);
+    (!near.is_empty()).then(|| format!("did you mean {}?", listed(near, "or")))
+}
+
 /// The known ids, such as `acme/large-2`, closest to what was written, the closest first.
 ///
 /// Dashes, dots and blanks make no difference; the author may be missing, and so may the end.
-pub fn ids<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+fn ids<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     const MOST: usize = 3;
     const LONGEST: usize = 200;
     let written = spaced(written.trim());
@@ -55,28 +63,9 @@ pub fn ids<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> Vec<&'a s
     near.into_iter().take(MOST).map(|(_, id)| id).collect()
 }
 
-/// `` `a`, `b` or `c` ``
-pub fn either(names: &[&str]) -> String {
-    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-    match names.split_last() {
-        Some((last, [])) => last.clone(),
-        Some((last, others)) => format!("{} or {last}", others.join(", ")),
-        None => String::new(),
-    }
-}
-
 /// The form in which ids are compared: in lower case, with blanks for dashes and dots.
 pub fn spaced(text: &str) -> String {
-    text.to_lowercase()
-        .chars()
-        .map(|letter| {
-            if matches!(letter, '-' | '_' | '.' | ' ') {
-                ' '
-            } else {
-                letter
-            }
-        })
-        .collect()
+    text.to_lowercase().replace(['-', '_', '.'], " ")
 }
 
 #[cfg(test)]

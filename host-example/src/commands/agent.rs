@@ -9,7 +9,6 @@ use std::thread;
 use std::time::{Instant, SystemTime};
 
 use clap::ValueEnum;
-use clap::builder::NonEmptyStringValueParser;
 use plugin_api::{ChatReply, Message, ToolCall, Usage};
 use serde::Serialize;
 use serde_json::value::to_raw_value;
@@ -18,13 +17,13 @@ use tokio::sync::oneshot;
 
 use crate::setup::{Active, Global, Setup};
 use crate::talk::answer::{answer, report, request};
-use crate::talk::calc::Number;
+use crate::talk::calc;
 use crate::talk::conversation::system_message;
-use crate::talk::parameters::{Parameters, Wanted, parameters};
+use crate::talk::parameters::{Parameters, Recipient, Wanted, parameters};
 use crate::talk::prompt;
 use crate::talk::screen::Manner;
 use crate::talk::tools::{self, Outcome, Tool};
-use crate::terminal::{self, Exit, FAINT, Failure, Interrupts, shortened, stopped, time};
+use crate::terminal::{self, Exit, FAINT, Failure, Interrupts, counted, shortened, stopped, time};
 
 /// Let a model call the built-in tools until it has an answer
 #[derive(clap::Args)]
@@ -32,15 +31,8 @@ use crate::terminal::{self, Exit, FAINT, Failure, Interrupts, shortened, stopped
 pub struct Args {
     /// The task; standard input is appended to it
     pub prompt: Vec<String>,
-    /// The tier: small, large or reasoning, or any name that `agent-host tiers` shows
-    #[arg(short, long, value_name = "TIER", value_parser = NonEmptyStringValueParser::new())]
-    pub tier: Option<String>,
-    /// A model id, instead of a tier
-    #[arg(short, long, value_name = "MODEL", value_parser = NonEmptyStringValueParser::new())]
-    pub model: Option<String>,
-    /// The system message
-    #[arg(short, long, value_name = "TEXT")]
-    pub system: Option<String>,
+    #[command(flatten)]
+    pub recipient: Recipient,
     /// The tools that the model may use
     #[arg(long, value_delimiter = ',', value_name = "TOOL", default_values = ["clock", "calc"], value_parser = ["clock", "calc"])]
     pub tools: Vec<String>,
@@ -90,12 +82,6 @@ struct Called {
     duration_ms: u64,
 }
 
-/// The usage of all steps together; if one step's cost is unknown, so is the sum.
-struct Spent {
-    usage: Usage,
-    cost: Option<Number>,
-}
-
 /// Runs `agent-host agent`.
 pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     let nothing = || {
@@ -114,6 +100,7 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
 }
 
 async fn work(active: &Active, args: &Args, prompt: String) -> Result<Exit, Failure> {
+    let Recipient { tier, model, system } = &args.recipient;
     let tools: Vec<Tool> = args.tools.iter().filter_map(|name| Tool::named(name)).collect();
     let parameters = with_tools(parameters(&args.wanted, None), &tools);
     let shows_all_text = !args.json && io::stdout().is_terminal();
@@ -128,17 +115,17 @@ async fn work(active: &Active, args: &Args, prompt: String) -> Result<Exit, Fail
         approval: args.tools_approve,
         has_said_why: false,
     };
-    let mut messages = system_message(args.system.as_deref());
+    let mut messages = system_message(system.as_deref());
     messages.push(Message::user(prompt));
-    let mut spent = Spent::nothing();
+    let mut spent = nothing_spent();
     let mut called: Vec<Called> = Vec::new();
     for step in 1..=args.max_steps {
-        let request = request(args.tier.as_deref(), args.model.as_deref(), &messages, &parameters)?;
+        let request = request(tier.as_deref(), model.as_deref(), &messages, &parameters)?;
         let reply = match answer(active, &request, manner, None).await {
             Ok(answer) => answer.reply,
             Err(error) => return Err(report(error, manner)),
         };
-        spent.add(reply.done.usage.as_ref());
+        add(&mut spent, reply.done.usage.as_ref());
         if reply.tool_calls.is_empty() {
             if args.json {
                 terminal::print_json(&object(&reply, step, &called, &spent));
@@ -181,10 +168,7 @@ async fn work(active: &Active, args: &Args, prompt: String) -> Result<Exit, Fail
             });
         }
     }
-    let steps = match args.max_steps {
-        1 => "1 step".to_owned(),
-        several => format!("{several} steps"),
-    };
+    let steps = counted(args.max_steps as usize, "step");
     Err(
         Failure::new(Exit::Internal, format!("the model still calls tools after {steps}")).with_hint(format!(
             "allow more steps: --max-steps {}",
@@ -276,31 +260,27 @@ fn call_line(call: &ToolCall, outcome: &Outcome, duration_ms: u64) -> String {
     )
 }
 
-impl Spent {
-    fn nothing() -> Self {
-        Self {
-            usage: Usage::default(),
-            cost: Some(Number::ZERO),
-        }
+fn nothing_spent() -> Usage {
+    Usage {
+        cost_usd: Some("0".to_owned()),
+        ..Usage::default()
     }
+}
 
-    fn add(&mut self, usage: Option<&Usage>) {
-        let cost = usage.and_then(|usage| Number::parse(usage.cost_usd.as_deref()?).ok());
-        self.cost = match (self.cost, cost) {
-            (Some(sum), Some(cost)) => sum.plus(cost).ok(),
-            _ => None,
-        };
-        if let Some(usage) = usage {
-            self.usage.prompt_tokens += usage.prompt_tokens;
-            self.usage.completion_tokens += usage.completion_tokens;
-            self.usage.total_tokens += usage.total_tokens;
-        }
-        self.usage.cost_usd = self.cost.map(Number::shown);
+/// Adds the usage of a step. If one step's cost is unknown, so is the sum.
+fn add(spent: &mut Usage, usage: Option<&Usage>) {
+    let costs = [Some(&*spent), usage].map(|usage| usage?.cost_usd.as_deref());
+    let costs: Option<Vec<&str>> = costs.into_iter().collect();
+    spent.cost_usd = costs.and_then(calc::sum);
+    if let Some(usage) = usage {
+        spent.prompt_tokens += usage.prompt_tokens;
+        spent.completion_tokens += usage.completion_tokens;
+        spent.total_tokens += usage.total_tokens;
     }
 }
 
 /// The final answer, for programs.
-fn object(reply: &ChatReply, steps: u32, called: &[Called], spent: &Spent) -> Value {
+fn object(reply: &ChatReply, steps: u32, called: &[Called], spent: &Usage) -> Value {
     json!({
         "text": reply.text,
         "steps": steps,
@@ -308,23 +288,23 @@ fn object(reply: &ChatReply, steps: u32, called: &[Called], spent: &Spent) -> Va
         "finish_reason": reply.done.finish_reason,
         "model": reply.done.model,
         "provider": reply.done.provider,
-        "usage": spent.usage,
+        "usage": spent,
     })
 }
 
 /// `3 steps · 2 tool calls · 1200→300 tokens · $0.01`
-fn summary(steps: u32, n_calls: usize, spent: &Spent) -> String {
+fn summary(steps: u32, n_calls: usize, spent: &Usage) -> String {
     let Usage {
         prompt_tokens,
         completion_tokens,
         ..
-    } = spent.usage;
-    let calls = if n_calls == 1 { "tool call" } else { "tool calls" };
-    let cost = match &spent.usage.cost_usd {
+    } = spent;
+    let calls = counted(n_calls, "tool call");
+    let cost = match &spent.cost_usd {
         Some(cost) => format!("${cost}"),
         None => "cost unknown".to_owned(),
     };
-    format!("{steps} steps · {n_calls} {calls} · {prompt_tokens}→{completion_tokens} tokens · {cost} in total")
+    format!("{steps} steps · {calls} · {prompt_tokens}→{completion_tokens} tokens · {cost} in total")
 }
 
 #[cfg(test)]
@@ -364,16 +344,16 @@ mod tests {
             cost_usd: cost.map(str::to_owned),
             ..Usage::default()
         };
-        let mut spent = Spent::nothing();
+        let mut spent = nothing_spent();
         for cost in ["0.1", "0.2", "0.000000001"] {
-            spent.add(Some(&usage(Some(cost))));
+            add(&mut spent, Some(&usage(Some(cost))));
         }
         assert_eq!(
             summary(3, 1, &spent),
             "3 steps · 1 tool call · 30→6 tokens · $0.300000001 in total"
         );
-        spent.add(None);
-        spent.add(Some(&usage(Some("0.1"))));
+        add(&mut spent, None);
+        add(&mut spent, Some(&usage(Some("0.1"))));
         assert!(summary(4, 0, &spent).ends_with("0 tool calls · 40→8 tokens · cost unknown in total"));
     }
 

@@ -3,14 +3,12 @@
 use std::path::PathBuf;
 
 use clap::ValueHint;
-use clap::builder::NonEmptyStringValueParser;
-use plugin_api::Message;
 
 use crate::setup::{Global, Setup};
 use crate::talk::answer::{answer, report, request};
 use crate::talk::attach;
-use crate::talk::conversation::{self, Opening, system_message};
-use crate::talk::parameters::{Wanted, parameters};
+use crate::talk::conversation::{Conversation, Habits, system_message};
+use crate::talk::parameters::{Recipient, Wanted, parameters};
 use crate::talk::prompt;
 use crate::talk::screen::Manner;
 use crate::talk::structured::Schema;
@@ -21,15 +19,8 @@ use crate::terminal::{Exit, Failure, Interrupts, stopped};
 pub struct Args {
     /// The question; standard input is appended to it
     pub prompt: Vec<String>,
-    /// The tier: small, large or reasoning, or any name that `agent-host tiers` shows
-    #[arg(short, long, value_name = "TIER", value_parser = NonEmptyStringValueParser::new())]
-    pub tier: Option<String>,
-    /// A model id, instead of a tier
-    #[arg(short, long, value_name = "MODEL", value_parser = NonEmptyStringValueParser::new())]
-    pub model: Option<String>,
-    /// The system message
-    #[arg(short, long, value_name = "TEXT")]
-    pub system: Option<String>,
+    #[command(flatten)]
+    pub recipient: Recipient,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
@@ -47,16 +38,13 @@ pub struct Args {
     pub schema: Option<PathBuf>,
     #[command(flatten)]
     pub wanted: Wanted,
-    /// Do not reload the profile when its file changes during a conversation
-    #[arg(long)]
-    pub no_watch: bool,
-    /// Neither read nor save the history of input lines
-    #[arg(long)]
-    pub no_history: bool,
+    #[command(flatten)]
+    pub habits: Habits,
 }
 
 /// Runs `agent-host chat`.
 pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
+    let Recipient { tier, model, system } = &args.recipient;
     let prompt = match attach::takes_stdin(&args.attach) {
         true => prompt::words(&args.prompt)?.or_else(|| Some(String::new())),
         false => prompt::read(&args.prompt, !args.attach.is_empty())?,
@@ -76,24 +64,23 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     let mut active = Setup::read(global)?.activate(true).await?;
     let Some(prompt) = prompt else {
         active.read_tiers().await?;
-        let opening = Opening {
-            system: args.system.clone(),
-            tier: args.tier.clone(),
-            model: args.model.clone(),
+        let conversation = Conversation {
+            active,
+            interrupts,
+            messages: system_message(system.as_deref()),
+            system: system.clone(),
+            tier: tier.clone(),
+            model: model.clone(),
             attached,
             parameters,
             schema,
             manner,
-            follows_edits: !args.no_watch,
-            keeps_history: !args.no_history,
         };
-        return conversation::run(active, interrupts, global, opening).await;
+        return conversation.run(global, &args.habits).await;
     };
-    let mut messages = system_message(args.system.as_deref());
-    let mut message = Message::user("");
-    message.content = attach::content(prompt, attached);
-    messages.push(message);
-    let request = request(args.tier.as_deref(), args.model.as_deref(), &messages, &parameters)?;
+    let mut messages = system_message(system.as_deref());
+    messages.push(attach::message(prompt, attached));
+    let request = request(tier.as_deref(), model.as_deref(), &messages, &parameters)?;
     let outcome = interrupts.or(answer(&active, &request, manner, schema.as_ref())).await;
     active.shut_down().await;
     match outcome {

@@ -5,20 +5,13 @@ use clap_complete::Shell;
 
 use crate::terminal::{self, exit::Exit};
 
-/// Print a completion script for a shell
-#[derive(clap::Args)]
-pub struct Args {
-    /// The shell
-    pub shell: Shell,
-}
-
 /// Runs `agent-host completions`.
 ///
 /// - In: `line`, the whole command line of this program.
-pub fn run(mut line: Command, args: &Args) -> Exit {
+pub fn run(mut line: Command, shell: Shell) -> Exit {
     // Written here first: the library panics when the reader of stdout is gone.
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut line, "agent-host", &mut script);
+    clap_complete::generate(shell, &mut line, "agent-host", &mut script);
     terminal::print(&String::from_utf8_lossy(&script));
     Exit::Ok
 }

@@ -5,13 +5,13 @@
 
 use std::time::{Duration, Instant};
 
-use plugin_api::{DiagnoseRequest, ErrorKind, Finding, FindingStatus, Manifest};
+use plugin_api::{DiagnoseRequest, ErrorKind, FindingStatus, Manifest};
 use serde_json::Value;
 
 use super::output::Output;
-use crate::profile::salvaged;
+use crate::profile::{Profile, salvaged};
 use crate::setup::{Chosen, CommandKeys, Entry, Environment, Folder, Global, Places, Setup, Verdict, exists, key_hint};
-use crate::terminal::{self, Exit, Failure, Rows, clean_line, counted, progress, time};
+use crate::terminal::{self, Exit, Failure, Rows, clean_line, counted, progress};
 
 /// Check everything an answer depends on, and say how to fix what is wrong
 #[derive(clap::Args)]
@@ -45,16 +45,19 @@ const PLUGINS: &str = "Plugins";
 pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     let mut rows = Rows::default();
     match rows.set_up(global) {
-        Some(setup) => rows.look_at(&setup, args).await,
+        Some(setup) => {
+            if let Err(reason) = rows.look_at(&setup, args).await {
+                rows.skip(PLUGINS, "plugin_checks", &reason);
+            }
+        }
         None => rows.skip(PLUGINS, "plugin_folder", "the plugin folder is unknown"),
     }
-    let n_failed = rows.count(FindingStatus::Failed);
     if args.output.json {
         terminal::print_json(&rows.json());
     } else {
         terminal::print(&rows.text(terminal::stdout_has_colour()));
     }
-    Ok(if n_failed == 0 { Exit::Ok } else { Exit::Usage })
+    Ok(rows.exit())
 }
 
 /// The profile, as far as it can be used.
@@ -64,10 +67,19 @@ struct Read {
     is_partial: bool,
 }
 
+impl Read {
+    fn whole(chosen: Option<Chosen>) -> Self {
+        Self {
+            chosen,
+            is_partial: false,
+        }
+    }
+}
+
 impl Rows {
     /// Reads what is on this machine, piece by piece.
     fn set_up(&mut self, global: &Global) -> Option<Setup> {
-        self.ok(HOST, "version", &version());
+        self.add(HOST, "version", FindingStatus::Ok, &version(), None);
         let places = match Places::from(global) {
             Ok(places) => places,
             Err(failure) => {
@@ -78,7 +90,7 @@ impl Rows {
         let env_file = global.env_file.as_deref();
         let environment = match Environment::read(env_file, CommandKeys::default()) {
             Ok(environment) => {
-                self.ok(HOST, "variables", &environment.described());
+                self.add(HOST, "variables", FindingStatus::Ok, &environment.described(), None);
                 environment
             }
             Err(failure) => {
@@ -97,7 +109,8 @@ impl Rows {
         Some(Setup::of(places, environment, folder, global))
     }
 
-    async fn look_at(&mut self, setup: &Setup, args: &Args) {
+    /// - Errors: why key, service and settings were not checked.
+    async fn look_at(&mut self, setup: &Setup, args: &Args) -> Result<(), String> {
         let read = self.profile(setup).await;
         let folder_is_known = !self.findings.iter().any(|finding| finding.id == "plugin_folder");
         let chosen = match setup.choose(read.chosen.as_ref()) {
@@ -113,78 +126,50 @@ impl Rows {
         for entry in &setup.folder.entries {
             self.plugin(setup, entry, id, read.chosen.as_ref());
         }
-        let Some((entry, manifest)) = chosen.filter(|(_, manifest)| !setup.folder.is_disabled(&manifest.id)) else {
-            return self.skip(
-                PLUGINS,
-                "plugin_checks",
-                "key, service and settings not checked: no usable plugin",
-            );
-        };
-        self.diagnosis(setup, entry, manifest, &read, args).await;
+        let (entry, manifest) = chosen
+            .filter(|(_, manifest)| !setup.folder.is_disabled(&manifest.id))
+            .ok_or("key, service and settings not checked: no usable plugin")?;
+        self.diagnosis(setup, entry, manifest, &read, args).await
     }
 
     async fn profile(&mut self, setup: &Setup) -> Read {
         let begun = Instant::now();
         let file = &setup.places.config;
         let shown = file.display();
-        let (chosen, finding) = match setup.profile().await {
+        let (status, summary, remedy, read) = match setup.profile().await {
             Ok(Some(chosen)) => {
-                let profile = &chosen.profile;
-                let mut text = format!(
-                    "profile `{}` of {shown}, for the plugin `{}`",
-                    profile.name, profile.provider
-                );
-                let n_warnings = profile.warnings.len();
-                let mut finding = Finding::default();
-                if n_warnings > 0 {
-                    text.push_str(&format!(", with {}", counted(n_warnings, "warning", "warnings")));
-                    finding.status = FindingStatus::Warning;
-                    finding.remedy = Some("see them with `agent-host profile check`".to_owned());
-                } else {
-                    finding.status = FindingStatus::Ok;
-                }
-                finding.summary = text;
-                let read = Read {
-                    chosen: Some(chosen),
-                    is_partial: false,
+                let Profile { name, provider, .. } = &chosen.profile;
+                let summary = format!("profile `{name}` of {shown}, for the plugin `{provider}`");
+                let (status, summary, remedy) = match chosen.profile.warnings.len() {
+                    0 => (FindingStatus::Ok, summary, None),
+                    n => {
+                        let summary = format!("{summary}, with {}", counted(n, "warning"));
+                        (
+                            FindingStatus::Warning,
+                            summary,
+                            Some("see them with `agent-host profile check`"),
+                        )
+                    }
                 };
-                (read, finding)
+                (status, summary, remedy.map(str::to_owned), Read::whole(Some(chosen)))
             }
             Ok(None) => {
-                let finding = Finding {
-                    status: FindingStatus::Skipped,
-                    summary: format!("no profile file at {shown}; using the plugin's defaults"),
-                    remedy: Some("to change settings, create one with `agent-host profile init`".to_owned()),
-                    ..Finding::default()
-                };
-                let read = Read {
-                    chosen: None,
-                    is_partial: false,
-                };
-                (read, finding)
+                let summary = format!("no profile file at {shown}; using the plugin's defaults");
+                let remedy = "to change settings, create one with `agent-host profile init`".to_owned();
+                (FindingStatus::Skipped, summary, Some(remedy), Read::whole(None))
             }
             Err(failure) => {
                 let (summary, remedy) = profile_trouble(&failure);
-                let finding = Finding {
-                    status: FindingStatus::Failed,
-                    summary,
-                    remedy: Some(remedy),
-                    ..Finding::default()
-                };
                 let read = Read {
                     chosen: partly(setup).await,
                     is_partial: exists(file),
                 };
-                (read, finding)
+                (FindingStatus::Failed, summary, Some(remedy), read)
             }
         };
-        self.push(Finding {
-            id: "profile".to_owned(),
-            group: HOST.to_owned(),
-            duration_ms: time::elapsed_ms(begun),
-            ..finding
-        });
-        chosen
+        self.add(HOST, "profile", status, &summary, remedy);
+        self.took_since(begun);
+        read
     }
 
     fn plugin(&mut self, setup: &Setup, entry: &Entry, chosen_id: Option<&str>, profile: Option<&Chosen>) {
@@ -211,34 +196,31 @@ impl Rows {
             }
         };
         let status = if is_chosen { if_chosen } else { if_not };
-        self.push(Finding {
-            id: format!("plugin:{}", entry.id()),
-            group: PLUGINS.to_owned(),
-            status,
-            summary: format!("{version}{}: {}", verdict.word(), verdict.reason()),
-            // A plugin that is not in use needs no remedy.
-            remedy: remedy.filter(|_| status != FindingStatus::Skipped),
-            duration_ms: 0,
-        });
+        let summary = format!("{version}{}: {}", verdict.word(), verdict.reason());
+        // A plugin that is not in use needs no remedy.
+        let remedy = remedy.filter(|_| status != FindingStatus::Skipped);
+        self.add(PLUGINS, &format!("plugin:{}", entry.id()), status, &summary, remedy);
     }
 
-    async fn diagnosis(&mut self, setup: &Setup, entry: &Entry, manifest: &Manifest, read: &Read, args: &Args) {
+    async fn diagnosis(
+        &mut self,
+        setup: &Setup,
+        entry: &Entry,
+        manifest: &Manifest,
+        read: &Read,
+        args: &Args,
+    ) -> Result<(), String> {
         let id = &manifest.id;
         let begun = Instant::now();
         let profile = read.chosen.as_ref();
         // The plugin's own row already says why there is no key.
         let Ok(given) = setup.give(manifest, profile) else {
-            return self.skip(
-                PLUGINS,
-                "plugin_checks",
-                &format!("{id} not checked: its key cannot be read"),
-            );
+            return Err(format!("{id} not checked: its key cannot be read"));
         };
         if read.is_partial && profile.is_none() && given.key_origin.is_some() {
-            let text = format!(
+            return Err(format!(
                 "{id} not checked: without the profile, it is unclear which key to use and where it may be sent"
-            );
-            return self.skip(PLUGINS, "plugin_checks", &text);
+            ));
         }
         self.key_warnings(&given.warnings);
         let config = setup.config_of(&given, manifest, profile);
@@ -246,15 +228,11 @@ impl Rows {
             Ok(plugin) => plugin,
             Err(failure) => {
                 self.failed(PLUGINS, "plugin_start", &failure);
-                return self.skip(PLUGINS, "plugin_checks", &format!("{id} could not run its checks"));
+                return Err(format!("{id} could not run its checks"));
             }
         };
         if args.offline {
-            return self.skip(
-                PLUGINS,
-                "plugin_checks",
-                "key and service not checked because of `--offline`",
-            );
+            return Err("key and service not checked because of `--offline`".to_owned());
         }
         let request = DiagnoseRequest {
             // With part of the profile missing, the request might not be the intended one.
@@ -265,42 +243,31 @@ impl Rows {
         match progress::while_waiting(&what, looking).await {
             Ok(Ok(findings)) => findings.into_iter().for_each(|finding| self.push(finding)),
             Ok(Err(error)) if error.kind == ErrorKind::UNSUPPORTED => {
-                self.skip(
-                    PLUGINS,
-                    "plugin_checks",
-                    &format!("{id} has no checks for key, service and settings"),
-                );
+                let summary = format!("{id} has no checks for key, service and settings");
+                self.skip(PLUGINS, "plugin_checks", &summary);
             }
             Ok(Err(error)) => self.failed(PLUGINS, "plugin_checks", &error.into()),
             Err(_) => {
                 let limit = DIAGNOSIS_LIMIT.as_secs();
-                self.failed(
-                    PLUGINS,
-                    "plugin_checks",
-                    &Failure::new(Exit::Internal, format!("{id} was still checking after {limit} s"))
-                        .with_hint("run it again with `-vv` to see what it waits for"),
-                );
+                let failure = Failure::new(Exit::Internal, format!("{id} was still checking after {limit} s"))
+                    .with_hint("run it again with `-vv` to see what it waits for");
+                self.failed(PLUGINS, "plugin_checks", &failure);
             }
         }
-        if let Some(last) = self.findings.last_mut().filter(|last| last.id == "plugin_checks") {
-            last.duration_ms = time::elapsed_ms(begun);
+        if self.findings.last().is_some_and(|last| last.id == "plugin_checks") {
+            self.took_since(begun);
         }
         // The outcome is known; how the shutdown goes does not matter.
         let _ = plugin.shutdown(Duration::from_secs(2)).await;
+        Ok(())
     }
 
     /// Warnings about where the key comes from.
     fn key_warnings(&mut self, warnings: &[String]) {
         for warning in warnings {
             let (summary, remedy) = warning.split_once(": ").unwrap_or((warning, ""));
-            self.push(Finding {
-                id: "key_source".to_owned(),
-                group: PLUGINS.to_owned(),
-                status: FindingStatus::Warning,
-                summary: summary.to_owned(),
-                remedy: Some(remedy.to_owned()).filter(|remedy| !remedy.is_empty()),
-                duration_ms: 0,
-            });
+            let remedy = Some(remedy.to_owned()).filter(|remedy| !remedy.is_empty());
+            self.add(PLUGINS, "key_source", FindingStatus::Warning, summary, remedy);
         }
     }
 }
@@ -337,7 +304,7 @@ fn profile_trouble(failure: &Failure) -> (String, String) {
     };
     let line = first["line"].as_u64().filter(|line| *line > 0);
     let place = line.map_or_else(String::new, |line| format!(", line {line}"));
-    let count = counted(errors.len(), "problem", "problems");
+    let count = counted(errors.len(), "problem");
     let lead = if errors.len() == 1 { ":" } else { "; the first:" };
     let summary = format!("{file} has {count}{lead} {}{at}{place}", text("message"));
     let see = "`agent-host profile check` shows the line";

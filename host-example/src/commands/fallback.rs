@@ -9,7 +9,7 @@ use serde_json::value::to_raw_value;
 
 use super::output::Output;
 use crate::setup::{Active, Global, Setup, tiers};
-use crate::terminal::{self, Exit, Failure, exit, progress, time};
+use crate::terminal::{self, Exit, Failure, counted, exit, progress, time};
 
 /// Try the models of a fallback chain
 #[derive(clap::Subcommand)]
@@ -70,11 +70,7 @@ pub async fn run(global: &Global, command: &Command) -> Result<Exit, Failure> {
             tier.tier
         )));
     }
-    let requests = if models.len() == 1 {
-        "1 small request".to_owned()
-    } else {
-        format!("{} small requests", models.len())
-    };
+    let requests = counted(models.len(), "small request");
     terminal::say(&format!("note: sending {requests}, billed as usual"));
     let mut tried = Vec::new();
     for model in models {

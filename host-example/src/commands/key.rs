@@ -5,26 +5,18 @@
 use plugin_api::Account;
 use serde_json::json;
 
-use super::output::Output;
 use crate::setup::{Global, Setup};
 use crate::terminal::{self, Exit, Failure, Supply};
 
-/// Show what the service reports about the key: limit, usage, credit left
-#[derive(clap::Args)]
-pub struct Args {
-    #[command(flatten)]
-    pub output: Output,
-}
-
 /// Runs `agent-host key`.
-pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
+pub async fn run(global: &Global, as_json: bool) -> Result<Exit, Failure> {
     let setup = Setup::read(global)?;
     let active = setup.activate(true).await?;
     let manifest = active.plugin.manifest();
     let account = active.plugin.account().await;
     let account = account.map_err(|error| Failure::of_plugin(error, &manifest.id, "report on its key"))?;
     let supply = Supply::from(&account);
-    if args.output.json {
+    if as_json {
         let mut object = json!({"plugin": manifest.id, "supply": supply.word()});
         if let (Some(object), Ok(serde_json::Value::Object(account))) =
             (object.as_object_mut(), serde_json::to_value(&account))

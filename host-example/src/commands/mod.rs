@@ -14,4 +14,4 @@ pub mod doctor;
 pub mod selftest;
 pub mod explain;
 pub mod completions;
-mod output;
+pub mod output;

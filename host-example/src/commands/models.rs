@@ -19,7 +19,7 @@ use self::filter::{fits, sort};
 use self::shown::{description, table};
 use crate::near;
 use crate::setup::{Active, Global, Setup, tiers};
-use crate::terminal::{self, Exit, Failure, progress, time};
+use crate::terminal::{self, Exit, Failure, counted, progress, time};
 
 /// Runs `agent-host models`.
 pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
@@ -60,10 +60,8 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
         terminal::print(&table(&models, &active.tiers));
     }
     if models.is_empty() {
-        terminal::say(&terminal::clean_line(&nothing_found(
-            &list.models,
-            &args.query.join(" "),
-        )));
+        let line = nothing_found(&list.models, &args.query.join(" "));
+        terminal::say(&terminal::clean_line(&line));
     }
     terminal::say(&terminal::clean_line(&below(models.len(), &list)));
     Ok(Exit::Ok)
@@ -90,10 +88,8 @@ fn found<'a>(models: &'a [Model], known: &[TierModel], wanted: &str) -> Result<&
     };
     of_id(wanted).or_else(of_tier).ok_or_else(|| {
         let failure = Failure::new(Exit::Usage, format!("model `{wanted}` is not listed"));
-        match near::ids(wanted, ids(models)).as_slice() {
-            [] => failure.with_hint("`agent-host models` lists all models"),
-            near => failure.with_hint(format!("did you mean {}?", near::either(near))),
-        }
+        let near = near::did_you_mean(wanted, ids(models));
+        failure.with_hint(near.unwrap_or_else(|| "`agent-host models` lists all models".to_owned()))
     })
 }
 
@@ -102,22 +98,25 @@ fn ids(models: &[Model]) -> impl Iterator<Item = &str> {
 }
 
 fn nothing_found(models: &[Model], query: &str) -> String {
-    match near::ids(query, ids(models)).as_slice() {
-        [] => "no model matches".to_owned(),
-        near => format!("no model matches; did you mean {}?", near::either(near)),
+    match near::did_you_mean(query, ids(models)) {
+        Some(near) => format!("no model matches; {near}"),
+        None => "no model matches".to_owned(),
     }
 }
 
 /// `7 of 341 models, list is 12 min old`
 fn below(n_shown: usize, list: &ModelList) -> String {
     let n_all = list.models.len();
-    let noun = if n_all == 1 { "model" } else { "models" };
-    let count = if n_shown == n_all {
-        format!("{n_all} {noun}")
+    let of_all = if n_shown == n_all {
+        String::new()
     } else {
-        format!("{n_shown} of {n_all} {noun}")
+        format!("{n_shown} of ")
     };
-    let mut text = format!("{count}, list is {}", time::age(list.age_ms));
+    let mut text = format!(
+        "{of_all}{}, list is {}",
+        counted(n_all, "model"),
+        time::age(list.age_ms)
+    );
     if list.is_stale {
         let reason = list.problem.as_deref().unwrap_or("no newer list is available");
         text.push_str(&format!(", stale: {reason}"));

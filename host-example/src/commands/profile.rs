@@ -78,7 +78,6 @@ async fn check(setup: &Setup, file: Option<&Path>, as_json: bool) -> Result<Exit
         .flatten()
         .map(|(name, _)| format!("`{name}`"))
         .collect();
-    let noun = if names.len() == 1 { "profile" } else { "profiles" };
     if as_json {
         terminal::print_line(&terminal::safe_json(&report.to_json().to_string()));
     } else {
@@ -88,9 +87,9 @@ async fn check(setup: &Setup, file: Option<&Path>, as_json: bool) -> Result<Exit
             format!(": {}", names.join(", "))
         };
         terminal::print_line(&format!(
-            "{} is valid, with {} {noun}{listed}",
+            "{} is valid, with {}{listed}",
             document.name(),
-            names.len()
+            terminal::counted(names.len(), "profile")
         ));
         let wanted = &setup.places.profile;
         if !names.contains(&format!("`{wanted}`")) {
@@ -112,111 +111,68 @@ fn print_report(report: &Report, as_json: bool) -> Exit {
     if report.has_errors() { Exit::Profile } else { Exit::Ok }
 }
 
-fn needed(chosen: Option<Chosen>, setup: &Setup) -> Result<Chosen, Failure> {
-    chosen.ok_or_else(|| {
-        LoadError::NotFound {
-            path: setup.places.config.clone(),
-        }
-        .into()
-    })
-}
-
 async fn show(setup: &Setup) -> Result<Exit, Failure> {
-    let chosen = needed(setup.profile().await?, setup)?;
-    let pointer = format!(
-        "/auth/profiles/{}",
-        chosen.profile.name.replace('~', "~0").replace('/', "~1")
-    );
-    terminal::print_json(chosen.document.value().pointer(&pointer).unwrap_or(&Value::Null));
+    let chosen = setup.profile().await?.ok_or_else(|| LoadError::NotFound {
+        path: setup.places.config.clone(),
+    })?;
+    let profiles = &chosen.document.value()["auth"]["profiles"];
+    terminal::print_json(&profiles[&chosen.profile.name]);
     Ok(Exit::Ok)
-}
-
-/// One effective value, and where it comes from.
-struct Setting {
-    name: String,
-    value: Value,
-    origin: String,
 }
 
 async fn show_resolved(setup: &Setup, as_json: bool) -> Result<Exit, Failure> {
     let mut active = setup.activate(false).await?;
     active.read_tiers().await?;
-    let manifest = active.plugin.manifest().clone();
-    let mut settings = vec![Setting {
-        name: "provider".to_owned(),
-        value: Value::from(manifest.id.as_str()),
-        origin: match &active.chosen {
-            Some(chosen) => origin_in(chosen, "/provider"),
-            None if setup.is_on(&manifest) => "no profile; the only enabled plugin".to_owned(),
-            None => "no profile; the plugin in the folder".to_owned(),
-        },
-    }];
-    let given = setup.give(&manifest, active.chosen.as_ref())?;
-    settings.push(Setting {
-        name: "key".to_owned(),
-        value: if given.key_origin.is_some() {
-            Value::from("(set)")
-        } else {
-            Value::Null
-        },
-        origin: given.key_origin.clone().unwrap_or_else(|| "not set".to_owned()),
-    });
-    let empty = json!({});
-    let options = active.chosen.as_ref().map_or(&empty, |chosen| &chosen.profile.options);
-    let leaves = leaves_of("", options);
-    for (pointer, value) in &leaves {
-        let origin = active
-            .chosen
-            .as_ref()
-            .map_or_else(String::new, |chosen| origin_in(chosen, pointer));
-        settings.push(Setting {
-            name: dotted(pointer),
-            value: value.clone(),
-            origin,
-        });
+    // Name, value and origin.
+    let mut settings: Vec<(String, Value, String)> = Vec::new();
+    let mut add = |name: &str, value: Value, origin: String| settings.push((name.to_owned(), value, origin));
+    let manifest = active.plugin.manifest();
+    let chosen = active.chosen.as_ref();
+    let origin = match chosen {
+        Some(chosen) => origin_in(chosen, "/provider"),
+        None if setup.is_on(manifest) => "no profile; the only enabled plugin".to_owned(),
+        None => "no profile; the plugin in the folder".to_owned(),
+    };
+    add("provider", Value::from(manifest.id.as_str()), origin);
+    let given = setup.give(manifest, chosen)?;
+    let key = given.key_origin.as_ref().map(|_| "(set)");
+    let origin = given.key_origin.clone().unwrap_or_else(|| "not set".to_owned());
+    add("key", Value::from(key), origin);
+    let leaves = chosen.map_or_else(BTreeMap::new, |chosen| leaves_of("", &chosen.profile.options));
+    if let Some(chosen) = chosen {
+        for (pointer, value) in &leaves {
+            add(&dotted(pointer), value.clone(), origin_in(chosen, pointer));
+        }
     }
-    for (pointer, value) in defaults_of(manifest.options_schema.as_ref().unwrap_or(&empty)) {
+    for (pointer, value) in defaults_of(manifest.options_schema.as_ref().unwrap_or(&Value::Null)) {
         if !leaves.contains_key(&pointer) {
-            settings.push(Setting {
-                name: dotted(&pointer),
-                value,
-                origin: "built-in default".to_owned(),
-            });
+            add(&dotted(&pointer), value, "built-in default".to_owned());
         }
     }
     for variable in &manifest.environment {
         let is_key = manifest.keys().any(|key| key.name == variable.name);
         if let (false, Some(value)) = (is_key, given.variables.get(&variable.name)) {
             let shown = if is_secret(variable) { "(set)" } else { value.reveal() };
-            let found = setup.environment.variable(&variable.name).map(|found| found.origin);
-            settings.push(Setting {
-                name: variable.name.clone(),
-                value: Value::from(shown),
-                origin: found.unwrap_or_else(|| "environment".to_owned()),
-            });
+            let found = setup.environment.variable(&variable.name);
+            let origin = found.map_or_else(|| "environment".to_owned(), |found| found.origin);
+            add(&variable.name, Value::from(shown), origin);
         }
     }
     for tier in &active.tiers {
-        settings.push(Setting {
-            name: tier.tier.clone(),
-            value: Value::from(tier.wire.as_str()),
-            origin: tier.origin.clone(),
-        });
+        add(&tier.tier, Value::from(tier.wire.as_str()), tier.origin.clone());
     }
     if as_json {
-        let object: Map<String, Value> = settings
-            .into_iter()
-            .map(|setting| (setting.name, json!({"value": setting.value, "origin": setting.origin})))
+        let members = settings.into_iter();
+        let object: Map<String, Value> = members
+            .map(|(name, value, origin)| (name, json!({"value": value, "origin": origin})))
             .collect();
         terminal::print_json(&object);
     } else {
-        let rows = settings
-            .into_iter()
-            .map(|setting| vec![setting.name, setting.value.to_string(), setting.origin]);
-        terminal::print(&terminal::table(
-            &["NAME", "VALUE", "SOURCE"],
-            &rows.collect::<Vec<_>>(),
-        ));
+        let rows = settings.into_iter();
+        let rows: Vec<_> = rows
+            .map(|(name, value, origin)| vec![name, value.to_string(), origin])
+            .collect();
+        terminal::print(&terminal::table(&["NAME", "VALUE", "SOURCE"], &rows));
     }
     Ok(Exit::Ok)
 }
@@ -255,7 +211,7 @@ fn init(setup: &Setup, provider: Option<&str>, force: bool) -> Result<Exit, Fail
     };
     let schema_name = "profile.schema.json";
     let schema_path: PathBuf = path.with_file_name(schema_name);
-    let schema = pretty(&profile::document_schema(&setup.schemas())) + "\n";
+    let schema = format!("{:#}\n", profile::document_schema(&setup.schemas()));
     if !force && fs::read(&schema_path).is_ok_and(|there| there != schema.as_bytes()) {
         return Err(Failure::new(
             Exit::Usage,
@@ -269,8 +225,4 @@ fn init(setup: &Setup, provider: Option<&str>, force: bool) -> Result<Exit, Fail
     terminal::print_line(&format!("wrote {} and {}", path.display(), schema_path.display()));
     terminal::print_line("next: agent-host profile check; agent-host tiers");
     Ok(Exit::Ok)
-}
-
-fn pretty(value: &Value) -> String {
-    serde_json::to_string_pretty(value).unwrap_or_default()
 }

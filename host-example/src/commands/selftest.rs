@@ -11,7 +11,7 @@ mod outcome;
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-use plugin_api::{Finding, FindingStatus};
+use plugin_api::FindingStatus;
 use serde_json::json;
 
 use self::answers::{
@@ -21,8 +21,8 @@ use self::outcome::{Billed, Outcome};
 use self::service::{account, credits, models, unknown_model};
 use super::output::Output;
 use crate::setup::{Active, Global, Setup};
-use crate::talk::calc::Number;
-use crate::terminal::{self, Exit, Failure, Interrupts, Rows, progress, stopped, time};
+use crate::talk::calc;
+use crate::terminal::{self, Exit, Failure, Interrupts, Rows, counted, progress, stopped};
 
 /// Test the service the way a user would
 #[derive(clap::Args)]
@@ -82,46 +82,29 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
         n_unknown: 0,
     };
     let outcome = interrupts.or(test.all(args.free)).await;
-    let Test {
-        rows,
-        billed,
-        n_unknown,
-        ..
-    } = test;
     active.shut_down().await;
     if outcome.is_none() {
         return Err(stopped());
     }
-    let cost = sum(&billed).filter(|_| !billed.is_empty());
+    let cost = calc::sum(test.billed.iter().map(String::as_str)).filter(|_| !test.billed.is_empty());
     if args.output.json {
-        let mut object = rows.json();
-        object["cost_usd"] = json!(cost.as_ref().filter(|_| n_unknown == 0));
+        let mut object = test.rows.json();
+        object["cost_usd"] = json!(cost.as_ref().filter(|_| test.n_unknown == 0));
         terminal::print_json(&object);
     } else {
-        terminal::print(&rows.text(terminal::stdout_has_colour()));
-        if let Some(line) = cost_line(cost, n_unknown) {
+        terminal::print(&test.rows.text(terminal::stdout_has_colour()));
+        if let Some(line) = cost_line(cost, test.n_unknown) {
             terminal::say(&line);
         }
     }
-    Ok(match rows.count(FindingStatus::Failed) {
-        0 => Exit::Ok,
-        _ => Exit::Usage,
-    })
-}
-
-/// What the answers cost together.
-fn sum(billed: &[String]) -> Option<String> {
-    let costs = billed.iter().map(|cost| Number::parse(cost));
-    let sum = costs.into_iter().try_fold(Number::ZERO, |sum, cost| sum.plus(cost?));
-    sum.map(Number::shown).ok()
+    Ok(test.rows.exit())
 }
 
 fn cost_line(cost: Option<String>, n_unknown: usize) -> Option<String> {
     let cost = cost?;
     Some(match n_unknown {
         0 => format!("total cost: ${cost}"),
-        1 => format!("total cost: ${cost}, plus 1 answer of unknown cost"),
-        several => format!("total cost: ${cost}, plus {several} answers of unknown cost"),
+        n => format!("total cost: ${cost}, plus {} of unknown cost", counted(n, "answer")),
     })
 }
 
@@ -205,35 +188,22 @@ impl Test<'_> {
         let begun = Instant::now();
         let what = format!("testing: {}", id.replace([':', '_'], " "));
         let outcome = progress::while_waiting(&what, tokio::time::timeout(CHECK_LIMIT, work)).await;
-        let (status, summary, remedy) = match outcome {
-            Ok(Ok(Outcome::Ok(summary))) => (FindingStatus::Ok, summary, None),
-            Ok(Ok(Outcome::Doubtful(summary, remedy))) => (FindingStatus::Warning, summary, Some(remedy.to_owned())),
-            Ok(Ok(Outcome::Skipped(summary))) => (FindingStatus::Skipped, summary, None),
-            Ok(Err(failure)) => return self.failed(group, id, &failure, begun),
-            Err(_) => {
-                let limit = CHECK_LIMIT.as_secs();
-                let failure = Failure::new(Exit::Transient, format!("no result within {limit} s"))
-                    .with_hint("run it again with `-vv` to see what it waits for");
-                return self.failed(group, id, &failure, begun);
-            }
-        };
-        self.rows.push(Finding {
-            id: id.to_owned(),
-            group: group.to_owned(),
-            status,
-            summary,
-            remedy,
-            duration_ms: time::elapsed_ms(begun),
+        let outcome = outcome.unwrap_or_else(|_| {
+            let limit = CHECK_LIMIT.as_secs();
+            Err(Failure::new(Exit::Transient, format!("no result within {limit} s"))
+                .with_hint("run it again with `-vv` to see what it waits for"))
         });
-        None
-    }
-
-    fn failed(&mut self, group: &str, id: &str, failure: &Failure, begun: Instant) -> Option<Exit> {
-        self.rows.failed(group, id, failure);
-        if let Some(last) = self.rows.findings.last_mut() {
-            last.duration_ms = time::elapsed_ms(begun);
+        match &outcome {
+            Ok(Outcome::Ok(summary)) => self.rows.add(group, id, FindingStatus::Ok, summary, None),
+            Ok(Outcome::Doubtful(summary, remedy)) => {
+                let remedy = Some((*remedy).to_owned());
+                self.rows.add(group, id, FindingStatus::Warning, summary, remedy);
+            }
+            Ok(Outcome::Skipped(summary)) => self.rows.skip(group, id, summary),
+            Err(failure) => self.rows.failed(group, id, failure),
         }
-        Some(failure.exit)
+        self.rows.took_since(begun);
+        outcome.err().map(|failure| failure.exit)
     }
 }
 

@@ -10,8 +10,6 @@ use jsonschema::{Draft, Validator};
 use serde_json::{Map, Value};
 
 use super::document::Document;
-use super::lists::listed;
-use super::node::StringPlace;
 use super::normalise::{Normalised, normalised};
 use super::pointer::{PROFILES, join, segments};
 use super::problem::{Problem, shortened};
@@ -19,6 +17,7 @@ use super::provider::ProviderSchema;
 use super::words::{Finding, findings};
 use super::{schema, secret};
 use crate::near::closest;
+use crate::terminal::listed;
 
 /// Further problems are counted, not shown.
 const MAX_PROBLEMS: usize = 100;
@@ -67,20 +66,12 @@ struct Checker<'a> {
 
 impl<'a> Checker<'a> {
     fn find_literal_keys(&mut self) {
-        let mut found = Vec::new();
-        self.document.strings(&mut |place: &StringPlace<'_>| {
-            let is_ours = place.path.first().is_some_and(|section| section == "auth");
-            if is_ours && !place.is_key && secret::looks_like_key(place.text, &self.prefixes) {
-                found.push(
-                    place
-                        .path
-                        .iter()
-                        .fold(String::new(), |pointer, segment| join(&pointer, segment)),
-                );
+        let document = self.document;
+        for place in document.strings() {
+            let is_ours = place.pointer == "/auth" || place.pointer.starts_with("/auth/");
+            if is_ours && !place.is_key && secret::looks_like_key(&place.text, &self.prefixes) {
+                self.literal_key(place.pointer.to_owned());
             }
-        });
-        for pointer in found {
-            self.literal_key(pointer);
         }
     }
 

@@ -9,9 +9,8 @@ use std::ops::Range;
 
 use serde_json::Value;
 
-use super::node::{Duplicate, Inner, Node, StringPlace};
-use super::parse::tree_of;
-use super::pointer::segments;
+use super::parse::{Found, parse};
+use super::places::{Duplicate, StringPlace, strings};
 use super::problem::{Problem, Report, Severity};
 use super::provider::ProviderSchema;
 use super::secret;
@@ -21,8 +20,7 @@ pub struct Document {
     name: String,
     text: String,
     value: Value,
-    root: Node,
-    duplicates: Vec<Duplicate>,
+    found: Found,
 }
 
 impl fmt::Debug for Document {
@@ -46,13 +44,12 @@ impl Document {
             Some(rest) => rest.to_owned(),
             None => text,
         };
-        match tree_of(&text) {
-            Ok((root, value, duplicates)) => Ok(Document {
+        match parse(&text) {
+            Ok((value, found)) => Ok(Document {
                 name: name.to_owned(),
                 text,
                 value,
-                root,
-                duplicates,
+                found,
             }),
             Err(broken) => {
                 let problem = problem_at(&text, "", broken.range, broken.message, broken.hint);
@@ -69,12 +66,12 @@ impl Document {
 
     /// The range of the value at `pointer`, in bytes of the text.
     pub fn value_range(&self, pointer: &str) -> Option<Range<usize>> {
-        self.member(pointer).map(|(_, node)| node.range.clone())
+        Some(self.found.places.get(pointer)?.range.clone())
     }
 
     /// The range of the key of the value at `pointer`, with its quotes; none for array elements.
     pub fn key_range(&self, pointer: &str) -> Option<Range<usize>> {
-        self.member(pointer).and_then(|(key_range, _)| key_range)
+        self.found.places.get(pointer)?.key_range.clone()
     }
 
     /// Line and column of a byte of the text, both counted from 1, columns in characters.
@@ -86,7 +83,7 @@ impl Document {
     pub fn report(&self, providers: &[ProviderSchema], problems: Vec<Problem>) -> Report {
         Report::new(
             &self.name,
-            secret::masked(&self.text, &self.root, &secret::prefixes(providers)),
+            secret::masked(&self.text, self.strings(), &secret::prefixes(providers)),
             problems,
         )
     }
@@ -100,7 +97,7 @@ impl Document {
     }
 
     pub(super) fn duplicates(&self) -> &[Duplicate] {
-        &self.duplicates
+        &self.found.duplicates
     }
 
     /// A problem of the value at `pointer`, or of its key if `at_key`.
@@ -110,24 +107,9 @@ impl Document {
         problem_at(&self.text, pointer, range, message, hint)
     }
 
-    /// Shows every string of the text to `visit`, keys included, in no particular order.
-    pub(super) fn strings(&self, visit: &mut dyn FnMut(&StringPlace<'_>)) {
-        self.root.strings(&mut Vec::new(), visit);
-    }
-
-    fn member(&self, pointer: &str) -> Option<(Option<Range<usize>>, &Node)> {
-        let mut place = (None, &self.root);
-        for segment in segments(pointer) {
-            place = match &place.1.inner {
-                Inner::Object(members) => {
-                    let member = members.get(&segment)?;
-                    (Some(member.key_range.clone()), &member.node)
-                }
-                Inner::Array(nodes) => (None, nodes.get(segment.parse::<usize>().ok()?)?),
-                Inner::Text(_) | Inner::Other => return None,
-            };
-        }
-        Some(place)
+    /// Every string of the text, keys included, in no particular order.
+    pub(super) fn strings(&self) -> impl Iterator<Item = StringPlace<'_>> {
+        strings(&self.found.places, &self.value)
     }
 }
 

@@ -5,8 +5,8 @@
 
 use serde_json::Value;
 
-use super::lists::joined;
 use super::normalise::referenced;
+use crate::terminal::joined;
 
 /// Longest description that is used inside a sentence.
 const MAX_PHRASE_CHARS: usize = 120;

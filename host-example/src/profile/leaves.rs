@@ -4,17 +4,14 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::pointer::join;
+
 /// Every value that is not an object, by its pointer behind `pointer`. Lists count as one value.
 pub fn leaves_of(pointer: &str, value: &Value) -> BTreeMap<String, Value> {
     match value {
         Value::Object(members) => members
             .iter()
-            .flat_map(|(name, member)| {
-                leaves_of(
-                    &format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1")),
-                    member,
-                )
-            })
+            .flat_map(|(name, member)| leaves_of(&join(pointer, name), member))
             .collect(),
         value => BTreeMap::from([(pointer.to_owned(), value.clone())]),
     }

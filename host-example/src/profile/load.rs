@@ -14,6 +14,7 @@ use super::provider::ProviderSchema;
 use super::schema::{HostKeys, KeySource, entry_schema};
 use super::secret;
 use crate::near::closest;
+use crate::terminal::listed;
 
 /// One profile, checked.
 #[derive(Debug, Clone)]
@@ -60,7 +61,7 @@ pub fn profile_from(document: &Document, name: &str, providers: &[ProviderSchema
     Ok(Profile {
         name: name.to_owned(),
         provider: host.provider,
-        api_key: host.api_key.map(at_home),
+        api_key: host.api_key,
         options,
         warnings: problems,
     })
@@ -72,7 +73,7 @@ pub fn profile_from(document: &Document, name: &str, providers: &[ProviderSchema
 pub fn without_problems(entry: &Value, name: &str, problems: &[Problem]) -> Value {
     let mut options = entry.clone();
     let base = join(PROFILES, name);
-    let host_keys = [join("", "provider"), join("", "apiKey"), join("", "api_key")];
+    let host_keys = ["/provider", "/apiKey", "/api_key"].map(str::to_owned);
     let inside = problems
         .iter()
         .filter_map(|problem| problem.pointer.strip_prefix(&base).map(str::to_owned));
@@ -123,7 +124,7 @@ pub fn salvaged(
     Some(Profile {
         name: name.to_owned(),
         provider: host.provider,
-        api_key: host.api_key.map(at_home),
+        api_key: host.api_key,
         options: normalised(&options, &schema).value,
         warnings: Vec::new(),
     })
@@ -170,19 +171,18 @@ fn names_unknown_provider(document: &Document, providers: &[ProviderSchema], pro
 
 fn no_such_profile(document: &Document, name: &str) -> LoadError {
     let profiles = document.value().pointer(PROFILES).and_then(Value::as_object);
-    let known = profiles
-        .into_iter()
-        .flat_map(|all| all.keys().cloned())
-        .collect::<Vec<_>>();
+    let known = || profiles.into_iter().flat_map(|all| all.keys().map(String::as_str));
     LoadError::NoSuchProfile {
-        name: name.to_owned(),
-        file: document.name().to_owned(),
-        suggestion: closest(name, known.iter().map(String::as_str)).map(str::to_owned),
-        known,
+        message: format!("profile file `{}` has no profile `{name}`", document.name()),
+        hint: match closest(name, known()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if known().next().is_none() => "the file has no profiles".to_owned(),
+            None => format!("available profiles: {}", listed(known(), "and")),
+        },
     }
 }
 
-/// Takes the host's keys out of a checked entry.
+/// Takes the host's keys out of a checked entry. `~/` at the start of a path becomes the home folder, if that is known.
 fn host_keys(entry: &mut Value) -> Result<HostKeys, serde_json::Error> {
     let mut host = serde_json::Map::new();
     if let Some(object) = entry.as_object_mut() {
@@ -190,16 +190,11 @@ fn host_keys(entry: &mut Value) -> Result<HostKeys, serde_json::Error> {
             host.extend(object.shift_remove_entry(key));
         }
     }
-    serde_json::from_value(Value::Object(host))
-}
-
-/// `~/` at the start of a path is the home folder; without one the path stays as it is.
-fn at_home(source: KeySource) -> KeySource {
-    match source {
-        KeySource::File(path) => match (path.strip_prefix("~"), env::home_dir()) {
-            (Ok(rest), Some(home)) => KeySource::File(home.join(rest)),
-            _ => KeySource::File(path),
-        },
-        other => other,
+    let mut keys: HostKeys = serde_json::from_value(Value::Object(host))?;
+    if let Some(KeySource::File(path)) = &mut keys.api_key
+        && let (Ok(rest), Some(home)) = (path.strip_prefix("~"), env::home_dir())
+    {
+        *path = home.join(rest);
     }
+    Ok(keys)
 }

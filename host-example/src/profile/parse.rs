@@ -1,17 +1,17 @@
-//! Turns text into a tree with places, by way of `jsonc-parser`.
+//! Turns text into a value and the places of its parts, by way of `jsonc-parser`.
 //!
 //! JSON with comments and trailing commas, nothing looser. Errors are in plain words; the
 //! parser's own messages are for programmers.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use jsonc_parser::ast;
+use jsonc_parser::common::Ranged;
 use jsonc_parser::errors::{ParseError, ParseErrorKind};
 use jsonc_parser::{CollectOptions, ParseOptions, ParseStringErrorKind, parse_to_ast};
 use serde_json::{Map, Number, Value};
 
-use super::node::{Duplicate, Inner, Member, Node};
+use super::places::{Duplicate, Place, Places};
 use super::pointer::join;
 use super::read::MAX_BYTES;
 
@@ -37,11 +37,15 @@ impl Broken {
     }
 }
 
-/// The tree, the same as a value, and the duplicate keys.
-pub(super) type Tree = (Node, Value, Vec<Duplicate>);
+/// What was found on the way to a value.
+#[derive(Default)]
+pub(super) struct Found {
+    pub places: Places,
+    pub duplicates: Vec<Duplicate>,
+}
 
 /// Parses the text.
-pub(super) fn tree_of(text: &str) -> Result<Tree, Broken> {
+pub(super) fn parse(text: &str) -> Result<(Value, Found), Broken> {
     if text.len() as u64 > MAX_BYTES {
         let message = format!("expected at most {MAX_BYTES} bytes, found {}", text.len());
         return Err(Broken::new(0..0, &message, None));
@@ -63,9 +67,9 @@ pub(super) fn tree_of(text: &str) -> Result<Tree, Broken> {
     let Some(root) = parsed.value else {
         return Err(Broken::new(0..0, "expected an object, found nothing", None));
     };
-    let mut duplicates = Vec::new();
-    let (node, value) = node_from(root, "", &mut duplicates);
-    Ok((node, value, duplicates))
+    let mut found = Found::default();
+    let value = value_from(root, "", None, &mut found);
+    Ok((value, found))
 }
 
 /// Refuses what the parser handles badly: nesting that would exhaust its stack, and strings that
@@ -132,7 +136,7 @@ fn end_of_string(text: &str, start: usize) -> Result<usize, Broken> {
 }
 
 fn broken_from(text: &str, error: &ParseError) -> Broken {
-    let range = error.range().start..error.range().end;
+    let range = plain(error.range());
     let found = |expected: &str| match text[range.clone()].chars().next() {
         Some(character) => format!("expected {expected}, found `{character}`"),
         None => format!("expected {expected}, found the end of the file"),
@@ -178,80 +182,45 @@ fn broken_from(text: &str, error: &ParseError) -> Broken {
     }
 }
 
-fn node_from(value: ast::Value<'_>, pointer: &str, duplicates: &mut Vec<Duplicate>) -> (Node, Value) {
+fn value_from(value: ast::Value<'_>, pointer: &str, key_range: Option<Range<usize>>, found: &mut Found) -> Value {
+    let range = plain(value.range());
+    found.places.insert(pointer.to_owned(), Place { range, key_range });
     match value {
-        ast::Value::StringLit(string) => {
-            let text = string.value.into_owned();
-            (
-                Node {
-                    range: plain(string.range),
-                    inner: Inner::Text(text.clone()),
-                },
-                Value::String(text),
-            )
-        }
-        ast::Value::NumberLit(number) => (other(number.range), number_from(number.value)),
-        ast::Value::BooleanLit(boolean) => (other(boolean.range), Value::Bool(boolean.value)),
-        ast::Value::NullKeyword(null) => (other(null.range), Value::Null),
+        ast::Value::StringLit(string) => Value::String(string.value.into_owned()),
+        ast::Value::NumberLit(number) => number_from(number.value),
+        ast::Value::BooleanLit(boolean) => Value::Bool(boolean.value),
+        ast::Value::NullKeyword(_) => Value::Null,
         ast::Value::Array(array) => {
             let elements = array.elements.into_iter().enumerate();
-            let (nodes, values) = elements
-                .map(|(index, element)| node_from(element, &format!("{pointer}/{index}"), duplicates))
-                .unzip();
-            (
-                Node {
-                    range: plain(array.range),
-                    inner: Inner::Array(nodes),
-                },
-                Value::Array(values),
-            )
+            elements
+                .map(|(index, element)| value_from(element, &format!("{pointer}/{index}"), None, found))
+                .collect()
         }
         ast::Value::Object(object) => {
-            let mut members = BTreeMap::<String, Member>::new();
             let mut map = Map::new();
             for property in object.properties {
-                let key_range = match &property.name {
-                    ast::ObjectPropName::String(name) => plain(name.range),
-                    ast::ObjectPropName::Word(name) => plain(name.range),
-                };
+                let key_range = plain(property.name.range());
                 let key = property.name.into_string();
                 let below = join(pointer, &key);
-                let (node, value) = node_from(property.value, &below, duplicates);
-                map.insert(key.clone(), value);
-                let member = Member {
-                    key_range: key_range.clone(),
-                    node,
-                };
-                if let Some(first) = members.insert(key, member)
-                    && duplicates.len() < MAX_DUPLICATES
+                let first = found.places.get(&below).filter(|_| map.contains_key(&key));
+                if let Some(first) = first.and_then(|place| place.key_range.clone())
+                    && found.duplicates.len() < MAX_DUPLICATES
                 {
-                    duplicates.push(Duplicate {
-                        pointer: below,
-                        range: key_range,
-                        first: first.key_range.start,
+                    found.duplicates.push(Duplicate {
+                        pointer: below.clone(),
+                        range: key_range.clone(),
+                        first: first.start,
                     });
                 }
+                map.insert(key, value_from(property.value, &below, Some(key_range), found));
             }
-            (
-                Node {
-                    range: plain(object.range),
-                    inner: Inner::Object(members),
-                },
-                Value::Object(map),
-            )
+            Value::Object(map)
         }
     }
 }
 
 fn plain(range: jsonc_parser::common::Range) -> Range<usize> {
     range.start..range.end
-}
-
-fn other(range: jsonc_parser::common::Range) -> Node {
-    Node {
-        range: plain(range),
-        inner: Inner::Other,
-    }
 }
 
 /// A number that is too large becomes the largest one, so that a limit refuses it.

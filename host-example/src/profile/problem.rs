@@ -3,16 +3,17 @@
 //! In: the findings of the check and of the parser. Out: text with the place of each
 //! problem, or JSON. The text that is shown has its keys hidden before it comes here.
 
-use std::error::Error;
 use std::fmt;
 use std::fmt::Write;
 use std::ops::Range;
 
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
-use anstyle::{AnsiColor, Style};
+use anstyle::Style;
 use serde::Serialize;
 use serde_json::{Value, json};
+
+use crate::terminal::{self, BAD, DOUBTFUL, counted};
 
 /// How many characters an excerpt shows on each side of the place.
 const PICTURE_CHARS: usize = 100;
@@ -99,25 +100,15 @@ impl Report {
     /// - In: `colour`, whether to add ANSI colours; the words are the same.
     /// - Out: several lines, the last one without its end.
     pub fn render(&self, colour: bool) -> String {
-        let (bold, red, yellow) = if colour {
-            let bold = Style::new().bold();
-            (
-                bold,
-                AnsiColor::Red.on_default().bold(),
-                AnsiColor::Yellow.on_default().bold(),
-            )
-        } else {
-            (Style::new(), Style::new(), Style::new())
-        };
         let (word, style) = if self.has_errors() {
-            ("error", red)
+            ("error", BAD.bold())
         } else {
-            ("warning", yellow)
+            ("warning", DOUBTFUL.bold())
         };
-        let count = self.problems.len();
-        let plural = if count == 1 { "" } else { "s" };
+        let [bold, style] = [Style::new().bold(), style].map(|style| if colour { style } else { Style::new() });
         let file = shortened(&self.file);
-        let mut out = format!("{style}{word}{style:#}: profile `{file}` has {count} problem{plural}");
+        let problems = counted(self.problems.len(), "problem");
+        let mut out = format!("{style}{word}{style:#}: profile `{file}` has {problems}");
         for problem in &self.problems {
             let place = match problem.line {
                 0 => file.clone(),
@@ -186,23 +177,10 @@ impl fmt::Display for Report {
     }
 }
 
-impl Error for Report {}
-
 /// `text` without characters that would act on a terminal, and not endless.
 pub(super) fn shortened(text: &str) -> String {
-    let mut out = String::new();
-    for (index, character) in text.chars().enumerate() {
-        if index == 4 * PICTURE_CHARS {
-            out.push('…');
-            break;
-        }
-        if is_invisible(character) {
-            out.extend(character.escape_unicode());
-        } else {
-            out.push(character);
-        }
-    }
-    out
+    let text = terminal::shortened(text, 4 * PICTURE_CHARS);
+    visible(&text).replace('\n', "\\u{a}")
 }
 
 /// A whole message without characters that would act on a terminal; some of its words are a plugin's.

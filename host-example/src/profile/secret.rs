@@ -7,7 +7,8 @@
 
 use std::ops::Range;
 
-use super::node::{Node, StringPlace};
+use super::places::StringPlace;
+use super::pointer::{PROFILES, segments};
 use super::provider::ProviderSchema;
 
 /// Shortest run of letters and digits that may be a key; model names have dashes but also slashes.
@@ -39,23 +40,23 @@ pub(super) fn names_a_secret(key: &str) -> bool {
 
 /// The text of the document with keys hidden, byte for byte as long as before.
 ///
-/// - In: `root`, the same text as a tree.
-pub(super) fn masked(text: &str, root: &Node, prefixes: &[&str]) -> String {
+/// - In: `strings`, all of the same text.
+pub(super) fn masked<'a>(text: &str, strings: impl Iterator<Item = StringPlace<'a>>, prefixes: &[&str]) -> String {
     let (mut shown, mut hidden) = (Vec::new(), Vec::new());
-    root.strings(&mut Vec::new(), &mut |place: &StringPlace<'_>| {
+    for place in strings {
         let inside = place.range.start + 1..place.range.end - 1;
-        let secret_above = !place.is_key && place.path.iter().any(|key| names_a_secret(key));
-        if secret_above || looks_like_key(place.text, prefixes) {
+        let secret_above = !place.is_key && segments(place.pointer).any(|key| names_a_secret(&key));
+        if secret_above || looks_like_key(&place.text, prefixes) {
             hidden.push(inside);
-            return;
+            continue;
         }
         let secrets = secrets_inside(&text[inside.clone()], prefixes);
         let placed = |secret: &Range<usize>| inside.start + secret.start..inside.start + secret.end;
         hidden.extend(secrets.iter().map(placed));
-        if matches!(place.path, [auth, profiles, ..] if auth == "auth" && profiles == "profiles") {
+        if place.pointer == PROFILES || place.pointer.starts_with("/auth/profiles/") {
             shown.push(inside);
         }
-    });
+    }
     masked_text(text, &shown, &hidden)
 }
 

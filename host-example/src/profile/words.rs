@@ -10,10 +10,10 @@ use serde_json::Value;
 
 use super::expectation::{expectation, phrase};
 use super::leaves::dotted;
-use super::lists::{counted, listed};
 use super::normalise::{parts_of, referenced};
 use super::pointer::join;
 use crate::near::{closest, fold};
+use crate::terminal::{counted, listed};
 
 /// Most names that a hint lists.
 const MAX_LISTED: usize = 14;
@@ -80,14 +80,17 @@ pub(super) fn findings(error: &ValidationError<'_>, root: &Value) -> Vec<Finding
         }
         Kind::FalseSchema => plain("not allowed here".to_owned()),
         Kind::UniqueItems => plain("expected unique items, found a duplicate".to_owned()),
-        Kind::MinItems { limit } => plain(format!("expected at least {}", counted(*limit, "item"))),
+        Kind::MinItems { limit } => plain(format!("expected at least {}", counted(*limit as usize, "item"))),
         Kind::MaxItems { limit } => {
             let n_items = value.as_array().map_or(0, Vec::len);
-            plain(format!("expected at most {}, found {n_items}", counted(*limit, "item")))
+            plain(format!(
+                "expected at most {}, found {n_items}",
+                counted(*limit as usize, "item")
+            ))
         }
-        Kind::AdditionalItems { limit } => plain(format!("expected at most {}", counted(*limit as u64, "item"))),
-        Kind::MinProperties { limit } => plain(format!("expected at least {}", counted(*limit, "key"))),
-        Kind::MaxProperties { limit } => plain(format!("expected at most {}", counted(*limit, "key"))),
+        Kind::AdditionalItems { limit } => plain(format!("expected at most {}", counted(*limit, "item"))),
+        Kind::MinProperties { limit } => plain(format!("expected at least {}", counted(*limit as usize, "key"))),
+        Kind::MaxProperties { limit } => plain(format!("expected at most {}", counted(*limit as usize, "key"))),
         Kind::Type { .. }
         | Kind::Enum { .. }
         | Kind::Constant { .. }

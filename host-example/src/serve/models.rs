@@ -92,12 +92,9 @@ pub async fn one(serving: &Serving, id: &str) -> Result<Response<Body>, Error> {
     let problem = Problem::not_found("no such model");
     let models = list.models.iter().map(|model| model.id.as_str());
     let tiers = serving.tiers.iter().map(|tier| tier.tier.as_str());
-    let near = near::ids(id, models.chain(tiers));
-    Ok(match near.as_slice() {
-        [] => problem.with_hint("`GET /v1/models` lists all models"),
-        near => problem.with_hint(format!("did you mean {}?", near::either(near))),
-    }
-    .into_response())
+    let near = near::did_you_mean(id, models.chain(tiers));
+    let hint = near.unwrap_or_else(|| "`GET /v1/models` lists all models".to_owned());
+    Ok(problem.with_hint(hint).into_response())
 }
 
 fn text_of(tiers: &[TierModel], models: &[Model]) -> String {

@@ -7,11 +7,11 @@ use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
-use etcetera::BaseStrategy;
-use etcetera::base_strategy::Xdg;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::options::Options;
-use crate::setup::{Secret, set_variable};
+use crate::setup::{Secret, mode_for_others, read_secret_file, set_variable, state_file};
 use crate::terminal::{self, Exit, Failure};
 
 /// Holds the token where no option does.
@@ -49,12 +49,16 @@ impl Token {
             return given(text, "`--token`");
         }
         if let Some(path) = &options.token_file {
-            return from_named_file(path);
+            let (secret, warning) = read_secret_file("token", "", path, MAX_FILE_BYTES)?;
+            if let Some(warning) = warning {
+                tracing::warn!("{warning}");
+            }
+            return given(secret.reveal(), &format!("the file `{}`", path.display()));
         }
         if let Some(text) = set_variable(VARIABLE).and_then(|text| text.into_string().ok()) {
             return given(&text, &format!("`{VARIABLE}`"));
         }
-        let file = state_file()?;
+        let file = state_file("token")?;
         let (secret, is_new) = kept(&file)?;
         Ok(Self::Kept { secret, file, is_new })
     }
@@ -102,43 +106,6 @@ fn given(text: &str, from: &str) -> Result<Token, Failure> {
         tracing::warn!("the token from {from} has fewer than {MIN_SAFE_BYTES} characters and can be guessed");
     }
     Ok(Token::Given(Secret::new(token.to_owned())))
-}
-
-/// A file that the user names may be a link, as container secrets are.
-fn from_named_file(path: &Path) -> Result<Token, Failure> {
-    let shown = path.display();
-    let failed = |cause: String| {
-        Failure::new(Exit::Usage, format!("the token file `{shown}` {cause}"))
-            .with_hint("store only the token in the file, and make it readable for you alone: chmod 600")
-    };
-    let metadata = fs::metadata(path).map_err(|cause| match cause.kind() {
-        ErrorKind::NotFound => failed("does not exist".to_owned()),
-        _ => failed(format!("cannot be read: {cause}")),
-    })?;
-    if !metadata.is_file() || metadata.len() > MAX_FILE_BYTES {
-        return Err(failed(format!(
-            "is not a regular file of at most {} KiB",
-            MAX_FILE_BYTES >> 10
-        )));
-    }
-    let text = Secret::new(fs::read_to_string(path).map_err(|cause| failed(format!("cannot be read: {cause}")))?);
-    if text.is_blank() {
-        return Err(failed("is empty".to_owned()));
-    }
-    if let Some(mode) = mode_for_others(&metadata) {
-        tracing::warn!("the token file `{shown}` is readable by other users (mode {mode:03o}); run: chmod 600 {shown}");
-    }
-    given(text.reveal(), &format!("the file `{shown}`"))
-}
-
-fn state_file() -> Result<PathBuf, Failure> {
-    let xdg = Xdg::new().map_err(|_| {
-        Failure::new(Exit::Usage, "the home folder is unknown: `HOME` is not set").with_hint("set `HOME`")
-    })?;
-    Ok(xdg
-        .state_dir()
-        .unwrap_or_else(|| xdg.data_dir())
-        .join("agent-host/token"))
 }
 
 /// The token in the file; a new one where there is no file.
@@ -225,34 +192,7 @@ fn made() -> Result<Secret, Failure> {
     let mut bytes = [0; RANDOM_BYTES];
     getrandom::fill(&mut bytes)
         .map_err(|cause| Failure::new(Exit::Internal, format!("cannot get random bytes for a token: {cause}")))?;
-    Ok(Secret::new(format!("{PREFIX}{}", base64url(&bytes))))
-}
-
-/// Base64 in the alphabet for addresses, without padding.
-fn base64url(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for group in bytes.chunks(3) {
-        let byte = |index: usize| u32::from(group.get(index).copied().unwrap_or(0));
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for letter in 0..=group.len() {
-            let index = bits >> (18 - 6 * letter) & 63;
-            text.push(char::from(LETTERS[index as usize]));
-        }
-    }
-    text
-}
-
-#[cfg(unix)]
-fn mode_for_others(metadata: &fs::Metadata) -> Option<u32> {
-    use std::os::unix::fs::PermissionsExt;
-    let mode = metadata.permissions().mode() & 0o777;
-    (mode & 0o077 != 0).then_some(mode)
-}
-
-#[cfg(not(unix))]
-fn mode_for_others(_metadata: &fs::Metadata) -> Option<u32> {
-    None
+    Ok(Secret::new(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes))))
 }
 
 #[cfg(unix)]

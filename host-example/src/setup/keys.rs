@@ -43,42 +43,53 @@ impl CommandKeys {
 
 /// The key in a file, and a warning if others can read the file.
 pub fn read_key_file(path: &Path) -> Result<(Secret, Option<String>), Failure> {
+    read_secret_file("key", "no key: ", path, MAX_KEY_BYTES)
+}
+
+/// What is alone in a file that the user names, and a warning if others can read the file. It may be a link, as
+/// container secrets are.
+///
+/// - In: `what` it is; `lead`, what begins the message of a failure.
+pub fn read_secret_file(
+    what: &str,
+    lead: &str,
+    path: &Path,
+    max_bytes: u64,
+) -> Result<(Secret, Option<String>), Failure> {
+    let shown = path.display();
     let failed = |cause: String| {
-        Failure::new(
-            Exit::Usage,
-            format!("no key: the key file `{}` {cause}", path.display()),
-        )
-        .with_hint("store only the key in the file, and make it readable for you alone: chmod 600")
+        Failure::new(Exit::Usage, format!("{lead}the {what} file `{shown}` {cause}")).with_hint(format!(
+            "store only the {what} in the file, and make it readable for you alone: chmod 600"
+        ))
     };
     let metadata = fs::metadata(path).map_err(|cause| match cause.kind() {
         ErrorKind::NotFound => failed("does not exist".to_owned()),
         _ => failed(format!("cannot be read: {cause}")),
     })?;
-    if !metadata.is_file() || metadata.len() > MAX_KEY_BYTES {
-        return Err(failed(format!(
-            "is not a regular file of at most {} KiB",
-            MAX_KEY_BYTES >> 10
-        )));
+    if !metadata.is_file() || metadata.len() > max_bytes {
+        let limit = max_bytes >> 10;
+        return Err(failed(format!("is not a regular file of at most {limit} KiB")));
     }
-    let key = fs::read_to_string(path).map_err(|cause| failed(format!("cannot be read: {cause}")))?;
-    let key = Secret::new(key);
-    if key.is_blank() {
+    let text = Secret::new(fs::read_to_string(path).map_err(|cause| failed(format!("cannot be read: {cause}")))?);
+    if text.is_blank() {
         return Err(failed("is empty".to_owned()));
     }
-    Ok((key.trimmed(), readable_by_others(path, &metadata)))
+    let warning = mode_for_others(&metadata).map(|mode| {
+        format!("the {what} file `{shown}` is readable by other users (mode {mode:03o}); run: chmod 600 {shown}")
+    });
+    Ok((text.trimmed(), warning))
 }
 
+/// The file's mode, if others can read it.
 #[cfg(unix)]
-fn readable_by_others(path: &Path, metadata: &fs::Metadata) -> Option<String> {
+pub fn mode_for_others(metadata: &fs::Metadata) -> Option<u32> {
     use std::os::unix::fs::PermissionsExt;
     let mode = metadata.permissions().mode() & 0o777;
-    let shown = path.display();
-    (mode & 0o077 != 0)
-        .then(|| format!("the key file `{shown}` is readable by other users (mode {mode:03o}); run: chmod 600 {shown}"))
+    (mode & 0o077 != 0).then_some(mode)
 }
 
 #[cfg(not(unix))]
-fn readable_by_others(_path: &Path, _metadata: &fs::Metadata) -> Option<String> {
+pub fn mode_for_others(_metadata: &fs::Metadata) -> Option<u32> {
     None
 }
 

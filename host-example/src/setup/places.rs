@@ -26,9 +26,7 @@ pub struct Places {
 
 impl Places {
     pub fn from(global: &Global) -> Result<Self, Failure> {
-        let xdg = Xdg::new().map_err(|_| {
-            Failure::new(Exit::Usage, "the home folder is unknown: `HOME` is not set").with_hint("set `HOME`")
-        })?;
+        let xdg = xdg()?;
         let config = global
             .config
             .clone()
@@ -38,7 +36,6 @@ impl Places {
             .clone()
             .or_else(|| set_variable("AGENT_HOST_PLUGINS").map(PathBuf::from));
         let profile = set_variable("AGENT_HOST_PROFILE").map(|name| name.to_string_lossy().into_owned());
-        let state = xdg.state_dir().unwrap_or_else(|| xdg.data_dir());
         Ok(Self {
             config_was_named: config.is_some(),
             config: config.unwrap_or_else(|| xdg.config_dir().join("agent-host/profile.json")),
@@ -48,7 +45,19 @@ impl Places {
                 .clone()
                 .or(profile)
                 .unwrap_or_else(|| "default".to_owned()),
-            history: state.join("agent-host/history"),
+            history: state_file("history")?,
         })
     }
+}
+
+/// A file that is kept between runs.
+pub fn state_file(name: &str) -> Result<PathBuf, Failure> {
+    let xdg = xdg()?;
+    let state = xdg.state_dir().unwrap_or_else(|| xdg.data_dir());
+    Ok(state.join("agent-host").join(name))
+}
+
+fn xdg() -> Result<Xdg, Failure> {
+    Xdg::new()
+        .map_err(|_| Failure::new(Exit::Usage, "the home folder is unknown: `HOME` is not set").with_hint("set `HOME`"))
 }

@@ -131,16 +131,7 @@ impl From<LoadError> for Failure {
             LoadError::NotFound { .. } => {
                 Self::new(Exit::Profile, error.to_string()).with_hint("create one with `agent-host profile init`")
             }
-            LoadError::NoSuchProfile { .. } => {
-                let text = error.to_string();
-                let (message, hint) = text.split_once("\nhint: ").unwrap_or((&text, ""));
-                let failure = Self::new(Exit::Profile, message);
-                if hint.is_empty() {
-                    failure
-                } else {
-                    failure.with_hint(hint)
-                }
-            }
+            LoadError::NoSuchProfile { message, hint } => Self::new(Exit::Profile, message).with_hint(hint),
         }
     }
 }

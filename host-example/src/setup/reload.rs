@@ -40,16 +40,6 @@ impl Reload {
     }
 }
 
-/// What a reload does.
-enum Step {
-    /// The profile file is gone, and nothing else was to be read.
-    Keep,
-    /// The profile names another plugin.
-    Replace { provider: String },
-    /// The same plugin gets new settings.
-    Configure { file_is_gone: bool },
-}
-
 /// Reads profile, variables and key again and gives them to the plugin. On any error the previous ones stay;
 /// so does the previous profile when its file is gone.
 ///
@@ -68,14 +58,16 @@ pub async fn follow(active: &mut Active, global: &Global, reload: Reload) -> Res
         "the profile file `{}` is gone; still using the previous profile",
         file.display()
     );
-    let line = match step(active, chosen.as_ref(), reload) {
-        Step::Keep => gone,
-        Step::Replace { provider } => {
-            let id = active.plugin.manifest().id.clone();
+    let file_is_gone = chosen.is_none() && (active.chosen.is_some() || reload == Reload::Profile);
+    let id = active.plugin.manifest().id.clone();
+    let line = match chosen.as_ref().map(|chosen| &chosen.profile.provider) {
+        // Nothing else was to be read.
+        None if file_is_gone && reload == Reload::Profile => gone,
+        Some(provider) if *provider != id => {
             replace(active, &setup).await?;
             format!("profile reloaded: {provider} instead of {id}, from the next message on")
         }
-        Step::Configure { file_is_gone } => {
+        _ => {
             let changed = configure(active, &setup, chosen, reload).await?;
             if file_is_gone {
                 format!("variables and key reloaded; {gone}")
@@ -85,21 +77,6 @@ pub async fn follow(active: &mut Active, global: &Global, reload: Reload) -> Res
         }
     };
     Ok((line, setup))
-}
-
-/// - In: `chosen`, the profile as it is now, if its file is there.
-fn step(active: &Active, chosen: Option<&Chosen>, reload: Reload) -> Step {
-    let file_is_gone = chosen.is_none() && (active.chosen.is_some() || reload == Reload::Profile);
-    if file_is_gone && reload == Reload::Profile {
-        return Step::Keep;
-    }
-    let id = &active.plugin.manifest().id;
-    match chosen.map(|chosen| &chosen.profile.provider) {
-        Some(provider) if provider != id => Step::Replace {
-            provider: provider.clone(),
-        },
-        _ => Step::Configure { file_is_gone },
-    }
 }
 
 /// Replaces the active plugin.

@@ -8,6 +8,9 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::path::Path;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use plugin_api::Message;
 use serde_json::{Value, json};
 
 use crate::terminal::{self, Exit, Failure};
@@ -68,8 +71,15 @@ pub fn takes_stdin(named: &[String]) -> bool {
     named.iter().any(|name| name == "-")
 }
 
+/// The user's message with its attachments.
+pub fn message(text: String, attached: Vec<Value>) -> Message {
+    let mut message = Message::user("");
+    message.content = content(text, attached);
+    message
+}
+
 /// The content of a message: text, or with attachments parts.
-pub fn content(text: String, attached: Vec<Value>) -> Value {
+fn content(text: String, attached: Vec<Value>) -> Value {
     if attached.is_empty() {
         return Value::String(text);
     }
@@ -124,7 +134,7 @@ fn part_of_bytes(name: Option<&str>, bytes: &[u8]) -> Result<Value, &'static str
     if bytes.is_empty() {
         return Err("it is empty");
     }
-    let data_url = |media_type: &str| format!("data:{media_type};base64,{}", base64(bytes));
+    let data_url = |media_type: &str| format!("data:{media_type};base64,{}", STANDARD.encode(bytes));
     let document = |media_type: &str, fallback: &str| {
         json!({"type": "file", "file": {
             "filename": name.unwrap_or(fallback),
@@ -133,8 +143,12 @@ fn part_of_bytes(name: Option<&str>, bytes: &[u8]) -> Result<Value, &'static str
     };
     if let Some(media_type) = media_type(bytes) {
         return Ok(match media_type {
-            "audio/wav" => json!({"type": "input_audio", "input_audio": {"data": base64(bytes), "format": "wav"}}),
-            "audio/mpeg" => json!({"type": "input_audio", "input_audio": {"data": base64(bytes), "format": "mp3"}}),
+            "audio/wav" => {
+                json!({"type": "input_audio", "input_audio": {"data": STANDARD.encode(bytes), "format": "wav"}})
+            }
+            "audio/mpeg" => {
+                json!({"type": "input_audio", "input_audio": {"data": STANDARD.encode(bytes), "format": "mp3"}})
+            }
             "application/pdf" => document(media_type, "document.pdf"),
             picture => json!({"type": "image_url", "image_url": {"url": data_url(picture)}}),
         });
@@ -165,22 +179,6 @@ fn media_type(bytes: &[u8]) -> Option<&'static str> {
         [0xff, second, ..] if second & 0xe6 == 0xe2 && second & 0x18 != 0x08 => Some("audio/mpeg"),
         _ => None,
     }
-}
-
-/// Base64 with padding.
-// By hand: no dependency has it, and encoding takes only these lines.
-fn base64(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for group in bytes.chunks(3) {
-        let byte = |index: usize| u32::from(group.get(index).copied().unwrap_or(0));
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for index in 0..4 {
-            let letter = LETTERS[(bits >> (18 - 6 * index) & 63) as usize];
-            text.push(if index <= group.len() { letter.into() } else { '=' });
-        }
-    }
-    text
 }
 
 #[cfg(test)]

@@ -5,152 +5,103 @@
 use std::iter::Peekable;
 use std::str::Chars;
 
+use num_rational::Ratio;
+use num_traits::{CheckedAdd, CheckedDiv, CheckedMul, CheckedSub, One, Zero, checked_pow};
+
 /// The longest expression, in characters.
 const MAX_CHARS: usize = 1000;
 /// How deep parentheses and signs may nest.
 const MAX_DEPTH: u32 = 64;
-/// The largest exponent; beyond it nothing but 0, 1 and -1 has a power that fits.
-const MAX_EXPONENT: i128 = 127;
 /// Decimal places of a result with an infinite expansion.
 const ROUNDED_DIGITS: usize = 20;
 
 const TOO_LARGE: &str = "a number is too large for exact arithmetic";
 const BY_ZERO: &str = "division by zero";
 
-/// A fraction in lowest terms; the denominator is positive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Number {
-    numerator: i128,
-    denominator: i128,
-}
+/// A fraction in lowest terms; the denominator is positive, and the numerator is never the smallest number, which has
+/// no opposite.
+type Number = Ratio<i128>;
 
 /// The value of an expression, for people and models: `4`, `0.5`, `≈ 0.33333333333333333333 (exactly 1/3)`.
 ///
 /// - In: numbers with a point, `+ - * / ^`, parentheses.
 /// - Errors: one sentence that says what was expected where.
 pub fn calculate(expression: &str) -> Result<String, String> {
-    Ok(Number::parse(expression)?.shown())
+    Ok(shown(value_of(expression)?))
 }
 
-impl Number {
-    pub const ZERO: Self = Self {
-        numerator: 0,
-        denominator: 1,
+/// The sum of decimal numbers; `None` if one of them is none.
+pub fn sum<'a>(numbers: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    let mut values = numbers.into_iter().map(value_of);
+    let sum = values.try_fold(Number::zero(), |sum, value| checked(sum.checked_add(&value?)));
+    sum.map(shown).ok()
+}
+
+fn value_of(expression: &str) -> Result<Number, String> {
+    if expression.chars().count() > MAX_CHARS {
+        return Err(format!("expected at most {MAX_CHARS} characters"));
+    }
+    let mut reader = Reader {
+        letters: expression.chars().peekable(),
+        depth: 0,
     };
-
-    /// The value of an expression.
-    pub fn parse(expression: &str) -> Result<Self, String> {
-        if expression.chars().count() > MAX_CHARS {
-            return Err(format!("expected at most {MAX_CHARS} characters"));
-        }
-        let mut reader = Reader {
-            letters: expression.chars().peekable(),
-            depth: 0,
-        };
-        let value = reader.sum()?;
-        match reader.next_letter() {
-            None => Ok(value),
-            Some(letter) => Err(format!("expected an operator or the end, found `{letter}`")),
-        }
+    let value = reader.sum()?;
+    match reader.next_letter() {
+        None => Ok(value),
+        Some(letter) => Err(format!("expected an operator or the end, found `{letter}`")),
     }
+}
 
-    fn of(numerator: i128, denominator: i128) -> Result<Self, String> {
-        if denominator == 0 {
-            return Err(BY_ZERO.to_owned());
+fn checked(result: Option<Number>) -> Result<Number, String> {
+    let result = result.filter(|number| *number.numer() != i128::MIN);
+    result.ok_or_else(|| TOO_LARGE.to_owned())
+}
+
+fn quotient(one: Number, other: Number) -> Result<Number, String> {
+    if other.is_zero() {
+        return Err(BY_ZERO.to_owned());
+    }
+    checked(one.checked_div(&other))
+}
+
+fn power(base: Number, exponent: Number) -> Result<Number, String> {
+    if !exponent.is_integer() {
+        let found = shown(exponent);
+        return Err(format!("expected a whole number as the exponent, found {found}"));
+    }
+    let base = if exponent < Number::zero() {
+        quotient(Number::one(), base)?
+    } else {
+        base
+    };
+    let times = usize::try_from(exponent.numer().unsigned_abs()).map_err(|_| TOO_LARGE)?;
+    checked(checked_pow(base, times))
+}
+
+/// The decimal form, if it is finite.
+fn shown(number: Number) -> String {
+    let mut rest = *number.denom();
+    let mut digits = 0;
+    for factor in [2, 5] {
+        let mut count = 0;
+        while rest % factor == 0 {
+            rest /= factor;
+            count += 1;
         }
-        let divisor = common_divisor(numerator.unsigned_abs(), denominator.unsigned_abs());
-        let divisor = i128::try_from(divisor).map_err(|_| TOO_LARGE)?;
-        let sign = if denominator < 0 { -1 } else { 1 };
-        let part = |number: i128| (number / divisor).checked_mul(sign).ok_or(TOO_LARGE);
-        Ok(Self {
-            numerator: part(numerator)?,
-            denominator: part(denominator)?,
-        })
+        digits = count.max(digits);
     }
-
-    pub fn plus(self, other: Self) -> Result<Self, String> {
-        let product = |one: i128, two: i128| one.checked_mul(two).ok_or(TOO_LARGE);
-        let left = product(self.numerator, other.denominator)?;
-        let right = product(other.numerator, self.denominator)?;
-        let numerator = left.checked_add(right).ok_or(TOO_LARGE)?;
-        Self::of(numerator, product(self.denominator, other.denominator)?)
+    if rest == 1 {
+        return decimal(number, digits);
     }
-
-    fn negated(self) -> Result<Self, String> {
-        Self::of(self.numerator.checked_neg().ok_or(TOO_LARGE)?, self.denominator)
-    }
-
-    fn times(self, other: Self) -> Result<Self, String> {
-        // Cancel common factors first, so that intermediate products fit whenever the result does.
-        let one = Self::of(self.numerator, other.denominator)?;
-        let two = Self::of(other.numerator, self.denominator)?;
-        let product = |one: i128, two: i128| one.checked_mul(two).ok_or(TOO_LARGE);
-        Self::of(
-            product(one.numerator, two.numerator)?,
-            product(one.denominator, two.denominator)?,
-        )
-    }
-
-    fn inverse(self) -> Result<Self, String> {
-        Self::of(self.denominator, self.numerator)
-    }
-
-    fn to_the(self, exponent: Self) -> Result<Self, String> {
-        if exponent.denominator != 1 {
-            return Err(format!(
-                "expected a whole number as the exponent, found {}",
-                exponent.shown()
-            ));
-        }
-        let is_unit = self.denominator == 1 && (-1..=1).contains(&self.numerator);
-        let base = if exponent.numerator < 0 { self.inverse()? } else { self };
-        let mut times = exponent.numerator.unsigned_abs();
-        if is_unit && times > 2 {
-            // An even power drops the sign, an odd one keeps it.
-            times = 2 - times % 2;
-        }
-        if times > MAX_EXPONENT.unsigned_abs() {
-            return Err(TOO_LARGE.to_owned());
-        }
-        let one = Self {
-            numerator: 1,
-            denominator: 1,
-        };
-        (0..times).try_fold(one, |product, _| product.times(base))
-    }
-
-    /// The decimal form, if it is finite.
-    pub fn shown(self) -> String {
-        let Self { numerator, denominator } = self;
-        let mut rest = denominator;
-        let mut digits = 0;
-        for factor in [2, 5] {
-            let mut count = 0;
-            while rest % factor == 0 {
-                rest /= factor;
-                count += 1;
-            }
-            digits = count.max(digits);
-        }
-        if rest == 1 {
-            return decimal(self, digits);
-        }
-        format!(
-            "≈ {} (exactly {numerator}/{denominator})",
-            decimal(self, ROUNDED_DIGITS)
-        )
-    }
+    format!("≈ {} (exactly {number})", decimal(number, ROUNDED_DIGITS))
 }
 
 /// The decimal form with this many decimal places; the rest is cut off.
 fn decimal(number: Number, digits: usize) -> String {
-    let denominator = number.denominator.unsigned_abs();
-    let magnitude = number.numerator.unsigned_abs();
-    let mut text = format!(
-        "{}{}",
-        if number.numerator < 0 { "-" } else { "" },
-        magnitude / denominator
-    );
+    let denominator = number.denom().unsigned_abs();
+    let magnitude = number.numer().unsigned_abs();
+    let sign = if *number.numer() < 0 { "-" } else { "" };
+    let mut text = format!("{sign}{}", magnitude / denominator);
     let mut rest = magnitude % denominator;
     if digits > 0 {
         text.push('.');
@@ -177,13 +128,6 @@ fn next_digit(rest: u128, denominator: u128) -> (u8, u128) {
     (digit, left)
 }
 
-fn common_divisor(mut one: u128, mut other: u128) -> u128 {
-    while other != 0 {
-        (one, other) = (other, one % other);
-    }
-    one.max(1)
-}
-
 struct Reader<'a> {
     letters: Peekable<Chars<'a>>,
     depth: u32,
@@ -206,7 +150,10 @@ impl Reader<'_> {
         let mut value = self.product()?;
         while let Some(operator) = self.take(&['+', '-', '−', '–']) {
             let other = self.product()?;
-            value = value.plus(if operator == '+' { other } else { other.negated()? })?;
+            value = checked(match operator {
+                '+' => value.checked_add(&other),
+                _ => value.checked_sub(&other),
+            })?;
         }
         Ok(value)
     }
@@ -215,8 +162,10 @@ impl Reader<'_> {
         let mut value = self.signed()?;
         while let Some(operator) = self.take(&['*', '/', '×', '·', '÷']) {
             let other = self.signed()?;
-            let divides = matches!(operator, '/' | '÷');
-            value = value.times(if divides { other.inverse()? } else { other })?;
+            value = match operator {
+                '/' | '÷' => quotient(value, other)?,
+                _ => checked(value.checked_mul(&other))?,
+            };
         }
         Ok(value)
     }
@@ -229,7 +178,7 @@ impl Reader<'_> {
         }
         let value = match self.take(&['-', '−', '–', '+']) {
             Some('+') => self.signed(),
-            Some(_) => self.signed().and_then(Number::negated),
+            Some(_) => self.signed().map(|value| -value),
             None => self.power(),
         };
         self.depth -= 1;
@@ -249,7 +198,7 @@ impl Reader<'_> {
         };
         match self.take(&['^']) {
             // From the right: 2^3^2 is 2^9.
-            Some(_) => base.to_the(self.signed()?),
+            Some(_) => power(base, self.signed()?),
             None => Ok(base),
         }
     }
@@ -278,7 +227,7 @@ impl Reader<'_> {
         match (n_digits, found) {
             (0, None) => Err("expected a number, found the end".to_owned()),
             (0, Some(letter)) => Err(format!("expected a number, found `{letter}`")),
-            _ => Number::of(numerator, denominator),
+            _ => Ok(Number::new(numerator, denominator)),
         }
     }
 }

@@ -6,6 +6,7 @@
 use std::io::{self, IsTerminal};
 use std::path::Path;
 
+use clap::Args;
 use plugin_api::Message;
 use serde_json::Value;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -32,71 +33,31 @@ const HELP: &str = "\
 /quit          leave; Ctrl-D works too
 Ctrl-C stops an answer, not the conversation.";
 
-/// What the command line says about a conversation.
-pub struct Opening {
+/// Options that only a conversation has.
+#[derive(Args)]
+pub struct Habits {
+    /// Do not reload the profile when its file changes during a conversation
+    #[arg(long)]
+    pub no_watch: bool,
+    /// Neither read nor save the history of input lines
+    #[arg(long)]
+    pub no_history: bool,
+}
+
+pub struct Conversation {
+    pub active: Active,
+    pub interrupts: Interrupts,
     pub system: Option<String>,
+    pub messages: Vec<Message>,
     pub tier: Option<String>,
     pub model: Option<String>,
-    /// What goes with the first message.
+    /// What goes with the next message.
     pub attached: Vec<Value>,
     /// What every request has.
     pub parameters: Parameters,
     /// What every answer must match.
     pub schema: Option<Schema>,
     pub manner: Manner,
-    /// Whether edits of the profile file are followed.
-    pub follows_edits: bool,
-    /// Whether input lines are read from the history file and added to it.
-    pub keeps_history: bool,
-}
-
-struct Conversation {
-    active: Active,
-    interrupts: Interrupts,
-    system: Option<String>,
-    messages: Vec<Message>,
-    tier: Option<String>,
-    model: Option<String>,
-    attached: Vec<Value>,
-    parameters: Parameters,
-    schema: Option<Schema>,
-    manner: Manner,
-}
-
-/// Holds a conversation until the user leaves it.
-pub async fn run(active: Active, interrupts: Interrupts, global: &Global, opening: Opening) -> Result<Exit, Failure> {
-    let places = Places::from(global)?;
-    let (sender, reloads) = unbounded_channel();
-    // A terminal that hangs up sends the signal too, and then nobody is left to talk to.
-    setup::listen_for_hangups(sender.clone(), || io::stdin().is_terminal());
-    let _watch = opening.follows_edits.then(|| setup::watch(&places, sender));
-    let reader = Reader::start(opening.keeps_history.then_some(places.history.as_path()))?;
-    let mut conversation = Conversation {
-        active,
-        interrupts,
-        messages: system_message(opening.system.as_deref()),
-        system: opening.system,
-        tier: None,
-        model: None,
-        attached: opening.attached,
-        parameters: opening.parameters,
-        schema: opening.schema,
-        manner: opening.manner,
-    };
-    if opening.manner.has_footer {
-        conversation.greet(&places.config);
-    }
-    if let Some(name) = &opening.tier
-        && !conversation.choose_tier(name)
-    {
-        return Err(
-            Failure::new(Exit::Usage, format!("unknown tier `{name}`")).with_hint("`agent-host tiers` lists them")
-        );
-    }
-    conversation.model = opening.model;
-    conversation.go_on(global, reader, reloads).await?;
-    conversation.active.shut_down().await;
-    Ok(Exit::Ok)
 }
 
 /// The message that the model gets before the conversation, if there is one.
@@ -113,6 +74,31 @@ fn command_of(line: &str) -> Option<(&str, &str)> {
 }
 
 impl Conversation {
+    /// Holds the conversation until the user leaves it.
+    pub async fn run(mut self, global: &Global, habits: &Habits) -> Result<Exit, Failure> {
+        let places = Places::from(global)?;
+        let (sender, reloads) = unbounded_channel();
+        // A terminal that hangs up sends the signal too, and then nobody is left to talk to.
+        setup::listen_for_hangups(sender.clone(), || io::stdin().is_terminal());
+        let _watch = (!habits.no_watch).then(|| setup::watch(&places, sender));
+        let reader = Reader::start((!habits.no_history).then_some(places.history.as_path()))?;
+        if self.manner.has_footer {
+            self.greet(&places.config);
+        }
+        let model = self.model.take();
+        if let Some(name) = self.tier.take()
+            && !self.choose_tier(&name)
+        {
+            return Err(
+                Failure::new(Exit::Usage, format!("unknown tier `{name}`")).with_hint("`agent-host tiers` lists them")
+            );
+        }
+        self.model = model;
+        self.go_on(global, reader, reloads).await?;
+        self.active.shut_down().await;
+        Ok(Exit::Ok)
+    }
+
     /// Takes lines until the user leaves.
     async fn go_on(
         &mut self,
@@ -232,7 +218,7 @@ impl Conversation {
         match attach::parts(&[name.to_owned()]) {
             Ok(parts) => {
                 self.attached.extend(parts);
-                let files = terminal::counted(self.attached.len(), "attachment", "attachments");
+                let files = terminal::counted(self.attached.len(), "attachment");
                 terminal::say(&format!("{files} for the next message"));
             }
             Err(failure) => terminal::say(&failure.to_string()),
@@ -242,9 +228,8 @@ impl Conversation {
     /// Sends the message with the whole conversation. An answer that broke off stays in the conversation,
     /// because it is on the screen. If it failed before its first word, or was stopped, the question is removed.
     async fn say(&mut self, text: &str) {
-        let mut message = Message::user("");
-        message.content = attach::content(text.to_owned(), self.attached.clone());
-        self.messages.push(message);
+        self.messages
+            .push(attach::message(text.to_owned(), self.attached.clone()));
         let request = answer::request(
             self.tier.as_deref(),
             self.model.as_deref(),

@@ -9,6 +9,20 @@ use clap::builder::NonEmptyStringValueParser;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
 
+/// Who is asked, and what comes before the prompt.
+#[derive(Args)]
+pub struct Recipient {
+    /// The tier: small, large or reasoning, or any name that `agent-host tiers` shows
+    #[arg(short, long, value_name = "TIER", value_parser = NonEmptyStringValueParser::new())]
+    pub tier: Option<String>,
+    /// A model id, instead of a tier
+    #[arg(short, long, value_name = "MODEL", value_parser = NonEmptyStringValueParser::new())]
+    pub model: Option<String>,
+    /// The system message
+    #[arg(short, long, value_name = "TEXT")]
+    pub system: Option<String>,
+}
+
 /// Options for an answer. They go into the request under their names in OpenAI's and OpenRouter's protocol.
 #[derive(Args, Clone, Default)]
 pub struct Wanted {

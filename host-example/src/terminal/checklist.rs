@@ -1,12 +1,17 @@
 //! The findings of `doctor` and `selftest`, as rows for people and as JSON for programs.
 
+use std::time::Instant;
+
 use plugin_api::{Finding, FindingStatus};
 use serde_json::{Value, json};
 
 use super::clean::clean_line;
+use super::exit::Exit;
 use super::failure::Failure;
+use super::lists::counted;
 use super::print::{BAD, DOUBTFUL, FAINT, GOOD};
 use super::table;
+use super::time::elapsed_ms;
 
 /// The widest line, in characters; a longer remedy gets lines of its own.
 const MAX_LINE_CHARS: usize = 110;
@@ -30,41 +35,47 @@ impl Rows {
         });
     }
 
-    pub fn ok(&mut self, group: &str, id: &str, summary: &str) {
+    pub fn add(&mut self, group: &str, id: &str, status: FindingStatus, summary: &str, remedy: Option<String>) {
         self.push(Finding {
             id: id.to_owned(),
             group: group.to_owned(),
-            status: FindingStatus::Ok,
+            status,
             summary: summary.to_owned(),
-            ..Finding::default()
-        });
-    }
-
-    pub fn skip(&mut self, group: &str, id: &str, summary: &str) {
-        self.push(Finding {
-            id: id.to_owned(),
-            group: group.to_owned(),
-            summary: summary.to_owned(),
-            ..Finding::default()
-        });
-    }
-
-    pub fn failed(&mut self, group: &str, id: &str, failure: &Failure) {
-        self.push(Finding {
-            id: id.to_owned(),
-            group: group.to_owned(),
-            status: FindingStatus::Failed,
-            summary: problems_in_a_line(failure).unwrap_or_else(|| failure.message.clone()),
-            remedy: failure.hint.clone().or_else(|| {
-                let code = failure.explained()?;
-                Some(format!("see `agent-host explain {code}`"))
-            }),
+            remedy,
             duration_ms: 0,
         });
     }
 
-    pub fn count(&self, status: FindingStatus) -> usize {
+    pub fn skip(&mut self, group: &str, id: &str, summary: &str) {
+        self.add(group, id, FindingStatus::Skipped, summary, None);
+    }
+
+    pub fn failed(&mut self, group: &str, id: &str, failure: &Failure) {
+        let summary = problems_in_a_line(failure).unwrap_or_else(|| failure.message.clone());
+        let remedy = failure.hint.clone().or_else(|| {
+            let code = failure.explained()?;
+            Some(format!("see `agent-host explain {code}`"))
+        });
+        self.add(group, id, FindingStatus::Failed, &summary, remedy);
+    }
+
+    /// Notes that the last check began then and has ended now.
+    pub fn took_since(&mut self, begun: Instant) {
+        if let Some(last) = self.findings.last_mut() {
+            last.duration_ms = elapsed_ms(begun);
+        }
+    }
+
+    fn count(&self, status: FindingStatus) -> usize {
         self.findings.iter().filter(|finding| finding.status == status).count()
+    }
+
+    /// How the program ends.
+    pub fn exit(&self) -> Exit {
+        match self.count(FindingStatus::Failed) {
+            0 => Exit::Ok,
+            _ => Exit::Usage,
+        }
     }
 
     pub fn json(&self) -> Value {
@@ -82,7 +93,7 @@ impl Rows {
                 })
             })
             .collect();
-        json!({"schemaVersion": 1, "checks": checks, "ok": self.count(FindingStatus::Failed) == 0})
+        json!({"schemaVersion": 1, "checks": checks, "ok": self.exit() == Exit::Ok})
     }
 
     pub fn text(&self, colour: bool) -> String {
@@ -106,7 +117,7 @@ impl Rows {
         text.push_str(&format!(
             "{} ok, {}, {} failed, {} skipped\n",
             self.count(FindingStatus::Ok),
-            counted(n_warnings, "warning", "warnings"),
+            counted(n_warnings, "warning"),
             self.count(FindingStatus::Failed),
             self.count(FindingStatus::Skipped)
         ));
@@ -152,11 +163,6 @@ fn label(id: &str) -> String {
         Some((word, thing)) => format!("{} {thing}", word.replace('_', " ")),
         None => id.replace('_', " "),
     }
-}
-
-/// `1 problem`, `2 problems`.
-pub fn counted(count: usize, one: &str, several: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { several })
 }
 
 /// The problems of a document in one line, without excerpts.

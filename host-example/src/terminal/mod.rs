@@ -4,6 +4,7 @@
 
 // In the order in which data travels.
 mod clean;
+mod lists;
 mod print;
 mod table;
 pub mod time;
@@ -15,12 +16,13 @@ mod failure;
 mod interrupt;
 mod checklist;
 
-pub use self::checklist::{Rows, counted};
+pub use self::checklist::Rows;
 pub use self::clean::{Cleaner, clean, clean_line, safe_json, shortened};
 pub use self::exit::Exit;
 pub use self::failure::Failure;
 pub use self::footer::footer;
 pub use self::interrupt::{Interrupts, stopped};
+pub use self::lists::{counted, joined, listed};
 pub use self::print::{
     BAD, DOUBTFUL, FAINT, GOOD, print, print_json, print_line, say, say_styled, stderr_has_colour, stderr_has_cursor,
     stderr_is_terminal, stdout_has_colour, try_print, try_write,

@@ -1,8 +1,8 @@
 //! Moments, days and durations for people and logs.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-const SECONDS_OF_A_DAY: u64 = 86_400;
+use jiff::Timestamp;
 
 /// A duration for people: `820 ms`, `2.8 s`.
 pub fn seconds(milliseconds: u64) -> String {
@@ -31,54 +31,34 @@ pub fn age(age_ms: u64) -> String {
 
 /// Seconds since 1970.
 pub fn now_s() -> u64 {
-    since_1970(SystemTime::now()).as_secs()
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+    since_1970.map_or(0, |since| since.as_secs())
 }
 
 /// The day of a moment in seconds since 1970, as `2026-08-22`.
 pub fn day(seconds: u64) -> String {
-    let (year, month, day) = date(seconds / SECONDS_OF_A_DAY);
-    format!("{year:04}-{month:02}-{day:02}")
+    let moment = i64::try_from(seconds).ok().and_then(|s| Timestamp::from_second(s).ok());
+    moment.unwrap_or(Timestamp::MAX).strftime("%Y-%m-%d").to_string()
 }
 
 /// A moment as `2026-08-22T09:30:00Z`.
 pub fn rfc_3339(moment: SystemTime) -> String {
-    format!("{}Z", to_the_second(moment))
+    format!("{:.0}", timestamp(moment))
 }
 
 /// A moment as `2026-08-22T09:30:00.123Z`.
 pub fn rfc_3339_ms(moment: SystemTime) -> String {
-    let ms = since_1970(moment).subsec_millis();
-    format!("{}.{ms:03}Z", to_the_second(moment))
+    format!("{:.3}", timestamp(moment))
 }
 
-fn to_the_second(moment: SystemTime) -> String {
-    let seconds = since_1970(moment).as_secs();
-    let of_day = seconds % SECONDS_OF_A_DAY;
-    let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
-    format!("{}T{hour:02}:{minute:02}:{second:02}", day(seconds))
-}
-
-fn since_1970(moment: SystemTime) -> Duration {
-    moment.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO)
-}
-
-/// Year, month and day of a number of days since 1970.
-// Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`.
-fn date(days: u64) -> (u64, u64, u64) {
-    let shifted = days + 719_468;
-    let era = shifted / 146_097;
-    let day_of_era = shifted % 146_097;
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    // Years begin in March here, so that the leap day is the last one.
-    let months = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * months + 2) / 5 + 1;
-    let month = if months < 10 { months + 3 } else { months - 9 };
-    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
+fn timestamp(moment: SystemTime) -> Timestamp {
+    Timestamp::try_from(moment).unwrap_or(Timestamp::MAX)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]

@@ -51,15 +51,6 @@ pub struct Args {
     pub output: Output,
 }
 
-impl Args {
-    pub fn wants_json(&self) -> bool {
-        let shows_json = |command: &Command| match command {
-            Command::Show { output, .. } => output.json,
-        };
-        self.output.json || self.command.as_ref().is_some_and(shows_json)
-    }
-}
-
 #[derive(clap::Subcommand)]
 pub enum Command {
     /// Show everything that is known about one model

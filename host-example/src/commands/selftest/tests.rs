@@ -5,9 +5,9 @@ use super::*;
 
 #[test]
 fn costs_are_added_up_and_unknown_ones_are_counted() {
-    let cost = sum(&["0.1".to_owned(), "0.02".to_owned()]);
+    let cost = calc::sum(["0.1", "0.02"]);
     assert_eq!(cost.as_deref(), Some("0.12"));
-    assert_eq!(sum(&["much".to_owned()]), None);
+    assert_eq!(calc::sum(["much"]), None);
     let line = |n_unknown| cost_line(cost.clone(), n_unknown);
     assert_eq!(line(0).as_deref(), Some("total cost: $0.12"));
     assert_eq!(
