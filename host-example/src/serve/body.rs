@@ -1,10 +1,9 @@
 //! Reads the body of a request, within limits, and whether it asks for a stream.
 
 use std::collections::BTreeMap;
-use std::future::poll_fn;
-use std::pin::Pin;
 use std::time::Duration;
 
+use http_body_util::BodyExt;
 use hyper::StatusCode;
 use hyper::body::{Body, Incoming};
 use hyper::header::{self, HeaderValue};
@@ -32,8 +31,7 @@ pub async fn read(mut body: Incoming, max_bytes: u64) -> Result<Vec<u8>, Problem
     let mut bytes = Vec::with_capacity(usize::try_from(promised.min(MAX_FIRST_BYTES)).unwrap_or(0));
     let end = Instant::now() + WHOLE;
     loop {
-        let next = poll_fn(|context| Pin::new(&mut body).poll_frame(context));
-        let frame = match tokio::time::timeout_at(end.min(Instant::now() + IDLE), next).await {
+        let frame = match tokio::time::timeout_at(end.min(Instant::now() + IDLE), body.frame()).await {
             Ok(None) => return Ok(bytes),
             Ok(Some(Ok(frame))) => frame,
             Ok(Some(Err(_))) => return Err(Problem::bad_request("the body ended early")),

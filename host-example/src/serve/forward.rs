@@ -19,7 +19,7 @@ use super::headers::{
     set_notices,
 };
 use super::record::Record;
-use super::reply::{Body, json_response};
+use super::reply::{self, Body, json_response};
 use super::route::Dialect;
 use super::shared::Serving;
 use super::source::Source;
@@ -41,7 +41,7 @@ fn whole_response(answer: HttpAnswer, mut record: Record) -> Response<Body> {
         notices,
         done,
     } = answer;
-    let mut response = Response::new(Body::whole(Bytes::from_owner(body)));
+    let mut response = Response::new(reply::whole(Bytes::from_owner(body)));
     *response.status_mut() = StatusCode::from_u16(head.status).unwrap_or(StatusCode::OK);
     let headers = response.headers_mut();
     pass(&head.headers, headers);
@@ -101,7 +101,7 @@ async fn opened(mut stream: EventStream, form: Form, mut record: Record) -> Resp
             None => break ChatEvent::done(""),
         }
     };
-    let mut response = Response::new(Body::whole(Bytes::new()));
+    let mut response = Response::new(reply::whole(Bytes::new()));
     let headers = response.headers_mut();
     let mut status = StatusCode::OK;
     let mut held = Vec::new();
@@ -155,7 +155,7 @@ async fn at_once(stream: &mut EventStream, notices: &mut Vec<Notice>) -> Option<
 pub fn failure(error: &Error, notices: &[Notice], record: &mut Record) -> Response<Body> {
     let mut response = match &error.details.answer {
         Some(answer) => {
-            let mut response = Response::new(Body::whole(answer.body.clone()));
+            let mut response = Response::new(reply::whole(answer.body.clone()));
             *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or_else(|_| status_of(error));
             pass(&answer.headers, response.headers_mut());
             response

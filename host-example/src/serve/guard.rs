@@ -61,27 +61,16 @@ impl Rules {
         headers: &HeaderMap,
         route: Result<Route, NoRoute>,
     ) -> Verdict {
-        let host = match self.host(uri, headers) {
-            Ok(host) => host,
-            Err(problem) => {
-                return Verdict {
-                    cors_origin: None,
-                    outcome: Err(problem),
-                };
-            }
-        };
-        let cors_origin = match self.origin(&host, headers) {
-            Ok(cors_origin) => cors_origin,
-            Err(problem) => {
-                return Verdict {
-                    cors_origin: None,
-                    outcome: Err(problem),
-                };
-            }
-        };
-        Verdict {
-            outcome: self.request(keys, method, headers, route, cors_origin.is_some()),
-            cors_origin,
+        let cors_origin = self.host(uri, headers).and_then(|host| self.origin(&host, headers));
+        match cors_origin {
+            Ok(cors_origin) => Verdict {
+                outcome: self.request(keys, method, headers, route, cors_origin.is_some()),
+                cors_origin,
+            },
+            Err(problem) => Verdict {
+                cors_origin: None,
+                outcome: Err(problem),
+            },
         }
     }
 

@@ -18,7 +18,7 @@ use super::health;
 use super::models;
 use super::problem::Problem;
 use super::record::Record;
-use super::reply::Body;
+use super::reply::{self, Body};
 use super::route::{Dialect, Route};
 use super::shared::{Serving, Shared};
 use super::typed;
@@ -161,7 +161,7 @@ async fn by_types(
 fn preflight(methods: &[Method], asked: &HeaderMap) -> Response<Body> {
     const PRIVATE_ASKED: HeaderName = HeaderName::from_static("access-control-request-private-network");
     const PRIVATE_ALLOWED: HeaderName = HeaderName::from_static("access-control-allow-private-network");
-    let mut response = Response::new(Body::whole(""));
+    let mut response = Response::new(reply::whole(""));
     *response.status_mut() = StatusCode::NO_CONTENT;
     let headers = response.headers_mut();
     let names: Vec<&str> = methods.iter().map(Method::as_str).collect();

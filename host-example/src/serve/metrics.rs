@@ -3,13 +3,13 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use plugin_api::{Attempt, Done};
-use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Metric, Registry};
 
 use super::ended::{Ended, Outcome};
 
@@ -18,51 +18,23 @@ const PREFIX: &str = "agent_host";
 /// The limit of models with their own counters: a service with ever new model names must not fill the memory.
 const MAX_MODELS: usize = 500;
 
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ByOutcome {
-    route: &'static str,
-    outcome: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ByRoute {
-    route: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ByKind {
-    kind: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ByModel {
-    model: String,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ByResult {
-    result: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ByPlugin {
-    plugin: String,
-}
+/// Labels and their values.
+type Labels<V, const N: usize> = [(&'static str, V); N];
 
 /// The counters of this process.
 pub struct Metrics {
     registry: Registry,
     pub in_flight: Gauge,
-    requests: Family<ByOutcome, Counter>,
-    duration_seconds: Family<ByRoute, Histogram>,
-    first_token_seconds: Family<ByRoute, Histogram>,
-    tokens: Family<ByKind, Counter>,
-    answers: Family<ByModel, Counter>,
+    requests: Family<Labels<&'static str, 2>, Counter>,
+    duration_seconds: Family<Labels<&'static str, 1>, Histogram>,
+    first_token_seconds: Family<Labels<&'static str, 1>, Histogram>,
+    tokens: Family<Labels<&'static str, 1>, Counter>,
+    answers: Family<Labels<String, 1>, Counter>,
     n_models: AtomicUsize,
-    cost_usd: Family<ByModel, Counter<f64, AtomicU64>>,
+    cost_usd: Family<Labels<String, 1>, Counter<f64, AtomicU64>>,
     fallbacks: Counter,
     retries: Counter,
-    reloads: Family<ByResult, Counter>,
+    reloads: Family<Labels<&'static str, 1>, Counter>,
 }
 
 /// Values that are read when the page is requested.
@@ -76,65 +48,47 @@ pub struct Now {
 
 impl Metrics {
     pub fn new() -> Self {
+        let mut registry = Registry::with_prefix(PREFIX);
+        let of = &mut registry;
         let histogram: fn() -> Histogram = || Histogram::new(exponential_buckets(0.01, 2.0, 14));
-        let mut metrics = Self {
-            registry: Registry::with_prefix(PREFIX),
-            in_flight: Gauge::default(),
-            requests: Family::default(),
-            duration_seconds: Family::new_with_constructor(histogram),
-            first_token_seconds: Family::new_with_constructor(histogram),
-            tokens: Family::default(),
-            answers: Family::default(),
+        let histograms = || Family::new_with_constructor(histogram);
+        let duration = "Time from a request's headers to the end of its answer";
+        let first_token = "Time from a request's headers to the first chunk of its answer";
+        // The page has them in this order.
+        let metrics = Self {
+            requests: registered(of, "requests", "Finished requests", Family::default()),
+            duration_seconds: registered(of, "request_duration_seconds", duration, histograms()),
+            first_token_seconds: registered(of, "time_to_first_token_seconds", first_token, histograms()),
+            tokens: registered(of, "tokens", "Tokens, as counted by the service", Family::default()),
+            answers: registered(
+                of,
+                "answers",
+                "Complete answers, by the model that gave them",
+                Family::default(),
+            ),
+            cost_usd: registered(
+                of,
+                "cost_usd",
+                "Cost in US dollars, as reported by the service",
+                Family::default(),
+            ),
+            fallbacks: registered(of, "fallbacks", "Fallbacks to another model", Counter::default()),
+            retries: registered(of, "retries", "Retries with the same model", Counter::default()),
+            reloads: registered(of, "profile_reloads", "Reloads of the profile", Family::default()),
+            in_flight: registered(of, "in_flight", "Requests in flight", Gauge::default()),
             n_models: AtomicUsize::new(0),
-            cost_usd: Family::default(),
-            fallbacks: Counter::default(),
-            retries: Counter::default(),
-            reloads: Family::default(),
+            registry: Registry::default(),
         };
-        let registry = &mut metrics.registry;
-        registry.register("requests", "Finished requests", metrics.requests.clone());
-        registry.register(
-            "request_duration_seconds",
-            "Time from a request's headers to the end of its answer",
-            metrics.duration_seconds.clone(),
-        );
-        registry.register(
-            "time_to_first_token_seconds",
-            "Time from a request's headers to the first chunk of its answer",
-            metrics.first_token_seconds.clone(),
-        );
-        registry.register("tokens", "Tokens, as counted by the service", metrics.tokens.clone());
-        registry.register(
-            "answers",
-            "Complete answers, by the model that gave them",
-            metrics.answers.clone(),
-        );
-        registry.register(
-            "cost_usd",
-            "Cost in US dollars, as reported by the service",
-            metrics.cost_usd.clone(),
-        );
-        registry.register("fallbacks", "Fallbacks to another model", metrics.fallbacks.clone());
-        registry.register("retries", "Retries with the same model", metrics.retries.clone());
-        registry.register("profile_reloads", "Reloads of the profile", metrics.reloads.clone());
-        registry.register("in_flight", "Requests in flight", metrics.in_flight.clone());
-        registry.register(
-            "build",
-            "Version of this program",
-            Info::new([("version", env!("CARGO_PKG_VERSION"))].to_vec()),
-        );
-        metrics
+        let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "Version of this program", build);
+        Self { registry, ..metrics }
     }
 
     /// Counts a request that has ended.
     pub fn count(&self, ended: &Ended) {
-        let (route, outcome) = (ended.route, ended.outcome);
-        let by_outcome = ByOutcome {
-            route,
-            outcome: outcome.word(),
-        };
+        let by_outcome = [("route", ended.route), ("outcome", ended.outcome.word())];
         self.requests.get_or_create(&by_outcome).inc();
-        let by_route = ByRoute { route };
+        let by_route = [("route", ended.route)];
         let seconds = ended.elapsed.as_secs_f64();
         self.duration_seconds.get_or_create(&by_route).observe(seconds);
         if let Some(first_token) = ended.first_token {
@@ -142,7 +96,7 @@ impl Metrics {
             self.first_token_seconds.get_or_create(&by_route).observe(seconds);
         }
         self.count_attempts(ended.attempts());
-        if let (Some(done), Outcome::Ok) = (&ended.done, outcome) {
+        if let (Some(done), Outcome::Ok) = (&ended.done, ended.outcome) {
             self.count_answer(done);
         }
     }
@@ -159,9 +113,9 @@ impl Metrics {
 
     fn count_answer(&self, done: &Done) {
         let Some(model) = &done.model else { return };
-        let mut by_model = ByModel { model: model.clone() };
+        let mut by_model = [("model", model.clone())];
         if self.answers.get(&by_model).is_none() && self.n_models.fetch_add(1, Ordering::Relaxed) >= MAX_MODELS {
-            by_model.model = "other".to_owned();
+            by_model = [("model", "other".to_owned())];
         }
         self.answers.get_or_create(&by_model).inc();
         let Some(usage) = &done.usage else { return };
@@ -174,7 +128,7 @@ impl Metrics {
         ];
         for (kind, count) in kinds {
             if let Some(count) = count {
-                self.tokens.get_or_create(&ByKind { kind }).inc_by(count);
+                self.tokens.get_or_create(&[("kind", kind)]).inc_by(count);
             }
         }
         let cost = usage.cost_usd.as_deref().and_then(|cost| cost.parse().ok());
@@ -186,15 +140,15 @@ impl Metrics {
     /// Counts a reload of the profile.
     pub fn reloaded(&self, is_ok: bool) {
         let result = if is_ok { "ok" } else { "failed" };
-        self.reloads.get_or_create(&ByResult { result }).inc();
+        self.reloads.get_or_create(&[("result", result)]).inc();
     }
 
     /// The page for Prometheus.
     pub fn page(&self, now: &Now) -> String {
         let mut momentary = Registry::with_prefix(PREFIX);
-        let plugins = Family::<ByPlugin, Gauge>::default();
+        let plugins = Family::<Labels<String, 1>, Gauge>::default();
         for (plugin, is_up) in &now.plugins {
-            let by_plugin = ByPlugin { plugin: plugin.clone() };
+            let by_plugin = [("plugin", plugin.clone())];
             plugins.get_or_create(&by_plugin).set(i64::from(*is_up));
         }
         momentary.register("plugin_up", "Whether the plugin is active", plugins);
@@ -224,4 +178,10 @@ impl Metrics {
             .and_then(|()| text::encode_eof(&mut page));
         page
     }
+}
+
+/// Registers a metric and returns a handle to it.
+fn registered<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: M) -> M {
+    registry.register(name, help, metric.clone());
+    metric
 }

@@ -3,15 +3,18 @@
 //! Events go out as soon as they arrive and as the service wrote them; events that are ready at once go out together.
 //! The body owns the stream: when the client leaves, dropping the body cancels the request to the service.
 
-use std::pin::pin;
+use std::convert::Infallible;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use hyper::body::{Body as HttpBody, Frame};
 use plugin_api::{ChatEvent, Error, EventStream, Text};
 
 use super::last_words::last_words;
 use super::record::Record;
-use super::reply::{Body, Pieces};
+use super::reply::Body;
 use super::route::Dialect;
 use super::typed::Writer;
 
@@ -38,16 +41,6 @@ pub enum Form {
     Typed(Writer),
 }
 
-/// What goes out next.
-#[derive(Default)]
-enum Out {
-    #[default]
-    Nothing,
-    /// One piece, as the plugin gave it.
-    One(Bytes),
-    Several(BytesMut),
-}
-
 /// A plugin's text as bytes, without a copy.
 struct InPlace(Text);
 
@@ -61,16 +54,17 @@ impl Events {
     /// - In: `held`, items that were taken from the stream, in their order.
     pub fn body(stream: EventStream, mut held: Vec<Result<ChatEvent, Error>>, form: Form, record: Record) -> Body {
         held.reverse();
-        Body::Pieces(Box::new(Self {
+        let events = Self {
             stream: Some(stream),
             held,
             form,
             sequence_number: None,
             record,
-        }))
+        };
+        events.boxed_unsync()
     }
 
-    fn take(&mut self, event: ChatEvent, out: &mut Out) {
+    fn take(&mut self, event: ChatEvent, out: &mut Vec<Bytes>) {
         match (event, &mut self.form) {
             (ChatEvent::KeepAlive(text), _) => out.push(comment(&text).into()),
             (ChatEvent::Raw(text), Form::Raw(dialect)) if !text.is_empty() => {
@@ -101,81 +95,57 @@ impl Events {
     }
 }
 
-impl Pieces for Events {
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let mut out = Out::Nothing;
-        while let Some(stream) = &mut self.stream {
-            let next = match self.held.pop() {
+impl HttpBody for Events {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let this = self.get_mut();
+        let mut out = Vec::new();
+        let mut n_bytes = 0;
+        while let Some(stream) = &mut this.stream {
+            let n_before = out.len();
+            let next = match this.held.pop() {
                 Some(item) => Some(item),
                 None => match pin!(stream.next()).poll(context) {
                     Poll::Ready(next) => next,
-                    Poll::Pending => match out.into_bytes() {
-                        None => return Poll::Pending,
-                        bytes => return Poll::Ready(bytes),
-                    },
+                    Poll::Pending if out.is_empty() => return Poll::Pending,
+                    Poll::Pending => break,
                 },
             };
             match next {
                 Some(Ok(ChatEvent::Done(done))) => {
-                    if let Form::Typed(writer) = &mut self.form {
+                    if let Form::Typed(writer) = &mut this.form {
                         out.push(writer.end(&done).into());
                     }
-                    self.record.complete(done);
-                    self.stream = None;
+                    this.record.complete(done);
+                    this.stream = None;
                 }
-                Some(Ok(event)) => self.take(event, &mut out),
+                Some(Ok(event)) => this.take(event, &mut out),
                 Some(Err(error)) => {
-                    self.record.broke_off(&error);
+                    this.record.broke_off(&error);
                     if !error.details.is_told {
-                        out.push(self.last_words(&error).into());
+                        out.push(this.last_words(&error).into());
                     }
-                    self.stream = None;
+                    this.stream = None;
                 }
-                None => self.stream = None,
+                None => this.stream = None,
             }
-            if out.len() >= MAX_FRAME_BYTES {
+            n_bytes += out[n_before..].iter().map(Bytes::len).sum::<usize>();
+            if n_bytes >= MAX_FRAME_BYTES {
                 break;
             }
         }
-        Poll::Ready(out.into_bytes())
-    }
-
-    fn is_over(&self) -> bool {
-        self.stream.is_none()
-    }
-}
-
-impl Out {
-    fn len(&self) -> usize {
-        match self {
-            Self::Nothing => 0,
-            Self::One(bytes) => bytes.len(),
-            Self::Several(bytes) => bytes.len(),
-        }
-    }
-
-    fn push(&mut self, piece: Bytes) {
-        *self = match std::mem::take(self) {
-            Self::Nothing => Self::One(piece),
-            Self::One(first) => {
-                let mut bytes = BytesMut::with_capacity((first.len() + piece.len()) * 2);
-                bytes.extend_from_slice(&first);
-                bytes.extend_from_slice(&piece);
-                Self::Several(bytes)
-            }
-            Self::Several(mut bytes) => {
-                bytes.extend_from_slice(&piece);
-                Self::Several(bytes)
-            }
+        // A single piece goes out as the plugin gave it, without a copy.
+        let frame = match out.len() {
+            0 | 1 => out.pop(),
+            _ => Some(out.concat().into()),
         };
+        Poll::Ready(frame.map(|bytes| Ok(Frame::data(bytes))))
     }
 
-    fn into_bytes(self) -> Option<Bytes> {
-        match self {
-            Self::Nothing => None,
-            Self::One(bytes) => Some(bytes),
-            Self::Several(bytes) => Some(bytes.freeze()),
-        }
+    fn is_end_stream(&self) -> bool {
+        self.stream.is_none()
     }
 }
 

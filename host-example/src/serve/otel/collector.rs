@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use http_body_util::Full;
 use hyper::Uri;
 use hyper::client::conn::http1;
 use hyper::header::{self, HeaderValue};
@@ -18,7 +19,6 @@ use tokio::net::TcpStream;
 use tokio::runtime::Builder;
 
 use super::targets::shown;
-use crate::serve::reply::Body;
 
 /// The longest time for one batch; it is what OpenTelemetry sets by default.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -112,9 +112,7 @@ async fn post(request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         Some(path) => Uri::from(path.clone()),
         None => Uri::from_static("/"),
     };
-    let answer = sender
-        .send_request(Request::from_parts(parts, Body::whole(body)))
-        .await?;
+    let answer = sender.send_request(Request::from_parts(parts, Full::new(body))).await?;
     Ok(answer.map(|_| Bytes::new()))
 }
 

@@ -3,30 +3,10 @@
 use opentelemetry::metrics::{Histogram, MeterProvider};
 use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_sdk::metrics::SdkMeterProvider;
+use prometheus_client::metrics::histogram::exponential_buckets;
 
 use super::reported::{Reported, Traced};
 use crate::serve::ended::Ended;
-
-// Source: semantic-conventions-genai, `docs/gen-ai/gen-ai-metrics.md`.
-const SECONDS: [f64; 14] = [
-    0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92,
-];
-const TOKENS: [f64; 14] = [
-    1.0,
-    4.0,
-    16.0,
-    64.0,
-    256.0,
-    1024.0,
-    4096.0,
-    16_384.0,
-    65_536.0,
-    262_144.0,
-    1_048_576.0,
-    4_194_304.0,
-    16_777_216.0,
-    67_108_864.0,
-];
 
 pub struct Measures {
     pub provider: SdkMeterProvider,
@@ -38,12 +18,13 @@ pub struct Measures {
 impl Measures {
     pub fn new(provider: SdkMeterProvider, scope: InstrumentationScope) -> Self {
         let meter = provider.meter_with_scope(scope);
+        // Source of the boundaries: semantic-conventions-genai, `docs/gen-ai/gen-ai-metrics.md`.
         let seconds = |name: &'static str, description: &'static str| {
             meter
                 .f64_histogram(name)
                 .with_unit("s")
                 .with_description(description)
-                .with_boundaries(SECONDS.to_vec())
+                .with_boundaries(exponential_buckets(0.01, 2.0, 14).collect())
                 .build()
         };
         Self {
@@ -59,7 +40,7 @@ impl Measures {
                 .u64_histogram("gen_ai.client.token.usage")
                 .with_unit("{token}")
                 .with_description("Tokens, as counted by the service")
-                .with_boundaries(TOKENS.to_vec())
+                .with_boundaries(exponential_buckets(1.0, 4.0, 14).collect())
                 .build(),
             provider,
         }

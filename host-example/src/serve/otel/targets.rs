@@ -13,28 +13,6 @@ pub struct Targets {
     pub metrics: Option<Uri>,
 }
 
-/// What is sent, in the words of the variables.
-struct Signal {
-    path: &'static str,
-    endpoint: &'static str,
-    protocol: &'static str,
-    exporter: &'static str,
-}
-
-const TRACES: Signal = Signal {
-    path: "v1/traces",
-    endpoint: "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-    protocol: "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
-    exporter: "OTEL_TRACES_EXPORTER",
-};
-
-const METRICS: Signal = Signal {
-    path: "v1/metrics",
-    endpoint: "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
-    protocol: "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL",
-    exporter: "OTEL_METRICS_EXPORTER",
-};
-
 impl Targets {
     /// - Errors: an address that is none, or to which this program cannot send.
     pub fn find(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Failure> {
@@ -42,20 +20,22 @@ impl Targets {
         if is("OTEL_SDK_DISABLED", "true") {
             return Ok(Self::default());
         }
-        let target = |signal: Signal| {
-            if is(signal.exporter, "none") {
+        let target = |signal: &str, path: &str| {
+            if is(&format!("OTEL_{signal}_EXPORTER"), "none") {
                 return Ok(None);
             }
+            let endpoint = format!("OTEL_EXPORTER_OTLP_{signal}_ENDPOINT");
+            let protocol = format!("OTEL_EXPORTER_OTLP_{signal}_PROTOCOL");
             // The common address is a base to which a path is added; the specific ones are complete.
-            let (name, address) = match (variable(signal.endpoint), variable(BOTH)) {
-                (Some(address), _) => (signal.endpoint, address.trim().to_owned()),
+            let (name, address) = match (variable(&endpoint), variable(BOTH)) {
+                (Some(address), _) => (endpoint.as_str(), address.trim().to_owned()),
                 (None, Some(address)) => {
                     let folder = address.trim().trim_end_matches('/');
-                    (BOTH, format!("{folder}/{}", signal.path))
+                    (BOTH, format!("{folder}/{path}"))
                 }
                 (None, None) => return Ok(None),
             };
-            for name in [signal.protocol, "OTEL_EXPORTER_OTLP_PROTOCOL"] {
+            for name in [protocol.as_str(), "OTEL_EXPORTER_OTLP_PROTOCOL"] {
                 match variable(name).as_deref().map(str::trim) {
                     None => continue,
                     Some("http/protobuf") => break,
@@ -69,8 +49,8 @@ impl Targets {
             checked(name, &address).map(Some)
         };
         Ok(Self {
-            traces: target(TRACES)?,
-            metrics: target(METRICS)?,
+            traces: target("TRACES", "v1/traces")?,
+            metrics: target("METRICS", "v1/metrics")?,
         })
     }
 
