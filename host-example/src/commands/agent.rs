@@ -11,7 +11,6 @@ use std::time::{Instant, SystemTime};
 use clap::ValueEnum;
 use plugin_api::{ChatReply, Message, ToolCall, Usage};
 use serde::Serialize;
-use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
@@ -19,7 +18,7 @@ use crate::setup::{Active, Global, Setup};
 use crate::talk::answer::{answer, report, request};
 use crate::talk::calc;
 use crate::talk::conversation::system_message;
-use crate::talk::parameters::{Parameters, Recipient, Wanted, parameters};
+use crate::talk::parameters::{Recipient, Wanted, fields, parameters};
 use crate::talk::prompt;
 use crate::talk::screen::Manner;
 use crate::talk::tools::{self, Outcome, Tool};
@@ -85,7 +84,7 @@ struct Called {
 /// Runs `agent-host agent`.
 pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     let nothing = || {
-        Failure::new(Exit::Usage, "no prompt on the command line or on standard input")
+        Failure::usage("no prompt on the command line or on standard input")
             .with_hint("run `agent-host agent \"What is 17% of 2340?\"`")
     };
     if args.prompt.is_empty() && io::stdin().is_terminal() {
@@ -102,7 +101,9 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
 async fn work(active: &Active, args: &Args, prompt: String) -> Result<Exit, Failure> {
     let Recipient { tier, model, system } = &args.recipient;
     let tools: Vec<Tool> = args.tools.iter().filter_map(|name| Tool::named(name)).collect();
-    let parameters = with_tools(parameters(&args.wanted, None), &tools);
+    let descriptions: Vec<Value> = tools.iter().map(|tool| tool.description()).collect();
+    let mut parameters = parameters(&args.wanted, None);
+    parameters.append(&mut fields(json!({"tools": descriptions})));
     let shows_all_text = !args.json && io::stdout().is_terminal();
     let manner = Manner {
         is_streamed: true,
@@ -170,21 +171,11 @@ async fn work(active: &Active, args: &Args, prompt: String) -> Result<Exit, Fail
     }
     let steps = counted(args.max_steps as usize, "step");
     Err(
-        Failure::new(Exit::Internal, format!("the model still calls tools after {steps}")).with_hint(format!(
+        Failure::internal(format!("the model still calls tools after {steps}")).with_hint(format!(
             "allow more steps: --max-steps {}",
             args.max_steps.saturating_mul(2)
         )),
     )
-}
-
-/// The parameters of every request, tools included.
-fn with_tools(mut parameters: Parameters, tools: &[Tool]) -> Parameters {
-    let descriptions: Vec<Value> = tools.iter().map(|tool| tool.description()).collect();
-    // Writing values cannot fail.
-    if let Ok(descriptions) = to_raw_value(&descriptions) {
-        parameters.insert("tools".to_owned(), descriptions);
-    }
-    parameters
 }
 
 /// Decides whether a call may run.

@@ -60,22 +60,23 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
 /// - In: `read`, which returns the bytes of `@FILE` or `-`.
 /// - Errors: no method, no path, no JSON, no header.
 fn request(args: &Args, read: impl Fn(&str) -> Result<Vec<u8>, Failure>) -> Result<HttpRequest, Failure> {
-    let wrong = |message: String| Failure::new(Exit::Usage, message);
     let (method, path) = match args.target.as_slice() {
         [path] if args.data.is_none() => ("GET", path),
         [path] => ("POST", path),
         [method, path] => (method.as_str(), path),
-        _ => return Err(wrong("expected METHOD PATH or PATH".to_owned())),
+        _ => return Err(Failure::usage("expected METHOD PATH or PATH")),
     };
     if method.is_empty() || !method.bytes().all(|letter| letter.is_ascii_alphabetic()) {
-        return Err(wrong(format!(
+        return Err(Failure::usage(format!(
             "expected a method such as GET or POST, found `{method}`"
         )));
     }
     let is_path = path.starts_with('/') && !path.starts_with("//");
     if !is_path || path.contains(|letter: char| letter.is_control() || letter == ' ') {
-        return Err(wrong(format!("expected a path that begins with `/`, found `{path}`"))
-            .with_hint("give a path under the service's base URL: agent-host api /models"));
+        return Err(
+            Failure::usage(format!("expected a path that begins with `/`, found `{path}`"))
+                .with_hint("give a path under the service's base URL: agent-host api /models"),
+        );
     }
     let mut request = HttpRequest::new(&method.to_ascii_uppercase(), path.as_str());
     for header in &args.headers {
@@ -87,7 +88,7 @@ fn request(args: &Args, read: impl Fn(&str) -> Result<Vec<u8>, Failure>) -> Resu
             None if data == "-" => read("-")?,
             None => {
                 serde_json::from_str::<serde::de::IgnoredAny>(data).map_err(|cause| {
-                    wrong(format!("--data: expected JSON: {cause}")).with_hint("to send a file, write @FILE")
+                    Failure::usage(format!("--data: expected JSON: {cause}")).with_hint("to send a file, write @FILE")
                 })?;
                 data.clone().into_bytes()
             }
@@ -105,7 +106,7 @@ fn request(args: &Args, read: impl Fn(&str) -> Result<Vec<u8>, Failure>) -> Resu
 }
 
 fn header_of(text: &str) -> Result<(String, String), Failure> {
-    let wrong = |message: &str| Failure::new(Exit::Usage, format!("-H: {message}"));
+    let wrong = |message: &str| Failure::usage(format!("-H: {message}"));
     let (name, value) = text
         .split_once(':')
         .ok_or_else(|| wrong("expected `name: value`, found no colon"))?;
@@ -132,12 +133,8 @@ fn streaming(body: Vec<u8>) -> Vec<u8> {
     if members.contains_key("stream") {
         return body;
     }
-    let field: &[u8] = if members.is_empty() {
-        b"\"stream\":true"
-    } else {
-        b"\"stream\":true,"
-    };
-    [&body[..=brace], field, &body[brace + 1..]].concat()
+    let comma: &[u8] = if members.is_empty() { b"" } else { b"," };
+    [&body[..=brace], b"\"stream\":true", comma, &body[brace + 1..]].concat()
 }
 
 /// Whether the body itself asks for a stream.
@@ -161,13 +158,12 @@ fn read(name: &str) -> Result<Vec<u8>, Failure> {
     } else {
         format!("`{name}`")
     };
-    done.map_err(|cause| Failure::new(Exit::Usage, format!("cannot read {what}: {cause}")))?;
+    done.map_err(|cause| Failure::usage(format!("cannot read {what}: {cause}")))?;
     if bytes.len() as u64 > MAX_DATA_BYTES {
         let limit = MAX_DATA_BYTES >> 20;
-        return Err(Failure::new(
-            Exit::Usage,
-            format!("{what}: expected at most {limit} MiB, found more"),
-        ));
+        return Err(Failure::usage(format!(
+            "{what}: expected at most {limit} MiB, found more"
+        )));
     }
     Ok(bytes)
 }
@@ -249,12 +245,7 @@ impl Output {
     fn head(&mut self, head: &Head) {
         self.content_type = head.header("content-type").unwrap_or_default().to_owned();
         if self.has_head {
-            let text = head_text(head);
-            let text = match &mut self.cleaner {
-                Some(cleaner) => cleaner.clean(&text),
-                None => text,
-            };
-            self.write(text.as_bytes());
+            self.body(head_text(head).as_bytes());
         }
     }
 
@@ -294,10 +285,9 @@ impl Output {
             self.write(b"\n");
         }
         match &self.trouble {
-            Some(cause) if cause.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(
-                Exit::Internal,
-                format!("cannot write the answer to stdout: {cause}"),
-            )),
+            Some(cause) if cause.kind() != io::ErrorKind::BrokenPipe => {
+                Err(Failure::internal(format!("cannot write the answer to stdout: {cause}")))
+            }
             _ => Ok(()),
         }
     }

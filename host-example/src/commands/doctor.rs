@@ -249,7 +249,7 @@ impl Rows {
             Ok(Err(error)) => self.failed(PLUGINS, "plugin_checks", &error.into()),
             Err(_) => {
                 let limit = DIAGNOSIS_LIMIT.as_secs();
-                let failure = Failure::new(Exit::Internal, format!("{id} was still checking after {limit} s"))
+                let failure = Failure::internal(format!("{id} was still checking after {limit} s"))
                     .with_hint("run it again with `-vv` to see what it waits for");
                 self.failed(PLUGINS, "plugin_checks", &failure);
             }

@@ -33,20 +33,17 @@ pub fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     let entries = entries(&manifests);
     let words = args.code.join(" ");
     let wanted = folded(&words);
-    if wanted.is_empty() {
-        if args.output.json {
-            terminal::print_json(&serde_json::json!({"explanations": entries}));
-        } else {
-            terminal::print(&table(&entries));
-        }
-        return Ok(Exit::Ok);
-    }
-    let found = found(&entries, &wanted);
+    let found = match wanted.as_str() {
+        "" => entries.iter().collect(),
+        wanted => found(&entries, wanted),
+    };
     if found.is_empty() {
         return Err(unknown(&entries, &words));
     }
     if args.output.json {
         terminal::print_json(&serde_json::json!({"explanations": found}));
+    } else if wanted.is_empty() {
+        terminal::print(&table(&entries));
     } else {
         let texts: Vec<String> = found.into_iter().map(text_of).collect();
         terminal::print(&texts.join("\n"));
@@ -96,7 +93,7 @@ fn found<'a>(entries: &'a [Entry], wanted: &str) -> Vec<&'a Entry> {
 
 fn unknown(entries: &[Entry], words: &str) -> Failure {
     let shown: String = words.chars().take(60).collect();
-    let failure = Failure::new(Exit::Usage, format!("unknown code `{shown}`"));
+    let failure = Failure::usage(format!("unknown code `{shown}`"));
     match closest(words.trim(), entries.iter().map(|entry| entry.code.as_str())) {
         Some(near) => failure.with_hint(format!("did you mean `{near}`? `agent-host explain` lists all codes")),
         None => failure.with_hint("`agent-host explain` lists all codes"),
@@ -159,7 +156,7 @@ fn table(entries: &[Entry]) -> String {
             first_sentence(&entry.meaning).to_owned(),
         ]
     });
-    terminal::table(&HEAD, &rows.collect::<Vec<_>>())
+    terminal::table(&HEAD, rows)
 }
 
 fn exits_shown(codes: &[u8]) -> String {

@@ -5,10 +5,11 @@ use std::time::Instant;
 use clap::builder::NonEmptyStringValueParser;
 use plugin_api::{ChatRequest, Error, Message, TierModel};
 use serde::Serialize;
-use serde_json::value::to_raw_value;
+use serde_json::json;
 
 use super::output::Output;
 use crate::setup::{Active, Global, Setup, tiers};
+use crate::talk::parameters::fields;
 use crate::terminal::{self, Exit, Failure, counted, exit, progress, time};
 
 /// Try the models of a fallback chain
@@ -85,7 +86,7 @@ pub async fn run(global: &Global, command: &Command) -> Result<Exit, Failure> {
         .find(|exit| *exit != Exit::Ok)
         .unwrap_or(Exit::Ok);
     if args.output.json {
-        terminal::print_json(&serde_json::json!({"tier": tier, "ok": exit == Exit::Ok, "models": tried}));
+        terminal::print_json(&json!({"tier": tier, "ok": exit == Exit::Ok, "models": tried}));
         return Ok(exit);
     }
     terminal::print(&table(&tried));
@@ -100,7 +101,7 @@ pub async fn run(global: &Global, command: &Command) -> Result<Exit, Failure> {
 fn tier_of<'a>(known: &'a [TierModel], name: &str) -> Result<&'a TierModel, Failure> {
     tiers::find(known, name).ok_or_else(|| {
         let names: Vec<String> = known.iter().map(|model| format!("`{}`", model.tier)).collect();
-        let failure = Failure::new(Exit::Usage, format!("unknown tier `{name}`"));
+        let failure = Failure::usage(format!("unknown tier `{name}`"));
         if names.is_empty() {
             return failure.with_hint("the plugin has no tiers");
         }
@@ -161,12 +162,7 @@ fn request(tier: &str, model: &str) -> Result<ChatRequest, Error> {
     let mut request = ChatRequest::new(&[Message::user("Answer with the one word: yes")])?;
     request.model = Some(model.to_owned());
     request.tier = Some(tier.to_owned());
-    // Writing a number cannot fail.
-    request.parameters.extend(
-        to_raw_value(&MAX_TOKENS)
-            .map(|limit| ("max_tokens".to_owned(), limit))
-            .ok(),
-    );
+    request.parameters = fields(json!({"max_tokens": MAX_TOKENS}));
     Ok(request)
 }
 
@@ -188,7 +184,7 @@ fn table(tried: &[Tried]) -> String {
             tried.code.unwrap_or("-").to_owned(),
         ]
     });
-    terminal::table(&HEAD, &rows.collect::<Vec<_>>())
+    terminal::table(&HEAD, rows)
 }
 
 #[cfg(test)]

@@ -87,7 +87,7 @@ fn found<'a>(models: &'a [Model], known: &[TierModel], wanted: &str) -> Result<&
         of_id(wire).or_else(|| of_id(wire.split(':').next()?))
     };
     of_id(wanted).or_else(of_tier).ok_or_else(|| {
-        let failure = Failure::new(Exit::Usage, format!("model `{wanted}` is not listed"));
+        let failure = Failure::usage(format!("model `{wanted}` is not listed"));
         let near = near::did_you_mean(wanted, ids(models));
         failure.with_hint(near.unwrap_or_else(|| "`agent-host models` lists all models".to_owned()))
     })

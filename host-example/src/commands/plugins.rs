@@ -123,7 +123,7 @@ async fn list(setup: &Setup, as_json: bool) -> Result<Exit, Failure> {
         print_line(&format!("no plugins in {}", setup.folder.path.display()));
         terminal::say("hint: install one with `agent-host plugins install PATH`");
     } else {
-        let mut table = terminal::table(&["PLUGIN", "VERSION", "API", "VERDICT", "REASON"], &rows);
+        let mut table = terminal::table(&["PLUGIN", "VERSION", "API", "VERDICT", "REASON"], rows);
         let styles = [
             ("enabled", GOOD),
             ("idle", DOUBTFUL),

@@ -169,10 +169,8 @@ async fn show_resolved(setup: &Setup, as_json: bool) -> Result<Exit, Failure> {
         terminal::print_json(&object);
     } else {
         let rows = settings.into_iter();
-        let rows: Vec<_> = rows
-            .map(|(name, value, origin)| vec![name, value.to_string(), origin])
-            .collect();
-        terminal::print(&terminal::table(&["NAME", "VALUE", "SOURCE"], &rows));
+        let rows = rows.map(|(name, value, origin)| vec![name, value.to_string(), origin]);
+        terminal::print(&terminal::table(&["NAME", "VALUE", "SOURCE"], rows));
     }
     Ok(Exit::Ok)
 }
@@ -200,10 +198,8 @@ fn defaults_of(schema: &Value) -> BTreeMap<String, Value> {
 fn init(setup: &Setup, provider: Option<&str>, force: bool) -> Result<Exit, Failure> {
     let path = &setup.places.config;
     if exists(path) && !force {
-        return Err(
-            Failure::new(Exit::Usage, format!("`{}` already exists", path.display()))
-                .with_hint("replace it with `--force`, or check it with `agent-host profile check`"),
-        );
+        return Err(Failure::usage(format!("`{}` already exists", path.display()))
+            .with_hint("replace it with `--force`, or check it with `agent-host profile check`"));
     }
     let provider = match provider {
         Some(id) => setup.folder.find(id)?.1.id.clone(),
@@ -213,10 +209,10 @@ fn init(setup: &Setup, provider: Option<&str>, force: bool) -> Result<Exit, Fail
     let schema_path: PathBuf = path.with_file_name(schema_name);
     let schema = format!("{:#}\n", profile::document_schema(&setup.schemas()));
     if !force && fs::read(&schema_path).is_ok_and(|there| there != schema.as_bytes()) {
-        return Err(Failure::new(
-            Exit::Usage,
-            format!("`{}` already exists with different content", schema_path.display()),
-        )
+        return Err(Failure::usage(format!(
+            "`{}` already exists with different content",
+            schema_path.display()
+        ))
         .with_hint("replace it with `--force`"));
     }
     write_atomically(&schema_path, schema.as_bytes())?;

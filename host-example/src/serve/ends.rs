@@ -49,7 +49,7 @@ pub struct Ends {
 
 impl Ends {
     pub fn listen() -> Result<Self, Failure> {
-        let failed = |cause| Failure::new(Exit::Internal, format!("cannot listen for signals: {cause}"));
+        let failed = |cause| Failure::internal(format!("cannot listen for signals: {cause}"));
         #[cfg(unix)]
         {
             use tokio::signal::unix::{SignalKind, signal};

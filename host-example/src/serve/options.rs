@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 
-use crate::terminal::{Exit, Failure};
+use crate::terminal::Failure;
 
 /// Serve the active plugin through an OpenAI-compatible API
 #[derive(Args)]
@@ -78,16 +78,13 @@ impl Options {
     pub fn check(&self) -> Result<(), Failure> {
         let address = self.listen;
         if self.no_auth && !address.to_canonical().is_loopback() {
-            return Err(Failure::new(
-                Exit::Usage,
-                format!("`--no-auth` needs a loopback address, found `{address}`: anyone who reaches it could spend your credit"),
-            )
+            return Err(Failure::usage(format!(
+                "`--no-auth` needs a loopback address, found `{address}`: anyone who reaches it could spend your credit"
+            ))
             .with_hint("remove `--no-auth`, or listen on 127.0.0.1"));
         }
         if address.to_canonical().is_unspecified() && self.allow_host.is_empty() {
-            return Err(Failure::new(
-                Exit::Usage,
-                format!("`--listen {address}` listens on every address of this machine and requires `--allow-host`"),
+            return Err(Failure::usage(format!("`--listen {address}` listens on every address of this machine and requires `--allow-host`"),
             )
             .with_hint(
                 "give the host name that clients use with `--allow-host NAME`, or listen on one address of this machine",

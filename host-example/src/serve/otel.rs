@@ -31,7 +31,7 @@ pub use self::reported::Traced;
 use self::spans::Spans;
 use self::targets::Targets;
 use super::ended::Ended;
-use crate::terminal::{self, Exit, Failure};
+use crate::terminal::{self, Failure};
 
 /// The default name of this service, and the instrumentation scope.
 const NAME: &str = "agent-host";
@@ -141,7 +141,7 @@ impl Otel {
 }
 
 fn not_started(cause: opentelemetry_otlp::ExporterBuildError) -> Failure {
-    Failure::new(Exit::Usage, format!("cannot send traces and metrics: {cause}"))
+    Failure::usage(format!("cannot send traces and metrics: {cause}"))
 }
 
 /// The attributes of this process. `OTEL_SERVICE_NAME` wins over the list of attributes.

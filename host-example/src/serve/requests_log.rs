@@ -13,7 +13,7 @@ use std::time::SystemTime;
 
 use super::ended::Ended;
 use crate::setup::{Global, open_log_file};
-use crate::terminal::{self, Exit, Failure, time};
+use crate::terminal::{self, Failure, time};
 
 /// The most lines that wait to be written.
 const MAX_WAITING: usize = 4096;
@@ -33,12 +33,7 @@ impl RequestLog {
         thread::Builder::new()
             .name("request-log".to_owned())
             .spawn(move || write_all(&to_write, file))
-            .map_err(|cause| {
-                Failure::new(
-                    Exit::Internal,
-                    format!("cannot start a thread for the request log: {cause}"),
-                )
-            })?;
+            .map_err(|cause| Failure::internal(format!("cannot start a thread for the request log: {cause}")))?;
         Ok(Self {
             lines,
             left_out: AtomicU64::new(0),

@@ -36,7 +36,7 @@ pub async fn run(global: &Global, options: &Options) -> Result<Exit, Failure> {
     let listener = listen(options)?;
     let address = listener
         .local_addr()
-        .map_err(|cause| Failure::new(Exit::Internal, format!("cannot read the listening port: {cause}")))?;
+        .map_err(|cause| Failure::internal(format!("cannot read the listening port: {cause}")))?;
     let token = Token::find(options)?;
     let rules = Rules {
         address: address.ip(),
@@ -58,7 +58,7 @@ pub async fn run(global: &Global, options: &Options) -> Result<Exit, Failure> {
     listen_for_hangups(sender.clone(), || true);
     let _watch = (!options.no_watch).then(|| watch(&setup.places, sender.clone()));
     let mut server = Server::start(&listener, Arc::clone(&shared), options.threads, options.max_connections)
-        .map_err(|cause| Failure::new(Exit::Internal, format!("cannot start a serving thread: {cause}")))?;
+        .map_err(|cause| Failure::internal(format!("cannot start a serving thread: {cause}")))?;
     drop(listener);
     token.announce();
     terminal::print_line(&format!("listening on http://{address}/v1"));

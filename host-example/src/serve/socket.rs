@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::net::TcpSocket;
 
 use super::options::Options;
-use crate::terminal::{Exit, Failure};
+use crate::terminal::Failure;
 
 /// After how long a silent client is asked whether it is still there.
 #[cfg(target_os = "linux")]
@@ -25,24 +25,18 @@ pub fn listen(options: &Options) -> Result<StdListener, Failure> {
     open(address).map_err(|cause| {
         let port = options.port;
         match cause.kind() {
-            io::ErrorKind::AddrInUse => Failure::new(
-                Exit::Usage,
-                format!("port {port} is in use: another program listens on {address}"),
-            )
-            .with_hint("stop that program, or choose another port: `--port N`, or `--port 0` for any free one"),
-            io::ErrorKind::PermissionDenied => {
-                Failure::new(Exit::Usage, format!("permission denied: cannot listen on {address}"))
-                    .with_hint("choose a port above 1023: `--port 8484`")
+            io::ErrorKind::AddrInUse => {
+                Failure::usage(format!("port {port} is in use: another program listens on {address}"))
+                    .with_hint("stop that program, or choose another port: `--port N`, or `--port 0` for any free one")
             }
+            io::ErrorKind::PermissionDenied => Failure::usage(format!("permission denied: cannot listen on {address}"))
+                .with_hint("choose a port above 1023: `--port 8484`"),
             io::ErrorKind::AddrNotAvailable => {
                 let address = options.listen;
-                Failure::new(
-                    Exit::Usage,
-                    format!("this machine does not have the address `{address}`"),
-                )
-                .with_hint("use an address of this machine: `--listen 127.0.0.1`")
+                Failure::usage(format!("this machine does not have the address `{address}`"))
+                    .with_hint("use an address of this machine: `--listen 127.0.0.1`")
             }
-            _ => Failure::new(Exit::Internal, format!("cannot listen on {address}: {cause}")),
+            _ => Failure::internal(format!("cannot listen on {address}: {cause}")),
         }
     })
 }

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::options::Options;
 use crate::setup::{Secret, mode_for_others, read_secret_file, set_variable, state_file};
-use crate::terminal::{self, Exit, Failure};
+use crate::terminal::{self, Failure};
 
 /// Holds the token where no option does.
 const VARIABLE: &str = "AGENT_HOST_TOKEN";
@@ -96,10 +96,9 @@ impl Token {
 fn given(text: &str, from: &str) -> Result<Token, Failure> {
     let token = text.trim();
     if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(Failure::new(
-            Exit::Usage,
-            format!("the token from {from} cannot be sent in a header: expected printable ASCII without spaces"),
-        )
+        return Err(Failure::usage(format!(
+            "the token from {from} cannot be sent in a header: expected printable ASCII without spaces"
+        ))
         .with_hint("create one: openssl rand -hex 32"));
     }
     if token.len() < MIN_SAFE_BYTES {
@@ -128,7 +127,7 @@ fn kept(file: &Path) -> Result<(Secret, bool), Failure> {
 const CHOOSE: &str = "provide a token with `--token-file FILE` or the environment variable `AGENT_HOST_TOKEN`";
 
 fn unusable(file: &Path, why: &str, hint: &str) -> Failure {
-    Failure::new(Exit::Usage, format!("the token file `{}` {why}", file.display())).with_hint(hint)
+    Failure::usage(format!("the token file `{}` {why}", file.display())).with_hint(hint)
 }
 
 fn read_kept(file: &Path, found: &fs::Metadata) -> Result<Secret, Failure> {
@@ -191,7 +190,7 @@ fn make_folder(folder: &Path) -> std::io::Result<()> {
 fn made() -> Result<Secret, Failure> {
     let mut bytes = [0; RANDOM_BYTES];
     getrandom::fill(&mut bytes)
-        .map_err(|cause| Failure::new(Exit::Internal, format!("cannot get random bytes for a token: {cause}")))?;
+        .map_err(|cause| Failure::internal(format!("cannot get random bytes for a token: {cause}")))?;
     Ok(Secret::new(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes))))
 }
 

@@ -13,7 +13,7 @@ use super::protect::WipedConfig;
 use super::reading::{Chosen, Setup};
 use super::services;
 use crate::profile::Profile;
-use crate::terminal::{Exit, Failure};
+use crate::terminal::Failure;
 
 /// How long a plugin may take to end its work when the program ends.
 const SHUTDOWN: Duration = Duration::from_secs(2);
@@ -44,7 +44,7 @@ impl Setup {
         match self.verdict(entry, chosen.as_ref()) {
             Verdict::Disabled(_) => {
                 let id = &manifest.id;
-                return Err(Failure::new(Exit::Usage, format!("the plugin `{id}` is disabled"))
+                return Err(Failure::usage(format!("the plugin `{id}` is disabled"))
                     .with_hint(format!("enable it with `agent-host plugins enable {id}`")));
             }
             Verdict::Idle(reason) if key_needed => return Err(no_key(manifest, &reason)),

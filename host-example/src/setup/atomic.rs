@@ -4,16 +4,11 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-use crate::terminal::{Exit, Failure};
+use crate::terminal::Failure;
 
 /// Writes a file that appears whole or not at all.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let failed = |cause: std::io::Error| {
-        Failure::new(
-            Exit::Internal,
-            format!("`{}` cannot be written: {cause}", path.display()),
-        )
-    };
+    let failed = |cause: std::io::Error| Failure::internal(format!("`{}` cannot be written: {cause}", path.display()));
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(failed)?;
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;

@@ -79,7 +79,7 @@ impl Setup {
             ([only], _) => Ok(*only),
             ([], Some(first)) => Ok(first),
             ([], None) if self.folder.entries.is_empty() => {
-                Err(Failure::new(Exit::Usage, format!("there is no plugin in `{folder}`"))
+                Err(Failure::usage(format!("there is no plugin in `{folder}`"))
                     .with_hint("install one with `agent-host plugins install PATH`"))
             }
             ([], None) => Err(
@@ -92,7 +92,7 @@ impl Setup {
                     .map(|(_, manifest)| format!("`{}`", manifest.id))
                     .collect();
                 Err(
-                    Failure::new(Exit::Usage, format!("several plugins are enabled: {}", ids.join(", ")))
+                    Failure::usage(format!("several plugins are enabled: {}", ids.join(", ")))
                         .with_hint("choose one in a profile: agent-host profile init --provider ID"),
                 )
             }
@@ -103,7 +103,7 @@ impl Setup {
 /// The failure for a plugin without a key.
 pub fn no_key(manifest: &Manifest, reason: &str) -> Failure {
     let message = format!("no key for the plugin `{}`: {reason}", manifest.id);
-    Failure::new(Exit::Usage, message).with_hint(key_hint(manifest))
+    Failure::usage(message).with_hint(key_hint(manifest))
 }
 
 /// How to give the plugin a key.

@@ -15,7 +15,7 @@ use super::dotenv;
 use super::keys::{CommandKeys, read_key_file};
 use super::protect::Secret;
 use crate::profile::KeySource;
-use crate::terminal::{Exit, Failure};
+use crate::terminal::Failure;
 
 /// All variables, with their places. Any of them may hold a key.
 pub struct Environment {
@@ -162,11 +162,8 @@ impl Environment {
         match source {
             KeySource::Env(name) => {
                 let found = self.variable(name).ok_or_else(|| {
-                    Failure::new(
-                        Exit::Usage,
-                        format!("no key: the profile reads it from `{name}`, which is not set"),
-                    )
-                    .with_hint(format!("set `{name}`, or change `apiKey` in the profile"))
+                    Failure::usage(format!("no key: the profile reads it from `{name}`, which is not set"))
+                        .with_hint(format!("set `{name}`, or change `apiKey` in the profile"))
                 })?;
                 Ok((found.value, None))
             }
@@ -181,11 +178,8 @@ impl Environment {
 
 fn read_file(path: &Path) -> Result<BTreeMap<String, Secret>, Failure> {
     let failed = |cause: String| {
-        Failure::new(
-            Exit::Usage,
-            format!("cannot read variables from `{}`: {cause}", path.display()),
-        )
-        .with_hint("use a text file with lines such as `NAME=value`")
+        Failure::usage(format!("cannot read variables from `{}`: {cause}", path.display()))
+            .with_hint("use a text file with lines such as `NAME=value`")
     };
     if !path.exists() {
         return Err(failed("there is no such file".to_owned()));

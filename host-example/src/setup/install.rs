@@ -21,7 +21,7 @@ impl Folder {
         let manifest = loader::inspect(from)?;
         let name = from
             .file_name()
-            .ok_or_else(|| Failure::new(Exit::Usage, "expected the path to a file"))?;
+            .ok_or_else(|| Failure::usage("expected the path to a file"))?;
         if from.extension().is_none_or(|extension| extension != DLL_EXTENSION) {
             let name = name.display();
             return Err(Failure::new(

@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::protect::Secret;
-use crate::terminal::{Exit, Failure};
+use crate::terminal::Failure;
 
 /// The largest file that can be a key, in bytes.
 const MAX_KEY_BYTES: u64 = 64 << 10;
@@ -58,7 +58,7 @@ pub fn read_secret_file(
 ) -> Result<(Secret, Option<String>), Failure> {
     let shown = path.display();
     let failed = |cause: String| {
-        Failure::new(Exit::Usage, format!("{lead}the {what} file `{shown}` {cause}")).with_hint(format!(
+        Failure::usage(format!("{lead}the {what} file `{shown}` {cause}")).with_hint(format!(
             "store only the {what} in the file, and make it readable for you alone: chmod 600"
         ))
     };
@@ -97,7 +97,7 @@ pub fn mode_for_others(_metadata: &fs::Metadata) -> Option<u32> {
 fn run(words: &[String]) -> Result<Secret, Failure> {
     let shown = words.first().map_or("", String::as_str);
     let failed = |cause: String| {
-        Failure::new(Exit::Usage, format!("no key: the command `{shown}` {cause}"))
+        Failure::usage(format!("no key: the command `{shown}` {cause}"))
             .with_hint("make the `apiKey` command print only the key and exit with status 0; try it in a shell")
     };
     let mut child = Command::new(shown)

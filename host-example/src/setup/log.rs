@@ -20,7 +20,7 @@ use tracing_subscriber::{EnvFilter, Layer};
 
 use super::global::Global;
 use super::variable::set_variable;
-use crate::terminal::{self, Exit, Failure};
+use crate::terminal::{self, Failure};
 
 /// Names the log file where the command line does not.
 const FILE_VARIABLE: &str = "AGENT_HOST_LOG_FILE";
@@ -91,7 +91,7 @@ pub fn open_file(global: &Global) -> Result<Option<File>, Failure> {
     let opened = options.open(&path).map(Some);
     opened.map_err(|cause| {
         let message = format!("the log file `{}` cannot be written: {cause}", path.display());
-        Failure::new(Exit::Usage, message).with_hint(format!(
+        Failure::usage(message).with_hint(format!(
             "choose another file with `--log-file` or `{FILE_VARIABLE}`, or remove the setting"
         ))
     })

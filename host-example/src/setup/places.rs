@@ -9,7 +9,7 @@ use etcetera::base_strategy::Xdg;
 
 use super::global::Global;
 use super::variable::set_variable;
-use crate::terminal::{Exit, Failure};
+use crate::terminal::Failure;
 
 pub struct Places {
     /// The profile file.
@@ -58,6 +58,5 @@ pub fn state_file(name: &str) -> Result<PathBuf, Failure> {
 }
 
 fn xdg() -> Result<Xdg, Failure> {
-    Xdg::new()
-        .map_err(|_| Failure::new(Exit::Usage, "the home folder is unknown: `HOME` is not set").with_hint("set `HOME`"))
+    Xdg::new().map_err(|_| Failure::usage("the home folder is unknown: `HOME` is not set").with_hint("set `HOME`"))
 }

@@ -173,10 +173,7 @@ impl Folder {
                 Err(refusal) => refused = refused.or(Some(refusal)),
             }
         }
-        let failure = Failure::new(
-            Exit::Usage,
-            format!("there is no plugin `{id}` in `{}`", self.path.display()),
-        );
+        let failure = Failure::usage(format!("there is no plugin `{id}` in `{}`", self.path.display()));
         Err(match refused {
             Some(refusal) => failure.with_hint(format!("{refusal}; see `agent-host plugins list`")),
             None => failure.with_hint("install one with `agent-host plugins install PATH`"),

@@ -28,10 +28,7 @@ impl Setup {
             // Without a plugin no profile can be valid, so report the missing plugin instead.
             Err(LoadError::Report(_)) if self.folder.entries.iter().all(|entry| entry.manifest.is_err()) => {
                 return Err(self.choose(None).err().unwrap_or_else(|| {
-                    Failure::new(
-                        Exit::Usage,
-                        format!("there is no plugin in `{}`", self.folder.path.display()),
-                    )
+                    Failure::usage(format!("there is no plugin in `{}`", self.folder.path.display()))
                 }));
             }
             Err(LoadError::Report(_)) => {

@@ -26,8 +26,5 @@ pub fn table(tiers: &[TierModel]) -> String {
             model.origin.clone(),
         ]
     });
-    terminal::table(
-        &["TIER", "CONFIGURED", "ON THE WIRE", "FROM"],
-        &rows.collect::<Vec<_>>(),
-    )
+    terminal::table(&["TIER", "CONFIGURED", "ON THE WIRE", "FROM"], rows)
 }

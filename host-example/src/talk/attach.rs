@@ -13,7 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use plugin_api::Message;
 use serde_json::{Value, json};
 
-use crate::terminal::{self, Exit, Failure};
+use crate::terminal::{self, Failure};
 
 /// The limit for all files together, in bytes: base64 adds a third, and a request may have 30 MB.
 const MAX_BYTES: u64 = 20 << 20;
@@ -96,7 +96,7 @@ fn refused(name: &str, reason: &str) -> Failure {
             terminal::clean_line(&name.chars().take(200).collect::<String>())
         ),
     };
-    Failure::new(Exit::Usage, format!("cannot attach {what}: {reason}"))
+    Failure::usage(format!("cannot attach {what}: {reason}"))
 }
 
 /// Reads one byte more than allowed, to notice a file that is too large.

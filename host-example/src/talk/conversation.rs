@@ -89,9 +89,7 @@ impl Conversation {
         if let Some(name) = self.tier.take()
             && !self.choose_tier(&name)
         {
-            return Err(
-                Failure::new(Exit::Usage, format!("unknown tier `{name}`")).with_hint("`agent-host tiers` lists them")
-            );
+            return Err(Failure::usage(format!("unknown tier `{name}`")).with_hint("`agent-host tiers` lists them"));
         }
         self.model = model;
         self.go_on(global, reader, reloads).await?;
@@ -128,10 +126,7 @@ impl Conversation {
                 }
                 Input::End => return Ok(()),
                 Input::Failed(reason) => {
-                    return Err(Failure::new(
-                        Exit::Internal,
-                        format!("cannot read from the terminal: {reason}"),
-                    ));
+                    return Err(Failure::internal(format!("cannot read from the terminal: {reason}")));
                 }
             }
             // An edit made during an answer applies from the next message on.
@@ -153,10 +148,16 @@ impl Conversation {
                 terminal::say("conversation cleared");
             }
             "/tiers" => terminal::say(tiers::table(&self.active.tiers).trim_end()),
-            "/tier" | "/model" => self.choose_nothing(),
+            "/tier" | "/model" => {
+                (self.tier, self.model) = (None, None);
+                terminal::say("using the default tier");
+            }
             text => match command_of(text) {
                 Some(("/tier", name)) => drop(self.choose_tier(name)),
-                Some(("/model", id)) => self.choose_model(id),
+                Some(("/model", id)) => {
+                    terminal::say(&terminal::clean_line(&format!("using {id}")));
+                    self.model = Some(id.to_owned());
+                }
                 Some(("/attach", name)) => self.attach(name),
                 Some((unknown, _)) => terminal::say(&format!("unknown command `{unknown}`; /help lists them")),
                 None => self.say(text).await,
@@ -183,16 +184,6 @@ impl Conversation {
     fn prompt(&self) -> String {
         let who = self.model.as_deref().or(self.tier.as_deref()).unwrap_or_default();
         format!("{}> ", terminal::clean_line(who))
-    }
-
-    fn choose_nothing(&mut self) {
-        (self.tier, self.model) = (None, None);
-        terminal::say("using the default tier");
-    }
-
-    fn choose_model(&mut self, id: &str) {
-        terminal::say(&terminal::clean_line(&format!("using {id}")));
-        self.model = Some(id.to_owned());
     }
 
     /// Whether there is such a tier.

@@ -60,26 +60,16 @@ pub type Parameters = BTreeMap<String, Box<RawValue>>;
 /// - Out: `--param` wins over other options; objects are merged member by member. Its values stay as they were
 ///   written, unless they are merged.
 pub fn parameters(wanted: &Wanted, response_format: Option<&Value>) -> Parameters {
-    let fields = [
-        (
-            "reasoning",
-            wanted.effort.as_ref().map(|effort| json!({"effort": effort})),
-        ),
-        ("provider", wanted.sort.as_ref().map(|sort| json!({"sort": sort}))),
-        (
-            "trace",
-            wanted.trace_name.as_ref().map(|name| json!({"trace_name": name})),
-        ),
-        ("session_id", wanted.session.as_ref().map(|id| json!(id))),
-        ("user", wanted.user.as_ref().map(|id| json!(id))),
-        ("max_tokens", wanted.max_tokens.map(|limit| json!(limit))),
-        ("temperature", wanted.temperature.map(|value| json!(value))),
-        ("response_format", response_format.cloned()),
-    ];
-    let mut parameters: Parameters = fields
-        .into_iter()
-        .filter_map(|(name, value)| Some((name.to_owned(), raw(&value?)?)))
-        .collect();
+    let mut parameters = fields(json!({
+        "reasoning": wanted.effort.as_ref().map(|effort| json!({"effort": effort})),
+        "provider": wanted.sort.as_ref().map(|sort| json!({"sort": sort})),
+        "trace": wanted.trace_name.as_ref().map(|name| json!({"trace_name": name})),
+        "session_id": wanted.session,
+        "user": wanted.user,
+        "max_tokens": wanted.max_tokens,
+        "temperature": wanted.temperature,
+        "response_format": response_format,
+    }));
     for (name, value) in &wanted.parameters {
         let merged = parameters
             .get(name)
@@ -88,6 +78,13 @@ pub fn parameters(wanted: &Wanted, response_format: Option<&Value>) -> Parameter
         parameters.insert(name.clone(), merged);
     }
     parameters
+}
+
+/// The members of an object that are not null, as fields of a request.
+pub fn fields(members: Value) -> Parameters {
+    let members = members.as_object().cloned().unwrap_or_default();
+    let given = members.into_iter().filter(|(_, value)| !value.is_null());
+    given.filter_map(|(name, value)| Some((name, raw(&value)?))).collect()
 }
 
 /// The members of both, where both are objects; those of `over` win.

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal, Read};
 
-use crate::terminal::{Exit, Failure};
+use crate::terminal::Failure;
 
 /// The largest prompt on standard input, in bytes.
 const MAX_INPUT_BYTES: u64 = 16 << 20;
@@ -29,20 +29,15 @@ pub fn read(typed: &[String], has_more: bool) -> Result<Option<String>, Failure>
             .lock()
             .take(MAX_INPUT_BYTES + 1)
             .read_to_end(&mut bytes)
-            .map_err(|cause| Failure::new(Exit::Usage, format!("cannot read standard input: {cause}")))?;
+            .map_err(|cause| Failure::usage(format!("cannot read standard input: {cause}")))?;
         if bytes.len() as u64 > MAX_INPUT_BYTES {
             let limit = MAX_INPUT_BYTES >> 20;
-            return Err(Failure::new(
-                Exit::Usage,
-                format!("expected at most {limit} MiB on standard input, found more"),
-            ));
+            return Err(Failure::usage(format!(
+                "expected at most {limit} MiB on standard input, found more"
+            )));
         }
-        let text = String::from_utf8(bytes).map_err(|_| {
-            Failure::new(
-                Exit::Usage,
-                "expected UTF-8 on standard input, found bytes that are not",
-            )
-        })?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| Failure::usage("expected UTF-8 on standard input, found bytes that are not"))?;
         if !text.trim().is_empty() {
             parts.push(text.trim_end().to_owned());
         }
@@ -52,16 +47,15 @@ pub fn read(typed: &[String], has_more: bool) -> Result<Option<String>, Failure>
         return Ok(Some(parts.join("\n\n")));
     }
     if parts.is_empty() && !io::stdout().is_terminal() {
-        return Err(Failure::new(
-            Exit::Usage,
-            "a conversation needs a terminal, but standard output is not one",
-        )
-        .with_hint("pass a prompt: agent-host chat \"your question\" > FILE"));
+        return Err(
+            Failure::usage("a conversation needs a terminal, but standard output is not one")
+                .with_hint("pass a prompt: agent-host chat \"your question\" > FILE"),
+        );
     }
     Ok((!parts.is_empty()).then(|| parts.join("\n\n")))
 }
 
 fn nothing_to_ask() -> Failure {
-    Failure::new(Exit::Usage, "no prompt on the command line or on standard input")
+    Failure::usage("no prompt on the command line or on standard input")
         .with_hint("run `agent-host chat \"your question\"`, or run it on a terminal to start a conversation")
 }

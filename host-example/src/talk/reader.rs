@@ -10,7 +10,7 @@ use rustyline::history::FileHistory;
 use rustyline::{Config, Editor, ExternalPrinter};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use crate::terminal::{self, Exit, Failure};
+use crate::terminal::{self, Failure};
 
 /// What came from the terminal.
 pub enum Input {
@@ -31,7 +31,7 @@ pub struct Reader {
 impl Reader {
     /// - In: the file of the history; without it, none is kept.
     pub fn start(history: Option<&Path>) -> Result<Self, Failure> {
-        let failed = |cause: ReadlineError| Failure::new(Exit::Internal, format!("cannot use the terminal: {cause}"));
+        let failed = |cause: ReadlineError| Failure::internal(format!("cannot use the terminal: {cause}"));
         let config = Config::builder()
             .auto_add_history(true)
             .history_ignore_space(true)
@@ -69,7 +69,7 @@ impl Reader {
                     }
                 }
             })
-            .map_err(|cause| Failure::new(Exit::Internal, format!("cannot start the input thread: {cause}")))?;
+            .map_err(|cause| Failure::internal(format!("cannot start the input thread: {cause}")))?;
         Ok(Self {
             prompts,
             input,

@@ -70,10 +70,7 @@ impl Screen {
         if !self.shows_text {
             return;
         }
-        if self.thinking {
-            self.thinking = false;
-            terminal::say("");
-        }
+        self.end_thoughts();
         let clean = self.text.clean(text);
         if let Some(last) = clean.chars().last() {
             self.line_open = last != '\n';
@@ -99,10 +96,7 @@ impl Screen {
         if !is_about_the_wait || self.line_open {
             return;
         }
-        if self.thinking {
-            self.thinking = false;
-            terminal::say("");
-        }
+        self.end_thoughts();
         self.failed_attempts += usize::from(notice.attempt.is_some());
         terminal::say_styled(FAINT, &wait_line(notice, self.failed_attempts));
         self.resumes_at = notice.wait_ms.map(|ms| Instant::now() + Duration::from_millis(ms));
@@ -126,11 +120,14 @@ impl Screen {
         }
     }
 
-    pub fn end_line(&mut self) {
-        if self.thinking {
-            self.thinking = false;
+    fn end_thoughts(&mut self) {
+        if std::mem::take(&mut self.thinking) {
             terminal::say("");
         }
+    }
+
+    pub fn end_line(&mut self) {
+        self.end_thoughts();
         if self.line_open {
             self.line_open = false;
             self.raw("\n");

@@ -32,17 +32,19 @@ impl Schema {
     /// - Errors: the file cannot be read or is not a JSON Schema.
     pub fn read(file: &Path) -> Result<Self, Failure> {
         let shown = file.display();
-        let wrong = |message: String| Failure::new(Exit::Usage, message);
-        let size = fs::metadata(file).map_err(|cause| wrong(format!("cannot read schema `{shown}`: {cause}")))?;
+        let size =
+            fs::metadata(file).map_err(|cause| Failure::usage(format!("cannot read schema `{shown}`: {cause}")))?;
         if size.len() > MAX_SCHEMA_BYTES {
             let limit = MAX_SCHEMA_BYTES >> 20;
-            return Err(wrong(format!(
+            return Err(Failure::usage(format!(
                 "schema `{shown}`: expected at most {limit} MiB, found more"
             )));
         }
-        let text = fs::read_to_string(file).map_err(|cause| wrong(format!("cannot read schema `{shown}`: {cause}")))?;
+        let text = fs::read_to_string(file)
+            .map_err(|cause| Failure::usage(format!("cannot read schema `{shown}`: {cause}")))?;
         let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-        Self::parse(&text, &stem.unwrap_or_default()).map_err(|reason| wrong(format!("schema `{shown}`: {reason}")))
+        Self::parse(&text, &stem.unwrap_or_default())
+            .map_err(|reason| Failure::usage(format!("schema `{shown}`: {reason}")))
     }
 
     /// - In: `stem`, the name for a schema without a title.

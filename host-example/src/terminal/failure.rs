@@ -44,6 +44,16 @@ impl Failure {
         }
     }
 
+    /// The command line is wrong, or the set-up is incomplete.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, message)
+    }
+
+    /// Something failed that nobody expects to fail.
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self::new(Exit::Internal, message)
+    }
+
     /// A document with problems: a report with a first line of its own, and the same for programs.
     pub fn of_report(exit: Exit, report: String, details: Value) -> Self {
         Self {
@@ -81,9 +91,7 @@ impl Failure {
         self.hint = Some(hint);
         self
     }
-}
 
-impl Failure {
     /// Prints the failure to stderr for people, and as JSON to stdout if the caller asked for JSON.
     pub fn print(&self, as_json: bool) {
         if as_json {

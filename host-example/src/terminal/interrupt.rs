@@ -21,7 +21,7 @@ impl Interrupts {
         let signal = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt());
         #[cfg(windows)]
         let signal = tokio::signal::windows::ctrl_c();
-        let failed = |cause| Failure::new(Exit::Internal, format!("cannot listen for Ctrl-C: {cause}"));
+        let failed = |cause| Failure::internal(format!("cannot listen for Ctrl-C: {cause}"));
         Ok(Self {
             signal: signal.map_err(failed)?,
         })

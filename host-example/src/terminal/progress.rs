@@ -16,25 +16,6 @@ const SILENT_WAIT: Duration = Duration::from_millis(300);
 /// How often the line is updated.
 const TICK: Duration = Duration::from_millis(250);
 
-/// What the progress line shows.
-struct Wait<'a> {
-    what: &'a str,
-    resumes_at: Option<Instant>,
-}
-
-impl Wait<'_> {
-    fn line(&self) -> String {
-        let left = self
-            .resumes_at
-            .map(|moment| moment.saturating_duration_since(Instant::now()))
-            .filter(|left| !left.is_zero());
-        match left {
-            Some(left) => format!("… retrying in {} s; Ctrl-C to stop", left.as_millis().div_ceil(1000)),
-            None => format!("… {}", self.what),
-        }
-    }
-}
-
 /// Waits for `work`, and shows `what` it waits for.
 pub async fn while_waiting<T>(what: &str, work: impl Future<Output = T>) -> T {
     while_waiting_until(what, None, work).await
@@ -42,7 +23,6 @@ pub async fn while_waiting<T>(what: &str, work: impl Future<Output = T>) -> T {
 
 /// The same with a countdown until `resumes_at`, if that is known.
 pub async fn while_waiting_until<T>(what: &str, resumes_at: Option<Instant>, work: impl Future<Output = T>) -> T {
-    let wait = Wait { what, resumes_at };
     if !stderr_has_cursor() {
         return work.await;
     }
@@ -52,14 +32,18 @@ pub async fn while_waiting_until<T>(what: &str, resumes_at: Option<Instant>, wor
     }
     let mut shown = String::new();
     let done = loop {
-        let line = wait.line();
+        let left = resumes_at.map(|moment| moment.saturating_duration_since(Instant::now()));
+        let line = match left.filter(|left| !left.is_zero()) {
+            Some(left) => format!("… retrying in {} s; Ctrl-C to stop", left.as_millis().div_ceil(1000)),
+            None => format!("… {what}"),
+        };
         if line != shown {
             take_back();
             // If stderr is gone, nobody is left to read about it.
             let _ = write!(anstream::stderr(), "{FAINT}{line}{FAINT:#}");
             shown = line;
         }
-        if wait.resumes_at.is_none_or(|moment| moment <= Instant::now()) {
+        if resumes_at.is_none_or(|moment| moment <= Instant::now()) {
             break work.await;
         }
         if let Ok(done) = timeout(TICK, &mut work).await {

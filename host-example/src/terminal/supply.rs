@@ -1,5 +1,6 @@
 //! How much can still be spent, as a shape, a word and a colour.
 
+use anstyle::Style;
 use plugin_api::{Account, CreditStatus};
 
 use super::print::{BAD, DOUBTFUL, FAINT, GOOD, stdout_has_colour};
@@ -18,24 +19,22 @@ pub enum Supply {
 }
 
 impl Supply {
-    /// The stable word.
-    pub fn word(self) -> &'static str {
+    /// The stable word; for people, a shape and what it means; its colour.
+    fn parts(self) -> (&'static str, &'static str, Style) {
         match self {
-            Self::Enough => "enough",
-            Self::Low => "low",
-            Self::NearlyGone => "nearly_gone",
-            Self::Unknown => "unknown",
+            Self::Enough => ("enough", "● enough: more than $5", GOOD),
+            Self::Low => ("low", "▲ low: $1 to $5", DOUBTFUL),
+            Self::NearlyGone => ("nearly_gone", "■ nearly gone: less than $1", BAD),
+            Self::Unknown => ("unknown", "○ unknown: no limit or balance reported", FAINT),
         }
     }
 
-    /// For people: a shape, and what it means.
+    pub fn word(self) -> &'static str {
+        self.parts().0
+    }
+
     pub fn shown(self) -> &'static str {
-        match self {
-            Self::Enough => "● enough: more than $5",
-            Self::Low => "▲ low: $1 to $5",
-            Self::NearlyGone => "■ nearly gone: less than $1",
-            Self::Unknown => "○ unknown: no limit or balance reported",
-        }
+        self.parts().1
     }
 
     /// The table with its shape and word in colour, where stdout has colours.
@@ -43,13 +42,8 @@ impl Supply {
         if !stdout_has_colour() {
             return table;
         }
-        let style = match self {
-            Self::Enough => GOOD,
-            Self::Low => DOUBTFUL,
-            Self::NearlyGone => BAD,
-            Self::Unknown => FAINT,
-        };
-        table.replacen(self.shown(), &format!("{style}{}{style:#}", self.shown()), 1)
+        let (_, shown, style) = self.parts();
+        table.replacen(shown, &format!("{style}{shown}{style:#}"), 1)
     }
 }
 

@@ -21,22 +21,21 @@ pub fn wrapped(text: &str, max_chars: usize, indent: usize) -> String {
 }
 
 /// A table with columns as wide as their widest cell, below a head if there is one. The cells are cleaned.
-pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+pub fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let head: Vec<String> = head.iter().map(|name| (*name).to_owned()).collect();
-    let head = Some(&head).filter(|head| !head.is_empty());
+    let head = Some(head).filter(|head| !head.is_empty());
     let rows: Vec<Vec<String>> = head
         .into_iter()
         .chain(rows)
         .map(|row| row.iter().map(|cell| clean_line(cell)).collect())
         .collect();
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| {
-        rows.iter()
-            .filter_map(|row| row.get(column))
-            .map(|cell| cell.chars().count())
-            .max()
-    };
-    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+    let mut widths = Vec::new();
+    for row in &rows {
+        widths.resize(row.len().max(widths.len()), 0);
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
     let mut text = String::new();
     for row in &rows {
         let mut line = String::new();
@@ -51,8 +50,7 @@ pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
 
 /// A table of names and values, without a head.
 pub fn pairs<const N: usize>(pairs: [(&str, String); N]) -> String {
-    let rows = pairs.map(|(name, value)| vec![name.to_owned(), value]);
-    table(&[], &rows)
+    table(&[], pairs.map(|(name, value)| vec![name.to_owned(), value]))
 }
 
 #[cfg(test)]
@@ -62,6 +60,6 @@ mod tests {
     #[test]
     fn a_table_has_no_escape_sequences_and_one_line_for_each_row() {
         let row = ["a\x1b[31m\nb", "\u{9b}c\x07"].map(str::to_owned).to_vec();
-        assert_eq!(table(&[], &[row]), "a b  c\n");
+        assert_eq!(table(&[], [row]), "a b  c\n");
     }
 }

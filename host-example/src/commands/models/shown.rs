@@ -27,7 +27,7 @@ pub fn table(models: &[&Model], known: &[TierModel]) -> String {
         }
         row
     });
-    terminal::table(&head, &rows.collect::<Vec<_>>())
+    terminal::table(&head, rows)
 }
 
 /// Everything that is known about a model, in lines.

@@ -6,12 +6,13 @@ use plugin_api::{ChatEvent, ChatReply, ErrorKind, Message};
 use serde_json::json;
 
 use super::outcome::{Billed, Outcome, answered, served};
-use super::small::{REASONING_TOKENS, SHORT_TOKENS, fields, limited, ping, usual};
+use super::small::{REASONING_TOKENS, SHORT_TOKENS, limited, ping, usual};
 use crate::setup::{Active, tiers};
 use crate::talk::answer::request;
+use crate::talk::parameters::fields;
 use crate::talk::structured::Schema;
 use crate::talk::tools::{self, Tool};
-use crate::terminal::{self, Exit, Failure};
+use crate::terminal::{self, Failure};
 
 /// How long dropping a stream may take.
 const CANCEL_LIMIT: Duration = Duration::from_secs(1);
@@ -186,7 +187,7 @@ pub async fn structured_output(active: &Active) -> Billed {
         "required": ["name", "population"],
         "additionalProperties": false
     }"#;
-    let schema = Schema::parse(SCHEMA, "city").map_err(|reason| Failure::new(Exit::Internal, reason))?;
+    let schema = Schema::parse(SCHEMA, "city").map_err(|reason| Failure::internal(reason))?;
     let parameters = fields(json!({
         "max_tokens": REASONING_TOKENS,
         "response_format": schema.response_format(),

@@ -6,7 +6,7 @@ use super::outcome::{Outcome, served, skipped, supported};
 use super::small::{limited, ping};
 use crate::setup::Active;
 use crate::talk::answer::request;
-use crate::terminal::{Exit, Failure, time};
+use crate::terminal::{Failure, time};
 
 /// A model that does not exist.
 const UNKNOWN_MODEL: &str = "no-such-author/no-such-model-0";
@@ -85,10 +85,10 @@ pub async fn credits(plugin: &Plugin) -> Result<Outcome, Failure> {
 pub async fn unknown_model(active: &Active) -> Result<Outcome, Failure> {
     let request = request(None, Some(UNKNOWN_MODEL), &ping(), &limited(16))?;
     match active.plugin.chat(&request).await {
-        Ok(reply) => Err(Failure::new(
-            Exit::Internal,
-            format!("a request for an unknown model was answered: {}", served(&reply)),
-        )
+        Ok(reply) => Err(Failure::internal(format!(
+            "a request for an unknown model was answered: {}",
+            served(&reply)
+        ))
         .with_hint("check for a fallback list that applies to every request")),
         Err(error) if [ErrorKind::NOT_FOUND, ErrorKind::INVALID_REQUEST].contains(&error.kind) => {
             let code = error.kind.code();

@@ -2,24 +2,13 @@
 
 use plugin_api::Message;
 use serde_json::json;
-use serde_json::value::to_raw_value;
 
 use crate::setup::{Active, tiers};
-use crate::talk::parameters::Parameters;
+use crate::talk::parameters::{Parameters, fields};
 
 /// Room for a short answer; a reasoning model spends part of it on reasoning.
 pub const SHORT_TOKENS: u64 = 256;
 pub const REASONING_TOKENS: u64 = 1024;
-
-/// Fields of a request.
-pub fn fields(values: serde_json::Value) -> Parameters {
-    let members = values.as_object().cloned().unwrap_or_default();
-    // Writing values cannot fail.
-    members
-        .into_iter()
-        .filter_map(|(name, value)| Some((name, to_raw_value(&value).ok()?)))
-        .collect()
-}
 
 pub fn limited(max_tokens: u64) -> Parameters {
     fields(json!({"max_tokens": max_tokens}))

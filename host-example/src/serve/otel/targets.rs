@@ -2,7 +2,7 @@
 
 use hyper::Uri;
 
-use crate::terminal::{Exit, Failure};
+use crate::terminal::Failure;
 
 const BOTH: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
@@ -105,7 +105,7 @@ fn checked(name: &str, address: &str) -> Result<Uri, Failure> {
 }
 
 fn refused(message: String) -> Failure {
-    Failure::new(Exit::Usage, message)
+    Failure::usage(message)
 }
 
 #[cfg(test)]
