@@ -106,7 +106,12 @@ impl Rows {
                 Folder::unknown(&places.plugins)
             }
         };
-        Some(Setup::of(places, environment, folder, global))
+        Some(Setup {
+            places,
+            environment,
+            folder,
+            allow_any_key: global.allow_any_key,
+        })
     }
 
     /// - Errors: why key, service and settings were not checked.
@@ -319,6 +324,11 @@ fn profile_trouble(failure: &Failure) -> (String, String) {
 async fn partly(setup: &Setup) -> Option<Chosen> {
     let document = setup.document(&setup.places.config).ok()?;
     let report = setup.report(&document).await.ok()?;
-    let profile = salvaged(&document, &setup.places.profile, &setup.schemas(), &report.problems)?;
+    let profile = salvaged(
+        &document,
+        &setup.places.profile,
+        &setup.folder.schemas(),
+        &report.problems,
+    )?;
     Some(Chosen { document, profile })
 }

@@ -54,7 +54,7 @@ pub async fn run(global: &Global, command: &Command) -> Result<Exit, Failure> {
         } => show(&setup).await,
         Command::Show { resolved: true, output } => show_resolved(&setup, output.json).await,
         Command::Schema => {
-            terminal::print_json(&profile::document_schema(&setup.schemas()));
+            terminal::print_json(&profile::document_schema(&setup.folder.schemas()));
             Ok(Exit::Ok)
         }
         Command::Init { provider, force } => init(&setup, provider.as_deref(), *force),
@@ -207,7 +207,7 @@ fn init(setup: &Setup, provider: Option<&str>, force: bool) -> Result<Exit, Fail
     };
     let schema_name = "profile.schema.json";
     let schema_path: PathBuf = path.with_file_name(schema_name);
-    let schema = format!("{:#}\n", profile::document_schema(&setup.schemas()));
+    let schema = format!("{:#}\n", profile::document_schema(&setup.folder.schemas()));
     if !force && fs::read(&schema_path).is_ok_and(|there| there != schema.as_bytes()) {
         return Err(Failure::usage(format!(
             "`{}` already exists with different content",

@@ -219,12 +219,12 @@ impl<'a> Checker<'a> {
         if pointer == join(base, "provider") || self.literal_keys.contains(&pointer) {
             return;
         }
-        if !finding.shows_found {
-            return self.push(&pointer, finding.at_key, finding.message, finding.hint);
+        if finding.at_key {
+            return self.push(&pointer, true, finding.message, finding.hint);
         }
         let hint = finding.hint.filter(|_| !self.is_hidden(&pointer));
         let message = format!("{}, found {}", finding.message, self.found(&pointer));
-        self.push(&pointer, finding.at_key, message, hint);
+        self.push(&pointer, false, message, hint);
     }
 
     fn duplicates(&mut self) {

@@ -25,11 +25,9 @@ const MAX_DEPTH: usize = 8;
 pub(super) struct Finding {
     /// The place in the value that was validated.
     pub pointer: String,
-    /// Whether the key is wrong and not the value.
+    /// Whether the key is wrong and not the value. Otherwise the message goes on with the value that was found.
     pub at_key: bool,
     pub message: String,
-    /// Whether the message goes on with the value that was found.
-    pub shows_found: bool,
     pub hint: Option<String>,
 }
 
@@ -43,7 +41,6 @@ pub(super) fn findings(error: &ValidationError<'_>, root: &Value) -> Vec<Finding
             pointer: pointer.clone(),
             at_key,
             message,
-            shows_found: !at_key,
             hint: None,
         }]
     };
@@ -74,7 +71,6 @@ pub(super) fn findings(error: &ValidationError<'_>, root: &Value) -> Vec<Finding
                 pointer: join(&pointer, name),
                 at_key: true,
                 message: format!("expected {expected} as the key"),
-                shows_found: false,
                 hint: None,
             }]
         }
@@ -174,7 +170,6 @@ fn unknown_key(pointer: &str, key: &str, known: &[&str], elsewhere: &[String]) -
         pointer: join(pointer, key),
         at_key: true,
         message: "unknown option".to_owned(),
-        shows_found: false,
         hint,
     }
 }
@@ -192,7 +187,6 @@ fn union(
         pointer: pointer.to_owned(),
         at_key: false,
         message: format!("expected {}", expectation(schema, root)),
-        shows_found: true,
         hint: closest_choice(schema, value, root),
     };
     if !value.is_object() && !value.is_array() {

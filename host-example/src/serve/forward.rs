@@ -20,27 +20,22 @@ use super::headers::{
 };
 use super::record::Record;
 use super::reply::{self, Body, json_response};
-use super::route::Dialect;
 use super::shared::Serving;
 use super::source::Source;
 use super::stream::{Events, Form};
-use super::typed::{self, Asked, Writer};
+use super::typed::{self, Asked};
 
 /// Gets a whole answer.
 pub async fn whole(serving: &Serving, request: HttpRequest, mut record: Record) -> Response<Body> {
-    match serving.plugin.raw(request).await {
-        Ok(answer) => whole_response(answer, record),
-        Err(error) => failure(&error, &[], &mut record),
-    }
-}
-
-fn whole_response(answer: HttpAnswer, mut record: Record) -> Response<Body> {
     let HttpAnswer {
         head,
         body,
         notices,
         done,
-    } = answer;
+    } = match serving.plugin.raw(request).await {
+        Ok(answer) => answer,
+        Err(error) => return failure(&error, &[], &mut record),
+    };
     let mut response = Response::new(reply::whole(Bytes::from_owner(body)));
     *response.status_mut() = StatusCode::from_u16(head.status).unwrap_or(StatusCode::OK);
     let headers = response.headers_mut();
@@ -52,27 +47,6 @@ fn whole_response(answer: HttpAnswer, mut record: Record) -> Response<Body> {
         record.complete(Box::new(done));
     }
     response
-}
-
-/// Gets a streamed answer. A failure before its first piece still gets its own status.
-pub async fn in_pieces(
-    serving: &Serving,
-    request: HttpRequest,
-    dialect: Dialect,
-    mut record: Record,
-) -> Response<Body> {
-    match serving.plugin.raw_stream(request).await {
-        Ok(stream) => opened(stream, Form::Raw(dialect), record).await,
-        Err(error) => failure(&error, &[], &mut record),
-    }
-}
-
-/// The same for a plugin that has no raw form.
-pub async fn typed_in_pieces(serving: &Serving, asked: &Asked, mut record: Record) -> Response<Body> {
-    match serving.plugin.stream(&asked.request).await {
-        Ok(stream) => opened(stream, Form::Typed(Writer::new(asked)), record).await,
-        Err(error) => failure(&error, &[], &mut record),
-    }
 }
 
 /// A whole answer of a plugin that has no raw form.
@@ -90,7 +64,12 @@ pub async fn typed_whole(serving: &Serving, asked: &Asked, mut record: Record) -
     }
 }
 
-async fn opened(mut stream: EventStream, form: Form, mut record: Record) -> Response<Body> {
+/// Hands on a streamed answer. A failure before its first piece still gets its own status.
+pub async fn in_pieces(stream: Result<EventStream, Error>, form: Form, mut record: Record) -> Response<Body> {
+    let mut stream = match stream {
+        Ok(stream) => stream,
+        Err(error) => return failure(&error, &[], &mut record),
+    };
     let mut notices: Vec<Notice> = Vec::new();
     let first = loop {
         match stream.next().await {

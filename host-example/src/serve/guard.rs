@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode, Uri};
+use subtle::ConstantTimeEq;
 
 use super::error_object::MISSING_KEY;
 use super::problem::Problem;
@@ -223,7 +224,7 @@ impl Rules {
             } else {
                 value.as_bytes().trim_ascii()
             };
-            if sent.is_some_and(|sent| !is_same(sent, credential)) {
+            if sent.is_some_and(|sent| !bool::from(sent.ct_eq(credential))) {
                 return Err(Problem::bad_request(
                     "the headers contain several credentials that differ",
                 ));
@@ -236,7 +237,7 @@ impl Rules {
         // Compare with all of them, so that the time reveals nothing.
         let accepted = [token].into_iter().chain(keys);
         let is_right = accepted.fold(false, |is_right, secret| {
-            is_right | (!secret.is_blank() & is_same(sent, secret.reveal().as_bytes()))
+            is_right | (!secret.is_blank() & bool::from(sent.ct_eq(secret.reveal().as_bytes())))
         });
         if is_right {
             Ok(())
@@ -257,17 +258,6 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
     let (scheme, rest) = value.split_at_checked(6)?;
     let token = rest.strip_prefix(b" ")?.trim_ascii();
     (scheme.eq_ignore_ascii_case(b"bearer") && !token.is_empty()).then_some(token)
-}
-
-/// Compares in time that depends only on the lengths.
-fn is_same(one: &[u8], other: &[u8]) -> bool {
-    if one.len() != other.len() {
-        return false;
-    }
-    let differences = one.iter().zip(other).fold(0, |differences, (one, other)| {
-        std::hint::black_box(differences | (one ^ other))
-    });
-    std::hint::black_box(differences) == 0
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -21,7 +21,8 @@ use super::record::Record;
 use super::reply::{self, Body};
 use super::route::{Dialect, Route};
 use super::shared::{Serving, Shared};
-use super::typed;
+use super::stream::Form;
+use super::typed::{self, Writer};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -130,7 +131,8 @@ async fn passed_on(
     let body = (!body.is_empty()).then_some(body);
     let request = headers::request(parts.method.as_str(), path, &parts.headers, body);
     if wants_stream {
-        forward::in_pieces(serving, request, dialect, record).await
+        let stream = serving.plugin.raw_stream(request).await;
+        forward::in_pieces(stream, Form::Raw(dialect), record).await
     } else {
         forward::whole(serving, request, record).await
     }
@@ -151,7 +153,10 @@ async fn by_types(
         return refuse(problem.with_hint("use `POST /v1/chat/completions`"), &mut record);
     }
     match typed::asked(body, &serving.tiers) {
-        Ok(asked) if wants_stream => forward::typed_in_pieces(serving, &asked, record).await,
+        Ok(asked) if wants_stream => {
+            let stream = serving.plugin.stream(&asked.request).await;
+            forward::in_pieces(stream, Form::Typed(Writer::new(&asked)), record).await
+        }
         Ok(asked) => forward::typed_whole(serving, &asked, record).await,
         Err(problem) => refuse(problem, &mut record),
     }

@@ -98,20 +98,12 @@ pub async fn one(serving: &Serving, id: &str) -> Result<Response<Body>, Error> {
 }
 
 fn text_of(tiers: &[TierModel], models: &[Model]) -> String {
-    let mut text = String::with_capacity(256 + models.len() * 2048);
-    text.push_str("{\"object\":\"list\",\"data\":[");
     let own = tiers
         .iter()
         .flat_map(|tier| [tier_entry(tier, &tier.tier), tier_entry(tier, &short_id(&tier.tier))])
         .map(|entry| entry.to_string());
-    for (index, entry) in own.chain(models.iter().map(entry)).enumerate() {
-        if index > 0 {
-            text.push(',');
-        }
-        text.push_str(&entry);
-    }
-    text.push_str("]}");
-    text
+    let entries: Vec<String> = own.chain(models.iter().map(entry)).collect();
+    format!("{{\"object\":\"list\",\"data\":[{}]}}", entries.join(","))
 }
 
 /// The service's own entry, or one built from what the plugin knows.

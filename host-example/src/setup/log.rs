@@ -25,6 +25,16 @@ use crate::terminal::{self, Failure};
 /// Names the log file where the command line does not.
 const FILE_VARIABLE: &str = "AGENT_HOST_LOG_FILE";
 
+/// The levels by their words, the usual word first.
+const LEVELS: [(&str, Level); 6] = [
+    ("error", Level::Error),
+    ("warn", Level::Warn),
+    ("warning", Level::Warn),
+    ("info", Level::Info),
+    ("debug", Level::Debug),
+    ("trace", Level::Trace),
+];
+
 /// What was decided, for [`shows`].
 static CHOICE: OnceLock<Choice> = OnceLock::new();
 
@@ -187,24 +197,14 @@ fn ignored(variable: &str, expected: &str, found: &str) -> String {
 }
 
 fn level_of(text: &str) -> Option<Level> {
-    Some(match text.trim().to_ascii_lowercase().as_str() {
-        "error" => Level::Error,
-        "warn" | "warning" => Level::Warn,
-        "info" => Level::Info,
-        "debug" => Level::Debug,
-        "trace" => Level::Trace,
-        _ => return None,
-    })
+    let text = text.trim();
+    let known = LEVELS.iter().find(|(word, _)| word.eq_ignore_ascii_case(text));
+    known.map(|(_, level)| *level)
 }
 
 fn word(level: Level) -> &'static str {
-    match level {
-        Level::Error => "error",
-        Level::Warn => "warn",
-        Level::Info => "info",
-        Level::Debug => "debug",
-        Level::Trace => "trace",
-    }
+    let known = LEVELS.iter().find(|(_, known)| *known == level);
+    known.map_or("", |(word, _)| word)
 }
 
 /// The plugins that `DEBUG` names, `*` for all. Other programs share the variable, so a name that is no plugin's is

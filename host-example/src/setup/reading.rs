@@ -8,7 +8,7 @@ use super::global::Global;
 use super::keys::CommandKeys;
 use super::places::Places;
 use super::plugins::Folder;
-use crate::profile::{Document, Profile, ProviderSchema};
+use crate::profile::{Document, Profile};
 use crate::terminal::Failure;
 
 /// What is on disk and in the environment.
@@ -16,7 +16,7 @@ pub struct Setup {
     pub places: Places,
     pub environment: Environment,
     pub folder: Folder,
-    pub(super) allow_any_key: bool,
+    pub allow_any_key: bool,
 }
 
 /// A profile, and its document.
@@ -33,23 +33,12 @@ impl Setup {
     /// The same, with keys that commands printed before.
     pub fn read_with(global: &Global, command_keys: CommandKeys) -> Result<Self, Failure> {
         let places = Places::from(global)?;
-        let environment = Environment::read(global.env_file.as_deref(), command_keys)?;
-        let folder = Folder::read(&places.plugins)?;
-        Ok(Self::of(places, environment, folder, global))
-    }
-
-    /// Combines parts that were read one by one.
-    pub fn of(places: Places, environment: Environment, folder: Folder, global: &Global) -> Self {
-        Self {
+        Ok(Self {
+            environment: Environment::read(global.env_file.as_deref(), command_keys)?,
+            folder: Folder::read(&places.plugins)?,
             places,
-            environment,
-            folder,
             allow_any_key: global.allow_any_key,
-        }
-    }
-
-    pub fn schemas(&self) -> Vec<ProviderSchema> {
-        self.folder.schemas()
+        })
     }
 }
 

@@ -124,11 +124,10 @@ impl Reported {
             ("gen_ai.response.model", &self.served_model),
             ("error.type", &self.error_type),
         ];
-        for (name, value) in known {
-            if let Some(value) = value {
-                attributes.push(KeyValue::new(name, value.clone()));
-            }
-        }
+        let known = known
+            .into_iter()
+            .filter_map(|(name, value)| Some(KeyValue::new(name, value.clone()?)));
+        attributes.extend(known);
         attributes
     }
 }

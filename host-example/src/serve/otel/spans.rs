@@ -39,9 +39,12 @@ impl Spans {
             None => {
                 let mut attributes = vec![KeyValue::new("http.request.method", short(ended.method.as_str()))];
                 attributes.extend(of_status(ended));
-                if let Some(error_type) = &reported.error_type {
-                    attributes.push(KeyValue::new("error.type", error_type.clone()));
-                }
+                attributes.extend(
+                    reported
+                        .error_type
+                        .clone()
+                        .map(|word| KeyValue::new("error.type", word)),
+                );
                 SpanBuilder::from_name(ended.route)
                     .with_kind(SpanKind::Server)
                     .with_attributes(attributes)
@@ -69,21 +72,18 @@ impl Spans {
 /// What is known of an answer.
 fn of_answer(ended: &Ended, traced: &Traced) -> Vec<KeyValue> {
     let mut attributes: Vec<KeyValue> = of_status(ended).into_iter().collect();
-    if let Some(wants_stream) = traced.wants_stream {
-        attributes.push(KeyValue::new("gen_ai.request.stream", wants_stream));
-    }
-    if let Some(first_token) = ended.first_token {
-        let seconds = first_token.as_secs_f64();
-        attributes.push(KeyValue::new("gen_ai.response.time_to_first_chunk", seconds));
-    }
+    let wants_stream = traced
+        .wants_stream
+        .map(|wanted| KeyValue::new("gen_ai.request.stream", wanted));
+    attributes.extend(wants_stream);
+    let first_s = ended.first_token.map(|first_token| first_token.as_secs_f64());
+    attributes.extend(first_s.map(|seconds| KeyValue::new("gen_ai.response.time_to_first_chunk", seconds)));
     let done = ended.done.as_deref();
     let failed = traced.failed.as_ref();
     let id = done
         .and_then(|done| done.generation_id.as_deref())
         .or(failed.and_then(|failed| failed.generation_id.as_deref()));
-    if let Some(id) = id {
-        attributes.push(KeyValue::new("gen_ai.response.id", short(id)));
-    }
+    attributes.extend(id.map(|id| KeyValue::new("gen_ai.response.id", short(id))));
     let Some(done) = done else { return attributes };
     if !done.finish_reason.is_empty() {
         let reasons = vec![StringValue::from(short(&done.finish_reason))];
@@ -113,17 +113,14 @@ fn of_status(ended: &Ended) -> Option<KeyValue> {
 
 /// Without the reason, which is free text and may quote.
 fn of_attempt(attempt: &Attempt) -> Vec<KeyValue> {
-    let mut attributes = vec![KeyValue::new("model", short(&attempt.model))];
-    if let Some(provider) = &attempt.provider {
-        attributes.push(KeyValue::new("provider", short(provider)));
-    }
-    if let Some(status) = attempt.status {
-        attributes.push(KeyValue::new("status", i64::from(status)));
-    }
-    if let Some(code) = &attempt.code {
-        attributes.push(KeyValue::new("code", short(code)));
-    }
-    attributes
+    let text = |name, text: Option<&str>| text.map(|text| KeyValue::new(name, short(text)));
+    let known = [
+        text("model", Some(&attempt.model)),
+        text("provider", attempt.provider.as_deref()),
+        attempt.status.map(|status| KeyValue::new("status", i64::from(status))),
+        text("code", attempt.code.as_deref()),
+    ];
+    known.into_iter().flatten().collect()
 }
 
 fn whole(count: u64) -> i64 {
