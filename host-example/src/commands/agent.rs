@@ -291,10 +291,7 @@ fn summary(steps: u32, n_calls: usize, spent: &Usage) -> String {
         ..
     } = spent;
     let calls = counted(n_calls, "tool call");
-    let cost = match &spent.cost_usd {
-        Some(cost) => format!("${cost}"),
-        None => "cost unknown".to_owned(),
-    };
+    let cost = terminal::cost(spent);
     format!("{steps} steps · {calls} · {prompt_tokens}→{completion_tokens} tokens · {cost} in total")
 }
 

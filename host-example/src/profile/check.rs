@@ -13,9 +13,9 @@ use super::document::Document;
 use super::normalise::{Normalised, normalised};
 use super::pointer::{PROFILES, join, segments};
 use super::problem::{Problem, shortened};
-use super::provider::ProviderSchema;
+use super::schema::{self, ProviderSchema};
+use super::secret;
 use super::words::{Finding, findings};
-use super::{schema, secret};
 use crate::near::closest;
 use crate::terminal::listed;
 

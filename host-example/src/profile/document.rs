@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::parse::{Found, parse};
 use super::places::{Duplicate, StringPlace, strings};
 use super::problem::{Problem, Report, Severity};
-use super::provider::ProviderSchema;
+use super::schema::ProviderSchema;
 use super::secret;
 
 /// The parsed text of a profile file, with the place of each value.

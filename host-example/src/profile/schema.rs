@@ -14,8 +14,6 @@ use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::provider::ProviderSchema;
-
 /// A file with profiles. Sections other than `auth` belong to other programs.
 #[derive(JsonSchema)]
 #[schemars(title = "Profiles of agent-host")]
@@ -61,6 +59,17 @@ pub enum KeySource {
     File(#[schemars(length(min = 1))] PathBuf),
     /// A program and its arguments; it prints the key to stdout.
     Command(#[schemars(length(min = 1))] Vec<String>),
+}
+
+/// What the host knows of one provider when it checks a profile.
+#[derive(Debug, Clone)]
+pub struct ProviderSchema {
+    /// Id of the provider, the value of `provider` in a profile.
+    pub provider: String,
+    /// JSON Schema of the plugin's options, draft 2020-12, an object with camelCase properties.
+    pub options_schema: Value,
+    /// How the provider's keys begin; text that begins so is refused everywhere in `auth`.
+    pub key_prefixes: Vec<String>,
 }
 
 /// The schema of one profile of this provider: the host's keys and the plugin's options together,

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use super::places::StringPlace;
 use super::pointer::{PROFILES, segments};
-use super::provider::ProviderSchema;
+use super::schema::ProviderSchema;
 
 /// Shortest run of letters and digits that may be a key; model names have dashes but also slashes.
 const SHORTEST_KEY: usize = 20;

@@ -31,21 +31,32 @@ pub(super) struct Finding {
     pub hint: Option<String>,
 }
 
+impl Finding {
+    fn new(pointer: String, at_key: bool, message: String, hint: Option<String>) -> Self {
+        Self {
+            pointer,
+            at_key,
+            message,
+            hint,
+        }
+    }
+}
+
 /// The findings of one error; several if it comes from a branch of a union.
 pub(super) fn findings(error: &ValidationError<'_>, root: &Value) -> Vec<Finding> {
     let pointer = error.instance_path().as_str().to_owned();
     let schema = schema_around(error, root);
     let value = error.instance().as_ref();
-    let one = |at_key: bool, message: String| {
-        vec![Finding {
-            pointer: pointer.clone(),
-            at_key,
-            message,
-            hint: None,
-        }]
+    let at_key = |message: String, hint| vec![Finding::new(pointer.clone(), true, message, hint)];
+    let found = |expected: String, hint| {
+        vec![Finding::new(
+            pointer.clone(),
+            false,
+            format!("expected {expected}"),
+            hint,
+        )]
     };
-    let found = |expected: String| one(false, format!("expected {expected}"));
-    let plain = |message: String| one(true, message);
+    let plain = |message: String| at_key(message, None);
     match error.kind() {
         Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
             let known = names_in(schema, root);
@@ -55,9 +66,9 @@ pub(super) fn findings(error: &ValidationError<'_>, root: &Value) -> Vec<Finding
                 .collect()
         }
         Kind::Required { property } => {
-            let mut missing = plain(format!("missing option `{}`", property.as_str().unwrap_or_default()));
-            missing[0].hint = misspelt(property.as_str().unwrap_or_default(), value, &names_in(schema, root));
-            missing
+            let name = property.as_str().unwrap_or_default();
+            let hint = misspelt(name, value, &names_in(schema, root));
+            at_key(format!("missing option `{name}`"), hint)
         }
         Kind::AnyOf { context } => union(&pointer, schema, value, context, root, "anyOf"),
         Kind::OneOfNotValid { context } => union(&pointer, schema, value, context, root, "oneOf"),
@@ -67,12 +78,8 @@ pub(super) fn findings(error: &ValidationError<'_>, root: &Value) -> Vec<Finding
         Kind::PropertyNames { error: name_error } => {
             let name = name_error.instance().as_str().unwrap_or_default();
             let expected = expectation(schema.get("propertyNames").unwrap_or(schema), root);
-            vec![Finding {
-                pointer: join(&pointer, name),
-                at_key: true,
-                message: format!("expected {expected} as the key"),
-                hint: None,
-            }]
+            let message = format!("expected {expected} as the key");
+            vec![Finding::new(join(&pointer, name), true, message, None)]
         }
         Kind::FalseSchema => plain("not allowed here".to_owned()),
         Kind::UniqueItems => plain("expected unique items, found a duplicate".to_owned()),
@@ -98,13 +105,9 @@ pub(super) fn findings(error: &ValidationError<'_>, root: &Value) -> Vec<Finding
         | Kind::ExclusiveMaximum { .. }
         | Kind::MultipleOf { .. }
         | Kind::MinLength { .. }
-        | Kind::MaxLength { .. } => {
-            let mut findings = found(expectation(schema, root));
-            findings[0].hint = closest_choice(schema, value, root);
-            findings
-        }
+        | Kind::MaxLength { .. } => found(expectation(schema, root), closest_choice(schema, value, root)),
         other => match schema.get("description").and_then(Value::as_str).and_then(phrase) {
-            Some(phrase) => found(phrase),
+            Some(phrase) => found(phrase, None),
             None => plain(format!("violates `{}` of its schema", other.keyword())),
         },
     }
@@ -166,12 +169,7 @@ fn unknown_key(pointer: &str, key: &str, known: &[&str], elsewhere: &[String]) -
         }
         None => None,
     };
-    Finding {
-        pointer: join(pointer, key),
-        at_key: true,
-        message: "unknown option".to_owned(),
-        hint,
-    }
+    Finding::new(join(pointer, key), true, "unknown option".to_owned(), hint)
 }
 
 /// Descends into the branch that the author meant, to report the inner problem.
@@ -183,11 +181,9 @@ fn union(
     root: &Value,
     keyword: &str,
 ) -> Vec<Finding> {
-    let general = || Finding {
-        pointer: pointer.to_owned(),
-        at_key: false,
-        message: format!("expected {}", expectation(schema, root)),
-        hint: closest_choice(schema, value, root),
+    let general = || {
+        let message = format!("expected {}", expectation(schema, root));
+        Finding::new(pointer.to_owned(), false, message, closest_choice(schema, value, root))
     };
     if !value.is_object() && !value.is_array() {
         return vec![general()];

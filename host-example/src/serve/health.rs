@@ -1,5 +1,6 @@
 //! `GET /health`, `GET /metrics` and `GET /`: how the endpoint is, and what it is.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hyper::{Response, StatusCode};
@@ -15,7 +16,7 @@ const CREDITS_WAIT: Duration = Duration::from_secs(1);
 
 /// - In: `is_known`, whether the caller may see more than the status.
 pub fn health(shared: &Shared, serving: &Serving, is_known: bool) -> Response<Body> {
-    let (code, status) = if shared.is_draining() {
+    let (code, status) = if shared.is_draining.load(Ordering::Relaxed) {
         (StatusCode::SERVICE_UNAVAILABLE, "draining")
     } else {
         (StatusCode::OK, "ok")

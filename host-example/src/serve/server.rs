@@ -6,6 +6,7 @@
 use std::io;
 use std::net::TcpListener as StdListener;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
@@ -74,7 +75,7 @@ impl Server {
 
     /// Accepts no further connections. Running answers continue.
     pub fn drain(&self) {
-        self.shared.drain();
+        self.shared.is_draining.store(true, Ordering::Relaxed);
         self.phase.send_replace(Phase::Draining);
     }
 

@@ -1,7 +1,7 @@
 //! What all requests share: the plugin that answers now, the rules, the counters.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -20,7 +20,7 @@ pub struct Shared {
     pub telemetry: Arc<Telemetry>,
     pub max_body_bytes: u64,
     pub started: Instant,
-    is_draining: AtomicBool,
+    pub is_draining: AtomicBool,
 }
 
 /// The plugin that answers, and its state; a reload replaces it.
@@ -61,14 +61,6 @@ impl Shared {
             started: Instant::now(),
             is_draining: AtomicBool::new(false),
         }
-    }
-
-    pub fn drain(&self) {
-        self.is_draining.store(true, Ordering::Relaxed);
-    }
-
-    pub fn is_draining(&self) -> bool {
-        self.is_draining.load(Ordering::Relaxed)
     }
 }
 

@@ -168,10 +168,7 @@ impl Environment {
                 Ok((found.value, None))
             }
             KeySource::File(path) => read_key_file(path),
-            KeySource::Command(words) => {
-                let key = self.command_keys.key_of(words)?;
-                Ok((key, None))
-            }
+            KeySource::Command(words) => Ok((self.command_keys.key_of(words)?, None)),
         }
     }
 }

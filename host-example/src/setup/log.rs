@@ -19,7 +19,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
 use super::global::Global;
-use super::variable::set_variable;
+use super::places::set_variable;
 use crate::terminal::{self, Failure};
 
 /// Names the log file where the command line does not.

@@ -6,7 +6,6 @@
 // In the order in which data travels.
 mod protect;
 mod global;
-mod variable;
 mod places;
 mod log;
 mod dotenv;
@@ -21,7 +20,6 @@ mod choice;
 mod profiles;
 mod activation;
 pub mod tiers;
-mod changes;
 pub mod reload;
 mod wishes;
 
@@ -32,10 +30,9 @@ pub use self::environment::Environment;
 pub use self::global::Global;
 pub use self::keys::{CommandKeys, mode_for_others, read_secret_file};
 pub use self::log::{open_file as open_log_file, start as start_log};
-pub use self::places::{Places, state_file};
+pub use self::places::{Places, set_variable, state_file};
 pub use self::plugins::{Entry, Folder, Verdict, is_secret};
 pub use self::protect::{Secret, forbid_dumps};
 pub use self::reading::{Chosen, Setup, exists};
 pub use self::services::create;
-pub use self::variable::set_variable;
 pub use self::wishes::{listen_for_hangups, watch};

@@ -2,13 +2,14 @@
 //!
 //! The standard places of the XDG specification; a flag or a variable overrides each.
 
+use std::env;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use etcetera::BaseStrategy;
 use etcetera::base_strategy::Xdg;
 
 use super::global::Global;
-use super::variable::set_variable;
 use crate::terminal::Failure;
 
 pub struct Places {
@@ -59,4 +60,9 @@ pub fn state_file(name: &str) -> Result<PathBuf, Failure> {
 
 fn xdg() -> Result<Xdg, Failure> {
     Xdg::new().map_err(|_| Failure::usage("the home folder is unknown: `HOME` is not set").with_hint("set `HOME`"))
+}
+
+/// The value of a variable of the process. A blank variable counts as absent, here as everywhere.
+pub fn set_variable(name: &str) -> Option<OsString> {
+    env::var_os(name).filter(|value| !value.to_string_lossy().trim().is_empty())
 }

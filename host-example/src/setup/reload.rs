@@ -2,16 +2,17 @@
 //!
 //! A mistake in the new ones changes nothing: the plugin keeps the previous ones.
 
+use plugin_api::TierModel;
 use serde_json::{Value, json};
 
 use super::activation::Active;
-use super::changes;
 use super::choice::no_key;
 use super::global::Global;
 use super::keys::CommandKeys;
 use super::plugins::Verdict;
 use super::reading::{Chosen, Setup, exists};
-use crate::terminal::{BAD, Failure};
+use crate::profile;
+use crate::terminal::{BAD, Failure, clean_line};
 
 /// What is reloaded while a plugin is active.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,11 +116,38 @@ async fn configure(
         active.chosen = chosen;
     }
     active.read_tiers().await?;
-    let tiers = (tiers_before.as_slice(), active.tiers.as_slice());
-    let options = (&options_before, &options_of(active.chosen.as_ref()));
-    Ok(changes::line(reload.what(), tiers, options))
+    let options = options_of(active.chosen.as_ref());
+    let mut changes = changed_tiers(&tiers_before, &active.tiers);
+    changes.extend(changed_options(&options_before, &options));
+    let what = reload.what();
+    Ok(match changes.as_slice() {
+        [] => format!("{what} reloaded: nothing changed"),
+        changes => format!("{what} reloaded: {} (from the next message on)", changes.join(", ")),
+    })
 }
 
 fn options_of(chosen: Option<&Chosen>) -> Value {
     chosen.map_or_else(|| json!({}), |chosen| chosen.profile.options.clone())
+}
+
+/// The tiers with another model, and their models. Those that follow another tier change with it and are not listed.
+fn changed_tiers(before: &[TierModel], now: &[TierModel]) -> Vec<String> {
+    let own = now.iter().filter(|now| now.follows.is_none());
+    own.filter_map(|now| {
+        let then = before.iter().find(|then| then.tier == now.tier)?;
+        (then.wire != now.wire).then(|| clean_line(&format!("{} {} → {}", now.tier, then.wire, now.wire)))
+    })
+    .collect()
+}
+
+/// The options that differ, by their names. Changed models are in the list of tiers already.
+fn changed_options(before: &Value, now: &Value) -> Vec<String> {
+    let is_model = |place: &String| {
+        place == "model" || place.starts_with("tiers.") && place.matches('.').count() == 1 || place.ends_with(".model")
+    };
+    let places = profile::differences(before, now).into_iter();
+    places
+        .filter(|place| !is_model(place))
+        .map(|place| clean_line(&place))
+        .collect()
 }

@@ -8,13 +8,14 @@ use std::path::Path;
 
 use clap::Args;
 use plugin_api::Message;
+use rustyline::error::ReadlineError;
 use serde_json::Value;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::answer;
 use super::attach;
 use super::parameters::Parameters;
-use super::reader::{Input, Reader};
+use super::reader::Reader;
 use super::screen::Manner;
 use super::structured::Schema;
 use crate::setup::reload::{self, Reload};
@@ -108,7 +109,7 @@ impl Conversation {
             reader.ask(&self.prompt());
             let input = loop {
                 tokio::select! {
-                    input = reader.input.recv() => break input.unwrap_or(Input::End),
+                    input = reader.input.recv() => break input.unwrap_or(Err(ReadlineError::Eof)),
                     Some(reload) = reloads.recv() => {
                         let line = followed(&mut self.active, global, reload).await;
                         reader.print_above(&line);
@@ -116,18 +117,16 @@ impl Conversation {
                 }
             };
             match input {
-                Input::Line(line) => match line.trim() {
+                Ok(line) => match line.trim() {
                     "/quit" | "/exit" => return Ok(()),
                     line => self.take(line, global).await,
                 },
-                Input::Interrupted => {
+                Err(ReadlineError::Interrupted) => {
                     terminal::say("press Ctrl-D or type /quit to leave");
                     continue;
                 }
-                Input::End => return Ok(()),
-                Input::Failed(reason) => {
-                    return Err(Failure::internal(format!("cannot read from the terminal: {reason}")));
-                }
+                Err(ReadlineError::Eof) => return Ok(()),
+                Err(cause) => return Err(Failure::internal(format!("cannot read from the terminal: {cause}"))),
             }
             // An edit made during an answer applies from the next message on.
             while let Ok(reload) = reloads.try_recv() {

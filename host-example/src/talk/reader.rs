@@ -12,19 +12,10 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::terminal::{self, Failure};
 
-/// What came from the terminal.
-pub enum Input {
-    Line(String),
-    /// Ctrl-C at the prompt.
-    Interrupted,
-    End,
-    Failed(String),
-}
-
 /// Reads lines on a thread of its own.
 pub struct Reader {
     prompts: mpsc::Sender<String>,
-    pub input: UnboundedReceiver<Input>,
+    pub input: UnboundedReceiver<Result<String, ReadlineError>>,
     printer: Option<Box<dyn ExternalPrinter + Send>>,
 }
 
@@ -55,12 +46,7 @@ impl Reader {
             .name("input".to_owned())
             .spawn(move || {
                 for prompt in asked {
-                    let input = match editor.readline(&prompt) {
-                        Ok(line) => Input::Line(line),
-                        Err(ReadlineError::Interrupted) => Input::Interrupted,
-                        Err(ReadlineError::Eof) => Input::End,
-                        Err(cause) => Input::Failed(cause.to_string()),
-                    };
+                    let input = editor.readline(&prompt);
                     if let Some(history) = &history {
                         let _ = editor.save_history(history);
                     }

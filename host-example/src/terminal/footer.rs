@@ -8,24 +8,27 @@ use super::time::seconds;
 /// Below this time no speed is shown: it would say more about buffers than about the model.
 const MIN_WRITING_MS: u64 = 100;
 
+/// `acme/small via Acme`, as the service wrote it.
+pub fn served(done: &Done) -> String {
+    let model = done.model.as_deref().or(done.requested_model.as_deref());
+    let model = model.unwrap_or("unknown model");
+    match &done.provider {
+        Some(provider) => format!("{model} via {provider}"),
+        None => model.to_owned(),
+    }
+}
+
+/// `$0.01`
+pub fn cost(usage: &Usage) -> String {
+    let cost = usage.cost_usd.as_ref();
+    cost.map_or_else(|| "cost unknown".to_owned(), |cost| format!("${cost}"))
+}
+
 /// The line below an answer.
 pub fn footer(done: &Done) -> String {
-    let mut parts = Vec::new();
-    let served = done
-        .model
-        .as_deref()
-        .or(done.requested_model.as_deref())
-        .unwrap_or("unknown model");
-    let via = done
-        .provider
-        .as_deref()
-        .map(|provider| format!(" via {provider}"))
-        .unwrap_or_default();
-    parts.push(format!("{}{}", clean(served), clean(&via)));
-    if let Some(asked) = done
-        .requested_model
-        .as_deref()
-        .filter(|asked| is_another(asked, served))
+    let mut parts = vec![clean(&served(done))];
+    if let (Some(asked), Some(served)) = (&done.requested_model, &done.model)
+        && is_another(asked, served)
     {
         parts.push(format!("requested {}", clean(asked)));
     }
@@ -40,10 +43,7 @@ pub fn footer(done: &Done) -> String {
         Some(usage) => {
             parts.extend(speed(usage, done));
             parts.push(tokens(usage));
-            parts.push(match &usage.cost_usd {
-                Some(cost) => format!("${}", clean(cost)),
-                None => "cost unknown".to_owned(),
-            });
+            parts.push(clean(&cost(usage)));
         }
         None => parts.push("tokens and cost unknown".to_owned()),
     }

@@ -2,7 +2,7 @@
 
 use plugin_api::{ChatReply, Error, ErrorKind};
 
-use crate::terminal::Failure;
+use crate::terminal::{self, Failure};
 
 /// What came of a check.
 pub enum Outcome {
@@ -45,29 +45,14 @@ pub fn answered(reply: ChatReply) -> (Outcome, Vec<ChatReply>) {
     (outcome, vec![reply])
 }
 
-/// `acme/small via Acme: 12→3 tokens, $0.0001`
+/// `acme/small via Acme, 12→3 tokens, $0.0001`
 pub fn served(reply: &ChatReply) -> String {
-    let done = &reply.done;
-    let model = done
-        .model
-        .as_deref()
-        .or(done.requested_model.as_deref())
-        .unwrap_or("unknown model");
-    let via = done
-        .provider
-        .as_deref()
-        .map_or_else(String::new, |provider| format!(" via {provider}"));
-    match &done.usage {
-        None => format!("{model}{via}, tokens and cost unknown"),
+    let served = terminal::served(&reply.done);
+    match &reply.done.usage {
+        None => format!("{served}, tokens and cost unknown"),
         Some(usage) => {
-            let cost = usage
-                .cost_usd
-                .as_deref()
-                .map_or_else(|| "cost unknown".to_owned(), |cost| format!("${cost}"));
-            format!(
-                "{model}{via}, {}→{} tokens, {cost}",
-                usage.prompt_tokens, usage.completion_tokens
-            )
+            let (prompt, completion) = (usage.prompt_tokens, usage.completion_tokens);
+            format!("{served}, {prompt}→{completion} tokens, {}", terminal::cost(usage))
         }
     }
 }
