@@ -4,8 +4,8 @@ use clap::{ArgMatches, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::commands::{
-    agent, api, chat, completions, credits, doctor, explain, fallback, key, models, output::Output, plugins, profile,
-    selftest, tiers,
+    Output, agent, api, chat, completions, credits, doctor, explain, fallback, key, models, plugins, profile, selftest,
+    tiers,
 };
 use crate::serve;
 use crate::setup::Global;
@@ -94,7 +94,7 @@ Examples:
 
 fn after_long_help() -> String {
     let mut text = format!("{EXAMPLES}\n\nExit codes:\n");
-    for (code, meaning) in exit::TABLE {
+    for (code, _, meaning) in exit::TABLE {
         text.push_str(&format!("{:>5}  {meaning}\n", *code as u8));
     }
     text

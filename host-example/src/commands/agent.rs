@@ -81,7 +81,6 @@ struct Called {
     duration_ms: u64,
 }
 
-/// Runs `agent-host agent`.
 pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     let nothing = || {
         Failure::usage("no prompt on the command line or on standard input")

@@ -45,7 +45,6 @@ says which kind.
 /// The largest body of a request, in bytes.
 const MAX_DATA_BYTES: u64 = 64 << 20;
 
-/// Runs `agent-host api`.
 pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     let request = request(args, read)?;
     let mut interrupts = Interrupts::listen()?;

@@ -42,10 +42,9 @@ pub struct Args {
     pub habits: Habits,
 }
 
-/// Runs `agent-host chat`.
 pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     let Recipient { tier, model, system } = &args.recipient;
-    let prompt = match attach::takes_stdin(&args.attach) {
+    let prompt = match args.attach.iter().any(|name| name == "-") {
         true => prompt::words(&args.prompt)?.or_else(|| Some(String::new())),
         false => prompt::read(&args.prompt, !args.attach.is_empty())?,
     };

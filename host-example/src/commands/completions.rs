@@ -5,8 +5,6 @@ use clap_complete::Shell;
 
 use crate::terminal::{self, exit::Exit};
 
-/// Runs `agent-host completions`.
-///
 /// - In: `line`, the whole command line of this program.
 pub fn run(mut line: Command, shell: Shell) -> Exit {
     // Written here first: the library panics when the reader of stdout is gone.

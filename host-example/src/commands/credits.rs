@@ -5,7 +5,7 @@
 use plugin_api::{CreditStatus, Credits, CreditsRequest};
 use serde_json::{Value, json};
 
-use super::output::Output;
+use super::Output;
 use crate::setup::{Global, Setup};
 use crate::terminal::{self, Exit, Failure, Supply, progress, time};
 
@@ -19,7 +19,6 @@ pub struct Args {
     pub output: Output,
 }
 
-/// Runs `agent-host credits`.
 pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     let active = Setup::read(global)?.activate(true).await?;
     let id = &active.plugin.manifest().id;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use plugin_api::{DiagnoseRequest, ErrorKind, FindingStatus, Manifest};
 use serde_json::Value;
 
-use super::output::Output;
+use super::Output;
 use crate::profile::{Profile, salvaged};
 use crate::setup::{Chosen, CommandKeys, Entry, Environment, Folder, Global, Places, Setup, Verdict, exists, key_hint};
 use crate::terminal::{self, Exit, Failure, Rows, clean_line, counted, progress};
@@ -41,7 +41,6 @@ const DIAGNOSIS_LIMIT: Duration = Duration::from_secs(120);
 const HOST: &str = "Host";
 const PLUGINS: &str = "Plugins";
 
-/// Runs `agent-host doctor`.
 pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     let mut rows = Rows::default();
     match rows.set_up(global) {

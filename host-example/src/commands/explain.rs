@@ -9,7 +9,7 @@ use plugin_api::Manifest;
 use plugin_api::loader::Refusal;
 
 use self::entries::{Entry, entries};
-use super::output::Output;
+use super::Output;
 use crate::near::closest;
 use crate::setup::{Folder, Global, Places};
 use crate::terminal::{self, Exit, Failure};
@@ -27,7 +27,6 @@ pub struct Args {
 /// The widest line of an entry, in characters.
 const MAX_LINE_CHARS: usize = 100;
 
-/// Runs `agent-host explain`.
 pub fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     let manifests = manifests(global);
     let entries = entries(&manifests);

@@ -7,7 +7,7 @@ use plugin_api::{ChatRequest, Error, Message, TierModel};
 use serde::Serialize;
 use serde_json::json;
 
-use super::output::Output;
+use super::Output;
 use crate::setup::{Active, Global, Setup, tiers};
 use crate::talk::parameters::fields;
 use crate::terminal::{self, Exit, Failure, counted, exit, progress, time};
@@ -58,7 +58,6 @@ struct Tried {
     exit: Exit,
 }
 
-/// Runs `agent-host fallback test`.
 pub async fn run(global: &Global, command: &Command) -> Result<Exit, Failure> {
     let Command::Test(args) = command;
     let mut active = Setup::read(global)?.activate(true).await?;

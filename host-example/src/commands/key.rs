@@ -8,7 +8,6 @@ use serde_json::json;
 use crate::setup::{Global, Setup};
 use crate::terminal::{self, Exit, Failure, Supply};
 
-/// Runs `agent-host key`.
 pub async fn run(global: &Global, as_json: bool) -> Result<Exit, Failure> {
     let setup = Setup::read(global)?;
     let active = setup.activate(true).await?;

@@ -14,4 +14,13 @@ pub mod doctor;
 pub mod selftest;
 pub mod explain;
 pub mod completions;
-pub mod output;
+
+use clap::Args;
+
+/// The option of every command whose answer a program may read.
+#[derive(Args)]
+pub struct Output {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}

@@ -21,19 +21,16 @@ use crate::near;
 use crate::setup::{Active, Global, Setup, tiers};
 use crate::terminal::{self, Exit, Failure, counted, progress, time};
 
-/// Runs `agent-host models`.
 pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     let mut active = Setup::read(global)?.activate(false).await?;
-    let wanted = ModelsRequest {
+    let mut wanted = ModelsRequest {
         force: args.refresh,
         raw: false,
     };
     if let Some(Command::Show { id, refresh, output }) = &args.command {
         let as_json = output.json || args.output.json;
-        let wanted = ModelsRequest {
-            force: *refresh || args.refresh,
-            raw: as_json,
-        };
+        wanted.force |= refresh;
+        wanted.raw = as_json;
         let list = listed(&mut active, wanted).await?;
         active.shut_down().await;
         let model = found(&list.models, &active.tiers, id)?;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::ValueHint;
 use serde_json::json;
 
-use super::output::Output;
+use super::Output;
 use crate::setup::{Folder, Global, Setup, Verdict, create};
 use crate::terminal::{self, BAD, DOUBTFUL, Exit, FAINT, Failure, GOOD, clean_line, print_line};
 
@@ -54,11 +54,8 @@ pub async fn run(global: &Global, command: &Command) -> Result<Exit, Failure> {
             setup.folder.find(id)?;
             setup.folder.set_disabled(id, false)?;
             let verdict = setup.verdict(setup.folder.find(id)?.0, None);
-            print_line(&clean_line(&format!(
-                "{id} is {}: {}",
-                verdict.word(),
-                verdict.reason()
-            )));
+            let (word, reason) = (verdict.word(), verdict.reason());
+            print_line(&clean_line(&format!("{id} is {word}: {reason}")));
             Ok(Exit::Ok)
         }
         Command::Disable { id } => {

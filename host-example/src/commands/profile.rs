@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueHint;
 use serde_json::{Map, Value, json};
 
-use super::output::Output;
+use super::Output;
 use crate::profile::{self, LoadError, Report, dotted, leaves_of};
 use crate::setup::{Chosen, Global, Setup, exists, is_secret, write_atomically};
 use crate::terminal::{self, Exit, Failure};
@@ -72,7 +72,7 @@ async fn check(setup: &Setup, file: Option<&Path>, as_json: bool) -> Result<Exit
     if !report.problems.is_empty() {
         return Ok(print_report(&report, as_json));
     }
-    let profiles = document.value().pointer("/auth/profiles").and_then(Value::as_object);
+    let profiles = document.value.pointer("/auth/profiles").and_then(Value::as_object);
     let names: Vec<String> = profiles
         .into_iter()
         .flatten()
@@ -88,7 +88,7 @@ async fn check(setup: &Setup, file: Option<&Path>, as_json: bool) -> Result<Exit
         };
         terminal::print_line(&format!(
             "{} is valid, with {}{listed}",
-            document.name(),
+            document.name,
             terminal::counted(names.len(), "profile")
         ));
         let wanted = &setup.places.profile;
@@ -115,7 +115,7 @@ async fn show(setup: &Setup) -> Result<Exit, Failure> {
     let chosen = setup.profile().await?.ok_or_else(|| LoadError::NotFound {
         path: setup.places.config.clone(),
     })?;
-    let profiles = &chosen.document.value()["auth"]["profiles"];
+    let profiles = &chosen.document.value["auth"]["profiles"];
     terminal::print_json(&profiles[&chosen.profile.name]);
     Ok(Exit::Ok)
 }
@@ -178,7 +178,7 @@ async fn show_resolved(setup: &Setup, as_json: bool) -> Result<Exit, Failure> {
 /// The place of an option's value in the profile file.
 fn origin_in(chosen: &Chosen, pointer: &str) -> String {
     let place = profile::map_plugin_problem(&chosen.document, &chosen.profile.name, pointer, String::new(), None);
-    format!("{}:{}:{}", chosen.document.name(), place.line, place.column)
+    format!("{}:{}:{}", chosen.document.name, place.line, place.column)
 }
 
 /// The defaults in the schema of the options, by their pointers.

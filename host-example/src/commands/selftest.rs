@@ -19,7 +19,7 @@ use self::answers::{
 };
 use self::outcome::{Billed, Outcome};
 use self::service::{account, credits, models, unknown_model};
-use super::output::Output;
+use super::Output;
 use crate::setup::{Active, Global, Setup};
 use crate::talk::calc;
 use crate::terminal::{self, Exit, Failure, Interrupts, Rows, counted, progress, stopped};
@@ -67,7 +67,6 @@ const BILLED: [(&str, &str); 9] = [
 /// Tiers that most plugins have, by the names that `--tier` takes.
 const TRIED_TIERS: [&str; 3] = ["small", "large", "reasoning"];
 
-/// Runs `agent-host selftest`.
 pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     let mut interrupts = Interrupts::listen()?;
     let mut active = Setup::read(global)?.activate(true).await?;
@@ -130,9 +129,9 @@ impl Test<'_> {
             (false, false) => None,
         };
         if is_refused {
-            self.rows.skip(SERVICE, "credits", skip_reason.unwrap_or_default());
-            self.rows
-                .skip(SERVICE, "unknown_model", skip_reason.unwrap_or_default());
+            for id in ["credits", "unknown_model"] {
+                self.rows.skip(SERVICE, id, skip_reason.unwrap_or_default());
+            }
         } else {
             self.check(SERVICE, "credits", credits(plugin)).await;
             self.check(SERVICE, "unknown_model", unknown_model(self.active)).await;

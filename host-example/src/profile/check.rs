@@ -84,13 +84,13 @@ impl<'a> Checker<'a> {
 
     fn envelope(&mut self) {
         let mut here = String::new();
-        let mut value = self.document.value();
+        let mut value = &self.document.value;
         for (section, what) in [
             ("auth", "which holds the profiles"),
             ("profiles", "which holds the profiles by name"),
         ] {
             let Some(object) = value.as_object() else {
-                return self.mismatch(&here, "an object");
+                return self.mismatch(&here, "an object", None);
             };
             let Some(inner) = object.get(section) else {
                 let typo = closest(section, object.keys().map(String::as_str));
@@ -102,7 +102,7 @@ impl<'a> Checker<'a> {
             (here, value) = (join(&here, section), inner);
         }
         let Some(profiles) = value.as_object() else {
-            return self.mismatch(PROFILES, "an object with the profiles by name");
+            return self.mismatch(PROFILES, "an object with the profiles by name", None);
         };
         for (name, entry) in profiles {
             self.entry(&join(PROFILES, name), entry);
@@ -111,7 +111,7 @@ impl<'a> Checker<'a> {
 
     fn entry(&mut self, base: &str, entry: &Value) {
         let Some(object) = entry.as_object() else {
-            return self.mismatch(base, "an object with `provider` and its options");
+            return self.mismatch(base, "an object with `provider` and its options", None);
         };
         let provider = self.provider_of(base, object);
         let name = provider.map_or("", |provider| provider.provider.as_str());
@@ -140,7 +140,7 @@ impl<'a> Checker<'a> {
         };
         let pointer = join(base, "provider");
         let Some(name) = value.as_str() else {
-            self.mismatch(&pointer, "the id of a provider");
+            self.mismatch(&pointer, "the id of a provider", None);
             return None;
         };
         let provider = self.providers.iter().find(|provider| provider.provider == name);
@@ -150,7 +150,7 @@ impl<'a> Checker<'a> {
                 None if self.providers.is_empty() => "no plugin is installed".to_owned(),
                 None => format!("no installed plugin provides it; installed: {}", listed(known(), "and")),
             };
-            self.mismatch_with(&pointer, "the id of an installed provider", Some(hint));
+            self.mismatch(&pointer, "the id of an installed provider", Some(hint));
         }
         provider
     }
@@ -228,7 +228,7 @@ impl<'a> Checker<'a> {
     }
 
     fn duplicates(&mut self) {
-        for duplicate in self.document.duplicates() {
+        for duplicate in &self.document.found.duplicates {
             let pointer = duplicate.pointer.as_str();
             let is_ours = pointer == "/auth" || pointer == PROFILES || pointer.starts_with("/auth/profiles/");
             if is_ours {
@@ -242,11 +242,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn mismatch(&mut self, pointer: &str, expected: &str) {
-        self.mismatch_with(pointer, expected, None);
-    }
-
-    fn mismatch_with(&mut self, pointer: &str, expected: &str, hint: Option<String>) {
+    fn mismatch(&mut self, pointer: &str, expected: &str, hint: Option<String>) {
         if self.literal_keys.contains(pointer) {
             return;
         }
@@ -274,14 +270,14 @@ impl<'a> Checker<'a> {
 
     /// The value at the pointer as written in the file; shortened, and never a key.
     fn found(&self, pointer: &str) -> String {
-        match self.document.value().pointer(pointer) {
+        match self.document.value.pointer(pointer) {
             None => "nothing".to_owned(),
             Some(Value::Object(_)) => "an object".to_owned(),
             Some(Value::Array(_)) => "an array".to_owned(),
             Some(_) if self.is_hidden(pointer) => "a value that is not shown".to_owned(),
             Some(_) => {
                 let range = self.document.value_range(pointer).unwrap_or(0..0);
-                let text = shortened(&self.document.text()[range]);
+                let text = shortened(&self.document.text[range]);
                 match text.char_indices().nth(MAX_FOUND_CHARS) {
                     Some((end, _)) => format!("`{}…`", &text[..end]),
                     None => format!("`{text}`"),
@@ -293,7 +289,7 @@ impl<'a> Checker<'a> {
     fn is_hidden(&self, pointer: &str) -> bool {
         let text = self
             .document
-            .value()
+            .value
             .pointer(pointer)
             .and_then(Value::as_str)
             .unwrap_or_default();

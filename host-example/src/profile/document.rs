@@ -10,17 +10,19 @@ use std::ops::Range;
 use serde_json::Value;
 
 use super::parse::{Found, parse};
-use super::places::{Duplicate, StringPlace, strings};
-use super::problem::{Problem, Report, Severity};
+use super::places::{StringPlace, strings};
+use super::problem::{Problem, Report};
 use super::schema::ProviderSchema;
 use super::secret;
 
 /// The parsed text of a profile file, with the place of each value.
 pub struct Document {
-    name: String,
-    text: String,
-    value: Value,
-    found: Found,
+    /// How reports call the file.
+    pub name: String,
+    pub(super) text: String,
+    /// The whole document without comments. A duplicate key has its last value.
+    pub value: Value,
+    pub(super) found: Found,
 }
 
 impl fmt::Debug for Document {
@@ -59,11 +61,6 @@ impl Document {
         }
     }
 
-    /// The whole document without comments. A duplicate key has its last value.
-    pub fn value(&self) -> &Value {
-        &self.value
-    }
-
     /// The range of the value at `pointer`, in bytes of the text.
     pub fn value_range(&self, pointer: &str) -> Option<Range<usize>> {
         Some(self.found.places.get(pointer)?.range.clone())
@@ -86,18 +83,6 @@ impl Document {
             secret::masked(&self.text, self.strings(), &secret::prefixes(providers)),
             problems,
         )
-    }
-
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    pub(super) fn text(&self) -> &str {
-        &self.text
-    }
-
-    pub(super) fn duplicates(&self) -> &[Duplicate] {
-        &self.found.duplicates
     }
 
     /// A problem of the value at `pointer`, or of its key if `at_key`.
@@ -129,6 +114,6 @@ fn problem_at(text: &str, pointer: &str, range: Range<usize>, message: String, h
         column,
         message,
         hint,
-        severity: Severity::Error,
+        ..Problem::default()
     }
 }

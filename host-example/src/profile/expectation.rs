@@ -20,14 +20,8 @@ pub(super) fn expectation(schema: &Value, root: &Value) -> String {
     alternatives(schema, root, MAX_DEPTH, &mut choices, &mut kinds);
     if !choices.is_empty() {
         let all = joined(choices.iter().map(|choice| format!("`{choice}`")).collect(), "or");
-        kinds.insert(
-            0,
-            if choices.len() == 1 {
-                all
-            } else {
-                format!("one of {all}")
-            },
-        );
+        let one_of = if choices.len() == 1 { "" } else { "one of " };
+        kinds.insert(0, format!("{one_of}{all}"));
     }
     kinds.dedup();
     if kinds.is_empty() {

@@ -45,7 +45,7 @@ pub fn profile_from(document: &Document, name: &str, providers: &[ProviderSchema
     if problems.iter().any(|problem| problem.severity == Severity::Error) {
         return Err(LoadError::Report(document.report(providers, problems)));
     }
-    let entry = document.value().pointer(&base);
+    let entry = document.value.pointer(&base);
     let provider = entry.and_then(|entry| entry.get("provider")).and_then(Value::as_str);
     let schema = providers.iter().find(|known| Some(known.provider.as_str()) == provider);
     let (Some(entry), Some(schema)) = (entry, schema) else {
@@ -102,7 +102,7 @@ pub fn salvaged(
     problems: &[Problem],
 ) -> Option<Profile> {
     let base = join(PROFILES, name);
-    let entry = document.value().pointer(&base)?;
+    let entry = document.value.pointer(&base)?;
     let provider = entry["provider"].as_str()?;
     let schema = providers.iter().find(|known| known.provider == provider)?;
     let concerns = |key: &str| {
@@ -161,7 +161,7 @@ pub fn map_plugin_problem(
 fn names_unknown_provider(document: &Document, providers: &[ProviderSchema], problem: &Problem) -> bool {
     let mut segments = segments(&problem.pointer).skip(3);
     let is_provider = segments.next().is_some_and(|key| key == "provider") && segments.next().is_none();
-    let name = document.value().pointer(&problem.pointer).and_then(Value::as_str);
+    let name = document.value.pointer(&problem.pointer).and_then(Value::as_str);
     // A duplicate key is reported at the key, not at its value.
     is_provider
         && document.value_range(&problem.pointer).as_ref() == Some(&problem.range)
@@ -169,10 +169,10 @@ fn names_unknown_provider(document: &Document, providers: &[ProviderSchema], pro
 }
 
 fn no_such_profile(document: &Document, name: &str) -> LoadError {
-    let profiles = document.value().pointer(PROFILES).and_then(Value::as_object);
+    let profiles = document.value.pointer(PROFILES).and_then(Value::as_object);
     let known = || profiles.into_iter().flat_map(|all| all.keys().map(String::as_str));
     LoadError::NoSuchProfile {
-        message: format!("profile file `{}` has no profile `{name}`", document.name()),
+        message: format!("profile file `{}` has no profile `{name}`", document.name),
         hint: match closest(name, known()) {
             Some(near) => format!("did you mean `{near}`?"),
             None if known().next().is_none() => "the file has no profiles".to_owned(),

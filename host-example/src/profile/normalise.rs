@@ -97,7 +97,7 @@ impl Normalised {
 /// - Out: as deep as the document goes; what it does not have, such as a default, is left out.
 pub(super) fn pointer_in(document: &Document, base: &str, pointer: &str) -> String {
     let mut out = base.to_owned();
-    let mut value = document.value().pointer(base);
+    let mut value = document.value.pointer(base);
     for segment in segments(pointer) {
         let key = match value {
             Some(Value::Object(object)) if !object.contains_key(&segment) => {
@@ -107,7 +107,7 @@ pub(super) fn pointer_in(document: &Document, base: &str, pointer: &str) -> Stri
         };
         let Some((below, found)) = key.and_then(|key| {
             let below = join(&out, &key);
-            document.value().pointer(&below).map(|found| (below, found))
+            document.value.pointer(&below).map(|found| (below, found))
         }) else {
             break;
         };

@@ -19,17 +19,18 @@ use crate::terminal::{self, BAD, DOUBTFUL, counted};
 const PICTURE_CHARS: usize = 100;
 
 /// Whether a problem stops the profile from being used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// The profile is refused.
+    #[default]
     Error,
     /// The profile is still used.
     Warning,
 }
 
 /// One thing that is wrong, and where.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Default, Clone, PartialEq)]
 pub struct Problem {
     /// JSON pointer to the place, in the spelling of the file; empty for the whole file.
     pub pointer: String,

@@ -6,7 +6,7 @@ use std::io::Read;
 use std::path::Path;
 
 use super::load_error::LoadError;
-use super::problem::{Problem, Report, Severity};
+use super::problem::{Problem, Report};
 
 /// Largest profile file, in bytes: 1 MiB.
 pub(super) const MAX_BYTES: u64 = 1024 * 1024;
@@ -19,13 +19,9 @@ pub(super) const MAX_BYTES: u64 = 1024 * 1024;
 pub fn read(path: &Path) -> Result<String, LoadError> {
     let whole_file = |message: String, hint: Option<&str>| {
         let problem = Problem {
-            pointer: String::new(),
-            range: 0..0,
-            line: 0,
-            column: 0,
             message,
             hint: hint.map(str::to_owned),
-            severity: Severity::Error,
+            ..Problem::default()
         };
         LoadError::Report(Report::new(&path.display().to_string(), String::new(), vec![problem]))
     };

@@ -137,16 +137,11 @@ fn names_in<'a>(schema: &'a Value, root: &'a Value) -> Vec<&'a str> {
 /// The places one level down where a misplaced key belongs, as people write them:
 /// `parameters.maxTokens`.
 fn paths_to(key: &str, pointer: &str, schema: &Value, root: &Value) -> Vec<String> {
-    let here = dotted(pointer);
     let mut paths = Vec::new();
     for part in parts_of(schema, root) {
         for (object, inner) in part.get("properties").and_then(Value::as_object).into_iter().flatten() {
             for name in names_in(inner, root).into_iter().filter(|name| fold(name) == fold(key)) {
-                let path = if here.is_empty() {
-                    format!("{object}.{name}")
-                } else {
-                    format!("{here}.{object}.{name}")
-                };
+                let path = dotted(&join(&join(pointer, object), name));
                 if !paths.contains(&path) {
                     paths.push(path);
                 }

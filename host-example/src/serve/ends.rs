@@ -13,9 +13,9 @@ pub async fn wind_up(server: &mut Server, shared: &Shared, ends: &mut Ends, limi
     let in_flight = left();
     if in_flight > 0 {
         let limit_s = limit.as_secs();
-        let answers = if in_flight == 1 { "answer" } else { "answers" };
+        let answers = terminal::counted(in_flight as usize, "answer");
         terminal::say(&format!(
-            "shutting down: waiting up to {limit_s} s for {in_flight} {answers}; a second signal stops at once"
+            "shutting down: waiting up to {limit_s} s for {answers}; a second signal stops at once"
         ));
     }
     let is_over = tokio::select! {

@@ -1,11 +1,9 @@
 //! Starts the endpoint, follows the profile while it runs, and shuts it down.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use plugin_api::Manifest;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::ends::{Ends, wind_up};
@@ -25,7 +23,6 @@ use crate::setup::set_variable;
 use crate::setup::{Active, Global, Secret, Setup, listen_for_hangups, watch};
 use crate::terminal::{self, Exit, Failure, GOOD};
 
-/// Runs `agent-host serve`.
 pub async fn run(global: &Global, options: &Options) -> Result<Exit, Failure> {
     options.check()?;
     raise_file_limit();
@@ -127,14 +124,13 @@ fn serving(setup: &Setup, active: &Active) -> Result<Serving, Failure> {
     });
     Ok(Serving {
         tiers: active.tiers.clone(),
-        keys: keys(manifest, &given.variables),
+        keys: manifest
+            .keys()
+            .filter_map(|variable| given.variables.get(&variable.name))
+            .map(Secret::trimmed)
+            .collect(),
         plugins: plugins.collect(),
         models_page: ArcSwapOption::empty(),
         plugin: active.plugin.clone(),
     })
-}
-
-fn keys(manifest: &Manifest, variables: &BTreeMap<String, Secret>) -> Vec<Secret> {
-    let keys = manifest.keys().filter_map(|variable| variables.get(&variable.name));
-    keys.map(Secret::trimmed).collect()
 }

@@ -90,7 +90,7 @@ impl Events {
                 let id = error.details.generation_id.as_deref().unwrap_or_default();
                 last_words(error, *dialect, id, self.sequence_number)
             }
-            Form::Typed(writer) => last_words(error, Dialect::Chat, writer.id(), None),
+            Form::Typed(writer) => last_words(error, Dialect::Chat, &writer.id, None),
         }
     }
 }

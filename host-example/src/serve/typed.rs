@@ -28,24 +28,18 @@ pub fn asked(body: &[u8], tiers: &[TierModel]) -> Result<Asked, Problem> {
         .remove("messages")
         .filter(|messages| messages.get().starts_with('['))
         .ok_or_else(|| Problem::bad_request("expected `messages` to be an array of objects, each with a `role`"))?;
-    let model: Option<String> = match members.remove("model") {
-        None => None,
-        Some(model) => serde_json::from_str(model.get())
-            .map_err(|_| Problem::bad_request("expected `model` to be a string, found something else"))?,
-    };
+    let model = members.remove("model");
+    let model: Option<String> = serde_json::from_str(model.as_ref().map_or("null", |model| model.get()))
+        .map_err(|_| Problem::bad_request("expected `model` to be a string, found something else"))?;
     members.remove("stream");
     let options = members.remove("stream_options");
     let options: Value = options
         .and_then(|options| serde_json::from_str(options.get()).ok())
         .unwrap_or_default();
-    let (tier, model) = match model {
-        Some(model) if model.trim().is_empty() => (None, None),
-        Some(model) => match tier_named(tiers, &model) {
-            Some(tier) => (Some(tier.tier.clone()), None),
-            None => (None, Some(model)),
-        },
-        None => (None, None),
-    };
+    let model = model.filter(|model| !model.trim().is_empty());
+    let tier = model.as_deref().and_then(|model| tier_named(tiers, model));
+    let tier = tier.map(|tier| tier.tier.clone());
+    let model = model.filter(|_| tier.is_none());
     Ok(Asked {
         request: ChatRequest {
             tier,
@@ -86,7 +80,7 @@ pub fn completion(reply: &ChatReply) -> Value {
 
 /// Writes the chunks of a stream.
 pub struct Writer {
-    id: String,
+    pub id: String,
     created_s: u64,
     /// The model that was asked for; which one serves is known at the end.
     model: String,
@@ -106,10 +100,6 @@ impl Writer {
             has_begun: false,
             n_tool_calls: 0,
         }
-    }
-
-    pub fn id(&self) -> &str {
-        &self.id
     }
 
     /// The chunk that an event becomes, if it becomes one.

@@ -56,7 +56,7 @@ impl Setup {
             plugin,
             chosen,
             tiers: Vec::new(),
-            command_keys: self.environment.command_keys(),
+            command_keys: self.environment.command_keys.clone(),
             previous: None,
         })
     }
@@ -149,10 +149,5 @@ impl Active {
         if let Err(error) = self.plugin.shutdown(SHUTDOWN).await {
             tracing::warn!("the plugin did not shut down cleanly: {error}");
         }
-    }
-
-    /// The name of the profile file, for people.
-    pub fn profile_file(&self) -> Option<&str> {
-        Some(self.chosen.as_ref()?.document.name())
     }
 }

@@ -22,7 +22,8 @@ pub struct Environment {
     process: BTreeMap<String, Secret>,
     /// Files of variables, the first one first.
     files: Vec<(PathBuf, BTreeMap<String, Secret>)>,
-    command_keys: CommandKeys,
+    /// The keys that commands printed, for a later environment.
+    pub command_keys: CommandKeys,
 }
 
 /// A variable's value and where it was found, for people.
@@ -65,11 +66,6 @@ impl Environment {
             files,
             command_keys,
         })
-    }
-
-    /// The keys that commands printed, for a later environment.
-    pub fn command_keys(&self) -> CommandKeys {
-        self.command_keys.clone()
     }
 
     /// The sources of variables in order of precedence, for people.

@@ -28,14 +28,12 @@ pub struct Places {
 impl Places {
     pub fn from(global: &Global) -> Result<Self, Failure> {
         let xdg = xdg()?;
-        let config = global
-            .config
-            .clone()
-            .or_else(|| set_variable("AGENT_HOST_CONFIG").map(PathBuf::from));
-        let plugins = global
-            .plugins
-            .clone()
-            .or_else(|| set_variable("AGENT_HOST_PLUGINS").map(PathBuf::from));
+        let named = |given: &Option<PathBuf>, variable: &str| {
+            let given = given.clone();
+            given.or_else(|| set_variable(variable).map(PathBuf::from))
+        };
+        let config = named(&global.config, "AGENT_HOST_CONFIG");
+        let plugins = named(&global.plugins, "AGENT_HOST_PLUGINS");
         let profile = set_variable("AGENT_HOST_PROFILE").map(|name| name.to_string_lossy().into_owned());
         Ok(Self {
             config_was_named: config.is_some(),

@@ -46,8 +46,12 @@ impl Entry {
     pub fn id(&self) -> String {
         match &self.manifest {
             Ok(manifest) => manifest.id.clone(),
-            Err(_) => self.file.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            Err(_) => self.file_name(),
         }
+    }
+
+    fn file_name(&self) -> String {
+        self.file.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 }
 
@@ -206,13 +210,7 @@ fn refuse_twins(entries: &mut [Entry]) {
     let mut files: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for entry in entries.iter() {
         if let Ok(manifest) = &entry.manifest {
-            let name = entry
-                .file
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
-            files.entry(manifest.id.clone()).or_default().push(name);
+            files.entry(manifest.id.clone()).or_default().push(entry.file_name());
         }
     }
     for entry in entries {

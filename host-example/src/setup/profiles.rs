@@ -38,7 +38,7 @@ impl Setup {
             Err(error) => return Err(error.into()),
         };
         for warning in &profile.warnings {
-            tracing::warn!("{}:{warning}", document.name());
+            tracing::warn!("{}:{warning}", document.name);
         }
         Ok(Some(Chosen { document, profile }))
     }
@@ -64,7 +64,7 @@ impl Setup {
     pub async fn report(&self, document: &Document) -> Result<Report, Failure> {
         let schemas = self.folder.schemas();
         let mut problems = profile::check(document, &schemas);
-        let profiles = document.value().pointer("/auth/profiles").and_then(Value::as_object);
+        let profiles = document.value.pointer("/auth/profiles").and_then(Value::as_object);
         for (name, entry) in profiles.into_iter().flatten() {
             let provider = entry["provider"].as_str().unwrap_or_default();
             let Ok((file, manifest)) = self.folder.find(provider) else {

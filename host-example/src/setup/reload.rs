@@ -109,7 +109,7 @@ async fn configure(
     if let Err(error) = active.plugin.configure(&config).await {
         return Err(setup.place(error.into(), holding));
     }
-    active.command_keys = setup.environment.command_keys();
+    active.command_keys = setup.environment.command_keys.clone();
     let tiers_before = std::mem::take(&mut active.tiers);
     let options_before = options_of(active.chosen.as_ref());
     if chosen.is_some() {

@@ -66,11 +66,6 @@ pub fn parts(named: &[String]) -> Result<Vec<Value>, Failure> {
     Ok(parts)
 }
 
-/// Whether standard input is one of them.
-pub fn takes_stdin(named: &[String]) -> bool {
-    named.iter().any(|name| name == "-")
-}
-
 /// The user's message with its attachments.
 pub fn message(text: String, attached: Vec<Value>) -> Message {
     let mut message = Message::user("");

@@ -166,8 +166,8 @@ impl Conversation {
 
     fn greet(&self, config: &Path) {
         let manifest = self.active.plugin.manifest();
-        let source = match self.active.profile_file() {
-            Some(file) => format!("profile {file}"),
+        let source = match &self.active.chosen {
+            Some(chosen) => format!("profile {}", chosen.document.name),
             None => format!(
                 "no profile file; `agent-host profile init` creates {}",
                 config.display()

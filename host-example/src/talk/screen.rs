@@ -112,7 +112,9 @@ impl Screen {
     }
 
     pub fn raw(&mut self, text: &str) {
-        let Err(cause) = terminal::try_print(text) else { return };
+        let Err(cause) = terminal::try_write(text.as_bytes()) else {
+            return;
+        };
         // A reader that went away, as `head` does, ends the answer and is no error.
         self.is_gone = true;
         if cause.kind() != io::ErrorKind::BrokenPipe {

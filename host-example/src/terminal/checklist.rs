@@ -53,7 +53,7 @@ impl Rows {
     pub fn failed(&mut self, group: &str, id: &str, failure: &Failure) {
         let summary = problems_in_a_line(failure).unwrap_or_else(|| failure.message.clone());
         let remedy = failure.hint.clone().or_else(|| {
-            let code = failure.explained()?;
+            let code = failure.explained?;
             Some(format!("see `agent-host explain {code}`"))
         });
         self.add(group, id, FindingStatus::Failed, &summary, remedy);

@@ -21,47 +21,44 @@ pub enum Exit {
 impl Exit {
     /// The stable word for failures that are not the plugin's.
     pub fn word(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Internal => "internal",
-            Self::Usage => "usage",
-            Self::Profile => "profile",
-            Self::Auth => "auth",
-            Self::Payment => "payment",
-            Self::Transient => "unavailable",
-            Self::Refused => "refused",
-            Self::Mismatch => "mismatch",
-            Self::Plugin => "plugin",
-            Self::Interrupted => "stopped",
-        }
+        let known = TABLE.iter().find(|(exit, ..)| *exit == self);
+        known.map_or("", |(_, word, _)| word)
     }
 }
 
-/// The exit codes, for `--help` and the manual.
-pub const TABLE: &[(Exit, &str)] = &[
-    (Exit::Ok, "success"),
-    (Exit::Internal, "an internal error in this program or in a plugin"),
+/// The exit codes, their stable words, and their meanings for `--help` and the manual.
+pub const TABLE: &[(Exit, &str, &str)] = &[
+    (Exit::Ok, "ok", "success"),
+    (
+        Exit::Internal,
+        "internal",
+        "an internal error in this program or in a plugin",
+    ),
     (
         Exit::Usage,
+        "usage",
         "the command line is wrong, or setup is incomplete: no plugin, no key",
     ),
-    (Exit::Profile, "the profile file is missing or invalid"),
-    (Exit::Auth, "the key was refused"),
+    (Exit::Profile, "profile", "the profile file is missing or invalid"),
+    (Exit::Auth, "auth", "the key was refused"),
     (
         Exit::Payment,
+        "payment",
         "not enough credit for this request, or the budget's limit is reached",
     ),
     (
         Exit::Transient,
+        "unavailable",
         "the service is unavailable, or the answer broke off; a retry may help",
     ),
     (
         Exit::Refused,
+        "refused",
         "the service refused this request: unknown model, content, size",
     ),
-    (Exit::Mismatch, "the answer does not match the schema"),
-    (Exit::Plugin, "a plugin file or the plugin folder is unusable"),
-    (Exit::Interrupted, "stopped by Ctrl-C"),
+    (Exit::Mismatch, "mismatch", "the answer does not match the schema"),
+    (Exit::Plugin, "plugin", "a plugin file or the plugin folder is unusable"),
+    (Exit::Interrupted, "stopped", "stopped by Ctrl-C"),
 ];
 
 /// How the program ends with this error.

@@ -24,7 +24,7 @@ pub struct Failure {
     /// One line for each attempt, if there were several.
     attempts: Vec<String>,
     /// The code that `agent-host explain` knows more about.
-    explained: Option<&'static str>,
+    pub explained: Option<&'static str>,
     /// The message is a report with a first line of its own.
     is_report: bool,
 }
@@ -63,11 +63,6 @@ impl Failure {
             is_report: true,
             ..Self::new(exit, "")
         }
-    }
-
-    /// The code that `agent-host explain` knows more about.
-    pub fn explained(&self) -> Option<&'static str> {
-        self.explained
     }
 
     /// The same failure without the `more:` line.

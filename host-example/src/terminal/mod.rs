@@ -25,7 +25,7 @@ pub use self::interrupt::{Interrupts, stopped};
 pub use self::lists::{counted, joined, listed};
 pub use self::print::{
     BAD, DOUBTFUL, FAINT, GOOD, print, print_json, print_line, say, say_styled, stderr_has_colour, stderr_has_cursor,
-    stderr_is_terminal, stdout_has_colour, try_print, try_write,
+    stderr_is_terminal, stdout_has_colour, try_write,
 };
 pub use self::supply::Supply;
 pub use self::table::{pairs, table, wrapped};

@@ -30,11 +30,6 @@ pub fn stdout_has_colour() -> bool {
 /// Writes to stdout at once.
 ///
 /// - Errors: the reader is gone, or there is no room left for the output.
-pub fn try_print(text: &str) -> io::Result<()> {
-    try_write(text.as_bytes())
-}
-
-/// The same for bytes that need not be text.
 pub fn try_write(bytes: &[u8]) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(bytes)?;
@@ -43,7 +38,7 @@ pub fn try_write(bytes: &[u8]) -> io::Result<()> {
 
 /// Writes to stdout at once. A reader that closed the pipe, as `head` does, is fine; any other error is reported.
 pub fn print(text: &str) {
-    if let Err(cause) = try_print(text)
+    if let Err(cause) = try_write(text.as_bytes())
         && cause.kind() != io::ErrorKind::BrokenPipe
     {
         say(&format!("error: cannot write to stdout: {cause}"));

@@ -41,7 +41,9 @@ pub fn entries(manifests: &[Manifest]) -> Vec<Entry> {
     let kinds = ErrorKind::KNOWN
         .iter()
         .filter_map(|(kind, _)| Some(entry_of_kind(*kind, &kind.explanation()?)));
-    let exits = exit::TABLE.iter().map(|(exit, meaning)| entry_of_exit(*exit, meaning));
+    let exits = exit::TABLE
+        .iter()
+        .map(|(exit, _, meaning)| entry_of_exit(*exit, meaning));
     let services = manifests.iter().flat_map(|manifest| {
         manifest
             .errors

@@ -4,7 +4,7 @@ use clap::ValueEnum;
 use clap::builder::NonEmptyStringValueParser;
 
 use super::values::{tokens, usd};
-use crate::commands::output::Output;
+use crate::commands::Output;
 
 /// List the service's models: search, filter, sort
 #[derive(clap::Args)]

@@ -2,7 +2,7 @@
 //!
 //! A filter drops a model that is not known to pass it.
 
-use std::cmp::Ordering;
+use std::cmp::Reverse;
 
 use plugin_api::Model;
 
@@ -53,24 +53,10 @@ pub fn sort(models: &mut [&Model], order: Option<Order>) {
         None => {}
         Some(Order::Name) => models.sort_by_key(|model| (model.name.to_lowercase(), model.id.clone())),
         Some(Order::Price) => {
-            let sum = |model: &Model| prices(model).map(|(prompt, completion)| prompt + completion);
-            models.sort_by(|one, other| match (sum(one), sum(other)) {
-                (Some(one), Some(other)) => one.total_cmp(&other),
-                (one, other) => known_first(one.is_some(), other.is_some()),
-            });
+            let sum = |model: &Model| prices(model).map_or(f64::INFINITY, |(prompt, completion)| prompt + completion);
+            models.sort_by(|one, other| sum(one).total_cmp(&sum(other)));
         }
-        Some(Order::Context) => largest_first(models, |model| model.context_length),
-        Some(Order::New) => largest_first(models, |model| model.created_s),
+        Some(Order::Context) => models.sort_by_key(|model| Reverse(model.context_length)),
+        Some(Order::New) => models.sort_by_key(|model| Reverse(model.created_s)),
     }
-}
-
-fn largest_first(models: &mut [&Model], number: impl Fn(&Model) -> Option<u64>) {
-    models.sort_by(|one, other| match (number(one), number(other)) {
-        (Some(one), Some(other)) => other.cmp(&one),
-        (one, other) => known_first(one.is_some(), other.is_some()),
-    });
-}
-
-fn known_first(one: bool, other: bool) -> Ordering {
-    other.cmp(&one)
 }
