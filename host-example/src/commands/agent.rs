@@ -121,10 +121,8 @@ async fn work(active: &Active, args: &Args, prompt: String) -> Result<Exit, Fail
     let mut called: Vec<Called> = Vec::new();
     for step in 1..=args.max_steps {
         let request = request(tier.as_deref(), model.as_deref(), &messages, &parameters)?;
-        let reply = match answer(active, &request, manner, None).await {
-            Ok(answer) => answer.reply,
-            Err(error) => return Err(report(error, manner)),
-        };
+        let answer = answer(active, &request, manner, None).await;
+        let reply = answer.map_err(|error| report(error, manner))?.reply;
         add(&mut spent, reply.done.usage.as_ref());
         if reply.tool_calls.is_empty() {
             if args.json {
@@ -168,13 +166,14 @@ async fn work(active: &Active, args: &Args, prompt: String) -> Result<Exit, Fail
             });
         }
     }
-    let steps = counted(args.max_steps as usize, "step");
-    Err(
-        Failure::internal(format!("the model still calls tools after {steps}")).with_hint(format!(
-            "allow more steps: --max-steps {}",
-            args.max_steps.saturating_mul(2)
-        )),
-    )
+    Err(still_calls_tools(args.max_steps))
+}
+
+fn still_calls_tools(max_steps: u32) -> Failure {
+    let steps = counted(max_steps as usize, "step");
+    let more = max_steps.saturating_mul(2);
+    Failure::internal(format!("the model still calls tools after {steps}"))
+        .with_hint(format!("allow more steps: --max-steps {more}"))
 }
 
 /// Decides whether a call may run.

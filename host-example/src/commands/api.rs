@@ -168,7 +168,11 @@ fn read(name: &str) -> Result<Vec<u8>, Failure> {
 }
 
 async fn answer(active: &Active, request: HttpRequest, args: &Args) -> Result<Exit, Failure> {
-    let mut output = Output::new(args.include);
+    let mut output = Output {
+        has_head: args.include,
+        cleaner: io::stdout().is_terminal().then(Cleaner::default),
+        ..Output::default()
+    };
     let outcome = match args.stream || says_stream(&request) {
         true => streamed(active, request, &mut output).await,
         false => whole(active, request, &mut output).await,
@@ -218,6 +222,7 @@ fn print_notice(notice: &Notice) {
 }
 
 /// Where the answer goes.
+#[derive(Default)]
 struct Output {
     has_head: bool,
     /// On a terminal: removes control sequences.
@@ -231,16 +236,6 @@ struct Output {
 }
 
 impl Output {
-    fn new(has_head: bool) -> Self {
-        Self {
-            has_head,
-            cleaner: io::stdout().is_terminal().then(Cleaner::default),
-            content_type: String::new(),
-            line_open: false,
-            trouble: None,
-        }
-    }
-
     fn head(&mut self, head: &Head) {
         self.content_type = head.header("content-type").unwrap_or_default().to_owned();
         if self.has_head {

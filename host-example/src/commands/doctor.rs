@@ -66,15 +66,6 @@ struct Read {
     is_partial: bool,
 }
 
-impl Read {
-    fn whole(chosen: Option<Chosen>) -> Self {
-        Self {
-            chosen,
-            is_partial: false,
-        }
-    }
-}
-
 impl Rows {
     /// Reads what is on this machine, piece by piece.
     fn set_up(&mut self, global: &Global) -> Option<Setup> {
@@ -140,6 +131,10 @@ impl Rows {
         let begun = Instant::now();
         let file = &setup.places.config;
         let shown = file.display();
+        let whole = |chosen| Read {
+            chosen,
+            is_partial: false,
+        };
         let (status, summary, remedy, read) = match setup.profile().await {
             Ok(Some(chosen)) => {
                 let Profile { name, provider, .. } = &chosen.profile;
@@ -155,12 +150,12 @@ impl Rows {
                         )
                     }
                 };
-                (status, summary, remedy.map(str::to_owned), Read::whole(Some(chosen)))
+                (status, summary, remedy.map(str::to_owned), whole(Some(chosen)))
             }
             Ok(None) => {
                 let summary = format!("no profile file at {shown}; using the plugin's defaults");
                 let remedy = "to change settings, create one with `agent-host profile init`".to_owned();
-                (FindingStatus::Skipped, summary, Some(remedy), Read::whole(None))
+                (FindingStatus::Skipped, summary, Some(remedy), whole(None))
             }
             Err(failure) => {
                 let (summary, remedy) = profile_trouble(&failure);

@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use super::check::check;
 use super::document::Document;
-use super::load_error::LoadError;
 use super::normalise::{normalised, pointer_in};
 use super::pointer::{PROFILES, join, segments};
 use super::problem::{Problem, Severity};
+use super::read::LoadError;
 use super::schema::{HostKeys, KeySource, ProviderSchema, entry_schema};
 use super::secret;
 use crate::near::closest;

@@ -6,7 +6,6 @@
 // In the order in which data travels.
 mod watch;
 mod load;
-mod load_error;
 mod read;
 mod check;
 mod words;
@@ -29,9 +28,8 @@ pub use self::check::check;
 pub use self::document::Document;
 pub use self::leaves::{differences, dotted, leaves_of};
 pub use self::load::{Profile, map_plugin_problem, profile_from, salvaged, without_problems};
-pub use self::load_error::LoadError;
 pub use self::problem::{Problem, Report, Severity};
-pub use self::read::read;
+pub use self::read::{LoadError, read};
 pub use self::schema::{KeySource, ProviderSchema, document_schema};
 pub use self::starter::starter;
 pub use self::watch::{ProfileWatch, watch};

@@ -15,6 +15,7 @@ use super::pointer::{join, segments};
 const MAX_REFERENCES: usize = 16;
 
 /// An entry in the spelling of its schema.
+#[derive(Default)]
 pub(super) struct Normalised {
     /// The entry, with camelCase keys.
     pub value: Value,
@@ -26,13 +27,8 @@ pub(super) struct Normalised {
 
 /// Renames the keys of `entry` that `schema` knows in camelCase.
 pub(super) fn normalised(entry: &Value, schema: &Value) -> Normalised {
-    let mut out = Normalised {
-        value: Value::Null,
-        renames: BTreeMap::new(),
-        conflicts: Vec::new(),
-    };
-    let value = out.walk(entry, &parts_of(schema, schema), schema, "", "");
-    out.value = value;
+    let mut out = Normalised::default();
+    out.value = out.walk(entry, &parts_of(schema, schema), schema, "", "");
     out
 }
 

@@ -1,15 +1,39 @@
 //! Reads the file, and refuses what cannot be a profile without waiting for it.
 
+use std::fmt;
 use std::fs;
 use std::io;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::load_error::LoadError;
 use super::problem::{Problem, Report};
 
 /// Largest profile file, in bytes: 1 MiB.
 pub(super) const MAX_BYTES: u64 = 1024 * 1024;
+
+/// Why there is no profile.
+#[derive(Debug)]
+pub enum LoadError {
+    /// There is no such file.
+    NotFound {
+        /// The path that was tried.
+        path: PathBuf,
+    },
+    /// The file has problems.
+    Report(Report),
+    /// The file is valid, but has no profile of the requested name.
+    NoSuchProfile { message: String, hint: String },
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LoadError::NotFound { path } => write!(f, "profile file `{}` does not exist", path.display()),
+            LoadError::Report(report) => report.fmt(f),
+            LoadError::NoSuchProfile { message, hint } => write!(f, "{message}\nhint: {hint}"),
+        }
+    }
+}
 
 /// Reads a profile file.
 ///

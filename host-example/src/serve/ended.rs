@@ -6,7 +6,7 @@ use hyper::{Method, StatusCode};
 use plugin_api::{Attempt, Done};
 
 /// How a request ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Outcome {
     Ok,
     /// The caller's request could not be served.
@@ -16,6 +16,7 @@ pub enum Outcome {
     /// The answer broke off.
     Interrupted,
     /// The client went away.
+    #[default]
     Left,
 }
 
@@ -33,6 +34,7 @@ impl Outcome {
 }
 
 /// What is known of a request when it is over.
+#[derive(Default)]
 pub struct Ended {
     /// The request's name in the log and in its answer's headers.
     pub id: String,

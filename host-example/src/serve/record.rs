@@ -5,7 +5,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use hyper::{Method, StatusCode};
 use plugin_api::{Done, Error};
@@ -57,13 +57,7 @@ impl Record {
                 route,
                 method: method.clone(),
                 path: path.to_owned(),
-                elapsed: Duration::ZERO,
-                status: None,
-                outcome: Outcome::Left,
-                first_token: None,
-                done: None,
-                failed_attempts: Vec::new(),
-                failure: None,
+                ..Ended::default()
             },
             #[cfg(feature = "otel")]
             traced: None,

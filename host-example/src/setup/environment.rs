@@ -34,6 +34,7 @@ pub struct Found {
 }
 
 /// What a plugin is given.
+#[derive(Default)]
 pub struct Given {
     pub variables: BTreeMap<String, Secret>,
     /// Which key was found and where, for people: ``environment variable `NAME` ``.
@@ -103,11 +104,7 @@ impl Environment {
     ///
     /// - Errors: the key source in the profile, or a key file, gives no key.
     pub fn give(&self, manifest: &Manifest, source: Option<&KeySource>, profile: &str) -> Result<Given, Failure> {
-        let mut given = Given {
-            variables: BTreeMap::new(),
-            key_origin: None,
-            warnings: Vec::new(),
-        };
+        let mut given = Given::default();
         let mut key_file = None;
         if let Some(source) = source {
             let (key, warning) = self.key_from(source)?;

@@ -25,15 +25,12 @@ impl Setup {
         };
         let profile = match profile::profile_from(&document, &self.places.profile, &self.folder.schemas()) {
             Ok(profile) => profile,
-            // Without a plugin no profile can be valid, so report the missing plugin instead.
-            Err(LoadError::Report(_)) if self.folder.entries.iter().all(|entry| entry.manifest.is_err()) => {
-                return Err(self.choose(None).err().unwrap_or_else(|| {
-                    Failure::usage(format!("there is no plugin in `{}`", self.folder.path.display()))
-                }));
-            }
             Err(LoadError::Report(_)) => {
-                let report = self.report(&document).await?;
-                return Err(self.explain(LoadError::Report(report)));
+                // Without a plugin no profile can be valid, so report the missing plugin instead.
+                if self.folder.entries.iter().all(|entry| entry.manifest.is_err()) {
+                    self.choose(None)?;
+                }
+                return Err(LoadError::Report(self.report(&document).await?).into());
             }
             Err(error) => return Err(error.into()),
         };
@@ -46,18 +43,6 @@ impl Setup {
     pub fn document(&self, path: &Path) -> Result<Document, LoadError> {
         let text = profile::read(path)?;
         Document::parse(&path.display().to_string(), text).map_err(LoadError::Report)
-    }
-
-    /// Newcomers often have a profile and no plugin yet, so the hint says how to install one.
-    fn explain(&self, error: LoadError) -> Failure {
-        let failure = Failure::from(error);
-        if self.folder.entries.is_empty() && failure.hint.is_none() {
-            let folder = self.folder.path.display();
-            return failure.with_hint(format!(
-                "the plugin folder `{folder}` is empty; install one with `agent-host plugins install PATH`"
-            ));
-        }
-        failure
     }
 
     /// Every problem of a profile file: what its schema says, and what the plugins find beyond it.

@@ -27,6 +27,7 @@ pub struct Manner {
 }
 
 /// Where an answer appears: the text on stdout, the reasoning on a terminal's stderr.
+#[derive(Default)]
 pub struct Screen {
     text: Cleaner,
     thoughts: Cleaner,
@@ -51,18 +52,10 @@ pub struct Screen {
 impl Screen {
     pub fn new(manner: Manner) -> Self {
         Self {
-            text: Cleaner::default(),
-            thoughts: Cleaner::default(),
             shows_text: manner.has_text,
             shows_thoughts: manner.has_thoughts && terminal::stderr_is_terminal(),
             shows_progress: terminal::stderr_has_cursor(),
-            printed: Vec::new(),
-            failed_attempts: 0,
-            resumes_at: None,
-            line_open: false,
-            thinking: false,
-            is_gone: false,
-            trouble: None,
+            ..Self::default()
         }
     }
 

@@ -100,27 +100,21 @@ pub async fn cancelled_stream(active: &Active) -> Result<Outcome, Failure> {
 /// The service's own choice of a model, if it has an auto router.
 pub async fn auto_router(active: &Active) -> Billed {
     let request = request(None, Some("auto"), &ping(), &limited(SHORT_TOKENS))?;
-    match active.plugin.chat(&request).await {
-        Ok(reply) => {
-            let (outcome, replies) = answered(reply);
-            let named = replies
-                .first()
-                .and_then(|reply| reply.done.model.clone())
-                .filter(|model| !model.ends_with("auto"));
-            Ok(match (outcome, named) {
-                (Outcome::Ok(summary), None) => (
-                    Outcome::Doubtful(summary, "the service did not report which model it chose"),
-                    replies,
-                ),
-                (outcome, _) => (outcome, replies),
-            })
-        }
+    let reply = match active.plugin.chat(&request).await {
         Err(error) if error.kind == ErrorKind::NOT_FOUND => {
             let outcome = Outcome::Skipped("the service has no auto router".to_owned());
-            Ok((outcome, Vec::new()))
+            return Ok((outcome, Vec::new()));
         }
-        Err(error) => Err(error.into()),
-    }
+        reply => reply?,
+    };
+    let is_named = reply.done.model.as_ref().is_some_and(|model| !model.ends_with("auto"));
+    Ok(match answered(reply) {
+        (Outcome::Ok(summary), replies) if !is_named => {
+            let doubt = "the service did not report which model it chose";
+            (Outcome::Doubtful(summary, doubt), replies)
+        }
+        answered => answered,
+    })
 }
 
 pub async fn tier_answer(active: &Active, name: &str) -> Billed {
@@ -187,7 +181,7 @@ pub async fn structured_output(active: &Active) -> Billed {
         "required": ["name", "population"],
         "additionalProperties": false
     }"#;
-    let schema = Schema::parse(SCHEMA, "city").map_err(|reason| Failure::internal(reason))?;
+    let schema = Schema::parse(SCHEMA, "city").map_err(Failure::internal)?;
     let parameters = fields(json!({
         "max_tokens": REASONING_TOKENS,
         "response_format": schema.response_format(),
