@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use schemars::generate::SchemaSettings;
 use schemars::transform::{
-    RemoveRefSiblings, ReplacePrefixItems, ReplaceUnevaluatedProperties, Transform, transform_subschemas,
+    RecursiveTransform, RemoveRefSiblings, ReplacePrefixItems, ReplaceUnevaluatedProperties, Transform,
 };
 use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
@@ -168,8 +168,7 @@ fn draft07_from(schema: &Value, name: &str) -> (Value, Map<String, Value>) {
     let Ok(mut schema) = Schema::try_from(schema.clone()) else {
         return (json!({}), Map::new());
     };
-    let mut references = PrefixReferences { name };
-    references.transform(&mut schema);
+    RecursiveTransform(|schema: &mut Schema| prefix_reference(schema, name)).transform(&mut schema);
     ReplaceUnevaluatedProperties::default().transform(&mut schema);
     RemoveRefSiblings::default().transform(&mut schema);
     ReplacePrefixItems::default().transform(&mut schema);
@@ -189,26 +188,19 @@ fn draft07_from(schema: &Value, name: &str) -> (Value, Map<String, Value>) {
     (schema.to_value(), parts)
 }
 
-/// Points `$ref`s at the place where [`document_schema`] puts the definitions.
-struct PrefixReferences<'a> {
-    name: &'a str,
-}
-
-impl Transform for PrefixReferences<'_> {
-    fn transform(&mut self, schema: &mut Schema) {
-        let reference = schema.get("$ref").and_then(Value::as_str).and_then(|reference| {
-            let rest = reference.strip_prefix('#')?;
-            let part = rest
-                .strip_prefix("/$defs/")
-                .or_else(|| rest.strip_prefix("/definitions/"));
-            Some(match part {
-                Some(part) => format!("#/definitions/{}.{part}", self.name),
-                None => format!("#/definitions/{}{rest}", self.name),
-            })
-        });
-        if let Some(reference) = reference {
-            schema.insert("$ref".to_owned(), Value::String(reference));
-        }
-        transform_subschemas(self, schema);
+/// Points a `$ref` at the place where [`document_schema`] puts the definitions.
+fn prefix_reference(schema: &mut Schema, name: &str) {
+    let reference = schema.get("$ref").and_then(Value::as_str).and_then(|reference| {
+        let rest = reference.strip_prefix('#')?;
+        let part = rest
+            .strip_prefix("/$defs/")
+            .or_else(|| rest.strip_prefix("/definitions/"));
+        Some(match part {
+            Some(part) => format!("#/definitions/{name}.{part}"),
+            None => format!("#/definitions/{name}{rest}"),
+        })
+    });
+    if let Some(reference) = reference {
+        schema.insert("$ref".to_owned(), Value::String(reference));
     }
 }

@@ -37,32 +37,24 @@ pub fn description(model: &Model, known: &[TierModel]) -> String {
         (Some(text), _) => Some(format!("${text} {unit}")),
         (None, _) => None,
     };
+    let per_million = |text| usd(text, "per million tokens");
     let tokens = |count: Option<u64>| count.map(|count| format!("{count} tokens"));
     let words = |words: &[String]| (!words.is_empty()).then(|| words.join(", "));
-    let unknown = Some("unknown".to_owned());
+    let shown = |value: Option<String>| value.or_else(|| Some("unknown".to_owned()));
     let lines = [
         ("id", Some(model.id.clone())),
         ("name", Some(model.name.clone()).filter(|name| !name.is_empty())),
         ("tiers", words(&tiers_of(model, known))),
-        ("context", tokens(model.context_length).or(unknown.clone())),
-        (
-            "maximum answer",
-            tokens(model.max_completion_tokens).or(unknown.clone()),
-        ),
-        (
-            "prompt",
-            usd(&model.prompt_usd_per_million, "per million tokens").or(unknown.clone()),
-        ),
-        (
-            "answer",
-            usd(&model.completion_usd_per_million, "per million tokens").or(unknown.clone()),
-        ),
+        ("context", shown(tokens(model.context_length))),
+        ("maximum answer", shown(tokens(model.max_completion_tokens))),
+        ("prompt", shown(per_million(&model.prompt_usd_per_million))),
+        ("answer", shown(per_million(&model.completion_usd_per_million))),
         (
             "request",
             usd(&model.request_usd, "each").filter(|price| price != "free"),
         ),
-        ("reads", words(&model.input_modalities).or(unknown.clone())),
-        ("writes", words(&model.output_modalities).or(unknown)),
+        ("reads", shown(words(&model.input_modalities))),
+        ("writes", shown(words(&model.output_modalities))),
         ("abilities", words(&model.abilities)),
         ("parameters", words(&model.supported_parameters)),
         ("listed since", model.created_s.map(time::day)),
