@@ -64,7 +64,8 @@ fn fault_30_endless_lines_and_events_are_refused_in_little_memory() {
                 .send(head())
                 .send_forever(format!("data: {}\n", "x".repeat(100_000))),
         ] {
-            streamed(json!({}), &[script]).expect("too_large", 1);
+            let options = json!({"limits": {"answerMib": 8}});
+            streamed(options, &[script]).expect("too_large", 1);
         }
     });
 }

@@ -234,6 +234,6 @@ fn an_endless_answer_is_refused_at_its_limit() {
     let error = bad(&plugin_of(&Faultd::playing([endless]), once()), get("/files/1"));
     assert_eq!(
         (error.kind, error.message.as_str()),
-        (ErrorKind::TOO_LARGE, "expected an answer of at most 32 MiB, found more")
+        (ErrorKind::TOO_LARGE, "expected an answer of at most 64 MiB, found more")
     );
 }
