@@ -2,6 +2,7 @@
 //!
 //! Pure: tables in, JSON out.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::{
@@ -59,11 +60,8 @@ pub(crate) fn model_value(model: &Model) -> Value {
     value
 }
 
-fn max_output(model: &Model) -> Value {
-    match model.facts.max_output_tokens {
-        0 => Value::Null,
-        tokens => json!(tokens),
-    }
+fn max_output(model: &Model) -> Option<u64> {
+    Some(model.facts.max_output_tokens).filter(|tokens| *tokens > 0)
 }
 
 /// `GET /models/{author}/{slug}/endpoints`.
@@ -153,10 +151,8 @@ pub(crate) fn models_value(
     paging: &Paging<'_>,
 ) -> Result<Value, Failure> {
     let asked = |name: &str| {
-        query
-            .iter()
-            .find(|(given, _)| given == name)
-            .map(|(_, value)| value.as_str())
+        let found = query.iter().find(|(given, _)| given == name);
+        found.map(|(_, value)| value.as_str())
     };
     let number = |name: &str, least: usize, most: usize| match asked(name).map(str::parse::<usize>) {
         None => Ok(None),
@@ -192,13 +188,10 @@ pub(crate) fn models_value(
         (limit, size) => limit.or(size).unwrap_or(500),
     };
     let size = if pages { size } else { usize::MAX };
-    let page: Vec<Value> = listed
-        .into_iter()
-        .skip(offset.unwrap_or(0))
-        .take(size)
-        .map(|entry| entry.value)
-        .collect();
-    let end = offset.unwrap_or(0).saturating_add(page.len());
+    let offset = offset.unwrap_or(0);
+    let page = listed.into_iter().skip(offset).take(size);
+    let page: Vec<Value> = page.map(|entry| entry.value).collect();
+    let end = offset.saturating_add(page.len());
     let next = (end < total_count && !page.is_empty()).then(|| link(paging.path, query, end, size));
 
     Ok(json!({"data": page, "total_count": total_count, "links": {"next": next}}))
@@ -215,17 +208,16 @@ fn link(path: &str, query: &[(String, String)], offset: usize, limit: usize) -> 
     link
 }
 
-/// `text` with every byte that may have a meaning in a query as `%XX`.
-fn encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~,/".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    encoded
+fn encoded(text: &str) -> PercentEncode<'_> {
+    /// Every byte that may have a meaning in a query.
+    const SPECIAL: &AsciiSet = &NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'.')
+        .remove(b'_')
+        .remove(b'~')
+        .remove(b',')
+        .remove(b'/');
+    utf8_percent_encode(text, SPECIAL)
 }
 
 #[cfg(test)]
@@ -302,6 +294,6 @@ mod tests {
         };
         assert_eq!(next("a b&c"), (Some(0), Value::Null));
         assert_eq!(next("/"), (Some(3), json!("/api/v1/models?offset=5&limit=3&q=/")));
-        assert_eq!(encoded("a b&c=ä"), "a%20b%26c%3D%C3%A4");
+        assert_eq!(encoded("a b&c=ä").to_string(), "a%20b%26c%3D%C3%A4");
     }
 }

@@ -3,10 +3,14 @@
 //! The only part of the crate that waits. A client that leaves drops the reply being written, or the wait before it,
 //! and with it the exchange that [`crate::record`] keeps.
 
-mod listener;
 mod writing;
 
-use std::{future::pending, io, sync::Arc};
+use std::{
+    convert::Infallible,
+    future::{pending, ready},
+    io,
+    sync::Arc,
+};
 
 use axum::{
     Router,
@@ -14,16 +18,21 @@ use axum::{
     extract::{Request, State},
     http::{HeaderName, HeaderValue, StatusCode, header, request::Parts},
     response::Response,
+    serve::{IncomingStream, ListenerExt},
 };
 use bytes::Bytes;
 use serde_json::Value;
 use tokio::{net::TcpListener, sync::oneshot, time::sleep};
+use tower::service_fn;
 
-use self::{listener::Counting, writing::body_from};
+use self::writing::body_from;
 use crate::{
     failure::Failure,
     forms::Form,
-    record::{Recorded, ledger::Ledger},
+    record::{
+        Recorded,
+        ledger::{Connection, Ledger},
+    },
     service::{
         plan::{Body, JSON, Plan, Received, refusal},
         plan_for,
@@ -34,10 +43,12 @@ use crate::{
 /// Largest body accepted; a larger one gets 413.
 const MOST_BODY_BYTES: usize = 32 * 1024 * 1024;
 
+/// What the requests of one connection share.
 #[derive(Clone)]
 struct Shared {
     service: Arc<Service>,
     ledger: Arc<Ledger>,
+    _connection: Arc<Connection>,
 }
 
 /// Serves until `stop` is sent or its sender dropped.
@@ -47,11 +58,19 @@ pub(crate) async fn serve(
     ledger: Arc<Ledger>,
     stop: oneshot::Receiver<()>,
 ) -> io::Result<()> {
-    let listener = Counting {
-        listener: TcpListener::from_std(listener)?,
-        ledger: Arc::clone(&ledger),
-    };
-    let router = Router::new().fallback(handle).with_state(Shared { service, ledger });
+    let listener = TcpListener::from_std(listener)?.tap_io(|stream| {
+        // Otherwise a small frame waits for the acknowledgement of the previous one. A failure only costs time.
+        let _ = stream.set_nodelay(true);
+    });
+    // A router for each connection, which ends with it and so counts it.
+    let router = service_fn(move |_: IncomingStream<'_, _>| {
+        let router = Router::new().fallback(handle).with_state(Shared {
+            service: Arc::clone(&service),
+            ledger: Arc::clone(&ledger),
+            _connection: Arc::new(ledger.connect()),
+        });
+        ready(Ok::<_, Infallible>(router))
+    });
     tokio::select! {
         result = async { axum::serve(listener, router).await } => result,
         _ = stop => Ok(()),

@@ -1,5 +1,8 @@
 //! Finds the route of a request, checks its method and its key, and lets the route answer.
 
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
 use super::{
@@ -18,8 +21,9 @@ use crate::{
 
 /// Answers one request.
 pub(crate) fn plan_for(service: &Service, received: &Received) -> Plan {
-    let segments: Vec<String> = received.path.split('/').skip(1).map(decoded).collect();
-    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+    let decoded = |segment| percent_decode_str(segment).decode_utf8_lossy();
+    let segments: Vec<Cow<'_, str>> = received.path.split('/').skip(1).map(decoded).collect();
+    let segments: Vec<&str> = segments.iter().map(|segment| &**segment).collect();
     let Some(route) = Route::find(&segments) else {
         let message = format!("{} {} is no route of the sandbox", received.method, received.path);
         return refusal(Form::Chat, &Failure::status(404).message(message), None);
@@ -128,7 +132,7 @@ impl<'a> Route<'a> {
         if self.asks_a_model() && settings.is_management {
             return Err(Failure::status(403).message("Management keys cannot be used for completions"));
         }
-        let mut query = pairs(&received.query);
+        let mut query: Vec<(String, String)> = form_urlencoded::parse(received.query.as_bytes()).into_owned().collect();
         let paging = |page_size| Paging {
             path: &received.path,
             page_size,
@@ -174,33 +178,4 @@ fn generation(service: &Service, query: &[(String, String)]) -> Result<Value, Fa
     let id = id.ok_or_else(|| Failure::status(400).message("id: expected text, found nothing"))?;
     let not_found = || Failure::status(404).message(format!("Generation {id} not found"));
     service.account().generation(id).ok_or_else(not_found)
-}
-
-/// The pairs of a query, decoded.
-fn pairs(query: &str) -> Vec<(String, String)> {
-    let pair = |text: &str| {
-        let (name, value) = text.split_once('=').unwrap_or((text, ""));
-        (decoded(name), decoded(&value.replace('+', " ")))
-    };
-    query.split('&').filter(|text| !text.is_empty()).map(pair).collect()
-}
-
-/// `text` with every `%XX` decoded; bytes that are not UTF-8 are replaced.
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, tail)) = rest.split_first() {
-        let hex = tail.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
-        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) if *first == b'%' => {
-                bytes.push(byte);
-                rest = &tail[2..];
-            }
-            _ => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
