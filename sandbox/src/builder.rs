@@ -1,7 +1,7 @@
 //! Starts a server: collects its settings, binds its port, and gives it a thread.
 
 use std::{
-    error, fmt, io,
+    io,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     sync::Arc,
     thread,
@@ -65,14 +65,6 @@ pub struct Builder {
     settings: Settings,
     keep: Keep,
     on_finished: Option<OnFinished>,
-}
-
-impl fmt::Debug for Builder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder")
-            .field("port", &self.port)
-            .finish_non_exhaustive()
-    }
 }
 
 impl Builder {
@@ -139,16 +131,16 @@ impl Builder {
 
     /// Leaves the replies out of the records, which saves the time to read them back; default: they are kept.
     pub fn without_replies(mut self) -> Self {
-        self.keep.replies = false;
+        self.keep.no_replies = true;
         self
     }
 
     /// Keeps only the last 256 finished requests, within 16 MiB of bodies and replies, and the last 256 generations;
     /// default: all. For a server that runs long or is measured.
     pub fn forgetful(mut self) -> Self {
-        self.keep.n_records = FEW_KEPT;
-        self.keep.n_bytes = FEW_KEPT_BYTES;
-        self.settings.keep_generations = FEW_KEPT;
+        self.keep.n_records = Some(FEW_KEPT);
+        self.keep.n_bytes = Some(FEW_KEPT_BYTES);
+        self.settings.keep_generations = Some(FEW_KEPT);
         self
     }
 
@@ -214,20 +206,9 @@ impl Builder {
 }
 
 /// Why a server did not start.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("the sandbox cannot {doing}")]
 pub struct StartError {
     doing: String,
     source: io::Error,
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the sandbox cannot {}", self.doing)
-    }
-}
-
-impl error::Error for StartError {
-    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
-        Some(&self.source)
-    }
 }

@@ -5,7 +5,7 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -24,28 +24,19 @@ pub(crate) struct Ledger {
 }
 
 /// What to keep of finished requests; the oldest go first. Requests in flight are always kept.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Keep {
-    pub(crate) n_records: usize,
-    /// Most bytes in the bodies and replies of all records.
-    pub(crate) n_bytes: usize,
-    /// Whether to keep replies.
-    pub(crate) replies: bool,
-}
-
-impl Default for Keep {
-    fn default() -> Self {
-        Self {
-            n_records: usize::MAX,
-            n_bytes: usize::MAX,
-            replies: true,
-        }
-    }
+    /// Most records, if not all.
+    pub(crate) n_records: Option<usize>,
+    /// Most bytes in the bodies and replies of all records, if not all.
+    pub(crate) n_bytes: Option<usize>,
+    /// Whether to drop replies.
+    pub(crate) no_replies: bool,
 }
 
 #[derive(Default)]
 struct State {
-    n_received: u64,
+    n_received: usize,
     n_in_flight: usize,
     n_connections: usize,
     n_accepted: usize,
@@ -58,7 +49,9 @@ struct State {
 impl State {
     /// Drops the oldest finished entries while there are too many.
     fn forget(&mut self) {
-        while self.entries.len() > self.keep.n_records || self.n_bytes > self.keep.n_bytes {
+        let Keep { n_records, n_bytes, .. } = self.keep;
+        while n_records.is_some_and(|most| self.entries.len() > most) || n_bytes.is_some_and(|most| self.n_bytes > most)
+        {
             let is_over = |entry: &Entry| entry.recorded.outcome != Outcome::InFlight;
             let Some(oldest) = self.entries.iter().position(is_over) else {
                 return;
@@ -107,8 +100,8 @@ impl Ledger {
         let mut state = self.lock();
         state.n_received += 1;
         state.n_in_flight += 1;
-        recorded.number = state.n_received;
-        let number = recorded.number;
+        let number = state.n_received as u64;
+        recorded.number = number;
         let n_bytes = recorded.body_text.len();
         state.n_bytes += n_bytes;
         state.entries.push_back(Entry {
@@ -152,54 +145,42 @@ impl Ledger {
     }
 
     pub(crate) fn wait_for_requests(&self, n: usize, limit: Duration) -> Result<Vec<Recorded>, WaitError> {
-        self.wait(
-            limit,
-            |state| usize::try_from(state.n_received).unwrap_or(usize::MAX) >= n,
-            |state| (format!("{n} requests"), state.n_received.to_string()),
-        )?;
+        let expected = format!("{n} requests");
+        self.wait(limit, expected, |state| state.n_received, |found| found >= n)?;
         Ok(self.requests())
     }
 
     pub(crate) fn wait_until_idle(&self, limit: Duration) -> Result<(), WaitError> {
-        self.wait(
-            limit,
-            |state| state.n_in_flight == 0,
-            |state| ("no request in flight".to_owned(), state.n_in_flight.to_string()),
-        )
+        let expected = "no request in flight".to_owned();
+        self.wait(limit, expected, |state| state.n_in_flight, |found| found == 0)
     }
 
     pub(crate) fn wait_for_open_connections(&self, n: usize, limit: Duration) -> Result<(), WaitError> {
-        self.wait(
-            limit,
-            |state| state.n_connections == n,
-            |state| (format!("{n} open connections"), state.n_connections.to_string()),
-        )
+        let expected = format!("{n} open connections");
+        self.wait(limit, expected, |state| state.n_connections, |found| found == n)
     }
 
+    /// Waits until `count` reaches what `is_enough` accepts.
     fn wait(
         &self,
         limit: Duration,
-        happened: impl Fn(&State) -> bool,
-        report: impl Fn(&State) -> (String, String),
+        expected: String,
+        count: impl Fn(&State) -> usize,
+        is_enough: impl Fn(usize) -> bool,
     ) -> Result<(), WaitError> {
-        let start = Instant::now();
-        let mut state = self.lock();
-        while !happened(&state) {
-            let Some(left) = limit.checked_sub(start.elapsed()).filter(|left| !left.is_zero()) else {
-                let (expected, found) = report(&state);
-                return Err(WaitError {
-                    waited: limit,
-                    expected,
-                    found,
-                });
-            };
-            state = self
-                .changed
-                .wait_timeout(state, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+        let waiting = self
+            .changed
+            .wait_timeout_while(self.lock(), limit, |state| !is_enough(count(state)));
+        let (state, _) = waiting.unwrap_or_else(PoisonError::into_inner);
+        let found = count(&state);
+        if is_enough(found) {
+            return Ok(());
         }
-        Ok(())
+        Err(WaitError {
+            waited: limit,
+            expected,
+            found,
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -224,7 +205,7 @@ impl Exchange {
     pub(crate) fn sent(&mut self, frame: &Bytes) {
         self.n_chunks += 1;
         let mut state = self.ledger.lock();
-        if !state.keep.replies {
+        if state.keep.no_replies {
             return;
         }
         if let Some(entry) = self.entry(&mut state) {
@@ -318,9 +299,9 @@ mod tests {
 
     #[test]
     fn a_dropped_exchange_records_that_the_client_left() {
-        for (replies, expected) in [(true, vec![json!({"a": 1})]), (false, Vec::new())] {
+        for (no_replies, expected) in [(false, vec![json!({"a": 1})]), (true, Vec::new())] {
             let keep = Keep::default();
-            let ledger = ledger(Keep { replies, ..keep });
+            let ledger = ledger(Keep { no_replies, ..keep });
             let mut exchange = ledger.begin(request(""));
             exchange.sent(&Bytes::from_static(b"data: {\"a\":1}\n\n"));
             drop(exchange);
@@ -344,8 +325,10 @@ mod tests {
 
     #[test]
     fn only_the_newest_finished_records_are_kept_and_any_in_flight() {
-        let keep = Keep::default();
-        let ledger = ledger(Keep { n_records: 1, ..keep });
+        let ledger = ledger(Keep {
+            n_records: Some(1),
+            ..Keep::default()
+        });
         let slow = ledger.begin(request(""));
         ledger.begin(request("")).complete();
         assert_eq!(numbers(&ledger), [1]);
@@ -356,8 +339,10 @@ mod tests {
 
     #[test]
     fn bodies_and_replies_are_kept_within_their_bytes() {
-        let keep = Keep::default();
-        let ledger = ledger(Keep { n_bytes: 10, ..keep });
+        let ledger = ledger(Keep {
+            n_bytes: Some(10),
+            ..Keep::default()
+        });
         for _ in 0..3 {
             let mut exchange = ledger.begin(request("123"));
             exchange.sent(&Bytes::from_static(b"{}"));

@@ -4,7 +4,7 @@
 
 pub(crate) mod ledger;
 
-use std::{error, fmt, time::Duration};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -51,22 +51,10 @@ pub enum Outcome {
 }
 
 /// What did not happen before the limit.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("waited {} ms for the sandbox: expected {expected}, found {found}", waited.as_millis())]
 pub struct WaitError {
     pub(crate) waited: Duration,
     pub(crate) expected: String,
-    pub(crate) found: String,
+    pub(crate) found: usize,
 }
-
-impl fmt::Display for WaitError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let waited_ms = self.waited.as_millis();
-        write!(
-            f,
-            "waited {waited_ms} ms for the sandbox: expected {}, found {}",
-            self.expected, self.found
-        )
-    }
-}
-
-impl error::Error for WaitError {}

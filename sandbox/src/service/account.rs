@@ -7,7 +7,6 @@ use std::collections::VecDeque;
 use serde_json::{Map, Value, json};
 
 use super::plan::USER_ID;
-use crate::{answer::Served, rules::request::Chat};
 
 /// US dollars that the key may spend, and credits that the account bought.
 const LIMIT_USD: f64 = 10.0;
@@ -21,21 +20,19 @@ const UNKNOWN: [&str; 19] = words!(
 );
 
 /// What was served so far.
-#[derive(Debug)]
+#[derive(Default)]
 pub(crate) struct Account {
     n_generations: u64,
     spent_usd: f64,
     generations: VecDeque<Generation>,
-    /// Most generations kept; the oldest go first.
-    keep: usize,
+    /// Most generations kept, if not all; the oldest go first.
+    keep: Option<usize>,
     /// How many requests for a generation get 404 first.
     late_asks: u32,
 }
 
 /// One generation, as `GET /generation` answers it.
-#[derive(Debug)]
 struct Generation {
-    id: String,
     value: Value,
     n_asks: u32,
 }
@@ -56,13 +53,11 @@ pub(crate) struct Summary<'a> {
 }
 
 impl Account {
-    pub(crate) fn new(keep: usize, late_asks: u32) -> Self {
+    pub(crate) fn new(keep: Option<usize>, late_asks: u32) -> Self {
         Self {
-            n_generations: 0,
-            spent_usd: 0.0,
-            generations: VecDeque::new(),
             keep,
             late_asks,
+            ..Self::default()
         }
     }
 
@@ -70,27 +65,6 @@ impl Account {
     pub(crate) fn next_id(&mut self) -> String {
         self.n_generations += 1;
         format!("gen-sandbox-{:06}", self.n_generations)
-    }
-
-    /// Remembers a chat for [`Account::generation`], and adds its cost.
-    pub(crate) fn remember_chat(
-        &mut self,
-        chat: &Chat,
-        served: &Served,
-        finish_reason: (&str, &str),
-        usage: &Map<String, Value>,
-    ) {
-        let summary = Summary {
-            api_type: "completions",
-            id: &served.id,
-            model_id: &served.model_id,
-            provider: &served.provider,
-            streamed: chat.stream,
-            session_id: chat.session_id.as_deref(),
-            user: chat.user.as_deref(),
-            finish_reason: Some(finish_reason),
-        };
-        self.remember(&summary, usage);
     }
 
     /// Remembers a generation for [`Account::generation`], and adds its cost.
@@ -131,12 +105,8 @@ impl Account {
         for name in UNKNOWN {
             value[name] = Value::Null;
         }
-        self.generations.push_back(Generation {
-            id: summary.id.to_owned(),
-            value,
-            n_asks: 0,
-        });
-        while self.generations.len() > self.keep {
+        self.generations.push_back(Generation { value, n_asks: 0 });
+        if self.keep.is_some_and(|most| self.generations.len() > most) {
             self.generations.pop_front();
         }
     }
@@ -144,7 +114,11 @@ impl Account {
     /// `GET /generation`. Every request counts, since the real one comes late.
     pub(crate) fn generation(&mut self, id: &str) -> Option<Value> {
         // Newest first: clients ask for those.
-        let found = self.generations.iter_mut().rev().find(|found| found.id == id)?;
+        let found = self
+            .generations
+            .iter_mut()
+            .rev()
+            .find(|found| found.value["id"] == id)?;
         if found.n_asks < self.late_asks {
             found.n_asks += 1;
             return None;
@@ -202,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_late_generation_is_found_after_its_404s() {
-        let mut account = Account::new(usize::MAX, 2);
+        let mut account = Account::new(None, 2);
         account.remember(&summary("a"), &Map::new());
         let found: Vec<bool> = (0..4).map(|_| account.generation("a").is_some()).collect();
         assert_eq!(found, [false, false, true, true]);
@@ -210,7 +184,7 @@ mod tests {
 
     #[test]
     fn forgotten_generations_still_count_as_spent() {
-        let mut account = Account::new(2, 0);
+        let mut account = Account::new(Some(2), 0);
         let usage = Map::from_iter([("cost".to_owned(), json!(0.5))]);
         for id in ["a", "b", "c"] {
             account.remember(&summary(id), &usage);

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::{
+    account::Summary,
     plan::{Body, JSON, Plan, Received, USER_ID, plan as planned, refusal, scripted_plan},
     routing::{self, Candidate},
     state::Service,
@@ -26,20 +27,6 @@ use crate::{
     script::Script,
 };
 
-/// One failed attempt, as `openrouter_metadata.attempts` reports it.
-struct Attempt {
-    provider: &'static str,
-    model_id: String,
-    status: u16,
-}
-
-/// A checked request, and the body it came from.
-struct Asked<'a> {
-    form: Form,
-    body: &'a Map<String, Value>,
-    chat: &'a Chat,
-}
-
 /// Plans the reply to a chat request.
 pub(super) fn plan(service: &Service, received: &Received, form: Form) -> Result<Plan, Failure> {
     let body = rules::object_from(received.content_type.as_deref(), &received.body)?;
@@ -51,8 +38,7 @@ pub(super) fn plan(service: &Service, received: &Received, form: Form) -> Result
     for (n, candidate) in candidates.iter().enumerate() {
         let script = service.script_of(&candidate.requested);
         if let Err(failure) = model_rules(&script, &chat, candidate, form) {
-            let goes_on = failure.error_type.as_deref() == Some("context_length_exceeded");
-            if !goes_on {
+            if failure.error_type.as_deref() != Some("context_length_exceeded") {
                 return Err(failure);
             }
             last = Some(refusal(form, &failure, Some(USER_ID)));
@@ -64,26 +50,16 @@ pub(super) fn plan(service: &Service, received: &Received, form: Form) -> Result
                 script.fail_providers.is_empty() || script.fail_providers.iter().any(|name| provider.answers_to(name));
             let Some(failure) = failure.as_ref().filter(|_| fails) else {
                 let strategy = if n > 0 { "fallback" } else { candidate.strategy };
-                let served = served(service, received, &script, candidate, provider, strategy, &attempts);
-                let asked = Asked {
-                    form,
-                    body: &body,
-                    chat: &chat,
-                };
-                return serve(service, &script, &asked, &served);
+                let served = served(service, received, &script, candidate, provider, strategy, attempts);
+                return serve(service, &script, form, &body, &chat, &served);
             };
-            attempts.push(Attempt {
-                provider: provider.name,
-                model_id: candidate.model.id.clone(),
-                status: failure.status,
-            });
+            attempts.push(attempt(provider.name, &candidate.model.id, failure.status));
             let mut plan = refusal(form, failure, Some(USER_ID));
             plan.wait = Duration::from_millis(script.start_delay_ms);
             if script.error_in_200_body {
                 plan.status = 200;
-                return Ok(plan);
             }
-            if !failure.is_retryable() {
+            if script.error_in_200_body || !failure.is_retryable() {
                 return Ok(plan);
             }
             last = Some(plan);
@@ -144,6 +120,12 @@ fn is_same_reasoning(form: Form, sent: &[Value], returned: &[Value]) -> bool {
     words(&sent) == words(&returned)
 }
 
+/// One attempt, as `openrouter_metadata.attempts` reports it.
+fn attempt(provider: &str, model_id: &str, status: u16) -> Value {
+    json!({"provider": provider, "model": model_id, "status": status})
+}
+
+/// Who serves the request after these failed `attempts`.
 fn served(
     service: &Service,
     received: &Received,
@@ -151,68 +133,71 @@ fn served(
     candidate: &Candidate,
     provider: &Provider,
     strategy: &str,
-    attempts: &[Attempt],
+    mut attempts: Vec<Value>,
 ) -> Served {
-    let is_first = candidate
-        .providers
-        .first()
-        .is_some_and(|first| first.slug == provider.slug);
+    let is_first = candidate.providers[0].slug == provider.slug;
     let names_one = candidate.chosen || !is_first;
     let name = script.provider.clone();
     let name = name.unwrap_or_else(|| if names_one { provider.name } else { "Sandbox" }.to_owned());
-    let model_id = script
-        .model_served
-        .clone()
-        .unwrap_or_else(|| candidate.model.id.clone());
+    let model_id = script.model_served.as_ref().unwrap_or(&candidate.model.id);
+
     let metadata = received.wants_metadata.then(|| {
         let endpoint = |other: &str| json!({"provider": other, "model": model_id, "selected": other == name});
         let available: Vec<Value> = if names_one && script.provider.is_none() {
-            candidate
-                .providers
-                .iter()
-                .map(|provider| endpoint(provider.name))
-                .collect()
+            let providers = candidate.providers.iter();
+            providers.map(|provider| endpoint(provider.name)).collect()
         } else {
             vec![endpoint(&name)]
         };
-        let failed = attempts
-            .iter()
-            .map(|attempt| json!({"provider": attempt.provider, "model": attempt.model_id, "status": attempt.status}));
-        let serving = json!({"provider": name, "model": model_id, "status": 200});
+        attempts.push(attempt(&name, model_id, 200));
         json!({
             "requested": candidate.requested,
             "strategy": strategy,
             "region": null,
             "summary": format!("available={}, selected={name}", available.len()),
-            "attempt": attempts.len() + 1,
+            "attempt": attempts.len(),
             "is_byok": false,
             "endpoints": {"total": available.len(), "available": available},
-            "attempts": failed.chain([serving]).collect::<Vec<Value>>(),
+            "attempts": attempts,
         })
     });
-    let id = service.account().next_id();
     Served {
-        id,
-        model_id,
+        id: service.account().next_id(),
+        model_id: model_id.clone(),
         provider: name,
         model: candidate.model.clone(),
         metadata,
     }
 }
 
-fn serve(service: &Service, script: &Script, asked: &Asked<'_>, served: &Served) -> Result<Plan, Failure> {
-    let chat = asked.chat;
+fn serve(
+    service: &Service,
+    script: &Script,
+    form: Form,
+    asked: &Map<String, Value>,
+    chat: &Chat,
+    served: &Served,
+) -> Result<Plan, Failure> {
     let answer = answer::answer_from(script, chat, &served.model);
     let usage = usage(script, chat, &answer, &served.model);
     let turn = Turn {
         script,
-        asked: asked.body,
+        asked,
         answer: &answer,
         usage: &usage,
         served,
     };
-    let finish_reason = (answer.finish_reason.as_str(), answer.native_finish_reason.as_str());
-    service.account().remember_chat(chat, served, finish_reason, &usage);
+    let summary = Summary {
+        api_type: "completions",
+        id: &served.id,
+        model_id: &served.model_id,
+        provider: &served.provider,
+        streamed: chat.stream,
+        session_id: chat.session_id.as_deref(),
+        user: chat.user.as_deref(),
+        finish_reason: Some((&answer.finish_reason, &answer.native_finish_reason)),
+    };
+    service.account().remember(&summary, &usage);
 
     let headers = vec![
         ("x-generation-id".to_owned(), served.id.clone()),
@@ -221,7 +206,7 @@ fn serve(service: &Service, script: &Script, asked: &Asked<'_>, served: &Served)
     if chat.stream {
         let body = Body::Steps {
             content_type: "text/event-stream",
-            steps: asked.form.steps_from(&turn),
+            steps: form.steps_from(&turn),
             coalesce: script.coalesce,
         };
         return Ok(Plan {
@@ -229,12 +214,11 @@ fn serve(service: &Service, script: &Script, asked: &Asked<'_>, served: &Served)
             ..planned(200, body)
         });
     }
-    let bytes = Bytes::from(asked.form.body_from(&turn)?.to_string());
+    let bytes = Bytes::from(form.body_from(&turn)?.to_string());
     let n_pieces = pieces(&answer.text, script.chunk_chars).count() as u64;
     let wait_ms = script.start_delay_ms + script.chunk_delay_ms.saturating_mul(n_pieces);
-    let mut plan = scripted_plan(script, JSON, bytes, Duration::from_millis(wait_ms));
-    plan.headers = headers;
-    Ok(plan)
+    let plan = scripted_plan(script, JSON, bytes, Duration::from_millis(wait_ms));
+    Ok(Plan { headers, ..plan })
 }
 
 #[cfg(test)]

@@ -32,6 +32,7 @@ impl Slot {
 }
 
 /// What does not change while a server runs.
+#[derive(Default)]
 pub(crate) struct Settings {
     pub(crate) keys: Vec<String>,
     /// Whether the keys are management keys.
@@ -40,20 +41,8 @@ pub(crate) struct Settings {
     pub(crate) page_size: Option<usize>,
     /// How many requests for a generation get 404 first.
     pub(crate) late_asks: u32,
-    /// Most generations kept.
-    pub(crate) keep_generations: usize,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            keys: Vec::new(),
-            is_management: false,
-            page_size: None,
-            late_asks: 0,
-            keep_generations: usize::MAX,
-        }
-    }
+    /// Most generations kept, if not all.
+    pub(crate) keep_generations: Option<usize>,
 }
 
 /// The catalogue entries that a test wrote.
@@ -85,31 +74,31 @@ impl Service {
 
     /// Lists `entry`, in place of any with the same id.
     pub(crate) fn add_entry(&self, entry: Value) {
-        let mut own = self.own();
+        let mut own = lock(&self.own);
         own.entries.retain(|other| other["id"] != entry["id"]);
         own.entries.push(entry);
     }
 
     /// Lists `entries` and nothing else.
     pub(crate) fn set_entries(&self, entries: Vec<Value>) {
-        *self.own() = OwnEntries { alone: true, entries };
+        *lock(&self.own) = OwnEntries { alone: true, entries };
     }
 
     pub(crate) fn set_script(&self, id: String, script: Script) {
         let slot = Slot::new(script, "A scripted model of the sandbox.".to_owned());
-        self.slots().insert(id, slot);
+        lock(&self.slots).insert(id, slot);
     }
 
     /// The script of `id`, or of the model that `id` is a variant of; an empty script if there is none.
     pub(crate) fn script_of(&self, id: &str) -> Arc<Script> {
-        let slots = self.slots();
+        let slots = lock(&self.slots);
         let slot = slots.get(id).or_else(|| slots.get(catalogue::base_of(id)?));
         slot.map(|slot| Arc::clone(&slot.script)).unwrap_or_default()
     }
 
     /// The early failure of `id` for this request, counted if the script limits how often it fails.
     pub(crate) fn take_failure(&self, id: &str) -> Option<Failure> {
-        let mut slots = self.slots();
+        let mut slots = lock(&self.slots);
         let id = if slots.contains_key(id) {
             id
         } else {
@@ -138,21 +127,21 @@ impl Service {
                 ..catalogue::scripted(id, entry["description"].as_str().unwrap_or_default())
             });
         }
-        let slots = self.slots();
+        let slots = lock(&self.slots);
         let slot = slots.get(id).or_else(|| slots.get(base?))?;
         Some(catalogue::scripted(id, &slot.description))
     }
 
     /// Everything that the catalogue lists.
     pub(crate) fn entries(&self) -> Vec<Entry> {
-        let scripted: Vec<String> = self.slots().keys().cloned().collect();
+        let scripted: Vec<String> = lock(&self.slots).keys().cloned().collect();
         let routers = catalogue::ALIASES.iter().filter_map(|(id, ..)| self.find(id));
         let known = routers
             .chain(catalogue::models())
             .chain(scripted.iter().filter_map(|id| self.scripted(id)));
         let mut listed: Vec<Entry> = known.map(|model| listing::entry_from(&model)).collect();
 
-        let own = self.own();
+        let own = lock(&self.own);
         if own.alone {
             listed.clear();
         }
@@ -187,18 +176,14 @@ impl Service {
     }
 
     fn own_entry(&self, id: &str) -> Option<Value> {
-        self.own().entries.iter().find(|entry| entry["id"] == id).cloned()
-    }
-
-    fn own(&self) -> MutexGuard<'_, OwnEntries> {
-        self.own.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn slots(&self) -> MutexGuard<'_, BTreeMap<String, Slot>> {
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.own).entries.iter().find(|entry| entry["id"] == id).cloned()
     }
 
     pub(crate) fn account(&self) -> MutexGuard<'_, Account> {
-        self.account.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.account)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
