@@ -59,6 +59,15 @@ pub(crate) struct Call {
     pub(crate) arguments: String,
 }
 
+impl Served {
+    /// Adds `openrouter_metadata` to a reply, if it was asked for.
+    pub(crate) fn add_metadata(&self, reply: &mut Value) {
+        if let Some(metadata) = &self.metadata {
+            reply["openrouter_metadata"] = metadata.clone();
+        }
+    }
+}
+
 /// One turn: the request, and all that its reply is made of in any form.
 #[derive(Clone, Copy)]
 pub(crate) struct Turn<'a> {
@@ -117,9 +126,9 @@ fn calls(script: &Script, chat: &Chat) -> Vec<Call> {
         ToolChoice::Named(name) => Some(name),
         _ => None,
     };
-    let mut calls: Vec<Call> = Vec::new();
+    let first = chat.tools.first().map(|tool| &tool.name);
+    let mut calls = Vec::new();
     for (n, scripted) in script.tool_calls.iter().enumerate() {
-        let first = chat.tools.first().map(|tool| &tool.name);
         let Some(name) = scripted.name.as_ref().or(named).or(first) else {
             continue;
         };

@@ -10,17 +10,13 @@ use crate::script::Script;
 /// The reasoning of a script, as text and as details.
 pub(crate) fn of(script: &Script) -> (Option<String>, Vec<Value>) {
     if script.reasoning_details.is_empty() {
-        let details = script.reasoning.as_deref().map(usual_detail);
-        return (script.reasoning.clone(), details.into_iter().collect());
+        let detail = |text| json!({"type": "reasoning.text", "text": text, "format": "unknown", "index": 0});
+        let details = script.reasoning.iter().map(detail).collect();
+        return (script.reasoning.clone(), details);
     }
     let details = script.reasoning_details.clone();
     let text: String = details.iter().filter_map(said_in).map(|(_, text)| text).collect();
     (Some(text).filter(|text| !text.is_empty()), details)
-}
-
-/// The detail made from the `reasoning` of a script.
-fn usual_detail(text: &str) -> Value {
-    json!({"type": "reasoning.text", "text": text, "format": "unknown", "index": 0})
 }
 
 /// The member of a detail that holds words, and the words.

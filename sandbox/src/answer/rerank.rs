@@ -9,8 +9,9 @@ use crate::{
     catalogue::Model,
     failure::Failure,
     rules::{
-        preferences_from, refuse_if_any,
+        count_in, preferences_from, refuse_if_any,
         request::{Preferences, tokens_of},
+        text_in,
     },
 };
 
@@ -27,16 +28,9 @@ pub(crate) struct Rerank {
 
 /// Checks the body of a request for reranking.
 pub(crate) fn check(body: &Map<String, Value>) -> Result<Rerank, Failure> {
-    let mut problems = Vec::new();
-    let routing = preferences_from(body, &mut problems);
-    let mut text = |name: &str| match body.get(name).and_then(Value::as_str) {
-        Some(text) => text.to_owned(),
-        None => {
-            problems.push(format!("{name}: expected text"));
-            String::new()
-        }
-    };
-    let (model_id, query) = (text("model"), text("query"));
+    let (routing, mut problems) = preferences_from(body);
+    let model_id = text_in(body, "model", &mut problems);
+    let query = text_in(body, "query", &mut problems);
     let documents = body.get("documents").and_then(Value::as_array);
     let documents: Option<Vec<(Value, String)>> = documents
         .filter(|documents| !documents.is_empty())
@@ -44,16 +38,7 @@ pub(crate) fn check(body: &Map<String, Value>) -> Result<Rerank, Failure> {
     if documents.is_none() {
         problems.push("documents: expected an array of texts or objects, at least one".to_owned());
     }
-    let top_n = match body.get("top_n") {
-        None | Some(Value::Null) => usize::MAX,
-        Some(value) => {
-            let top_n = value.as_u64().filter(|n| *n >= 1);
-            if top_n.is_none() {
-                problems.push("top_n: expected a whole number, 1 or more".to_owned());
-            }
-            top_n.and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX)
-        }
-    };
+    let top_n = count_in(body, "top_n", &mut problems).unwrap_or(usize::MAX);
     refuse_if_any(&problems)?;
     Ok(Rerank {
         model_id,

@@ -2,32 +2,39 @@
 //!
 //! Null counts as absent here; [`crate::rules`] knows the members where it must not.
 
+use std::cell::RefCell;
+
 use serde_json::{Map, Value};
 
 /// One object of a request, its path, and the list of problems.
 pub(crate) struct Fields<'a> {
     object: &'a Map<String, Value>,
     path: String,
-    pub(crate) problems: &'a mut Vec<String>,
+    /// Shared by all objects of a request, several of which may be at hand at once.
+    problems: &'a RefCell<Vec<String>>,
 }
 
 impl<'a> Fields<'a> {
-    pub(crate) fn new(object: &'a Map<String, Value>, path: &str, problems: &'a mut Vec<String>) -> Self {
+    pub(crate) fn new(object: &'a Map<String, Value>, problems: &'a RefCell<Vec<String>>) -> Self {
         Self {
             object,
-            path: path.to_owned(),
+            path: String::new(),
             problems,
         }
     }
 
     /// Notes a problem of the member `name`, or of the whole object if `name` is empty.
-    pub(crate) fn say(&mut self, name: &str, problem: &str) {
-        let path = self.path_of(name);
-        self.problems.push(format!("{path}: {problem}"));
+    pub(crate) fn say(&self, name: &str, problem: &str) {
+        self.note(format!("{}: {problem}", self.path_of(name)));
     }
 
-    pub(crate) fn names(&self) -> Vec<String> {
-        self.object.keys().cloned().collect()
+    /// Notes a problem without a path.
+    pub(crate) fn note(&self, problem: String) {
+        self.problems.borrow_mut().push(problem);
+    }
+
+    pub(crate) fn names(&self) -> impl ExactSizeIterator<Item = &'a String> {
+        self.object.keys()
     }
 
     pub(crate) fn value(&self, name: &str) -> Option<&'a Value> {
@@ -38,11 +45,11 @@ impl<'a> Fields<'a> {
         self.value(name).is_some_and(Value::is_null)
     }
 
-    pub(crate) fn text(&mut self, name: &str) -> Option<&'a str> {
+    pub(crate) fn text(&self, name: &str) -> Option<&'a str> {
         self.read(name, "text", Value::as_str)
     }
 
-    pub(crate) fn text_up_to(&mut self, name: &str, most_chars: usize) -> Option<&'a str> {
+    pub(crate) fn text_up_to(&self, name: &str, most_chars: usize) -> Option<&'a str> {
         let text = self.text(name)?;
         if text.chars().count() > most_chars {
             self.say(name, &format!("expected at most {most_chars} characters"));
@@ -50,27 +57,25 @@ impl<'a> Fields<'a> {
         Some(text)
     }
 
-    pub(crate) fn required_text(&mut self, name: &str) -> Option<&'a str> {
+    pub(crate) fn required_text(&self, name: &str) -> Option<&'a str> {
         self.require(name, "text")?;
         self.text(name)
     }
 
-    pub(crate) fn flag(&mut self, name: &str) -> Option<bool> {
+    pub(crate) fn flag(&self, name: &str) -> Option<bool> {
         self.read(name, "true or false", Value::as_bool)
     }
 
-    pub(crate) fn number(&mut self, name: &str, least: f64, most: f64) -> Option<f64> {
-        let number = self.read(name, "a number", Value::as_f64)?;
-        if !(least..=most).contains(&number) {
-            self.say(
-                name,
-                &format!("expected a number from {least} to {most}, found {number}"),
-            );
+    pub(crate) fn number(&self, name: &str, least: f64, most: f64) {
+        if let Some(number) = self.read(name, "a number", Value::as_f64)
+            && !(least..=most).contains(&number)
+        {
+            let problem = format!("expected a number from {least} to {most}, found {number}");
+            self.say(name, &problem);
         }
-        Some(number)
     }
 
-    pub(crate) fn whole(&mut self, name: &str, least: i64, most: i64) -> Option<i64> {
+    pub(crate) fn whole(&self, name: &str, least: i64, most: i64) -> Option<i64> {
         let number = self.read(name, "a whole number", Value::as_i64)?;
         if !(least..=most).contains(&number) {
             let range = if most == i64::MAX {
@@ -83,19 +88,22 @@ impl<'a> Fields<'a> {
         Some(number)
     }
 
-    pub(crate) fn one_of(&mut self, name: &str, words: &[&str]) -> Option<&'a str> {
+    pub(crate) fn one_of(&self, name: &str, words: &[&str]) -> Option<&'a str> {
         let word = self.text(name)?;
         if words.contains(&word) {
             return Some(word);
         }
-        self.say(
-            name,
-            &format!("expected one of {}, found `{}`", listed(words), shortened(word)),
-        );
+        let found: String = word.chars().take(40).collect();
+        self.say(name, &format!("expected one of {}, found `{found}`", listed(words)));
         None
     }
 
-    pub(crate) fn texts(&mut self, name: &str) -> Option<Vec<String>> {
+    pub(crate) fn required_one_of(&self, name: &str, words: &[&str]) -> Option<&'a str> {
+        self.require(name, "text")?;
+        self.one_of(name, words)
+    }
+
+    pub(crate) fn texts(&self, name: &str) -> Option<Vec<String>> {
         let items = self.read(name, "an array of texts", Value::as_array)?;
         let texts: Option<Vec<String>> = items.iter().map(|item| item.as_str().map(str::to_owned)).collect();
         if texts.is_none() {
@@ -104,34 +112,39 @@ impl<'a> Fields<'a> {
         texts
     }
 
-    pub(crate) fn object(&mut self, name: &str) -> Option<Fields<'_>> {
+    pub(crate) fn object(&self, name: &str) -> Option<Self> {
         let object = self.read(name, "an object", Value::as_object)?;
-        Some(Fields {
-            path: self.path_of(name),
-            object,
-            problems: self.problems,
-        })
+        Some(self.inner(self.path_of(name), object))
     }
 
-    pub(crate) fn required_object(&mut self, name: &str) -> Option<Fields<'_>> {
+    pub(crate) fn required_object(&self, name: &str) -> Option<Self> {
         self.require(name, "an object")?;
         self.object(name)
     }
 
-    /// Visits the objects of an array; any other item is a problem.
-    pub(crate) fn objects(&mut self, name: &str) -> Objects<'_> {
-        let items = self
-            .read(name, "an array of objects", Value::as_array)
-            .map_or(&[][..], Vec::as_slice);
-        Objects {
-            items,
-            path: self.path_of(name),
-            at: 0,
+    /// The objects of an array; any other item is a problem.
+    pub(crate) fn objects(&self, name: &str) -> impl Iterator<Item = Self> {
+        let path = self.path_of(name);
+        let items = self.read(name, "an array of objects", Value::as_array);
+        items.into_iter().flatten().enumerate().filter_map(move |(at, item)| {
+            let path = format!("{path}[{at}]");
+            if let Value::Object(object) = item {
+                return Some(self.inner(path, object));
+            }
+            self.note(format!("{path}: expected an object, found {}", kind_of(item)));
+            None
+        })
+    }
+
+    fn inner(&self, path: String, object: &'a Map<String, Value>) -> Self {
+        Self {
+            object,
+            path,
             problems: self.problems,
         }
     }
 
-    fn require(&mut self, name: &str, expected: &str) -> Option<()> {
+    fn require(&self, name: &str, expected: &str) -> Option<()> {
         if self.value(name).is_none_or(Value::is_null) {
             self.say(name, &format!("expected {expected}, found nothing"));
             return None;
@@ -139,7 +152,7 @@ impl<'a> Fields<'a> {
         Some(())
     }
 
-    fn read<T>(&mut self, name: &str, expected: &str, read: impl FnOnce(&'a Value) -> Option<T>) -> Option<T> {
+    fn read<T>(&self, name: &str, expected: &str, read: impl FnOnce(&'a Value) -> Option<T>) -> Option<T> {
         let value = self.object.get(name).filter(|value| !value.is_null())?;
         let found = read(value);
         if found.is_none() {
@@ -154,36 +167,6 @@ impl<'a> Fields<'a> {
             (path, "") => path.to_owned(),
             (path, name) => format!("{path}.{name}"),
         }
-    }
-}
-
-/// See [`Fields::objects`]. It lends its items, so it is not an `Iterator`; walk it with `while let`.
-pub(crate) struct Objects<'a> {
-    items: &'a [Value],
-    path: String,
-    at: usize,
-    problems: &'a mut Vec<String>,
-}
-
-impl Objects<'_> {
-    pub(crate) fn next(&mut self) -> Option<Fields<'_>> {
-        while let Some(item) = self.items.get(self.at) {
-            let path = format!("{}[{}]", self.path, self.at);
-            self.at += 1;
-            match item {
-                Value::Object(object) => {
-                    return Some(Fields {
-                        object,
-                        path,
-                        problems: self.problems,
-                    });
-                }
-                other => self
-                    .problems
-                    .push(format!("{path}: expected an object, found {}", kind_of(other))),
-            }
-        }
-        None
     }
 }
 
@@ -202,8 +185,4 @@ pub(crate) fn kind_of(value: &Value) -> &'static str {
 pub(crate) fn listed(words: &[&str]) -> String {
     let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
     quoted.join(", ")
-}
-
-fn shortened(word: &str) -> String {
-    word.chars().take(40).collect()
 }

@@ -22,32 +22,26 @@ const PARTS: [(&str, &str, &str); 6] = [
 /// Tokens that each message adds to its text.
 const TOKENS_AROUND_A_MESSAGE: u64 = 3;
 
-pub(super) fn check(top: &mut Fields<'_>, chat: &mut Chat) {
-    match top.value("messages") {
-        None => return top.say("messages", "expected an array with at least one message, found nothing"),
-        Some(Value::Array(messages)) if messages.is_empty() => {
-            return top.say(
-                "messages",
-                "expected an array with at least one message, found an empty one",
-            );
-        }
-        Some(_) => {}
+pub(super) fn check(top: &Fields<'_>, chat: &mut Chat) {
+    let found = match top.value("messages") {
+        None => Some("nothing"),
+        Some(Value::Array(messages)) if messages.is_empty() => Some("an empty one"),
+        Some(_) => None,
+    };
+    if let Some(found) = found {
+        let problem = format!("expected an array with at least one message, found {found}");
+        return top.say("messages", &problem);
     }
-    let mut messages = top.objects("messages");
-    while let Some(mut message) = messages.next() {
-        if message.required_text("role").is_none() {
-            continue;
-        }
-        let Some(role) = message.one_of("role", &ROLES) else {
+    for message in top.objects("messages") {
+        let Some(role) = message.required_one_of("role", &ROLES) else {
             continue;
         };
-        let role = role.to_owned();
-        let text = content(&mut message, &role);
+        let text = content(&message, role);
         chat.prompt_tokens += tokens_of(&text) + TOKENS_AROUND_A_MESSAGE;
         message.text("name");
-        match role.as_str() {
+        match role {
             "user" => chat.last_user_text = text.clone(),
-            "assistant" => chat.returned_reasoning = assistant(&mut message),
+            "assistant" => chat.returned_reasoning = assistant(&message),
             "tool" => {
                 message.required_text("tool_call_id");
             }
@@ -62,28 +56,23 @@ pub(super) fn check(top: &mut Fields<'_>, chat: &mut Chat) {
 }
 
 /// Out: the text of the content, with its parts joined.
-fn content(message: &mut Fields<'_>, role: &str) -> String {
+fn content(message: &Fields<'_>, role: &str) -> String {
     match message.value("content") {
-        Some(Value::String(text)) => text.clone(),
-        Some(Value::Array(_)) => parts(message, role),
-        None | Some(Value::Null) if role == "assistant" => String::new(),
-        None => {
-            message.say("content", "expected text or an array of parts, found nothing");
-            String::new()
-        }
-        Some(other) => {
-            let found = kind_of(other);
+        Some(Value::String(text)) => return text.clone(),
+        Some(Value::Array(_)) => return parts(message, role),
+        None | Some(Value::Null) if role == "assistant" => {}
+        found => {
+            let found = found.map_or("nothing", kind_of);
             message.say("content", &format!("expected text or an array of parts, found {found}"));
-            String::new()
         }
     }
+    String::new()
 }
 
-fn parts(message: &mut Fields<'_>, role: &str) -> String {
+fn parts(message: &Fields<'_>, role: &str) -> String {
     let mut text = String::new();
-    let mut objects = message.objects("content");
-    while let Some(mut part) = objects.next() {
-        let Some(kind) = part.required_text("type").map(str::to_owned) else {
+    for part in message.objects("content") {
+        let Some(kind) = part.required_text("type") else {
             continue;
         };
         let Some((_, member, inner)) = PARTS.iter().find(|(name, ..)| *name == kind) else {
@@ -91,17 +80,17 @@ fn parts(message: &mut Fields<'_>, role: &str) -> String {
             part.say("type", &format!("expected one of {}", listed(&names)));
             continue;
         };
-        if kind != "text" && matches!(role, "system" | "developer") {
-            part.say("type", &format!("expected `text` in a message of the role `{role}`"));
-        }
         if kind == "text" {
             text.push_str(part.required_text("text").unwrap_or_default());
             continue;
         }
-        let Some(mut object) = part.required_object(member) else {
+        if matches!(role, "system" | "developer") {
+            part.say("type", &format!("expected `text` in a message of the role `{role}`"));
+        }
+        let Some(object) = part.required_object(member) else {
             continue;
         };
-        match (kind.as_str(), *inner) {
+        match (kind, *inner) {
             ("file", _) => {
                 let names = ["file_data", "file_id"];
                 if names.iter().all(|name| object.text(name).is_none()) {
@@ -122,19 +111,16 @@ fn parts(message: &mut Fields<'_>, role: &str) -> String {
 }
 
 /// Out: the returned reasoning details.
-fn assistant(message: &mut Fields<'_>) -> Option<Vec<Value>> {
-    let mut calls = message.objects("tool_calls");
-    while let Some(mut call) = calls.next() {
+fn assistant(message: &Fields<'_>) -> Option<Vec<Value>> {
+    for call in message.objects("tool_calls") {
         call.required_text("id");
         call.required_text("type");
-        let Some(mut function) = call.required_object("function") else {
-            continue;
-        };
-        function.required_text("name");
-        function.required_text("arguments");
+        if let Some(function) = call.required_object("function") {
+            function.required_text("name");
+            function.required_text("arguments");
+        }
     }
-    let mut details = message.objects("reasoning_details");
-    while let Some(mut detail) = details.next() {
+    for detail in message.objects("reasoning_details") {
         detail.required_text("type");
     }
     message.value("reasoning_details").and_then(Value::as_array).cloned()

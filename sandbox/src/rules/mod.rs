@@ -8,6 +8,8 @@ mod messages;
 mod provider;
 pub(crate) mod request;
 
+use std::cell::RefCell;
+
 use serde_json::{Map, Value};
 
 use self::{
@@ -67,19 +69,19 @@ pub(crate) fn object_from(content_type: Option<&str>, body: &[u8]) -> Result<Map
 
 /// Checks the body of a chat request.
 pub(crate) fn check_chat(body: &Map<String, Value>) -> Result<Chat, Failure> {
-    let mut problems = Vec::new();
+    let problems = RefCell::default();
     let mut chat = Chat::default();
-    let mut top = Fields::new(body, "", &mut problems);
+    let top = Fields::new(body, &problems);
 
     for name in NEVER_NULL {
         if body.get(name).is_some_and(Value::is_null) {
             top.say(name, "expected a value or nothing, found null");
         }
     }
-    chat.models = models(&mut top);
+    chat.models = models(&top);
     chat.stream = top.flag("stream").unwrap_or(false);
-    sampling(&mut top);
-    chat.max_tokens = max_tokens(&mut top);
+    sampling(&top);
+    chat.max_tokens = max_tokens(&top);
     chat.stop = match body.get("stop") {
         Some(Value::String(text)) => vec![text.clone()],
         Some(_) => top.texts("stop").unwrap_or_default(),
@@ -90,23 +92,23 @@ pub(crate) fn check_chat(body: &Map<String, Value>) -> Result<Chat, Failure> {
     }
     chat.session_id = top.text_up_to("session_id", 256).map(str::to_owned);
     chat.user = top.text("user").map(str::to_owned);
-    metadata(&mut top);
-    chat.hides_reasoning = reasoning(&mut top);
+    metadata(&top);
+    chat.hides_reasoning = reasoning(&top);
     top.one_of(
         "service_tier",
         &["auto", "default", "fast", "flex", "priority", "scale", "ultrafast"],
     );
     chat.one_call_only = top.flag("parallel_tool_calls") == Some(false);
-    chat.tools = tools(&mut top);
-    chat.tool_choice = tool_choice(&mut top, &chat.tools);
-    chat.format = format(&mut top);
-    chat.routing = provider::preferences(&mut top);
-    messages::check(&mut top, &mut chat);
+    chat.tools = tools(&top);
+    chat.tool_choice = tool_choice(&top, &chat.tools);
+    chat.format = format(&top);
+    chat.routing = provider::preferences(&top);
+    messages::check(&top, &mut chat);
 
     let is_set = |name: &&&str| body.get(**name).is_some_and(|value| !value.is_null());
     chat.parameters = PARAMETERS.iter().filter(is_set).copied().collect();
     chat.prompt_tokens += body.get("tools").map_or(0, |tools| tokens_of(&tools.to_string()));
-    refuse_if_any(&problems)?;
+    refuse_if_any(&problems.take())?;
     Ok(chat)
 }
 
@@ -117,17 +119,37 @@ pub(crate) fn refuse_if_any(problems: &[String]) -> Result<(), Failure> {
     Err(Failure::status(400).message(problems.join("; ")))
 }
 
-/// The `provider` object of a request that is not chat; its problems go to `problems`.
-pub(crate) fn preferences_from(body: &Map<String, Value>, problems: &mut Vec<String>) -> Preferences {
-    provider::preferences(&mut Fields::new(body, "", problems))
+/// The `provider` object of a request that is not chat, and its problems.
+pub(crate) fn preferences_from(body: &Map<String, Value>) -> (Preferences, Vec<String>) {
+    let problems = RefCell::default();
+    let preferences = provider::preferences(&Fields::new(body, &problems));
+    (preferences, problems.take())
 }
 
-fn models(top: &mut Fields<'_>) -> Vec<String> {
+/// The required text `name` of a request that is not chat.
+pub(crate) fn text_in(body: &Map<String, Value>, name: &str, problems: &mut Vec<String>) -> String {
+    let text = body.get(name).and_then(Value::as_str);
+    if text.is_none() {
+        problems.push(format!("{name}: expected text"));
+    }
+    text.unwrap_or_default().to_owned()
+}
+
+/// The positive number `name` of a request that is not chat, if it has one.
+pub(crate) fn count_in(body: &Map<String, Value>, name: &str, problems: &mut Vec<String>) -> Option<usize> {
+    let value = body.get(name).filter(|value| !value.is_null())?;
+    let count = value.as_u64().and_then(|n| usize::try_from(n).ok()).filter(|n| *n >= 1);
+    if count.is_none() {
+        problems.push(format!("{name}: expected a whole number, 1 or more"));
+    }
+    count
+}
+
+fn models(top: &Fields<'_>) -> Vec<String> {
     let mut ids: Vec<String> = top.text("model").map(str::to_owned).into_iter().collect();
     let more = top.texts("models").unwrap_or_default();
     if more.len() > MAX_MODELS {
-        top.problems
-            .push("'models' array must have 3 items or fewer.".to_owned());
+        top.note("'models' array must have 3 items or fewer.".to_owned());
     }
     for id in more {
         if !ids.contains(&id) {
@@ -137,7 +159,7 @@ fn models(top: &mut Fields<'_>) -> Vec<String> {
     ids
 }
 
-fn sampling(top: &mut Fields<'_>) {
+fn sampling(top: &Fields<'_>) {
     for (name, least, most) in RANGES {
         top.number(name, least, most);
     }
@@ -145,90 +167,92 @@ fn sampling(top: &mut Fields<'_>) {
     top.whole("seed", i64::MIN, i64::MAX);
     top.whole("top_logprobs", 0, 20);
     top.flag("logprobs");
-    if let Some(mut bias) = top.object("logit_bias") {
+    if let Some(bias) = top.object("logit_bias") {
         for token in bias.names() {
-            bias.number(&token, -100.0, 100.0);
+            bias.number(token, -100.0, 100.0);
         }
     }
 }
 
-fn max_tokens(top: &mut Fields<'_>) -> Option<u64> {
+fn max_tokens(top: &Fields<'_>) -> Option<u64> {
     let newer = top.whole("max_completion_tokens", 1, i64::MAX);
     let older = top.whole("max_tokens", 1, i64::MAX);
     newer.or(older).and_then(|tokens| u64::try_from(tokens).ok())
 }
 
-fn metadata(top: &mut Fields<'_>) {
-    let Some(mut pairs) = top.object("metadata") else {
+fn metadata(top: &Fields<'_>) {
+    let Some(pairs) = top.object("metadata") else {
         return;
     };
-    let names = pairs.names();
-    if names.len() > 16 {
+    if pairs.names().len() > 16 {
         pairs.say("", "expected at most 16 pairs");
     }
-    for name in names {
+    for name in pairs.names() {
         if name.chars().count() > 64 {
             pairs.say("", "expected names of at most 64 characters");
         }
-        if pairs.text_up_to(&name, 512).is_none() && pairs.is_null(&name) {
-            pairs.say(&name, "expected text, found null");
+        if pairs.text_up_to(name, 512).is_none() && pairs.is_null(name) {
+            pairs.say(name, "expected text, found null");
         }
     }
 }
 
 /// Out: whether the reply must leave out the reasoning.
-fn reasoning(top: &mut Fields<'_>) -> bool {
-    let short = top.one_of("reasoning_effort", &EFFORTS).map(str::to_owned);
-    let include = top.flag("include_reasoning");
-    let mut conflict = false;
-    let mut exclude = include == Some(false);
-    if let Some(mut object) = top.object("reasoning") {
-        let long = object.one_of("effort", &EFFORTS).map(str::to_owned);
-        conflict = matches!((&short, &long), (Some(short), Some(long)) if short != long);
-        object.one_of("summary", &["auto", "concise", "detailed"]);
-        object.whole("max_tokens", 0, i64::MAX);
-        object.flag("enabled");
-        exclude |= object.flag("exclude") == Some(true);
-    }
-    if conflict {
+fn reasoning(top: &Fields<'_>) -> bool {
+    let short = top.one_of("reasoning_effort", &EFFORTS);
+    let excludes = top.flag("include_reasoning") == Some(false);
+    let Some(object) = top.object("reasoning") else {
+        return excludes;
+    };
+    let long = object.one_of("effort", &EFFORTS);
+    object.one_of("summary", &["auto", "concise", "detailed"]);
+    object.whole("max_tokens", 0, i64::MAX);
+    object.flag("enabled");
+    let exclude = object.flag("exclude");
+    if short.zip(long).is_some_and(|(short, long)| short != long) {
         top.say(
             "reasoning_effort",
             "expected the same as reasoning.effort, or only one of the two",
         );
     }
-    exclude
+    excludes || exclude == Some(true)
 }
 
-fn tools(top: &mut Fields<'_>) -> Vec<Tool> {
+fn tools(top: &Fields<'_>) -> Vec<Tool> {
     let mut tools = Vec::new();
-    let mut objects = top.objects("tools");
-    while let Some(mut tool) = objects.next() {
-        let Some(kind) = tool.required_text("type").map(str::to_owned) else {
+    for tool in top.objects("tools") {
+        let Some(kind) = tool.required_text("type") else {
             continue;
         };
         if kind != "function" {
-            if !kind.starts_with("openrouter:") && !kind.starts_with("web_search") {
+            if !is_server_tool(kind) {
                 tool.say("type", &format!("expected `function` or a server tool, found `{kind}`"));
             }
             continue;
         }
-        let Some(mut function) = tool.required_object("function") else {
+        let Some(function) = tool.required_object("function") else {
             continue;
         };
         function.flag("strict");
         let parameters = function.value("parameters").cloned().unwrap_or_default();
         function.object("parameters");
-        if let Some(name) = function.required_text("name").map(str::to_owned) {
+        if let Some(name) = function.required_text("name") {
             if name.is_empty() || name.chars().count() > 64 {
                 function.say("name", "expected 1 to 64 characters");
             }
+            let name = name.to_owned();
             tools.push(Tool { name, parameters });
         }
     }
     tools
 }
 
-fn tool_choice(top: &mut Fields<'_>, tools: &[Tool]) -> ToolChoice {
+/// Whether the service itself runs the tools of this type.
+pub(crate) fn is_server_tool(kind: &str) -> bool {
+    kind.starts_with("openrouter:") || kind.starts_with("web_search")
+}
+
+fn tool_choice(top: &Fields<'_>, tools: &[Tool]) -> ToolChoice {
     let problem = match top.value("tool_choice") {
         None | Some(Value::Null) => return ToolChoice::Free,
         Some(Value::String(word)) => match word.as_str() {
@@ -257,31 +281,26 @@ fn tool_choice(top: &mut Fields<'_>, tools: &[Tool]) -> ToolChoice {
     ToolChoice::Free
 }
 
-fn format(top: &mut Fields<'_>) -> Format {
-    let Some(mut format) = top.object("response_format") else {
+fn format(top: &Fields<'_>) -> Format {
+    let Some(format) = top.object("response_format") else {
         return Format::Text;
     };
-    let kinds = ["text", "json_object", "json_schema", "grammar", "python"];
-    if format.required_text("type").is_none() {
-        return Format::Text;
-    }
-    match format.one_of("type", &kinds) {
-        Some("json_object") => Format::Json,
+    match format.required_one_of("type", &["text", "json_object", "json_schema", "grammar", "python"]) {
+        Some("json_object") => return Format::Json,
         Some("json_schema") => {
-            let Some(mut config) = format.required_object("json_schema") else {
-                return Format::Text;
-            };
-            config.required_text("name");
-            config.text_up_to("name", 64);
-            config.flag("strict");
-            Format::Schema(config.value("schema").cloned().unwrap_or_default())
+            if let Some(config) = format.required_object("json_schema") {
+                config.required_text("name");
+                config.text_up_to("name", 64);
+                config.flag("strict");
+                return Format::Schema(config.value("schema").cloned().unwrap_or_default());
+            }
         }
         Some("grammar") => {
             format.required_text("grammar");
-            Format::Text
         }
-        _ => Format::Text,
+        _ => {}
     }
+    Format::Text
 }
 
 #[cfg(test)]

@@ -5,29 +5,17 @@ use super::{
     request::{Preferences, Sort},
 };
 
-const MEMBERS: [&str; 14] = [
-    "order",
-    "only",
-    "ignore",
-    "allow_fallbacks",
-    "require_parameters",
-    "data_collection",
-    "zdr",
-    "enforce_distillable_text",
-    "quantizations",
-    "sort",
-    "preferred_min_throughput",
-    "preferred_max_latency",
-    "max_price",
-    // Newer than the description of 2026-08-22, found in an official client of 2026-10-27.
-    "options",
-];
+// `options` is newer than the description of 2026-08-22, found in an official client of 2026-10-27.
+const MEMBERS: [&str; 14] = words!(
+    order only ignore allow_fallbacks require_parameters data_collection zdr enforce_distillable_text quantizations
+    sort preferred_min_throughput preferred_max_latency max_price options
+);
 const QUANTIZATIONS: [&str; 12] = words!(int4 int8 fp4 mxfp4 nvfp4 fp6 fp8 mxfp8 fp16 bf16 fp32 unknown);
 const SORTS: [&str; 4] = ["price", "throughput", "latency", "exacto"];
 
-pub(super) fn preferences(top: &mut Fields<'_>) -> Preferences {
+pub(super) fn preferences(top: &Fields<'_>) -> Preferences {
     let mut found = Preferences::default();
-    let Some(mut provider) = top.object("provider") else {
+    let Some(provider) = top.object("provider") else {
         return found;
     };
 
@@ -47,31 +35,29 @@ pub(super) fn preferences(top: &mut Fields<'_>) -> Preferences {
     found.quantizations = provider.texts("quantizations").unwrap_or_default();
     for quantization in &found.quantizations {
         if !QUANTIZATIONS.contains(&quantization.as_str()) {
-            provider.say(
-                "quantizations",
-                &format!("expected items of {}", listed(&QUANTIZATIONS)),
-            );
+            let problem = format!("expected items of {}", listed(&QUANTIZATIONS));
+            provider.say("quantizations", &problem);
         }
     }
-    found.sort = sort(&mut provider);
+    found.sort = sort(&provider);
     for name in ["preferred_min_throughput", "preferred_max_latency"] {
-        cutoffs(&mut provider, name);
+        cutoffs(&provider, name);
     }
     provider.object("options");
-    max_price(&mut provider, &mut found);
+    max_price(&provider, &mut found);
     found
 }
 
-fn sort(provider: &mut Fields<'_>) -> Option<Sort> {
+fn sort(provider: &Fields<'_>) -> Option<Sort> {
     let word = match provider.value("sort") {
         Some(value) if value.is_object() => {
-            let mut sort = provider.object("sort")?;
+            let sort = provider.object("sort")?;
             sort.one_of("partition", &["model", "none"]);
-            sort.one_of("by", &SORTS).map(str::to_owned)
+            sort.one_of("by", &SORTS)
         }
-        _ => provider.one_of("sort", &SORTS).map(str::to_owned),
+        _ => provider.one_of("sort", &SORTS),
     };
-    match word?.as_str() {
+    match word? {
         "price" => Some(Sort::Price),
         "throughput" => Some(Sort::Throughput),
         "latency" => Some(Sort::Latency),
@@ -79,27 +65,27 @@ fn sort(provider: &mut Fields<'_>) -> Option<Sort> {
     }
 }
 
-fn cutoffs(provider: &mut Fields<'_>, name: &str) {
-    if provider.value(name).is_some_and(serde_json::Value::is_object) {
-        if let Some(mut percentiles) = provider.object(name) {
-            for percentile in ["p50", "p75", "p90", "p99"] {
-                percentiles.number(percentile, 0.0, f64::MAX);
-            }
-        }
-        return;
+/// A limit for all requests, or one for each percentile.
+fn cutoffs(provider: &Fields<'_>, name: &str) {
+    if !provider.value(name).is_some_and(serde_json::Value::is_object) {
+        return provider.number(name, 0.0, f64::MAX);
     }
-    provider.number(name, 0.0, f64::MAX);
+    if let Some(percentiles) = provider.object(name) {
+        for percentile in ["p50", "p75", "p90", "p99"] {
+            percentiles.number(percentile, 0.0, f64::MAX);
+        }
+    }
 }
 
-fn max_price(provider: &mut Fields<'_>, found: &mut Preferences) {
+fn max_price(provider: &Fields<'_>, found: &mut Preferences) {
     if provider.is_null("max_price") {
         provider.say("max_price", "expected an object, found null");
     }
-    let Some(mut price) = provider.object("max_price") else {
+    let Some(price) = provider.object("max_price") else {
         return;
     };
     // The API description asks for text, although the prose of the documentation shows numbers.
-    let mut read = |name: &str| {
+    let read = |name: &str| {
         let text = price.text(name)?;
         let usd = text.parse::<f64>().ok().filter(|usd| *usd >= 0.0);
         if usd.is_none() {

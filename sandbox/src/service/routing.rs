@@ -216,14 +216,14 @@ mod tests {
 
     /// The providers of the first candidate, for a request with this `provider` object.
     fn names(models: &[&str], provider: &Value) -> Result<String, (u16, String)> {
-        let mut problems = Vec::new();
         let body = serde_json::Map::from_iter([("provider".to_owned(), provider.clone())]);
+        let (routing, problems) = preferences_from(&body);
+        assert_eq!(problems, [""; 0], "{provider}");
         let chat = Chat {
             models: models.iter().map(|id| (*id).to_owned()).collect(),
-            routing: preferences_from(&body, &mut problems),
+            routing,
             ..Chat::default()
         };
-        assert_eq!(problems, [""; 0], "{provider}");
         let found = candidates(&chat, &|_| None);
         let found = found.map_err(|refusal| (refusal.status, refusal.message.unwrap_or_default()))?;
         let names: Vec<_> = found[0].providers.iter().map(|provider| provider.name).collect();
