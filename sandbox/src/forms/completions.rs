@@ -9,9 +9,11 @@ use crate::{
     answer::{Turn, pieces::pieces, reasoning, text_before_failure},
     catalogue::CREATED_S,
     failure::Failure,
-    forms::stream::{DONE, Frames, Part, Step, add_extra, event_frame, steps_from as steps},
-    rules::check_chat,
-    rules::request::Chat,
+    forms::{
+        chat::choices,
+        stream::{DONE, Frames, Part, Step, add_extra, event_frame, steps_from as steps},
+    },
+    rules::{check_chat, request::Chat},
     script::Empty,
 };
 
@@ -37,20 +39,9 @@ pub(crate) fn body_from(turn: &Turn<'_>) -> Value {
     let finish_reason = Some(answer.finish_reason.as_str()).filter(|_| !script.omit_finish_reason);
     let mut choice = choice(&text_before_failure(script, answer), finish_reason, turn);
     choice["reasoning"] = json!(answer.reasoning);
-    if script.fail_after_chunks.is_some() {
-        choice["finish_reason"] = json!("error");
-        choice["error"] = script.late_failure().error_object();
-    }
-    let choices = if script.empty == Some(Empty::Choices) {
-        json!([])
-    } else {
-        json!([choice])
-    };
-    let mut body = object(turn, choices);
+    let mut body = object(turn, choices(script, choice));
     body["usage"] = json!(turn.usage);
-    if let Some(metadata) = &turn.served.metadata {
-        body["openrouter_metadata"] = metadata.clone();
-    }
+    turn.served.add_metadata(&mut body);
     add_extra(&mut body, &script.extra);
     body
 }
@@ -76,9 +67,7 @@ pub(crate) fn steps_from(turn: &Turn<'_>) -> Vec<Step> {
     }
     let mut last = object(turn, json!([]));
     last["usage"] = json!(turn.usage);
-    if let Some(metadata) = &turn.served.metadata {
-        last["openrouter_metadata"] = metadata.clone();
-    }
+    turn.served.add_metadata(&mut last);
     closing.push(frame(last));
     let mut failing = chunk("", Some("error"));
     failing["error"] = script.late_failure().error_object();

@@ -11,7 +11,7 @@ pub(crate) mod stream;
 #[cfg(test)]
 mod kit;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use self::stream::Step;
 use crate::{
@@ -73,4 +73,16 @@ impl Form {
             _ => failure.body_value(user_id),
         }
     }
+}
+
+/// A message of the assistant, as chat has it.
+fn assistant_message(content: Option<Value>, details: Vec<Value>, calls: Vec<Value>) -> Value {
+    let mut message = json!({"role": "assistant", "content": content});
+    if !details.is_empty() {
+        message["reasoning_details"] = Value::Array(details);
+    }
+    if !calls.is_empty() {
+        message["tool_calls"] = Value::Array(calls);
+    }
+    message
 }

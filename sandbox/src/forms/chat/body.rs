@@ -40,37 +40,38 @@ pub(crate) fn body_from(turn: &Turn<'_>) -> Value {
             .collect();
     }
     let finish_reason = Some(&answer.finish_reason).filter(|_| !script.omit_finish_reason);
-    let mut choice = json!({
+    let choice = json!({
         "index": 0,
         "message": message,
         "finish_reason": finish_reason,
         "native_finish_reason": answer.native_finish_reason,
         "logprobs": null,
     });
-    if script.fail_after_chunks.is_some() {
-        choice["finish_reason"] = json!("error");
-        choice["error"] = script.late_failure().error_object();
-    }
-    let choices = if script.empty == Some(Empty::Choices) {
-        json!([])
-    } else {
-        json!([choice])
-    };
     let mut body = json!({
         "id": served.id,
         "provider": served.provider,
         "model": served.model_id,
         "object": "chat.completion",
         "created": CREATED_S,
-        "choices": choices,
+        "choices": choices(script, choice),
         "system_fingerprint": null,
         "usage": usage,
     });
-    if let Some(metadata) = &served.metadata {
-        body["openrouter_metadata"] = metadata.clone();
-    }
+    served.add_metadata(&mut body);
     add_extra(&mut body, &script.extra);
     body
+}
+
+/// `choices` of a whole reply; a failure in the middle ends the only one.
+pub(in crate::forms) fn choices(script: &Script, mut choice: Value) -> Value {
+    if script.empty == Some(Empty::Choices) {
+        return json!([]);
+    }
+    if script.fail_after_chunks.is_some() {
+        choice["finish_reason"] = json!("error");
+        choice["error"] = script.late_failure().error_object();
+    }
+    json!([choice])
 }
 
 fn content(script: &Script, answer: &Answer) -> Value {

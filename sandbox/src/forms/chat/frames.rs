@@ -72,6 +72,11 @@ pub(crate) fn steps_from(turn: &Turn<'_>) -> Vec<Step> {
         .collect();
     let writer = Writer { served, extra: &extra };
     let has_choices = script.empty != Some(Empty::Choices);
+    let last = |finish_reason: &str, native: &str| Choice {
+        finish_reason: Some(finish_reason.to_owned()),
+        native_finish_reason: Some(native.to_owned()),
+        ..choice(delta(Some("")))
+    };
 
     let mut opening = Vec::new();
     if has_choices {
@@ -79,22 +84,11 @@ pub(crate) fn steps_from(turn: &Turn<'_>) -> Vec<Step> {
     }
     let mut closing = Vec::new();
     if !script.omit_finish_reason && has_choices {
-        closing.push(writer.chunk(Choice {
-            finish_reason: Some(answer.finish_reason.clone()),
-            native_finish_reason: Some(answer.native_finish_reason.clone()),
-            ..choice(delta(Some("")))
-        }));
+        closing.push(writer.chunk(last(&answer.finish_reason, &answer.native_finish_reason)));
     }
     closing.push(writer.frame(&[], Some(turn.usage), None));
-    let mut failing = Vec::new();
-    if script.fail_after_chunks.is_some() {
-        let last = Choice {
-            finish_reason: Some("error".to_owned()),
-            native_finish_reason: Some("error".to_owned()),
-            ..choice(delta(Some("")))
-        };
-        failing.push(writer.frame(&[last], None, Some(script.late_failure().error_object())));
-    }
+    let error = script.late_failure().error_object();
+    let failing = vec![writer.frame(&[last("error", "error")], None, Some(error))];
 
     let frames = Frames {
         opening,

@@ -3,7 +3,10 @@
 mod body;
 mod frames;
 
-pub(super) use self::{body::body_from, frames::steps_from};
+pub(super) use self::{
+    body::{body_from, choices},
+    frames::steps_from,
+};
 
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use crate::{answer::Turn, catalogue::is_real_provider, failure::Failure, forms::
 ///
 /// - Errors: the failure in the middle of a script, since a reply of this form cannot hold one.
 pub(crate) fn body_from(turn: &Turn<'_>) -> Result<Value, Failure> {
-    let Turn { script, served, .. } = turn;
+    let script = turn.script;
     if script.fail_after_chunks.is_some() {
         return Err(script.late_failure());
     }
@@ -19,9 +19,7 @@ pub(crate) fn body_from(turn: &Turn<'_>) -> Result<Value, Failure> {
         stop.into_iter().for_each(|(name, value)| body[name] = value);
     }
     body["usage"] = usage(turn);
-    if let Some(metadata) = &served.metadata {
-        body["openrouter_metadata"] = metadata.clone();
-    }
+    turn.served.add_metadata(&mut body);
     add_extra(&mut body, &script.extra);
     Ok(body)
 }

@@ -34,9 +34,7 @@ pub(crate) fn steps_from(turn: &Turn<'_>) -> Vec<Step> {
     }
     if !script.omit_done {
         let mut last = json!({"type": "message_stop"});
-        if let Some(metadata) = &turn.served.metadata {
-            last["openrouter_metadata"] = metadata.clone();
-        }
+        turn.served.add_metadata(&mut last);
         closing.push(frame(turn, last));
     }
     let frames = Frames {

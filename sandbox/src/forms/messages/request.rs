@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     failure::Failure,
-    rules::request::Chat,
-    rules::{check_chat, refuse_if_any},
+    forms::assistant_message,
+    rules::{check_chat, is_server_tool, refuse_if_any, request::Chat},
 };
 
 /// Members with the same name in chat.
@@ -19,43 +19,38 @@ const SAME: [&str; 11] = words!(
 pub(crate) fn chat_from(body: &Map<String, Value>) -> Result<Chat, Failure> {
     let mut problems = Vec::new();
     let mut chat = Map::new();
+    let mut put = |name: &str, value: Value| chat.insert(name.to_owned(), value);
     for name in SAME {
         if let Some(value) = body.get(name) {
-            chat.insert(name.to_owned(), value.clone());
+            put(name, value.clone());
         }
     }
-    if !body.get("model").is_some_and(Value::is_string) {
+    let given = |name: &str| body.get(name).unwrap_or(&Value::Null);
+    if !given("model").is_string() {
         problems.push("model: expected text".to_owned());
     }
-    let mut put = |name: &str, value: Value| chat.insert(name.to_owned(), value);
-    let given = |name: &str| body.get(name).filter(|value| !value.is_null());
-    if let Some(fallbacks) = given("fallbacks").and_then(Value::as_array) {
+    if let Value::Array(fallbacks) = given("fallbacks") {
         if body.contains_key("models") {
             problems.push("fallbacks: expected nothing beside `models`".to_owned());
         }
-        put(
-            "models",
-            fallbacks.iter().map(|fallback| fallback["model"].clone()).collect(),
-        );
+        let models = fallbacks.iter().map(|fallback| fallback["model"].clone());
+        put("models", models.collect());
     }
-    if let Some(user) = body
-        .get("metadata")
-        .map(|metadata| &metadata["user_id"])
-        .filter(|user| user.is_string())
-        && !body.contains_key("user")
-    {
+    let user = &given("metadata")["user_id"];
+    if user.is_string() && !body.contains_key("user") {
         put("user", user.clone());
     }
-    if let Some(tools) = given("tools") {
-        put("tools", tools_from(tools));
+    if !given("tools").is_null() {
+        put("tools", tools_from(given("tools")));
     }
-    if let Some(choice) = given("tool_choice") {
+    let choice = given("tool_choice");
+    if !choice.is_null() {
         put("tool_choice", choice_from(choice));
-        if choice["disable_parallel_tool_use"] == true {
-            put("parallel_tool_calls", json!(false));
-        }
     }
-    let output = body.get("output_config").unwrap_or(&Value::Null);
+    if choice["disable_parallel_tool_use"] == true {
+        put("parallel_tool_calls", json!(false));
+    }
+    let output = given("output_config");
     if output["format"].is_object() {
         let schema = json!({"name": "output", "schema": output["format"]["schema"]});
         put("response_format", json!({"type": "json_schema", "json_schema": schema}));
@@ -64,10 +59,7 @@ pub(crate) fn chat_from(body: &Map<String, Value>) -> Result<Chat, Failure> {
     if output["effort"].is_string() {
         reasoning.insert("effort".to_owned(), output["effort"].clone());
     }
-    if body
-        .get("thinking")
-        .is_some_and(|thinking| thinking["type"] == "disabled")
-    {
+    if given("thinking")["type"] == "disabled" {
         reasoning.insert("exclude".to_owned(), json!(true));
     }
     if !reasoning.is_empty() {
@@ -75,7 +67,7 @@ pub(crate) fn chat_from(body: &Map<String, Value>) -> Result<Chat, Failure> {
     }
     match body.get("messages") {
         Some(Value::Array(messages)) if !messages.is_empty() => {
-            put("messages", Value::Array(messages_from(body.get("system"), messages)));
+            put("messages", Value::Array(messages_from(given("system"), messages)));
         }
         // The rules of chat report what is wrong with anything else.
         Some(other) => {
@@ -83,13 +75,13 @@ pub(crate) fn chat_from(body: &Map<String, Value>) -> Result<Chat, Failure> {
         }
         None => {}
     }
-    let stop = match given("stop_sequences").map(Value::as_array) {
-        Some(Some(stop)) => stop.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-        Some(None) => {
+    let stop = match given("stop_sequences") {
+        Value::Null => Vec::new(),
+        Value::Array(stop) => stop.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        _ => {
             problems.push("stop_sequences: expected an array of texts".to_owned());
             Vec::new()
         }
-        None => Vec::new(),
     };
     refuse_if_any(&problems)?;
     let mut chat = check_chat(&chat)?;
@@ -112,8 +104,7 @@ fn tools_from(tools: &Value) -> Value {
             return Some(json!({"type": "function", "function": function}));
         }
         // Keeps the server tools that chat has too and drops those of this form only.
-        let in_chat = kind.starts_with("openrouter:") || kind.starts_with("web_search");
-        in_chat.then(|| tool.clone())
+        is_server_tool(kind).then(|| tool.clone())
     };
     tools.iter().filter_map(tool).collect()
 }
@@ -127,14 +118,10 @@ fn choice_from(choice: &Value) -> Value {
     }
 }
 
-fn messages_from(system: Option<&Value>, messages: &[Value]) -> Vec<Value> {
+fn messages_from(system: &Value, messages: &[Value]) -> Vec<Value> {
     let mut all = Vec::new();
-    match system {
-        Some(Value::String(text)) => all.push(json!({"role": "system", "content": text})),
-        Some(Value::Array(blocks)) if !blocks.is_empty() => {
-            all.push(json!({"role": "system", "content": blocks}));
-        }
-        _ => {}
+    if system.is_string() || system.get(0).is_some() {
+        all.push(json!({"role": "system", "content": system}));
     }
     for message in messages {
         match (&message["role"], &message["content"]) {
@@ -166,15 +153,8 @@ fn assistant(blocks: &[Value]) -> Value {
             _ => {}
         }
     }
-    let content = Some(content).filter(|content| !content.is_empty());
-    let mut message = json!({"role": "assistant", "content": content});
-    if !details.is_empty() {
-        message["reasoning_details"] = Value::Array(details);
-    }
-    if !calls.is_empty() {
-        message["tool_calls"] = Value::Array(calls);
-    }
-    message
+    let content = (!content.is_empty()).then_some(Value::Array(content));
+    assistant_message(content, details, calls)
 }
 
 /// The tool results, then the other parts of the user message.

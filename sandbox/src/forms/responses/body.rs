@@ -45,9 +45,7 @@ pub(super) fn finished(turn: &Turn<'_>) -> Value {
     if status == "failed" {
         value["error"] = json!({"code": "server_error", "message": "The provider ended the answer with an error"});
     }
-    if let Some(metadata) = &turn.served.metadata {
-        value["openrouter_metadata"] = metadata.clone();
-    }
+    turn.served.add_metadata(&mut value);
     value
 }
 

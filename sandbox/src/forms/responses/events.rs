@@ -60,16 +60,11 @@ pub(crate) fn steps_from(turn: &Turn<'_>) -> Vec<Step> {
 
 /// The number of parts up to and including piece number `n_pieces`.
 fn n_parts_up_to(body: &[Part], n_pieces: usize) -> usize {
-    if n_pieces == 0 {
-        return 0;
+    let mut pieces = (1..).zip(body).filter(|(_, part)| matches!(part, Part::Piece(_)));
+    match n_pieces.checked_sub(1) {
+        Some(last) => pieces.nth(last).map_or(body.len(), |(n_parts, _)| n_parts),
+        None => 0,
     }
-    let is_piece = |part: &Part| matches!(part, Part::Piece(_));
-    let at = body
-        .iter()
-        .enumerate()
-        .filter(|(_, part)| is_piece(part))
-        .nth(n_pieces - 1);
-    at.map_or(body.len(), |(at, _)| at + 1)
 }
 
 fn failure_event(turn: &Turn<'_>) -> Value {

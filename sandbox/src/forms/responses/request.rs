@@ -7,14 +7,14 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     failure::Failure,
-    rules::request::Chat,
-    rules::{check_chat, refuse_if_any},
+    forms::assistant_message,
+    rules::{check_chat, is_server_tool, refuse_if_any, request::Chat},
 };
 
 /// Members with the same name in chat. This form allows null, which counts as absent.
-const SAME: [&str; 16] = words!(
+const SAME: [&str; 17] = words!(
     model models stream temperature top_p top_k top_logprobs frequency_penalty presence_penalty provider session_id
-    user metadata service_tier parallel_tool_calls plugins
+    user metadata service_tier parallel_tool_calls plugins reasoning
 );
 const ROLES: [&str; 4] = ["user", "assistant", "system", "developer"];
 
@@ -22,30 +22,23 @@ const ROLES: [&str; 4] = ["user", "assistant", "system", "developer"];
 pub(crate) fn chat_from(body: &Map<String, Value>) -> Result<Chat, Failure> {
     let mut problems = Vec::new();
     let mut chat = Map::new();
+    let mut put = |name: &str, value: Value| chat.insert(name.to_owned(), value);
+    let given = |name: &str| body.get(name).filter(|value| !value.is_null()).cloned();
     for name in SAME {
-        if let Some(value) = body.get(name).filter(|value| !value.is_null()) {
-            chat.insert(name.to_owned(), value.clone());
+        if let Some(value) = given(name) {
+            put(name, value);
         }
     }
     if body.get("store").is_some_and(|store| store != &json!(false)) {
         problems.push("store: expected false, nothing is kept".to_owned());
     }
-    if body.get("previous_response_id").is_some_and(|id| !id.is_null()) {
+    if given("previous_response_id").is_some() {
         problems.push("previous_response_id: nothing is kept, send the whole conversation as `input`".to_owned());
     }
-    let mut put = |name: &str, value: Value| chat.insert(name.to_owned(), value);
-    let given = |name: &str| body.get(name).filter(|value| !value.is_null()).cloned();
     if let Some(most) = given("max_output_tokens") {
         put("max_tokens", most);
     }
-    if let Some(reasoning) = given("reasoning") {
-        put("reasoning", reasoning);
-    }
-    if let Some(format) = body
-        .get("text")
-        .map(|text| &text["format"])
-        .filter(|format| format.is_object())
-    {
+    if let Some(Value::Object(format)) = given("text").and_then(|text| text.get("format").cloned()) {
         put("response_format", format_from(format));
     }
     if let Some(tools) = given("tools") {
@@ -59,15 +52,12 @@ pub(crate) fn chat_from(body: &Map<String, Value>) -> Result<Chat, Failure> {
     check_chat(&chat)
 }
 
-fn format_from(format: &Value) -> Value {
-    if format["type"] != "json_schema" {
-        return format.clone();
+fn format_from(mut format: Map<String, Value>) -> Value {
+    if format.get("type").is_none_or(|kind| kind != "json_schema") {
+        return Value::Object(format);
     }
-    let mut schema = format.clone();
-    if let Value::Object(members) = &mut schema {
-        members.remove("type");
-    }
-    json!({"type": "json_schema", "json_schema": schema})
+    format.remove("type");
+    json!({"type": "json_schema", "json_schema": format})
 }
 
 fn tools_from(tools: &Value) -> Value {
@@ -78,8 +68,7 @@ fn tools_from(tools: &Value) -> Value {
         let kind = tool["type"].as_str().unwrap_or_default();
         if kind != "function" {
             // Keeps the server tools that chat has too and drops those of this form only.
-            let in_chat = kind.starts_with("openrouter:") || kind.starts_with("web_search");
-            return in_chat.then(|| tool.clone());
+            return is_server_tool(kind).then(|| tool.clone());
         }
         let mut function = tool.clone();
         if let Value::Object(members) = &mut function {
@@ -178,33 +167,19 @@ impl Spoken {
         if content.is_none() && details.is_empty() && calls.is_empty() {
             return;
         }
-        let mut message = json!({"role": "assistant", "content": content});
-        if !details.is_empty() {
-            message["reasoning_details"] = Value::Array(details);
-        }
-        if !calls.is_empty() {
-            message["tool_calls"] = Value::Array(calls);
-        }
-        messages.push(message);
+        messages.push(assistant_message(content, details, calls));
     }
 }
 
 /// The details that [`super::items`] made the item from.
 fn details_from(item: &Value) -> Vec<Value> {
-    let texts = |name: &str| -> Vec<String> {
-        let parts = item[name].as_array();
-        let text = |part: &Value| part["text"].as_str().map(str::to_owned);
-        parts.into_iter().flatten().filter_map(text).collect()
+    let texts = |name: &str| {
+        let parts = item[name].as_array().into_iter().flatten();
+        parts.filter_map(|part| part["text"].as_str())
     };
-    let mut details: Vec<Value> = texts("summary")
-        .into_iter()
-        .map(|text| json!({"type": "reasoning.summary", "summary": text}))
-        .collect();
-    details.extend(
-        texts("content")
-            .into_iter()
-            .map(|text| json!({"type": "reasoning.text", "text": text})),
-    );
+    let summaries = texts("summary").map(|text| json!({"type": "reasoning.summary", "summary": text}));
+    let said = texts("content").map(|text| json!({"type": "reasoning.text", "text": text}));
+    let mut details: Vec<Value> = summaries.chain(said).collect();
     if let Some(signature) = item["signature"].as_str()
         && let Some(last) = details.last_mut().filter(|last| last["type"] == "reasoning.text")
     {
