@@ -35,62 +35,37 @@ pub struct Failure {
 
 impl Default for Failure {
     fn default() -> Self {
-        Self {
-            status: 500,
-            error_type: None,
-            message: None,
-            retry_after_s: None,
-            availability: None,
-            metadata: Map::new(),
-            headers: BTreeMap::new(),
-            body: None,
-            code_as_string: false,
-        }
-    }
-}
-
-/// What the service answers with one status.
-pub(crate) struct Documented {
-    pub(crate) status: u16,
-    error_type: &'static str,
-    message: &'static str,
-}
-
-const fn documented(status: u16, error_type: &'static str, message: &'static str) -> Documented {
-    Documented {
-        status,
-        error_type,
-        message,
+        Self::status(500)
     }
 }
 
 /// The statuses documented for chat, each with its error type and a usual message.
 // Source: OpenRouter docs, `api_reference/errors-and-debugging`, and the API description, copy of 2026-08-22.
-pub(crate) const DOCUMENTED: [Documented; 14] = [
-    documented(400, "invalid_request", "Invalid request parameters"),
-    documented(401, "authentication", "User not found."),
-    documented(
+pub(crate) const DOCUMENTED: [(u16, &str, &str); 14] = [
+    (400, "invalid_request", "Invalid request parameters"),
+    (401, "authentication", "User not found."),
+    (
         402,
         "payment_required",
         "This request requires more credits, or fewer max_tokens. You requested up to 65536 tokens, but can \
          only afford 1234. To increase, visit https://openrouter.ai/settings/credits and add more credits",
     ),
-    documented(
+    (
         403,
         "permission_denied",
         "The model requires moderation on Sandbox. Your input was flagged for \"sandbox\". No credits were \
          charged.",
     ),
-    documented(404, "not_found", "No endpoints found for this model."),
-    documented(408, "timeout", "Operation timed out. Please try again later."),
-    documented(413, "payload_too_large", "Request payload too large"),
-    documented(422, "unprocessable", "Invalid argument"),
-    documented(429, "rate_limit_exceeded", "Rate limit exceeded"),
-    documented(500, "server", "Internal Server Error"),
-    documented(502, "provider_unavailable", "Provider returned error"),
-    documented(503, "provider_overloaded", "Service temporarily unavailable"),
-    documented(524, "timeout", "Request timed out. Please try again later."),
-    documented(529, "provider_overloaded", "Provider returned error"),
+    (404, "not_found", "No endpoints found for this model."),
+    (408, "timeout", "Operation timed out. Please try again later."),
+    (413, "payload_too_large", "Request payload too large"),
+    (422, "unprocessable", "Invalid argument"),
+    (429, "rate_limit_exceeded", "Rate limit exceeded"),
+    (500, "server", "Internal Server Error"),
+    (502, "provider_unavailable", "Provider returned error"),
+    (503, "provider_overloaded", "Service temporarily unavailable"),
+    (524, "timeout", "Request timed out. Please try again later."),
+    (529, "provider_overloaded", "Provider returned error"),
 ];
 
 /// Statuses after which another model or provider may still answer.
@@ -102,7 +77,14 @@ impl Failure {
     pub fn status(status: u16) -> Self {
         Self {
             status,
-            ..Self::default()
+            error_type: None,
+            message: None,
+            retry_after_s: None,
+            availability: None,
+            metadata: Map::new(),
+            headers: BTreeMap::new(),
+            body: None,
+            code_as_string: false,
         }
     }
 
@@ -138,15 +120,10 @@ impl Failure {
 
     /// The `error` object alone, as a chunk or a choice holds it.
     pub(crate) fn error_object(&self) -> Value {
-        let documented = DOCUMENTED.iter().find(|row| row.status == self.status);
-        let error_type = match self.error_type.as_deref() {
-            Some(given) => given,
-            None => documented.map_or("unmapped", |row| row.error_type),
-        };
-        let message = match self.message.as_deref() {
-            Some(given) => given,
-            None => documented.map_or("Unknown error", |row| row.message),
-        };
+        let documented = DOCUMENTED.into_iter().find(|(status, ..)| *status == self.status);
+        let (_, usual_type, usual_message) = documented.unwrap_or((self.status, "unmapped", "Unknown error"));
+        let error_type = self.error_type.as_deref().unwrap_or(usual_type);
+        let message = self.message.as_deref().unwrap_or(usual_message);
 
         let code = match (self.code_as_string, self.status) {
             (false, status) => json!(status),

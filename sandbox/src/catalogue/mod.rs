@@ -26,11 +26,8 @@ pub(crate) fn models() -> impl Iterator<Item = Model> {
 
 /// The real model that `id` names, with or without a variant. Ignores aliases and scripted ids.
 pub(crate) fn find(id: &str) -> Option<Model> {
-    let exact = MODELS.iter().find(|facts| facts.id == id);
-    let facts = exact.or_else(|| {
-        let base = base_of(id)?;
-        MODELS.iter().find(|facts| facts.id == base)
-    })?;
+    let facts_of = |id| MODELS.iter().find(|facts| facts.id == id);
+    let facts = facts_of(id).or_else(|| facts_of(base_of(id)?))?;
     Some(named(id, facts))
 }
 

@@ -49,44 +49,36 @@ pub(crate) const ALIASES: [(&str, &str, &str); 6] = [
     ("~google/gemini-flash-latest", "google/gemini-2.5-flash", "latest"),
 ];
 
-const fn provider(
-    slug: &'static str,
-    name: &'static str,
-    quantization: &'static str,
-    zero_retention: bool,
-    latency_s: f64,
-    tokens_per_s: f64,
-) -> Provider {
-    Provider {
-        slug,
-        name,
-        quantization,
-        zero_retention,
-        latency_s,
-        tokens_per_s,
-    }
+macro_rules! providers {
+    ($($slug:literal $name:literal $quantization:literal $zero_retention:literal $latency_s:literal
+       $tokens_per_s:literal;)*) => {
+        [$(Provider {
+            slug: $slug, name: $name, quantization: $quantization, zero_retention: $zero_retention,
+            latency_s: $latency_s, tokens_per_s: $tokens_per_s,
+        }),*]
+    };
 }
 
 /// The providers, with made-up but constant speeds.
-pub(crate) const PROVIDERS: [Provider; 17] = [
-    provider("anthropic", "Anthropic", "unknown", false, 1.2, 60.0),
-    provider("amazon-bedrock", "Amazon Bedrock", "unknown", true, 1.6, 55.0),
-    provider("google-vertex", "Google", "unknown", true, 0.9, 90.0),
-    provider("google-ai-studio", "Google AI Studio", "unknown", false, 0.8, 95.0),
-    provider("openai", "OpenAI", "unknown", false, 0.6, 80.0),
-    provider("azure", "Azure", "unknown", true, 0.9, 85.0),
-    provider("deepinfra", "DeepInfra", "fp8", true, 0.4, 40.0),
-    provider("together", "Together", "fp8", true, 0.5, 90.0),
-    provider("groq", "Groq", "unknown", true, 0.2, 300.0),
-    provider("fireworks", "Fireworks", "bf16", true, 0.5, 110.0),
-    provider("novita", "Novita", "fp8", false, 0.9, 35.0),
-    provider("deepseek", "DeepSeek", "fp8", false, 1.5, 30.0),
-    provider("mistral", "Mistral", "unknown", false, 0.3, 120.0),
-    provider("xai", "xAI", "unknown", true, 0.9, 70.0),
-    provider("alibaba", "Alibaba", "unknown", false, 1.1, 60.0),
-    provider("cohere", "Cohere", "unknown", true, 0.3, 100.0),
-    provider("sandbox", "Sandbox", "unknown", true, 0.0, 1000.0),
-];
+pub(crate) const PROVIDERS: [Provider; 17] = providers! {
+    "anthropic" "Anthropic" "unknown" false 1.2 60.0;
+    "amazon-bedrock" "Amazon Bedrock" "unknown" true 1.6 55.0;
+    "google-vertex" "Google" "unknown" true 0.9 90.0;
+    "google-ai-studio" "Google AI Studio" "unknown" false 0.8 95.0;
+    "openai" "OpenAI" "unknown" false 0.6 80.0;
+    "azure" "Azure" "unknown" true 0.9 85.0;
+    "deepinfra" "DeepInfra" "fp8" true 0.4 40.0;
+    "together" "Together" "fp8" true 0.5 90.0;
+    "groq" "Groq" "unknown" true 0.2 300.0;
+    "fireworks" "Fireworks" "bf16" true 0.5 110.0;
+    "novita" "Novita" "fp8" false 0.9 35.0;
+    "deepseek" "DeepSeek" "fp8" false 1.5 30.0;
+    "mistral" "Mistral" "unknown" false 0.3 120.0;
+    "xai" "xAI" "unknown" true 0.9 70.0;
+    "alibaba" "Alibaba" "unknown" false 1.1 60.0;
+    "cohere" "Cohere" "unknown" true 0.3 100.0;
+    "sandbox" "Sandbox" "unknown" true 0.0 1000.0;
+};
 
 const TOOLS: &[&str] = &words!(
     max_tokens temperature top_p stop tools tool_choice seed frequency_penalty presence_penalty response_format

@@ -32,12 +32,8 @@ mod tests {
         let ids: Vec<String> = scripts().map(|(id, ..)| id).collect();
         let unique: BTreeSet<&String> = ids.iter().collect();
         assert_eq!(unique.len(), ids.len());
-        for row in DOCUMENTED {
-            assert!(
-                unique.contains(&format!("sandbox/status-{}", row.status)),
-                "{}",
-                row.status
-            );
+        for (status, ..) in DOCUMENTED {
+            assert!(unique.contains(&format!("sandbox/status-{status}")), "{status}");
         }
     }
 }
