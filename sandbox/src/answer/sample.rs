@@ -42,7 +42,7 @@ impl Sample<'_> {
         if depth == 0 {
             return Value::Null;
         }
-        if let Some(named) = schema.get("$ref").and_then(Value::as_str) {
+        if let Some(named) = schema["$ref"].as_str() {
             let found = named.strip_prefix('#').and_then(|pointer| self.root.pointer(pointer));
             return found.map_or(Value::Null, |schema| self.value(schema, depth - 1));
         }
@@ -52,16 +52,16 @@ impl Sample<'_> {
             }
         }
         for listed in ["enum", "examples"] {
-            if let Some(value) = schema.get(listed).and_then(|items| items.get(0)) {
+            if let Some(value) = schema[listed].get(0) {
                 return value.clone();
             }
         }
         for alternatives in ["anyOf", "oneOf"] {
-            if let Some(first) = schema.get(alternatives).and_then(|items| items.get(0)) {
+            if let Some(first) = schema[alternatives].get(0) {
                 return self.value(first, depth - 1);
             }
         }
-        if let Some(all) = schema.get("allOf").and_then(Value::as_array) {
+        if let Some(all) = schema["allOf"].as_array() {
             return self.all_of(schema, all, depth);
         }
 
@@ -100,25 +100,20 @@ impl Sample<'_> {
 
     /// The required members; all members if the schema does not list required ones.
     fn object(&self, schema: &Value, depth: usize) -> Value {
-        let Some(properties) = schema.get("properties").and_then(Value::as_object) else {
+        let Some(properties) = schema["properties"].as_object() else {
             return json!({});
         };
-        let required: Option<Vec<&str>> = schema
-            .get("required")
-            .and_then(Value::as_array)
-            .map(|names| names.iter().filter_map(Value::as_str).collect());
-        let wanted = |name: &str| required.as_ref().is_none_or(|names| names.contains(&name));
-        let members: Map<String, Value> = properties
-            .iter()
-            .filter(|(name, _)| wanted(name))
+        let required = schema["required"].as_array();
+        let is_wanted = |name: &str| required.is_none_or(|names| names.iter().any(|wanted| wanted == name));
+        let wanted = properties.iter().filter(|(name, _)| is_wanted(name));
+        wanted
             .map(|(name, schema)| (name.clone(), self.value(schema, depth - 1)))
-            .collect();
-        Value::Object(members)
+            .collect()
     }
 
     /// As few items as the schema allows, but one if possible.
     fn array(&self, schema: &Value, depth: usize) -> Value {
-        if let Some(first) = schema.get("prefixItems").and_then(Value::as_array) {
+        if let Some(first) = schema["prefixItems"].as_array() {
             return first.iter().map(|schema| self.value(schema, depth - 1)).collect();
         }
         let Some(items) = schema.get("items").filter(|items| items.is_object()) else {
@@ -133,11 +128,11 @@ impl Sample<'_> {
 }
 
 fn whole(schema: &Value, name: &str) -> Option<usize> {
-    schema.get(name)?.as_u64().and_then(|n| usize::try_from(n).ok())
+    schema[name].as_u64().and_then(|n| usize::try_from(n).ok())
 }
 
 fn text(schema: &Value) -> Value {
-    let format = schema.get("format").and_then(Value::as_str);
+    let format = schema["format"].as_str();
     if let Some((_, example)) = FORMATS.iter().find(|(name, _)| Some(*name) == format) {
         return json!(example);
     }
@@ -153,7 +148,7 @@ fn text(schema: &Value) -> Value {
 
 /// The allowed number nearest to one.
 fn number(schema: &Value, is_whole: bool) -> Value {
-    let limit = |name: &str| schema.get(name).and_then(Value::as_f64);
+    let limit = |name: &str| schema[name].as_f64();
     let step = limit("multipleOf").filter(|step| *step > 0.0);
     // How far to stay from an exclusive limit.
     let apart = step.unwrap_or(if is_whole { 1.0 } else { 0.5 });

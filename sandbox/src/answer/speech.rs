@@ -3,7 +3,7 @@
 //! Pure. They are not UTF-8, so a test notices if anything on the way handles them as text.
 
 use bytes::Bytes;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::usage::cost_usd;
 use crate::{
@@ -63,14 +63,10 @@ pub(crate) fn check(body: &Map<String, Value>) -> Result<Speech, Failure> {
 }
 
 impl Speech {
-    /// Tokens of the text.
-    pub(crate) fn tokens(&self) -> u64 {
-        tokens_of(&self.input)
-    }
-
-    /// The cost of the request.
-    pub(crate) fn cost_usd(&self, model: &Model) -> f64 {
-        cost_usd(self.tokens(), model.prices_usd().0)
+    /// `usage` as other requests have it; this reply has none.
+    pub(crate) fn usage(&self, model: &Model) -> Value {
+        let tokens = tokens_of(&self.input);
+        json!({"prompt_tokens": tokens, "cost": cost_usd(tokens, model.prices_usd().0)})
     }
 
     /// The body of the reply: one frame for each word.
@@ -89,8 +85,6 @@ impl Speech {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn asked(body: Value) -> Result<Speech, String> {

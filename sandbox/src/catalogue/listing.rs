@@ -133,22 +133,16 @@ pub(crate) fn entry_from(model: &Model) -> Entry {
     }
 }
 
-/// How the list is split into pages.
-pub(crate) struct Paging<'a> {
-    /// Path of the request, which the link to the next page repeats.
-    pub(crate) path: &'a str,
-    /// Page size for clients that ask for none.
-    pub(crate) page_size: Option<usize>,
-}
-
 /// `GET /models`: the entries that the query keeps, on the page that it asks for.
 ///
-/// - In: the decoded pairs of the query; unknown ones are ignored.
+/// - In: the decoded pairs of the query; unknown ones are ignored. `path` of the request, which the link to the next
+///   page repeats. `page_size` for clients that ask for none.
 /// - Errors: 400 for an `offset`, `limit`, `category` or `sort` that the API description does not allow.
 pub(crate) fn models_value(
     entries: Vec<Entry>,
     query: &[(String, String)],
-    paging: &Paging<'_>,
+    path: &str,
+    page_size: Option<usize>,
 ) -> Result<Value, Failure> {
     let asked = |name: &str| {
         let found = query.iter().find(|(given, _)| given == name);
@@ -182,8 +176,8 @@ pub(crate) fn models_value(
     let total_count = listed.len();
 
     // Clients that know nothing of pages expect the whole list.
-    let pages = offset.is_some() || limit.is_some() || paging.page_size.is_some();
-    let size = match (limit, paging.page_size) {
+    let pages = offset.is_some() || limit.is_some() || page_size.is_some();
+    let size = match (limit, page_size) {
         (Some(limit), Some(size)) => limit.min(size),
         (limit, size) => limit.or(size).unwrap_or(500),
     };
@@ -192,7 +186,7 @@ pub(crate) fn models_value(
     let page = listed.into_iter().skip(offset).take(size);
     let page: Vec<Value> = page.map(|entry| entry.value).collect();
     let end = offset.saturating_add(page.len());
-    let next = (end < total_count && !page.is_empty()).then(|| link(paging.path, query, end, size));
+    let next = (end < total_count && !page.is_empty()).then(|| link(path, query, end, size));
 
     Ok(json!({"data": page, "total_count": total_count, "links": {"next": next}}))
 }
@@ -225,15 +219,11 @@ mod tests {
     use super::super::models;
     use super::*;
 
-    const WHOLE: Paging<'static> = Paging {
-        path: "/api/v1/models",
-        page_size: None,
-    };
-
     fn listed(query: &[(&str, &str)]) -> Result<Value, Failure> {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let query: Vec<(String, String)> = query.iter().map(owned).collect();
-        models_value(models().map(|model| entry_from(&model)).collect(), &query, &WHOLE)
+        let entries = models().map(|model| entry_from(&model)).collect();
+        models_value(entries, &query, "/api/v1/models", None)
     }
 
     fn ids(query: &[(&str, &str)]) -> Vec<String> {

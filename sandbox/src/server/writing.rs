@@ -2,7 +2,7 @@
 //!
 //! A client that leaves is noticed because axum drops the body, and with it the [`Exchange`].
 
-use std::{future::pending, io, time::Duration, vec};
+use std::{future::pending, io, vec};
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
@@ -23,7 +23,6 @@ pub(super) fn body_from(steps: Vec<Step>, coalesce: bool, exchange: Exchange) ->
         coalesce,
         exchange,
         began: false,
-        comment_gap: None,
     };
     let frames = stream::unfold(writing, |mut writing| async move {
         let frame = writing.next_frame().await?;
@@ -38,17 +37,11 @@ struct Writing {
     coalesce: bool,
     exchange: Exchange,
     began: bool,
-    /// Set once only comments are left to write.
-    comment_gap: Option<Duration>,
 }
 
 impl Writing {
     async fn next_frame(&mut self) -> Option<io::Result<Bytes>> {
         loop {
-            if let Some(gap) = self.comment_gap {
-                sleep(gap).await;
-                return Some(Ok(Bytes::from_static(COMMENT.as_bytes())));
-            }
             let Some(step) = self.steps.next() else {
                 self.exchange.complete();
                 return None;
@@ -71,8 +64,9 @@ impl Writing {
                     return Some(Err(io::Error::other("the script cuts the connection")));
                 }
                 Step::CommentForever(gap) => {
-                    self.comment_gap = Some(gap);
-                    continue;
+                    sleep(gap).await;
+                    self.steps = vec![Step::CommentForever(gap)].into_iter();
+                    Bytes::from_static(COMMENT.as_bytes())
                 }
             };
             if self.began && !self.coalesce {

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::{
     account::Summary,
@@ -39,8 +39,7 @@ pub(super) fn rerank(service: &Service, received: &Received) -> Result<Plan, Fai
 pub(super) fn speech(service: &Service, received: &Received) -> Result<Plan, Failure> {
     let speech = speech::check(&body_of(received)?)?;
     let serving = Serving::new(service, Kind::Speech, &speech.model_id, &Preferences::default())?;
-    let usage = json!({"prompt_tokens": speech.tokens(), "cost": speech.cost_usd(&serving.model)});
-    serving.remember(service, "tts", &usage);
+    serving.remember(service, "tts", &speech.usage(&serving.model));
     Ok(serving.answered(service, speech.content_type, speech.bytes()))
 }
 
@@ -79,10 +78,8 @@ impl Serving {
             provider: self.provider,
             ..Summary::default()
         };
-        let nothing = Map::new();
-        service
-            .account()
-            .remember(&summary, usage.as_object().unwrap_or(&nothing));
+        let usage = usage.as_object().expect("the usage of a reply is an object");
+        service.account().remember(&summary, usage);
     }
 
     fn answered_with(&self, service: &Service, api_type: &'static str, mut reply: Value) -> Plan {

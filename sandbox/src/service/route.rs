@@ -11,10 +11,7 @@ use super::{
     state::Service,
 };
 use crate::{
-    catalogue::{
-        Model,
-        listing::{self, Paging},
-    },
+    catalogue::{Model, listing},
     failure::Failure,
     forms::Form,
 };
@@ -133,20 +130,16 @@ impl<'a> Route<'a> {
             return Err(Failure::status(403).message("Management keys cannot be used for completions"));
         }
         let mut query: Vec<(String, String)> = form_urlencoded::parse(received.query.as_bytes()).into_owned().collect();
-        let paging = |page_size| Paging {
-            path: &received.path,
-            page_size,
-        };
         let body = match self {
             Self::Chat(form) => return chat::plan(service, received, *form),
             Self::Other(answer) => return answer(service, received),
             Self::Models { output, .. } => {
                 query.retain(|(name, _)| name != "output_modalities" || output.is_none());
                 query.extend(output.map(|output| ("output_modalities".to_owned(), output.to_owned())));
-                listing::models_value(service.entries(), &query, &paging(settings.page_size))?
+                listing::models_value(service.entries(), &query, &received.path, settings.page_size)?
             }
             Self::ModelCount => {
-                let body = listing::models_value(service.entries(), &query, &paging(None))?;
+                let body = listing::models_value(service.entries(), &query, &received.path, None)?;
                 json!({"data": {"count": body["total_count"]}})
             }
             Self::Model(author, slug) => {

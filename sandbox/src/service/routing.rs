@@ -48,7 +48,7 @@ pub(crate) fn candidates(chat: &Chat, scripted: &dyn Fn(&str) -> Option<Model>) 
                 .message(format!("{id} is {what}; use {path}"))
                 .availability("wrong_endpoint", false, ids));
         }
-        match providers_for(chat, &model) {
+        match providers_for(chat, &model, ids) {
             Ok(providers) => found.push(Candidate {
                 requested: id.clone(),
                 strategy,
@@ -56,8 +56,8 @@ pub(crate) fn candidates(chat: &Chat, scripted: &dyn Fn(&str) -> Option<Model>) 
                 chosen: chooses(&chat.routing) && !model.is_scripted(),
                 model,
             }),
-            Err((code, message)) => {
-                refused.get_or_insert(Failure::status(404).message(message).availability(code, false, ids));
+            Err(refusal) => {
+                refused.get_or_insert(refusal);
             }
         }
     }
@@ -72,10 +72,9 @@ fn resolve(id: &str, scripted: &dyn Fn(&str) -> Option<Model>) -> Option<(Model,
     if let Some(model) = scripted(id) {
         return Some((model, "direct"));
     }
-    if let Some((_, target, strategy)) = ALIASES.iter().find(|(alias, ..)| *alias == id) {
-        return find(target).map(|model| (model, *strategy));
-    }
-    find(id).map(|model| (model, "direct"))
+    let alias = ALIASES.into_iter().find(|(alias, ..)| *alias == id);
+    let (_, target, strategy) = alias.unwrap_or((id, id, "direct"));
+    find(target).map(|model| (model, strategy))
 }
 
 /// The refusal of an unknown id.
@@ -106,11 +105,7 @@ pub(crate) fn provider_name(routing: &Preferences, model: &Model) -> Result<&'st
         routing: routing.clone(),
         ..Chat::default()
     };
-    let providers = providers_for(&chat, model).map_err(|(code, message)| {
-        Failure::status(404)
-            .message(message)
-            .availability(code, false, slice::from_ref(&model.id))
-    })?;
+    let providers = providers_for(&chat, model, slice::from_ref(&model.id))?;
     let first = providers.first().filter(|_| chooses(routing));
     Ok(first.map_or("Sandbox", |provider| provider.name))
 }
@@ -120,23 +115,25 @@ fn chooses(routing: &Preferences) -> bool {
     narrows || !routing.order.is_empty() || routing.sort.is_some() || routing.zero_retention
 }
 
-/// The code and the message of a 404.
-type Refused = (&'static str, String);
-
-fn providers_for(chat: &Chat, model: &Model) -> Result<Vec<&'static Provider>, Refused> {
+/// - Errors: 404 if none is left.
+fn providers_for(chat: &Chat, model: &Model, requested: &[String]) -> Result<Vec<&'static Provider>, Failure> {
     let routing = &chat.routing;
     let id = &model.id;
-    let filtered = |message: String| Err(("constraint_filtered", message));
+    let refused = |code, message: String| {
+        let refusal = Failure::status(404).message(message);
+        Err(refusal.availability(code, false, requested))
+    };
+    let filtered = |message: String| refused("constraint_filtered", message);
     let none_allowed = || {
         let message = format!("No allowed providers are available for the selected model: {id}");
-        Err(("no_endpoints", message))
+        refused("no_endpoints", message)
     };
     let supports = |parameter: &&str| model.facts.parameters.contains(parameter);
     let is_named = |names: &[String], provider: &Provider| names.iter().any(|name| provider.answers_to(name));
 
     if !chat.tools.is_empty() && !supports(&"tools") {
         let message = format!("No endpoints found that support tool use: {id}");
-        return Err(("no_endpoints", message));
+        return refused("no_endpoints", message);
     }
     if routing.require_parameters && !chat.parameters.iter().all(supports) {
         return filtered("No endpoints found that can handle the requested parameters.".to_owned());
@@ -154,9 +151,8 @@ fn providers_for(chat: &Chat, model: &Model) -> Result<Vec<&'static Provider>, R
     if providers.is_empty() {
         return none_allowed();
     }
-    let quantizations = &routing.quantizations;
-    providers
-        .retain(|provider| quantizations.is_empty() || quantizations.iter().any(|name| name == provider.quantization));
+    let wanted = &routing.quantizations;
+    providers.retain(|provider| wanted.is_empty() || wanted.iter().any(|name| name == provider.quantization));
     providers.retain(|provider| provider.zero_retention || !routing.zero_retention);
     if providers.is_empty() {
         return filtered(format!(

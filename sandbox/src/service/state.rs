@@ -165,14 +165,13 @@ impl Service {
 
     /// The model that `id` names: an alias, one of the tables, or a scripted one.
     pub(crate) fn find(&self, id: &str) -> Option<Model> {
-        let found = match catalogue::ALIASES.iter().find(|(alias, ..)| *alias == id) {
-            Some((alias, target, _)) => catalogue::find(target).map(|model| Model {
-                id: (*alias).to_owned(),
-                ..model
-            }),
-            None => catalogue::find(id),
-        };
-        found.or_else(|| self.scripted(id))
+        let alias = catalogue::ALIASES.into_iter().find(|(alias, ..)| *alias == id);
+        let found = catalogue::find(alias.map_or(id, |(_, target, _)| target));
+        let named = found.map(|model| Model {
+            id: id.to_owned(),
+            ..model
+        });
+        named.or_else(|| self.scripted(id))
     }
 
     fn own_entry(&self, id: &str) -> Option<Value> {

@@ -142,8 +142,7 @@ impl Events<'_> {
         for n in 0..turn.answer.images.len() {
             let item = items::image(turn, n);
             self.item(&item, &[("result", Value::Null)], |events, place| {
-                let completed = json!({"type": "response.image_generation_call.completed"});
-                events.piece(place.of(completed));
+                events.piece(place.of(json!({"type": "response.image_generation_call.completed"})));
             });
         }
         for (n, call) in turn.answer.calls.iter().enumerate() {
@@ -156,8 +155,8 @@ impl Events<'_> {
 
     fn reasoning(&mut self, item: &Value, place: &Place) {
         let script = self.turn.script;
-        let texts = |name: &str| item[name].as_array().cloned().unwrap_or_default();
-        for (n, part) in texts("summary").iter().enumerate() {
+        let parts = |name: &str| item[name].as_array().into_iter().flatten().enumerate();
+        for (n, part) in parts("summary") {
             let at = |mut event: Value| {
                 event["summary_index"] = json!(n);
                 place.of(event)
@@ -180,7 +179,7 @@ impl Events<'_> {
             ));
         }
         // No `response.content_part` events here: the API description allows no reasoning in their part.
-        for (n, part) in texts("content").iter().enumerate() {
+        for (n, part) in parts("content") {
             let at = |event: Value| place.part(n, event);
             let text = part["text"].as_str().unwrap_or_default();
             for piece in pieces(text, script.chunk_chars) {
