@@ -52,122 +52,88 @@ pub struct Explanation {
     pub remedy: &'static str,
 }
 
+macro_rules! explanations {
+    ($($KIND:ident $fault:ident $meaning:literal $remedy:literal;)*) => {
+        &[$((ErrorKind::$KIND, Fault::$fault, $meaning, $remedy)),*]
+    };
+}
+
+/// Each kind, where its cause lies, what happened and what to do.
+const EXPLANATIONS: &[(ErrorKind, Fault, &str, &str)] = explanations! {
+    INTERNAL Plugin
+        "The plugin panicked or reached a state that should be impossible. The host keeps running."
+        "Report it with the message, which names the line in the plugin's code.";
+    UNSUPPORTED Caller
+        "The plugin does not have this method."
+        "Check `methods` in its manifest, or use a newer plugin.";
+    INVALID_REQUEST Caller
+        "The request is invalid: a parameter, a message or a model id is not accepted."
+        "Change what the message names. The same request will fail again.";
+    CONFIG Operator
+        "The plugin's options are invalid, or something they need is missing."
+        "Run `agent-host profile check`, which shows every problem with its line.";
+    AUTH Operator
+        "The key is missing, malformed, refused or expired."
+        "Run `agent-host doctor`; create or renew the key on the service's website.";
+    PAYMENT Operator
+        "The account or the key does not have enough credit for this request."
+        "Add credit, raise the key's limit, or request fewer tokens with `maxTokens`.";
+    FORBIDDEN Caller
+        "The service refuses this content, this region or this use of the key."
+        "Read the service's reason in the message; change the request or the account's settings.";
+    NOT_FOUND Caller
+        "The model does not exist, or no provider meets the preferences."
+        "Check the model id, then the provider preferences: `only`, `maxPrice`, `zdr` and `requireParameters` \
+         exclude providers.";
+    RATE_LIMIT Service
+        "Too many requests for this key, this model or this provider."
+        "Wait for `retry_after_ms`, send fewer requests, or configure fallback models.";
+    UNAVAILABLE Service
+        "The service or the provider behind it is temporarily unavailable."
+        "Try again later, or configure fallback models in the profile.";
+    TIMEOUT Service
+        "A time limit expired before the answer was complete."
+        "Try again, choose a faster model, or raise the limit named in the message under `timeouts` in the profile.";
+    CONNECT Network
+        "The connection to the service failed, or broke before an answer began."
+        "Run `agent-host doctor`. Check the network, the proxy, the base URL and, for TLS, the clock and the \
+         certificates.";
+    PROTOCOL Service
+        "The service's answer violates the protocol."
+        "Check the base URL, and whether a proxy rewrites answers. If it persists, report it to the service with the \
+         generation id.";
+    INTERRUPTED Service
+        "The answer was cut off. `partial_text` contains the part that arrived, if any."
+        "Send the request again, or continue from the partial answer. It is not retried automatically, because the \
+         part that arrived may be billed.";
+    SHUT_DOWN Caller
+        "The plugin was shut down or is shutting down."
+        "Send requests before the shutdown, or create the plugin again.";
+    TOO_LARGE Caller
+        "The conversation, an answer or a part of one exceeds its limit."
+        "Send a shorter request, or choose a model with a larger context.";
+    SPEND_LIMIT Operator
+        "The request might cost more than what remains of the profile's `budget`. It was not sent, and nothing was \
+         billed."
+        "Raise the limit under `budget`, request fewer tokens with `maxTokens`, or choose a cheaper tier.";
+    OVERLOADED Caller
+        "More calls are queued than the profile's `limits` allow. The request was not sent."
+        "Send fewer requests at once, or raise `limits.concurrency` and `limits.queue` in the profile.";
+    FORKED Caller
+        "The process was forked after the plugin started; the plugin's threads do not exist in the child."
+        "Create the plugin in the child, after the fork.";
+    TOOL_CALL Service
+        "The model asked for a tool in a way that cannot be used: the arguments are not JSON, the name is missing, or \
+         there is no call at all. Nothing was executed."
+        "Send the request again, simplify the tool's schema, or choose a model that is better at tools.";
+};
+
 impl ErrorKind {
     /// What this kind means; `None` for a kind that a later version added.
     ///
     /// - Since: 1.1.
     pub fn explanation(self) -> Option<Explanation> {
-        use Fault::{Caller, Network, Operator, Plugin, Service};
-        let (meaning, fault, remedy) = match self {
-            Self::INTERNAL => (
-                "The plugin panicked or reached a state that should be impossible. The host keeps running.",
-                Plugin,
-                "Report it with the message, which names the line in the plugin's code.",
-            ),
-            Self::UNSUPPORTED => (
-                "The plugin does not have this method.",
-                Caller,
-                "Check `methods` in its manifest, or use a newer plugin.",
-            ),
-            Self::INVALID_REQUEST => (
-                "The request is invalid: a parameter, a message or a model id is not accepted.",
-                Caller,
-                "Change what the message names. The same request will fail again.",
-            ),
-            Self::CONFIG => (
-                "The plugin's options are invalid, or something they need is missing.",
-                Operator,
-                "Run `agent-host profile check`, which shows every problem with its line.",
-            ),
-            Self::AUTH => (
-                "The key is missing, malformed, refused or expired.",
-                Operator,
-                "Run `agent-host doctor`; create or renew the key on the service's website.",
-            ),
-            Self::PAYMENT => (
-                "The account or the key does not have enough credit for this request.",
-                Operator,
-                "Add credit, raise the key's limit, or request fewer tokens with `maxTokens`.",
-            ),
-            Self::FORBIDDEN => (
-                "The service refuses this content, this region or this use of the key.",
-                Caller,
-                "Read the service's reason in the message; change the request or the account's settings.",
-            ),
-            Self::NOT_FOUND => (
-                "The model does not exist, or no provider meets the preferences.",
-                Caller,
-                "Check the model id, then the provider preferences: `only`, `maxPrice`, `zdr` and \
-                 `requireParameters` exclude providers.",
-            ),
-            Self::RATE_LIMIT => (
-                "Too many requests for this key, this model or this provider.",
-                Service,
-                "Wait for `retry_after_ms`, send fewer requests, or configure fallback models.",
-            ),
-            Self::UNAVAILABLE => (
-                "The service or the provider behind it is temporarily unavailable.",
-                Service,
-                "Try again later, or configure fallback models in the profile.",
-            ),
-            Self::TIMEOUT => (
-                "A time limit expired before the answer was complete.",
-                Service,
-                "Try again, choose a faster model, or raise the limit named in the message under `timeouts` in \
-                 the profile.",
-            ),
-            Self::CONNECT => (
-                "The connection to the service failed, or broke before an answer began.",
-                Network,
-                "Run `agent-host doctor`. Check the network, the proxy, the base URL and, for TLS, the clock and the \
-                 certificates.",
-            ),
-            Self::PROTOCOL => (
-                "The service's answer violates the protocol.",
-                Service,
-                "Check the base URL, and whether a proxy rewrites answers. If it persists, report it to the service \
-                 with the generation id.",
-            ),
-            Self::INTERRUPTED => (
-                "The answer was cut off. `partial_text` contains the part that arrived, if any.",
-                Service,
-                "Send the request again, or continue from the partial answer. It is not retried automatically, \
-                 because the part that arrived may be billed.",
-            ),
-            Self::SHUT_DOWN => (
-                "The plugin was shut down or is shutting down.",
-                Caller,
-                "Send requests before the shutdown, or create the plugin again.",
-            ),
-            Self::TOO_LARGE => (
-                "The conversation, an answer or a part of one exceeds its limit.",
-                Caller,
-                "Send a shorter request, or choose a model with a larger context.",
-            ),
-            Self::SPEND_LIMIT => (
-                "The request might cost more than what remains of the profile's `budget`. It was not sent, and nothing \
-                 was billed.",
-                Operator,
-                "Raise the limit under `budget`, request fewer tokens with `maxTokens`, or choose a cheaper tier.",
-            ),
-            Self::OVERLOADED => (
-                "More calls are queued than the profile's `limits` allow. The request was not sent.",
-                Caller,
-                "Send fewer requests at once, or raise `limits.concurrency` and `limits.queue` in the profile.",
-            ),
-            Self::FORKED => (
-                "The process was forked after the plugin started; the plugin's threads do not exist in the child.",
-                Caller,
-                "Create the plugin in the child, after the fork.",
-            ),
-            Self::TOOL_CALL => (
-                "The model asked for a tool in a way that cannot be used: the arguments are not JSON, the name is \
-                 missing, or there is no call at all. Nothing was executed.",
-                Service,
-                "Send the request again, simplify the tool's schema, or choose a model that is better at tools.",
-            ),
-            _ => return None,
-        };
+        let (_, fault, meaning, remedy) = *EXPLANATIONS.iter().find(|(kind, ..)| *kind == self)?;
         Some(Explanation {
             code: self.code(),
             meaning,

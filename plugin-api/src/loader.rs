@@ -8,6 +8,7 @@
 //! [`scan`] lists the files, [`inspect`] reads a manifest without running code, [`load`] loads. A [`Refusal`] is one
 //! line: the file and the reason, with a hint that says who must do what.
 
+use std::env::consts::DLL_EXTENSION;
 use std::fmt;
 use std::fs;
 use std::io;
@@ -75,16 +76,9 @@ pub fn scan(folder: &Path) -> io::Result<Vec<PathBuf>> {
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(cause) => return Err(cause),
     };
-    let mut files = Vec::new();
-    for entry in entries {
-        let path = entry?.path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == std::env::consts::DLL_EXTENSION)
-        {
-            files.push(path);
-        }
-    }
+    let paths: io::Result<Vec<PathBuf>> = entries.map(|entry| Ok(entry?.path())).collect();
+    let mut files = paths?;
+    files.retain(|file| file.extension().is_some_and(|extension| extension == DLL_EXTENSION));
     files.sort();
     Ok(files)
 }
@@ -140,16 +134,9 @@ impl Image {
             return Err(Refusal::new(file, "not_a_file", "expected a regular file").with_hint(REMOVE_OR_REPLACE));
         }
         if metadata.len() > MAX_FILE_BYTES {
-            return Err(Refusal::new(
-                file,
-                "too_large",
-                format!(
-                    "expected at most {} MiB, found {} MiB",
-                    MAX_FILE_BYTES >> 20,
-                    metadata.len() >> 20
-                ),
-            )
-            .with_hint(REMOVE_OR_REPLACE));
+            let (most, found) = (MAX_FILE_BYTES >> 20, metadata.len() >> 20);
+            let reason = format!("expected at most {most} MiB, found {found} MiB");
+            return Err(Refusal::new(file, "too_large", reason).with_hint(REMOVE_OR_REPLACE));
         }
         let code = fs::canonicalize(file).map_err(unreadable)?;
         let bytes = fs::read(&code).map_err(unreadable)?;
@@ -163,60 +150,55 @@ impl Image {
     /// The manifest, if the file is a whole plugin for this machine and this major version.
     fn manifest(&self) -> Result<Manifest, Refusal> {
         let library = self.library()?;
-        let Some(section) = MANIFEST_SECTIONS.iter().find_map(|name| library.section_by_name(name)) else {
-            return Err(Refusal::new(
-                &self.file,
-                "not_a_plugin",
-                "it is a library, but not a plugin: it has no manifest",
-            )
-            .with_hint("the plugin's crate needs `plugin_api::export_plugin!(TheType);`"));
-        };
-        let refused = |reason: &str| Refusal::new(&self.file, "manifest", reason).with_hint(REMOVE_OR_REPLACE);
-        let sealed = section.data().map_err(|_| refused("its manifest is damaged"))?;
-        let sealed = std::str::from_utf8(sealed).map_err(|_| refused("its manifest is not UTF-8"))?;
+        let section = MANIFEST_SECTIONS.iter().find_map(|name| library.section_by_name(name));
+        let section = section.ok_or_else(|| {
+            self.refusal("not_a_plugin", "it is a library, but not a plugin: it has no manifest")
+                .with_hint("the plugin's crate needs `plugin_api::export_plugin!(TheType);`")
+        })?;
+        let sealed = section.data();
+        let sealed = sealed.map_err(|_| self.bad_manifest("its manifest is damaged"))?;
+        let sealed = std::str::from_utf8(sealed).map_err(|_| self.bad_manifest("its manifest is not UTF-8"))?;
         self.manifest_from(sealed)
     }
 
     /// The manifest in this text. The version is checked first: another major version may have another shape.
     fn manifest_from(&self, sealed: &str) -> Result<Manifest, Refusal> {
-        let refused = |reason: String| Refusal::new(&self.file, "manifest", reason).with_hint(REMOVE_OR_REPLACE);
-        let plugin_api = Manifest::parse_plugin_api(sealed).map_err(refused)?;
+        let plugin_api = Manifest::parse_plugin_api(sealed).map_err(|reason| self.bad_manifest(reason))?;
         self.check_version(&plugin_api)?;
-        Manifest::parse(sealed).map_err(refused)
+        Manifest::parse(sealed).map_err(|reason| self.bad_manifest(reason))
+    }
+
+    fn refusal(&self, code: &'static str, reason: impl Into<String>) -> Refusal {
+        Refusal::new(&self.file, code, reason)
+    }
+
+    fn bad_manifest(&self, reason: impl Into<String>) -> Refusal {
+        self.refusal("manifest", reason).with_hint(REMOVE_OR_REPLACE)
     }
 
     /// The file as a library for this machine, with all of its segments inside the file. The dynamic linker does not
     /// check the latter: it maps what the headers promise, and the process dies on the first page that is missing.
     fn library(&self) -> Result<File<'_>, Refusal> {
-        let refused = |code, reason: String| Refusal::new(&self.file, code, reason);
         let kind = FileKind::parse(&*self.bytes).map_err(|_| {
-            refused("not_a_library", "it is not a shared library".to_owned()).with_hint(REMOVE_OR_REPLACE)
+            self.refusal("not_a_library", "it is not a shared library")
+                .with_hint(REMOVE_OR_REPLACE)
         })?;
-        if kind != native_kind() {
-            return Err(refused(
-                "wrong_format",
-                format!("expected a library in the format {:?}, found {kind:?}", native_kind()),
-            )
-            .with_hint("get the build of the plugin for this system"));
+        let native = native_kind();
+        if kind != native {
+            let reason = format!("expected a library in the format {native:?}, found {kind:?}");
+            let refusal = self.refusal("wrong_format", reason);
+            return Err(refusal.with_hint("get the build of the plugin for this system"));
         }
         let damaged = || {
-            refused(
-                "damaged",
-                "it is truncated: parts that its headers declare are missing".to_owned(),
-            )
-            .with_hint("copy it again; it may still have been incomplete")
+            self.refusal("damaged", "it is truncated: parts that its headers declare are missing")
+                .with_hint("copy it again; it may still have been incomplete")
         };
         let library = File::parse(&*self.bytes).map_err(|_| damaged())?;
-        if library.architecture() != native_architecture() {
-            return Err(refused(
-                "wrong_machine",
-                format!(
-                    "built for {:?}, this host runs on {:?}",
-                    library.architecture(),
-                    native_architecture()
-                ),
-            )
-            .with_hint("get the build of the plugin for this machine"));
+        let (theirs, ours) = (library.architecture(), native_architecture());
+        if theirs != ours {
+            let reason = format!("built for {theirs:?}, this host runs on {ours:?}");
+            let refusal = self.refusal("wrong_machine", reason);
+            return Err(refusal.with_hint("get the build of the plugin for this machine"));
         }
         let length = self.bytes.len() as u64;
         let whole = library.segments().all(|segment| {
@@ -232,34 +214,31 @@ impl Image {
             return Ok(());
         }
         let reason = format!("built for plugin-api {theirs}, this host speaks {VERSION}");
+        let ours = our_major.unwrap_or(0);
         let hint = if their_major > our_major {
-            format!(
-                "use a newer host, or a build of the plugin for plugin-api {}",
-                our_major.unwrap_or(0)
-            )
+            format!("use a newer host, or a build of the plugin for plugin-api {ours}")
         } else {
-            format!("rebuild the plugin with plugin-api {}", our_major.unwrap_or(0))
+            format!("rebuild the plugin with plugin-api {ours}")
         };
-        Err(Refusal::new(&self.file, "version", reason).with_hint(hint))
+        Err(self.refusal("version", reason).with_hint(hint))
     }
 
     fn refusal_from(&self, cause: LibraryRefusal, manifest: &Manifest) -> Refusal {
-        let refused = |code, reason: String| Refusal::new(&self.file, code, reason);
         match cause {
-            LibraryRefusal::Open(reason) => refused("open", format!("the dynamic linker says: {reason}")),
-            LibraryRefusal::NoEntry => refused("not_a_plugin", "it has a manifest but no entry point".to_owned()),
-            LibraryRefusal::Foundation(reason) => {
-                refused("foundation", reason).with_hint(format!("rebuild the plugin with plugin-api {VERSION}"))
-            }
-            LibraryRefusal::Layout => refused(
-                "layout",
-                format!(
+            LibraryRefusal::Open(reason) => self.refusal("open", format!("the dynamic linker says: {reason}")),
+            LibraryRefusal::NoEntry => self.refusal("not_a_plugin", "it has a manifest but no entry point"),
+            LibraryRefusal::Foundation(reason) => self
+                .refusal("foundation", reason)
+                .with_hint(format!("rebuild the plugin with plugin-api {VERSION}")),
+            LibraryRefusal::Layout => {
+                let reason = format!(
                     "built for plugin-api {}, but its types at the boundary differ from this host's {VERSION}",
                     manifest.plugin_api
-                ),
-            )
-            .with_hint("build host and plugin from releases of plugin-api, not from modified copies"),
-            LibraryRefusal::Entry(reason) => refused("entry", format!("its entry point failed: {reason}")),
+                );
+                self.refusal("layout", reason)
+                    .with_hint("build host and plugin from releases of plugin-api, not from modified copies")
+            }
+            LibraryRefusal::Entry(reason) => self.refusal("entry", format!("its entry point failed: {reason}")),
         }
     }
 }

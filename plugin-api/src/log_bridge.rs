@@ -8,7 +8,7 @@ use std::cell::Cell;
 use std::fmt::{self, Write};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{self, Receiver, Sender, SyncSender, TrySendError};
+use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::thread;
 use std::time::Duration;
 
@@ -101,11 +101,8 @@ fn queue(host: &Host) -> Option<&'static SyncSender<Queued>> {
         let (sender, receiver) = mpsc::sync_channel(MAX_WAITING);
         let host = host.clone();
         let serve = move || write_all(&host, &receiver);
-        thread::Builder::new()
-            .name("log".to_owned())
-            .spawn(serve)
-            .ok()
-            .map(|_| sender)
+        let started = thread::Builder::new().name("log".to_owned()).spawn(serve);
+        started.ok().map(|_| sender)
     };
     QUEUE.get_or_init(start).as_ref()
 }
@@ -150,11 +147,9 @@ impl Subscriber for Bridge {
         if !SERVES_ALL.get() {
             return record.write(&self.host);
         }
-        match queue(&self.host).map(|queue| queue.try_send(Queued::Record(record))) {
-            Some(Ok(())) => {}
-            Some(Err(TrySendError::Full(_) | TrySendError::Disconnected(_))) | None => {
-                N_LOST.fetch_add(1, Ordering::Relaxed);
-            }
+        let is_queued = queue(&self.host).is_some_and(|queue| queue.try_send(Queued::Record(record)).is_ok());
+        if !is_queued {
+            N_LOST.fetch_add(1, Ordering::Relaxed);
         }
     }
 

@@ -3,9 +3,7 @@
 //! The author writes the manifest as JSON. [`export_plugin!`](crate::export_plugin) seals it: it adds the version of
 //! this crate that the plugin was built with, and stores both in the library as data.
 
-use serde::de::IntoDeserializer;
-use serde::de::value::Error as RoleError;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use crate::provider::Provider;
 
@@ -67,7 +65,6 @@ pub struct Variable {
     /// The variable's name.
     pub name: String,
     /// What it is for.
-    #[serde(deserialize_with = "known_role_or_setting")]
     pub role: Role,
     /// How values start, for keys: hosts refuse profiles that contain such text. Absent: unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -88,14 +85,9 @@ pub enum Role {
     /// A secret that does not enable the plugin. Since: 1.1.
     Secret,
     /// Anything else.
+    // Keys and endpoints are known since 1.0, so a role that this version does not know can be treated as a setting.
+    #[serde(other)]
     Setting,
-}
-
-/// Keys and endpoints are known since 1.0, so a role that this version does not know can be treated as a setting.
-fn known_role_or_setting<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Role, D::Error> {
-    let word = String::deserialize(deserializer)?;
-    let known: Result<Role, RoleError> = Role::deserialize(word.as_str().into_deserializer());
-    Ok(known.unwrap_or(Role::Setting))
 }
 
 impl Manifest {

@@ -60,13 +60,8 @@ impl Runtime {
         let (alive, ended) = mpsc::channel::<()>();
         let serve = move || {
             log_bridge::never_wait_here();
-            let limit = runtime.block_on(async {
-                match asked_to_end.await {
-                    Ok(limit) => limit,
-                    // The plugin was dropped without a shutdown.
-                    Err(_) => Duration::ZERO,
-                }
-            });
+            // No limit arrives if the plugin was dropped without a shutdown.
+            let limit = runtime.block_on(asked_to_end).unwrap_or(Duration::ZERO);
             runtime.shutdown_timeout(limit);
             drop(alive);
         };

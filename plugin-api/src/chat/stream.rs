@@ -80,7 +80,12 @@ impl EventStream {
         while let Some(event) = events.next().await {
             match event {
                 Ok(event) => reply.add(event),
-                Err(error) => return Err(with_partial_text(error, reply.text)),
+                Err(mut error) => {
+                    if error.details.partial_text.is_none() && !reply.text.is_empty() {
+                        error.details.partial_text = Some(reply.text);
+                    }
+                    return Err(error);
+                }
             }
         }
         Ok(reply)
@@ -118,13 +123,6 @@ impl Stream for UntilDone {
         }
         Poll::Ready(item)
     }
-}
-
-fn with_partial_text(mut error: Error, text: String) -> Error {
-    if error.details.partial_text.is_none() && !text.is_empty() {
-        error.details.partial_text = Some(text);
-    }
-    error
 }
 
 impl FromIterator<ChatEvent> for EventStream {
