@@ -41,20 +41,12 @@ impl Sandbox {
 
     /// Settings for a server that has not started yet.
     pub fn builder() -> Builder {
-        Builder {
-            port: 0,
-            scripts: Vec::new(),
-            only_entries: None,
-            more_entries: Vec::new(),
-            threads: 1,
-            settings: Settings::default(),
-            keep: Keep::default(),
-            on_finished: None,
-        }
+        Builder::default()
     }
 }
 
 /// Settings of a server; see [`Sandbox::builder`].
+#[derive(Default)]
 #[must_use]
 pub struct Builder {
     port: u16,
@@ -125,7 +117,7 @@ impl Builder {
 
     /// Number of threads that serve; default 1.
     pub fn threads(mut self, threads: usize) -> Self {
-        self.threads = threads.max(1);
+        self.threads = threads;
         self
     }
 
@@ -182,10 +174,10 @@ impl Builder {
         let ledger = Arc::new(Ledger::new(self.keep, self.on_finished));
 
         let mut runtime = match self.threads {
-            1 => runtime::Builder::new_current_thread(),
+            0 | 1 => runtime::Builder::new_current_thread(),
             _ => runtime::Builder::new_multi_thread(),
         };
-        let runtime = runtime.worker_threads(self.threads).enable_all().build();
+        let runtime = runtime.worker_threads(self.threads.max(1)).enable_all().build();
         let runtime = runtime.map_err(fail("start its runtime"))?;
         let (stop, stopped) = oneshot::channel();
         let serving = server::serve(listener, Arc::clone(&service), Arc::clone(&ledger), stopped);

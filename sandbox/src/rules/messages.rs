@@ -90,21 +90,18 @@ fn parts(message: &Fields<'_>, role: &str) -> String {
         let Some(object) = part.required_object(member) else {
             continue;
         };
-        match (kind, *inner) {
-            ("file", _) => {
-                let names = ["file_data", "file_id"];
-                if names.iter().all(|name| object.text(name).is_none()) {
-                    object.say("", "expected `file_data` or `file_id`");
-                }
+        if kind == "file" {
+            let names = ["file_data", "file_id"];
+            if names.iter().all(|name| object.text(name).is_none()) {
+                object.say("", "expected `file_data` or `file_id`");
             }
-            ("input_audio", inner) => {
-                object.required_text(inner);
-                object.required_text("format");
-            }
-            (_, inner) => {
-                object.required_text(inner);
-                object.one_of("detail", &["auto", "low", "high", "original"]);
-            }
+            continue;
+        }
+        object.required_text(inner);
+        if kind == "input_audio" {
+            object.required_text("format");
+        } else {
+            object.one_of("detail", &["auto", "low", "high", "original"]);
         }
     }
     text

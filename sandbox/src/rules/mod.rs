@@ -256,9 +256,8 @@ fn tool_choice(top: &Fields<'_>, tools: &[Tool]) -> ToolChoice {
     let problem = match top.value("tool_choice") {
         None | Some(Value::Null) => return ToolChoice::Free,
         Some(Value::String(word)) => match word.as_str() {
-            "auto" => return ToolChoice::Free,
+            "auto" | "required" => return ToolChoice::Free,
             "none" => return ToolChoice::None,
-            "required" => return ToolChoice::Required,
             other => format!("expected `none`, `auto`, `required` or an object, found `{other}`"),
         },
         Some(Value::Object(choice)) => {

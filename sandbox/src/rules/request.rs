@@ -40,13 +40,12 @@ pub(crate) struct Tool {
     pub(crate) parameters: Value,
 }
 
-/// Whether the answer may, must or must not call tools.
+/// Which tools the answer may call. A request that requires a call is free too: scripts decide whether there is one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) enum ToolChoice {
     #[default]
     Free,
     None,
-    Required,
     Named(String),
 }
 

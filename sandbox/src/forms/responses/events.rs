@@ -10,11 +10,10 @@ use super::{
 };
 use crate::{
     answer::{
-        Call, Turn,
+        Turn,
         pieces::{few_pieces, pieces},
     },
     forms::stream::{DONE, Frames, Part, Step, event_frame, steps_from as steps},
-    script::Empty,
 };
 
 /// The steps that stream the answer.
@@ -23,14 +22,13 @@ pub(crate) fn steps_from(turn: &Turn<'_>) -> Vec<Step> {
     let mut events = Events {
         turn,
         n_events: 0,
-        n_items: 0,
         body: Vec::new(),
     };
     let opening = ["response.created", "response.in_progress"]
         .map(|kind| events.frame(json!({"type": kind, "response": begun(turn)})))
         .to_vec();
-    if script.empty != Some(Empty::Choices) {
-        events.answer();
+    for (output_index, item) in items::all(turn).iter().enumerate() {
+        events.item(output_index, item);
     }
 
     let response = finished(turn);
@@ -79,7 +77,6 @@ fn failure_event(turn: &Turn<'_>) -> Value {
 struct Events<'a> {
     turn: &'a Turn<'a>,
     n_events: usize,
-    n_items: usize,
     body: Vec<Part>,
 }
 
@@ -102,55 +99,39 @@ impl Events<'_> {
         self.body.push(Part::Piece(frame));
     }
 
-    /// The events of one item; `bare` holds its members as they are before any piece.
-    fn item(&mut self, item: &Value, bare: &[(&str, Value)], pieces: impl FnOnce(&mut Self, Place)) {
+    /// The events of one item, from added to done.
+    fn item(&mut self, output_index: usize, item: &Value) {
+        let text = |name: &str| item[name].as_str().unwrap_or_default();
         let place = Place {
-            output_index: self.n_items,
-            item_id: item["id"].as_str().unwrap_or_default().to_owned(),
+            output_index,
+            item_id: text("id").to_owned(),
         };
-        self.n_items += 1;
+        // As the item is before any piece.
         let mut first = item.clone();
-        for (name, value) in bare {
+        first["status"] = json!("in_progress");
+        let bare = match text("type") {
+            "reasoning" => json!({"summary": [], "content": [], "encrypted_content": null, "signature": null}),
+            "message" => json!({"content": []}),
+            "image_generation_call" => json!({"result": null}),
+            _ => json!({"arguments": ""}),
+        };
+        for (name, value) in bare.as_object().into_iter().flatten() {
             first[name] = value.clone();
         }
-        first["status"] = json!("in_progress");
-        let at = place.output_index;
-        self.around(json!({"type": "response.output_item.added", "output_index": at, "item": first}));
-        pieces(self, place);
-        self.around(json!({"type": "response.output_item.done", "output_index": at, "item": item}));
-    }
-
-    fn answer(&mut self) {
-        let turn = self.turn;
-        if let Some(item) = items::reasoning(turn) {
-            let bare = [
-                ("summary", json!([])),
-                ("content", json!([])),
-                ("encrypted_content", Value::Null),
-                ("signature", Value::Null),
-            ];
-            self.item(&item, &bare, |events, place| events.reasoning(&item, &place));
-        }
-        if items::has_message(turn) {
-            let item = items::message(turn);
-            self.item(&item, &[("content", json!([]))], |events, place| {
-                if item["content"].get(0).is_some() {
-                    events.text(&item["content"][0], &place);
+        self.around(json!({"type": "response.output_item.added", "output_index": output_index, "item": first}));
+        match text("type") {
+            "reasoning" => self.reasoning(item, &place),
+            "message" => {
+                if let Some(part) = item["content"].get(0) {
+                    self.text(part, &place);
                 }
-            });
+            }
+            "image_generation_call" => {
+                self.piece(place.of(json!({"type": "response.image_generation_call.completed"})));
+            }
+            _ => self.call(text("name"), text("arguments"), &place),
         }
-        for n in 0..turn.answer.images.len() {
-            let item = items::image(turn, n);
-            self.item(&item, &[("result", Value::Null)], |events, place| {
-                events.piece(place.of(json!({"type": "response.image_generation_call.completed"})));
-            });
-        }
-        for (n, call) in turn.answer.calls.iter().enumerate() {
-            let item = items::function_call(turn, n, call);
-            self.item(&item, &[("arguments", json!(""))], |events, place| {
-                events.call(call, &place)
-            });
-        }
+        self.around(json!({"type": "response.output_item.done", "output_index": output_index, "item": item}));
     }
 
     fn reasoning(&mut self, item: &Value, place: &Place) {
@@ -211,12 +192,12 @@ impl Events<'_> {
         self.around(at(json!({"type": "response.content_part.done", "part": part})));
     }
 
-    fn call(&mut self, call: &Call, place: &Place) {
-        for piece in few_pieces(&call.arguments, 1) {
+    fn call(&mut self, name: &str, arguments: &str, place: &Place) {
+        for piece in few_pieces(arguments, 1) {
             self.piece(place.of(json!({"type": "response.function_call_arguments.delta", "delta": piece})));
         }
         self.around(place.of(json!({
-            "type": "response.function_call_arguments.done", "name": call.name, "arguments": call.arguments,
+            "type": "response.function_call_arguments.done", "name": name, "arguments": arguments,
         })));
     }
 }

@@ -16,21 +16,13 @@ pub(super) fn all(turn: &Turn<'_>) -> Vec<Value> {
         return Vec::new();
     }
     let mut items: Vec<Value> = reasoning(turn).into_iter().collect();
-    items.extend(has_message(turn).then(|| message(turn)));
-    items.extend((0..answer.images.len()).map(|n| image(turn, n)));
-    items.extend(
-        answer
-            .calls
-            .iter()
-            .enumerate()
-            .map(|(n, call)| function_call(turn, n, call)),
-    );
+    // Always a message, unless the answer is only calls.
+    if answer.calls.is_empty() || !answer.text.is_empty() {
+        items.push(message(turn));
+    }
+    items.extend((0..).zip(&answer.images).map(|(n, image)| image_item(turn, n, image)));
+    items.extend((0..).zip(&answer.calls).map(|(n, call)| function_call(turn, n, call)));
     items
-}
-
-/// Whether there is a message: always, unless the answer is only calls.
-pub(super) fn has_message(turn: &Turn<'_>) -> bool {
-    turn.answer.calls.is_empty() || !turn.answer.text.is_empty()
 }
 
 /// How an answer ended: `status` and `incomplete_details`.
@@ -57,7 +49,7 @@ fn id(turn: &Turn<'_>, kind: &str, n: usize) -> String {
 }
 
 /// All details as one item: summaries, texts with the last signature, encrypted data.
-pub(super) fn reasoning(turn: &Turn<'_>) -> Option<Value> {
+fn reasoning(turn: &Turn<'_>) -> Option<Value> {
     let details = &turn.answer.details;
     let first = details.first()?;
     let own_id = details.iter().find_map(|detail| detail["id"].as_str());
@@ -88,7 +80,7 @@ fn parts(details: &[Value], member: &str) -> Vec<Value> {
     said.map(|(_, text)| json!({"type": kind, "text": text})).collect()
 }
 
-pub(super) fn message(turn: &Turn<'_>) -> Value {
+fn message(turn: &Turn<'_>) -> Value {
     let answer = turn.answer;
     let annotations: Vec<Value> = answer.annotations.iter().map(annotation).collect();
     let part = json!({"type": "output_text", "text": answer.text, "annotations": annotations, "logprobs": []});
@@ -115,13 +107,13 @@ pub(super) fn annotation(annotation: &Value) -> Value {
 }
 
 /// An image: the base64 of its data URL, or the URL.
-pub(super) fn image(turn: &Turn<'_>, n: usize) -> Value {
-    let url = turn.answer.images[n]["image_url"]["url"].as_str().unwrap_or_default();
+fn image_item(turn: &Turn<'_>, n: usize, image: &Value) -> Value {
+    let url = image["image_url"]["url"].as_str().unwrap_or_default();
     let data = url.split_once(";base64,").map_or(url, |(_, data)| data);
     json!({"type": "image_generation_call", "id": id(turn, "ig", n), "status": "completed", "result": data})
 }
 
-pub(super) fn function_call(turn: &Turn<'_>, n: usize, call: &Call) -> Value {
+fn function_call(turn: &Turn<'_>, n: usize, call: &Call) -> Value {
     json!({
         "type": "function_call",
         "id": id(turn, "fc", n),
