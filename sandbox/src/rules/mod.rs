@@ -47,13 +47,8 @@ const PARAMETERS: [&str; 24] = words!(
 
 /// Parses `body` as a JSON object.
 pub(crate) fn object_from(content_type: Option<&str>, body: &[u8]) -> Result<Map<String, Value>, Failure> {
-    let media_type = content_type
-        .unwrap_or_default()
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim();
-    if !media_type.eq_ignore_ascii_case("application/json") {
+    let media_type = content_type.and_then(|given| given.split(';').next());
+    if !media_type.is_some_and(|given| given.trim().eq_ignore_ascii_case("application/json")) {
         let message = "expected the header `content-type: application/json`";
         return Err(Failure::status(415).error_type("invalid_request").message(message));
     }

@@ -146,13 +146,13 @@ impl Service {
             listed.clear();
         }
         for value in &own.entries {
-            let entry = Entry {
-                value: value.clone(),
-                providers: Vec::new(),
-            };
-            match listed.iter_mut().find(|other| other.id() == entry.id()) {
-                Some(other) => other.value = entry.value,
-                None => listed.push(entry),
+            let value = value.clone();
+            match listed.iter_mut().find(|other| other.value["id"] == value["id"]) {
+                Some(other) => other.value = value,
+                None => listed.push(Entry {
+                    value,
+                    providers: Vec::new(),
+                }),
             }
         }
         listed

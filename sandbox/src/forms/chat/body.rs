@@ -12,11 +12,7 @@ use crate::{
 /// The body of a reply that is not streamed.
 pub(crate) fn body_from(turn: &Turn<'_>) -> Value {
     let Turn {
-        script,
-        answer,
-        usage,
-        served,
-        ..
+        script, answer, served, ..
     } = turn;
     let mut message = json!({"role": "assistant", "content": content(script, answer), "refusal": null});
     if !answer.details.is_empty() {
@@ -55,7 +51,7 @@ pub(crate) fn body_from(turn: &Turn<'_>) -> Value {
         "created": CREATED_S,
         "choices": choices(script, choice),
         "system_fingerprint": null,
-        "usage": usage,
+        "usage": turn.usage,
     });
     served.add_metadata(&mut body);
     add_extra(&mut body, &script.extra);
