@@ -7,9 +7,9 @@ use std::{
     error::Error,
     fs::{self, File, OpenOptions},
     io::{self, Write},
+    iter,
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::Mutex,
 };
 
 use clap::Parser;
@@ -49,13 +49,9 @@ fn main() -> ExitCode {
     match run(&Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprint!("error: {error}");
-            let mut cause = error.source();
-            while let Some(error) = cause {
-                eprint!(": {error}");
-                cause = error.source();
-            }
-            eprintln!();
+            let chain = iter::successors(Some(&*error), |error| (*error).source());
+            let chain: Vec<String> = chain.map(ToString::to_string).collect();
+            eprintln!("error: {}", chain.join(": "));
             ExitCode::FAILURE
         }
     }
@@ -89,7 +85,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
             builder = builder.script(id, script);
         }
     }
-    let record = arguments.record.as_deref().map(opened).transpose()?.map(Mutex::new);
+    let record = arguments.record.as_deref().map(opened).transpose()?;
     let quiet = arguments.print_base_url;
     let sandbox = builder.on_finished(move |recorded| {
         if !quiet {
@@ -128,11 +124,10 @@ fn opened(path: &Path) -> Result<File, String> {
     file.map_err(|error| format!("cannot write `{}`: {error}", path.display()))
 }
 
-fn append(file: &Mutex<File>, recorded: &Recorded) -> Result<(), Box<dyn Error>> {
+fn append(mut file: &File, recorded: &Recorded) -> io::Result<()> {
     let mut line = serde_json::to_vec(recorded)?;
     line.push(b'\n');
-    file.lock().map_err(|_| "an earlier write panicked")?.write_all(&line)?;
-    Ok(())
+    file.write_all(&line)
 }
 
 /// One line for a request, never with its body.

@@ -18,7 +18,7 @@ pub(crate) fn model_value(model: &Model) -> Value {
     // A router costs what the chosen model costs, which the service writes as -1.
     let is_router = model.id.starts_with("openrouter/");
     let (prompt_usd, completion_usd) = if is_router { ("-1", "-1") } else { model.prices_usd() };
-    let output = facts.kind.output();
+    let (_, output, _) = facts.kind.words();
     let name = if model.is_scripted() {
         format!("Sandbox: {}", model.id)
     } else {

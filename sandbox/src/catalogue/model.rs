@@ -57,23 +57,14 @@ pub(crate) struct Model {
 }
 
 impl Kind {
-    /// What it makes, as `architecture.output_modalities` names it.
-    pub(crate) fn output(self) -> &'static str {
+    /// What a model of this kind is called, what it makes as `architecture.output_modalities` names it, and the path of
+    /// its requests.
+    pub(crate) fn words(self) -> (&'static str, &'static str, &'static str) {
         match self {
-            Self::Chat => "text",
-            Self::Embeddings => "embeddings",
-            Self::Rerank => "rerank",
-            Self::Speech => "speech",
-        }
-    }
-
-    /// What a model of this kind is called, and the path of its requests.
-    pub(crate) fn name_and_path(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Chat => ("a chat model", "/api/v1/chat/completions"),
-            Self::Embeddings => ("an embedding model", "/api/v1/embeddings"),
-            Self::Rerank => ("a rerank model", "/api/v1/rerank"),
-            Self::Speech => ("a speech model", "/api/v1/audio/speech"),
+            Self::Chat => ("a chat model", "text", "/api/v1/chat/completions"),
+            Self::Embeddings => ("an embedding model", "embeddings", "/api/v1/embeddings"),
+            Self::Rerank => ("a rerank model", "rerank", "/api/v1/rerank"),
+            Self::Speech => ("a speech model", "speech", "/api/v1/audio/speech"),
         }
     }
 }

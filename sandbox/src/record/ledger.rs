@@ -230,10 +230,7 @@ impl Exchange {
         if let Some(on_finished) = on_finished.as_ref() {
             let entry = self.entry(&mut self.ledger.lock()).cloned();
             // Parsing the replies takes time, so it happens without the lock.
-            entry
-                .iter()
-                .map(Entry::recorded)
-                .for_each(|recorded| on_finished(&recorded));
+            entry.iter().for_each(|entry| on_finished(&entry.recorded()));
         }
         drop(on_finished);
         let mut state = self.ledger.lock();

@@ -43,7 +43,7 @@ pub(crate) fn candidates(chat: &Chat, scripted: &dyn Fn(&str) -> Option<Model>) 
     for id in ids {
         let (model, strategy) = resolve(id, scripted).ok_or_else(|| unknown_model(id, ids))?;
         if !model.does(Kind::Chat) {
-            let (what, path) = model.facts.kind.name_and_path();
+            let (what, _, path) = model.facts.kind.words();
             return Err(Failure::status(400)
                 .message(format!("{id} is {what}; use {path}"))
                 .availability("wrong_endpoint", false, ids));
@@ -92,8 +92,8 @@ pub(crate) fn model_for(kind: Kind, id: &str, model: Option<Model>) -> Result<Mo
     if model.does(kind) {
         return Ok(model);
     }
-    let (_, path) = model.facts.kind.name_and_path();
-    let (what, _) = kind.name_and_path();
+    let (_, _, path) = model.facts.kind.words();
+    let (what, ..) = kind.words();
     Err(Failure::status(400)
         .message(format!("{id} is not {what}; use {path}"))
         .availability("wrong_endpoint", false, &requested))
