@@ -64,12 +64,8 @@ pub(crate) fn steps_from(turn: &Turn<'_>) -> Vec<Step> {
     let Turn {
         script, answer, served, ..
     } = turn;
-    let extra: Map<String, Value> = script
-        .extra
-        .iter()
-        .filter(|(name, _)| !MEMBERS.contains(&name.as_str()))
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect();
+    let mut extra = script.extra.clone();
+    extra.retain(|name, _| !MEMBERS.contains(&name.as_str()));
     let writer = Writer { served, extra: &extra };
     let has_choices = script.empty != Some(Empty::Choices);
     let last = |finish_reason: &str, native: &str| Choice {
