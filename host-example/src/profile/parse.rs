@@ -20,6 +20,9 @@ const MAX_DEPTH: usize = 64;
 /// More duplicates than this are not remembered: a file that has them is no profile.
 const MAX_DUPLICATES: usize = 100;
 
+/// Longest that all pointers together may be, in bytes. Below one long key, each of many values has a long pointer.
+const MAX_POINTER_BYTES: usize = 64 << 20;
+
 /// The first place that is not JSON.
 pub(super) struct Broken {
     pub range: Range<usize>,
@@ -42,6 +45,7 @@ impl Broken {
 pub(super) struct Found {
     pub places: Places,
     pub duplicates: Vec<Duplicate>,
+    pointer_bytes: usize,
 }
 
 /// Parses the text.
@@ -69,6 +73,10 @@ pub(super) fn parse(text: &str) -> Result<(Value, Found), Broken> {
     };
     let mut found = Found::default();
     let value = value_from(root, "", None, &mut found);
+    if found.pointer_bytes > MAX_POINTER_BYTES {
+        let message = "expected shorter keys, or fewer values below them";
+        return Err(Broken::new(0..0, message, None));
+    }
     Ok((value, found))
 }
 
@@ -184,6 +192,10 @@ fn broken_from(text: &str, error: &ParseError) -> Broken {
 
 fn value_from(value: ast::Value<'_>, pointer: &str, key_range: Option<Range<usize>>, found: &mut Found) -> Value {
     let range = plain(value.range());
+    found.pointer_bytes += pointer.len();
+    if found.pointer_bytes > MAX_POINTER_BYTES {
+        return Value::Null;
+    }
     found.places.insert(pointer.to_owned(), Place { range, key_range });
     match value {
         ast::Value::StringLit(string) => Value::String(string.value.into_owned()),

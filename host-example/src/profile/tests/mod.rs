@@ -93,6 +93,8 @@ fn a_text_that_is_not_json_is_reported_where_it_breaks() {
     ] {
         gives_exactly(&text, "", "expected at most 64 levels of nesting, found more", "");
     }
+    let text = format!("§{{\"{}\": [{}1]}}", "k".repeat(500_000), "1,".repeat(200_000));
+    gives_exactly(&text, "", "expected shorter keys, or fewer values below them", "");
 }
 
 #[test]
