@@ -17,7 +17,7 @@ pub struct Arguments {
     /// All pieces, joined.
     text: String,
     /// Where each piece ends.
-    ends: Vec<usize>,
+    ends: Vec<u32>,
     /// How deeply objects and arrays are open at the end, and whether any has been closed.
     depth: u32,
     has_closed: bool,
@@ -63,7 +63,8 @@ impl Arguments {
             }
         }
         self.text.push_str(piece);
-        self.ends.push(self.text.len());
+        // Longer arguments are refused before they are read.
+        self.ends.push(u32::try_from(self.text.len()).unwrap_or(u32::MAX));
     }
 
     pub fn len(&self) -> usize {
@@ -137,14 +138,14 @@ impl Arguments {
 
     /// The last piece, if each piece begins with the one before it.
     fn last_of_cumulative(&self) -> Option<&str> {
-        let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        let mut pieces = starts.zip(&self.ends).map(|(start, end)| &self.text[start..*end]);
-        let mut last = pieces.next()?;
-        for piece in pieces {
+        let (mut last, mut start) = ("", 0);
+        for end in &self.ends {
+            let end = usize::try_from(*end).ok()?;
+            let piece = self.text.get(start..end)?;
             if !piece.starts_with(last) {
                 return None;
             }
-            last = piece;
+            (last, start) = (piece, end);
         }
         (self.ends.len() > 1).then_some(last)
     }

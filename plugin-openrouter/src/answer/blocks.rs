@@ -10,11 +10,19 @@ use std::borrow::Cow;
 
 use crate::answer::json::{Kind, Raw, each_element, each_member};
 
+/// Most pieces that are joined. Each takes more memory than it has bytes.
+const MAX_ELEMENTS: usize = 1 << 18;
+
 /// The members of a block, each as it was written.
 type Block<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
 
 /// Joins the pieces in an array; `None` if there are none to join.
 pub fn joined(details: Raw<'_>) -> Option<String> {
+    let mut n_elements = 0;
+    each_element(details, |_| n_elements += 1);
+    if n_elements > MAX_ELEMENTS {
+        return None;
+    }
     let mut elements: Vec<Element<'_>> = Vec::new();
     let mut has_joined = false;
     each_element(details, |raw| {

@@ -7,10 +7,10 @@
 use std::collections::BTreeMap;
 
 use plugin_api::{Notice, Verbatim};
-use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::answer::blocks;
+use crate::answer::json::{Kind, each_element};
 
 /// The members collected so far.
 #[derive(Default)]
@@ -45,23 +45,24 @@ impl Extras {
         if matches!(json, "null" | "[]") {
             return;
         }
-        if self.n_bytes + json.len() > self.limit_bytes {
+        // Each fragment is a text of its own.
+        let n_bytes = json.len() + size_of::<String>();
+        if self.n_bytes + n_bytes > self.limit_bytes {
             self.is_full = true;
             return;
         }
-        self.n_bytes += json.len();
-        match serde_json::from_str::<Vec<&RawValue>>(json) {
-            Ok(elements) => {
-                let list = self.lists.entry(name).or_default();
-                for element in elements {
-                    if !list.is_empty() {
-                        list.push(',');
-                    }
-                    list.push_str(element.get());
-                }
-            }
-            Err(_) => self.others.entry(name).or_default().push(json.to_owned()),
+        self.n_bytes += n_bytes;
+        if Kind::of(json) != Kind::List {
+            self.others.entry(name).or_default().push(json.to_owned());
+            return;
         }
+        let list = self.lists.entry(name).or_default();
+        each_element(json, |element| {
+            if !list.is_empty() {
+                list.push(',');
+            }
+            list.push_str(if element.is_empty() { "null" } else { element });
+        });
     }
 
     /// Whether a member has arrived.

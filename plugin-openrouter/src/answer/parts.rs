@@ -8,6 +8,9 @@ use crate::answer::json::{self, Kind, Raw, Text, each_element};
 use crate::answer::odd::Odd;
 use crate::answer::template::Part;
 
+/// Most parts of one member that are read.
+const MAX_PARTS: usize = 1 << 16;
+
 /// How deeply parts may be nested. Reasoning in parts has two levels.
 const MAX_DEPTH: u8 = 4;
 
@@ -31,9 +34,9 @@ fn read<'a>(name: &str, content: Raw<'a>, part: Part, depth: u8, found: &mut Vec
         Kind::Nothing => {}
         Kind::Text | Kind::Number | Kind::Flag => {
             let text = json::text(content).unwrap_or_else(|| Text::plain(content));
-            found.push(Found::Text(part, text));
+            add(found, part, text);
         }
-        Kind::List | Kind::Object if depth == 0 => odd.note(name, content),
+        Kind::List | Kind::Object if depth == 0 || found.len() >= MAX_PARTS => odd.note(name, content),
         Kind::List => drop(each_element(content, |element| {
             read(name, element, part, depth - 1, found, odd)
         })),
@@ -89,11 +92,23 @@ fn read_part<'a>(name: &str, json: Raw<'a>, part: Part, depth: u8, found: &mut V
     }
 }
 
+/// Appends a text to the one before it, if both are the same.
+fn add<'a>(found: &mut Vec<Found<'a>>, part: Part, text: Text<'a>) {
+    match found.last_mut() {
+        Some(Found::Text(last, before)) if *last == part && before.has_placeholders == text.has_placeholders => {
+            before.text.to_mut().push_str(&text.text);
+        }
+        _ => found.push(Found::Text(part, text)),
+    }
+}
+
 /// The texts of reasoning in typed parts.
-pub fn of_details<'a>(details: Raw<'a>, texts: &mut Vec<Text<'a>>) {
+pub fn of_details<'a>(details: Raw<'a>, found: &mut Vec<Found<'a>>) {
     let mut take = |part: Raw<'a>| {
         let [text, summary] = json::members(part, &["text", "summary"]).unwrap_or_default();
-        texts.extend(json::text(text).or_else(|| json::text(summary)));
+        if let Some(text) = json::text(text).or_else(|| json::text(summary)) {
+            add(found, Part::Reasoning(""), text);
+        }
     };
     match Kind::of(details) {
         Kind::List => drop(each_element(details, take)),

@@ -357,11 +357,9 @@ impl ReplyReader {
             self.content("reasoning_content", delta.reasoning_content, part, seen, events);
         } else if has_details {
             // Encrypted parts have no text.
-            let mut texts = Vec::new();
-            parts::of_details(delta.reasoning_details, &mut texts);
-            for text in texts {
-                self.piece(Part::Reasoning(""), text, events);
-            }
+            let mut found = Vec::new();
+            parts::of_details(delta.reasoning_details, &mut found);
+            self.found(found, events);
         }
         if !is_blank(delta.content) {
             self.content("content", delta.content, Part::Content, seen, events);
@@ -413,6 +411,10 @@ impl ReplyReader {
         parts::of_content(name, content, part, &mut found, &mut self.odd);
         // Never a template.
         seen.n_members += 1;
+        self.found(found, events);
+    }
+
+    fn found(&mut self, found: Vec<Found<'_>>, events: &mut VecDeque<ChatEvent>) {
         for found in found {
             match found {
                 Found::Text(part, text) => self.piece(part, text, events),

@@ -75,7 +75,12 @@ impl Assembler {
             }
             Kind::Object if !is_call(calls) => {
                 let mut pieces = Vec::new();
-                each_member(calls, |_, piece| pieces.push(json::read_place(piece)));
+                each_member(calls, |_, piece| {
+                    // One more than allowed is kept, so that the answer is refused.
+                    if pieces.len() <= MAX_CALLS {
+                        pieces.push(json::read_place(piece));
+                    }
+                });
                 self.take_place(Place::Many(pieces), odd)
             }
             _ => self.take_place(json::read_place(calls), odd),
