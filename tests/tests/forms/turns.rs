@@ -2,8 +2,8 @@
 
 use plugin_api::{ChatReply, ChatRequest, Message, Plugin};
 use sandbox::Script;
-use serde_json::json;
 use serde_json::value::to_raw_value;
+use serde_json::{Value, json};
 use tests::block_on;
 use tests::faultd::{DONE, Faultd, Script as Bytes, finish_event, text_event};
 
@@ -124,5 +124,62 @@ fn odd_spelling_and_every_kind_of_extra_go_back_as_they_came() {
         ("audio", audio.to_owned()),
     ] {
         assert!(sent.contains(&format!("\"{name}\":{value}")), "{name} in {sent}");
+    }
+}
+
+/// The events of a turn that ends with a call of the tool.
+fn turn_with(deltas: &[Value]) -> Bytes {
+    let call = json!({"tool_calls": [{"index": 0, "id": "c", "function": {"name": "weather", "arguments": "{}"},
+        "extra_content": {"acme": {"signature": "QUJD"}}}]});
+    let deltas = deltas.iter().chain([&call]);
+    let mut events: Vec<String> = deltas
+        .map(|delta| format!("data: {}\n\n", json!({"choices": [{"index": 0, "delta": delta}]})))
+        .collect();
+    events.extend([finish_event("tool_calls"), DONE.to_owned()]);
+    Bytes::stream(&events)
+}
+
+#[test]
+fn pieces_of_reasoning_go_back_as_blocks_on_every_later_turn() {
+    let piece = |piece: Value| {
+        let mut block = json!({"type": "reasoning.text", "index": 0, "format": "acme-v1"});
+        let members = piece.as_object().expect("an object").clone();
+        block.as_object_mut().expect("an object").extend(members);
+        json!({"reasoning_details": [block]})
+    };
+    let pieces = [
+        json!({"text": "Let me"}),
+        json!({"text": " look."}),
+        json!({"signature": "U0lH"}),
+    ]
+    .map(piece);
+    let text = [json!({"reasoning": "I will "}), json!({"reasoning": "look."})];
+    let other = [json!({"reasoning_content": "I will look."})];
+    let block = json!([{"type": "reasoning.text", "index": 0, "format": "acme-v1", "text": "Let me look.",
+        "signature": "U0lH"}]);
+    let rows: [(&[Value], &str, Value); 3] = [
+        (&pieces, "reasoning_details", block),
+        (&text, "reasoning", json!("I will look.")),
+        (&other, "reasoning_content", json!("I will look.")),
+    ];
+    for (deltas, name, expected) in rows {
+        let last = || Bytes::stream(&[text_event("21"), finish_event("stop"), DONE.to_owned()]);
+        let service = Faultd::playing([turn_with(deltas), turn_with(deltas), last()]);
+        let plugin = plugin_of(&service, json!({}));
+        let mut messages = vec![Message::user("?")];
+        for _ in 0..2 {
+            let reply = stream(&plugin, &messages);
+            messages.extend([Message::assistant(&reply), Message::tool("c", "21")]);
+            messages = saved(&messages);
+        }
+        stream(&plugin, &messages);
+        let sent = service.requests()[2].json();
+        for turn in [1, 3] {
+            let message = &sent["messages"][turn];
+            assert_eq!(message[name], expected, "{message}");
+            let call = json!({"id": "c", "type": "function", "function": {"name": "weather", "arguments": "{}"},
+                "extra_content": {"acme": {"signature": "QUJD"}}});
+            assert_eq!(message["tool_calls"], json!([call]));
+        }
     }
 }
