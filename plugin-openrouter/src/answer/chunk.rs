@@ -4,6 +4,7 @@
 //! Any of them may have a type that nobody documents; [`crate::answer::reply`] reads each by itself.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use serde::de::MapAccess;
 
@@ -110,6 +111,18 @@ impl<'a> Object<'a> for Delta<'a> {
     }
 }
 
+/// Which members of the message have arrived.
+#[derive(Default)]
+pub struct Has {
+    pub text: bool,
+    /// Whether the text is the model's refusal.
+    pub refusal: bool,
+    pub reasoning: bool,
+    pub calls: bool,
+    /// The names of [`Delta::extras`].
+    pub extras: BTreeSet<&'static str>,
+}
+
 impl<'a> Delta<'a> {
     /// Members other than text and tool calls that belong to the conversation.
     pub fn extras(&self) -> [(&'static str, Raw<'a>); 4] {
@@ -119,5 +132,28 @@ impl<'a> Delta<'a> {
             ("images", self.images),
             ("audio", self.audio),
         ]
+    }
+
+    /// Removes from a whole message what has arrived already: some providers repeat all of it at the end.
+    pub fn drop_repeated(&mut self, has: &Has) {
+        if has.text {
+            (self.content, self.refusal) = ("", "");
+        }
+        if has.reasoning {
+            (self.reasoning, self.reasoning_content) = ("", "");
+        }
+        if has.calls {
+            (self.tool_calls, self.function_call) = ("", "");
+        }
+        for (name, member) in [
+            ("reasoning_details", &mut self.reasoning_details),
+            ("annotations", &mut self.annotations),
+            ("images", &mut self.images),
+            ("audio", &mut self.audio),
+        ] {
+            if has.extras.contains(name) {
+                *member = "";
+            }
+        }
     }
 }

@@ -65,11 +65,6 @@ impl Extras {
         });
     }
 
-    /// Whether a member has arrived.
-    pub fn has(&self, name: &str) -> bool {
-        self.lists.contains_key(name) || self.others.contains_key(name)
-    }
-
     /// Ends the message.
     pub fn finish(self) -> Collected {
         let mut members = BTreeMap::new();

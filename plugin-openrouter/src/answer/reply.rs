@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use plugin_api::{ChatEvent, Done, Error, Notice, View};
 use serde_json::value::RawValue;
 
-use crate::answer::chunk::{Choice, Chunk, Delta};
+use crate::answer::chunk::{Choice, Chunk, Delta, Has};
 use crate::answer::ending;
 use crate::answer::extras::Extras;
 use crate::answer::heard::{FrameError, Heard};
@@ -45,16 +45,6 @@ pub struct ReplyReader {
     template: Template,
     /// The high surrogates that await their other half, of the text and of the reasoning.
     pending: [Surrogate; 2],
-}
-
-#[derive(Default)]
-struct Has {
-    text: bool,
-    /// Whether the text is the model's refusal.
-    refusal: bool,
-    reasoning: bool,
-    reasoning_details: bool,
-    calls: bool,
 }
 
 /// What a chunk contains besides the members that every chunk repeats.
@@ -177,7 +167,7 @@ impl ReplyReader {
             }
         }
         let (name, reasoning) = std::mem::take(&mut self.reasoning);
-        if !reasoning.is_empty() && !self.has.reasoning_details {
+        if !reasoning.is_empty() && !self.has.extras.contains("reasoning_details") {
             self.extras
                 .take(name, &serde_json::Value::String(reasoning).to_string());
         }
@@ -269,7 +259,7 @@ impl ReplyReader {
                 seen.n_members += 1;
                 match json::read::<Delta<'a>>(choice.message) {
                     Some(mut message) => {
-                        self.drop_repeated(&mut message);
+                        message.drop_repeated(&self.has);
                         self.delta(&message, seen, events)?;
                     }
                     None => self.odd.note("choices[].message", choice.message),
@@ -316,31 +306,6 @@ impl ReplyReader {
         }
     }
 
-    /// Removes from a whole message what has arrived already: some providers repeat all of it at the end.
-    fn drop_repeated(&self, message: &mut Delta<'_>) {
-        if self.has.text {
-            (message.content, message.refusal) = ("", "");
-        }
-        if self.has.reasoning {
-            (message.reasoning, message.reasoning_content) = ("", "");
-        }
-        if self.has.reasoning_details {
-            message.reasoning_details = "";
-        }
-        if self.has.calls {
-            (message.tool_calls, message.function_call) = ("", "");
-        }
-        for (name, member) in [
-            ("annotations", &mut message.annotations),
-            ("images", &mut message.images),
-            ("audio", &mut message.audio),
-        ] {
-            if self.extras.has(name) {
-                *member = "";
-            }
-        }
-    }
-
     fn delta<'a>(
         &mut self,
         delta: &Delta<'a>,
@@ -349,7 +314,6 @@ impl ReplyReader {
     ) -> Result<(), FrameError> {
         let is_blank = |member: Raw<'_>| matches!(member, "" | "\"\"" | "[]" | "{}");
         let has_details = !is_blank(delta.reasoning_details);
-        self.has.reasoning_details |= has_details;
         if !is_blank(delta.reasoning) {
             self.content("reasoning", delta.reasoning, Part::Reasoning("reasoning"), seen, events);
         } else if !is_blank(delta.reasoning_content) {
@@ -429,7 +393,10 @@ impl ReplyReader {
 
     fn extra(&mut self, name: &'static str, json: &str) {
         // An answer may consist of an image alone, or of encrypted reasoning.
-        self.heard.has_begun |= json != "[]";
+        if json != "[]" {
+            self.heard.has_begun = true;
+            self.has.extras.insert(name);
+        }
         if self.view.has_types() {
             self.extras
                 .take(name, &crate::answer::text::replace_lone_surrogates(json, false));
@@ -465,7 +432,10 @@ impl ReplyReader {
             }
             Part::Reasoning(name) => {
                 let (kept_name, kept) = &mut self.reasoning;
-                if !name.is_empty() && !self.has.reasoning_details && kept.len() + piece.len() <= MAX_REASONING_BYTES {
+                if !name.is_empty()
+                    && !self.has.extras.contains("reasoning_details")
+                    && kept.len() + piece.len() <= MAX_REASONING_BYTES
+                {
                     *kept_name = name;
                     kept.push_str(&piece);
                 }
