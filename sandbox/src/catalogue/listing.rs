@@ -253,7 +253,7 @@ mod tests {
         assert_eq!(ids(&[("arch", "Grok")]), ["x-ai/grok-4"]);
         let reasoners = ids(&[("supported_parameters", "reasoning,tools")]);
         assert!(reasoners.contains(&"openai/gpt-5".to_owned()) && !reasoners.contains(&"openai/gpt-4o".to_owned()));
-        let dear = ["anthropic/claude-opus-4", "anthropic/claude-opus-4.1"];
+        let dear = ["anthropic/claude-opus-4", "anthropic/claude-opus-4.1", "openai/gpt-4"];
         assert_eq!(ids(&[("min_price", "15"), ("max_output_price", "75")]), dear);
     }
 
@@ -269,7 +269,7 @@ mod tests {
     fn sort_orders_the_list() {
         for (sort, first) in [
             ("pricing-low-to-high", "meta-llama/llama-3.3-70b-instruct:free"),
-            ("pricing-high-to-low", "anthropic/claude-opus-4"),
+            ("pricing-high-to-low", "openai/gpt-4"),
             ("context-high-to-low", "google/gemini-2.5-flash"),
         ] {
             assert_eq!(ids(&[("sort", sort)])[0], first, "{sort}");

@@ -36,15 +36,20 @@ pub(crate) const CATEGORIES: [(&str, &[&str]); 12] = [
 ];
 
 /// Ids that lead to another model, and the strategy that routing reports for them.
-pub(crate) const ALIASES: [(&str, &str, &str); 6] = [
+pub(crate) const ALIASES: [(&str, &str, &str); 11] = [
     ("openrouter/auto", "openai/gpt-4o-mini", "auto"),
     ("openrouter/auto-beta", "openai/gpt-4o-mini", "auto"),
     ("openrouter/free", "meta-llama/llama-3.3-70b-instruct:free", "free"),
+    ("openrouter/fusion", "openai/gpt-5", "fusion"),
+    ("openrouter/pareto-code", "qwen/qwen3-coder", "pareto"),
+    ("~anthropic/claude-haiku-latest", "anthropic/claude-haiku-4.5", "latest"),
     (
         "~anthropic/claude-sonnet-latest",
         "anthropic/claude-sonnet-4.5",
         "latest",
     ),
+    ("~anthropic/claude-opus-latest", "anthropic/claude-opus-4.1", "latest"),
+    ("~google/gemini-pro-latest", "google/gemini-2.5-pro", "latest"),
     ("~openai/gpt-latest", "openai/gpt-5", "latest"),
     ("~google/gemini-flash-latest", "google/gemini-2.5-flash", "latest"),
 ];
@@ -141,14 +146,18 @@ macro_rules! facts {
 // Source: the public catalogue. Prices move; nothing depends on today's.
 pub(super) static MODELS: &[Facts] = facts! {
     "anthropic/claude-haiku-4.5" "Anthropic: Claude Haiku 4.5" 200_000 64_000 "0.000001" "0.000005" CLAUDE REASONS SEES "Claude" Chat 0;
+    "anthropic/claude-sonnet-4" "Anthropic: Claude Sonnet 4" 200_000 64_000 "0.000003" "0.000015" CLAUDE REASONS SEES "Claude" Chat 0;
     "anthropic/claude-sonnet-4.5" "Anthropic: Claude Sonnet 4.5" 1_000_000 64_000 "0.000003" "0.000015" CLAUDE REASONS SEES "Claude" Chat 0;
     "anthropic/claude-opus-4" "Anthropic: Claude Opus 4" 200_000 32_000 "0.000015" "0.000075" CLAUDE REASONS SEES "Claude" Chat 0;
     "anthropic/claude-opus-4.1" "Anthropic: Claude Opus 4.1" 200_000 32_000 "0.000015" "0.000075" CLAUDE REASONS SEES "Claude" Chat 0;
+    "openai/gpt-4" "OpenAI: GPT-4" 8_191 4_096 "0.00003" "0.00006" GPT TOOLS READS "GPT" Chat 0;
     "openai/gpt-4o" "OpenAI: GPT-4o" 128_000 16_384 "0.0000025" "0.00001" GPT TOOLS SEES "GPT" Chat 0;
     "openai/gpt-4o-mini" "OpenAI: GPT-4o-mini" 128_000 16_384 "0.00000015" "0.0000006" GPT TOOLS SEES "GPT" Chat 0;
     "openai/gpt-4.1" "OpenAI: GPT-4.1" 1_047_576 32_768 "0.000002" "0.000008" GPT TOOLS SEES "GPT" Chat 0;
     "openai/gpt-5" "OpenAI: GPT-5" 400_000 128_000 "0.00000125" "0.00001" GPT REASONS SEES "GPT" Chat 0;
     "openai/gpt-5-mini" "OpenAI: GPT-5 Mini" 400_000 128_000 "0.00000025" "0.000002" GPT REASONS SEES "GPT" Chat 0;
+    "openai/gpt-5-image" "OpenAI: GPT-5 Image" 400_000 128_000 "0.00001" "0.00001" GPT REASONS SEES "GPT" Chat 0;
+    "openai/gpt-5.4" "OpenAI: GPT-5.4" 400_000 128_000 "0.0000025" "0.000015" GPT REASONS SEES "GPT" Chat 0;
     "google/gemini-2.5-flash" "Google: Gemini 2.5 Flash" 1_048_576 65_535 "0.0000003" "0.0000025" GEMINI REASONS SENSES "Gemini" Chat 0;
     "google/gemini-2.5-pro" "Google: Gemini 2.5 Pro" 1_048_576 65_536 "0.00000125" "0.00001" GEMINI REASONS SENSES "Gemini" Chat 0;
     "meta-llama/llama-3.3-70b-instruct" "Meta: Llama 3.3 70B Instruct" 131_072 16_384 "0.00000013" "0.00000038" OPEN TOOLS READS "Llama3" Chat 0;
