@@ -70,7 +70,7 @@ impl Extras {
         let mut members = BTreeMap::new();
         for (name, list) in self.lists {
             let list = format!("[{list}]");
-            let blocks = blocks::joined(&list).filter(|_| name == "reasoning_details");
+            let blocks = (name == "reasoning_details").then(|| blocks::joined(&list)).flatten();
             if let Some(list) = Verbatim::parse(blocks.unwrap_or(list)) {
                 members.insert(name.to_owned(), list);
             }
