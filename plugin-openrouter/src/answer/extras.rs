@@ -52,17 +52,19 @@ impl Extras {
             return;
         }
         self.n_bytes += n_bytes;
-        if Kind::of(json) != Kind::List {
-            self.others.entry(name).or_default().push(json.to_owned());
-            return;
-        }
-        let list = self.lists.entry(name).or_default();
-        each_element(json, |element| {
+        let mut add = |element: &str| {
+            let list = self.lists.entry(name).or_default();
             if !list.is_empty() {
                 list.push(',');
             }
             list.push_str(if element.is_empty() { "null" } else { element });
-        });
+        };
+        match Kind::of(json) {
+            Kind::List => drop(each_element(json, add)),
+            // Some providers send the only element itself.
+            Kind::Object if name != "audio" => add(json),
+            _ => self.others.entry(name).or_default().push(json.to_owned()),
+        }
     }
 
     /// Ends the message.
@@ -142,9 +144,11 @@ mod tests {
     }
 
     #[test]
-    fn audio_in_fragments_becomes_one_value() {
+    fn audio_in_fragments_becomes_one_value_and_an_object_one_element() {
         let one = collected(&[("audio", r#"{"id": "a", "data": "AA"}"#)]).members;
         assert_eq!(one["audio"].get(), r#"{"id": "a", "data": "AA"}"#);
+        let images = collected(&[("images", r#"{"a":1}"#), ("images", r#"[{"a":2}]"#)]).members;
+        assert_eq!(images["images"].get(), r#"[{"a":1},{"a":2}]"#);
         let whole = collected(&[
             ("audio", r#"{"id":"a","data":"AA"}"#),
             ("audio", r#"{"data":"BB","transcript":"Hi"}"#),

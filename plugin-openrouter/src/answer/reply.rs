@@ -15,7 +15,7 @@ use crate::answer::chunk::{Choice, Chunk, Delta, Has};
 use crate::answer::ending;
 use crate::answer::extras::Extras;
 use crate::answer::heard::{FrameError, Heard};
-use crate::answer::json::{self, Place, Raw, Text};
+use crate::answer::json::{self, Kind, Place, Raw, Text};
 use crate::answer::odd::Odd;
 use crate::answer::parts::{self, Found};
 use crate::answer::template::{Part, Template};
@@ -392,6 +392,9 @@ impl ReplyReader {
     }
 
     fn extra(&mut self, name: &'static str, json: &str) {
+        if !matches!(Kind::of(json), Kind::List | Kind::Object) {
+            return self.odd.note(name, json);
+        }
         // An answer may consist of an image alone, or of encrypted reasoning.
         if json != "[]" {
             self.heard.has_begun = true;
