@@ -19,6 +19,9 @@ use crate::answer::text::{Surrogate, joined};
 /// Most tool calls in one answer.
 const MAX_CALLS: usize = 128;
 
+/// Longest id or name of a tool call, in bytes.
+const MAX_NAME_BYTES: usize = 4 << 10;
+
 /// Most bytes of members of one call that are kept without being read.
 const MAX_EXTRA_BYTES: usize = 1 << 20;
 
@@ -157,6 +160,11 @@ impl Assembler {
         if call.name != piece.name {
             call.name.push_str(&piece.name);
         }
+        if call.id.len().max(call.name.len()) > MAX_NAME_BYTES {
+            return Err(too_large(&format!(
+                "{MAX_NAME_BYTES} bytes of a tool call's id or name"
+            )));
+        }
         for (name, member) in piece.extras {
             call.n_extra_bytes += member.len();
             if call.n_extra_bytes > MAX_EXTRA_BYTES {
@@ -199,7 +207,10 @@ impl Assembler {
         } else if piece.id.is_empty() {
             last
         } else {
-            with(&|call| call.id == piece.id).or_else(|| last.filter(|&last| self.calls[last].id.is_empty()))
+            // Some providers send another id with every piece; one without a name continues what is not complete.
+            let continues =
+                |call: &Unfinished| call.id.is_empty() || piece.name.is_empty() && !call.arguments.is_whole();
+            with(&|call| call.id == piece.id).or_else(|| last.filter(|&last| continues(&self.calls[last])))
         };
         let Some(at) = at else { return Found::New };
         let call = &self.calls[at];
