@@ -67,8 +67,15 @@ impl Arguments {
         self.ends.push(u32::try_from(self.text.len()).unwrap_or(u32::MAX));
     }
 
-    pub fn len(&self) -> usize {
-        self.text.len()
+    /// Whether they are longer than allowed. Pieces that repeat the ones before count once.
+    pub fn is_too_long(&mut self) -> bool {
+        if self.text.len() > MAX_BYTES
+            && let Some(last) = self.last_of_cumulative().map(str::to_owned)
+        {
+            self.ends = vec![0, u32::try_from(last.len()).unwrap_or(u32::MAX)];
+            self.text = last;
+        }
+        self.text.len() > MAX_BYTES
     }
 
     /// Whether nothing has arrived.
@@ -83,7 +90,7 @@ impl Arguments {
 
     /// Whether all that has arrived is an empty object, which some providers send ahead of the arguments.
     pub fn is_placeholder(&self) -> bool {
-        self.text.trim() == "{}"
+        json::is_blank(self.text.trim())
     }
 
     /// Whether a piece only repeats what has arrived.
@@ -105,6 +112,7 @@ impl Arguments {
         }
         let mut is_cut = false;
         for (text, mended) in self.readings() {
+            let text = text.trim_start_matches('\u{feff}');
             let escaped = json::escape_control_characters(text);
             match serde_json::from_str::<IgnoredAny>(&escaped) {
                 Ok(IgnoredAny) => return Ok(unquoted(&escaped, mended, escaped != text)),
@@ -122,11 +130,7 @@ impl Arguments {
 
     /// The texts that the pieces may stand for, the most literal first, each with how it was mended.
     fn readings(&self) -> impl Iterator<Item = (&str, Option<&'static str>)> {
-        let after_placeholder = self
-            .text
-            .trim_start()
-            .strip_prefix("{}")
-            .filter(|rest| !rest.trim().is_empty());
+        let after_placeholder = after_placeholder(&self.text);
         let readings = [
             Some((self.text.as_str(), None)),
             self.last_of_cumulative()
@@ -149,6 +153,15 @@ impl Arguments {
         }
         (self.ends.len() > 1).then_some(last)
     }
+}
+
+/// What follows an empty object or a `null` at the beginning.
+fn after_placeholder(text: &str) -> Option<&str> {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();
+    values.next()?.ok()?;
+    let (first, rest) = text.split_at(values.byte_offset());
+    let is_placeholder = json::is_blank(first.trim()) || first.trim() == "null";
+    (is_placeholder && !rest.trim().is_empty()).then_some(rest)
 }
 
 /// The arguments of valid JSON: an object that was sent as a string is the object.
@@ -178,8 +191,8 @@ fn followed_by_no_json(text: &str) -> Option<&str> {
     if Kind::of(first) != Kind::Object || rest.is_empty() {
         return None;
     }
-    // What begins like more of an object, or like another one, may be a part of the arguments.
-    let may_be_json = rest.starts_with(['{', '[', ',', ':', '"']);
+    // What begins like more of an object, or holds another one, may be a part of the arguments.
+    let may_be_json = rest.starts_with(['[', ',', ':', '"']) || rest.contains('{');
     let is_repeated = rest.split(first).all(|between| between.trim().is_empty());
     (is_repeated || !may_be_json).then_some(first)
 }

@@ -13,6 +13,9 @@ use crate::answer::json::{Kind, Raw, each_element, each_member};
 /// Most pieces that are joined. Each takes more memory than it has bytes.
 const MAX_ELEMENTS: usize = 1 << 18;
 
+/// Most members of a block that is joined. Documented ones have less than ten.
+const MAX_MEMBERS: usize = 64;
+
 /// The members of a block, each as it was written.
 type Block<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
 
@@ -50,7 +53,9 @@ impl<'a> Element<'a> {
         let mut members = Block::new();
         each_member(raw, |name, member| {
             let member = if member.is_empty() { "null" } else { member };
-            members.push((name, member.into()));
+            if members.len() <= MAX_MEMBERS {
+                members.push((name, member.into()));
+            }
         });
         Self {
             raw,
@@ -69,7 +74,7 @@ impl<'a> Element<'a> {
 
     fn continues_in(&self, next: &Self) -> bool {
         let is_same = |name| self.member(name) != "null" && self.member(name) == next.member(name);
-        is_same("index") && is_same("type")
+        is_same("index") && is_same("type") && self.members.len() + next.members.len() <= MAX_MEMBERS
     }
 
     /// Appends texts, and keeps the last of other members.
@@ -86,7 +91,7 @@ impl<'a> Element<'a> {
                 let text = own.to_mut();
                 text.pop();
                 text.push_str(&member[1..]);
-            } else if member != "null" {
+            } else if member != "null" && (member != "\"\"" || own == "null") {
                 *own = member;
             }
         }

@@ -8,20 +8,26 @@ use std::collections::BTreeSet;
 
 use serde::de::MapAccess;
 
-use crate::answer::json::{Object, Place, Raw, leaf, place, skip};
+use crate::answer::json::{Object, Place, Raw, is_blank, leaf, place, skip};
 
 /// One chunk of a streamed answer, or a whole reply.
 #[derive(Default)]
 pub struct Chunk<'a> {
     pub id: Raw<'a>,
-    /// `"error"` if the whole chunk is the error object.
+    /// `"error"` in one of these if the whole chunk is the error object.
     pub object: Raw<'a>,
+    pub kind: Raw<'a>,
     pub model: Raw<'a>,
     pub provider: Raw<'a>,
     /// Requests ask for one choice.
     pub choices: Place<Choice<'a>>,
     pub usage: Raw<'a>,
     pub error: Raw<'a>,
+    /// What gateways send instead of an error.
+    pub detail: Raw<'a>,
+    pub errors: Raw<'a>,
+    /// Where Groq puts the usage of a stream.
+    pub x_groq: Raw<'a>,
     /// Which models and providers were tried; on the last chunk.
     pub openrouter_metadata: Raw<'a>,
 }
@@ -38,6 +44,9 @@ pub struct Choice<'a> {
     pub finish_reason: Raw<'a>,
     pub native_finish_reason: Raw<'a>,
     pub error: Raw<'a>,
+    /// What belongs into the message, or into the chunk.
+    pub tool_calls: Raw<'a>,
+    pub usage: Raw<'a>,
 }
 
 /// A message, or a part of one.
@@ -47,6 +56,8 @@ pub struct Delta<'a> {
     pub reasoning: Raw<'a>,
     /// The name that other services use for `reasoning`; some providers send both.
     pub reasoning_content: Raw<'a>,
+    /// The reasoning under one of the [`OTHER_REASONING`] names, with that name.
+    pub other_reasoning: (&'static str, Raw<'a>),
     /// The reasoning in typed parts; repeats `reasoning` if both are present.
     pub reasoning_details: Raw<'a>,
     /// The text with which a model refuses to answer; replaces the content.
@@ -57,18 +68,33 @@ pub struct Delta<'a> {
     pub annotations: Raw<'a>,
     pub images: Raw<'a>,
     pub audio: Raw<'a>,
+    pub error: Raw<'a>,
 }
+
+/// Names of reasoning in services that have neither of the usual ones.
+const OTHER_REASONING: [&str; 6] = [
+    "thinking",
+    "thoughts",
+    "reasoning_text",
+    "thinking_content",
+    "reasoning_summary",
+    "thinking_blocks",
+];
 
 impl<'a> Object<'a> for Chunk<'a> {
     fn member<A: MapAccess<'a>>(&mut self, name: Cow<'a, str>, value: &mut A) -> Result<(), A::Error> {
         match &*name {
             "id" => self.id = leaf(value)?,
             "object" => self.object = leaf(value)?,
+            "type" => self.kind = leaf(value)?,
             "model" => self.model = leaf(value)?,
             "provider" => self.provider = leaf(value)?,
             "choices" => self.choices = place(value)?,
             "usage" => self.usage = leaf(value)?,
             "error" => self.error = leaf(value)?,
+            "detail" => self.detail = leaf(value)?,
+            "errors" => self.errors = leaf(value)?,
+            "x_groq" => self.x_groq = leaf(value)?,
             "openrouter_metadata" => self.openrouter_metadata = leaf(value)?,
             _ => skip(value)?,
         }
@@ -86,6 +112,8 @@ impl<'a> Object<'a> for Choice<'a> {
             "finish_reason" => self.finish_reason = leaf(value)?,
             "native_finish_reason" => self.native_finish_reason = leaf(value)?,
             "error" => self.error = leaf(value)?,
+            "tool_calls" => self.tool_calls = leaf(value)?,
+            "usage" => self.usage = leaf(value)?,
             _ => skip(value)?,
         }
         Ok(())
@@ -105,7 +133,11 @@ impl<'a> Object<'a> for Delta<'a> {
             "annotations" => self.annotations = leaf(value)?,
             "images" => self.images = leaf(value)?,
             "audio" => self.audio = leaf(value)?,
-            _ => skip(value)?,
+            "error" => self.error = leaf(value)?,
+            other => match OTHER_REASONING.into_iter().find(|known| *known == other) {
+                Some(name) => self.other_reasoning = (name, leaf(value)?),
+                None => skip(value)?,
+            },
         }
         Ok(())
     }
@@ -134,13 +166,33 @@ impl<'a> Delta<'a> {
         ]
     }
 
+    /// Whether there is nothing of a message in it; a role says nothing.
+    pub fn is_blank(&self) -> bool {
+        let texts = [
+            self.content,
+            self.reasoning,
+            self.reasoning_content,
+            self.other_reasoning.1,
+            self.refusal,
+        ];
+        let others = [
+            self.reasoning_details,
+            self.annotations,
+            self.images,
+            self.audio,
+            self.error,
+        ];
+        let calls = [self.tool_calls, self.function_call];
+        [&texts[..], &others, &calls].concat().into_iter().all(is_blank)
+    }
+
     /// Removes from a whole message what has arrived already: some providers repeat all of it at the end.
     pub fn drop_repeated(&mut self, has: &Has) {
         if has.text {
             (self.content, self.refusal) = ("", "");
         }
         if has.reasoning {
-            (self.reasoning, self.reasoning_content) = ("", "");
+            (self.reasoning, self.reasoning_content, self.other_reasoning) = ("", "", ("", ""));
         }
         if has.calls {
             (self.tool_calls, self.function_call) = ("", "");

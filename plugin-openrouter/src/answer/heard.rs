@@ -71,9 +71,10 @@ impl Heard {
         note(&mut self.done.provider, provider, &self.secret);
     }
 
-    /// Keeps the finish reason, unless it is empty.
+    /// Keeps the finish reason, unless it is empty. A mere `stop` takes back nothing that an earlier one said.
     pub fn note_finish_reason(&mut self, reason: &str) {
-        if !reason.is_empty() {
+        let is_news = reason != "stop" || !self.has_finish_reason();
+        if !reason.is_empty() && is_news {
             self.done.finish_reason = self.scrubbed(reason);
         }
     }
@@ -81,25 +82,25 @@ impl Heard {
     /// Keeps the usage. A later one replaces an earlier one, but what it lacks it does not take away: some services send
     /// zeros behind the real usage.
     pub fn note_usage(&mut self, usage: Usage) {
-        let usage = match self.done.usage.take() {
-            None => usage,
-            Some(earlier) if usage.total_tokens == 0 && usage.prompt_tokens == 0 && usage.completion_tokens == 0 => {
-                Usage {
-                    cost_usd: usage.cost_usd.filter(|cost| cost != "0").or(earlier.cost_usd),
-                    ..earlier
-                }
-            }
-            Some(earlier) => Usage {
-                cached_tokens: usage.cached_tokens.or(earlier.cached_tokens),
-                cache_write_tokens: usage.cache_write_tokens.or(earlier.cache_write_tokens),
-                reasoning_tokens: usage.reasoning_tokens.or(earlier.reasoning_tokens),
-                cost_usd: usage.cost_usd.or(earlier.cost_usd),
-                is_byok: usage.is_byok || earlier.is_byok,
-                upstream_cost_usd: usage.upstream_cost_usd.or(earlier.upstream_cost_usd),
-                ..usage
-            },
-        };
-        self.done.usage = Some(usage);
+        let earlier = self.done.usage.take().unwrap_or_default();
+        let count = |later: u64, earlier: u64| if later == 0 { earlier } else { later };
+        let cost = usage.cost_usd.filter(|cost| cost != "0" || earlier.cost_usd.is_none());
+        let (prompt_tokens, completion_tokens) = (
+            count(usage.prompt_tokens, earlier.prompt_tokens),
+            count(usage.completion_tokens, earlier.completion_tokens),
+        );
+        let total_tokens = count(usage.total_tokens, earlier.total_tokens);
+        self.done.usage = Some(Usage {
+            prompt_tokens,
+            completion_tokens,
+            total_tokens: total_tokens.max(prompt_tokens.saturating_add(completion_tokens)),
+            cached_tokens: usage.cached_tokens.or(earlier.cached_tokens),
+            cache_write_tokens: usage.cache_write_tokens.or(earlier.cache_write_tokens),
+            reasoning_tokens: usage.reasoning_tokens.or(earlier.reasoning_tokens),
+            cost_usd: cost.or(earlier.cost_usd),
+            is_byok: usage.is_byok || earlier.is_byok,
+            upstream_cost_usd: usage.upstream_cost_usd.or(earlier.upstream_cost_usd),
+        });
     }
 
     /// Keeps a piece of text for a later error.

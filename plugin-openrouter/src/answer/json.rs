@@ -23,6 +23,14 @@ const MAX_ELEMENTS: usize = 256;
 /// Largest part that is read as a JSON value, in bytes. The value takes up to 70 times the memory.
 const MAX_VALUE_BYTES: usize = 512 << 10;
 
+/// Whether a part is absent, an empty string, or an array or object with at most something empty in it.
+pub fn is_blank(part: Raw<'_>) -> bool {
+    // Anything longer has content, or is worth a notice.
+    let is_list = part.len() < 16 && part.starts_with(['[', '{']);
+    let dense = || part.split_ascii_whitespace().collect::<String>();
+    part.is_empty() || part == "\"\"" || is_list && matches!(&*dense(), "[]" | "{}" | "[null]" | "[{}]")
+}
+
 /// What a part of a document is, by its first byte.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -141,7 +149,7 @@ pub fn read<'a, T: Object<'a>>(json: &'a str) -> Option<T> {
 
 /// A part of a document that may be an object, or an array of them.
 pub fn read_place<'a, T: Object<'a>>(json: Raw<'a>) -> Place<T> {
-    serde_json::from_str(json).unwrap_or_default()
+    serde_json::from_str(json).unwrap_or(Place::Odd(Kind::of(json)))
 }
 
 /// The value of a member, as it was written.

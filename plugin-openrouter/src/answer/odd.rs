@@ -30,18 +30,19 @@ impl Odd {
             return;
         }
         self.n_noted += 1;
-        let found = found.name();
-        self.tell(
-            member,
-            format!("cannot read `{member}` of the answer, found {found}; it is ignored"),
-        );
+        self.tell(member, || {
+            format!(
+                "cannot read `{member}` of the answer, found {}; it is ignored",
+                found.name()
+            )
+        });
     }
 
     /// Notes anything else that the caller should know about a member.
-    pub fn tell(&mut self, member: &str, message: String) {
+    pub fn tell(&mut self, member: &str, message: impl FnOnce() -> String) {
         if self.noted.len() < MAX_NOTICES && !self.noted.iter().any(|noted| noted == member) {
             self.noted.push(member.to_owned());
-            self.ready.push(Notice::new("odd_answer", message));
+            self.ready.push(Notice::new("odd_answer", message()));
         }
     }
 

@@ -31,12 +31,16 @@ pub fn of_content<'a>(name: &str, content: Raw<'a>, part: Part, found: &mut Vec<
 
 fn read<'a>(name: &str, content: Raw<'a>, part: Part, depth: u8, found: &mut Vec<Found<'a>>, odd: &mut Odd) {
     match Kind::of(content) {
+        // A flag says at most that there is nothing.
         Kind::Nothing => {}
-        Kind::Text | Kind::Number | Kind::Flag => {
+        Kind::Flag if content == "false" => {}
+        Kind::Flag => odd.note(name, content),
+        _ if found.len() >= MAX_PARTS => odd.note(name, content),
+        Kind::Text | Kind::Number => {
             let text = json::text(content).unwrap_or_else(|| Text::plain(content));
             add(found, part, text);
         }
-        Kind::List | Kind::Object if depth == 0 || found.len() >= MAX_PARTS => odd.note(name, content),
+        Kind::List | Kind::Object if depth == 0 => odd.note(name, content),
         Kind::List => drop(each_element(content, |element| {
             read(name, element, part, depth - 1, found, odd)
         })),
@@ -55,40 +59,55 @@ fn read_part<'a>(name: &str, json: Raw<'a>, part: Part, depth: u8, found: &mut V
         "refusal",
         "audio",
         "input_audio",
+        "annotations",
     ];
-    let Some(
-        [
-            kind,
-            text,
-            thinking,
-            reasoning,
-            summary,
-            content,
-            refusal,
-            audio,
-            input_audio,
-        ],
-    ) = json::members(json, &names)
-    else {
+    let Some(members) = json::members(json, &names) else {
         return;
     };
+    let [kind, rest @ ..] = members;
     let kind = json::word(kind).unwrap_or_default();
-    let first = |members: &[Raw<'a>]| members.iter().copied().find(|member| !member.is_empty());
     let is = |words: &[&str]| words.iter().any(|word| kind.contains(word));
+    // An empty member stands for none.
+    let [
+        text,
+        thinking,
+        reasoning,
+        summary,
+        content,
+        refusal,
+        audio,
+        input_audio,
+        annotations,
+    ] = rest.map(|member| if json::is_blank(member) { "" } else { member });
+    let n_found = found.len();
     if is(&["image"]) {
         found.push(Found::Extra("images", format!("[{json}]").into()));
-    } else if let Some(sound) = first(&[audio, input_audio]) {
-        found.push(Found::Extra("audio", sound.into()));
-    } else if let Some(refusal) = first(&[refusal]).and_then(json::text) {
-        found.push(Found::Refusal(refusal));
-    } else if let Some(reasoning) = first(&[thinking, reasoning]) {
-        read(name, reasoning, Part::Reasoning(""), depth, found, odd);
-    } else if let Some(text) = first(&[text, summary, content]) {
-        let is_reasoning = is(&["think", "reason", "summary"]);
-        let part = if is_reasoning { Part::Reasoning("") } else { part };
+    }
+    for (name, extra) in [("audio", audio), ("audio", input_audio), ("annotations", annotations)] {
+        if !extra.is_empty() {
+            found.push(Found::Extra(name, extra.into()));
+        }
+    }
+    for member in [thinking, reasoning] {
+        read(name, member, Part::Reasoning(""), depth, found, odd);
+    }
+    found.extend(json::text(refusal).map(Found::Refusal));
+    let part = if is(&["think", "reason", "summary"]) {
+        Part::Reasoning("")
+    } else {
+        part
+    };
+    let texts = [text, summary, content];
+    if let Some(text) = texts.into_iter().find(|member| !member.is_empty()) {
         read(name, text, part, depth, found, odd);
-    } else if !json.trim_start_matches('{').trim().starts_with('}') {
-        odd.note(&format!("{name}[]"), json);
+    }
+    let has_text = texts.iter().any(|member| !member.is_empty());
+    if found.len() == n_found
+        && !has_text
+        && !json::is_blank(json)
+        && members[1..].iter().all(|member| member.is_empty())
+    {
+        odd.note(name, json);
     }
 }
 

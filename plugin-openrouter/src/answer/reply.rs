@@ -10,12 +10,13 @@ use std::collections::VecDeque;
 
 use plugin_api::{ChatEvent, Done, Error, Notice, View};
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use crate::answer::chunk::{Choice, Chunk, Delta, Has};
-use crate::answer::ending;
+use crate::answer::ending::{self, Ending};
 use crate::answer::extras::Extras;
 use crate::answer::heard::{FrameError, Heard};
-use crate::answer::json::{self, Kind, Place, Raw, Text};
+use crate::answer::json::{self, Kind, Place, Raw, Text, is_blank};
 use crate::answer::odd::Odd;
 use crate::answer::parts::{self, Found};
 use crate::answer::template::{Part, Template};
@@ -84,7 +85,13 @@ impl ReplyReader {
             .as_ref()
             .map_or(0, |usage| usage.completion_tokens);
         // Counted tokens were billed, so the answer was not empty for the service.
-        matches!(self.heard.done.finish_reason.as_str(), "" | "stop") && !self.heard.has_begun && n_tokens == 0
+        let done = &self.heard.done;
+        let (reason, _) = ending::read(
+            &done.finish_reason,
+            done.native_finish_reason.as_deref().unwrap_or_default(),
+        );
+        let is_on_purpose = matches!(reason.as_str(), "length" | "content_filter");
+        !is_on_purpose && !self.heard.has_begun && n_tokens == 0
     }
 
     /// Reads the data of one frame and appends its events to `events`.
@@ -155,21 +162,25 @@ impl ReplyReader {
         if !self.heard.has_finish_reason() {
             return Err(self.heard.interrupted("without a finish reason"));
         }
-        // Readers of the raw form assemble tool calls themselves.
-        if self.view.has_types() {
-            let must_call = matches!(self.heard.done.finish_reason.as_str(), "tool_calls" | "function_call");
-            let calls = std::mem::take(&mut self.tools)
-                .finish(must_call)
-                .map_err(|error| self.heard.attach_partial(error))?;
-            for (call, mended) in calls {
-                events.extend(mended.map(|message| ChatEvent::Notice(Notice::new("mended", message))));
-                events.push_back(ChatEvent::ToolCall(call));
+        let native = self.heard.done.native_finish_reason.as_deref().unwrap_or_default();
+        let (reason, ending) = ending::read(&self.heard.done.finish_reason, native);
+        match ending {
+            Ending::Failed(error) => return Err(self.heard.attach_partial(*error)),
+            // Readers of the raw form assemble tool calls themselves.
+            _ if !self.view.has_types() => {}
+            ending => {
+                let calls = std::mem::take(&mut self.tools).finish(&ending);
+                for (call, mended) in calls.map_err(|error| self.of_calls(error))? {
+                    let mended = mended.map(|message| Notice::new("mended", self.heard.scrubbed(&message)));
+                    events.extend(mended.map(ChatEvent::Notice));
+                    events.push_back(ChatEvent::ToolCall(call));
+                }
             }
         }
+        self.heard.done.finish_reason = reason;
         let (name, reasoning) = std::mem::take(&mut self.reasoning);
         if !reasoning.is_empty() && !self.has.extras.contains("reasoning_details") {
-            self.extras
-                .take(name, &serde_json::Value::String(reasoning).to_string());
+            self.extras.take(name, &Value::String(reasoning).to_string());
         }
         let extras = std::mem::take(&mut self.extras).finish();
         events.extend(extras.notice.map(ChatEvent::Notice));
@@ -179,6 +190,12 @@ impl ReplyReader {
             events.push_back(ChatEvent::Notice(notice));
         }
         Ok(self.heard.take_done())
+    }
+
+    /// Completes an error about tool calls. The names in it come from the model.
+    fn of_calls(&self, mut error: Error) -> Error {
+        error.message = self.heard.scrubbed(&error.message);
+        self.heard.attach_partial(error)
     }
 
     /// Reads a chunk.
@@ -201,35 +218,36 @@ impl ReplyReader {
                 None => self.odd.note(name, member),
             }
         }
-        // The whole chunk may be the error object.
-        let mut failure = if chunk.object == r#""error""# {
-            json
-        } else {
-            chunk.error
-        };
+        let mut failure = json::value(chunk.error);
         self.odd.note("choices[]", chunk.choices.odd());
         for choice in chunk.choices.objects() {
             // Of several choices, one is the answer; mixing the pieces of two would yield neither.
             if self.is_the_answer(choice, &chunk.choices) {
-                failure = if is_error(failure) { failure } else { choice.error };
-                self.choice(choice, &mut seen, events)?;
+                let of_message = self.choice(choice, &mut seen, events)?;
+                for reported in [choice.error, of_message] {
+                    failure = if is_error(&failure) {
+                        failure
+                    } else {
+                        json::value(reported)
+                    };
+                }
+                self.usage(choice.usage, &mut seen);
             }
         }
-        if !chunk.usage.is_empty() {
-            seen.n_members += 1;
-            if let Some(usage) = usage::read(chunk.usage, &mut self.odd) {
-                self.heard.note_usage(usage);
-            }
-        }
+        self.usage(chunk.usage, &mut seen);
+        let [of_groq] = json::members(chunk.x_groq, &["usage"]).unwrap_or_default();
+        self.usage(of_groq, &mut seen);
         if !chunk.openrouter_metadata.is_empty() {
             seen.n_members += 1;
             self.metadata(chunk.openrouter_metadata);
         }
-        if is_error(failure) {
-            let error = failure::from_error_object(&json::value(failure), self.heard.secret());
+        if !is_error(&failure) && matches!(chunk.choices, Place::Nothing) {
+            failure = failure_of(json, chunk);
+        }
+        if is_error(&failure) {
+            let error = failure::from_error_object(&failure, self.heard.secret());
             return Err(FrameError::Reported(self.heard.attach_partial(error)));
         }
-        self.check_ending()?;
         Ok(seen.only_text())
     }
 
@@ -241,34 +259,53 @@ impl ReplyReader {
         let is_the_answer = the_answer == Some(index(choice));
         if !is_the_answer {
             let message = "the answer has several choices; only the first is read";
-            self.odd.tell("choices", message.to_owned());
+            self.odd.tell("choices", || message.to_owned());
         }
         is_the_answer
     }
 
+    fn usage<'a>(&mut self, usage: Raw<'a>, seen: &mut Seen<'a>) {
+        if !usage.is_empty() {
+            seen.n_members += 1;
+            if let Some(usage) = usage::read(usage, &mut self.odd) {
+                self.heard.note_usage(usage);
+            }
+        }
+    }
+
+    /// Reads a choice.
+    ///
+    /// - Out: the error that its message contains.
     fn choice<'a>(
         &mut self,
         choice: &Choice<'a>,
         seen: &mut Seen<'a>,
         events: &mut VecDeque<ChatEvent>,
-    ) -> Result<(), FrameError> {
-        match &choice.delta {
-            Place::One(delta) => self.delta(delta, seen, events)?,
-            Place::Nothing if !choice.message.is_empty() => {
-                // Not a part of a template: whether a message is read depends on what came before.
-                seen.n_members += 1;
-                match json::read::<Delta<'a>>(choice.message) {
-                    Some(mut message) => {
-                        message.drop_repeated(&self.has);
-                        self.delta(&message, seen, events)?;
-                    }
-                    None => self.odd.note("choices[].message", choice.message),
+    ) -> Result<Raw<'a>, FrameError> {
+        let mut failure = "";
+        let mut is_blank = true;
+        for delta in choice.delta.objects() {
+            is_blank &= delta.is_blank();
+            failure = delta.error;
+            self.delta(delta, seen, events)?;
+        }
+        self.odd.note("choices[].delta", choice.delta.odd());
+        if is_blank && !choice.message.is_empty() {
+            // Not a part of a template: whether a message is read depends on what came before.
+            seen.n_members += 1;
+            match json::read::<Delta<'a>>(choice.message) {
+                Some(mut message) => {
+                    message.drop_repeated(&self.has);
+                    failure = message.error;
+                    self.delta(&message, seen, events)?;
                 }
+                None => self.odd.note("choices[].message", choice.message),
             }
-            Place::Nothing if !choice.text.is_empty() => {
-                self.content("choices[].text", choice.text, Part::Content, seen, events);
-            }
-            odd => self.odd.note("choices[].delta", odd.odd()),
+        } else if is_blank && !json::is_blank(choice.text) {
+            self.content("choices[].text", choice.text, Part::Content, seen, events);
+        }
+        if !json::is_blank(choice.tool_calls) && !self.has.calls {
+            self.tool_calls(choice.tool_calls, "", seen)?;
         }
         for (name, word) in [
             ("choices[].finish_reason", choice.finish_reason),
@@ -278,7 +315,8 @@ impl ReplyReader {
                 continue;
             }
             match json::text(word).map(Text::whole) {
-                Some(word) if word.is_empty() => {}
+                // Some services write out that there is none yet.
+                Some(word) if matches!(&*word, "" | "null") => {}
                 Some(word) if name.contains("native") => {
                     self.heard.done.native_finish_reason = Some(self.heard.scrubbed(&word));
                     seen.n_members += 1;
@@ -290,20 +328,7 @@ impl ReplyReader {
                 None => self.odd.note(name, word),
             }
         }
-        Ok(())
-    }
-
-    /// - Errors: the failure, if the words with which the answer ended report one.
-    fn check_ending(&self) -> Result<(), FrameError> {
-        let done = &self.heard.done;
-        if done.finish_reason.is_empty() && done.native_finish_reason.is_none() {
-            return Ok(());
-        }
-        let native = done.native_finish_reason.as_deref().unwrap_or_default();
-        match ending::failure(&done.finish_reason, native) {
-            Some(error) => Err(FrameError::Ended(self.heard.attach_partial(error))),
-            None => Ok(()),
-        }
+        Ok(failure)
     }
 
     fn delta<'a>(
@@ -312,13 +337,15 @@ impl ReplyReader {
         seen: &mut Seen<'a>,
         events: &mut VecDeque<ChatEvent>,
     ) -> Result<(), FrameError> {
-        let is_blank = |member: Raw<'_>| matches!(member, "" | "\"\"" | "[]" | "{}");
+        let (other_name, other) = delta.other_reasoning;
         let has_details = !is_blank(delta.reasoning_details);
         if !is_blank(delta.reasoning) {
             self.content("reasoning", delta.reasoning, Part::Reasoning("reasoning"), seen, events);
         } else if !is_blank(delta.reasoning_content) {
             let part = Part::Reasoning("reasoning_content");
             self.content("reasoning_content", delta.reasoning_content, part, seen, events);
+        } else if !is_blank(other) {
+            self.content(other_name, other, Part::Reasoning(other_name), seen, events);
         } else if has_details {
             // Encrypted parts have no text.
             let mut found = Vec::new();
@@ -333,25 +360,31 @@ impl ReplyReader {
             self.content("refusal", delta.refusal, Part::Content, seen, events);
         }
         for (name, extra) in delta.extras() {
-            if !extra.is_empty() {
+            if !is_blank(extra) {
                 seen.n_members += 1;
                 self.extra(name, extra);
             }
         }
-        if !is_blank(delta.tool_calls) || !is_blank(delta.function_call) {
-            seen.n_members += 1;
-            self.heard.has_begun = true;
-            self.has.calls = true;
-            if self.view.has_types() {
-                let taken = self.tools.take(delta.tool_calls, &mut self.odd);
-                let taken = taken.and_then(|continued| {
-                    self.tools.take_function(delta.function_call, &mut self.odd)?;
-                    Ok(continued)
-                });
-                let continued = taken.map_err(|error| FrameError::Ended(self.heard.attach_partial(error)))?;
-                seen.text = continued.map(|(at, arguments)| (Part::Arguments(at), arguments));
-            }
+        if is_blank(delta.tool_calls) && is_blank(delta.function_call) {
+            return Ok(());
         }
+        self.tool_calls(delta.tool_calls, delta.function_call, seen)
+    }
+
+    fn tool_calls<'a>(&mut self, calls: Raw<'a>, function: Raw<'a>, seen: &mut Seen<'a>) -> Result<(), FrameError> {
+        seen.n_members += 1;
+        self.heard.has_begun = true;
+        self.has.calls = true;
+        if !self.view.has_types() {
+            return Ok(());
+        }
+        let taken = self.tools.take(calls, &mut self.odd);
+        let taken = taken.and_then(|continued| {
+            self.tools.take_function(function, &mut self.odd)?;
+            Ok(continued)
+        });
+        let continued = taken.map_err(|error| FrameError::Ended(self.heard.attach_partial(error)))?;
+        seen.text = continued.map(|(at, arguments)| (Part::Arguments(at), arguments));
         Ok(())
     }
 
@@ -396,10 +429,8 @@ impl ReplyReader {
             return self.odd.note(name, json);
         }
         // An answer may consist of an image alone, or of encrypted reasoning.
-        if json != "[]" {
-            self.heard.has_begun = true;
-            self.has.extras.insert(name);
-        }
+        self.heard.has_begun = true;
+        self.has.extras.insert(name);
         if self.view.has_types() {
             self.extras
                 .take(name, &crate::answer::text::replace_lone_surrogates(json, false));
@@ -470,9 +501,30 @@ impl ReplyReader {
     }
 }
 
-/// Whether the member `error` reports one; some services send an empty one with every chunk.
-fn is_error(member: Raw<'_>) -> bool {
-    !matches!(member, "" | "{}" | "[]" | "\"\"" | "false" | "0")
+/// Whether the value of `error` reports one; some services send an empty one with every chunk.
+fn is_error(error: &Value) -> bool {
+    let is_empty = |value: &Value| {
+        value.is_null() || value == "" || value == false || value == 0 || value.as_array().is_some_and(Vec::is_empty)
+    };
+    match error {
+        Value::Object(members) => !members.values().all(is_empty),
+        other => !is_empty(other),
+    }
+}
+
+/// The error in a chunk that has neither choices nor `error`, in the forms of gateways and other services.
+fn failure_of(json: &str, chunk: &Chunk<'_>) -> Value {
+    let is_error = |member: Raw<'_>| member == "\"error\"";
+    if is_error(chunk.object) || is_error(chunk.kind) {
+        return json::value(json);
+    }
+    if !chunk.detail.is_empty() {
+        return json!({"message": json::value(chunk.detail)});
+    }
+    json::value(chunk.errors)
+        .get_mut(0)
+        .map(Value::take)
+        .unwrap_or_default()
 }
 
 fn owned(text: Cow<'_, str>) -> plugin_api::Text {

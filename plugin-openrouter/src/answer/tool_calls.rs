@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, HashSet};
 use plugin_api::{Error, ErrorKind, ToolCall, Verbatim};
 
 use crate::answer::arguments::{self, Arguments, Unusable};
+use crate::answer::ending::Ending;
 use serde::de::MapAccess;
 
 use crate::answer::json::{self, Kind, Object, Place, Raw, Text, each_member, leaf, place, skip};
@@ -22,6 +23,9 @@ const MAX_CALLS: usize = 128;
 /// Longest id or name of a tool call, in bytes.
 const MAX_NAME_BYTES: usize = 4 << 10;
 
+/// Most members of a piece that are kept without being read.
+const MAX_EXTRAS: usize = 64;
+
 /// Most bytes of members of one call that are kept without being read.
 const MAX_EXTRA_BYTES: usize = 1 << 20;
 
@@ -32,6 +36,8 @@ struct Piece<'a> {
     id: Cow<'a, str>,
     name: Cow<'a, str>,
     arguments: Raw<'a>,
+    /// Whether its arguments, or the function with them, could not be read.
+    is_odd: bool,
     /// Members that only the provider understands, such as signatures. They go back to it with the call.
     extras: Vec<(Cow<'a, str>, Raw<'a>)>,
 }
@@ -52,6 +58,8 @@ struct Unfinished {
     id: String,
     name: String,
     arguments: Arguments,
+    /// Whether a piece of its arguments could not be read.
+    is_odd: bool,
     extras: BTreeMap<String, Verbatim>,
     n_extra_bytes: usize,
     /// Half of a character at the end of the arguments so far.
@@ -122,24 +130,26 @@ impl Assembler {
     ) -> Result<Option<(usize, Raw<'a>)>, Error> {
         let n_odd = odd.n_noted();
         let piece = read(odd);
-        let is_odd = odd.n_noted() > n_odd;
-        self.has_odd |= is_odd;
-        if is_odd && piece.name.is_empty() && piece.arguments.is_empty() {
-            // Nothing of it could be read.
-            return Ok(None);
-        }
+        self.has_odd |= odd.n_noted() > n_odd;
         let continues = piece.name.is_empty() && piece.extras.is_empty() && Kind::of(piece.arguments) == Kind::Text;
         let arguments = piece.arguments;
-        let at = self.place_piece(piece)?;
+        let at = self.place_piece(piece, odd)?;
         Ok(at.filter(|_| continues).map(|at| (at, arguments)))
     }
 
     /// - Out: the place of the call; `None` if the piece was dropped.
-    fn place_piece(&mut self, piece: Piece<'_>) -> Result<Option<usize>, Error> {
+    fn place_piece(&mut self, piece: Piece<'_>, odd: &mut Odd) -> Result<Option<usize>, Error> {
         // Some providers send the object itself instead of a string.
         let arguments = json::text(piece.arguments).unwrap_or_else(|| Text::plain(piece.arguments));
         let at = match self.find(&piece, &arguments.text) {
-            Found::Repeated => return Ok(None),
+            Found::Repeated => {
+                odd.tell("tool_calls", || {
+                    "a tool call that repeats another one was dropped".to_owned()
+                });
+                return Ok(None);
+            }
+            // Nothing of it could be read.
+            Found::New if piece.is_odd && piece.name.is_empty() => return Ok(None),
             Found::At(at) => at,
             Found::New if self.calls.len() >= MAX_CALLS => {
                 return Err(too_large(&format!("{MAX_CALLS} tool calls in one answer")));
@@ -154,10 +164,14 @@ impl Assembler {
         };
         let call = &mut self.calls[at];
         call.delta = self.n_deltas;
+        call.is_odd |= piece.is_odd;
         if call.id.is_empty() {
             call.id = piece.id.into_owned();
         }
-        if call.name != piece.name {
+        if piece.name.starts_with(&call.name) {
+            // The name so far, or all of it again.
+            call.name = piece.name.into_owned();
+        } else {
             call.name.push_str(&piece.name);
         }
         if call.id.len().max(call.name.len()) > MAX_NAME_BYTES {
@@ -189,7 +203,7 @@ impl Assembler {
         };
         call.arguments
             .push(&joined(piece.text, &mut call.pending, piece.has_placeholders));
-        if call.arguments.len() > arguments::MAX_BYTES {
+        if call.arguments.is_too_long() {
             return Err(too_large(&format!(
                 "{} bytes of arguments in one tool call",
                 arguments::MAX_BYTES
@@ -201,16 +215,23 @@ impl Assembler {
     /// The call that a piece belongs to.
     fn find(&self, piece: &Piece<'_>, arguments: &str) -> Found {
         let with = |has: &dyn Fn(&Unfinished) -> bool| self.calls.iter().rposition(has);
+        let has_id = |call: &Unfinished| !piece.id.is_empty() && call.id == piece.id;
         let last = self.calls.len().checked_sub(1);
+        let is_nameless = piece.name.is_empty();
         let at = if piece.index.is_some() {
-            with(&|call| call.index == piece.index)
+            with(&|call| call.index == piece.index && has_id(call))
+                // An id that is known says more than an index, which some providers leave at 0.
+                .or_else(|| with(&has_id).filter(|_| is_nameless))
+                .or_else(|| with(&|call| call.index == piece.index))
+                // Without a name it is no new call.
+                .or_else(|| last.filter(|&last| is_nameless && self.calls[last].index.is_none()))
         } else if piece.id.is_empty() {
-            last
+            // Some services omit an index of 0 and write the others.
+            with(&|call| call.index.is_none()).filter(|_| is_nameless).or(last)
         } else {
             // Some providers send another id with every piece; one without a name continues what is not complete.
-            let continues =
-                |call: &Unfinished| call.id.is_empty() || piece.name.is_empty() && !call.arguments.is_whole();
-            with(&|call| call.id == piece.id).or_else(|| last.filter(|&last| continues(&self.calls[last])))
+            let continues = |call: &Unfinished| call.id.is_empty() || is_nameless && !call.arguments.is_whole();
+            with(&has_id).or_else(|| last.filter(|&last| continues(&self.calls[last])))
         };
         let Some(at) = at else { return Found::New };
         let call = &self.calls[at];
@@ -226,21 +247,19 @@ impl Assembler {
         }
         if call.arguments.is_blank() {
             // Two names in one delta, or without an index or an id to hold them together, are two calls.
-            let continues = has_same_id || piece.index.is_some() && call.delta != self.n_deltas;
-            return if has_same_name || continues {
-                Found::At(at)
-            } else {
-                Found::New
-            };
+            let is_later = call.delta != self.n_deltas;
+            let continues = has_same_id || is_later && (piece.index.is_some() || has_same_name);
+            return if continues { Found::At(at) } else { Found::New };
         }
-        if has_same_name && arguments.is_empty() {
+        if has_same_name && arguments.is_empty() && call.delta != self.n_deltas {
             return Found::At(at);
         }
-        if has_same_name && call.arguments.is_repeated_by(arguments) && call.arguments.is_whole() {
+        let is_later = call.delta != self.n_deltas;
+        if is_later && has_same_name && call.arguments.is_repeated_by(arguments) && call.arguments.is_whole() {
             return Found::Repeated;
         }
-        let awaits_more = !call.arguments.is_whole()
-            || call.arguments.is_placeholder() && call.delta != self.n_deltas && !arguments.is_empty();
+        let awaits_more =
+            !call.arguments.is_whole() || call.arguments.is_placeholder() && is_later && !arguments.is_empty();
         if has_same_name && awaits_more {
             Found::At(at)
         } else {
@@ -250,17 +269,18 @@ impl Assembler {
 
     /// Returns the calls, and what was mended in them.
     ///
-    /// - Errors: `interrupted` for arguments that break off; `tool_call` for a call that cannot be used in another way,
-    ///   and, if the answer ended in order to call tools, for pieces that could not be read or for no call at all.
-    pub fn finish(mut self, must_call: bool) -> Result<Vec<(ToolCall, Option<String>)>, Error> {
-        if must_call && (self.has_odd || self.calls.is_empty()) {
+    /// - Errors: `interrupted` for arguments that break off, or may lack their end because the answer does;
+    ///   `tool_call` for a call that cannot be used in another way, and, if the answer ended in order to call tools,
+    ///   for pieces that could not be read or for no call at all.
+    pub fn finish(mut self, ending: &Ending) -> Result<Vec<(ToolCall, Option<String>)>, Error> {
+        if *ending == Ending::Calls && (self.has_odd || self.calls.is_empty()) {
             let found = if self.has_odd {
                 "one that cannot be read"
             } else {
                 "none"
             };
             return Err(unusable(&format!(
-                "expected a tool call, because the answer ended with `tool_calls`, found {found}"
+                "expected a tool call, because the answer ended in order to call tools, found {found}"
             )));
         }
         // The sort is stable, so calls without an index, or with the same one, keep their order.
@@ -277,7 +297,7 @@ impl Assembler {
                 if !ids.insert(unfinished.id.clone()) {
                     unfinished.id.push_str(&format!("_{position}"));
                 }
-                whole(unfinished)
+                whole(unfinished, *ending == Ending::Short)
             })
             .collect()
     }
@@ -312,6 +332,8 @@ struct Members<'a> {
 struct Function<'a> {
     name: Raw<'a>,
     arguments: Raw<'a>,
+    /// What other services call the arguments.
+    parameters: Raw<'a>,
     others: Vec<(Cow<'a, str>, Raw<'a>)>,
 }
 
@@ -322,8 +344,8 @@ impl<'a> Object<'a> for Members<'a> {
             "id" => self.id = leaf(value)?,
             "type" => skip(value)?,
             "function" => self.function = place(value)?,
-            "name" | "arguments" => self.flat.member(name, value)?,
-            _ => self.others.push((name, leaf(value)?)),
+            "name" | "arguments" | "parameters" | "input" | "args" => self.flat.member(name, value)?,
+            _ => keep(&mut self.others, name, leaf(value)?),
         }
         Ok(())
     }
@@ -334,9 +356,17 @@ impl<'a> Object<'a> for Function<'a> {
         match &*name {
             "name" => self.name = leaf(value)?,
             "arguments" => self.arguments = leaf(value)?,
-            _ => self.others.push((name, leaf(value)?)),
+            "parameters" | "input" | "args" => self.parameters = leaf(value)?,
+            _ => keep(&mut self.others, name, leaf(value)?),
         }
         Ok(())
+    }
+}
+
+/// Keeps a member that only the provider understands.
+fn keep<'a>(others: &mut Vec<(Cow<'a, str>, Raw<'a>)>, name: Cow<'a, str>, member: Raw<'a>) {
+    if others.len() < MAX_EXTRAS && !member.is_empty() {
+        others.push((name, member));
     }
 }
 
@@ -356,10 +386,19 @@ impl<'a> Members<'a> {
                 } else {
                     function.arguments
                 };
+                piece.is_odd |= function.is_odd;
                 piece.extras = function.extras;
             }
-            Place::Many(_) => odd.note("tool_calls[].function", Kind::List),
-            other => odd.note("tool_calls[].function", other.odd()),
+            Place::Nothing => {}
+            other => {
+                let kind = if matches!(other, Place::Many(_)) {
+                    Kind::List
+                } else {
+                    other.odd()
+                };
+                odd.note("tool_calls[].function", kind);
+                piece.is_odd = true;
+            }
         }
         piece.index = json::number(self.index);
         match json::word(self.id) {
@@ -378,9 +417,18 @@ impl<'a> Function<'a> {
             Kind::Text => piece.name = json::text(self.name).map(Text::whole).unwrap_or_default(),
             other => odd.note("tool_calls[].function.name", other),
         }
-        match Kind::of(self.arguments) {
-            Kind::Text | Kind::Object => piece.arguments = self.arguments,
-            other => odd.note("tool_calls[].function.arguments", other),
+        let arguments = if self.arguments.is_empty() {
+            self.parameters
+        } else {
+            self.arguments
+        };
+        match Kind::of(arguments) {
+            Kind::Text | Kind::Object => piece.arguments = arguments,
+            Kind::Nothing => {}
+            other => {
+                odd.note("tool_calls[].function.arguments", other);
+                piece.is_odd = true;
+            }
         }
         let of_function = |(name, member): (Cow<'a, str>, Raw<'a>)| (format!("function.{name}").into(), member);
         piece.extras = self.others.into_iter().map(of_function).collect();
@@ -388,11 +436,13 @@ impl<'a> Function<'a> {
     }
 }
 
-fn whole(unfinished: Unfinished) -> Result<(ToolCall, Option<String>), Error> {
+/// - In: `is_short`, whether the answer may lack its end.
+fn whole(unfinished: Unfinished, is_short: bool) -> Result<(ToolCall, Option<String>), Error> {
     let Unfinished {
         id,
         name,
         mut arguments,
+        is_odd,
         extras,
         pending,
         ..
@@ -403,7 +453,18 @@ fn whole(unfinished: Unfinished) -> Result<(ToolCall, Option<String>), Error> {
     if pending.is_some() {
         arguments.push("\u{fffd}");
     }
-    let settled = arguments.settle().map_err(|why| match why {
+    if is_odd {
+        return Err(unusable(&format!(
+            "cannot read the arguments of the tool call `{name}`"
+        )));
+    }
+    let is_bare = arguments.is_blank() || arguments.is_placeholder();
+    let settled = match arguments.settle() {
+        // What could be read in another way, if only its end were there, is not read.
+        Ok(settled) if is_short && (is_bare || settled.mended.is_some()) => Err(Unusable::Cut),
+        settled => settled,
+    };
+    let settled = settled.map_err(|why| match why {
         Unusable::Cut => {
             let message = format!("the answer broke off inside the arguments of the tool call `{name}`");
             Error::new(ErrorKind::INTERRUPTED, message).with_hint("try again with a higher `max_tokens`")

@@ -23,7 +23,16 @@ pub fn read(json: Raw<'_>, odd: &mut Odd) -> Option<Usage> {
         "output_tokens" => completion = completion.or(count("", &name, member, odd)),
         "total_tokens" => total = count("", &name, member, odd),
         "cost" => usage.cost_usd = dollars("", &name, member, odd),
-        "is_byok" => usage.is_byok = noted(member.parse().ok(), "", &name, member, odd).unwrap_or(false),
+        "is_byok" => {
+            usage.is_byok = noted(
+                json::word(member).and_then(|word| word.parse().ok()),
+                "",
+                &name,
+                member,
+                odd,
+            )
+            .unwrap_or(false)
+        }
         "prompt_tokens_details"
         | "input_tokens_details"
         | "completion_tokens_details"
@@ -34,7 +43,8 @@ pub fn read(json: Raw<'_>, odd: &mut Odd) -> Option<Usage> {
     if !is_object {
         odd.note("usage", json);
     }
-    if prompt.is_none() && completion.is_none() && usage.cost_usd.is_none() {
+    let counts = [prompt, completion, total];
+    if counts.iter().all(Option::is_none) && usage.cost_usd.is_none() && usage.upstream_cost_usd.is_none() {
         return None;
     }
     usage.prompt_tokens = prompt.unwrap_or(0);
