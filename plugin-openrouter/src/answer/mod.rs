@@ -19,6 +19,7 @@ mod extras;
 mod usage;
 pub mod heard;
 mod ending;
+mod reported;
 pub mod reply;
 pub mod foreign;
 mod raw;

@@ -9,8 +9,8 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use plugin_api::{ChatEvent, Done, Error, Notice, View};
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 
 use crate::answer::chunk::{Choice, Chunk, Delta, Has};
 use crate::answer::ending::{self, Ending};
@@ -19,7 +19,8 @@ use crate::answer::heard::{FrameError, Heard};
 use crate::answer::json::{self, Kind, Place, Raw, Text, is_blank};
 use crate::answer::odd::Odd;
 use crate::answer::parts::{self, Found};
-use crate::answer::template::{Part, Template};
+use crate::answer::reported::{failure_of, is_error};
+use crate::answer::template::{Part, Seen, Template};
 use crate::answer::text::{Surrogate, joined};
 use crate::answer::tool_calls::Assembler;
 use crate::answer::usage;
@@ -46,21 +47,6 @@ pub struct ReplyReader {
     template: Template,
     /// The high surrogates that await their other half, of the text and of the reasoning.
     pending: [Surrogate; 2],
-}
-
-/// What a chunk contains besides the members that every chunk repeats.
-#[derive(Default)]
-struct Seen<'a> {
-    n_members: u32,
-    /// A text, as it was written.
-    text: Option<(Part, Raw<'a>)>,
-}
-
-impl<'a> Seen<'a> {
-    /// The text, if there is nothing else.
-    fn only_text(&self) -> Option<(Part, Raw<'a>)> {
-        self.text.filter(|_| self.n_members == 1)
-    }
 }
 
 impl ReplyReader {
@@ -499,32 +485,6 @@ impl ReplyReader {
             self.heard.done.attempts = attempts;
         }
     }
-}
-
-/// Whether the value of `error` reports one; some services send an empty one with every chunk.
-fn is_error(error: &Value) -> bool {
-    let is_empty = |value: &Value| {
-        value.is_null() || value == "" || value == false || value == 0 || value.as_array().is_some_and(Vec::is_empty)
-    };
-    match error {
-        Value::Object(members) => !members.values().all(is_empty),
-        other => !is_empty(other),
-    }
-}
-
-/// The error in a chunk that has neither choices nor `error`, in the forms of gateways and other services.
-fn failure_of(json: &str, chunk: &Chunk<'_>) -> Value {
-    let is_error = |member: Raw<'_>| member == "\"error\"";
-    if is_error(chunk.object) || is_error(chunk.kind) {
-        return json::value(json);
-    }
-    if !chunk.detail.is_empty() {
-        return json!({"message": json::value(chunk.detail)});
-    }
-    json::value(chunk.errors)
-        .get_mut(0)
-        .map(Value::take)
-        .unwrap_or_default()
 }
 
 fn owned(text: Cow<'_, str>) -> plugin_api::Text {

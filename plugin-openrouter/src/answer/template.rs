@@ -14,6 +14,21 @@ pub enum Part {
     Arguments(usize),
 }
 
+/// What a chunk contains besides the members that every chunk repeats.
+#[derive(Default)]
+pub struct Seen<'a> {
+    pub n_members: u32,
+    /// A text, as it was written.
+    pub text: Option<(Part, Raw<'a>)>,
+}
+
+impl<'a> Seen<'a> {
+    /// The text, if there is nothing else.
+    pub fn only_text(&self) -> Option<(Part, Raw<'a>)> {
+        self.text.filter(|_| self.n_members == 1)
+    }
+}
+
 /// The bytes around the text of a chunk. Usually only the text changes from one chunk to the next,
 /// so a chunk with the same bytes around its text need not be parsed.
 #[derive(Default)]

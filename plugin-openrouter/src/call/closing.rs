@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use plugin_api::{Attempt, Done, Error};
+use plugin_api::{Attempt, Done, Error, Usage};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::call::Common;
@@ -33,22 +33,21 @@ pub struct Closing {
 impl Closing {
     /// Completes the `Done` or the error, books the cost, and refunds the retry budget.
     ///
-    /// - In: how the answer ended; the time to the first token and the total time, both from the beginning of the call.
+    /// - In: how the answer ended, and the usage that it reported if it failed; the time to the first token and the total
+    ///   time, both from the beginning of the call.
     pub fn close(
         mut self,
         end: Result<Done, Error>,
+        of_failed: Option<Usage>,
         first_token: Option<Duration>,
         took: Duration,
     ) -> Result<Done, Error> {
-        let billed = end
-            .as_ref()
-            .ok()
-            .and_then(|done| done.usage.as_ref()?.cost_usd.as_deref());
+        let usage = end.as_ref().ok().map_or(of_failed.as_ref(), |done| done.usage.as_ref());
+        let billed = usage.and_then(|usage| usage.cost_usd.as_deref());
         if let Some(cost) = billed.filter(|_| self.is_of_the_account) {
             self.common.account.credits().billed(cost);
         }
         if let Some(reservation) = self.bill.reservation.take() {
-            let usage = end.as_ref().ok().and_then(|done| done.usage.as_ref());
             let spent = usage.and_then(|usage| budget::spent(usage, self.bill.counts_byok));
             reservation.settle(spent.as_deref(), self.bill.n_unknown);
         }

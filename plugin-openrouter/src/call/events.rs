@@ -62,18 +62,15 @@ impl Answer {
             if let Some(end) = begun.decoder.end.take() {
                 let begun = self.begun.take()?;
                 let intake = self.intake.take();
-                return Some(
-                    match begun
-                        .closing
-                        .close(end, Some(begun.limits.first_token), begun.limits.clock.elapsed())
-                    {
-                        Ok(done) => {
-                            intake.into_iter().for_each(Intake::drain);
-                            Ok(ChatEvent::Done(Box::new(done)))
-                        }
-                        Err(error) => Err(error),
-                    },
-                );
+                let usage = begun.decoder.reader.heard().done.usage.clone();
+                let (first_token, took) = (begun.limits.first_token, begun.limits.clock.elapsed());
+                return Some(match begun.closing.close(end, usage, Some(first_token), took) {
+                    Ok(done) => {
+                        intake.into_iter().for_each(Intake::drain);
+                        Ok(ChatEvent::Done(Box::new(done)))
+                    }
+                    Err(error) => Err(error),
+                });
             }
         }
         self.failure.take().map(Err)

@@ -71,6 +71,6 @@ pub async fn whole(settings: Arc<Settings>, common: Arc<Common>, ask: Ask) -> Re
     let done = std::mem::take(&mut reply.done);
     let took = call.clock().elapsed();
     // A whole answer has no first token.
-    reply.done = call.closing().close(Ok(done), None, took)?;
+    reply.done = call.closing().close(Ok(done), None, None, took)?;
     Ok(Whole { reply, head, body })
 }
