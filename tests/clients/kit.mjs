@@ -122,7 +122,9 @@ export async function run(...packages) {
         continue;
       }
       nFailed += 1;
-      console.log(`FAILED ${name}: ${`${error?.name}: ${error?.message}`.replace(/\s+/g, ' ')}`);
+      // An error of zod says in `pretty` which members it does not like.
+      const why = (error?.pretty?.() ?? String(error?.message)).slice(0, 600);
+      console.log(`FAILED ${name}: ${`${error?.name}: ${why}`.replace(/\s+/g, ' ')}`);
       if (env.CLIENTS_TRACE) console.error(error);
     } finally {
       limit.abort();
