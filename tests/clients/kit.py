@@ -108,8 +108,9 @@ def seen(mark):
                 time.sleep(0.01)
 
 
-def run(*packages):
-    versions = [f"{package} {metadata.version(package)}" for package in packages]
+def run(*packages, versions=()):
+    """Runs the checks. `versions` are those of what is not a package of Python."""
+    versions = [*versions, *(f"{package} {metadata.version(package)}" for package in packages)]
     print("# " + ", ".join([*versions, f"Python {platform.python_version()}"]), flush=True)
     chosen = sys.argv[1:]
     n_failed = 0

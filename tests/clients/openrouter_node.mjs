@@ -259,7 +259,8 @@ check('texts are embedded in their order', async () => {
 });
 
 endpointCheck('the tier for embeddings is a model', async () => {
-  equal((await client.embeddings.generate({ requestBody: { model: 'TEXT_EMBEDDING', input: 'fox' } })).model, EMBEDDING);
+  const requestBody = { model: 'TEXT_EMBEDDING', input: 'fox' };
+  equal((await client.embeddings.generate({ requestBody })).model, EMBEDDING);
 });
 
 check('documents are ranked', async () => {

@@ -380,14 +380,14 @@ CLASSES = {
 @check
 def every_status_becomes_the_error_class_of_the_sdk():
     for status, kind in CLASSES.items():
-        error = raises(kind, lambda status=status: ask(f"sandbox/status-{status}"))
+        error = raises(kind, lambda: ask(f"sandbox/status-{status}"))
         equal((error.status_code, error.data.error.code), (status, status))
 
 
 @check
 def an_error_before_the_first_chunk_of_a_stream_keeps_its_class():
     for status in (402, 429, 502):
-        raises(CLASSES[status], lambda status=status: ask(f"sandbox/status-{status}", stream=True))
+        raises(CLASSES[status], lambda: ask(f"sandbox/status-{status}", stream=True))
 
 
 @check
