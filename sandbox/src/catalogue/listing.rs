@@ -104,6 +104,11 @@ fn endpoint_value(model: &Model, provider: &Provider) -> Value {
         "uptime_last_30m": 100,
         "uptime_last_1d": 100,
         "supports_implicit_caching": false,
+        // Newer than the API description; the official SDKs expect them.
+        "supports_diarization": false,
+        "supports_tool_choice": {"auto": true, "function": true, "none": true, "required": true},
+        "native_tools": {},
+        "service_tier": null,
         "latency_last_30m": percentiles(provider.latency_s, 1.5),
         "throughput_last_30m": percentiles(provider.tokens_per_s, 0.75),
     })

@@ -155,6 +155,13 @@ impl Account {
                 "creator_user_id": USER_ID,
                 "expires_at": null,
                 "rate_limit": {"requests": -1, "interval": "10s", "note": "deprecated"},
+                // Newer than the API description; the official SDKs expect them.
+                "allowed_data_regions": ["global"],
+                "budgets": [],
+                "effective_budget": null,
+                "free_model_daily_requests": {"limit": 1000, "remaining": 1000, "used": 0},
+                "organization_id": null,
+                "workspace_id": null,
             }
         })
     }
