@@ -137,6 +137,8 @@ pub fn read(reason: &str, native: &str) -> (String, Ending) {
 
 fn failed(kind: ErrorKind, message: String, hint: &str, retryable: Option<bool>) -> Ending {
     let mut error = Error::new(kind, message).with_hint(hint);
+    // As if the service had refused the request before it answered.
+    error.details.status = (kind == ErrorKind::INVALID_REQUEST).then_some(400);
     error.details.retryable = retryable;
     Ending::Failed(Box::new(error))
 }
