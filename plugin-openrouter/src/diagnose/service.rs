@@ -12,8 +12,8 @@ use crate::call::{self, Common};
 use crate::money::asked::{Known, Replies};
 use crate::profile::tiers::Tier;
 use crate::request::Ask;
-use crate::service::Settings;
-use crate::values::base_url::is_loopback;
+use crate::service::{Settings, proxy_for};
+use crate::values::base_url::{is_in_the_clear, is_loopback};
 use crate::values::time::{self, milliseconds, unix_seconds};
 use crate::values::usd::dollars;
 
@@ -71,7 +71,11 @@ fn base_url(settings: &Settings) -> Finding {
     } else {
         "the default"
     };
-    judge_base_url(&settings.service.base_url, origin)
+    let url = &settings.service.base_url;
+    let proxy = proxy_for(url).map(|proxy| format!("; through the proxy {proxy}"));
+    let mut finding = judge_base_url(url, origin);
+    finding.summary.push_str(proxy.as_deref().unwrap_or_default());
+    finding
 }
 
 /// - In: an allowed address without a trailing slash.
@@ -93,6 +97,13 @@ fn judge_base_url(url: &str, origin: &str) -> Finding {
             id,
             format!("{url} ({origin}) is not the address of OpenRouter's API"),
             format!("set `baseUrl` to https://{host}/api/v1"),
+        );
+    }
+    if is_in_the_clear(url) {
+        return warning(
+            id,
+            format!("{url} ({origin}) is asked unencrypted, as `allowPlainHttp` permits"),
+            "use it only on a network where nobody else listens",
         );
     }
     let note = match (scheme, is_loopback(url)) {

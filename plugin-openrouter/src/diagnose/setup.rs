@@ -138,14 +138,16 @@ fn secondary(settings: &Settings) -> Finding {
         return ok("secondary", "no secondary service is set");
     };
     let has_key = settings.secondary.as_ref().is_some_and(|service| service.key.is_some());
-    judge_secondary(&secondary.base_url, &settings.service.base_url, has_key)
+    let plain_hosts = &settings.profile.options.allow_plain_http;
+    judge_secondary(&secondary.base_url, &settings.service.base_url, has_key, plain_hosts)
 }
 
-/// - In: the addresses of the secondary and the primary service, and whether the secondary has a key.
-fn judge_secondary(url: &str, primary_url: &str, has_key: bool) -> Finding {
+/// - In: the addresses of the secondary and the primary service, whether the secondary has a key, and the hosts that
+///   may be asked without TLS.
+fn judge_secondary(url: &str, primary_url: &str, has_key: bool, plain_hosts: &[String]) -> Finding {
     let id = "secondary";
     let url = url.trim().trim_end_matches('/');
-    if let Some(problem) = base_url_problem(url) {
+    if let Some(problem) = base_url_problem(url, plain_hosts) {
         let remedy = problem
             .hint
             .unwrap_or_else(|| "write it as `https://host/path`".to_owned());
@@ -242,7 +244,7 @@ mod tests {
              `https://host/path`",
         ];
         let primary = "https://openrouter.ai/api/v1";
-        let seen = rows.map(|(url, has_key)| line(&judge_secondary(url, primary, has_key)));
+        let seen = rows.map(|(url, has_key)| line(&judge_secondary(url, primary, has_key, &[])));
         assert_eq!(seen, expected);
     }
 }

@@ -13,7 +13,7 @@ use crate::profile::parameters::Parameters;
 use crate::profile::policy::OnExceed;
 use crate::profile::preferences::{DataCollection, ProviderPreferences};
 use crate::profile::tiers::{self, Tier};
-use crate::values::base_url::base_url_problem;
+use crate::values::base_url::{base_url_problem, is_plain_host};
 use crate::values::model_id;
 use crate::values::slug::provider_slug;
 
@@ -30,14 +30,21 @@ impl Options {
         }
         add_parameter_problems(&mut problems, "", self.parameters.as_ref());
         add_attribution_problems(&mut problems, &self.attribution);
-        problems.extend(self.base_url.as_deref().and_then(base_url_problem));
+        let problem = |url: &String| base_url_problem(url, &self.allow_plain_http);
+        problems.extend(self.base_url.as_ref().and_then(problem));
+        for (index, host) in self.allow_plain_http.iter().enumerate() {
+            if !is_plain_host(host) {
+                let message = "expected a host name or address, without scheme and port";
+                problems.push(Problem::error(format!("/allowPlainHttp/{index}"), message));
+            }
+        }
         self.add_policy_problems(&mut problems);
         problems
     }
 
     fn add_policy_problems(&self, problems: &mut Vec<Problem>) {
         if let Some(secondary) = &self.secondary
-            && let Some(problem) = base_url_problem(&secondary.base_url)
+            && let Some(problem) = base_url_problem(&secondary.base_url, &self.allow_plain_http)
         {
             problems.push(Problem {
                 pointer: "/secondary/baseUrl".to_owned(),

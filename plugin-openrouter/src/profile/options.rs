@@ -94,9 +94,18 @@ pub struct Options {
     #[schemars(with = "Option<Caches>")]
     pub caches: Caches,
     /// Address of the API: `https://`, or `http://` with a literal loopback address, such as
-    /// `http://127.0.0.1:8080/api/v1`. Default: OpenRouter's own.
+    /// `http://127.0.0.1:8080/api/v1`, or with a host of `allowPlainHttp`. Default: OpenRouter's own.
     #[serde(alias = "base_url", skip_serializing_if = "Option::is_none")]
     pub base_url: Option<String>,
+    /// Hosts of a private network, such as `litellm`, whose addresses may begin with `http://`. The key and the prompts
+    /// then cross the network unencrypted. Default: none.
+    #[serde(
+        alias = "allow_plain_http",
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    #[schemars(with = "Option<Vec<String>>", inner(length(min = 1)))]
+    pub allow_plain_http: Vec<String>,
     /// Whether to accept keys that do not look like OpenRouter's, for proxies with keys of their own.
     /// Default: false.
     #[serde(alias = "allow_any_key", deserialize_with = "null_as_default")]

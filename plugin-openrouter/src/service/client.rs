@@ -1,10 +1,15 @@
-//! Builds the HTTP client: TLS, no redirects, no proxy for loopback, no retries of its own.
+//! Builds the HTTP client: TLS, no redirects, no proxy without TLS, no retries of its own.
 //!
 //! In: a base URL that is already checked. Out: a client. Nothing here uses the network.
 
+use std::env;
+use std::fs;
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper_util::client::proxy::matcher::Matcher;
 use plugin_api::{Error, ErrorKind};
 use rustls::ClientConfig;
 use rustls_platform_verifier::BuilderVerifierExt;
@@ -13,7 +18,7 @@ use crate::values::base_url::is_loopback;
 
 /// A client for the service at `base_url`.
 ///
-/// - Errors: `internal` if TLS cannot be set up.
+/// - Errors: `config` if a variable names certificates that cannot be read; `internal` if TLS cannot be set up.
 pub fn client(base_url: &str, connect_ms: u64) -> Result<reqwest::Client, Error> {
     let failed = |what: &str| Error::new(ErrorKind::INTERNAL, format!("cannot set up the HTTP client: {what}"));
     // A provider installed for the whole process could conflict with the host's.
@@ -27,7 +32,9 @@ pub fn client(base_url: &str, connect_ms: u64) -> Result<reqwest::Client, Error>
             .with_no_client_auth()
     } else {
         tls.with_platform_verifier()
-            .map_err(|_| failed("the system's certificates cannot be read"))?
+            .map_err(|_| {
+                unreadable_certificates().unwrap_or_else(|| failed("the system's certificates cannot be read"))
+            })?
             .with_no_client_auth()
     };
     // reqwest sets no ALPN protocols on a preconfigured TLS backend.
@@ -44,10 +51,43 @@ pub fn client(base_url: &str, connect_ms: u64) -> Result<reqwest::Client, Error>
         .http2_keep_alive_interval(Duration::from_secs(20))
         .http2_keep_alive_timeout(Duration::from_secs(10))
         .referer(false);
-    let builder = if is_loopback(base_url) {
+    let builder = if is_asked_directly(base_url) {
         builder.no_proxy()
     } else {
         builder
     };
     builder.build().map_err(|_| failed("the client cannot be built"))
+}
+
+/// Whether no proxy is asked for a service: one without TLS would see the key.
+fn is_asked_directly(base_url: &str) -> bool {
+    is_loopback(base_url) || base_url.starts_with("http://")
+}
+
+/// The host and port of the proxy through which the client asks the service at `base_url`.
+pub fn proxy_for(base_url: &str) -> Option<String> {
+    if is_asked_directly(base_url) {
+        return None;
+    }
+    // The same rules as reqwest's, which has no way to ask.
+    let proxy = Matcher::from_system().intercept(&base_url.parse().ok()?)?;
+    let port = proxy.uri().port().map_or(String::new(), |port| format!(":{port}"));
+    Some(format!("{}{port}", proxy.uri().host()?))
+}
+
+/// The error for certificates that a variable names; `None` if no variable is set.
+fn unreadable_certificates() -> Option<Error> {
+    let given = |name: &'static str| Some((name, PathBuf::from(env::var_os(name)?)));
+    let (variable, path) = given("SSL_CERT_FILE").or_else(|| given("SSL_CERT_DIR"))?;
+    let why = match fs::File::open(&path) {
+        Ok(_) => "it holds no readable certificate".to_owned(),
+        Err(cause) if matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {
+            cause.to_string()
+        }
+        // Such as too many open files: nothing is wrong with the path.
+        Err(_) => return None,
+    };
+    let message = format!("no certificates from `{variable}`, `{}`: {why}", path.display());
+    let hint = "set the variable to certificates in PEM format, or unset it to use the system's";
+    Some(Error::new(ErrorKind::CONFIG, message).with_hint(hint))
 }

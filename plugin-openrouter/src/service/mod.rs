@@ -12,4 +12,5 @@ pub mod kept;
 pub mod settings;
 pub mod transport;
 
+pub use self::client::proxy_for;
 pub use self::settings::{Service, Settings};

@@ -17,7 +17,7 @@ use crate::profile::options::Options;
 use crate::profile::{Profile, check};
 use crate::service::client::client;
 use crate::service::gate::Gate;
-use crate::values::base_url::base_url_problem;
+use crate::values::base_url::{base_url_problem, is_in_the_clear};
 
 /// The environment variables for the key, in order.
 const KEY_VARIABLES: [&str; 2] = ["OPENROUTER_API_KEY", "OPENROUTER_KEY"];
@@ -143,6 +143,9 @@ impl Service {
         keeps_connections: bool,
     ) -> Result<Self, Error> {
         let previous = previous.filter(|previous| previous.base_url == base_url);
+        if is_in_the_clear(&base_url) && previous.is_none() {
+            tracing::warn!("`allowPlainHttp`: the key and all prompts go unencrypted to {base_url}");
+        }
         let client = match previous {
             Some(previous) if keeps_connections => previous.client.clone(),
             _ => client(&base_url, connect_ms)?,
@@ -206,6 +209,9 @@ fn read_key(environment: &BTreeMap<String, String>, any_form: bool) -> Result<Op
     if trimmed.contains(char::is_whitespace) {
         return refused("it contains blanks or line breaks", "copy it again, in one piece");
     }
+    if is_several(trimmed) {
+        return refused("it looks like several keys", "set the variable to one of them");
+    }
     if !trimmed.is_ascii() || trimmed.contains(|letter: char| letter.is_ascii_control()) {
         return refused(
             "it contains characters that keys do not have",
@@ -238,12 +244,17 @@ fn read_secondary_key(environment: &BTreeMap<String, String>) -> Result<Option<K
         let message = format!(
             "the key in `{SECONDARY_KEY_VARIABLE}` is malformed: it contains blanks or characters that keys do not have"
         );
-        Error::new(ErrorKind::AUTH, message).with_hint("copy it again, in one piece")
+        Error::new(ErrorKind::AUTH, message).with_hint("copy one key again, in one piece")
     };
-    if value.contains(|letter: char| !letter.is_ascii_graphic()) {
+    if is_several(value) || value.contains(|letter: char| !letter.is_ascii_graphic()) {
         return Err(refused());
     }
     key(value).map(Some).ok_or_else(refused)
+}
+
+/// Whether a text looks like several keys in a row.
+fn is_several(text: &str) -> bool {
+    text.contains([',', ';', '|']) || text.matches("sk-or-").nth(1).is_some()
 }
 
 fn key(secret: &str) -> Option<Key> {
@@ -267,7 +278,7 @@ fn read_base_url(options: &Options, environment: &BTreeMap<String, String>) -> R
         .as_ref()
         .or_else(from_environment)
         .map_or(DEFAULT_BASE_URL, |url| url.trim());
-    match base_url_problem(url) {
+    match base_url_problem(url, &options.allow_plain_http) {
         None => Ok(url.trim_end_matches('/').to_owned()),
         // The options are already checked, so this URL came from the environment.
         Some(problem) => {
@@ -314,13 +325,25 @@ mod tests {
 
     #[test]
     fn a_malformed_key_is_refused_without_being_quoted() {
-        for value in ["Bearer sk-or-v1-abc", "sk-or-v1 abc", "sk-or-v1-äbc", "sk-proj-abc"] {
+        for value in [
+            "Bearer sk-or-v1-abc",
+            "sk-or-v1 abc",
+            "sk-or-v1-äbc",
+            "sk-proj-abc",
+            "sk-or-v1-abc,sk-or-v1-bcd",
+            "sk-or-v1-abc;",
+            "sk-or-v1-abcsk-or-v1-bcd",
+        ] {
             let error = refusal(json!({}), &[("OPENROUTER_API_KEY", value)]);
             let start = "the key in `OPENROUTER_API_KEY` is malformed: ";
             assert!(error.message.starts_with(start), "{error}");
             assert!(!format!("{error:?}").contains("bc"), "{error:?}");
         }
-        assert!(settings(json!({"allowAnyKey": true}), &[("OPENROUTER_API_KEY", "my-proxy-key")]).is_ok());
+        let any = |key| settings(json!({"allowAnyKey": true}), &[("OPENROUTER_API_KEY", key)]);
+        assert!(any("my-proxy-key").is_ok() && any("my-key;other-key").is_err());
+        let second = ("OPENROUTER_SECONDARY_API_KEY", "one-bc,two-bc");
+        let error = refusal(json!({"secondary": {"baseUrl": "https://a.example"}}), &[second]);
+        assert!(!format!("{error:?}").contains("bc"), "{error:?}");
     }
 
     #[test]
@@ -344,5 +367,8 @@ mod tests {
         ];
         let error = refusal(json!({}), &environment);
         assert!(error.message.starts_with("`OPENROUTER_BASE_URL`: "), "{error}");
+        assert!(settings(json!({"allowPlainHttp": ["example.com"]}), &environment).is_ok());
+        let error = refusal(json!({"allowPlainHttp": ["http://example.com"]}), &[]);
+        assert_eq!(error.details.problems[0].pointer, "/allowPlainHttp/0");
     }
 }

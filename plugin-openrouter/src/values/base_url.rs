@@ -6,14 +6,15 @@ use plugin_api::Problem;
 
 /// Returns what is wrong with an API address, or `None` if it may be used.
 ///
-/// Accepts only `https://host[:port][/path]`, or `http://` with a literal address in 127.0.0.0/8 or `[::1]`.
+/// Accepts only `https://host[:port][/path]`, or `http://` with a literal address in 127.0.0.0/8 or `[::1]`, or with a
+/// host of `plain_hosts`.
 /// The key goes to this address, and a host name, even `localhost`, is whatever the resolver returns.
 /// The parser is strict and written by hand, because two parsers that disagree on an odd address
 /// would send the key to two places.
 ///
 /// - Out: a problem at `/baseUrl`. Its message never repeats the address, which may contain a password or a key.
-pub fn base_url_problem(base_url: &str) -> Option<Problem> {
-    let (message, hint) = refusal(base_url)?;
+pub fn base_url_problem(base_url: &str, plain_hosts: &[String]) -> Option<Problem> {
+    let (message, hint) = refusal(base_url, plain_hosts)?;
     let error = Problem::error("/baseUrl", message);
     Some(match hint {
         Some(hint) => error.with_hint(hint),
@@ -21,7 +22,7 @@ pub fn base_url_problem(base_url: &str) -> Option<Problem> {
     })
 }
 
-fn refusal(base_url: &str) -> Option<(String, Option<String>)> {
+fn refusal(base_url: &str, plain_hosts: &[String]) -> Option<(String, Option<String>)> {
     let because = |message: &str| Some((message.to_owned(), None));
     if !base_url.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') {
         return because("the address contains whitespace, a backslash or a non-ASCII character");
@@ -64,13 +65,14 @@ fn refusal(base_url: &str) -> Option<(String, Option<String>)> {
     }
 
     let host_kind = host_kind(host);
-    if is_https || host_kind == HostKind::Loopback {
+    let is_allowed = plain_hosts.iter().any(|plain| plain.eq_ignore_ascii_case(host));
+    if is_https || is_allowed || host_kind == HostKind::Loopback {
         return (host_kind == HostKind::Odd).then(|| ("expected a plain host name or address".to_owned(), None));
     }
     let hint = if host.eq_ignore_ascii_case("localhost") {
         "write `127.0.0.1` instead of `localhost`, which may resolve to another machine"
     } else {
-        "write `https://`; `http://` is allowed only for `127.0.0.1` and `[::1]`"
+        "write `https://`; on a private network, name the host in `allowPlainHttp` of the profile"
     };
     Some((
         "`http://` would send the key unencrypted to a host that is not a literal loopback address".to_owned(),
@@ -80,12 +82,27 @@ fn refusal(base_url: &str) -> Option<(String, Option<String>)> {
 
 /// Whether a valid address is on this machine.
 pub fn is_loopback(base_url: &str) -> bool {
+    host_kind(host_of(base_url)) == HostKind::Loopback
+}
+
+/// Whether requests to a valid address cross a network unencrypted.
+pub fn is_in_the_clear(base_url: &str) -> bool {
+    base_url.starts_with("http://") && !is_loopback(base_url)
+}
+
+/// Whether this is a host that `allowPlainHttp` may name, without a port.
+pub fn is_plain_host(host: &str) -> bool {
+    host_kind(host) == HostKind::Remote
+}
+
+/// The host of a valid address, without its port.
+pub fn host_of(base_url: &str) -> &str {
     let rest = base_url.split_once("://").map_or(base_url, |(_, rest)| rest);
     let authority = rest.split('/').next().unwrap_or(rest);
     let host_end = authority
         .find(']')
         .map_or_else(|| authority.find(':').unwrap_or(authority.len()), |at| at + 1);
-    host_kind(&authority[..host_end]) == HostKind::Loopback
+    &authority[..host_end]
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,7 +159,21 @@ mod tests {
             https://gateway:8443/a-b_c.d~e https://10.1.2.3:443/api https://localhost:8443/ http://127.0.0.1
             http://127.0.0.1:8080/api/v1 http://127.255.254.253:1/ http://[::1]:65535/api/v1 https://[::1]";
         for base_url in addresses.split_whitespace() {
-            assert_eq!(base_url_problem(base_url), None, "{base_url}");
+            assert_eq!(base_url_problem(base_url, &[]), None, "{base_url}");
+        }
+    }
+
+    #[test]
+    fn plain_http_needs_the_exact_host_to_be_allowed() {
+        let allowed = ["litellm", "10.0.0.7", "169.254.169.254"].map(str::to_owned);
+        for base_url in "http://litellm:4000/v1 http://LiteLLM http://10.0.0.7:80/v1 https://other".split(' ') {
+            assert_eq!(base_url_problem(base_url, &allowed), None, "{base_url}");
+        }
+        for base_url in "http://litellm.evil.com http://evil.com/litellm http://litellm@evil.com http://10.0.0.70
+            http://169.254.169.254 http://localhost"
+            .split_whitespace()
+        {
+            assert!(base_url_problem(base_url, &allowed).is_some(), "{base_url}");
         }
     }
 
@@ -179,7 +210,7 @@ mod tests {
             https://openrouter.ai/a
 |https://openrouter.ai	";
         for base_url in without_whitespace.split_whitespace().chain(with_whitespace.split('|')) {
-            let problem = base_url_problem(base_url).map(|problem| problem.pointer);
+            let problem = base_url_problem(base_url, &[]).map(|problem| problem.pointer);
             assert_eq!(problem.as_deref(), Some("/baseUrl"), "{base_url}");
         }
     }
@@ -192,7 +223,7 @@ mod tests {
                 | write `127.0.0.1` instead of `localhost`, which may resolve to another machine
             http://secret.example
                 | `http://` would send the key unencrypted to a host that is not a literal loopback address
-                | write `https://`; `http://` is allowed only for `127.0.0.1` and `[::1]`
+                | write `https://`; on a private network, name the host in `allowPlainHttp` of the profile
             https://u:secret@a.b | the address contains a user name or password |
             https://a.b/?k=secret | the address contains a query or a fragment |
             secret://a.b | expected an address that starts with `https://` |
@@ -202,7 +233,7 @@ mod tests {
             https://a.b/ secret | the address contains whitespace, a backslash or a non-ASCII character |
         ";
         for [base_url, message, hint] in rows(table) {
-            let problem = base_url_problem(base_url).expect("this address is refused");
+            let problem = base_url_problem(base_url, &[]).expect("this address is refused");
             assert!(!format!("{problem:?}").contains("secret"), "{problem:?}");
             let found = (problem.message.as_str(), problem.hint.unwrap_or_default());
             assert_eq!(found, (message, hint.to_owned()), "{base_url}");

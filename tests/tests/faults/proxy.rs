@@ -1,8 +1,9 @@
 //! Proxies from the environment: who is asked through them, and what happens to their passwords.
 
+use plugin_api::DiagnoseRequest;
 use serde_json::json;
-use tests::Child;
 use tests::faultd::{Faultd, Script};
+use tests::{Child, block_on};
 
 use crate::call::{chat, once, plugin_at, stream};
 
@@ -74,6 +75,32 @@ fn fault_12_a_proxy_that_refuses_is_an_error_without_its_password() {
         // The key is for the service alone.
         assert_eq!(request.header("authorization"), None);
     }
+}
+
+#[test]
+fn the_diagnosis_names_the_proxy_that_is_used() {
+    let (proxy, _) = refusing_proxy();
+    let address = proxy.address();
+    let with_password = format!("http://somebody:watchword-0815@{address}");
+    let variables = [("HTTPS_PROXY", &*with_password), ("NO_PROXY", "other.example")];
+    with_proxies(&variables, || {
+        let address = std::env::var("HTTPS_PROXY").expect("it is set");
+        let address = address.rsplit('@').next().expect("an address").to_owned();
+        for (host, proxy) in [
+            ("api.example", format!("; through the proxy {address}")),
+            ("other.example", String::new()),
+        ] {
+            let plugin = plugin_at(&format!("https://{host}/api/v1"), once());
+            let findings = block_on(plugin.diagnose(DiagnoseRequest::default())).expect("findings");
+            let finding = findings
+                .iter()
+                .find(|finding| finding.id == "base_url")
+                .expect("it is there");
+            let expected = format!("https://{host}/api/v1 (variable `OPENROUTER_BASE_URL`){proxy}");
+            assert_eq!(finding.summary, expected);
+            assert!(!format!("{findings:?}").contains("watchword"));
+        }
+    });
 }
 
 #[test]

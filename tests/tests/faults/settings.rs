@@ -177,6 +177,9 @@ const BAD_OPTIONS: &[&str] = &[
     r#""baseUrl": "https://openrouter。ai""#,
     r#""baseUrl": "https://openrouter.ai?x=1""#,
     r#""allowAnyKey": "yes""#,
+    r#""allowPlainHttp": "litellm""#,
+    r#""allowPlainHttp": ["http://litellm"]"#,
+    r#""allowPlainHttp": ["litellm:4000"]"#,
     r#""headers": {"Authorization": "Bearer x"}"#,
     r#""headers": {"x": "a\r\nb: c"}"#,
     r#""apiKey": "sk-or-v1-in-the-open""#,
@@ -213,6 +216,65 @@ fn fault_55_every_mistake_in_a_profile_is_reported_with_its_place() {
             assert_eq!(problem["line"], index + 2, "{options}: {problem}");
             assert!(problem["column"].as_u64() >= Some(1), "{options}: {problem}");
         }
+    }
+}
+
+#[test]
+fn plain_http_needs_an_entry_in_the_profile_and_each_start_says_so() {
+    let service = Faultd::playing([Script::answer("from the gateway")]);
+    let home = Home::with(&openrouter_plugin());
+    let address = format!("http://localhost:{}/v1", service.address().port());
+    let ask = || {
+        home.host(&["chat", "hello"])
+            .env("OPENROUTER_API_KEY", KEY)
+            // A proxy without TLS would see the key.
+            .env("HTTP_PROXY", "http://127.0.0.1:1")
+            .with_a_log_of_its_own()
+            .run()
+    };
+    home.write_profile(&profile(&format!(r#""baseUrl": "{address}""#)));
+    let ran = ask();
+    assert_eq!((ran.code, service.requests().len()), (Some(3), 0), "{ran:?}");
+    assert!(ran.stderr.contains("would send the key unencrypted"), "{}", ran.stderr);
+    home.write_profile(&profile(&format!(
+        r#""baseUrl": "{address}", "allowPlainHttp": ["localhost"]"#
+    )));
+    for _ in 0..2 {
+        let ran = ask();
+        assert_eq!((ran.code, ran.stdout.trim()), (Some(0), "from the gateway"), "{ran:?}");
+        let told = format!("the key and all prompts go unencrypted to {address}");
+        assert!(ran.stderr.contains(&told), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn what_stops_a_start_is_named_by_its_variable() {
+    let home = Home::with(&openrouter_plugin());
+    for (variable, value, parts) in [
+        (
+            "SSL_CERT_FILE",
+            "/nowhere/authorities.pem",
+            ["`SSL_CERT_FILE`", "`/nowhere/authorities.pem`"],
+        ),
+        (
+            "OPENROUTER_API_KEY",
+            "sk-or-v1-hidden-1,sk-or-v1-hidden-2",
+            ["`OPENROUTER_API_KEY`", "several keys"],
+        ),
+        (
+            "OPENROUTER_API_KEY",
+            "sk-or-v1-hidden-1;sk-or-v1-hidden-2",
+            ["`OPENROUTER_API_KEY`", "several keys"],
+        ),
+    ] {
+        let run = home
+            .host(&["chat", "hello"])
+            .env("OPENROUTER_API_KEY", KEY)
+            .without("SSL_CERT_DIR");
+        let ran = run.env(variable, value).run();
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert!(parts.iter().all(|part| ran.stderr.contains(part)), "{}", ran.stderr);
+        assert!(!format!("{ran:?}").contains("hidden"), "{ran:?}");
     }
 }
 

@@ -44,6 +44,7 @@ fn the_address_is_named_with_its_origin() {
         "http://127.0.0.1:8080/api/v1",
         "https://127.0.0.1:8443",
         "https://gateway.example/v1",
+        "http://litellm:4000/v1",
         "https://openrouter.ai/v1",
         "https://a.example/v1/chat/completions",
     ];
@@ -53,6 +54,8 @@ fn the_address_is_named_with_its_origin() {
         "ok base_url: http://127.0.0.1:8080/api/v1 (here; on this machine, not encrypted)",
         "ok base_url: https://127.0.0.1:8443 (here; on this machine)",
         "ok base_url: https://gateway.example/v1 (here)",
+        "warning base_url: http://litellm:4000/v1 (here) is asked unencrypted, as `allowPlainHttp` permits | use it only on \
+         a network where nobody else listens",
         "warning base_url: https://openrouter.ai/v1 (here) is not the address of OpenRouter's API | set `baseUrl` to \
          https://openrouter.ai/api/v1",
         "warning base_url: https://a.example/v1/chat/completions (here) is the address of one endpoint; the plugin appends \
