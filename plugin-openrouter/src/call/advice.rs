@@ -1,8 +1,8 @@
 //! Before a call: completes model ids, and warns about doubtful requests.
 //!
 //! In: a plan. Out: the plan with complete model ids and with notices.
-//! The model list is fetched only for an incomplete or unusual id, or if the profile is strict;
-//! otherwise the cached list is used, if there is one.
+//! The model list is fetched only for an incomplete or unusual id, or if the profile is strict. Otherwise the cached list
+//! is used, if there is one; it is read from the disk only for a request that needs more than text.
 //! A model that is not in the list may be served anyway, so an unknown id is only reported.
 
 use std::time::{Duration, Instant};
@@ -10,11 +10,13 @@ use std::time::{Duration, Instant};
 use plugin_api::{Error, ErrorKind, Notice};
 
 use crate::call::Common;
+use crate::models::capabilities::Wants;
 use crate::models::resolve::{Meaning, meaning};
 use crate::models::{Catalogue, capabilities};
 use crate::request::{Ask, Dialect, Plan};
 use crate::service::Settings;
 use crate::service::clock::{Clock, Due};
+use crate::values::model_id::without_preset;
 
 /// How long a call waits for the model list.
 const LIST_LIMIT: Duration = Duration::from_secs(3);
@@ -40,6 +42,8 @@ pub async fn advise(
         // The model list has no embedding models.
         return Ok(());
     }
+    let wants = (ask.dialect == Dialect::Chat)
+        .then(|| capabilities::wants(ask.request.messages.get(), &ask.request.parameters));
     let catalogue = if has_doubtful || is_strict {
         let due = Due {
             at: Instant::now() + LIST_LIMIT,
@@ -59,6 +63,8 @@ pub async fn advise(
                 None
             }
         }
+    } else if wants.as_ref().is_some_and(Wants::has_any) {
+        common.catalogue.at_hand(settings).await
     } else {
         common.catalogue.known(settings)
     };
@@ -66,19 +72,21 @@ pub async fn advise(
         return Ok(());
     };
     complete(plan, &catalogue, ask.dialect)?;
-    if ask.dialect == Dialect::Chat {
-        check_abilities(ask, plan, &catalogue, is_strict)?;
+    match wants {
+        Some(wants) => check_abilities(&wants, plan, &catalogue, is_strict),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Whether an id lacks its author, which the service requires.
 fn is_bare(id: &str) -> bool {
+    let id = without_preset(id).map_or(id, |(model, _)| model);
     !id.contains('/') && !id.starts_with(['@', '~'])
 }
 
 /// Whether an id looks like that of another service: dashes in a version, a date, `latest`.
 fn looks_foreign(id: &str) -> bool {
+    let id = without_preset(id).map_or(id, |(model, _)| model);
     let slug = id.rsplit('/').next().unwrap_or(id);
     let name = slug.split(':').next().unwrap_or(slug).as_bytes();
     let parts: Vec<&[u8]> = name.split(|byte| *byte == b'-').collect();
@@ -124,12 +132,11 @@ fn complete(plan: &mut Plan, catalogue: &Catalogue, dialect: Dialect) -> Result<
     Ok(())
 }
 
-fn check_abilities(ask: &Ask, plan: &mut Plan, catalogue: &Catalogue, is_strict: bool) -> Result<(), Error> {
+fn check_abilities(wants: &Wants, plan: &mut Plan, catalogue: &Catalogue, is_strict: bool) -> Result<(), Error> {
     let Some(model) = plan.models.first().and_then(|model| catalogue.find(model)) else {
         return Ok(());
     };
-    let wants = capabilities::wants(ask.request.messages.get(), &ask.request.parameters);
-    let lacks = capabilities::lacking(&wants, model, catalogue);
+    let lacks = capabilities::lacking(wants, model, catalogue);
     if is_strict && !lacks.is_empty() {
         let messages: Vec<String> = lacks.into_iter().map(|lack| lack.message).collect();
         return Err(Error::new(ErrorKind::INVALID_REQUEST, messages.join("; "))

@@ -257,6 +257,11 @@ pub fn badges(model: &Model) -> Vec<&'static str> {
 }
 
 impl Wants {
+    /// Whether it needs more than text.
+    pub fn has_any(&self) -> bool {
+        !self.abilities.is_empty()
+    }
+
     /// Whether the prompt may fit into a model's context; `None` if unknown.
     fn fits(&self, model: &Model) -> Option<bool> {
         let most = model.context_length.filter(|most| *most > 0)?;

@@ -109,7 +109,7 @@ impl Catalogue {
         }
     }
 
-    /// The model with this id. For a variant that is not listed, such as `:nitro`, the model without it.
+    /// The model with this id. For a variant that is not listed, such as `:nitro`, or with a preset, the model without it.
     pub fn find(&self, id: &str) -> Option<&Model> {
         self.models.get(self.place(id)?)
     }
@@ -121,7 +121,7 @@ impl Catalogue {
             if let Some(place) = self.places.get(name) {
                 return Some(*place);
             }
-            name = &name[..name.rfind(':')?];
+            name = &name[..name.rfind([':', '@'])?];
         }
     }
 

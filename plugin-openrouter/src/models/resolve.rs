@@ -7,6 +7,7 @@
 use std::cmp::Reverse;
 
 use crate::models::{Catalogue, Model};
+use crate::values::model_id::without_preset;
 
 /// The most ids to show if several models share a name.
 const MAX_CANDIDATES: usize = 10;
@@ -44,6 +45,15 @@ pub enum Meaning {
 /// - In: an id without blanks around it. Without an author it may mean a model of any author.
 /// - Out: `Known` also if the catalogue is empty, because it then says nothing about any id.
 pub fn meaning(id: &str, catalogue: &Catalogue) -> Meaning {
+    if let Some((model, preset)) = without_preset(id) {
+        return match meaning(model, catalogue) {
+            Meaning::Resolved { wire, note } => Meaning::Resolved {
+                wire: format!("{wire}{preset}"),
+                note,
+            },
+            other => other,
+        };
+    }
     let wanted = Wanted::of(id);
     // `find` would drop a variant in capitals, and `:Free` must not become the billed model.
     let is_listed = id.ends_with(&wanted.variant) && catalogue.find(id).is_some();
@@ -95,7 +105,7 @@ pub fn nearest(name: &str, catalogue: &Catalogue) -> Option<String> {
 
 /// Whether only the service can resolve an id: the alias of a family's newest model, a preset or a router.
 fn is_never_listed(id: &str) -> bool {
-    id.starts_with(['~', '@']) || id.contains("@preset/") || id.starts_with("openrouter/")
+    id.starts_with(['~', '@']) || id.starts_with("openrouter/")
 }
 
 /// An id in parts. Folded means in lower case, with dashes for dots.

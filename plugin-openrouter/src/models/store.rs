@@ -67,6 +67,17 @@ impl Store {
         (latest.base_url == settings.service.base_url).then(|| Arc::clone(latest))
     }
 
+    /// The cached catalogue, however old, from memory or from the disk. Sends no request.
+    pub async fn at_hand(&self, settings: &Settings) -> Option<Arc<Catalogue>> {
+        if let Some(known) = self.known(settings) {
+            return Some(known);
+        }
+        let (models, age) = self.disk(settings)?.read().await?;
+        let catalogue = Arc::new(Catalogue::new(&settings.service.base_url, models, age));
+        self.latest.store(Some(Arc::clone(&catalogue)));
+        Some(catalogue)
+    }
+
     /// The catalogue, and why it is not newer.
     ///
     /// - Errors: those of [`Self::catalogue`].

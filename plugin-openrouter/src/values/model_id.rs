@@ -27,7 +27,7 @@ const SERVED_AS: [(&str, &str); 9] = [
 pub fn wire_id(configured: &str) -> (Cow<'_, str>, Option<String>) {
     let trimmed = configured.trim();
     let unprefixed = without_host_prefix(trimmed);
-    let (base, variant) = match unprefixed.find(':') {
+    let (base, variant) = match unprefixed.find([':', '@']) {
         Some(at) => unprefixed.split_at(at),
         None => (unprefixed, ""),
     };
@@ -48,14 +48,30 @@ pub fn is_auto_router(model: &str) -> bool {
     matches!(name, "openrouter/auto" | "openrouter/auto-beta")
 }
 
-/// Removes the `openrouter/` that multi-provider programs put before `author/model`. Keeps it for
+/// Whether a model id names a free model, or the router that chooses among them.
+pub fn is_free(model: &str) -> bool {
+    let mut parts = model.split([':', '@']);
+    parts.next() == Some("openrouter/free") || parts.any(|part| part == "free")
+}
+
+/// Splits the preset off an id such as `openai/gpt-4o@preset/x`; `None` for other ids, and for a preset alone.
+pub fn without_preset(id: &str) -> Option<(&str, &str)> {
+    let at = id.find("@preset/").filter(|at| *at > 0)?;
+    Some(id.split_at(at))
+}
+
+/// Removes the `openrouter/` that multi-provider programs put before `author/model` or `@preset/x`. Keeps it for
 /// OpenRouter's own routers, such as `openrouter/auto` or `openrouter/auto@preset/x`.
 fn without_host_prefix(id: &str) -> &str {
     let Some(rest) = id.strip_prefix("openrouter/") else {
         return id;
     };
     let name = rest.split(['@', ':']).next().unwrap_or(rest);
-    if name.contains('/') { rest } else { id }
+    if name.contains('/') || rest.starts_with('@') {
+        rest
+    } else {
+        id
+    }
 }
 
 #[cfg(test)]
@@ -72,6 +88,9 @@ mod tests {
             anthropic/claude-opus-4-1 | anthropic/claude-opus-4.1
             anthropic/claude-opus-4-5:free | anthropic/claude-opus-4.5:free
             openrouter/anthropic/claude-haiku-4 | anthropic/claude-haiku-4.5
+            anthropic/claude-sonnet-4-5@preset/x | anthropic/claude-sonnet-4.5@preset/x
+            openrouter/@preset/x | @preset/x
+            auto@preset/x | openrouter/auto@preset/x
         ";
         for [id, sent] in rows(table) {
             assert_eq!(wire_id(id).0, sent, "{id}");
@@ -94,6 +113,16 @@ mod tests {
         }
         for id in "openrouter/free openrouter/a/auto a/auto openrouter/automatic".split(' ') {
             assert!(!is_auto_router(id), "{id}");
+        }
+    }
+
+    #[test]
+    fn a_free_model_says_so_in_its_variant() {
+        for id in "a/b:free a/b:free:online a/b:online:free openrouter/free openrouter/free@preset/x".split(' ') {
+            assert!(is_free(id), "{id}");
+        }
+        for id in "a/free a/b a/b:freedom openrouter/freedom @preset/free a/b@preset/free".split(' ') {
+            assert!(!is_free(id), "{id}");
         }
     }
 

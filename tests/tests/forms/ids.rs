@@ -254,6 +254,51 @@ fn what_a_model_lacks_is_reported_and_the_request_sent() {
 }
 
 #[test]
+fn what_a_model_lacks_is_reported_by_a_list_on_disk_too() {
+    let service = listing(vec![entry("acme/plain")]);
+    let folder = tempfile::tempdir().expect("the temporary folder is writable");
+    let options = json!({"caches": {"folder": folder.path()}});
+    let ask = || {
+        let answer = good(
+            &plugin_of(&service, options.clone()),
+            post("/chat/completions", &demanding("acme/plain")),
+        );
+        codes(&answer.notices)
+            .into_iter()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(ask(), ["out_of_range"], "there is no list yet");
+    fetch_list(&plugin_of(&service, options.clone()));
+    let n_before = n_lists(&service);
+    for _ in 0..2 {
+        assert_eq!(ask(), ["out_of_range", "capability", "capability"]);
+    }
+    assert_eq!(n_lists(&service), n_before, "no call fetches the list");
+}
+
+#[test]
+fn a_preset_keeps_the_model_before_it() {
+    let service = usual();
+    let plugin = plugin_of(&service, json!({}));
+    assert_sent(
+        &service,
+        &plugin,
+        &[
+            ("openrouter/@preset/mine", "@preset/mine"),
+            ("@preset/mine", "@preset/mine"),
+            ("openai/gpt-4o@preset/mine", "openai/gpt-4o@preset/mine"),
+            ("openrouter/openai/gpt-4o@preset/mine", "openai/gpt-4o@preset/mine"),
+            ("gpt-4o@preset/mine", "openai/gpt-4o@preset/mine"),
+        ],
+    );
+    let budget = json!({"budget": {"perRequestUsd": 1}, "caches": {"disk": false}});
+    let plugin = plugin_of(&service, budget);
+    good(&plugin, chat("openai/gpt-4o@preset/mine"));
+    assert_eq!(bad(&plugin, chat("@preset/mine")).kind, ErrorKind::SPEND_LIMIT);
+}
+
+#[test]
 fn strict_capabilities_refuse_what_a_model_lacks() {
     let service = listing(vec![entry("acme/plain")]);
     let plugin = plugin_of(&service, json!({"strictCapabilities": true}));

@@ -83,8 +83,8 @@ fn assert_meanings(catalogue: &Catalogue, table: &str) {
 fn listed_ids_and_ids_that_are_never_listed_are_known() {
     let ids = "openai/gpt-4o openai/gpt-4o:extended openai/gpt-4o:nitro openai/gpt-4o:free:online
         openai/gpt-4.1-2025-04-14 openai/gpt-4.1-2025-04-14:floor openrouter/auto openrouter/auto:nitro
-        openrouter/not-listed ~google/gemini-flash-latest @preset/mine openai/no-such-model@preset/mine
-        gpt-4o@preset/mine";
+        openrouter/not-listed ~google/gemini-flash-latest @preset/mine
+        openrouter/auto@preset/mine";
     for id in ids.split_whitespace() {
         assert_eq!(meaning(id, usual()), Meaning::Known, "{id}");
     }
@@ -103,6 +103,7 @@ fn an_id_that_means_one_model_is_resolved() {
         gpt-4.1-2025-04-14 | = openai/gpt-4.1-2025-04-14
         claude-sonnet-latest | = ~anthropic/claude-sonnet-latest
         r1-1776 | = perplexity/r1-1776
+        gpt-4o:nitro@preset/mine | = openai/gpt-4o:nitro@preset/mine
         // Another spelling.
         anthropic/claude-sonnet-4-5 | = anthropic/claude-sonnet-4.5
         Anthropic/Claude-Sonnet-4.5 | = anthropic/claude-sonnet-4.5

@@ -81,11 +81,13 @@ fn a_variant_is_found_by_itself_or_by_its_model() {
         a/paid:batch:online | 0.1
         a/dated-2026-01-01 | 0.3
         a/dated-2026-01-01:floor | 0.3
+        a/paid@preset/x | 0.1
+        a/both:free@preset/x | 0
     ";
     for [id, expected] in rows(table) {
         assert_eq!(price(id), Some(usd(expected)), "{id}");
     }
-    for unknown in ["a/none", "a/none:free", "", ":", "a/paid@preset/x"] {
+    for unknown in ["a/none", "a/none:free", "", ":", "@preset/x", "a/none@preset/x"] {
         assert_eq!(price(unknown), None, "{unknown}");
     }
 }
