@@ -2,7 +2,7 @@
 //!
 //! [`crate::failure::retry`] decides; this module carries the decision out.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use plugin_api::{Error, ErrorKind, Notice};
 
@@ -10,8 +10,9 @@ use crate::call::attempts::Call;
 use crate::call::{advice, jitter};
 use crate::failure;
 use crate::failure::refused_model::{Refused, refused_model};
-use crate::failure::retry::{self, Class, Failed, Next, Situation};
+use crate::failure::retry::{self, Class, Failed, Next, Scope, Situation};
 use crate::request::Dialect;
+use crate::values::model_id::is_free;
 use crate::values::time::{milliseconds, seconds};
 
 impl Call {
@@ -23,6 +24,7 @@ impl Call {
         mut failed: Failed,
         report: &mut (impl FnMut(Notice) + Send),
     ) -> Result<(), Error> {
+        failure::until_then(&mut failed.error, SystemTime::now());
         let must_wait = matches!(failed.error.details.status, Some(429 | 503));
         if self.ask.dialect == Dialect::Other
             && !self.ask.is_idempotent()
@@ -32,10 +34,11 @@ impl Call {
             // A second request might repeat an effect.
             failed.class = Class::Final;
         }
-        self.note(&failed);
+        let scope = retry::scope(&failed.error, self.models());
+        self.note(&failed, scope);
         self.bill.is_open = false;
         self.bill.n_unknown += u32::from(matches!(failed.class, Class::Ambiguous | Class::Answered));
-        if self.leaves_out(&failed, report) {
+        if self.leaves_out(&failed, report) || self.leaves_out_free_models(&failed, scope, report) {
             return Ok(());
         }
         let has_more_models = self.has_more_models(&failed);
@@ -44,6 +47,7 @@ impl Call {
             retry: &self.settings.profile.options.retry,
             stream: self.stream || self.ask.is_idempotent(),
             has_more_models,
+            scope,
             left: self.clock().left(),
             dice: jitter::fraction(),
         };
@@ -143,6 +147,24 @@ impl Call {
         true
     }
 
+    /// Leaves the free models of a request out if their common limit refused it, so that the others can still answer.
+    fn leaves_out_free_models(&mut self, failed: &Failed, scope: Scope, report: &mut impl FnMut(Notice)) -> bool {
+        let Some(next) = self.models().iter().find(|model| !is_free(model)).cloned() else {
+            return false;
+        };
+        let has_free = self.models().iter().any(|model| is_free(model));
+        if scope != Scope::FreeModels || !has_free || self.is_at_secondary {
+            return false;
+        }
+        let message = format!("{}: {}; trying `{next}` next", self.names(), failed.error.message);
+        let rest = self.plan.models.split_off(self.window);
+        self.plan
+            .models
+            .extend(rest.into_iter().filter(|model| !is_free(model)));
+        report(self.notice("fallback", message, None));
+        true
+    }
+
     /// Where the window after this failure begins in the fallback chain.
     fn next_window(&self, failed: &Failed) -> usize {
         let models = self.plan.window(self.window);
@@ -157,7 +179,7 @@ impl Call {
     }
 
     /// Records a failed attempt, for the caller and for other calls.
-    fn note(&mut self, failed: &Failed) {
+    fn note(&mut self, failed: &Failed, scope: Scope) {
         let error = &failed.error;
         tracing::debug!(
             kind = error.kind.code(),
@@ -189,8 +211,7 @@ impl Call {
             .retry_after_ms
             .filter(|_| matches!(error.details.status, Some(429 | 503)) || failed.class == Class::Refused)
         {
-            let model = Some(self.model()).filter(|_| !retry::concerns_the_key(error));
-            self.gate().hold(now, model, Duration::from_millis(wait));
+            self.gate().hold(now, scope, self.model(), Duration::from_millis(wait));
         }
         match failed.class {
             Class::NeverProcessed | Class::Ambiguous => self.circuit_failed(now),

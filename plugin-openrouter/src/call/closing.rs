@@ -3,7 +3,7 @@
 //! In: how the answer ended. Out: the `Done` or the error that the host gets. Dropping a bill settles it too.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use plugin_api::{Attempt, Done, Error, Usage};
 use tokio::sync::OwnedSemaphorePermit;
@@ -54,6 +54,7 @@ impl Closing {
         let mut done = match end {
             Ok(done) => done,
             Err(mut error) => {
+                failure::until_then(&mut error, SystemTime::now());
                 if !self.attempts.is_empty() {
                     self.attempts.push(failure::attempt_of(&error, ""));
                     error.details.attempts = self.attempts;

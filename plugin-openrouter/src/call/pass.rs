@@ -18,6 +18,7 @@ impl Call {
     /// - Out: how long to wait, if the models of every window are rate-limited.
     fn choose(&mut self, report: &mut impl FnMut(Notice)) -> Option<Duration> {
         let now = Instant::now();
+        let mut passed_over: Vec<String> = Vec::new();
         loop {
             let window = self.plan.window(self.window);
             // The secondary service takes one model, not a list.
@@ -29,10 +30,15 @@ impl Call {
             let held = |model: &String| self.gate().held(now, model);
             let free: Vec<String> = window.iter().filter(|model| held(model).is_none()).cloned().collect();
             let wait = window.iter().filter_map(held).min();
-            let first = window.first().cloned().unwrap_or_default();
+            let before = window.iter().take_while(|model| free.first() != Some(*model));
+            passed_over.extend(before.map(|model| format!("`{model}`")));
             if let Some(next) = free.first() {
-                if *next != first {
-                    let message = format!("`{first}` is rate-limited; trying `{next}` instead");
+                if !passed_over.is_empty() {
+                    let verb = if passed_over.len() == 1 { "is" } else { "are" };
+                    let message = format!(
+                        "{} {verb} rate-limited; trying `{next}` instead",
+                        passed_over.join(", ")
+                    );
                     report(Notice::new("fallback", message));
                 }
                 self.asked = free;

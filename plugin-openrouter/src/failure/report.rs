@@ -3,13 +3,17 @@
 //! In: HTTP statuses, headers and bodies, and error objects from inside a stream.
 //! Out: the kind, the service's own message, a remedy, and the wait that the service asks for. Pure.
 //! No error from here contains the key, a URL's query or a prompt.
+//!
+//! An error inside an answer is read without a clock, so a limit that ends at a moment leaves here as that moment;
+//! [`until_then`] turns it into a wait.
 
 use std::time::{Duration, SystemTime};
 
-use http::header::HeaderMap;
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 use plugin_api::{Attempt, Error, ErrorKind};
 use serde_json::Value;
 
+use crate::failure::retry::affordable_tokens;
 use crate::failure::table;
 use crate::values::secret::scrub;
 
@@ -23,7 +27,7 @@ const MAX_WAIT_MS: u64 = 86_400_000;
 pub fn from_response(status: u16, headers: &HeaderMap, body: &[u8], secret: &str, now: SystemTime) -> Error {
     let parsed: Option<Value> = serde_json::from_slice(body).ok();
     let mut error = match parsed.as_ref().and_then(error_object) {
-        Some(object) => from_object(object, Some(status), secret),
+        Some(object) => from_object(object, Some(status), Some(now), secret),
         None => {
             let found = if body.is_empty() {
                 "no explanation".to_owned()
@@ -36,7 +40,7 @@ pub fn from_response(status: u16, headers: &HeaderMap, body: &[u8], secret: &str
             with_status(status, &format!("the service answered {status} with {found}{ray}"))
         }
     };
-    error.retry_after_ms = retry_after_ms(status, headers, now).or(error.retry_after_ms);
+    error.retry_after_ms = retry_after_ms(status, headers, Some(now)).or(error.retry_after_ms);
     error.details.generation_id = text_header(headers, "x-generation-id").map(|id| scrub(&id, secret));
     if let Some(document) = &parsed {
         error.details.attempts = router_attempts(&document["openrouter_metadata"], secret);
@@ -97,9 +101,18 @@ pub fn is_the_services_own(error: &Error) -> bool {
 }
 
 /// The error for an object `{code, message, metadata}` that came with status 200, instead of an answer or in the middle
-/// of a stream.
+/// of a stream. Its wait may be a moment; see [`until_then`].
 pub fn from_error_object(object: &Value, secret: &str) -> Error {
-    from_object(object, None, secret)
+    from_object(object, None, None, secret)
+}
+
+/// Turns the moment that a limit ends, in milliseconds since 1970, into a wait. A wait stays as it is.
+pub fn until_then(error: &mut Error, now: SystemTime) {
+    if let Some(at_ms) = error.retry_after_ms.filter(|ms| *ms > MAX_WAIT_MS) {
+        let then = SystemTime::UNIX_EPOCH + Duration::from_millis(at_ms);
+        let wait = then.duration_since(now).unwrap_or_default();
+        error.retry_after_ms = Some(whole_ms(wait).min(MAX_WAIT_MS));
+    }
 }
 
 /// Finds the error object in a body: `{"error": {…}}`, `{"error": "text"}` or the object itself.
@@ -111,7 +124,7 @@ pub fn error_object(body: &Value) -> Option<&Value> {
     }
 }
 
-fn from_object(object: &Value, status: Option<u16>, secret: &str) -> Error {
+fn from_object(object: &Value, status: Option<u16>, now: Option<SystemTime>, secret: &str) -> Error {
     let metadata = &object["metadata"];
     let availability = &object["availability"];
     // Sources: OpenRouter's API description, where `code` is a number; its page about streaming, where it is a string;
@@ -154,8 +167,38 @@ fn from_object(object: &Value, status: Option<u16>, secret: &str) -> Error {
     }
     error.details.provider = metadata["provider_name"].as_str().map(|name| scrub(name, secret));
     error.details.retryable = availability["retryable"].as_bool();
-    error.retry_after_ms = availability["retry_after"].as_f64().and_then(milliseconds);
+    let available_ms = availability["retry_after"].as_f64().and_then(milliseconds);
+    let waits = headers_in(metadata);
+    error.retry_after_ms = available_ms.or_else(|| retry_after_ms(status.unwrap_or(0), &waits, now));
+    if let Some(hint) = hint_for(&error) {
+        error.details.hint = Some(hint);
+    }
+    let is_in_flight = metadata["limit_source"] == "openrouter_in_flight_budget";
+    if is_in_flight && metadata["reason"] != "weight_exceeds_budget" {
+        // Source: OpenRouter docs, `api_reference/limits`: the credit is set aside for requests that have not ended.
+        error.details.retryable = Some(true);
+        error.details.hint = Some("wait until other requests have ended, send fewer at once, or add credit".to_owned());
+    }
     error
+}
+
+/// The hint for what only the message says.
+fn hint_for(error: &Error) -> Option<String> {
+    if let Some(tokens) = affordable_tokens(error) {
+        return Some(format!(
+            "ask for at most {tokens} tokens with `--max-tokens {tokens}` or `parameters.maxTokens` in the profile, or add \
+             credit at https://openrouter.ai/settings/credits"
+        ));
+    }
+    let message = error.message.to_ascii_lowercase();
+    let says = |words| error.kind == ErrorKind::NOT_FOUND && message.contains(words);
+    if says("data policy") {
+        let row = table::meaning_of_word("privacy_restricted");
+        return row.map(|row| row.remedy.to_owned());
+    }
+    says("support tool use").then(|| {
+        "choose a model that supports tools: `agent-host models --tools` lists them; or relax the provider preferences".to_owned()
+    })
 }
 
 fn with_status(status: u16, message: &str) -> Error {
@@ -170,9 +213,29 @@ fn number(value: &Value) -> Option<u16> {
     u16::try_from(number).ok().filter(|status| (100..1000).contains(status))
 }
 
+/// The headers about waits in the metadata of an error. Gateways and providers spell and place them in several ways.
+fn headers_in(metadata: &Value) -> HeaderMap {
+    let places = [&metadata["headers"], metadata, &metadata["limit_source"]];
+    let members = places.into_iter().filter_map(Value::as_object).flatten();
+    let headers = members.filter_map(|(name, value)| {
+        let name = name.to_ascii_lowercase().replace('_', "-");
+        let name = match name.as_str() {
+            "retry-after" | "retry-after-seconds" => "retry-after",
+            "retry-after-ms" => "retry-after-ms",
+            "x-ratelimit-reset" | "ratelimit-reset" | "reset" | "reset-at" => "x-ratelimit-reset",
+            _ => return None,
+        };
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        Some((HeaderName::from_static(name), HeaderValue::from_str(&value).ok()?))
+    });
+    headers.collect()
+}
+
 /// The wait that the service asks for, in milliseconds; the longest one if it names several.
 /// Invalid values are ignored.
-fn retry_after_ms(status: u16, headers: &HeaderMap, now: SystemTime) -> Option<u64> {
+///
+/// - In: without `now`, a moment stays one, in milliseconds since 1970.
+fn retry_after_ms(status: u16, headers: &HeaderMap, now: Option<SystemTime>) -> Option<u64> {
     let all = |name: &'static str| {
         headers
             .get_all(name)
@@ -189,27 +252,36 @@ fn retry_after_ms(status: u16, headers: &HeaderMap, now: SystemTime) -> Option<u
     // This machine's clock may be wrong, so the service's own one counts if it sends it.
     let now = all("date")
         .find_map(|text| httpdate::parse_http_date(text).ok())
-        .unwrap_or(now);
-    let until = |then: SystemTime| {
-        let wait = then.duration_since(now).unwrap_or_default();
-        u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).min(MAX_WAIT_MS)
+        .or(now);
+    let until = |then: SystemTime| match now {
+        Some(now) => whole_ms(then.duration_since(now).unwrap_or_default()).min(MAX_WAIT_MS),
+        None => whole_ms(then.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()),
     };
     let asked = all("retry-after").filter_map(|text| match text.parse::<f64>() {
         Ok(seconds) => milliseconds(seconds),
         Err(_) => httpdate::parse_http_date(text).ok().map(until),
     });
     let reset = || {
-        // Source: OpenRouter reports when its own limits end, in milliseconds since 1970.
-        let at_ms: u64 = all("x-ratelimit-reset").next()?.parse().ok()?;
-        let is_moment = at_ms > 1_000_000_000_000;
-        (status == 429 && is_moment).then(|| until(SystemTime::UNIX_EPOCH + Duration::from_millis(at_ms)))
+        // OpenRouter reports when its own limits end, in milliseconds since 1970; others do so in seconds.
+        let at: u64 = all("x-ratelimit-reset").next()?.parse().ok()?;
+        let at_ms = match at {
+            1_000_000_000_001.. => at,
+            1_000_000_001.. => at.saturating_mul(1000),
+            _ => return None,
+        };
+        let at = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(at_ms))?;
+        (status == 429).then(|| until(at))
     };
     asked.max().or_else(reset)
 }
 
 fn milliseconds(seconds: f64) -> Option<u64> {
     let wait = Duration::try_from_secs_f64(seconds).ok()?;
-    Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).min(MAX_WAIT_MS))
+    Some(whole_ms(wait).min(MAX_WAIT_MS))
+}
+
+fn whole_ms(wait: Duration) -> u64 {
+    u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn text_header(headers: &HeaderMap, name: &str) -> Option<String> {
@@ -307,6 +379,7 @@ mod tests {
         assert_eq!(wait("retry-after", "Fri, 20 Nov 2026 12:00:30 GMT"), Some(30_000));
         assert_eq!(wait("retry-after", "Fri, 20 Nov 2026 11:00:00 GMT"), Some(0));
         assert_eq!(wait("x-ratelimit-reset", "1795176005000"), Some(5000));
+        assert_eq!(wait("x-ratelimit-reset", "1795176005"), Some(5000));
         assert_eq!(wait("x-ratelimit-reset", "5"), None);
         for nonsense in ["-1", "NaN", "1e309", "soon", ""] {
             assert_eq!(wait("retry-after", nonsense), None, "{nonsense}");
@@ -325,6 +398,81 @@ mod tests {
         let body = json!({"error": {"message": "m", "availability": {"retryable": true, "retry_after": 2}}});
         let error = answered(503, &body.to_string());
         assert_eq!((error.retry_after_ms, error.is_retryable()), (Some(2000), true));
+    }
+
+    #[test]
+    fn the_end_of_a_limit_is_read_inside_the_error_too() {
+        let now = httpdate::parse_http_date("Fri, 20 Nov 2026 12:00:00 GMT").expect("a date");
+        for metadata in [
+            json!({"headers": {"X-RateLimit-Reset": "1795176005000"}}),
+            json!({"headers": {"x-ratelimit-reset": 1_795_176_005}}),
+            json!({"headers": {"Retry-After": 5}}),
+            json!({"retry_after_seconds": 5}),
+            json!({"retry_after_ms": "5000"}),
+            json!({"limit_source": {"reset_at": 1_795_176_005_000_u64}}),
+        ] {
+            let object = json!({"code": 429, "message": "m", "metadata": metadata});
+            let body = json!({"error": object}).to_string();
+            let by_status = from_response(429, &HeaderMap::new(), body.as_bytes(), "", now);
+            let mut inside = from_error_object(&object, "");
+            until_then(&mut inside, now);
+            let found = [by_status.retry_after_ms, inside.retry_after_ms];
+            assert_eq!(found, [Some(5000), Some(5000)], "{object}");
+        }
+        for odd in [
+            json!(u64::MAX),
+            json!([1]),
+            json!({"a": 1}),
+            json!("soon"),
+            json!(-1),
+            json!("1\n2"),
+        ] {
+            let object = json!({"code": 429, "metadata": {"headers": {"x-ratelimit-reset": odd, "retry-after": odd}}});
+            let mut inside = from_error_object(&object, "");
+            until_then(&mut inside, now);
+            assert!(inside.retry_after_ms.is_none_or(|ms| ms <= MAX_WAIT_MS), "{object}");
+        }
+    }
+
+    #[test]
+    fn credit_that_is_set_aside_is_worth_waiting_for() {
+        let refusal = |reason: &str, source: &str| {
+            let metadata = json!({"reason": reason, "limit_source": source});
+            let body = json!({"error": {"code": 402, "message": "too many at once", "metadata": metadata}});
+            answered(402, &body.to_string()).is_retryable()
+        };
+        assert!(refusal("in_flight_budget_exhausted", "openrouter_in_flight_budget"));
+        assert!(!refusal("weight_exceeds_budget", "openrouter_in_flight_budget"));
+        assert!(!refusal("", "openrouter_key_limit"));
+    }
+
+    #[test]
+    fn a_hint_has_the_next_command() {
+        let hint = |status: u16, message: &str| {
+            let body = json!({"error": {"code": status, "message": message}}).to_string();
+            answered(status, &body).hint().unwrap_or_default().to_owned()
+        };
+        for (status, message, parts) in [
+            (
+                404,
+                "No endpoints found matching your data policy (Free model training).",
+                ["https://openrouter.ai/settings/privacy", "`privacy`"],
+            ),
+            (
+                404,
+                "No endpoints found that support tool use. Try another.",
+                ["`agent-host models --tools`", "supports tools"],
+            ),
+            (
+                402,
+                "You requested up to 9000 tokens, but can only afford 200.",
+                ["`--max-tokens 200`", "`parameters.maxTokens`"],
+            ),
+        ] {
+            let hint = hint(status, message);
+            assert!(parts.iter().all(|part| hint.contains(part)), "{message}: {hint}");
+        }
+        assert_eq!(hint(400, "your data policy"), hint(400, ""));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::time::Duration;
 use plugin_api::{Error, ErrorKind};
 
 use crate::profile::policy::Retry;
+use crate::values::model_id::is_free;
 
 /// How an attempt failed, as far as a retry depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,6 +132,8 @@ pub struct Situation<'a> {
     pub stream: bool,
     /// Whether the fallback chain has models that were not tried yet.
     pub has_more_models: bool,
+    /// What a wait that the service asks for holds for.
+    pub scope: Scope,
     /// Time until the total timeout.
     pub left: Duration,
     /// A random number from 0 to 1, drawn for each decision.
@@ -165,7 +168,6 @@ pub fn next(failed: &Failed, tries: &mut Tries, situation: &Situation<'_>) -> Ne
     if situation.left.is_zero() {
         return Next::GiveUp;
     }
-    // A wait for the key holds for every model; a wait for one provider does not.
     let asked = failed.error.retry_after_ms.map(Duration::from_millis);
     let is_too_long = asked.is_some_and(|wait| wait > Duration::from_millis(retry.max_wait_ms));
     if situation.has_more_models {
@@ -179,7 +181,7 @@ pub fn next(failed: &Failed, tries: &mut Tries, situation: &Situation<'_>) -> Ne
             Class::Empty => !may_repeat,
             Class::Final => is_the_models_own(&failed.error),
         };
-        if moves_on && !(is_too_long && concerns_the_key(&failed.error)) {
+        if moves_on && !(is_too_long && situation.scope == Scope::Key) {
             return Next::MoveOn;
         }
     }
@@ -197,13 +199,37 @@ pub fn next(failed: &Failed, tries: &mut Tries, situation: &Situation<'_>) -> Ne
     Next::Repeat(wait)
 }
 
-/// Whether a wait that the service asks for holds for every model rather than for one provider's.
-pub fn concerns_the_key(error: &Error) -> bool {
-    error.details.provider.is_none()
-        && !matches!(
-            error.details.error_type.as_deref(),
-            Some("capacity_exhausted" | "temporarily_unavailable" | "provider_overloaded" | "provider_unavailable")
-        )
+/// What a wait that the service asks for holds for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Every model.
+    Key,
+    /// Free models: they have limits of their own, per minute and per day.
+    FreeModels,
+    /// The model that was asked, because its provider limits it.
+    Model,
+}
+
+/// What the wait of an error holds for.
+///
+/// - In: the models that were `asked`.
+pub fn scope(error: &Error, asked: &[String]) -> Scope {
+    let is_of_a_provider = matches!(
+        error.details.error_type.as_deref(),
+        Some("capacity_exhausted" | "temporarily_unavailable" | "provider_overloaded" | "provider_unavailable")
+    );
+    if is_of_a_provider || error.details.provider.is_some() {
+        return Scope::Model;
+    }
+    // Source: OpenRouter docs, `api_reference/limits`. The name of the limit stands only in the message.
+    let are_free = !asked.is_empty() && asked.iter().all(|model| is_free(model));
+    let is_of_free_models =
+        error.kind == ErrorKind::RATE_LIMIT && (are_free || error.message.contains("free-models-per"));
+    if is_of_free_models {
+        Scope::FreeModels
+    } else {
+        Scope::Key
+    }
 }
 
 /// The longest wait after the attempt number `attempts`. The caller waits a random share of it.
@@ -245,6 +271,7 @@ mod tests {
             retry: &Retry::default(),
             stream: true,
             has_more_models: false,
+            scope: Scope::Key,
             left: Duration::from_secs(600),
             dice: 1.0,
         };
@@ -268,7 +295,8 @@ mod tests {
     /// The first decision if there are more models.
     fn in_chain(failed: &Failed) -> Next {
         decide(failed, &mut Tries::default(), |situation| {
-            situation.has_more_models = true
+            situation.has_more_models = true;
+            situation.scope = scope(&failed.error, &["acme/large".to_owned()]);
         })
     }
 
@@ -319,6 +347,7 @@ mod tests {
             retry: &retry,
             stream: false,
             has_more_models: false,
+            scope: Scope::Key,
             left: Duration::from_secs(9),
             dice: 0.5,
         };
@@ -367,6 +396,22 @@ mod tests {
         assert_eq!(in_chain(&failed), Next::GiveUp);
         failed.error.details.provider = Some("DeepSeek".to_owned());
         assert_eq!(in_chain(&failed), Next::MoveOn);
+    }
+
+    #[test]
+    fn a_limit_of_free_models_is_known_by_the_models_or_by_its_name() {
+        let asked = |ids: &str| ids.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let mut failed = reported(429);
+        assert_eq!(
+            scope(&failed.error, &asked("a/b:free openrouter/free")),
+            Scope::FreeModels
+        );
+        assert_eq!(scope(&failed.error, &asked("a/b:free a/b")), Scope::Key);
+        failed.error.message = "Rate limit exceeded: free-models-per-day".to_owned();
+        assert_eq!(scope(&failed.error, &asked("a/b:free a/b")), Scope::FreeModels);
+        failed.error.details.provider = Some("Acme".to_owned());
+        assert_eq!(scope(&failed.error, &asked("a/b:free")), Scope::Model);
+        assert_eq!(scope(&reported(503).error, &asked("a/b:free")), Scope::Key);
     }
 
     #[test]

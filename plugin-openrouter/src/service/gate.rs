@@ -8,6 +8,9 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::failure::retry::Scope;
+use crate::values::model_id::is_free;
+
 /// The retry budget at the start, which is also its maximum.
 const FULL_BUDGET: u32 = 500;
 
@@ -25,6 +28,9 @@ const FIRST_OPEN: Duration = Duration::from_secs(5);
 
 /// How long the breaker stays open at most.
 const LONGEST_OPEN: Duration = Duration::from_secs(60);
+
+/// Where the wait of all free models is remembered, among those of single models.
+const FREE_MODELS: &str = ":free";
 
 /// The most models whose waits are remembered.
 const MAX_HELD_MODELS: usize = 1024;
@@ -80,9 +86,15 @@ pub enum Pass {
 }
 
 impl Gate {
-    /// How long a model is still rate-limited by its provider.
+    /// How long a model is still rate-limited, by its provider or with all free models.
     pub fn held(&self, now: Instant, model: &str) -> Option<Duration> {
-        let until = *self.state().models.get(model)?;
+        let state = self.state();
+        let shared = if is_free(model) {
+            state.models.get(FREE_MODELS)
+        } else {
+            None
+        };
+        let until = *state.models.get(model).max(shared)?;
         until.checked_duration_since(now).filter(|wait| !wait.is_zero())
     }
 
@@ -121,20 +133,23 @@ impl Gate {
         Pass::Go
     }
 
-    /// Records a wait for one model, or for every call with the key. The longest one holds.
-    pub fn hold(&self, now: Instant, model: Option<&str>, wait: Duration) {
+    /// Records a wait. The longest one holds.
+    pub fn hold(&self, now: Instant, scope: Scope, model: &str, wait: Duration) {
         let Some(until) = now.checked_add(wait) else { return };
         let mut state = self.state();
-        match model {
-            None => state.not_before = state.not_before.max(Some(until)),
-            Some(model) => {
-                if state.models.len() >= MAX_HELD_MODELS {
-                    state.models.retain(|_, until| *until > now);
-                }
-                let held = state.models.entry(model.to_owned()).or_insert(until);
-                *held = (*held).max(until);
+        let model = match scope {
+            Scope::Key => {
+                state.not_before = state.not_before.max(Some(until));
+                return;
             }
+            Scope::FreeModels => FREE_MODELS,
+            Scope::Model => model,
+        };
+        if state.models.len() >= MAX_HELD_MODELS {
+            state.models.retain(|_, until| *until > now);
         }
+        let held = state.models.entry(model.to_owned()).or_insert(until);
+        *held = (*held).max(until);
     }
 
     /// Takes the cost of a retry from the budget; `None` if the budget is used up.
@@ -206,9 +221,9 @@ mod tests {
     #[test]
     fn a_rate_limit_of_the_key_holds_for_every_call() {
         let (gate, now) = (Gate::default(), Instant::now());
-        gate.hold(now, None, ms(7000));
+        gate.hold(now, Scope::Key, MODEL, ms(7000));
         // A later, shorter wait does not replace the longer one.
-        gate.hold(now, None, ms(10));
+        gate.hold(now, Scope::Key, MODEL, ms(10));
         for passed in [0, 1, 6999] {
             assert_eq!(pass(&gate, now + ms(passed)), Pass::Wait(ms(7000 - passed)));
         }
@@ -218,10 +233,21 @@ mod tests {
     #[test]
     fn a_rate_limit_of_a_model_holds_for_that_model_only() {
         let (gate, now) = (Gate::default(), Instant::now());
-        gate.hold(now, Some(MODEL), ms(50));
+        gate.hold(now, Scope::Model, MODEL, ms(50));
         assert_eq!(gate.held(now, MODEL), Some(ms(50)));
         assert_eq!(gate.held(now + ms(50), MODEL), None);
         assert_eq!((gate.held(now, "other/model"), pass(&gate, now)), (None, Pass::Go));
+    }
+
+    #[test]
+    fn a_rate_limit_of_free_models_holds_for_free_models_only() {
+        let (gate, now) = (Gate::default(), Instant::now());
+        gate.hold(now, Scope::FreeModels, "a/b:free", ms(50));
+        gate.hold(now, Scope::Model, "a/b:free", ms(20));
+        gate.hold(now, Scope::Model, "a/c:free", ms(90));
+        let held = ["a/b:free", "a/c:free", "d/e:free", "openrouter/free", "a/b", MODEL].map(|id| gate.held(now, id));
+        let expected = [Some(50), Some(90), Some(50), Some(50), None, None].map(|wait| wait.map(ms));
+        assert_eq!((held, pass(&gate, now)), (expected, Pass::Go));
     }
 
     #[test]
@@ -306,7 +332,7 @@ mod tests {
         for _ in 0..10 {
             let _ = gate.failed(now, now);
         }
-        gate.hold(now, None, ms(8000));
+        gate.hold(now, Scope::Key, MODEL, ms(8000));
         assert_eq!(pass(&gate, now + ms(5000)), Pass::Wait(ms(3000)));
         assert_eq!(pass(&gate, now + ms(8000)), Pass::Go);
     }

@@ -65,6 +65,76 @@ fn a_rate_limit_of_one_model_does_not_hold_up_its_chain() {
     assert_eq!(service.requests().len(), 4);
 }
 
+/// The daily limit of free models, as a status or inside an answer. It ends in the year 2100.
+fn free_limit(is_inside: bool) -> Script {
+    let headers = json!({"X-RateLimit-Limit": "50", "X-RateLimit-Reset": "4102444800000"});
+    let message = "Rate limit exceeded: free-models-per-day. Add credits to raise it";
+    let error = json!({"error": {"code": 429, "message": message, "metadata": {"headers": headers}}});
+    Script::reply(if is_inside { 200 } else { 429 }, &[], &error)
+}
+
+#[test]
+fn a_limit_of_free_models_holds_for_free_models_only() {
+    let is_free = |request: &Arrival| {
+        let body = request.json();
+        let ids = std::iter::once(&body["model"]).chain(body["models"].as_array().into_iter().flatten());
+        ids.filter_map(Value::as_str)
+            .any(|id| id.ends_with(":free") || id == "openrouter/free")
+    };
+    for is_inside in [false, true] {
+        let service = Faultd::answering(move |request| match is_free(request) {
+            true => free_limit(is_inside),
+            false => Script::answer("paid"),
+        });
+        let plugin = plugin_at(&service.base_url(), json!({}));
+        let error = block_on(plugin.chat(&request("acme/a:free", "hello"))).expect_err("the day is used up");
+        assert_eq!(
+            (error.kind.code(), service.requests().len()),
+            ("rate_limit", 1),
+            "{error:?}"
+        );
+        assert!(error.retry_after_ms > Some(3_600_000), "{error:?}");
+        for model in ["acme/b:free", "openrouter/free"] {
+            assert_eq!(
+                code(&block_on(plugin.chat(&request(model, "hello")))),
+                "rate_limit",
+                "{model}"
+            );
+        }
+        assert_eq!(service.requests().len(), 1, "no other free model is asked");
+        assert_eq!(chat(&plugin).expect("a paid model is asked").text, "paid");
+
+        // Four free models fill the first request; in the other chain a paid one is in it.
+        for chain in [
+            &[
+                "a/1:free",
+                "a/2:free",
+                "a/3:free",
+                "openrouter/free",
+                "a/5:free",
+                "acme/paid",
+            ][..],
+            &["a/1:free", "acme/paid", "a/2:free"],
+        ] {
+            let options = json!({"model": chain[0], "fallbackModels": chain[1..], "retry": {"attempts": 1}});
+            let plugin = plugin_at(&service.base_url(), options);
+            for (reply, told) in [
+                (chat_with_any(&plugin), "free-models-per-day"),
+                (stream_from_any(&plugin), "rate-limited; trying `acme/paid` instead"),
+            ] {
+                let reply = reply.expect("the paid model answers");
+                assert_eq!(reply.text, "paid", "{chain:?}");
+                let mut notices = reply.notices.iter();
+                assert!(
+                    notices.any(|notice| notice.message.contains(told)),
+                    "{:?}",
+                    reply.notices
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn a_model_that_fails_inside_its_answer_is_followed_by_the_next() {
     // Once it has answered 200, the service itself does not go on to the next model.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tests::faultd::{DONE, LAST_CHUNK, Script, chunk, finish_event, head, reply, text_event, whole_answer};
 
 use crate::call::{both, once, streamed};
@@ -73,6 +73,43 @@ fn fault_15_a_short_wait_is_kept_and_a_long_one_is_returned() {
     streamed(at_most_a_second, &nonsense).expect("ok", 2);
     let outcome = streamed(json!({}), &[refusal_with(("retry-after", "86400"))]);
     assert_eq!(outcome.expect("rate_limit", 1).error().retry_after_ms, Some(86_400_000));
+}
+
+#[test]
+fn the_end_of_a_limit_is_known_in_every_form() {
+    let error = |metadata: Value| json!({"error": {"code": 429, "message": "later", "metadata": metadata}});
+    let inside = json!({"headers": {"X-RateLimit-Reset": "4102444800000"}});
+    let event = format!("data: {}\n\n", error(inside.clone()));
+    for (what, script) in [
+        (
+            "seconds",
+            Script::reply(429, &[("x-ratelimit-reset", "4102444800")], &error(json!({}))),
+        ),
+        ("metadata", Script::reply(429, &[], &error(inside.clone()))),
+        ("a 200", Script::reply(200, &[], &error(inside))),
+        ("an event", Script::stream(&[event])),
+        (
+            "a number",
+            Script::reply(200, &[], &error(json!({"retry_after_seconds": 86_400}))),
+        ),
+    ] {
+        for outcome in both(&json!({}), &[script]) {
+            let error = outcome.expect("rate_limit", 1).error();
+            assert_eq!(error.retry_after_ms, Some(86_400_000), "{what}");
+        }
+    }
+}
+
+#[test]
+fn credit_set_aside_for_other_requests_is_waited_for() {
+    let metadata = json!({"reason": "in_flight_budget_exhausted", "limit_source": "openrouter_in_flight_budget"});
+    let body = json!({"error": {"code": 402, "message": "too many at once", "metadata": metadata}});
+    for outcome in both(
+        &json!({}),
+        &[Script::reply(402, &[AT_ONCE], &body), Script::answer("now")],
+    ) {
+        outcome.expect("ok", 2);
+    }
 }
 
 #[test]
