@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use plugin_api::{Error, ErrorKind, Notice};
+use plugin_api::{Attempt, Error, ErrorKind, Notice};
 
 use crate::call::attempts::Call;
 use crate::call::{advice, jitter};
@@ -244,28 +244,21 @@ impl Call {
         }
     }
 
-    /// Reports that the service chose another model than the first one requested.
-    pub(super) fn fallback_notice(&self, served: Option<&str>) -> Option<Notice> {
+    /// What to tell about the models that the service passed over to choose `served`; `None` if it chose the first one.
+    pub(super) fn passed_over(&self, served: Option<&str>) -> Option<PassedOver> {
         let served = served?;
-        let asked = self.models().first()?;
+        let models = self.models();
         // The service may append a date to an id, and omits the variant. One id may be a prefix of another.
-        let base = |id: &str| {
-            id.split(':')
-                .next()
-                .map_or(0, |base| if served.starts_with(base) { base.len() } else { 0 })
+        let likeness = |id: &str| {
+            let base = id.split(':').next().unwrap_or(id);
+            if served.starts_with(base) { base.len() } else { 0 }
         };
-        let serves = self
-            .models()
-            .iter()
-            .max_by_key(|id| base(id))
-            .filter(|id| base(id) > 0)?;
-        if base(serves) == base(asked) {
-            return None;
-        }
-        Some(Notice::new(
-            "fallback",
-            format!("`{asked}` could not answer; `{served}` answers instead"),
-        ))
+        let most = models.iter().map(|id| likeness(id)).max().filter(|most| *most > 0)?;
+        let at = models.iter().position(|id| likeness(id) == most)?;
+        (at > 0).then(|| PassedOver {
+            models: models[..at].to_vec(),
+            served: served.to_owned(),
+        })
     }
 
     /// Completes the error of a call that got no answer.
@@ -287,6 +280,55 @@ impl Call {
             error.details.attempts.clear();
         }
         error
+    }
+}
+
+/// The models that the service passed over inside one request.
+#[derive(Clone)]
+pub struct PassedOver {
+    models: Vec<String>,
+    served: String,
+}
+
+impl PassedOver {
+    /// The notice for the caller.
+    ///
+    /// - In: the attempts that the service reports, if it does.
+    pub fn notice(&self, attempts: &[Attempt]) -> Notice {
+        let failed = self.models.iter().map(|model| match why(model, attempts) {
+            Some(why) => format!("`{model}` ({why})"),
+            None => format!("`{model}`"),
+        });
+        let failed: Vec<String> = failed.collect();
+        let message = format!(
+            "{} could not answer; `{}` answers instead",
+            failed.join(", "),
+            self.served
+        );
+        Notice::new("fallback", message)
+    }
+
+    /// The notice for the end of a stream, whose first notice could not name the reasons; `None` if they are unknown.
+    pub fn reasons(&self, attempts: &[Attempt]) -> Option<Notice> {
+        self.models.iter().find_map(|model| why(model, attempts))?;
+        Some(Notice {
+            code: "fallback_reason".to_owned(),
+            ..self.notice(attempts)
+        })
+    }
+}
+
+/// Why a model did not answer, if the service reports it.
+fn why(model: &str, attempts: &[Attempt]) -> Option<String> {
+    let base = model.split(':').next().unwrap_or(model);
+    let is_its = |attempt: &&Attempt| attempt.model.starts_with(base) && attempt.status != Some(200);
+    let attempt = attempts.iter().rfind(is_its)?;
+    let reason = attempt.reason.clone().filter(|reason| !reason.is_empty());
+    let known = || attempt.status.and_then(failure::sentence_of_status).map(str::to_owned);
+    match (attempt.status, reason.or_else(known)) {
+        (Some(status), Some(reason)) => Some(format!("{status}: {}", reason.trim_end_matches('.'))),
+        (Some(status), None) => Some(status.to_string()),
+        (None, reason) => reason,
     }
 }
 

@@ -13,6 +13,7 @@ use futures_core::Stream;
 use plugin_api::{ChatEvent, Error, Events};
 
 use crate::answer::decode::Decoder;
+use crate::call::after::PassedOver;
 use crate::call::closing::Closing;
 use crate::call::intake::{Arrived, End, Intake};
 use crate::call::limits::Limits;
@@ -36,6 +37,8 @@ pub struct Answer {
 pub struct Begun {
     pub decoder: Decoder,
     pub limits: Limits,
+    /// The models that did not answer, until the service has reported why.
+    pub passed_over: Option<PassedOver>,
     /// What is needed when the answer ends.
     pub closing: Closing,
 }
@@ -58,6 +61,13 @@ impl Answer {
         if let Some(begun) = &mut self.begun {
             if let Some(event) = begun.decoder.ready.pop_front() {
                 return Some(Ok(event));
+            }
+            if let (Some(passed_over), Some(Ok(done))) = (&begun.passed_over, &begun.decoder.end) {
+                let reasons = passed_over.reasons(&done.attempts);
+                begun.passed_over = None;
+                if let Some(notice) = reasons {
+                    return Some(Ok(ChatEvent::Notice(notice)));
+                }
             }
             if let Some(end) = begun.decoder.end.take() {
                 let begun = self.begun.take()?;

@@ -64,12 +64,19 @@ async fn begin_answer(
     if call.ask.view.has_raw() {
         decoder.ready.push_front(ChatEvent::Head(Box::new(head)));
     }
-    if let Some(notice) = call.fallback_notice(decoder.reader.heard().model()) {
+    let heard = decoder.reader.heard();
+    let mut passed_over = call.passed_over(heard.model());
+    if let Some(found) = &passed_over {
+        let notice = found.notice(&heard.done.attempts);
+        if found.reasons(&heard.done.attempts).is_some() {
+            passed_over = None;
+        }
         decoder.ready.push_front(ChatEvent::Notice(notice));
     }
     let begun = Begun {
         decoder,
         limits: Limits::new(call.clock()),
+        passed_over,
         closing: call.closing(),
     };
     let patience = begun.limits.patience();

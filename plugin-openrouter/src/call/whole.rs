@@ -65,7 +65,8 @@ pub async fn whole(settings: Arc<Settings>, common: Arc<Common>, ask: Ask) -> Re
             return Err(error);
         }
     };
-    notices.extend(call.fallback_notice(reply.done.model.as_deref()));
+    let passed_over = call.passed_over(reply.done.model.as_deref());
+    notices.extend(passed_over.map(|passed_over| passed_over.notice(&reply.done.attempts)));
     notices.append(&mut reply.notices);
     reply.notices = notices;
     let done = std::mem::take(&mut reply.done);

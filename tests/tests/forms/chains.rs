@@ -1,10 +1,13 @@
 //! Several models in one request: which lists reach the service, and which forms take no list.
 
+use plugin_api::ChatRequest;
 use sandbox::Script;
 use serde_json::{Value, json};
-use tests::service;
+use tests::{block_on, request, service};
 
-use crate::bench::{MODEL, chat_with, good, message_of, plugin, post, raw, requests_to, service_playing};
+use crate::bench::{
+    MODEL, chat_with, codes, good, message_of, plugin, post, raw, requests_to, service_playing, streamed,
+};
 
 #[test]
 fn a_chain_is_sent_in_the_lists_that_its_form_takes() {
@@ -46,6 +49,31 @@ fn a_chain_is_sent_in_the_lists_that_its_form_takes() {
         let served = answer.ok().and_then(|answer| answer.done.model);
         assert_eq!(json!(served), row["served"], "{}", row["case"]);
     }
+}
+
+#[test]
+fn a_fallback_of_the_service_says_why_and_past_which_models() {
+    let service = service_playing(Script::text("yes"));
+    service.script("down/1", Script::status(503));
+    service.script("down/2", Script::status(429));
+    let plugin = plugin(
+        &service,
+        json!({"model": "down/1", "fallbackModels": ["down/2", MODEL]}),
+    );
+    let asked = ChatRequest {
+        model: None,
+        ..request("", "hello")
+    };
+    let why = "`down/1` (503: No provider can serve the model now), `down/2` (429: Too many requests for this key, model or \
+               provider) could not answer; `acme/model` answers instead";
+    let reply = block_on(plugin.chat(&asked)).expect("an answer");
+    assert_eq!(message_of(&reply.notices, "fallback"), why);
+    assert_eq!(codes(&reply.notices), ["fallback"]);
+    // Only the last chunk of a stream has the reasons.
+    let reply = streamed(&plugin, &asked).reply();
+    let models = "`down/1`, `down/2` could not answer; `acme/model` answers instead";
+    assert_eq!(message_of(&reply.notices, "fallback"), models);
+    assert_eq!(message_of(&reply.notices, "fallback_reason"), why);
 }
 
 #[test]

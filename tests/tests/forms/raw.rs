@@ -161,7 +161,7 @@ fn a_caller_who_asks_for_metadata_gets_every_attempt() {
     assert_eq!(answer.done.requested_model.as_deref(), Some("a/down"));
     assert_eq!(
         message_of(&answer.notices, "fallback"),
-        "`a/down` could not answer; `acme/model` answers instead"
+        "`a/down` (503: No provider can serve the model now) could not answer; `acme/model` answers instead"
     );
 }
 
