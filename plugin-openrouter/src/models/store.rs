@@ -38,6 +38,8 @@ pub struct Listed {
 pub struct Store {
     /// Of the service that was asked last.
     latest: ArcSwapOption<Catalogue>,
+    /// The service whose list was looked for on the disk, which is done once.
+    looked_for: ArcSwapOption<String>,
     /// The last answer. Locked while the service is asked, so that all callers wait for one answer.
     answer: Mutex<Option<Answer>>,
     has_warned_of_time: AtomicBool,
@@ -69,13 +71,21 @@ impl Store {
 
     /// The cached catalogue, however old, from memory or from the disk. Sends no request.
     pub async fn at_hand(&self, settings: &Settings) -> Option<Arc<Catalogue>> {
-        if let Some(known) = self.known(settings) {
-            return Some(known);
+        let base_url = &settings.service.base_url;
+        let known = self.known(settings);
+        if known.is_some() || self.looked_for.load().as_deref() == Some(base_url) {
+            return known;
         }
-        let (models, age) = self.disk(settings)?.read().await?;
-        let catalogue = Arc::new(Catalogue::new(&settings.service.base_url, models, age));
-        self.latest.store(Some(Arc::clone(&catalogue)));
-        Some(catalogue)
+        let found = match self.disk(settings) {
+            Some(disk) => disk.read().await,
+            None => None,
+        };
+        self.looked_for.store(Some(Arc::new(base_url.clone())));
+        // A request may have brought a newer list meanwhile.
+        if let (Some((models, age)), None) = (found, self.known(settings)) {
+            self.latest.store(Some(Arc::new(Catalogue::new(base_url, models, age))));
+        }
+        self.known(settings)
     }
 
     /// The catalogue, and why it is not newer.
