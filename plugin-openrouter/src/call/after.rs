@@ -44,7 +44,7 @@ impl Call {
         let has_more_models = self.has_more_models(&failed);
         let next_window = self.next_window(&failed);
         let situation = Situation {
-            retry: &self.settings.profile.options.retry,
+            retry: &self.retry(),
             stream: self.stream || self.ask.is_idempotent(),
             has_more_models,
             scope,

@@ -13,6 +13,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::call::closing::{Bill, Closing};
 use crate::call::{Common, advice, turn};
 use crate::failure::retry::Tries;
+use crate::profile::policy::Retry;
 use crate::request::body::Changes;
 use crate::request::plan::plan;
 use crate::request::{Ask, Plan};
@@ -103,6 +104,13 @@ impl Call {
             },
             permit,
         })
+    }
+
+    /// How often it is retried.
+    pub(super) fn retry(&self) -> Retry {
+        let retry = self.settings.profile.options.retry;
+        let attempts = retry.attempts.min(self.ask.max_attempts.unwrap_or(u64::MAX));
+        Retry { attempts, ..retry }
     }
 
     pub(super) fn clock(&self) -> Clock {

@@ -96,7 +96,7 @@ impl Call {
             };
             // If other calls are refused after each wait, this one would be too.
             n_waits += 1;
-            let is_refused_again = n_waits > self.settings.profile.options.retry.attempts;
+            let is_refused_again = n_waits > self.retry().attempts;
             if wait > longest || wait >= left || is_refused_again {
                 let error = Error::new(
                     ErrorKind::RATE_LIMIT,

@@ -168,7 +168,7 @@ impl Call {
             Some(Err(error)) => Err(Failed::reported(error)),
             Some(Ok(_)) if decoder.is_empty => {
                 let failed = Failed::new(Class::Empty, empty_answer());
-                let may_repeat = self.tries.empty == 0 && self.settings.profile.options.retry.attempts > 1;
+                let may_repeat = self.tries.empty == 0 && self.retry().attempts > 1;
                 if may_repeat || self.has_more_models(&failed) {
                     return Err(failed);
                 }

@@ -30,6 +30,8 @@ pub struct Ask {
     pub body: Option<Bytes>,
     /// The caller's headers that are passed on to the service.
     pub headers: HeaderMap,
+    /// The most attempts with the same models, where the caller retries by itself.
+    pub max_attempts: Option<u64>,
     /// What was translated.
     pub notices: Vec<Notice>,
 }
@@ -45,6 +47,7 @@ impl Ask {
             request,
             body: None,
             headers: HeaderMap::new(),
+            max_attempts: None,
             notices: Vec::new(),
         }
     }
@@ -61,6 +64,7 @@ impl Ask {
             dialect,
             method,
             headers: headers::from_caller(&http, dialect)?,
+            max_attempts: headers::max_attempts(&http),
             view: View::Raw,
             request: empty_request(),
             body: None,
@@ -240,6 +244,22 @@ mod tests {
         names.sort_unstable();
         let expected = "http-referer x-openrouter-cache x-openrouter-title x-title";
         assert_eq!(names.join(" "), expected);
+    }
+
+    #[test]
+    fn a_client_that_retries_by_itself_leaves_fewer_attempts() {
+        for (name, value, expected) in [
+            ("X-Stainless-Retry-Count", "0", Some(2)),
+            ("x-stainless-retry-count", "1", Some(1)),
+            ("x-retry-count", " 7 ", Some(1)),
+            ("x-stainless-retry-count", "none", None),
+            ("x-title", "1", None),
+        ] {
+            let mut http = HttpRequest::post("/chat/completions", "{}");
+            http.headers.push((name.to_owned(), value.to_owned()));
+            let ask = Ask::raw(http).expect("a good request");
+            assert_eq!(ask.max_attempts, expected, "{name}: {value}");
+        }
     }
 
     #[test]

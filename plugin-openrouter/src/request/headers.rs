@@ -21,6 +21,17 @@ const HEADERS: [&str; 6] = [
 /// Prefix of the service's own headers.
 const OWN_PREFIX: &str = "x-openrouter-";
 
+/// The most attempts for a client that retries by itself, whose tries would otherwise multiply with those here.
+///
+/// Its first try keeps one retry, because such clients say which try it is even if they are told never to retry.
+// Source: the SDKs of OpenAI and Anthropic send `x-stainless-retry-count`.
+pub fn max_attempts(http: &HttpRequest) -> Option<u64> {
+    let counts = |name: &str| name.to_ascii_lowercase().ends_with("retry-count");
+    let (_, count) = http.headers.iter().find(|(name, _)| counts(name))?;
+    let n_retries: u64 = count.trim().parse().ok()?;
+    Some(if n_retries == 0 { 2 } else { 1 })
+}
+
 /// The caller's headers that are passed on to the service.
 ///
 /// - Errors: `invalid_request` for a value that HTTP does not allow.
