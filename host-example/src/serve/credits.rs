@@ -17,12 +17,22 @@ fn page(credits: &Credits) -> Value {
     json!({
         "balance": number(credits.balance_usd.as_deref()),
         "currency": "USD",
-        "usage": number(credits.usage_usd.as_deref()),
+        "usage": {"total": number(credits.usage_usd.as_deref())},
         "status": credits.status,
         "source": credits.source,
         "age_ms": credits.age_ms,
         "is_stale": credits.is_stale,
+        "reason": reason(credits),
     })
+}
+
+/// Why the balance is unknown or old.
+fn reason(credits: &Credits) -> Option<&str> {
+    let unreported = credits
+        .balance_usd
+        .is_none()
+        .then_some("the service does not report it");
+    credits.problem.as_deref().or(unreported)
 }
 
 /// A decimal text as a number; `null` for what is unknown.
@@ -42,9 +52,20 @@ mod tests {
         assert_eq!(
             page(&credits),
             json!({
-                "balance": 12.5, "currency": "USD", "usage": null, "status": "green", "source": "account", "age_ms": 7,
-                "is_stale": false
+                "balance": 12.5, "currency": "USD", "usage": {"total": null}, "status": "green", "source": "account",
+                "age_ms": 7, "is_stale": false, "reason": null
             })
         );
+    }
+
+    #[test]
+    fn an_unknown_balance_has_a_reason() {
+        let told = |credits: Value| page(&serde_json::from_value(credits).expect("credits"));
+        let limitless = told(json!({"usage_usd": "7.25", "problem": "the key has no limit"}));
+        assert_eq!(
+            (&limitless["balance"], &limitless["usage"], &limitless["reason"]),
+            (&Value::Null, &json!({"total": 7.25}), &json!("the key has no limit"))
+        );
+        assert_eq!(told(json!({}))["reason"], "the service does not report it");
     }
 }

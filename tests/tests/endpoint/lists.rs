@@ -6,6 +6,7 @@ use sandbox::Sandbox;
 use serde_json::{Value, json};
 use tests::canary::CANARY;
 use tests::endpoint::{Client, Endpoint, Serve};
+use tests::faultd::{Faultd, Script};
 use tests::service_from;
 
 use crate::bench::command;
@@ -44,6 +45,28 @@ fn row_64_commands_find_models_by_what_they_can_do() {
 }
 
 #[test]
+fn row_67_an_unknown_balance_has_a_reason() {
+    let account = json!({"data": {"label": "a key", "usage": 7.25, "limit": null, "limit_remaining": null}});
+    let refusal = json!({"error": {"code": 403, "message": "Only management keys can fetch credits"}});
+    let faultd = Faultd::answering(move |request| {
+        if request.path.ends_with("/key") {
+            Script::reply(200, &[], &account)
+        } else {
+            Script::reply(403, &[], &refusal)
+        }
+    });
+    let endpoint = Serve::new().asking(&faultd).start();
+    let credits = endpoint.get("/api/endpoints/openrouter/credits");
+    let credits = endpoint.answer(&credits).expect(200).json();
+    let reason = "the key has no limit of its own, and the service does not show it the account's balance";
+    assert_eq!(
+        (&credits["balance"], &credits["reason"]),
+        (&Value::Null, &json!(reason))
+    );
+    assert_eq!(credits["usage"], json!({"total": 7.25}));
+}
+
+#[test]
 fn row_67_the_credit_is_a_number_at_the_endpoint_and_in_the_command() {
     let management = service_from(Sandbox::builder().key(CANARY).management_key());
     let endpoint = Serve::before(management).start();
@@ -53,8 +76,8 @@ fn row_67_the_credit_is_a_number_at_the_endpoint_and_in_the_command() {
     assert_eq!(
         credits,
         json!({
-            "balance": 25.0, "currency": "USD", "usage": 0.0, "status": "green", "source": "account", "age_ms": null,
-            "is_stale": false,
+            "balance": 25.0, "currency": "USD", "usage": {"total": 0.0}, "status": "green", "source": "account",
+            "age_ms": null, "is_stale": false, "reason": null,
         })
     );
     let shown = command(&endpoint, &["credits", "--json"]).expect_success().stdout;
