@@ -1,16 +1,18 @@
 //! Reports when the text of the profile file has really changed.
 //!
-//! Editors replace files, so the folder is watched and not the file. Events only say "look": the
+//! Editors replace files, so the folder is watched and not the file. Its events only say "look": the
 //! file is read once they are quiet, and a change is reported only if its bytes differ. Whether the new
 //! text is valid is not checked here.
+//! Not every edit makes an event in that folder: a file may be mounted or linked from elsewhere, and a link on the way to
+//! it may move. So the file behind the path is also looked at once a second, without being read.
 
 use std::ffi::OsString;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use notify::event::{AccessKind, AccessMode, EventKind};
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
@@ -23,6 +25,8 @@ const QUIET: Duration = Duration::from_millis(50);
 const AWAY: Duration = Duration::from_secs(1);
 /// Longest wait for that silence.
 const MAX_UNREST: Duration = Duration::from_secs(1);
+/// How often the file is looked at without an event.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// A running watch; dropping it ends it.
 #[derive(Debug)]
@@ -32,37 +36,32 @@ pub struct ProfileWatch {
 }
 
 enum Signal {
-    /// Something happened to a path in a watched folder; none: it is not known to what.
+    /// Something happened to a path in the watched folder; none: it is not known to what.
     Touched(Option<OsString>),
     Stop,
 }
 
-/// Watches the folder of the file, and that of its target if it is a link.
+/// Watches the file.
 ///
 /// - Out: `on_change` is called on a thread of the watch, about 50 ms after the last of a series of
-///   changes. A file that vanishes is reported after a second; one that comes back
-///   earlier is a change only if its text differs.
+///   changes, or a second later if they made no event in the folder of the path. A file that vanishes is reported after
+///   a second; one that comes back earlier is a change only if its text differs.
 /// - Errors: the folder does not exist or cannot be watched.
 pub fn watch(path: &Path, on_change: impl Fn() + Send + 'static) -> Result<ProfileWatch, notify::Error> {
     let (signals, inbox) = channel();
     let from_watcher = signals.clone();
-    let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
         for signal in signals_from(event) {
             // The thread is gone only when the watch is.
             let _ = from_watcher.send(signal);
         }
     })?;
-    let mut place = Place {
-        path: path.to_owned(),
-        watcher,
-        target_folder: None,
-    };
-    place.watcher.watch(folder_of(path), RecursiveMode::NonRecursive)?;
-    place.follow_link();
-    let seen = read_bytes(path);
+    watcher.watch(folder_of(path), RecursiveMode::NonRecursive)?;
+    let path = path.to_owned();
+    let (look, seen) = (Look::at(&path), read_bytes(&path));
     let thread = thread::Builder::new()
         .name("profile-watch".to_owned())
-        .spawn(move || run(&mut place, &inbox, seen, &on_change))
+        .spawn(move || run(watcher, &path, &inbox, look, seen, &on_change))
         .map_err(notify::Error::io)?;
     Ok(ProfileWatch {
         signals,
@@ -82,66 +81,64 @@ impl Drop for ProfileWatch {
     }
 }
 
-struct Place {
-    path: PathBuf,
-    watcher: RecommendedWatcher,
-    target_folder: Option<PathBuf>,
+/// What a file looks like from outside, links followed. Every edit and every replacement changes it.
+#[derive(PartialEq)]
+struct Look {
+    /// The device and the number of the file.
+    file: (u64, u64),
+    size: u64,
+    modified: Option<SystemTime>,
 }
 
-impl Place {
-    fn concerns(&self, name: Option<&OsString>) -> bool {
-        // Of a link, the names on the way to the target are not known.
-        name.is_none_or(|name| self.target_folder.is_some() || self.path.file_name() == Some(name))
-    }
-
-    /// Watches the folder of the file that the path really leads to, if it is another one.
-    fn follow_link(&mut self) {
-        let is_link = fs::symlink_metadata(&self.path).is_ok_and(|metadata| metadata.is_symlink());
-        let target = fs::canonicalize(&self.path).ok();
-        let folder = target
-            .filter(|_| is_link)
-            .and_then(|target| target.parent().map(Path::to_owned));
-        if folder.is_none() || folder == self.target_folder {
-            return;
-        }
-        let own_folder = fs::canonicalize(folder_of(&self.path)).ok();
-        if let Some(old) = self.target_folder.take().filter(|old| Some(old) != own_folder.as_ref()) {
-            // It may be gone, and then it is not watched either.
-            let _ = self.watcher.unwatch(&old);
-        }
-        if let Some(new) = folder.as_ref().filter(|new| Some(*new) != own_folder.as_ref()) {
-            // Without it, changes through the link itself are still noticed.
-            let _ = self.watcher.watch(new, RecursiveMode::NonRecursive);
-        }
-        self.target_folder = folder;
+impl Look {
+    /// - Out: `None` if there is no such file.
+    fn at(path: &Path) -> Option<Self> {
+        let metadata = fs::metadata(path).ok()?;
+        #[cfg(unix)]
+        let file = {
+            use std::os::unix::fs::MetadataExt;
+            (metadata.dev(), metadata.ino())
+        };
+        #[cfg(not(unix))]
+        let file = (0, 0);
+        Some(Self {
+            file,
+            size: metadata.len(),
+            modified: metadata.modified().ok(),
+        })
     }
 }
 
-fn run(place: &mut Place, inbox: &Receiver<Signal>, mut seen: Result<Vec<u8>, ReadError>, on_change: &impl Fn()) {
+fn run(
+    // Kept, since dropping it ends the events.
+    _watcher: RecommendedWatcher,
+    path: &Path,
+    inbox: &Receiver<Signal>,
+    mut last: Option<Look>,
+    mut seen: Result<Vec<u8>, ReadError>,
+    on_change: &impl Fn(),
+) {
     // When a file that has vanished counts as gone.
     let mut gone_at: Option<Instant> = None;
     loop {
-        let signal = match gone_at {
-            Some(moment) => inbox.recv_timeout(moment.saturating_duration_since(Instant::now())),
-            None => inbox.recv().map_err(RecvTimeoutError::from),
-        };
-        match signal {
-            Ok(Signal::Touched(name)) if !place.concerns(name.as_ref()) => continue,
-            Ok(Signal::Touched(_)) if stopped_before_quiet(inbox) => return,
-            Ok(Signal::Touched(_)) => {}
+        let is_touched = match inbox.recv_timeout(LOOK) {
+            Ok(Signal::Touched(name)) => name.is_none_or(|name| path.file_name() == Some(name.as_os_str())),
             Ok(Signal::Stop) | Err(RecvTimeoutError::Disconnected) => return,
-            Err(RecvTimeoutError::Timeout) => {
-                gone_at = None;
-                seen = Err(ReadError::Missing);
-                on_change();
+            Err(RecvTimeoutError::Timeout) => false,
+        };
+        if !is_touched && gone_at.is_none() && Look::at(path) == last {
+            continue;
+        }
+        if stopped_before_quiet(inbox) {
+            return;
+        }
+        last = Look::at(path);
+        let now = read_bytes(path);
+        if now == Err(ReadError::Missing) && seen != now {
+            let moment = *gone_at.get_or_insert_with(|| Instant::now() + AWAY);
+            if Instant::now() < moment {
                 continue;
             }
-        }
-        place.follow_link();
-        let now = read_bytes(&place.path);
-        if now == Err(ReadError::Missing) && seen != now {
-            gone_at.get_or_insert_with(|| Instant::now() + AWAY);
-            continue;
         }
         gone_at = None;
         if now == seen {

@@ -110,25 +110,88 @@ fn a_file_that_becomes_unreadable_is_a_change_so_that_it_is_reported() {
     bench.ends_without_another();
 }
 
+/// A folder in which each of these folders has a file `agent.json` with the folder's name.
+#[cfg(unix)]
+fn folders(names: &[&str]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for name in names {
+        fs::create_dir(folder.path().join(name)).expect("a folder");
+        fs::write(folder.path().join(name).join("agent.json"), name).expect("a file");
+    }
+    folder
+}
+
+#[cfg(unix)]
+impl Bench {
+    /// Makes a link in one step, also over another one.
+    fn link(&self, to: &str, name: &str) {
+        std::os::unix::fs::symlink(to, self.folder.path().join("new")).expect("a link");
+        self.rename("new", name);
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn the_target_of_a_link_is_watched_also_after_the_link_moved() {
-    use std::os::unix::fs::symlink;
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    for name in ["first", "second"] {
-        fs::create_dir(folder.path().join(name)).expect("a folder");
-        fs::write(folder.path().join(name).join("real.json"), name).expect("a file");
-    }
-    symlink("first/real.json", folder.path().join("agent.json")).expect("a link");
+    let folder = folders(&["first", "second"]);
+    std::os::unix::fs::symlink("first/agent.json", folder.path().join("agent.json")).expect("a link");
     let bench = Bench::watching(folder, "agent.json");
-    bench.replace("first/real.json", "{ }");
-    bench.change();
-    symlink("second/real.json", bench.folder.path().join("new")).expect("a link");
-    bench.rename("new", "agent.json");
-    bench.change();
-    bench.replace("second/real.json", "{  }");
+    for (round, target) in ["second", "first", "second"].into_iter().enumerate() {
+        let file = format!("{target}/agent.json");
+        bench.link(&file, "agent.json");
+        bench.change();
+        bench.replace(&file, &format!("{target} {round}"));
+        bench.change();
+        bench.write(&file, &format!("{target} {round} in place"));
+        bench.change();
+    }
+    bench.ends_without_another();
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_in_the_middle_of_the_path_may_move_again_and_again() {
+    let folder = folders(&["one", "two", "three"]);
+    let link = |to: &str, name: &str| std::os::unix::fs::symlink(to, folder.path().join(name)).expect("a link");
+    link("one", "..data");
+    link("..data", "current");
+    let bench = Bench::watching(folder, "current/agent.json");
+    for target in ["two", "three", "one"] {
+        bench.link(target, "..data");
+        bench.change();
+    }
+    bench.link("two", "current");
     bench.change();
     bench.ends_without_another();
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_is_replaced_is_watched_again() {
+    let bench = Bench::watching(folders(&["one", "two", "three"]), "one/agent.json");
+    for next in ["two", "three"] {
+        bench.rename("one", "old");
+        bench.rename(next, "one");
+        bench.change();
+        fs::remove_dir_all(bench.folder.path().join("old")).expect("ours");
+    }
+    bench.write("one/agent.json", "{ }");
+    bench.change();
+}
+
+/// As with a file that is mounted alone, no event reaches the folder of the path.
+#[cfg(unix)]
+#[test]
+fn an_edit_through_another_name_of_the_file_is_noticed() {
+    let bench = Bench::watching(folders(&["one", "two"]), "two/agent.json");
+    let names = ["one/agent.json", "two/agent.json"].map(|name| bench.folder.path().join(name));
+    fs::remove_file(&names[1]).expect("ours");
+    fs::hard_link(&names[0], &names[1]).expect("a hard link");
+    bench.change();
+    for text in ["{ }", "{  }", "{   }"] {
+        bench.write("one/agent.json", text);
+        bench.change();
+    }
 }
 
 #[test]
