@@ -20,6 +20,30 @@ const MAX_LISTED: usize = 14;
 /// How far a schema is followed through references and unions.
 const MAX_DEPTH: usize = 8;
 
+/// Names that other programs and the wire have for options, without their spelling, and where those options stand here.
+const OTHER_NAMES: [(&str, &[&str]); 20] = [
+    ("fallbacks", &["fallbackModels"]),
+    ("models", &["model", "fallbackModels"]),
+    ("route", &["fallbackModels"]),
+    ("preset", &["model"]),
+    ("modelid", &["model"]),
+    ("modelname", &["model"]),
+    ("defaultmodel", &["model"]),
+    ("effort", &["parameters.reasoning.effort"]),
+    ("reasoningeffort", &["parameters.reasoning.effort"]),
+    ("maxoutputtokens", &["parameters.maxTokens"]),
+    ("maxcompletiontokens", &["parameters.maxTokens"]),
+    ("extrabody", &["parameters.extra"]),
+    ("transforms", &["compress"]),
+    ("headers", &["attribution"]),
+    ("extraheaders", &["attribution"]),
+    ("httpheaders", &["attribution"]),
+    ("maxretries", &["retry.attempts"]),
+    ("apibase", &["baseUrl"]),
+    ("endpoint", &["baseUrl"]),
+    ("routing", &["providerPreferences"]),
+];
+
 /// Something that does not fit the schema.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Finding {
@@ -134,10 +158,18 @@ fn names_in<'a>(schema: &'a Value, root: &'a Value) -> Vec<&'a str> {
     properties.flat_map(|all| all.keys().map(String::as_str)).collect()
 }
 
-/// The places one level down where a misplaced key belongs, as people write them:
-/// `parameters.maxTokens`.
+/// The places where a misplaced key belongs, as people write them, such as `parameters.maxTokens`: one level down, or
+/// anywhere under another name.
 fn paths_to(key: &str, pointer: &str, schema: &Value, root: &Value) -> Vec<String> {
-    let mut paths = Vec::new();
+    let other = OTHER_NAMES
+        .iter()
+        .find(|(name, _)| *name == fold(key) && pointer.is_empty());
+    let others = other.into_iter().flat_map(|(_, paths)| *paths);
+    let known = others.filter(|path| has_path(path, schema, root));
+    let mut paths: Vec<String> = known.map(|path| (*path).to_owned()).collect();
+    if !paths.is_empty() {
+        return paths;
+    }
     for part in parts_of(schema, root) {
         for (object, inner) in part.get("properties").and_then(Value::as_object).into_iter().flatten() {
             for name in names_in(inner, root).into_iter().filter(|name| fold(name) == fold(key)) {
@@ -149,6 +181,14 @@ fn paths_to(key: &str, pointer: &str, schema: &Value, root: &Value) -> Vec<Strin
         }
     }
     paths
+}
+
+/// Whether the schema has an option at this place.
+fn has_path(path: &str, schema: &Value, root: &Value) -> bool {
+    let (name, rest) = path.split_once('.').unwrap_or((path, ""));
+    let parts = parts_of(schema, root).into_iter();
+    let mut found = parts.filter_map(|part| part.get("properties")?.get(name));
+    found.any(|inner| rest.is_empty() || has_path(rest, inner, root))
 }
 
 fn unknown_key(pointer: &str, key: &str, known: &[&str], elsewhere: &[String]) -> Finding {

@@ -154,9 +154,20 @@ impl Options {
 
 fn model_problem(pointer: &str, model: &str) -> Option<Problem> {
     let trimmed = model.trim();
-    if trimmed.contains(char::is_whitespace) || trimmed.contains(',') {
+    let has = |letters: &str| trimmed.contains(|letter| letters.contains(letter));
+    if trimmed.contains("://") {
+        // Not quoted, since a URL may hold a password.
+        let error = Problem::error(pointer, "expected a model id, found a URL");
+        return Some(error.with_hint("write the id alone, such as `anthropic/claude-sonnet-4.5`"));
+    }
+    if has("\"'`“”‘’") {
+        let error = Problem::error(pointer, format!("expected a model id, found quotes in {trimmed}"));
+        return Some(error.with_hint("remove the quotes inside the value"));
+    }
+    if trimmed.contains(char::is_whitespace) || has(",;") {
         let error = Problem::error(pointer, format!("expected one model id, found `{trimmed}`"));
-        return Some(error.with_hint("a model id has no spaces or commas; list further models in `fallbackModels`"));
+        let hint = "a model id has no spaces, commas or semicolons; list further models in `fallbackModels`";
+        return Some(error.with_hint(hint));
     }
     None
 }

@@ -192,3 +192,46 @@ fn a_secret_inside_an_address_is_never_shown() {
         }
     }
 }
+
+#[test]
+fn keys_of_other_programs_come_with_the_right_one() {
+    for (key, right) in [
+        ("fallbacks", "`fallbackModels`"),
+        ("models", "`fallbackModels`"),
+        ("route", "`fallbackModels`"),
+        ("preset", "`model`"),
+        ("reasoning_effort", "`parameters.reasoning.effort`"),
+        ("max_output_tokens", "`parameters.maxTokens`"),
+        ("max_tokens", "`parameters.maxTokens`"),
+        ("transforms", "`compress`"),
+        ("headers", "`attribution`"),
+        ("order", "`providerPreferences.order`"),
+    ] {
+        let bench = Bench::with_profile(&profile(&format!(r#""{key}": 1"#)));
+        let ran = bench.run(&["profile", "check"]);
+        assert_fails(&ran, 3, &format!("/{key}: unknown option"));
+        let hint = ran
+            .stderr
+            .lines()
+            .find(|line| line.contains("hint: did you mean"))
+            .unwrap_or_default();
+        assert_has(hint, right);
+    }
+}
+
+#[test]
+fn ids_with_quotes_blanks_or_separators_and_urls_are_refused() {
+    for id in [
+        r#"\"a/b\""#,
+        "'a/b'",
+        "`a/b`",
+        "a/b c",
+        "a/b;c/d",
+        "https://models.example/a/b",
+    ] {
+        for options in [format!(r#""model": "{id}""#), format!(r#""fallbackModels": ["{id}"]"#)] {
+            let bench = Bench::with_profile(&profile(&options));
+            assert_fails(&bench.run(&["profile", "check"]), 3, "model id, found ");
+        }
+    }
+}

@@ -46,13 +46,21 @@ fn unknown_and_duplicate_tiers_are_problems() {
 }
 
 #[test]
-fn model_ids_with_spaces_or_commas_are_problems() {
-    let hint = "a model id has no spaces or commas; list further models in `fallbackModels`";
+fn model_ids_with_blanks_separators_or_quotes_and_urls_are_problems() {
+    let hint = "a model id has no spaces, commas or semicolons; list further models in `fallbackModels`";
     assert_eq!(
         problems(json!({"model": " a/b ", "fallbackModels": ["a/b", "c d"],
-            "tiers": {"large": "a/x,b/y", "small": {"model": "a/b c"}}})),
+            "tiers": {"large": "a/x,b/y", "small": {"model": "a/b c"}, "mega": "a/b;c", "nano": "`a/b`",
+                "medium": "\"a/b\"", "reasoning": "https://user:password@example.com/a/b"}})),
         [
             format!("! /tiers/large: expected one model id, found `a/x,b/y` | {hint}"),
+            "! /tiers/medium: expected a model id, found quotes in \"a/b\" | remove the quotes inside the value"
+                .to_owned(),
+            format!("! /tiers/mega: expected one model id, found `a/b;c` | {hint}"),
+            "! /tiers/nano: expected a model id, found quotes in `a/b` | remove the quotes inside the value".to_owned(),
+            "! /tiers/reasoning: expected a model id, found a URL | write the id alone, such as \
+             `anthropic/claude-sonnet-4.5`"
+                .to_owned(),
             format!("! /tiers/small/model: expected one model id, found `a/b c` | {hint}"),
             format!("! /fallbackModels/1: expected one model id, found `c d` | {hint}"),
         ],
