@@ -4,7 +4,6 @@
 //! Lines that it cannot keep up with are dropped and counted.
 
 use std::fmt::Write as _;
-use std::fs::File;
 use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -12,7 +11,7 @@ use std::thread;
 use std::time::SystemTime;
 
 use super::ended::Ended;
-use crate::setup::{Global, open_log_file};
+use crate::setup::{Global, LogFile, open_log_file};
 use crate::terminal::{self, Failure, time};
 
 /// The most lines that wait to be written.
@@ -53,7 +52,7 @@ impl RequestLog {
     }
 }
 
-fn write_all(lines: &Receiver<String>, mut file: Option<File>) {
+fn write_all(lines: &Receiver<String>, mut file: Option<LogFile>) {
     for line in lines {
         match &mut file {
             // A full disk is no reason to stop answering.

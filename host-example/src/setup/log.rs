@@ -3,13 +3,13 @@
 //! In this order: `RUST_LOG`, the number of `-v`, `DEBUG`, `LOG_LEVEL`; without any, warnings.
 //! `DEBUG` selects plugins whose details are logged; `LOG_LEVEL` applies to the others.
 //!
-//! It goes to stderr, or with `--log-file` to the end of a file. Records in a file have times,
-//! and warnings are printed as well, because they are for whoever is waiting for the answer.
+//! It goes to stderr, or with `--log-file` to the end of a file, which SIGHUP opens anew once it was renamed. Records in
+//! a file have times, and warnings are printed as well, because they are for whoever is waiting for the answer.
 
 use std::fs::{File, OpenOptions};
-use std::io;
-use std::path::PathBuf;
-use std::sync::{Mutex, OnceLock};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use plugin_api::Level;
 use tracing_subscriber::fmt;
@@ -37,6 +37,26 @@ const LEVELS: [(&str, Level); 6] = [
 
 /// What was decided, for [`shows`].
 static CHOICE: OnceLock<Choice> = OnceLock::new();
+
+/// The log file of this process, once it is open.
+static FILE: OnceLock<LogFile> = OnceLock::new();
+
+/// The log file. Clones share it.
+#[derive(Clone)]
+pub struct LogFile {
+    path: PathBuf,
+    file: Arc<Mutex<File>>,
+}
+
+impl Write for LogFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 #[derive(Debug, PartialEq)]
 struct Choice {
@@ -73,7 +93,7 @@ pub fn start(global: &Global) -> Result<(), Failure> {
         .with_writer(io::stderr.with_max_level(most_on_stderr))
         .with_ansi(terminal::stderr_has_colour())
         .without_time();
-    let in_file = file.map(|file| fmt::layer().with_writer(Mutex::new(file)).with_ansi(false));
+    let in_file = file.map(|file| fmt::layer().with_writer(move || file.clone()).with_ansi(false));
     tracing_subscriber::registry()
         .with(on_stderr.and_then(in_file))
         .with(filter)
@@ -84,13 +104,27 @@ pub fn start(global: &Global) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The log file, where one is named. A new one is for its owner alone, because a log may quote what was asked and
-/// answered.
-pub fn open_file(global: &Global) -> Result<Option<File>, Failure> {
+/// The log file, where one is named.
+pub fn open_file(global: &Global) -> Result<Option<LogFile>, Failure> {
+    if let Some(file) = FILE.get() {
+        return Ok(Some(file.clone()));
+    }
     let named = || set_variable(FILE_VARIABLE).map(PathBuf::from);
     let Some(path) = global.log_file.clone().or_else(named) else {
         return Ok(None);
     };
+    let file = opened(&path).map_err(|cause| {
+        let message = format!("the log file `{}` cannot be written: {cause}", path.display());
+        Failure::usage(message).with_hint(format!(
+            "choose another file with `--log-file` or `{FILE_VARIABLE}`, or remove the setting"
+        ))
+    })?;
+    let file = Arc::new(Mutex::new(file));
+    Ok(Some(FILE.get_or_init(|| LogFile { path, file }).clone()))
+}
+
+/// A new one is for its owner alone, because a log may quote what was asked and answered.
+fn opened(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.append(true).create(true);
     #[cfg(unix)]
@@ -98,13 +132,18 @@ pub fn open_file(global: &Global) -> Result<Option<File>, Failure> {
         use std::os::unix::fs::OpenOptionsExt;
         options.mode(0o600);
     }
-    let opened = options.open(&path).map(Some);
-    opened.map_err(|cause| {
-        let message = format!("the log file `{}` cannot be written: {cause}", path.display());
-        Failure::usage(message).with_hint(format!(
-            "choose another file with `--log-file` or `{FILE_VARIABLE}`, or remove the setting"
-        ))
-    })
+    options.open(path)
+}
+
+/// Opens the log file anew, since somebody may have renamed the old one.
+pub fn reopen() {
+    let Some(LogFile { path, file }) = FILE.get() else {
+        return;
+    };
+    match opened(path) {
+        Ok(new) => *file.lock().unwrap_or_else(PoisonError::into_inner) = new,
+        Err(cause) => tracing::warn!("the log file `{}` cannot be opened anew: {cause}", path.display()),
+    }
 }
 
 /// Whether a record of the plugin with this id is shown.

@@ -4,13 +4,15 @@ use std::fs;
 
 use tokio::sync::mpsc::UnboundedSender;
 
+#[cfg(unix)]
+use super::log;
 use super::places::Places;
 use super::reload::Reload;
 use crate::profile::{self, ProfileWatch};
 #[cfg(unix)]
 use crate::terminal::Exit;
 
-/// Reloads everything on SIGHUP, as servers do.
+/// Reloads everything on SIGHUP, as servers do, and opens the log file anew.
 ///
 /// - In: `may_go_on`, checked first: a terminal that hangs up sends the signal too.
 #[cfg(unix)]
@@ -22,6 +24,7 @@ pub fn listen_for_hangups(reloads: UnboundedSender<Reload>, may_go_on: impl Fn()
                 if !may_go_on() {
                     std::process::exit(Exit::Interrupted as i32);
                 }
+                log::reopen();
                 if reloads.send(Reload::Everything).is_err() {
                     break;
                 }

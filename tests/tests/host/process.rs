@@ -145,6 +145,27 @@ fn sighup_and_reload_read_the_key_again() {
 }
 
 #[test]
+fn a_renamed_log_file_is_replaced_after_sighup() {
+    let bench = Bench::with_model("sandbox/echo");
+    let file = bench.home.path().join("work/host.log");
+    let flags = ["-vv", "--log-file", file.to_str().expect("text"), "chat"];
+    let mut typist = conversation(bench.host(&flags).with_a_log_of_its_own());
+    typist.types("one");
+    typist.sees("heard: one");
+    let renamed = file.with_extension("1");
+    fs::rename(&file, &renamed).expect("ours");
+    typist.sees("\n> ");
+    typist.hangs_up();
+    typist.sees("profile, variables and key reloaded");
+    let length = fs::metadata(&renamed).expect("the old log").len();
+    typist.types("two");
+    typist.sees("heard: two");
+    typist.sees("\n> ");
+    assert_ne!(fs::metadata(&file).expect("a new log").len(), 0);
+    assert_eq!(fs::metadata(&renamed).expect("the old log").len(), length);
+}
+
+#[test]
 fn a_reload_runs_the_keys_command_again_and_an_edit_does_not() {
     let bench = Bench::new();
     let runs = bench.home.path().join("runs");
