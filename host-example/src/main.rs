@@ -24,6 +24,8 @@ use crate::cli::{Cli, wants_json};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
+    #[cfg(unix)]
+    setup::take_off_quotes();
     setup::forbid_dumps();
     let matches = Cli::command().get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());

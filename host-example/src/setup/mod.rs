@@ -4,6 +4,8 @@
 //! while a plugin answers, [`reload::follow`] reads everything again.
 
 // In the order in which data travels.
+#[cfg(unix)]
+mod quotes;
 mod protect;
 mod global;
 mod places;
@@ -33,6 +35,8 @@ pub use self::log::{LogFile, open_file as open_log_file, start as start_log};
 pub use self::places::{Places, set_variable, state_file};
 pub use self::plugins::{Entry, Folder, Verdict, is_secret};
 pub use self::protect::{Secret, forbid_dumps};
+#[cfg(unix)]
+pub use self::quotes::take_off_quotes;
 pub use self::reading::{Chosen, Setup, exists};
 pub use self::services::create;
 pub use self::wishes::{listen_for_hangups, watch};
