@@ -1,9 +1,12 @@
 //! `agent-host explain`: what a code means, whose fault it is, whether waiting helps, what to do.
 //!
-//! In: plugin-api's error kinds, this host's exit codes, and the error codes of services that installed plugins know.
+//! In: plugin-api's error kinds, this host's exit codes, some topics, and the error codes of services that installed
+//! plugins know; also a service's message, which is led back to a code.
 //! Out: one entry or a table of all. `errors.md` is generated from the same entries; a test compares them.
 
 mod entries;
+mod topics;
+mod sentences;
 
 use plugin_api::Manifest;
 use plugin_api::loader::Refusal;
@@ -14,11 +17,11 @@ use crate::near::closest;
 use crate::setup::{Folder, Global, Places};
 use crate::terminal::{self, Exit, Failure};
 
-/// Explain an error code, an exit code or a service's own error code
+/// Explain an error code, an exit code, a service's own error code or message, or a topic
 #[derive(clap::Args)]
 pub struct Args {
-    /// An error code such as `rate_limit`, an exit code such as `6`, or a service's own code such as `402`;
-    /// without one, lists all
+    /// Error codes such as `rate_limit`, exit codes such as `6`, a service's own codes such as `402`, its message in
+    /// quotes, or a topic: credits, streaming, fallback, caching; without any, lists all
     pub code: Vec<String>,
     #[command(flatten)]
     pub output: Output,
@@ -30,18 +33,19 @@ const MAX_LINE_CHARS: usize = 100;
 pub fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     let manifests = manifests(global);
     let entries = entries(&manifests);
-    let words = args.code.join(" ");
-    let wanted = folded(&words);
-    let found = match wanted.as_str() {
-        "" => entries.iter().collect(),
-        wanted => found(&entries, wanted),
+    let words: Vec<&str> = args
+        .code
+        .iter()
+        .map(|word| word.trim())
+        .filter(|word| !word.is_empty())
+        .collect();
+    let found = match words.is_empty() {
+        true => entries.iter().collect(),
+        false => all_found(&entries, &words).map_err(|word| unknown(&entries, &word))?,
     };
-    if found.is_empty() {
-        return Err(unknown(&entries, &words));
-    }
     if args.output.json {
         terminal::print_json(&serde_json::json!({"explanations": found}));
-    } else if wanted.is_empty() {
+    } else if words.is_empty() {
         terminal::print(&table(&entries));
     } else {
         let texts: Vec<String> = found.into_iter().map(text_of).collect();
@@ -69,6 +73,49 @@ fn manifests(global: &Global) -> Vec<Manifest> {
 /// Upper case, dashes and blanks make no difference.
 fn folded(words: &str) -> String {
     words.trim().to_ascii_lowercase().replace(['-', ' '], "_")
+}
+
+/// The entries that several codes mean, or a sentence of a service.
+///
+/// - Errors: the first word that means nothing.
+fn all_found<'a>(entries: &'a [Entry], words: &[&str]) -> Result<Vec<&'a Entry>, String> {
+    let mut all: Vec<&Entry> = Vec::new();
+    let mut left = words;
+    while !left.is_empty() {
+        // A code may have several words, such as `exit 6`.
+        let longest = (1..=left.len())
+            .rev()
+            .map(|length| (length, found(entries, &folded(&left[..length].join(" ")))));
+        let (length, found) = longest
+            .into_iter()
+            .find(|(_, found)| !found.is_empty())
+            .unwrap_or_else(|| (1, said(entries, left[0])));
+        if found.is_empty() {
+            let said = said(entries, &words.join(" "));
+            return if said.is_empty() {
+                Err(left[0].to_owned())
+            } else {
+                Ok(said)
+            };
+        }
+        all.extend(
+            found
+                .into_iter()
+                .filter(|entry| !all.contains(entry))
+                .collect::<Vec<_>>(),
+        );
+        left = &left[length..];
+    }
+    Ok(all)
+}
+
+/// The entries for what a service said.
+fn said<'a>(entries: &'a [Entry], words: &str) -> Vec<&'a Entry> {
+    let codes = sentences::codes(words).iter();
+    codes
+        .map(|code| found(entries, code))
+        .find(|found| !found.is_empty())
+        .unwrap_or_default()
 }
 
 /// The entries that a code means. A number is an exit code or a service's status; `exit 6` is the exit code alone.
@@ -125,14 +172,12 @@ fn text_of(entry: &Entry) -> String {
     if !entry.exit_codes.is_empty() && !entry.is_exit() {
         line("exit code", &exits_shown(&entry.exit_codes));
     }
-    line(
-        "source",
-        &match entry.source.as_str() {
-            "agent-host" => "agent-host".to_owned(),
-            "plugin-api" => "every plugin".to_owned(),
-            plugin => format!("the service of plugin `{plugin}`"),
-        },
-    );
+    match entry.source.as_str() {
+        "topic" => {}
+        "agent-host" => line("source", "agent-host"),
+        "plugin-api" => line("source", "every plugin"),
+        plugin => line("source", &format!("the service of plugin `{plugin}`")),
+    }
     terminal::clean(&text)
 }
 

@@ -3,7 +3,7 @@
 use serde_json::json;
 use tests::Home;
 
-use crate::{Bench, assert_has, assert_lacks, assert_starts, cells, json_of};
+use crate::{Bench, assert_fails, assert_has, assert_lacks, assert_starts, cells, json_of};
 
 #[test]
 fn a_code_or_exit_code_is_explained() {
@@ -59,4 +59,40 @@ fn an_error_points_to_its_explanation_unless_quiet() {
     assert_lacks(&quiet, "explain");
     // The host's own failures have their remedy in the hint.
     assert_lacks(&bench.without_key(&["chat", "Hello"]).run().stderr, "explain");
+}
+
+#[test]
+fn several_codes_topics_and_the_services_sentences_are_explained() {
+    let bench = Bench::new();
+    let explained = |words: &[&str]| {
+        let command = [&["explain", "--json"], words].concat();
+        let report = json_of(&bench.without_key(&command).run().expect_success());
+        let entries = report["explanations"].as_array().expect("entries").iter();
+        let codes: Vec<String> = entries
+            .map(|entry| entry["code"].as_str().unwrap_or_default().to_owned())
+            .collect();
+        codes.join(" ")
+    };
+    for (words, codes) in [
+        (&["402", "exit", "6", "rate_limit"][..], "402 unavailable rate_limit"),
+        (
+            &["credits", "streaming", "fallback", "caching"],
+            "credits streaming fallback caching",
+        ),
+        (&["You requested up to 65536 tokens, but can only afford 1234."], "402"),
+        (
+            &["No endpoints found matching your data policy (Free model publication)."],
+            "privacy_restricted",
+        ),
+        (
+            &["No", "endpoints", "found", "that", "support", "tool", "use."],
+            "no_endpoints",
+        ),
+        (&["acme/none is not a valid model ID"], "model_not_found"),
+        (&["MALFORMED_FUNCTION_CALL"], "tool_call"),
+    ] {
+        assert_eq!(explained(words), codes, "{words:?}");
+    }
+    let unknown = bench.without_key(&["explain", "402", "nonsense"]).run();
+    assert_fails(&unknown, 2, "error: unknown code `nonsense`\n");
 }

@@ -3,13 +3,14 @@
 use plugin_api::{Error, ErrorKind, Explanation, Manifest, Problem, ServiceError};
 use serde::Serialize;
 
+use super::topics::topics;
 use crate::terminal::{Exit, exit};
 
 /// What is known about one code.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Entry {
     pub code: String,
-    /// Who uses the code: `agent-host`, `plugin-api` (every plugin), or a plugin's id (its service).
+    /// Who uses the code: `agent-host`, `plugin-api` (every plugin), `topic`, or a plugin's id (its service).
     pub source: String,
     pub meaning: String,
     /// Where the cause lies; `null` where that depends on the error.
@@ -50,7 +51,7 @@ pub fn entries(manifests: &[Manifest]) -> Vec<Entry> {
             .iter()
             .map(|error| entry_of_service(&manifest.id, error))
     });
-    kinds.chain(exits).chain(services).collect()
+    kinds.chain(exits).chain(topics()).chain(services).collect()
 }
 
 fn entry_of_kind(kind: ErrorKind, explanation: &Explanation) -> Entry {

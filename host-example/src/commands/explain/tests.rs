@@ -46,6 +46,38 @@ fn a_code_is_found_however_it_is_written() {
 }
 
 #[test]
+fn several_codes_and_the_services_sentences_are_explained() {
+    let entries = entries(&[service()]);
+    for (words, expected) in [
+        (&["402", "rate_limit"][..], "402, rate_limit"),
+        (
+            &["exit", "6", "context", "length", "exceeded"],
+            "unavailable, Context_Length_Exceeded",
+        ),
+        (&["402", "402"], "402"),
+        (
+            &["This request requires more credits. You requested up to 900 tokens, but can only afford 200."],
+            "402",
+        ),
+        (&["Rate", "limit", "exceeded:", "free-models-per-day."], "rate_limit"),
+        (
+            &["No endpoints found that support tool use.", "MALFORMED_FUNCTION_CALL"],
+            "not_found, tool_call",
+        ),
+        (&["Function call failed with MALFORMED_FUNCTION_CALL"], "tool_call"),
+        (&["caching"], "caching"),
+        (&["Credits", "streaming"], "credits, streaming"),
+        (&["MAX_TOKENS"], "length"),
+        (&["SAFETY"], "content_filter"),
+    ] {
+        let found = all_found(&entries, words).unwrap_or_else(|word| panic!("{words:?}: `{word}` means nothing"));
+        let found: Vec<&str> = found.into_iter().map(|entry| entry.code.as_str()).collect();
+        assert_eq!(found.join(", "), expected, "{words:?}");
+    }
+    assert_eq!(all_found(&entries, &["402", "rate_limt"]), Err("rate_limt".to_owned()));
+}
+
+#[test]
 fn an_entry_says_what_happened_whose_fault_it_is_and_what_to_do() {
     let entries = entries(&[service()]);
     let text = text_of(found(&entries, "402")[0]);
@@ -98,7 +130,7 @@ What each code means, and what to do. `agent-host explain CODE` prints the same,
         "\nWhere two exit codes are listed, the second is for an error found before a request was sent.\n\n## Exit \
          codes\n\n| exit code | code in JSON | meaning | remedy |\n|---|---|---|---|\n",
     );
-    for entry in host {
+    for entry in host.into_iter().filter(|entry| entry.is_exit()) {
         let (code, meaning, remedy) = (&entry.code, &entry.meaning, &entry.remedy);
         text.push_str(&format!(
             "| {} | `{code}` | {meaning} | {remedy} |\n",

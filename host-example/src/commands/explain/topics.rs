@@ -1,0 +1,57 @@
+//! Matters that are no errors: how an answer may end, and what people ask about money, streams, fallbacks and caches.
+
+use super::entries::Entry;
+
+/// The name, what it is, and what to do with it.
+const TOPICS: &[(&str, &str, &str)] = &[
+    (
+        "credits",
+        "What is left to spend: the account's balance, and the limit of the key where it has one.",
+        "`agent-host credits` and `agent-host key` show both. To spend less, limit an answer with `--max-tokens`, choose \
+         a cheaper model with `agent-host models --sort price`, or set a `budget` in the profile.",
+    ),
+    (
+        "streaming",
+        "An answer is printed as the model writes it. It is complete only with a finish reason; a stream that ends \
+         without one is an error that keeps the text so far, and is not retried, because that text may be billed.",
+        "`--no-stream` waits for the whole answer instead. `timeouts` in the profile says how long a stream may be silent.",
+    ),
+    (
+        "fallback",
+        "Another model answers when the first one cannot: its provider fails, it is rate-limited, or the service does not \
+         know it. Only models that the profile names are tried, in their order, and the line below the answer says why.",
+        "Name them under `fallbackModels` in the profile, and try them with `agent-host fallback test`.",
+    ),
+    (
+        "caching",
+        "Providers may keep the start of a prompt and charge less when it comes again; the line below an answer counts \
+         these tokens as cached. Apart from that, the model list and the balance are kept for a while.",
+        "Keep what does not change at the start of the prompt. `--refresh` fetches a list or balance now; `caches` in the \
+         profile says how long each is kept.",
+    ),
+    (
+        "length",
+        "A finish reason: the answer reached its token limit and is cut off there. Reasoning counts too, and may leave \
+         nothing for the text.",
+        "Allow more with `--max-tokens`, or less reasoning with `--effort low`.",
+    ),
+    (
+        "content_filter",
+        "A finish reason: a filter of the provider stopped the answer.",
+        "Change the prompt, or choose another model.",
+    ),
+];
+
+/// The topics as entries.
+pub fn topics() -> impl Iterator<Item = Entry> {
+    TOPICS.iter().map(|(name, meaning, remedy)| Entry {
+        code: (*name).to_owned(),
+        source: "topic".to_owned(),
+        meaning: (*meaning).to_owned(),
+        fault: None,
+        retryable: None,
+        remedy: (*remedy).to_owned(),
+        kind: None,
+        exit_codes: Vec::new(),
+    })
+}
