@@ -15,9 +15,11 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use crate::setup::{Active, Global, Setup};
-use crate::talk::answer::{answer, report, request};
+use crate::talk::answer::{Answer, answer, report, request};
 use crate::talk::calc;
 use crate::talk::conversation::system_message;
+use crate::talk::ending::is_usable;
+use crate::talk::media::{self, Target};
 use crate::talk::parameters::{Recipient, Wanted, fields, parameters};
 use crate::talk::prompt;
 use crate::talk::screen::Manner;
@@ -47,6 +49,8 @@ pub struct Args {
     /// Do not print the lines about tools, models, time and cost
     #[arg(short, long)]
     pub quiet: bool,
+    #[command(flatten)]
+    pub target: Target,
     #[command(flatten)]
     pub wanted: Wanted,
 }
@@ -121,19 +125,25 @@ async fn work(active: &Active, args: &Args, prompt: String) -> Result<Exit, Fail
     let mut called: Vec<Called> = Vec::new();
     for step in 1..=args.max_steps {
         let request = request(tier.as_deref(), model.as_deref(), &messages, &parameters)?;
-        let answer = answer(active, &request, manner, None).await;
-        let reply = answer.map_err(|error| report(error, manner))?.reply;
+        let answer = answer(active, &request, manner, None, None).await;
+        let Answer { reply, failure } = answer.map_err(|error| report(error, manner))?;
         add(&mut spent, reply.done.usage.as_ref());
         if reply.tool_calls.is_empty() {
             if args.json {
                 terminal::print_json(&object(&reply, step, &called, &spent));
-            } else if !shows_all_text {
-                terminal::print_line(terminal::clean(&reply.text).trim_end_matches('\n'));
+            } else if !shows_all_text && is_usable(&reply) {
+                let text = media::transcript(&reply).unwrap_or_else(|| reply.text.clone());
+                terminal::print_line(terminal::clean(&text).trim_end_matches('\n'));
             }
+            media::below(&reply.done, &args.target, args.json)?;
             if step > 1 && !args.quiet {
                 terminal::say_styled(FAINT, &summary(step, called.len(), &spent));
             }
-            return Ok(Exit::Ok);
+            return Ok(failure.map_or(Exit::Ok, |failure| {
+                // The answer is on stdout already, as JSON where that was asked for.
+                failure.print(false);
+                failure.exit
+            }));
         }
         if !shows_all_text && !args.quiet && !reply.text.trim().is_empty() {
             // Only the last answer is data.
@@ -262,6 +272,10 @@ fn add(spent: &mut Usage, usage: Option<&Usage>) {
     let costs: Option<Vec<&str>> = costs.into_iter().collect();
     spent.cost_usd = costs.and_then(calc::sum);
     if let Some(usage) = usage {
+        let upstream = [&spent.upstream_cost_usd, &usage.upstream_cost_usd];
+        let upstream: Vec<&str> = upstream.into_iter().filter_map(|cost| cost.as_deref()).collect();
+        spent.upstream_cost_usd = (!upstream.is_empty()).then(|| calc::sum(upstream)).flatten();
+        spent.is_byok |= usage.is_byok;
         spent.prompt_tokens += usage.prompt_tokens;
         spent.completion_tokens += usage.completion_tokens;
         spent.total_tokens += usage.total_tokens;
@@ -275,9 +289,11 @@ fn object(reply: &ChatReply, steps: u32, called: &[Called], spent: &Usage) -> Va
         "steps": steps,
         "calls": called,
         "finish_reason": reply.done.finish_reason,
+        "native_finish_reason": reply.done.native_finish_reason,
         "model": reply.done.model,
         "provider": reply.done.provider,
         "usage": spent,
+        "extras": reply.done.extras,
     })
 }
 

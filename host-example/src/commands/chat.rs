@@ -8,6 +8,7 @@ use crate::setup::{Global, Setup};
 use crate::talk::answer::{answer, report, request};
 use crate::talk::attach;
 use crate::talk::conversation::{Conversation, Habits, system_message};
+use crate::talk::media::Target;
 use crate::talk::parameters::{Recipient, Wanted, parameters};
 use crate::talk::prompt;
 use crate::talk::screen::Manner;
@@ -36,6 +37,8 @@ pub struct Args {
     /// A JSON Schema that the answer must match; exit code 8 if it does not
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub schema: Option<PathBuf>,
+    #[command(flatten)]
+    pub target: Target,
     #[command(flatten)]
     pub wanted: Wanted,
     #[command(flatten)]
@@ -73,6 +76,7 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
             attached,
             parameters,
             schema,
+            target: args.target.clone(),
             manner,
         };
         return conversation.run(global, &args.habits).await;
@@ -80,10 +84,11 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     let mut messages = system_message(system.as_deref());
     messages.push(attach::message(prompt, attached));
     let request = request(tier.as_deref(), model.as_deref(), &messages, &parameters)?;
-    let outcome = interrupts.or(answer(&active, &request, manner, schema.as_ref())).await;
+    let answer = answer(&active, &request, manner, schema.as_ref(), Some(&args.target));
+    let outcome = interrupts.or(answer).await;
     active.shut_down().await;
     match outcome {
-        Some(Ok(answer)) => match answer.mismatch {
+        Some(Ok(answer)) => match answer.failure {
             None => Ok(Exit::Ok),
             Some(failure) => {
                 // The answer is on stdout already, as JSON where that was asked for.

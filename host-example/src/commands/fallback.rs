@@ -3,12 +3,13 @@
 use std::time::Instant;
 
 use clap::builder::NonEmptyStringValueParser;
-use plugin_api::{ChatRequest, Error, Message, TierModel};
+use plugin_api::{ChatReply, ChatRequest, Error, ErrorKind, Message, TierModel};
 use serde::Serialize;
 use serde_json::json;
 
 use super::Output;
 use crate::setup::{Active, Global, Setup, tiers};
+use crate::talk::answer::advised;
 use crate::talk::parameters::fields;
 use crate::terminal::{self, Exit, Failure, counted, exit, progress, time};
 
@@ -104,7 +105,8 @@ fn tier_of<'a>(known: &'a [TierModel], name: &str) -> Result<&'a TierModel, Fail
         if names.is_empty() {
             return failure.with_hint("the plugin has no tiers");
         }
-        failure.with_hint(format!("known tiers: {}", names.join(", ")))
+        let near = tiers::did_you_mean(known, name);
+        failure.with_hint(near.unwrap_or_else(|| format!("known tiers: {}", names.join(", "))))
     })
 }
 
@@ -121,14 +123,7 @@ fn chain(tier: &TierModel) -> Vec<&str> {
 
 async fn ask(active: &Active, tier: &str, model: &str) -> Tried {
     let begun = Instant::now();
-    let reply = match request(tier, model) {
-        // Streamed: a plain answer would log its retries as warnings.
-        Ok(request) => match active.plugin.stream(&request).await {
-            Ok(events) => events.collect().await,
-            Err(error) => Err(error),
-        },
-        Err(error) => Err(error),
-    };
+    let reply = answered(active, tier, model).await;
     let duration_ms = time::elapsed_ms(begun);
     match reply {
         Ok(reply) => Tried {
@@ -151,8 +146,24 @@ async fn ask(active: &Active, tier: &str, model: &str) -> Tried {
             cost_usd: None,
             code: Some(error.kind.code()),
             exit: exit::exit_of(&error),
-            message: Some(error.message),
+            message: Some(match error.hint() {
+                Some(hint) if error.kind == ErrorKind::NOT_FOUND => format!("{}; {hint}", error.message),
+                _ => error.message,
+            }),
         },
+    }
+}
+
+async fn answered(active: &Active, tier: &str, model: &str) -> Result<ChatReply, Error> {
+    let request = request(tier, model)?;
+    // Streamed: a plain answer would log its retries as warnings.
+    let reply = match active.plugin.stream(&request).await {
+        Ok(events) => events.collect().await,
+        Err(error) => Err(error),
+    };
+    match reply {
+        Ok(reply) => Ok(reply),
+        Err(error) => Err(advised(active, &request, error).await),
     }
 }
 

@@ -85,7 +85,7 @@ fn found<'a>(models: &'a [Model], known: &[TierModel], wanted: &str) -> Result<&
     };
     of_id(wanted).or_else(of_tier).ok_or_else(|| {
         let failure = Failure::usage(format!("model `{wanted}` is not listed"));
-        let near = near::did_you_mean(wanted, ids(models));
+        let near = near::did_you_mean(wanted, ids(models)).or_else(|| tiers::did_you_mean(known, wanted));
         failure.with_hint(near.unwrap_or_else(|| "`agent-host models` lists all models".to_owned()))
     })
 }

@@ -2,6 +2,7 @@
 
 use plugin_api::TierModel;
 
+use crate::near::closest;
 use crate::terminal;
 
 /// The tier of this name; `small` stands for `TEXT_SMALL`, `reasoning` for `TEXT_REASONING_LARGE`.
@@ -14,6 +15,16 @@ pub fn find<'a>(tiers: &'a [TierModel], name: &str) -> Option<&'a TierModel> {
                 .is_some_and(|short| short == wanted || (wanted == "REASONING" && short == "REASONING_LARGE"))
     };
     tiers.iter().find(|model| is_meant(&model.tier))
+}
+
+/// A question that names the tier closest to an unknown one, in its short form, if any is close.
+pub fn did_you_mean(tiers: &[TierModel], unknown: &str) -> Option<String> {
+    let unknown = unknown.to_ascii_uppercase();
+    let short = |model: &TierModel| model.tier.strip_prefix("TEXT_").unwrap_or(&model.tier).to_owned();
+    let short: Vec<String> = tiers.iter().map(short).collect();
+    let full = tiers.iter().map(|model| model.tier.as_str());
+    let near = closest(&unknown, short.iter().map(String::as_str).chain(full))?;
+    Some(format!("did you mean `{}`?", near.to_ascii_lowercase()))
 }
 
 /// A table: tier, configured id, id on the wire, origin.

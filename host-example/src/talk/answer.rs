@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
-use plugin_api::{ChatEvent, ChatReply, ChatRequest, Error, ErrorKind, Message, ModelsRequest};
+use plugin_api::{ChatEvent, ChatReply, ChatRequest, Error, ErrorKind, Message, ModelsRequest, Notice};
 use serde_json::Value;
 
+use super::ending::{Ending, ending, is_usable};
+use super::media::{self, Target};
 use super::parameters::Parameters;
 use super::screen::{Manner, Screen};
 use super::structured::Schema;
 use crate::near;
-use crate::setup::Active;
-use crate::terminal::{self, FAINT, Failure};
+use crate::setup::{Active, tiers};
+use crate::terminal::{self, DOUBTFUL, FAINT, Failure};
 
 /// A request for these messages.
 pub fn request(
@@ -32,18 +34,20 @@ const SUGGESTION_LIMIT: Duration = Duration::from_secs(3);
 /// An answer that is whole.
 pub struct Answer {
     pub reply: ChatReply,
-    /// Why the answer does not match its schema, if it does not.
-    pub mismatch: Option<Failure>,
+    /// Why nothing in the answer is of use, why it does not match its schema, or why a picture in it cannot be saved.
+    pub failure: Option<Failure>,
 }
 
 /// Gets one answer and prints it in this manner.
 ///
+/// - In: `target`, where its pictures go; without one, nothing is printed below its text.
 /// - Errors: the plugin's. What had arrived is on the screen by then.
 pub async fn answer(
     active: &Active,
     request: &ChatRequest,
     manner: Manner,
     schema: Option<&Schema>,
+    target: Option<&Target>,
 ) -> Result<Answer, Error> {
     let mut screen = Screen::new(manner);
     let shown = if manner.is_streamed {
@@ -56,20 +60,31 @@ pub async fn answer(
         }
         reply
     };
+    if let Some(words) = shown.as_ref().ok().and_then(media::transcript) {
+        screen.text(&words);
+    }
     screen.end_line();
     let reply = match shown {
         Ok(reply) => reply,
-        Err(error) => return Err(with_suggestion(active, request, error).await),
+        Err(error) => return Err(advised(active, request, error).await),
     };
+    if screen.is_gone && screen.trouble.is_none() {
+        // Nobody reads the answer, and the rest of it was not fetched.
+        return Ok(Answer { reply, failure: None });
+    }
+    let ending = ending(&reply);
+    let unusable = ending.as_ref().filter(|_| !is_usable(&reply)).map(Ending::failure);
     let mismatches = match schema {
-        // If the reader went away, the rest of the answer was not fetched.
-        Some(schema) if !screen.is_gone => schema.mismatches(&reply.text),
+        Some(schema) if unusable.is_none() => schema.mismatches(&reply.text),
         _ => Vec::new(),
     };
-    if manner.has_json && !screen.is_gone {
+    if manner.has_json && screen.trouble.is_none() {
         let mut object = flat(&reply);
         if schema.is_some() {
             object["mismatches"] = serde_json::to_value(&mismatches).unwrap_or_default();
+        }
+        if let Some(failure) = &unusable {
+            object["error"] = failure.details.as_ref().clone();
         }
         screen.raw(&format!("{}\n", terminal::safe_json(&object.to_string())));
     }
@@ -81,38 +96,92 @@ pub async fn answer(
     }
     if screen.is_gone {
         // Nobody reads the answer, so nobody needs the footer.
-        return Ok(Answer { reply, mismatch: None });
+        return Ok(Answer { reply, failure: None });
     }
-    for notice in reply.notices.iter().filter(|notice| !screen.printed.contains(notice)) {
+    let saved = target.map_or(Ok(()), |target| media::below(&reply.done, target, manner.has_json));
+    let unprinted = reply.notices.iter().filter(|notice| !screen.printed.contains(notice));
+    say_below(&reply, unprinted, manner, ending.filter(|_| unusable.is_none()));
+    let mismatch = schema
+        .filter(|_| !mismatches.is_empty())
+        .map(|schema| schema.failure(&mismatches));
+    let failure = unusable.or(mismatch).or(saved.err());
+    Ok(Answer { reply, failure })
+}
+
+/// The lines for people below an answer.
+fn say_below<'a>(
+    reply: &ChatReply,
+    unprinted: impl Iterator<Item = &'a Notice>,
+    manner: Manner,
+    ending: Option<Ending>,
+) {
+    for notice in unprinted {
         terminal::say_styled(FAINT, &format!("note: {}", terminal::clean(&notice.message)));
+    }
+    if let Some(line) = terminal::fallback(&reply.done, &reply.notices) {
+        terminal::say_styled(FAINT, &format!("note: {line}"));
     }
     if manner.has_footer {
         terminal::say_styled(FAINT, &terminal::footer(&reply.done));
     }
-    let mismatch = schema
-        .filter(|_| !mismatches.is_empty())
-        .map(|schema| schema.failure(&mismatches));
-    Ok(Answer { reply, mismatch })
+    if let Some(ending) = ending {
+        terminal::say_styled(DOUBTFUL, &terminal::clean_line(&ending.warning()));
+    }
 }
 
-/// The error, with the listed model closest to the unknown one as a hint.
-async fn with_suggestion(active: &Active, request: &ChatRequest, error: Error) -> Error {
-    let is_suggested = || error.hint().is_some_and(|hint| hint.starts_with("did you mean"));
-    let Some(model) = request
-        .model
-        .as_deref()
-        .filter(|_| error.kind == ErrorKind::NOT_FOUND && !is_suggested())
-    else {
+/// The number of tokens that the credit covers, if the error says so.
+///
+/// No field of an error has it; services write "can only afford 200".
+fn affordable_tokens(error: &Error) -> Option<u64> {
+    let (_, rest) = error.message.split_once("can only afford ")?;
+    let digits = rest
+        .split(|letter: char| !letter.is_ascii_digit() && letter != ',')
+        .next()?;
+    let tokens = digits.replace(',', "").parse().ok()?;
+    (error.kind == ErrorKind::PAYMENT && tokens > 0).then_some(tokens)
+}
+
+/// The error, with the next command or the listed models closest to the unknown one as a hint.
+pub async fn advised(active: &Active, request: &ChatRequest, error: Error) -> Error {
+    if let Some(tokens) = affordable_tokens(&error) {
+        return error.with_hint(format!(
+            "the credit covers `--max-tokens {tokens}`; `agent-host credits` shows what is left"
+        ));
+    }
+    // Services answer 400 to an id that cannot be one.
+    if error.kind != ErrorKind::NOT_FOUND && !error.message.contains("not a valid model") {
+        return error;
+    }
+    if error.message.contains("support tool use") {
+        return error.with_hint("choose a model that can call tools: `agent-host models --tools` lists them");
+    }
+    if error.hint().is_some_and(|hint| hint.starts_with("did you mean")) {
+        return error;
+    }
+    let named = request.model.clone().or_else(|| error.details.model.clone());
+    let Some(model) = (match named {
+        Some(model) => Some(model),
+        None => model_of_tier(active, request.tier.as_deref()).await,
+    }) else {
         return error;
     };
     let listed = active.plugin.models(ModelsRequest::default());
     let Ok(Ok(list)) = tokio::time::timeout(SUGGESTION_LIMIT, listed).await else {
         return error;
     };
-    match near::closest(model, list.models.iter().map(|model| model.id.as_str())) {
-        Some(closest) => error.with_hint(format!("did you mean `{closest}`?")),
+    if list.models.iter().any(|listed| listed.id == model) {
+        return error;
+    }
+    match near::did_you_mean(&model, list.models.iter().map(|model| model.id.as_str())) {
+        Some(hint) => error.with_hint(hint),
         None => error,
     }
+}
+
+/// The model that a tier, or the default one, stands for.
+async fn model_of_tier(active: &Active, tier: Option<&str>) -> Option<String> {
+    let tiers = active.plugin.tiers().await.ok()?;
+    tiers::find(&tiers, tier.unwrap_or("large")).map(|model| model.wire.clone())
 }
 
 /// A reply as one flat object, for programs.

@@ -160,7 +160,7 @@ fn part_of_bytes(name: Option<&str>, bytes: &[u8]) -> Result<Value, &'static str
 }
 
 /// What the first bytes of a file say.
-fn media_type(bytes: &[u8]) -> Option<&'static str> {
+pub(super) fn media_type(bytes: &[u8]) -> Option<&'static str> {
     let of_riff = |form: &[u8]| bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(form);
     match bytes {
         [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => Some("image/png"),

@@ -14,6 +14,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::answer;
 use super::attach;
+use super::ending::is_usable;
+use super::media::Target;
 use super::parameters::Parameters;
 use super::reader::Reader;
 use super::screen::Manner;
@@ -58,6 +60,8 @@ pub struct Conversation {
     pub parameters: Parameters,
     /// What every answer must match.
     pub schema: Option<Schema>,
+    /// Where pictures and sounds go.
+    pub target: Target,
     pub manner: Manner,
 }
 
@@ -90,7 +94,9 @@ impl Conversation {
         if let Some(name) = self.tier.take()
             && !self.choose_tier(&name)
         {
-            return Err(Failure::usage(format!("unknown tier `{name}`")).with_hint("`agent-host tiers` lists them"));
+            let near = tiers::did_you_mean(&self.active.tiers, &name);
+            return Err(Failure::usage(format!("unknown tier `{name}`"))
+                .with_hint(near.unwrap_or_else(|| "`agent-host tiers` lists them".to_owned())));
         }
         self.model = model;
         self.go_on(global, reader, reloads).await?;
@@ -195,7 +201,9 @@ impl Conversation {
                 true
             }
             None => {
-                terminal::say(&format!("unknown tier `{name}`; /tiers lists them"));
+                let near = tiers::did_you_mean(&self.active.tiers, name);
+                let near = near.map_or_else(String::new, |near| format!("{near} "));
+                terminal::say(&format!("unknown tier `{name}`; {near}/tiers lists them"));
                 false
             }
         }
@@ -216,7 +224,7 @@ impl Conversation {
     }
 
     /// Sends the message with the whole conversation. An answer that broke off stays in the conversation,
-    /// because it is on the screen. If it failed before its first word, or was stopped, the question is removed.
+    /// because it is on the screen. If it failed before its first word, was empty, or was stopped, the question is removed.
     async fn say(&mut self, text: &str) {
         self.messages
             .push(attach::message(text.to_owned(), self.attached.clone()));
@@ -233,12 +241,17 @@ impl Conversation {
                 return terminal::say(&Failure::from(error).to_string());
             }
         };
-        let answer = answer::answer(&self.active, &request, self.manner, self.schema.as_ref());
+        let (schema, target) = (self.schema.as_ref(), Some(&self.target));
+        let answer = answer::answer(&self.active, &request, self.manner, schema, target);
         match self.interrupts.or(answer).await {
             Some(Ok(answer)) => {
-                self.attached.clear();
-                self.messages.push(Message::assistant(&answer.reply));
-                if let Some(failure) = answer.mismatch {
+                if is_usable(&answer.reply) {
+                    self.attached.clear();
+                    self.messages.push(Message::assistant(&answer.reply));
+                } else {
+                    self.messages.pop();
+                }
+                if let Some(failure) = answer.failure {
                     failure.print(false);
                 }
             }

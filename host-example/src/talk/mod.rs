@@ -8,6 +8,8 @@ pub mod structured;
 mod reader;
 pub mod conversation;
 pub mod answer;
+pub mod ending;
+pub mod media;
 pub mod screen;
 pub mod tools;
 pub mod calc;

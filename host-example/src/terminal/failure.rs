@@ -152,24 +152,27 @@ impl From<Error> for Failure {
 
 /// `1. acme/large via Acme: 429 rate_limit, too many requests`; a reason that repeats the message is dropped.
 fn attempt_line(number: usize, attempt: &Attempt, above: &str) -> String {
-    let via = attempt
-        .provider
-        .as_deref()
-        .map(|provider| format!(" via {provider}"))
-        .unwrap_or_default();
+    let mut attempt = attempt.clone();
+    attempt.reason = attempt.reason.filter(|reason| reason != above);
+    clean_line(&format!("{number}. {}", outcome_of(&attempt)))
+}
+
+/// `acme/large via Acme: 429 rate_limit, too many requests`
+pub(super) fn outcome_of(attempt: &Attempt) -> String {
+    let via = attempt.provider.as_ref().map(|provider| format!(" via {provider}"));
     let status = attempt.status.map(|status| status.to_string());
     let outcome: Vec<&str> = status.as_deref().into_iter().chain(attempt.code.as_deref()).collect();
     let outcome = match outcome.as_slice() {
         [] => "no answer".to_owned(),
         words => words.join(" "),
     };
-    let reason = attempt
-        .reason
-        .as_deref()
-        .filter(|reason| *reason != above)
-        .map(|reason| format!(", {reason}"))
-        .unwrap_or_default();
-    clean_line(&format!("{number}. {}{via}: {outcome}{reason}", attempt.model))
+    let reason = attempt.reason.as_ref().map(|reason| format!(", {reason}"));
+    format!(
+        "{}{}: {outcome}{}",
+        attempt.model,
+        via.unwrap_or_default(),
+        reason.unwrap_or_default()
+    )
 }
 
 impl From<Refusal> for Failure {

@@ -1,8 +1,9 @@
 //! The line below an answer: model, provider, times, tokens, cost. What is unknown is said to be unknown. Pure.
 
-use plugin_api::{Done, Usage};
+use plugin_api::{Done, Notice, Usage};
 
-use super::clean::clean;
+use super::clean::{clean, clean_line};
+use super::failure::outcome_of;
 use super::time::seconds;
 
 /// Below this time no speed is shown: it would say more about buffers than about the model.
@@ -18,10 +19,32 @@ pub fn served(done: &Done) -> String {
     }
 }
 
-/// `$0.01`
+/// `$0.01`; with a key of the caller's own at the provider, also what the provider charged for it.
 pub fn cost(usage: &Usage) -> String {
     let cost = usage.cost_usd.as_ref();
-    cost.map_or_else(|| "cost unknown".to_owned(), |cost| format!("${cost}"))
+    let cost = cost.map_or_else(|| "cost unknown".to_owned(), |cost| format!("${cost}"));
+    match &usage.upstream_cost_usd {
+        Some(upstream) if usage.is_byok => format!("{cost} + ${upstream} on your own key"),
+        None if usage.is_byok => format!("{cost}, the rest on your own key"),
+        _ => cost,
+    }
+}
+
+/// Why another model answered than the first one asked, and through which:
+/// `acme/large via Acme: 503 unavailable, no capacity → acme/small`.
+///
+/// - In: the notices that were printed.
+/// - Out: `None` if no other model was asked, or if notices have told all of it.
+pub fn fallback(done: &Done, printed: &[Notice]) -> Option<String> {
+    let failed: Vec<_> = done.attempts.iter().filter(|attempt| attempt.code.is_some()).collect();
+    let served = done.model.as_deref()?;
+    let is_new = |attempt| !printed.iter().any(|notice| notice.attempt.as_deref() == Some(attempt));
+    let has_others = failed.iter().any(|attempt| is_another(&attempt.model, served));
+    if !has_others || !failed.iter().any(|attempt| is_new(*attempt)) {
+        return None;
+    }
+    let steps: Vec<String> = failed.into_iter().map(outcome_of).collect();
+    Some(clean_line(&format!("{} → {served} answered", steps.join(" → "))))
 }
 
 /// The line below an answer.
@@ -111,5 +134,40 @@ mod tests {
             footer(&done),
             "other/model · requested acme/large:nitro · 2 attempts · first token 820 ms · tokens and cost unknown · finish reason length"
         );
+    }
+    #[test]
+    fn with_an_own_key_both_costs_are_shown() {
+        let usage = |upstream: Option<&str>| Usage {
+            cost_usd: Some("0.0005".to_owned()),
+            is_byok: true,
+            upstream_cost_usd: upstream.map(str::to_owned),
+            ..Usage::default()
+        };
+        assert_eq!(cost(&usage(Some("0.01"))), "$0.0005 + $0.01 on your own key");
+        assert_eq!(cost(&usage(None)), "$0.0005, the rest on your own key");
+    }
+
+    #[test]
+    fn a_fallback_names_its_reasons_unless_notices_did() {
+        let done: Done = serde_json::from_value(serde_json::json!({
+            "finish_reason": "stop", "model": "acme/small-2025", "attempts": [
+                {"model": "acme/large", "provider": "Acme", "status": 503, "code": "unavailable", "reason": "no\nroom"},
+                {"model": "other/model", "status": 429, "code": "rate_limit"},
+                {"model": "acme/small", "status": 200},
+            ]
+        }))
+        .expect("a Done");
+        let told =
+            "acme/large via Acme: 503 unavailable, no room → other/model: 429 rate_limit → acme/small-2025 answered";
+        assert_eq!(fallback(&done, &[]).as_deref(), Some(told));
+        let notices = done.attempts.iter().map(|attempt| Notice {
+            attempt: Some(Box::new(attempt.clone())),
+            ..Notice::default()
+        });
+        assert_eq!(fallback(&done, &notices.collect::<Vec<_>>()), None);
+        let mut retried = done;
+        retried.attempts.retain(|attempt| attempt.model == "acme/small");
+        retried.attempts[0].code = Some("unavailable".to_owned());
+        assert_eq!(fallback(&retried, &[]), None);
     }
 }

@@ -20,7 +20,7 @@ pub use self::checklist::Rows;
 pub use self::clean::{Cleaner, clean, clean_line, safe_json, shortened};
 pub use self::exit::Exit;
 pub use self::failure::Failure;
-pub use self::footer::{cost, footer, served};
+pub use self::footer::{cost, fallback, footer, served};
 pub use self::interrupt::{Interrupts, stopped};
 pub use self::lists::{counted, joined, listed};
 pub use self::print::{
