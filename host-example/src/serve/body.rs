@@ -1,4 +1,4 @@
-//! Reads the body of a request, within limits, and whether it asks for a stream.
+//! Reads the body of a request, within limits, and in which form it wants its answer.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use hyper::body::{Body, Incoming};
 use hyper::header::{self, HeaderValue};
 use plugin_api::ErrorKind;
 use serde::de::IgnoredAny;
+use serde_json::Value;
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
@@ -73,10 +74,19 @@ fn closing(problem: Problem) -> Problem {
     problem.with_header(header::CONNECTION, HeaderValue::from_static("close"))
 }
 
-/// Whether the top level of a JSON body has `"stream": true`.
+/// In which form a body wants its answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// `"stream": true`
+    pub stream: bool,
+    /// `"stream_options": {"include_usage": true}`
+    pub usage: bool,
+}
+
+/// Reads the top level of a JSON body.
 ///
 /// - Errors: the body is not JSON; the message says where, and quotes nothing.
-pub fn wants_stream(body: &[u8]) -> Result<bool, Problem> {
+pub fn wanted(body: &[u8]) -> Result<Wanted, Problem> {
     let text = std::str::from_utf8(body).map_err(|cause| {
         let before = body.get(..cause.valid_up_to()).unwrap_or_default();
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
@@ -85,8 +95,14 @@ pub fn wants_stream(body: &[u8]) -> Result<bool, Problem> {
     })?;
     // The members' values are skipped, not parsed. Other values of `stream` are for the service to judge.
     let wanted = match serde_json::from_str::<BTreeMap<String, &RawValue>>(text) {
-        Ok(members) => Ok(members.get("stream").is_some_and(|wanted| wanted.get() == "true")),
-        Err(cause) if cause.is_data() => serde_json::from_str::<IgnoredAny>(text).map(|_| false),
+        Ok(members) => Ok(Wanted {
+            stream: members.get("stream").is_some_and(|stream| stream.get() == "true"),
+            usage: members.get("stream_options").is_some_and(|options| {
+                let options: Result<Value, _> = serde_json::from_str(options.get());
+                options.is_ok_and(|options| options["include_usage"] == true)
+            }),
+        }),
+        Err(cause) if cause.is_data() => serde_json::from_str::<IgnoredAny>(text).map(|_| Wanted::default()),
         Err(cause) => Err(cause),
     };
     wanted.map_err(|cause| {
@@ -105,6 +121,27 @@ fn not_json(why: &str, line: usize, column: usize) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn wants_stream(body: &[u8]) -> Result<bool, Problem> {
+        wanted(body).map(|wanted| wanted.stream)
+    }
+
+    #[test]
+    fn the_usage_of_a_stream_is_asked_for_by_its_option_alone() {
+        let usage = |body: &str| wanted(body.as_bytes()).map(|wanted| wanted.usage);
+        assert_eq!(
+            usage(r#"{"stream":true,"stream_options":{"a":1, "include_usage" : true}}"#),
+            Ok(true)
+        );
+        for body in [
+            r#"{"stream":true}"#,
+            r#"{"stream_options":null}"#,
+            r#"{"stream_options":{"include_usage":"true"}}"#,
+            r#"{"include_usage":true,"usage":{"include":true}}"#,
+        ] {
+            assert_eq!(usage(body), Ok(false), "{body}");
+        }
+    }
 
     #[test]
     fn only_true_at_the_top_level_asks_for_a_stream() {

@@ -112,7 +112,7 @@ pub async fn in_pieces(stream: Result<EventStream, Error>, form: Form, mut recor
     set_notices(&notices, headers);
     *response.status_mut() = status;
     record.streams(status);
-    *response.body_mut() = Events::body(stream, held, form, record);
+    *response.body_mut() = Events::body(stream, held, form, is_events, record);
     response
 }
 

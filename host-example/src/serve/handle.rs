@@ -9,7 +9,8 @@ use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use plugin_api::{Error, method};
 
-use super::body;
+use super::body::{self, Wanted};
+use super::choices::empty_choice;
 use super::credits;
 use super::forward;
 use super::guard::{Passed, Verdict};
@@ -115,24 +116,25 @@ async fn passed_on(
     mut record: Record,
 ) -> Response<Body> {
     let needs_body = dialect != Dialect::Other && parts.method == Method::POST;
-    let wants_stream = if body.is_empty() && !needs_body {
-        false
+    let wanted = if body.is_empty() && !needs_body {
+        Wanted::default()
     } else {
-        match body::wants_stream(&body) {
-            Ok(wants_stream) => wants_stream,
+        match body::wanted(&body) {
+            Ok(wanted) => wanted,
             Err(problem) => return refuse(problem, &mut record),
         }
     };
     #[cfg(feature = "otel")]
-    record.wants_stream(wants_stream);
+    record.wants_stream(wanted.stream);
     if !serving.has(method::RAW) {
-        return by_types(serving, dialect, &body, wants_stream, record).await;
+        return by_types(serving, dialect, &body, wanted.stream, record).await;
     }
     let body = (!body.is_empty()).then_some(body);
     let request = headers::request(parts.method.as_str(), path, &parts.headers, body);
-    if wants_stream {
+    if wanted.stream {
         let stream = serving.plugin.raw_stream(request).await;
-        forward::in_pieces(stream, Form::Raw(dialect), record).await
+        let choice = empty_choice(dialect).filter(|_| !wanted.usage);
+        forward::in_pieces(stream, Form::Raw { dialect, choice }, record).await
     } else {
         forward::whole(serving, request, record).await
     }

@@ -18,6 +18,7 @@ mod body;
 mod forward;
 mod headers;
 mod stream;
+mod choices;
 mod last_words;
 mod source;
 mod typed;

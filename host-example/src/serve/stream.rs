@@ -2,6 +2,7 @@
 //!
 //! Events go out as soon as they arrive and as the service wrote them; events that are ready at once go out together.
 //! The body owns the stream: when the client leaves, dropping the body cancels the request to the service.
+//! What headers cannot say any more, such as who served and why others did not, stands in comments.
 
 use std::convert::Infallible;
 use std::pin::{Pin, pin};
@@ -10,8 +11,10 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::{Body as HttpBody, Frame};
-use plugin_api::{ChatEvent, Error, EventStream, Text};
+use plugin_api::{ChatEvent, Done, Error, EventStream, Text};
+use serde_json::{Value, json};
 
+use super::choices::filled;
 use super::last_words::last_words;
 use super::record::Record;
 use super::reply::Body;
@@ -20,6 +23,9 @@ use super::typed::Writer;
 
 /// Events are combined into frames of up to this size, in bytes.
 const MAX_FRAME_BYTES: usize = 64 << 10;
+
+/// The frame behind which clients read nothing.
+const LAST_FRAME: &str = "data: [DONE]\n\n";
 
 /// A stream on its way to the client.
 pub struct Events {
@@ -30,13 +36,21 @@ pub struct Events {
     form: Form,
     /// The number of the last event, in a form that counts them.
     sequence_number: Option<u64>,
+    /// The end of the raw form, which is kept for what must stand before it.
+    last: Option<&'static str>,
+    /// Whether the answer has events, and therefore room for comments.
+    has_comments: bool,
     record: Record,
 }
 
 /// In which form the events go out.
 pub enum Form {
     /// As the service wrote them.
-    Raw(Dialect),
+    Raw {
+        dialect: Dialect,
+        /// What replaces an empty list of choices, for clients that cannot read one.
+        choice: Option<&'static str>,
+    },
     /// Written here from typed events.
     Typed(Writer),
 }
@@ -52,13 +66,21 @@ impl AsRef<[u8]> for InPlace {
 
 impl Events {
     /// - In: `held`, items that were taken from the stream, in their order.
-    pub fn body(stream: EventStream, mut held: Vec<Result<ChatEvent, Error>>, form: Form, record: Record) -> Body {
+    pub fn body(
+        stream: EventStream,
+        mut held: Vec<Result<ChatEvent, Error>>,
+        form: Form,
+        has_comments: bool,
+        record: Record,
+    ) -> Body {
         held.reverse();
         let events = Self {
             stream: Some(stream),
             held,
             form,
             sequence_number: None,
+            last: None,
+            has_comments,
             record,
         };
         events.boxed_unsync()
@@ -67,12 +89,24 @@ impl Events {
     fn take(&mut self, event: ChatEvent, out: &mut Vec<Bytes>) {
         match (event, &mut self.form) {
             (ChatEvent::KeepAlive(text), _) => out.push(comment(&text).into()),
-            (ChatEvent::Raw(text), Form::Raw(dialect)) if !text.is_empty() => {
+            (ChatEvent::Notice(notice), _) if self.has_comments => {
+                out.push(own_comment(&json!({"notice": notice.code, "message": notice.message})).into());
+            }
+            (ChatEvent::Raw(text), Form::Raw { dialect, choice }) if !text.is_empty() => {
                 if *dialect == Dialect::Responses {
                     self.sequence_number = last_number(&text).or(self.sequence_number);
                 }
                 self.record.piece();
-                out.push(Bytes::from_owner(InPlace(text)));
+                out.extend(self.last.take().map(Bytes::from));
+                let mut piece = match choice.and_then(|choice| filled(&text, choice)) {
+                    Some(text) => text.into(),
+                    None => Bytes::from_owner(InPlace(text)),
+                };
+                if piece.ends_with(LAST_FRAME.as_bytes()) {
+                    piece.truncate(piece.len() - LAST_FRAME.len());
+                    self.last = Some(LAST_FRAME);
+                }
+                out.extend(Some(piece).filter(|piece| !piece.is_empty()));
             }
             (event, Form::Typed(writer)) => {
                 if let Some(text) = writer.event(&event) {
@@ -86,7 +120,7 @@ impl Events {
 
     fn last_words(&self, error: &Error) -> String {
         match &self.form {
-            Form::Raw(dialect) => {
+            Form::Raw { dialect, .. } => {
                 let id = error.details.generation_id.as_deref().unwrap_or_default();
                 last_words(error, *dialect, id, self.sequence_number)
             }
@@ -115,8 +149,12 @@ impl HttpBody for Events {
             };
             match next {
                 Some(Ok(ChatEvent::Done(done))) => {
-                    if let Form::Typed(writer) = &mut this.form {
-                        out.push(writer.end(&done).into());
+                    if this.has_comments {
+                        out.push(own_comment(&served(&done)).into());
+                    }
+                    match &mut this.form {
+                        Form::Typed(writer) => out.push(writer.end(&done).into()),
+                        Form::Raw { .. } => out.extend(this.last.take().map(Bytes::from)),
                     }
                     this.record.complete(done);
                     this.stream = None;
@@ -129,7 +167,10 @@ impl HttpBody for Events {
                     }
                     this.stream = None;
                 }
-                None => this.stream = None,
+                None => {
+                    out.extend(this.last.take().map(Bytes::from));
+                    this.stream = None;
+                }
             }
             n_bytes += out[n_before..].iter().map(Bytes::len).sum::<usize>();
             if n_bytes >= MAX_FRAME_BYTES {
@@ -155,6 +196,22 @@ fn last_number(piece: &str) -> Option<u64> {
     let rest = rest.trim_start();
     let end = rest.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(rest.len());
     rest[..end].parse().ok()
+}
+
+/// Who served an answer, how long it took, and which attempts failed before.
+fn served(done: &Done) -> Value {
+    json!({
+        "model": done.model,
+        "provider": done.provider,
+        "attempts": done.attempts,
+        "first_token_ms": done.time_to_first_token_ms,
+        "duration_ms": done.duration_ms,
+    })
+}
+
+/// A comment of this endpoint's own.
+fn own_comment(told: &Value) -> String {
+    comment(&format!("agent-host {told}"))
 }
 
 /// A comment of an event stream, which clients ignore.

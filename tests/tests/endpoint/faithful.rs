@@ -1,9 +1,9 @@
 //! Answers arrive exactly as the service wrote them, and as soon as it wrote them.
 
 use sandbox::{Outcome, Script};
-use serde_json::json;
+use serde_json::{Value, json};
 use tests::LIMIT;
-use tests::endpoint::{Endpoint, Serve, chat_body};
+use tests::endpoint::{Answer, Endpoint, Serve, chat_body};
 
 use crate::bench::{CHAT, Twins, forms, patient, streaming};
 
@@ -25,8 +25,40 @@ fn streams_equal_the_services_byte_for_byte_in_every_form() {
     let twins = Twins::new();
     for model in MODELS.into_iter().chain(["comments", "words-5000"]) {
         for (target, body) in forms(&format!("sandbox/{model}")) {
-            twins.same(target, &streaming(body)).expect(200);
+            let mut body = streaming(body);
+            if target.ends_with("completions") {
+                body["stream_options"] = json!({"include_usage": true});
+            }
+            twins.same(target, &body).expect(200);
         }
+    }
+}
+
+#[test]
+fn a_stream_whose_usage_was_not_asked_for_has_a_choice_in_every_chunk() {
+    let twins = Twins::new();
+    for (target, body) in forms("sandbox/hello").into_iter().take(2) {
+        let [through, direct] = twins.both(target, &streaming(body));
+        let chunks = |answer: &Answer| -> Vec<Value> {
+            let events = answer.events().into_iter();
+            events.filter_map(|event| serde_json::from_str(&event).ok()).collect()
+        };
+        let (found, sent) = (chunks(&through), chunks(&direct));
+        assert_eq!(sent.last().expect("chunks")["choices"], json!([]), "{target}");
+        let mut last = found.last().expect("chunks").clone();
+        let choice = last["choices"][0].take();
+        assert_eq!(
+            (&choice["index"], &choice["finish_reason"]),
+            (&json!(0), &Value::Null),
+            "{target}"
+        );
+        assert!(choice["delta"] == json!({}) || choice["text"] == "", "{choice}");
+        assert!(last["usage"]["total_tokens"].is_u64(), "{last}");
+        assert_eq!(
+            found[..found.len() - 1],
+            sent[..sent.len() - 1],
+            "the others are as they were"
+        );
     }
 }
 
