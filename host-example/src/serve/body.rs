@@ -6,7 +6,7 @@ use std::time::Duration;
 use http_body_util::BodyExt;
 use hyper::StatusCode;
 use hyper::body::{Body, Incoming};
-use hyper::header::{self, HeaderValue};
+use hyper::header::{self, HeaderMap, HeaderValue};
 use plugin_api::ErrorKind;
 use serde::de::IgnoredAny;
 use serde_json::Value;
@@ -74,6 +74,26 @@ fn closing(problem: Problem) -> Problem {
     problem.with_header(header::CONNECTION, HeaderValue::from_static("close"))
 }
 
+/// - Errors: the body is compressed. Nothing here decompresses, so that no small body becomes a large one.
+pub fn check_encoding(headers: &HeaderMap) -> Result<(), Problem> {
+    let mut encodings = headers.get_all(header::CONTENT_ENCODING).iter();
+    let Some(encoding) = encodings.find(|sent| !sent.as_bytes().eq_ignore_ascii_case(b"identity")) else {
+        return Ok(());
+    };
+    let known = ["gzip", "x-gzip", "deflate", "br", "zstd"];
+    let name = known
+        .into_iter()
+        .find(|name| encoding.as_bytes().eq_ignore_ascii_case(name.as_bytes()));
+    let name = name.map_or("an unknown encoding".to_owned(), |name| format!("`{name}`"));
+    let message = format!("expected a body without `content-encoding`, found one in {name}");
+    Err(closing(
+        Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
+            .with_hint("switch off the compression of requests in the client")
+            // Source: RFC 9110, section 15.5.16.
+            .with_header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity")),
+    ))
+}
+
 /// In which form a body wants its answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
@@ -112,6 +132,11 @@ pub fn wanted(body: &[u8]) -> Result<Wanted, Problem> {
         };
         not_json(why, cause.line(), cause.column())
     })
+}
+
+/// Whether a JSON body names a model.
+pub fn names_model(body: &[u8]) -> bool {
+    serde_json::from_slice::<BTreeMap<String, &RawValue>>(body).is_ok_and(|members| members.contains_key("model"))
 }
 
 fn not_json(why: &str, line: usize, column: usize) -> Problem {

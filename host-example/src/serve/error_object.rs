@@ -1,6 +1,7 @@
 //! Errors as clients see them: one status and one JSON object for each.
 //!
-//! The shape is the one that clients of OpenAI's protocol read. Pure; quotes no body, header or query.
+//! The shape is the one that clients of OpenAI's protocol read; those of Anthropic's get it in theirs.
+//! Pure; quotes no body, header or query.
 
 use hyper::StatusCode;
 use plugin_api::{Error, ErrorKind};
@@ -39,6 +40,31 @@ pub fn error_object(error: &Error) -> Value {
         metadata["attempts"] = json!(details.attempts);
     }
     object
+}
+
+/// An error object in Anthropic's form, which has no place for a hint but the message.
+///
+/// - In: an object of [`object`] or [`error_object`].
+/// - Source: Anthropic's documentation of errors, for the types.
+pub fn anthropic(object: &Value) -> Value {
+    let kind = match object["code"].as_u64().unwrap_or_default() {
+        401 => "authentication_error",
+        402 => "billing_error",
+        403 => "permission_error",
+        404 => "not_found_error",
+        413 => "request_too_large",
+        429 => "rate_limit_error",
+        408 | 504 => "timeout_error",
+        503 | 529 => "overloaded_error",
+        400..500 => "invalid_request_error",
+        _ => "api_error",
+    };
+    let message = object["message"].as_str().unwrap_or_default();
+    let message = match object["metadata"]["hint"].as_str() {
+        Some(hint) => format!("{message}; {hint}"),
+        None => message.to_owned(),
+    };
+    json!({"type": "error", "error": {"type": kind, "message": message, "metadata": object["metadata"]}})
 }
 
 /// A missing key has a word of its own.
@@ -108,5 +134,21 @@ mod tests {
             (&missing["code"], &missing["type"]),
             (&json!(401), &json!("missing_api_key"))
         );
+    }
+
+    #[test]
+    fn anthropics_form_has_its_own_types_and_the_hint_in_the_message() {
+        let kinds = "400 invalid_request_error, 401 authentication_error, 404 not_found_error, 415 invalid_request_error, \
+            426 invalid_request_error, 429 rate_limit_error, 502 api_error, 503 overloaded_error";
+        for row in kinds.split(", ") {
+            let (status, kind) = row.split_once(' ').expect("a row");
+            let status = StatusCode::from_bytes(status.as_bytes()).expect("a status");
+            let metadata = json!({"error_type": "word", "hint": "look there"});
+            let error = json!({"type": kind, "message": "no; look there", "metadata": metadata});
+            assert_eq!(
+                anthropic(&object(status, "word", "no", Some("look there"))),
+                json!({"type": "error", "error": error})
+            );
+        }
     }
 }

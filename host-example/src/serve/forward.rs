@@ -11,22 +11,29 @@ use bytes::Bytes;
 use hyper::header::{self, HeaderValue};
 use hyper::{Response, StatusCode};
 use plugin_api::{ChatEvent, Error, EventStream, HttpAnswer, HttpRequest, Notice};
-use serde_json::json;
+use serde_json::Value;
 
+use super::body;
 use super::error_object::{error_object, status_of};
 use super::headers::{
     X_ACCEL_BUFFERING, X_ATTEMPTS, X_GENERATION_ID, X_HINT, X_SERVED_MODEL, X_SERVED_PROVIDER, pass, set, set_done,
     set_notices,
 };
 use super::record::Record;
-use super::reply::{self, Body, json_response};
+use super::reply::{self, Body, error_response, json_response};
+use super::route::Dialect;
 use super::shared::Serving;
 use super::source::Source;
 use super::stream::{Events, Form};
 use super::typed::{self, Asked};
 
 /// Gets a whole answer.
-pub async fn whole(serving: &Serving, request: HttpRequest, mut record: Record) -> Response<Body> {
+pub async fn whole(serving: &Serving, request: HttpRequest, dialect: Dialect, mut record: Record) -> Response<Body> {
+    let asked = (dialect == Dialect::Other).then(|| {
+        let path = request.path.split('?').next().unwrap_or_default();
+        let names_model = request.body.as_deref().is_some_and(body::names_model);
+        (format!("{} {path}", request.method), names_model)
+    });
     let HttpAnswer {
         head,
         body,
@@ -34,7 +41,12 @@ pub async fn whole(serving: &Serving, request: HttpRequest, mut record: Record) 
         done,
     } = match serving.plugin.raw(request).await {
         Ok(answer) => answer,
-        Err(error) => return failure(&error, &[], &mut record),
+        Err(mut error) => {
+            if let Some((asked, names_model)) = asked {
+                about_the_path(&mut error, &asked, names_model);
+            }
+            return failure(&error, &[], &mut record);
+        }
     };
     let mut response = Response::new(reply::whole(Bytes::from_owner(body)));
     *response.status_mut() = StatusCode::from_u16(head.status).unwrap_or(StatusCode::OK);
@@ -47,6 +59,30 @@ pub async fn whole(serving: &Serving, request: HttpRequest, mut record: Record) 
         record.complete(Box::new(done));
     }
     response
+}
+
+/// Makes a 404 to a path that is not about models an error about that path.
+///
+/// The service's words stay where they say what is missing; a web page or a bare `Not Found` does not.
+fn about_the_path(error: &mut Error, asked: &str, names_model: bool) {
+    if error.details.status != Some(404) {
+        return;
+    }
+    let path = asked.split(' ').next_back().unwrap_or_default();
+    let said = error.details.answer.as_ref().and_then(|answer| {
+        let body: Value = serde_json::from_str(&answer.body).ok()?;
+        body["error"]["message"].as_str().map(str::to_owned)
+    });
+    let said = said.filter(|said| !said.trim_end_matches('.').eq_ignore_ascii_case("not found"));
+    let names_path = said.as_ref().is_some_and(|said| said.contains(path));
+    // The service's words are in OpenAI's form.
+    if said.is_none() || path.starts_with("/messages/") {
+        error.details.answer = None;
+        error.message = format!("the service has no path `{asked}`, or nothing of this name");
+    }
+    if said.is_none() || names_path || !names_model {
+        error.details.hint = Some("check the path; `GET /` of this endpoint lists the usual ones".to_owned());
+    }
 }
 
 /// A whole answer of a plugin that has no raw form.
@@ -139,7 +175,7 @@ pub fn failure(error: &Error, notices: &[Notice], record: &mut Record) -> Respon
             pass(&answer.headers, response.headers_mut());
             response
         }
-        None => json_response(status_of(error), &json!({"error": error_object(error)})),
+        None => error_response(status_of(error), error_object(error)),
     };
     let headers = response.headers_mut();
     if let Some(wait_ms) = error.retry_after_ms

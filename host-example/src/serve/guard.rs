@@ -62,16 +62,22 @@ impl Rules {
         headers: &HeaderMap,
         route: Result<Route, NoRoute>,
     ) -> Verdict {
-        let cors_origin = self.host(uri, headers).and_then(|host| self.origin(&host, headers));
-        match cors_origin {
+        let refused = |problem| Verdict {
+            cors_origin: None,
+            outcome: Err(problem),
+        };
+        let host = match self.host(uri, headers) {
+            Ok(host) => host,
+            // A probe asks by the address that it knows, or names none. No page has this origin.
+            Err(_) if route == Ok(Route::Health) => String::new(),
+            Err(problem) => return refused(problem),
+        };
+        match self.origin(&host, headers) {
             Ok(cors_origin) => Verdict {
-                outcome: self.request(keys, method, headers, route, cors_origin.is_some()),
+                outcome: self.request(keys, method, headers, route, &host, cors_origin.is_some()),
                 cors_origin,
             },
-            Err(problem) => Verdict {
-                cors_origin: None,
-                outcome: Err(problem),
-            },
+            Err(problem) => refused(problem),
         }
     }
 
@@ -81,6 +87,7 @@ impl Rules {
         method: &Method,
         headers: &HeaderMap,
         route: Result<Route, NoRoute>,
+        host: &str,
         is_cors: bool,
     ) -> Result<Passed, Problem> {
         if let (true, true, Ok(route)) = (method == Method::OPTIONS, is_cors, &route) {
@@ -88,7 +95,9 @@ impl Rules {
         }
         let is_known = match self.credential(keys, headers) {
             Ok(()) => true,
-            Err(_) if route.as_ref().is_ok_and(Route::is_open) => false,
+            Err(_) if route == Ok(Route::Health) => false,
+            // A wrong token is refused all the same: clients try a token with the list of models.
+            Err(problem) if problem.word == MISSING_KEY && self.shows_anybody(&route, method, host) => false,
             Err(problem) => return Err(problem),
         };
         let route = route.map_err(|no_route| match no_route {
@@ -97,6 +106,13 @@ impl Rules {
             NoRoute::Unknown => Problem::not_found("no such path")
                 .with_hint("use a path under `/v1`, such as `/v1/chat/completions`; `GET /` lists them"),
         })?;
+        if is_websocket(headers) {
+            // Clients that try a websocket first go on without one at once.
+            let message = "expected a plain HTTP request, found the upgrade to a websocket";
+            return Err(Problem::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", message)
+                .with_hint("use `POST` with `\"stream\": true`")
+                .with_header(header::UPGRADE, HeaderValue::from_static("HTTP/1.1")));
+        }
         let methods = route.methods();
         if !methods.contains(method) {
             let names: Vec<&str> = methods.iter().map(Method::as_str).collect();
@@ -117,6 +133,12 @@ impl Rules {
             ));
         }
         Ok(Passed::Request { route, is_known })
+    }
+
+    /// Whether a request needs no token. Another name than this machine's may be one that the whole world reaches.
+    fn shows_anybody(&self, route: &Result<Route, NoRoute>, method: &Method, host: &str) -> bool {
+        let is_local = self.address.is_loopback() && !self.is_allowed(host);
+        is_local && [Method::GET, Method::HEAD].contains(method) && route.as_ref().is_ok_and(Route::is_public)
     }
 
     /// The name that the request is for, as it was sent.
@@ -147,17 +169,12 @@ impl Rules {
 
     /// Whether this is `NAME:PORT` of this endpoint, in lower case.
     fn is_own(&self, host: &str) -> bool {
-        let (name, port) = match host.rsplit_once(':') {
-            // An IPv6 address has its colons in brackets.
-            Some((name, port)) if !port.ends_with(']') => match decimal_port(port) {
-                Some(port) => (name, Some(port)),
-                None => return false,
-            },
-            _ => (host, None),
-        };
-        if self.allowed_hosts.iter().any(|allowed| allowed == name) {
+        if self.is_allowed(host) {
             return true;
         }
+        let Some((name, port)) = name_and_port(host) else {
+            return false;
+        };
         let is_port = port == Some(self.port) || (port.is_none() && self.port == 80);
         let is_bound = !self.address.is_unspecified()
             && match self.address {
@@ -165,6 +182,11 @@ impl Rules {
                 IpAddr::V6(address) => name == format!("[{address}]"),
             };
         is_port && (is_bound || ["localhost", "127.0.0.1", "[::1]"].contains(&name))
+    }
+
+    /// Whether it has a name that was allowed, in lower case.
+    fn is_allowed(&self, host: &str) -> bool {
+        name_and_port(host).is_some_and(|(name, _)| self.allowed_hosts.iter().any(|allowed| allowed == name))
     }
 
     /// Whether the web page that sent the request may do so, if one did.
@@ -205,46 +227,49 @@ impl Rules {
             return Ok(());
         };
         let refused = |word, message: &str| {
+            // Claude Code replaces a message that names its header by advice to log in.
             Problem::new(StatusCode::UNAUTHORIZED, word, message)
-                .with_hint("send the endpoint's token: `Authorization: Bearer TOKEN`, or `x-api-key: TOKEN`")
+                .with_hint("send the endpoint's token: `Authorization: Bearer TOKEN`")
                 .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
         };
-        let mut sent: Option<&[u8]> = None;
+        let (mut is_sent, mut is_right) = (false, false);
         for name in [&header::AUTHORIZATION].into_iter().chain(&KEY_HEADERS) {
             let mut values = headers.get_all(name).iter();
             let Some(value) = values.next() else { continue };
             if values.next().is_some() {
-                return Err(Problem::bad_request(format!(
-                    "expected one header `{name}`, found several"
-                )));
+                return Err(Problem::bad_request("a header with a credential occurs several times"));
             }
-            let credential = if name == header::AUTHORIZATION {
-                bearer(value.as_bytes())
-                    .ok_or_else(|| refused("auth", "expected `Authorization: Bearer TOKEN`, found something else"))?
+            is_sent = true;
+            let sent = if name == header::AUTHORIZATION {
+                bearer(value.as_bytes()).unwrap_or_default()
             } else {
                 value.as_bytes().trim_ascii()
             };
-            if sent.is_some_and(|sent| !bool::from(sent.ct_eq(credential))) {
-                return Err(Problem::bad_request(
-                    "the headers contain several credentials that differ",
-                ));
+            // Compare with all of them, so that the time reveals nothing.
+            for secret in [token].into_iter().chain(keys) {
+                is_right |= !secret.is_blank() & bool::from(sent.ct_eq(secret.reveal().as_bytes()));
             }
-            sent = Some(credential);
         }
-        let Some(sent) = sent else {
-            return Err(refused(MISSING_KEY, "the request has no token"));
-        };
-        // Compare with all of them, so that the time reveals nothing.
-        let accepted = [token].into_iter().chain(keys);
-        let is_right = accepted.fold(false, |is_right, secret| {
-            is_right | (!secret.is_blank() & bool::from(sent.ct_eq(secret.reveal().as_bytes())))
-        });
-        if is_right {
-            Ok(())
-        } else {
-            Err(refused("auth", "the token does not match this endpoint's"))
+        match (is_right, is_sent) {
+            (true, _) => Ok(()),
+            (false, true) => Err(refused("auth", "the token does not match this endpoint's")),
+            (false, false) => Err(refused(MISSING_KEY, "the request has no token")),
         }
     }
+}
+
+/// The name and the port of a host; `None` if the port is none.
+fn name_and_port(host: &str) -> Option<(&str, Option<u16>)> {
+    match host.rsplit_once(':') {
+        // An IPv6 address has its colons in brackets.
+        Some((name, port)) if !port.ends_with(']') => Some((name, Some(decimal_port(port)?))),
+        _ => Some((host, None)),
+    }
+}
+
+fn is_websocket(headers: &HeaderMap) -> bool {
+    let mut upgrades = headers.get_all(header::UPGRADE).iter();
+    upgrades.any(|upgrade| upgrade.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
 /// A port as in a header: digits only.

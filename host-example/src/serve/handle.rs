@@ -11,7 +11,9 @@ use plugin_api::{Error, method};
 
 use super::body::{self, Wanted};
 use super::choices::empty_choice;
+use super::count_tokens;
 use super::credits;
+use super::error_object::anthropic;
 use super::forward;
 use super::guard::{Passed, Verdict};
 use super::headers;
@@ -19,8 +21,8 @@ use super::health;
 use super::models;
 use super::problem::Problem;
 use super::record::Record;
-use super::reply::{self, Body};
-use super::route::{Dialect, Route};
+use super::reply::{self, Body, OwnError};
+use super::route::{self, Dialect, Route};
 use super::shared::{Serving, Shared};
 use super::stream::Form;
 use super::typed::{self, Writer};
@@ -55,6 +57,11 @@ pub async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<R
         }
         Err(problem) => refuse(problem, &mut record),
     };
+    if let Some(OwnError(object)) = response.extensions_mut().remove()
+        && is_anthropic(&parts)
+    {
+        *response.body_mut() = reply::whole(anthropic(&object).to_string());
+    }
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if let Ok(id) = HeaderValue::from_str(&id) {
@@ -67,6 +74,11 @@ pub async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<R
         headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
     }
     Ok(response)
+}
+
+/// Whether the client speaks Anthropic's protocol.
+fn is_anthropic(parts: &Parts) -> bool {
+    parts.headers.contains_key("anthropic-version") || route::is_anthropic(parts.uri.path())
 }
 
 fn refuse(problem: Problem, record: &mut Record) -> Response<Body> {
@@ -87,11 +99,21 @@ async fn answer(
         Route::Home => Ok(health::home(serving)),
         Route::Health => Ok(health::health(shared, serving, is_known)),
         Route::Metrics => Ok(health::metrics(shared, serving).await),
-        Route::Models { force } => models::list(serving, force).await,
-        Route::Model { id } => models::one(serving, &id).await,
+        Route::Models { force, filters } => models::list(serving, force, filters, is_anthropic(parts)).await,
+        Route::Model { id } => models::one(serving, &id, is_anthropic(parts)).await,
         Route::Credits { force } => credits::answer(serving, force).await,
+        Route::CountTokens => {
+            let body = read(shared, parts, incoming).await;
+            return match body.and_then(|body| count_tokens::answer(&body)) {
+                Ok(response) => {
+                    record.answered(response.status());
+                    response
+                }
+                Err(problem) => refuse(problem, &mut record),
+            };
+        }
         Route::Raw { path, dialect } => {
-            return match body::read(incoming, shared.max_body_bytes).await {
+            return match read(shared, parts, incoming).await {
                 Ok(body) => passed_on(serving, parts, path, dialect, body, record).await,
                 Err(problem) => refuse(problem, &mut record),
             };
@@ -104,6 +126,11 @@ async fn answer(
         }
         Err(error) => forward::failure(&error, &[], &mut record),
     }
+}
+
+async fn read(shared: &Shared, parts: &Parts, incoming: Incoming) -> Result<Vec<u8>, Problem> {
+    body::check_encoding(&parts.headers)?;
+    body::read(incoming, shared.max_body_bytes).await
 }
 
 /// Has the plugin answer.
@@ -136,7 +163,7 @@ async fn passed_on(
         let choice = empty_choice(dialect).filter(|_| !wanted.usage);
         forward::in_pieces(stream, Form::Raw { dialect, choice }, record).await
     } else {
-        forward::whole(serving, request, record).await
+        forward::whole(serving, request, dialect, record).await
     }
 }
 

@@ -3,7 +3,7 @@
 use plugin_api::Error;
 use serde_json::{Value, json};
 
-use super::error_object::error_object;
+use super::error_object::{anthropic, error_object};
 use super::route::Dialect;
 use crate::terminal::time::now_s;
 
@@ -25,7 +25,7 @@ pub fn last_words(error: &Error, dialect: Dialect, id: &str, last_number: Option
             format!("event: error\ndata: {event}\n\n")
         }
         Dialect::Messages => {
-            let event = json!({"type": "error", "error": {"type": "api_error", "message": error.message}});
+            let event = anthropic(&error_object(error));
             format!("event: error\ndata: {event}\n\n")
         }
         Dialect::Chat | Dialect::Completions | Dialect::Other => {

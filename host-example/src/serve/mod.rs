@@ -25,6 +25,7 @@ mod typed;
 mod models;
 mod tiers;
 mod credits;
+mod count_tokens;
 mod health;
 mod problem;
 mod error_object;

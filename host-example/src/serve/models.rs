@@ -1,46 +1,163 @@
-//! The list of models as OpenAI's clients read it: a tier is a model, and the tiers come first.
+//! The list of models as OpenAI's clients read it, or as Anthropic's do. A tier is a model, behind those of the service.
 //!
-//! The service's entries stay as they are, byte for byte.
+//! In OpenAI's form the service's entries stay as they are, byte for byte. Every client may find the tiers, so they are
+//! in filtered lists too.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use bytes::Bytes;
-use hyper::header::{self, HeaderValue};
+use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Response, StatusCode};
-use plugin_api::{Error, Model, ModelList, ModelsRequest, TierModel, method};
-use serde_json::json;
+use plugin_api::{Error, ErrorKind, HttpRequest, Model, ModelList, ModelsRequest, TierModel, method};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use super::problem::Problem;
 use super::reply::{Body, json_response, response};
 use super::shared::{Page, Serving};
-use super::tiers::{entry as tier_entry, short_id, tier_named};
+use super::tiers::{entry as tier_entry, tier_named};
 use crate::near;
+use crate::terminal::time::rfc_3339;
 
 /// How long a page is reused without asking the plugin: clients ask in bursts, and a list is large.
 const KEPT: Duration = Duration::from_secs(2);
 
 /// `GET /v1/models`
-pub async fn list(serving: &Serving, force: bool) -> Result<Response<Body>, Error> {
-    if let Some(page) = serving
-        .models_page
-        .load_full()
-        .filter(|page| !force && page.made_at.elapsed() < KEPT)
-    {
-        return Ok(page_response(&page));
+///
+/// - In: `filters`, the query for the service; whether the list goes out in Anthropic's form.
+pub async fn list(
+    serving: &Serving,
+    force: bool,
+    filters: Option<String>,
+    is_anthropic: bool,
+) -> Result<Response<Body>, Error> {
+    let page = page(serving, force).await?;
+    let filters = filters.filter(|_| serving.has(method::RAW));
+    let body = match &filters {
+        None => page.body.clone(),
+        Some(filters) => filtered(serving, filters, &page.tiers).await?.into(),
+    };
+    let body = if is_anthropic {
+        anthropic_list(&body).to_string().into()
+    } else {
+        body
+    };
+    let mut response = response(StatusCode::OK, "application/json", body);
+    if filters.is_none() {
+        set_age(&page, response.headers_mut());
+    }
+    Ok(response)
+}
+
+/// The whole list.
+async fn page(serving: &Serving, force: bool) -> Result<Arc<Page>, Error> {
+    let previous = serving.models_page.load_full().filter(|_| !force);
+    if let Some(page) = previous.as_ref().filter(|page| page.made_at.elapsed() < KEPT) {
+        return Ok(Arc::clone(page));
     }
     let list = of(serving, force).await?;
+    let mut unlisted = previous.map(|page| page.unlisted.clone()).unwrap_or_default();
+    let mut tiers = Vec::new();
+    for tier in &serving.tiers {
+        let listed = model_behind(tier, &list.models);
+        if listed.is_none() && !list.is_stale && !unlisted.contains_key(&tier.wire) {
+            unlisted.extend(unlisted_model(serving, tier).await);
+        }
+        let behind = listed.as_ref().or_else(|| unlisted.get(&tier.wire));
+        tiers.push(tier_entry(tier, behind.map(String::as_str)));
+    }
+    let models: Vec<String> = list.models.iter().map(entry).collect();
+    let data = joined(&models.join(","), &tiers);
     let page = Arc::new(Page {
         made_at: Instant::now(),
-        body: Bytes::from(text_of(&serving.tiers, &list.models)),
+        body: Bytes::from(format!("{{\"object\":\"list\",\"data\":{data}}}")),
+        tiers,
+        unlisted,
         age: Duration::from_millis(list.age_ms),
         warning: list.is_stale.then(|| list.problem.unwrap_or_default()),
     });
-    let response = page_response(&page);
     if serving.has(method::MODELS) {
-        serving.models_page.store(Some(page));
+        serving.models_page.store(Some(Arc::clone(&page)));
     }
-    Ok(response)
+    Ok(page)
+}
+
+/// The id and the entry of the model behind a tier, for models that lists leave out, such as those for embeddings.
+///
+/// - Out: an empty entry if the service has none; `None` if it could not say so.
+async fn unlisted_model(serving: &Serving, tier: &TierModel) -> Option<(String, String)> {
+    #[derive(Deserialize)]
+    struct Answer {
+        data: Box<RawValue>,
+    }
+
+    if !serving.has(method::RAW) {
+        return None;
+    }
+    let request = HttpRequest::new("GET", format!("/model/{}", base_of(&tier.wire)));
+    let entry = match serving.plugin.raw(request).await {
+        Ok(answer) => serde_json::from_slice::<Answer>(&answer.body)
+            .ok()?
+            .data
+            .get()
+            .to_owned(),
+        Err(error) if error.details.status == Some(404) => String::new(),
+        Err(_) => return None,
+    };
+    Some((tier.wire.clone(), entry))
+}
+
+/// The list as the service filters it, with the tiers.
+async fn filtered(serving: &Serving, filters: &str, tiers: &[Value]) -> Result<String, Error> {
+    let request = HttpRequest::new("GET", format!("/models?{filters}"));
+    let answer = serving.plugin.raw(request).await?;
+    let unreadable = || Error::new(ErrorKind::PROTOCOL, "expected a list of models, found something else");
+    let mut list: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(&answer.body).map_err(|_| unreadable())?;
+    let data = list.get("data").map(|data| data.get());
+    let models = data.and_then(|data| data.strip_prefix('[')?.strip_suffix(']'));
+    let data = joined(models.ok_or_else(unreadable)?.trim(), tiers);
+    list.insert(
+        "data".to_owned(),
+        RawValue::from_string(data).map_err(|_| unreadable())?,
+    );
+    serde_json::to_string(&list).map_err(|_| unreadable())
+}
+
+/// An array of the models' entries, then the tiers'.
+fn joined(models: &str, tiers: &[Value]) -> String {
+    let models = Some(models.to_owned()).filter(|models| !models.is_empty());
+    let entries: Vec<String> = models.into_iter().chain(tiers.iter().map(Value::to_string)).collect();
+    format!("[{}]", entries.join(","))
+}
+
+/// A list in Anthropic's form. Its entries keep what they have in the other one.
+///
+/// - Source: Anthropic's API reference, `GET /v1/models`.
+fn anthropic_list(body: &[u8]) -> Value {
+    let list: Value = serde_json::from_slice(body).unwrap_or_default();
+    let entries = list["data"].as_array().cloned().unwrap_or_default();
+    let data: Vec<Value> = entries.into_iter().map(anthropic_entry).collect();
+    json!({
+        "first_id": data.first().map(|entry| &entry["id"]),
+        "last_id": data.last().map(|entry| &entry["id"]),
+        "has_more": false,
+        "data": data,
+    })
+}
+
+fn anthropic_entry(mut entry: Value) -> Value {
+    let created_s = entry["created"].as_u64().unwrap_or_default();
+    entry["created_at"] = Value::from(rfc_3339(UNIX_EPOCH + Duration::from_secs(created_s)));
+    entry["display_name"] = if entry["name"].is_string() {
+        entry["name"].clone()
+    } else {
+        entry["id"].clone()
+    };
+    entry["type"] = Value::from("model");
+    entry
 }
 
 /// The plugin's list; an empty one if it has none.
@@ -56,16 +173,12 @@ async fn of(serving: &Serving, force: bool) -> Result<ModelList, Error> {
     };
     match tokio::task::spawn_blocking(work).await {
         Ok(list) => list,
-        Err(_) => Err(Error::new(
-            plugin_api::ErrorKind::INTERNAL,
-            "cannot read the model list",
-        )),
+        Err(_) => Err(Error::new(ErrorKind::INTERNAL, "cannot read the model list")),
     }
 }
 
-fn page_response(page: &Page) -> Response<Body> {
-    let mut response = response(StatusCode::OK, "application/json", page.body.clone());
-    let headers = response.headers_mut();
+/// Says how old the service's list is.
+fn set_age(page: &Page, headers: &mut HeaderMap) {
     headers.insert(header::AGE, HeaderValue::from(page.age().as_secs()));
     if let Some(why) = &page.warning {
         let why: String = why
@@ -77,17 +190,30 @@ fn page_response(page: &Page) -> Response<Body> {
         let warning = warning.unwrap_or(HeaderValue::from_static("110 agent-host \"the model list is stale\""));
         headers.insert(header::WARNING, warning);
     }
-    response
 }
 
 /// `GET /v1/models/{id}`
-pub async fn one(serving: &Serving, id: &str) -> Result<Response<Body>, Error> {
+pub async fn one(serving: &Serving, id: &str, is_anthropic: bool) -> Result<Response<Body>, Error> {
     if let Some(tier) = tier_named(&serving.tiers, id) {
-        return Ok(json_response(StatusCode::OK, &tier_entry(tier, id)));
+        // A tier is a model whether the service answers or not.
+        let tiers = page(serving, false)
+            .await
+            .map(|page| page.tiers.clone())
+            .unwrap_or_default();
+        let found = tiers.into_iter().find(|entry| entry["id"] == tier.tier.as_str());
+        let mut entry = found.unwrap_or_else(|| tier_entry(tier, None));
+        entry["id"] = Value::from(id);
+        let entry = if is_anthropic { anthropic_entry(entry) } else { entry };
+        return Ok(json_response(StatusCode::OK, &entry));
     }
     let list = of(serving, false).await?;
     if let Some(model) = list.models.iter().find(|model| model.id == id) {
-        return Ok(response(StatusCode::OK, "application/json", entry(model)));
+        let entry = entry(model);
+        if is_anthropic {
+            let entry = anthropic_entry(serde_json::from_str(&entry).unwrap_or_default());
+            return Ok(json_response(StatusCode::OK, &entry));
+        }
+        return Ok(response(StatusCode::OK, "application/json", entry));
     }
     let problem = Problem::not_found("no such model");
     let models = list.models.iter().map(|model| model.id.as_str());
@@ -97,13 +223,15 @@ pub async fn one(serving: &Serving, id: &str) -> Result<Response<Body>, Error> {
     Ok(problem.with_hint(hint).into_response())
 }
 
-fn text_of(tiers: &[TierModel], models: &[Model]) -> String {
-    let own = tiers
-        .iter()
-        .flat_map(|tier| [tier_entry(tier, &tier.tier), tier_entry(tier, &short_id(&tier.tier))])
-        .map(|entry| entry.to_string());
-    let entries: Vec<String> = own.chain(models.iter().map(entry)).collect();
-    format!("{{\"object\":\"list\",\"data\":[{}]}}", entries.join(","))
+/// The entry of the model behind a tier, or of the one that it is a variant of.
+fn model_behind(tier: &TierModel, models: &[Model]) -> Option<String> {
+    let named = |id: &str| models.iter().find(|model| model.id == id);
+    named(&tier.wire).or_else(|| named(base_of(&tier.wire))).map(entry)
+}
+
+/// A model's id without a variant.
+fn base_of(id: &str) -> &str {
+    id.split(':').next().unwrap_or(id)
 }
 
 /// The service's own entry, or one built from what the plugin knows.
@@ -144,26 +272,54 @@ mod tests {
     }
 
     #[test]
-    fn tiers_come_first_and_the_services_entries_stay_as_they_are() {
-        let tiers = [tier("TEXT_SMALL", "acme/small"), tier("TEXT_EMBEDDING", "acme/vector")];
+    fn a_tier_has_all_that_the_model_behind_it_has() {
         let models = [
-            model("acme/small", Some("{ \"id\" : \"acme/small\", \"price\":1.50 }")),
+            model(
+                "acme/small",
+                Some("{ \"id\" : \"acme/small\", \"price\":1.50, \"name\":\"Small\" }"),
+            ),
             model("acme/other", None),
         ];
-        let text = text_of(&tiers, &models);
-        assert!(text.ends_with(
-            ",{ \"id\" : \"acme/small\", \"price\":1.50 },{\"id\":\"acme/other\",\"object\":\"model\",\"created\":0,\"owned_by\":\"acme\",\"name\":\"\"}]}"
-        ));
-        let list: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
-        let entries = list["data"].as_array().expect("a list");
-        let ids: Vec<_> = entries.iter().map(|entry| &entry["id"]).collect();
-        let tiers_first = ["TEXT_SMALL", "tier/small", "TEXT_EMBEDDING", "tier/text_embedding"];
-        assert_eq!(ids, [&tiers_first[..], &["acme/small", "acme/other"]].concat());
-        assert_eq!(entries[0]["name"], "TEXT_SMALL → acme/small");
+        let entry_of = |wire: &str| {
+            let tier = tier("TEXT_SMALL", wire);
+            tier_entry(&tier, model_behind(&tier, &models).as_deref())
+        };
+        for wire in ["acme/small", "acme/small:nitro"] {
+            let name = format!("TEXT_SMALL → {wire}");
+            let expected = json!({"id": "TEXT_SMALL", "price": 1.5, "name": name, "object": "model", "created": 0,
+                "owned_by": "agent-host", "tier": true});
+            assert_eq!(entry_of(wire), expected);
+        }
+        assert_eq!(
+            entry_of("acme/new")["pricing"],
+            json!({"prompt": "-1", "completion": "-1"})
+        );
+        let tiers = [json!(8), json!(9)];
+        let all = [joined("1.50", &tiers), joined("", &tiers), joined("1.50", &[])];
+        assert_eq!(all, ["[1.50,8,9]", "[8,9]", "[1.50]"]);
+    }
+
+    #[test]
+    fn a_tier_is_known_by_each_of_its_names() {
+        let tiers = [tier("TEXT_SMALL", "acme/small"), tier("TEXT_EMBEDDING", "acme/vector")];
         for id in "TEXT_SMALL text_small tier/small Tier/TEXT_SMALL tier/Small".split(' ') {
             let named = tier_named(&tiers, id).map(|tier| tier.tier.as_str());
             assert_eq!(named, Some("TEXT_SMALL"), "{id}");
         }
         assert!(tier_named(&tiers, "small").is_none() && tier_named(&tiers, "tier/").is_none());
+    }
+
+    #[test]
+    fn anthropics_list_has_its_own_members_beside_the_others() {
+        let list = anthropic_list(br#"{"data":[{"id":"a","name":"A","created":86400},{"id":"b"}]}"#);
+        let expected = json!({
+            "first_id": "a", "last_id": "b", "has_more": false,
+            "data": [
+                {"id": "a", "name": "A", "created": 86400, "created_at": "1970-01-02T00:00:00Z", "display_name": "A",
+                    "type": "model"},
+                {"id": "b", "created_at": "1970-01-01T00:00:00Z", "display_name": "b", "type": "model"},
+            ],
+        });
+        assert_eq!(list, expected);
     }
 }

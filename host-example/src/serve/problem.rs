@@ -3,10 +3,9 @@
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 use plugin_api::ErrorKind;
-use serde_json::json;
 
 use super::error_object::object;
-use super::reply::{Body, json_response};
+use super::reply::{Body, error_response};
 
 /// Why a request is not answered as it was meant.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,7 +50,7 @@ impl Problem {
 
     pub fn into_response(self) -> Response<Body> {
         let error = object(self.status, self.word, &self.message, self.hint.as_deref());
-        let mut response = json_response(self.status, &json!({"error": error}));
+        let mut response = error_response(self.status, error);
         for (name, value) in self.headers {
             response.headers_mut().insert(name, value);
         }

@@ -13,9 +13,11 @@ pub enum Route {
     Home,
     Health,
     Metrics,
-    /// The list of models, with the tiers before it.
+    /// The list of models, with the tiers behind it.
     Models {
         force: bool,
+        /// The query for the service, without `force`.
+        filters: Option<String>,
     },
     /// A model of that list, by its id.
     Model {
@@ -25,6 +27,8 @@ pub enum Route {
     Credits {
         force: bool,
     },
+    /// How long a prompt is, in Anthropic's form.
+    CountTokens,
     /// Anything else, which the plugin passes on to its service.
     Raw {
         path: String,
@@ -81,8 +85,8 @@ impl Route {
             "/metrics" => return Ok(Self::Metrics),
             _ => check(path)?,
         }
-        if let Some(rest) = ROOTS.iter().find_map(|root| path.strip_prefix(root)) {
-            return Ok(below_root(rest, query));
+        if let Some(rest) = below_roots(path) {
+            return Ok(route_of(rest, query));
         }
         let own = path
             .strip_prefix("/api/endpoints/")
@@ -90,7 +94,7 @@ impl Route {
             .and_then(|rest| rest.strip_prefix('/'));
         match own {
             Some("chat/completions") => Ok(raw("chat/completions", query)),
-            Some("models") => Ok(below_root("models", query)),
+            Some("models") => Ok(route_of("models", query)),
             Some("credits") => Ok(Self::Credits { force: forces(query) }),
             _ => Err(NoRoute::Unknown),
         }
@@ -103,6 +107,7 @@ impl Route {
         const FETCH: &[Method] = &[Method::GET];
         const ANY: &[Method] = &[Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
         match self {
+            Self::CountTokens => ASK,
             Self::Raw { path, dialect } => match (dialect, self.label()) {
                 (Dialect::Other, "embeddings") => ASK,
                 (Dialect::Other, "key" | "credits" | "generation" | "models") => FETCH,
@@ -115,9 +120,13 @@ impl Route {
         }
     }
 
-    /// Whether anybody may ask.
-    pub fn is_open(&self) -> bool {
-        matches!(self, Self::Health)
+    /// Whether it shows what services show to anybody, too.
+    pub fn is_public(&self) -> bool {
+        match self {
+            Self::Models { .. } | Self::Model { .. } => true,
+            Self::Raw { path, .. } => path.split('?').next() == Some("/providers"),
+            _ => false,
+        }
     }
 
     /// A word for counters and logs, out of a fixed set.
@@ -128,6 +137,7 @@ impl Route {
             Self::Metrics => "metrics",
             Self::Models { .. } | Self::Model { .. } => "models",
             Self::Credits { .. } => "credits",
+            Self::CountTokens => "messages",
             Self::Raw { path, dialect } => match dialect {
                 Dialect::Chat => "chat",
                 Dialect::Completions => "completions",
@@ -146,15 +156,32 @@ impl Route {
     }
 }
 
-/// - In: what follows `/v1/`.
-fn below_root(rest: &str, query: Option<&str>) -> Route {
+/// What follows the root. A client whose base URL ends in the root adds it once more.
+fn below_roots(path: &str) -> Option<&str> {
+    let inner = ROOTS.iter().find_map(|root| path.strip_prefix(root))?;
+    let again = ROOTS.iter().find_map(|root| inner.strip_prefix(&root[1..]));
+    Some(again.unwrap_or(inner))
+}
+
+/// Whether clients of Anthropic's API ask for this path, and read errors in its form.
+pub fn is_anthropic(path: &str) -> bool {
+    let mended = path.replace("//", "/");
+    let family = below_roots(&mended).and_then(|rest| rest.split('/').next());
+    family == Some("messages")
+}
+
+/// - In: what follows the root.
+fn route_of(rest: &str, query: Option<&str>) -> Route {
     if rest == "models" {
-        // Other parameters are the service's filters, and tiers are not among its models.
-        return if query.is_none_or(is_only_force) {
-            Route::Models { force: forces(query) }
-        } else {
-            raw(rest, query)
+        let is_filter = |pair: &&str| !matches!(pair.split('=').next(), Some("force" | ""));
+        let filters: Vec<&str> = query.unwrap_or_default().split('&').filter(is_filter).collect();
+        return Route::Models {
+            force: forces(query),
+            filters: Some(filters.join("&")).filter(|filters| !filters.is_empty()),
         };
+    }
+    if rest == "messages/count_tokens" {
+        return Route::CountTokens;
     }
     if rest == "auth/key" {
         return raw("key", query);
@@ -185,12 +212,6 @@ fn raw(path: &str, query: Option<&str>) -> Route {
         None => format!("/{path}"),
     };
     Route::Raw { path, dialect }
-}
-
-fn is_only_force(query: &str) -> bool {
-    query
-        .split('&')
-        .all(|pair| matches!(pair.split('=').next(), Some("force" | "")))
 }
 
 fn forces(query: Option<&str>) -> bool {

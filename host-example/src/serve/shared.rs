@@ -1,5 +1,6 @@
 //! What all requests share: the plugin that answers now, the rules, the counters.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -8,6 +9,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
 use plugin_api::{Plugin, TierModel};
 use serde::Serialize;
+use serde_json::Value;
 
 use super::guard::Rules;
 use super::record::Telemetry;
@@ -68,6 +70,10 @@ impl Shared {
 pub struct Page {
     pub made_at: Instant,
     pub body: Bytes,
+    /// The tiers' entries in it, in their order.
+    pub tiers: Vec<Value>,
+    /// The entries of models behind tiers that the list does not have, by their ids; empty if the service has none.
+    pub unlisted: BTreeMap<String, String>,
     pub age: Duration,
     pub warning: Option<String>,
 }

@@ -17,26 +17,42 @@ pub fn tier_named<'a>(tiers: &'a [TierModel], model: &str) -> Option<&'a TierMod
     }
 }
 
-/// `tier/small`
-pub fn short_id(tier: &str) -> String {
-    let short = match tier {
-        "TEXT_REASONING_LARGE" => "reasoning",
-        tier => match tier.strip_prefix("TEXT_") {
-            Some(short @ ("NANO" | "SMALL" | "MEDIUM" | "LARGE" | "MEGA")) => short,
-            _ => tier,
-        },
-    };
-    format!("tier/{}", short.to_ascii_lowercase())
+/// The entry of a tier in the list of models: that of the model behind it, under the tier's id and name.
+///
+/// - In: `model`, the entry of the model behind it, if it is known.
+pub fn entry(tier: &TierModel, model: Option<&str>) -> Value {
+    let mut entry = model
+        .and_then(|model| serde_json::from_str(model).ok())
+        .filter(Value::is_object)
+        .unwrap_or_else(|| unknown(&tier.wire));
+    for (name, usual) in [
+        ("object", json!("model")),
+        ("created", json!(0)),
+        ("owned_by", json!("agent-host")),
+    ] {
+        if entry[name].is_null() {
+            entry[name] = usual;
+        }
+    }
+    entry["id"] = Value::from(tier.tier.as_str());
+    entry["name"] = Value::from(format!("{} → {}", tier.tier, tier.wire));
+    entry["tier"] = Value::Bool(true);
+    entry
 }
 
-/// The entry of a tier in the list of models.
-pub fn entry(tier: &TierModel, id: &str) -> Value {
+/// The entry of a model that no list has, with the members that clients rely on.
+fn unknown(id: &str) -> Value {
     json!({
-        "id": id,
-        "object": "model",
-        "created": 0,
-        "owned_by": "agent-host",
-        "name": format!("{} → {}", tier.tier, tier.wire),
-        "tier": true,
+        "canonical_slug": id,
+        "context_length": null,
+        "architecture": {"modality": null, "input_modalities": [], "output_modalities": []},
+        // Routers have this price, which means that it is not known before the call.
+        "pricing": {"prompt": "-1", "completion": "-1"},
+        "top_provider": {"context_length": null, "max_completion_tokens": null, "is_moderated": false},
+        "per_request_limits": null,
+        "supported_parameters": [],
+        "default_parameters": null,
+        "supported_voices": null,
+        "links": {"details": ""},
     })
 }

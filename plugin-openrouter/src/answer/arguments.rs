@@ -67,11 +67,18 @@ impl Arguments {
         self.ends.push(u32::try_from(self.text.len()).unwrap_or(u32::MAX));
     }
 
-    /// Whether they are longer than allowed. Pieces that repeat the ones before count once.
+    /// Whether they are longer than allowed. Pieces that repeat the ones before count once, as long as they grow.
     pub fn is_too_long(&mut self) -> bool {
-        if self.text.len() > MAX_BYTES
-            && let Some(last) = self.last_of_cumulative().map(str::to_owned)
-        {
+        if self.text.len() <= MAX_BYTES {
+            return false;
+        }
+        let last = self.last_of_cumulative().map(str::to_owned);
+        let first = self
+            .ends
+            .first()
+            .map_or(0, |end| usize::try_from(*end).unwrap_or(usize::MAX));
+        // Equal pieces are not cumulative, or there would be no end to them.
+        if let Some(last) = last.filter(|last| last.len() > first) {
             self.ends = vec![0, u32::try_from(last.len()).unwrap_or(u32::MAX)];
             self.text = last;
         }

@@ -56,7 +56,7 @@ const HOSTILE: &[&str] = &[
     "421 POST /v1/chat/completions | host: [0:0:0:0:0:0:0:1]:{port}",
     "421 POST /v1/chat/completions | host: evil.example#@127.0.0.1:{port}",
     "421 POST /v1/chat/completions | host: \u{ff4c}ocalhost:{port}",
-    "421 GET /health | host: evil.example",
+    "421 GET /metrics | host: evil.example",
     "421 GET /v1/models | host: rebound.example:{port} | origin: http://rebound.example:{port}",
     // A target that names a host names the same one.
     "421 POST http://evil.example/v1/chat/completions",
@@ -87,7 +87,8 @@ const HOSTILE: &[&str] = &[
     "401 POST /v1/chat/completions | authorization: Bearer wrong-token-of-the-same-length-1",
     "401 POST /v1/chat/completions | authorization: Bearer sk-or-v1-another",
     "401 POST /v1/chat/completions | -authorization | x-api-key: wrong",
-    "400 POST /v1/chat/completions | authorization: Bearer wrong | x-api-key: {token}",
+    "401 POST /v1/chat/completions | authorization: Bearer wrong | x-api-key: wrong",
+    "400 POST /v1/chat/completions | x-api-key: wrong | x-api-key: {token}",
 ];
 
 #[test]
@@ -141,7 +142,11 @@ const GOOD: &[&str] = &[
     // The service's own key is a token too.
     "200 POST /v1/chat/completions | authorization: Bearer {key}",
     "200 POST /v1/chat/completions | -authorization | x-api-key: {key}",
-    // One slash too many.
+    // Another program's login beside the token.
+    "200 POST /v1/chat/completions | authorization: Bearer wrong | x-api-key: {token}",
+    "200 POST /v1/chat/completions | authorization: Bearer {token} | x-api-key: wrong",
+    // One root or one slash too many.
+    "200 POST /v1/v1/chat/completions",
     "200 POST /v1//chat/completions",
     "200 POST /v1/chat/completions/",
 ];

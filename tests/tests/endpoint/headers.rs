@@ -26,7 +26,7 @@ fn every_request_has_an_id_that_the_log_repeats() {
         endpoint.chat("sandbox/hello", "Hello").expect(200),
         endpoint.chat("sandbox/status-404", "Hello").expect(404),
         endpoint
-            .answer(&endpoint.get("/v1/models").without("authorization"))
+            .answer(&endpoint.get("/v1/key").without("authorization"))
             .expect(401),
     ];
     let mut ids: Vec<&str> = answers

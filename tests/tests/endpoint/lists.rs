@@ -28,6 +28,123 @@ fn row_61_models_are_listed_as_the_service_wrote_them() {
     assert_eq!(endpoint.answer(&one).expect(200).text(), entries[0].to_string());
 }
 
+/// The members that the service's description requires of a model.
+const REQUIRED: [&str; 13] = [
+    "id",
+    "canonical_slug",
+    "name",
+    "created",
+    "pricing",
+    "context_length",
+    "architecture",
+    "top_provider",
+    "per_request_limits",
+    "supported_parameters",
+    "default_parameters",
+    "supported_voices",
+    "links",
+];
+
+#[test]
+fn row_61_each_tier_is_one_whole_model_behind_the_services_own() {
+    // The sandbox has no model that makes pictures. It lists none for embeddings, but knows one.
+    let tiers = json!({"tiers": {"TEXT_SMALL": "openai/gpt-4o", "IMAGE": "openai/gpt-4o"}});
+    let endpoint = Serve::new().profile(&tiers).start();
+    let list = endpoint.answer(&endpoint.get("/v1/models")).expect(200).json();
+    let entries = list["data"].as_array().expect("entries");
+    for entry in entries {
+        let id = &entry["id"];
+        assert!(REQUIRED.iter().all(|name| entry.get(name).is_some()), "{entry}");
+        assert!(
+            entry["pricing"]["prompt"].is_string() && entry["context_length"].is_u64(),
+            "{entry}"
+        );
+        assert_eq!(entries.iter().filter(|entry| entry["id"] == *id).count(), 1, "{id}");
+    }
+    let first_tier = entries.iter().position(|entry| entry["tier"] == true).expect("tiers");
+    assert!(
+        entries[first_tier..].iter().all(|entry| entry["tier"] == true),
+        "{list}"
+    );
+    let of = |id: &str| {
+        entries
+            .iter()
+            .find(|entry| entry["id"] == id)
+            .expect("an entry")
+            .clone()
+    };
+    let (mut tier, mut model) = (of("TEXT_SMALL"), of("openai/gpt-4o"));
+    assert_eq!(tier["name"], "TEXT_SMALL → openai/gpt-4o");
+    for entry in [&mut tier, &mut model] {
+        for own in ["id", "name", "tier", "object", "owned_by"] {
+            entry.as_object_mut().expect("an entry").shift_remove(own);
+        }
+    }
+    assert_eq!(tier, model);
+    endpoint.answer(&endpoint.get("/v1/models")).expect(200);
+    let asked = endpoint.service.requests();
+    let n_single = asked.iter().filter(|asked| asked.path.contains("/model/")).count();
+    assert_eq!(n_single, 1, "an unlisted model is asked for once");
+}
+
+#[test]
+fn tiers_are_in_the_list_whatever_the_query_and_in_both_forms() {
+    let endpoint = Endpoint::start();
+    let ids = |list: &Value| -> Vec<String> {
+        let entries = list["data"].as_array().expect("entries").iter();
+        entries
+            .map(|entry| entry["id"].as_str().expect("an id").to_owned())
+            .collect()
+    };
+    let whole = endpoint.answer(&endpoint.get("/v1/models")).expect(200).json();
+    let n_tiers = |list: &Value| ids(list).iter().filter(|id| id.starts_with("TEXT_")).count();
+    assert!(n_tiers(&whole) > 3, "{whole}");
+    let requests = ["?limit=1000", "?force=true", "?q=gpt-4o", "?supported_parameters=tools"]
+        .map(|query| endpoint.get(&format!("/v1/models{query}")));
+    for request in requests {
+        let list = endpoint.answer(&request).expect(200).json();
+        assert_eq!(n_tiers(&list), n_tiers(&whole), "{request:?}");
+        let anthropic = endpoint
+            .answer(&request.header("anthropic-version", "2023-06-01"))
+            .expect(200)
+            .json();
+        assert_eq!(ids(&anthropic), ids(&list));
+        assert_eq!(
+            (&anthropic["has_more"], &anthropic["first_id"]),
+            (&json!(false), &list["data"][0]["id"])
+        );
+        for entry in anthropic["data"].as_array().expect("entries") {
+            assert_eq!(
+                (&entry["type"], &entry["display_name"]),
+                (&json!("model"), &entry["name"])
+            );
+            assert!(entry["created_at"].is_string(), "{entry}");
+        }
+    }
+    let filtered = endpoint.answer(&endpoint.get("/v1/models?q=gpt-4o")).json();
+    assert!(ids(&filtered).len() < ids(&whole).len(), "the service filters");
+}
+
+#[test]
+fn lists_need_no_token_on_this_machine() {
+    let endpoint = Endpoint::start();
+    for path in [
+        "/v1/models",
+        "/v1/models?limit=1000",
+        "/v1/models/openai/gpt-4o",
+        "/v1/providers",
+    ] {
+        let request = endpoint.get(path).without("authorization");
+        endpoint.answer(&request).expect(200);
+        endpoint
+            .answer(&request.clone().with("host", "evil.example"))
+            .expect(421);
+        endpoint
+            .answer(&request.header("origin", "http://evil.example"))
+            .expect(403);
+    }
+}
+
 #[test]
 fn row_64_commands_find_models_by_what_they_can_do() {
     let endpoint = Endpoint::start();

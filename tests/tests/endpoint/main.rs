@@ -19,6 +19,7 @@ mod routes;
 mod lists;
 mod faithful;
 mod failures;
+mod agents;
 mod headers;
 mod metrics;
 mod crowd;

@@ -57,6 +57,14 @@ fn row_97_health_is_open_and_says_more_to_the_token() {
     let health = endpoint.get("/health");
     let stranger = endpoint.answer(&health.clone().without("authorization"));
     assert_eq!(stranger.expect(200).json(), json!({"status": "ok"}));
+    // Probes know the address, not the name.
+    for host in ["10.0.0.7:8484", "evil.example"] {
+        let probe = health.clone().without("authorization").with("host", host);
+        endpoint.answer(&probe).expect(200);
+    }
+    let mut probe = endpoint.connect();
+    probe.send("GET /health HTTP/1.0\r\n\r\n").expect("it is there");
+    assert_eq!(probe.read(12), b"HTTP/1.0 200");
     let known = endpoint.answer(&health).expect(200).json();
     assert_eq!(known["status"], "ok");
     assert_eq!(known["plugin"]["id"], "openrouter");

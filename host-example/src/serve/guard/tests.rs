@@ -121,6 +121,14 @@ const ROWS: &str = "
 403 @ | sec-fetch-site: Cross-Site
 403 @ | sec-fetch-site: none | sec-fetch-site: cross-site
 403 GET /health | origin: http://evil.com
+# Probes know the address only.
+200 GET /health | -authorization | host: 10.0.0.7:8484
+200 GET /health | -authorization | -host
+200 GET /health | host: evil.com
+403 GET /health | host: evil.com | origin: http://evil.com
+403 GET /health | -host | sec-fetch-site: cross-site
+421 GET /metrics | host: 10.0.0.7:8484
+400 GET /v1/models | -host
 # What a page may send without a preflight.
 200 @ | content-type: application/json;charset=utf-8
 200 @ | content-type: Application/JSON ; charset=utf-8
@@ -148,6 +156,9 @@ const ROWS: &str = "
 405 TRACE /v1/chat/completions
 405 CONNECT /v1/chat/completions
 405 get /v1/models
+426 GET /v1/responses | connection: Upgrade | upgrade: websocket
+401 GET /v1/responses | -authorization | upgrade: WebSocket
+200 GET /v1/models | upgrade: h2c
 # The token.
 200 @ | authorization: bearer ah-0123456789
 200 @ | authorization: Bearer   ah-0123456789␠
@@ -167,14 +178,29 @@ const ROWS: &str = "
 401 @ | -authorization | x-api-key:
 401 @ | -authorization | cookie: token=ah-0123456789
 401 POST /v1/chat/completions?api_key=ah-0123456789 | -authorization
-400 @ | x-api-key: acme-key-0123456789
+200 @ | x-api-key: acme-key-0123456789
+200 @ | x-api-key: another-login
+200 @ | authorization: Bearer another-login | x-api-key: ah-0123456789
+200 @ | authorization: Basic dTpw | api-key: ah-0123456789
+401 @ | authorization: Bearer another-login | x-api-key: another
 400 @ | authorization: Bearer ah-0123456789 | authorization: Bearer ah-0123456789
 400 @ | x-api-key: ah-0123456789 | x-api-key: ah-0123456789
 401 GET / | -authorization
 401 GET /metrics | -authorization
-401 GET /v1/models | -authorization
+401 GET /v1/key | -authorization
 401 GET /nothing | -authorization
 200 GET /health | -authorization
+# What services show to anybody, on this machine.
+200 GET /v1/models?limit=9 | -authorization
+200 HEAD /v1/models | -authorization
+200 GET /v1/models/a/b | -authorization
+401 GET /v1/models | authorization: Bearer another
+200 GET /v1/providers | -authorization
+401 POST /v1/providers | -authorization
+401 GET /v1/models/user | -authorization
+401 GET /v1/models | -authorization | host: models.example.org
+421 GET /v1/models | -authorization | host: evil.com
+403 GET /v1/models | -authorization | origin: http://evil.com
 # The path.
 404 GET /nothing
 400 GET /v1/%2e%2e/health
@@ -218,6 +244,13 @@ fn another_address_is_known_by_its_own_name() {
 }
 
 #[test]
+fn lists_need_the_token_where_others_can_ask() {
+    let address = [10, 0, 0, 7].into();
+    let row = "401 GET /v1/models | -authorization | host: 10.0.0.7:8484";
+    check(&Rules { address, ..rules() }, row);
+}
+
+#[test]
 fn no_auth_skips_only_the_token() {
     let without_token = "
 200 GET /v1/models | -authorization
@@ -236,14 +269,16 @@ fn a_refusal_says_what_to_send_and_never_what_was_sent() {
         ("authorization: Bearer private", "auth"),
         ("-authorization", "missing_api_key"),
     ] {
-        let problem = refused(&format!("GET /v1/models | {row}"));
+        let problem = refused(&format!("GET /v1/key | {row}"));
+        let text = format!("{problem:?}");
+        assert!(!text.contains("x-api-key"), "{text}");
         assert_eq!(
             (problem.status, problem.word, &problem.headers[..]),
             (StatusCode::UNAUTHORIZED, word, &bearer[..])
         );
     }
     for change in ["authorization: Bearer private", "host: private", "origin: private"] {
-        let printed = format!("{:?}", refused(&format!("GET /v1/models | {change}")));
+        let printed = format!("{:?}", refused(&format!("GET /v1/key | {change}")));
         assert!(!printed.contains("private"), "{printed}");
     }
     let wrong_method = refused("DELETE /v1/models");
@@ -255,17 +290,15 @@ fn a_refusal_says_what_to_send_and_never_what_was_sent() {
 
 #[test]
 fn an_allowed_origin_gets_cors_headers_even_on_a_refusal() {
-    let allowed = judge(
-        &rules(),
-        "GET /v1/models | origin: http://localhost:3000 | -authorization",
-    );
+    let allowed = judge(&rules(), "GET /v1/key | origin: http://localhost:3000 | -authorization");
     assert_eq!(
         allowed.cors_origin,
         Some(HeaderValue::from_static("http://localhost:3000"))
     );
     assert!(allowed.outcome.is_err());
     let own = judge(&rules(), "GET /v1/models | origin: http://127.0.0.1:8484");
-    let (route, is_known) = (Route::Models { force: false }, true);
+    let (force, filters, is_known) = (false, None, true);
+    let route = Route::Models { force, filters };
     assert_eq!(
         (own.cors_origin, own.outcome),
         (None, Ok(Passed::Request { route, is_known }))

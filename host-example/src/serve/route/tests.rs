@@ -12,6 +12,11 @@ fn shown(path: &str) -> String {
     match route(path) {
         Ok(Route::Raw { path, dialect }) => format!("{dialect:?} {path}"),
         Ok(Route::Model { id }) => format!("Model {id}"),
+        Ok(Route::Models { force, filters }) => {
+            let anew = if force { " anew" } else { "" };
+            let filters = filters.map(|filters| format!(" {filters}"));
+            format!("Models{anew}{}", filters.unwrap_or_default())
+        }
         Ok(route) => format!("{route:?}"),
         Err(none) => format!("{none:?}"),
     }
@@ -24,16 +29,18 @@ const ROWS: &str = "
 /responses → Responses /responses
 /responses/r1/cancel → Responses /responses/r1/cancel
 /messages → Messages /messages
-/messages/count_tokens → Other /messages/count_tokens
+/messages/count_tokens?beta=true → CountTokens
+/messages/batches → Other /messages/batches
 /embeddings → Other /embeddings
 /key → Other /key
 /auth/key → Other /key
 /generation?id=a%2Fb → Other /generation?id=a%2Fb
-/models → Models { force: false }
-/models? → Models { force: false }
-/models?force=true → Models { force: true }
-/models?force=false → Models { force: false }
-/models?category=x&force=true → Other /models?category=x&force=true
+/models → Models
+/models? → Models
+/models?force=true → Models anew
+/models?force=false → Models
+/models?limit=1000 → Models limit=1000
+/models?category=x&force=true&a=b → Models anew category=x&a=b
 /models/acme/large:free → Model acme/large:free
 /models/acme%2Flarge → Model acme/large
 /models/TEXT_SMALL → Model TEXT_SMALL
@@ -49,11 +56,15 @@ const OTHER_ROWS: &str = "
 / → Home
 /health → Health
 /metrics?x=1 → Metrics
-/v1//models → Models { force: false }
-/v1/models/ → Models { force: false }
-/v1//models// → Models { force: false }
+/v1//models → Models
+/v1/models/ → Models
+/v1//models// → Models
+/v1/v1/messages → Messages /messages
+/v1/v1/models → Models
+/api/v1/v1/chat/completions → Chat /chat/completions
+/v1/api/v1/key → Other /key
 /api/endpoints/acme/chat/completions → Chat /chat/completions
-/api/endpoints/acme/models → Models { force: false }
+/api/endpoints/acme/models → Models
 /api/endpoints/acme/credits?force=true → Credits { force: true }
 /v1 → Unknown
 /v2/models → Unknown
@@ -92,7 +103,7 @@ fn read_only_paths_refuse_writes() {
         ("/v1/responses", &[Method::POST]),
         ("/v1/embeddings", &[Method::POST]),
         ("/v1/models", &[Method::GET, Method::HEAD]),
-        ("/v1/models?category=x", &[Method::GET]),
+        ("/v1/messages/count_tokens", &[Method::POST]),
         ("/v1/key", &[Method::GET]),
     ] {
         assert_eq!(methods(path), expected, "{path}");
@@ -100,4 +111,46 @@ fn read_only_paths_refuse_writes() {
     assert!(methods("/v1/responses/r1").contains(&Method::DELETE));
     assert!(methods("/v1/keys/k1").contains(&Method::PATCH));
     assert!(!methods("/v1/keys/k1").contains(&Method::TRACE));
+}
+
+#[test]
+fn only_lists_that_services_show_to_anybody_are_public() {
+    for path in [
+        "/v1/models",
+        "/v1/models?limit=9",
+        "/v1/models/acme/large",
+        "/v1/providers",
+    ] {
+        assert!(route(path).is_ok_and(|route| route.is_public()), "{path}");
+    }
+    for path in [
+        "/",
+        "/metrics",
+        "/v1/key",
+        "/v1/models/user",
+        "/v1/providers/x",
+        "/v1/messages",
+    ] {
+        assert!(route(path).is_ok_and(|route| !route.is_public()), "{path}");
+    }
+}
+
+#[test]
+fn paths_of_messages_are_anthropics() {
+    for path in [
+        "/v1/messages",
+        "/v1//messages",
+        "/api/v1/messages/batches",
+        "/v1/v1/messages/count_tokens",
+    ] {
+        assert!(is_anthropic(path), "{path}");
+    }
+    for path in [
+        "/v1/chat/completions",
+        "/v1/messagesx",
+        "/messages",
+        "/v1/models/messages",
+    ] {
+        assert!(!is_anthropic(path), "{path}");
+    }
 }

@@ -60,9 +60,9 @@ fn tiers_are_models() {
     assert_eq!(
         list.json(),
         json!({"object": "list", "data": [
-            {"id": "TEXT_SMALL", "object": "model", "created": 0, "owned_by": "agent-host", "name": "TEXT_SMALL → acme/small", "tier": true},
-            {"id": "tier/small", "object": "model", "created": 0, "owned_by": "agent-host", "name": "TEXT_SMALL → acme/small", "tier": true},
-            {"id": "acme/small"}
+            {"id": "acme/small", "price": 1.5},
+            {"id": "TEXT_SMALL", "price": 1.5, "object": "model", "created": 0, "owned_by": "agent-host",
+                "name": "TEXT_SMALL → acme/small", "tier": true}
         ]})
     );
     list.has(&[
@@ -72,7 +72,14 @@ fn tiers_are_models() {
     assert_eq!(bench.get("/v1/models?force=true").header("warning"), None);
     assert_eq!(bench.get("/api/endpoints/fake/models").status, 200);
     assert_eq!(bench.get("/v1/models/tier/small").json()["id"], "tier/small");
-    assert_eq!(bench.get("/v1/models/acme%2Fsmall").body, r#"{"id" : "acme/small"}"#);
+    assert_eq!(
+        bench.get("/v1/models/acme%2Fsmall").body,
+        r#"{"id" : "acme/small", "price": 1.5}"#
+    );
+    // The fake service's list has whatever the query asks for.
+    let filtered = bench.get("/v1/models?data=7&force=1");
+    let text = format!("{{\"data\":[7.50,{}]}}", list.json()["data"][1]);
+    assert_eq!((filtered.status, filtered.body), (200, text));
     let unknown = bench.get("/v1/models/small");
     let hint = unknown.json()["error"]["metadata"]["hint"].take();
     assert_eq!((unknown.status, hint), (404, json!("did you mean `acme/small`?")));
@@ -91,7 +98,7 @@ fn a_plugin_without_a_raw_form_answers_chat_completions() {
     let choice = json!({"index": 0, "message": message, "finish_reason": "stop", "logprobs": null});
     assert_eq!(completion["choices"], json!([choice]));
     let list = bench.get("/v1/models").json();
-    assert_eq!(list["data"].as_array().map(Vec::len), Some(2));
+    assert_eq!(list["data"].as_array().map(Vec::len), Some(1));
     let other = bench.ask("POST", "/v1/embeddings", "{}");
     other.fails(501, "type", "unsupported");
     assert_eq!(bench.get("/api/endpoints/plain/credits").status, 501);
@@ -125,7 +132,7 @@ fn an_unauthorized_caller_learns_nothing() {
     let bench = Bench::new();
     let host = bench.address;
     let mut client = bench.client();
-    client.send(&format!("GET /v1/models HTTP/1.1\r\nhost: {host}\r\n\r\n"));
+    client.send(&format!("GET /v1/key HTTP/1.1\r\nhost: {host}\r\n\r\n"));
     let refused = client.answer();
     refused.has(&[("www-authenticate", "Bearer")]);
     refused.fails(401, "type", "missing_api_key");
@@ -136,7 +143,7 @@ fn an_unauthorized_caller_learns_nothing() {
     let mut client = bench.client();
     client.ask("GET", "/health", "");
     assert_eq!(client.answer().status, 200);
-    let elsewhere = "GET /health HTTP/1.1\r\nhost: evil.com\r\nx-api-key: ";
+    let elsewhere = "GET /metrics HTTP/1.1\r\nhost: evil.com\r\nx-api-key: ";
     client.send(&format!("{elsewhere}{TOKEN}\r\n\r\n"));
     assert_eq!(client.answer().status, 421);
     for path in ["/", "/health", "/metrics", "/v1/models", "/v1/key", "/nothing"] {
@@ -163,4 +170,31 @@ fn a_preflight_of_an_allowed_origin_is_granted() {
         ("access-control-allow-headers", "authorization,x-title"),
         ("vary", "origin"),
     ]);
+}
+
+#[test]
+fn a_404_of_a_path_says_so_in_the_form_of_its_family() {
+    let bench = Bench::new();
+    let message = "the service has no path `GET /missing/page`, or nothing of this name";
+    let page = bench.get("/v1/missing/page");
+    page.fails(404, "message", message);
+    let hint = "check the path; `GET /` of this endpoint lists the usual ones";
+    assert_eq!(page.json()["error"]["metadata"]["hint"], hint);
+    // What names a thing keeps the service's words.
+    let thing = bench.get("/v1/missing/thing");
+    assert_eq!(
+        (thing.status, thing.body.as_str()),
+        (404, r#"{"error":{"message":"no thing 7"}}"#)
+    );
+    assert_eq!(thing.header("x-hint"), Some(hint));
+    let named = bench.ask("POST", "/v1/missing/thing", r#"{"model":"acme/x"}"#);
+    assert_eq!(named.header("x-hint"), Some("check the model id"));
+    let messages = bench.ask("POST", "/v1/messages/missing/path", r#"{"model":"acme/x"}"#);
+    let message = format!("the service has no path `POST /messages/missing/path`, or nothing of this name; {hint}");
+    let metadata = json!({"error_type": "not_found", "hint": hint});
+    let error = json!({"type": "not_found_error", "message": message, "metadata": metadata});
+    assert_eq!(
+        (messages.status, messages.json()),
+        (404, json!({"type": "error", "error": error}))
+    );
 }

@@ -126,6 +126,21 @@ impl Provider for Fake {
             "/responses/unreachable" => {
                 Err(Error::new(ErrorKind::CONNECT, "no connection to the service").with_hint("look at the network"))
             }
+            path if path.contains("/missing/") => {
+                let body = match path.rsplit('/').next() {
+                    Some("page") => "<html>Not found</html>".to_owned(),
+                    Some("thing") => r#"{"error":{"message":"no thing 7"}}"#.to_owned(),
+                    _ => json!({"error": {"message": format!("no route {path}")}}).to_string(),
+                };
+                let mut error = Error::new(ErrorKind::NOT_FOUND, "not found").with_hint("check the model id");
+                error.details.status = Some(404);
+                error.details.answer = Some(of(json!({"status": 404, "body": body})));
+                Err(error)
+            }
+            "/models?data=7" => Ok(HttpAnswer {
+                body: b"{\"data\" : [ 7.50 ]}".to_vec().into(),
+                ..HttpAnswer::default()
+            }),
             path if path.starts_with("/held/") => {
                 EventStream::new(Told::open(path)).collect().await?;
                 Ok(HttpAnswer::default())
@@ -170,7 +185,7 @@ impl Provider for Fake {
     }
 
     async fn models(&self, request: ModelsRequest) -> Result<ModelList, Error> {
-        let raw = Verbatim::parse(r#"{"id" : "acme/small"}"#.to_owned());
+        let raw = Verbatim::parse(r#"{"id" : "acme/small", "price": 1.5}"#.to_owned());
         let model = Model {
             id: "acme/small".to_owned(),
             raw: raw.filter(|_| request.raw),

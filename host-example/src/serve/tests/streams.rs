@@ -164,7 +164,10 @@ fn a_stream_that_breaks_off_says_so_once_in_the_form_of_its_protocol() {
         "error": error
     });
     assert_eq!(data(&last_words("/responses", false), "event: error\n"), expected);
-    let expected = json!({"type": "error", "error": {"type": "api_error", "message": "the answer broke off"}});
+    let metadata = json!({"error_type": "interrupted"});
+    let expected = json!({
+        "type": "error", "error": {"type": "api_error", "message": "the answer broke off", "metadata": metadata}
+    });
     assert_eq!(data(&last_words("/messages", false), "event: error\n"), expected);
 }
 
