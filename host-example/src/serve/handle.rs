@@ -100,7 +100,7 @@ async fn answer(
         Route::Health => Ok(health::health(shared, serving, is_known)),
         Route::Metrics => Ok(health::metrics(shared, serving).await),
         Route::Models { force, filters } => models::list(serving, force, filters, is_anthropic(parts)).await,
-        Route::Model { id } => models::one(serving, &id, is_anthropic(parts)).await,
+        Route::Model { id, is_data } => models::one(serving, &id, is_data, is_anthropic(parts)).await,
         Route::Credits { force } => credits::answer(serving, force).await,
         Route::CountTokens => {
             let body = read(shared, parts, incoming).await;

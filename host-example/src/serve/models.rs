@@ -73,7 +73,11 @@ async fn page(serving: &Serving, force: bool) -> Result<Arc<Page>, Error> {
     let data = joined(&models.join(","), &tiers);
     let page = Arc::new(Page {
         made_at: Instant::now(),
-        body: Bytes::from(format!("{{\"object\":\"list\",\"data\":{data}}}")),
+        // As the service counts and links its pages; this is the only one.
+        body: Bytes::from(format!(
+            "{{\"object\":\"list\",\"data\":{data},\"total_count\":{},\"links\":{{\"next\":null}}}}",
+            models.len() + tiers.len()
+        )),
         tiers,
         unlisted,
         age: Duration::from_millis(list.age_ms),
@@ -193,7 +197,9 @@ fn set_age(page: &Page, headers: &mut HeaderMap) {
 }
 
 /// `GET /v1/models/{id}`
-pub async fn one(serving: &Serving, id: &str, is_anthropic: bool) -> Result<Response<Body>, Error> {
+///
+/// - In: whether a tier's entry is the member `data` of the answer.
+pub async fn one(serving: &Serving, id: &str, is_data: bool, is_anthropic: bool) -> Result<Response<Body>, Error> {
     if let Some(tier) = tier_named(&serving.tiers, id) {
         // A tier is a model whether the service answers or not.
         let tiers = page(serving, false)
@@ -204,6 +210,7 @@ pub async fn one(serving: &Serving, id: &str, is_anthropic: bool) -> Result<Resp
         let mut entry = found.unwrap_or_else(|| tier_entry(tier, None));
         entry["id"] = Value::from(id);
         let entry = if is_anthropic { anthropic_entry(entry) } else { entry };
+        let entry = if is_data { json!({"data": entry}) } else { entry };
         return Ok(json_response(StatusCode::OK, &entry));
     }
     let list = of(serving, false).await?;

@@ -22,6 +22,8 @@ pub enum Route {
     /// A model of that list, by its id.
     Model {
         id: String,
+        /// Whether the entry is the member `data` of the answer, as in the service's own path for one model.
+        is_data: bool,
     },
     /// What is left to spend, in the form of LibreChat.
     Credits {
@@ -193,10 +195,14 @@ fn route_of(rest: &str, query: Option<&str>) -> Route {
         return if is_own {
             raw(&format!("models/{id}"), query)
         } else {
-            Route::Model { id }
+            Route::Model { id, is_data: false }
         };
     }
-    raw(rest, query)
+    // The service knows its own models by this path, and no tier.
+    match rest.strip_prefix("model/").and_then(decoded) {
+        Some(id) if id.starts_with("tier/") => Route::Model { id, is_data: true },
+        _ => raw(rest, query),
+    }
 }
 
 fn raw(path: &str, query: Option<&str>) -> Route {

@@ -11,7 +11,7 @@ fn route(path: &str) -> Result<Route, NoRoute> {
 fn shown(path: &str) -> String {
     match route(path) {
         Ok(Route::Raw { path, dialect }) => format!("{dialect:?} {path}"),
-        Ok(Route::Model { id }) => format!("Model {id}"),
+        Ok(Route::Model { id, is_data }) => format!("Model {id}{}", if is_data { " as data" } else { "" }),
         Ok(Route::Models { force, filters }) => {
             let anew = if force { " anew" } else { "" };
             let filters = filters.map(|filters| format!(" {filters}"));

@@ -63,7 +63,7 @@ fn tiers_are_models() {
             {"id": "acme/small", "price": 1.5},
             {"id": "TEXT_SMALL", "price": 1.5, "object": "model", "created": 0, "owned_by": "agent-host",
                 "name": "TEXT_SMALL → acme/small", "tier": true}
-        ]})
+        ], "total_count": 2, "links": {"next": null}})
     );
     list.has(&[
         ("age", "61"),
@@ -72,6 +72,7 @@ fn tiers_are_models() {
     assert_eq!(bench.get("/v1/models?force=true").header("warning"), None);
     assert_eq!(bench.get("/api/endpoints/fake/models").status, 200);
     assert_eq!(bench.get("/v1/models/tier/small").json()["id"], "tier/small");
+    assert_eq!(bench.get("/v1/model/tier/small").json()["data"]["id"], "tier/small");
     assert_eq!(
         bench.get("/v1/models/acme%2Fsmall").body,
         r#"{"id" : "acme/small", "price": 1.5}"#
