@@ -70,7 +70,7 @@ fn too_large(max_bytes: u64) -> Problem {
 }
 
 /// The rest of the body is not read, so no further request can follow on this connection.
-fn closing(problem: Problem) -> Problem {
+pub fn closing(problem: Problem) -> Problem {
     problem.with_header(header::CONNECTION, HeaderValue::from_static("close"))
 }
 

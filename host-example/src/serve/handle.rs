@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
@@ -55,6 +55,8 @@ pub async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<R
             record.answered(response.status());
             response
         }
+        // A client must not send its next request on a connection that is closed because nobody reads this one's body.
+        Err(problem) if !incoming.is_end_stream() => refuse(body::closing(problem), &mut record),
         Err(problem) => refuse(problem, &mut record),
     };
     if let Some(OwnError(object)) = response.extensions_mut().remove()

@@ -199,3 +199,17 @@ fn a_404_of_a_path_says_so_in_the_form_of_its_family() {
         (404, json!({"type": "error", "error": error}))
     );
 }
+
+#[test]
+fn a_refusal_that_leaves_a_body_unread_closes_its_connection() {
+    let bench = Bench::new();
+    let host = bench.address;
+    for (length, closes) in [(0, None), (2, Some("close"))] {
+        let mut client = bench.client();
+        client.send(&format!(
+            "POST /v1/embeddings HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer wrong\r\ncontent-length: {length}\r\n\r\n"
+        ));
+        let answer = client.answer();
+        assert_eq!((answer.status, answer.header("connection")), (401, closes));
+    }
+}
