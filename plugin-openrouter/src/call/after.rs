@@ -62,22 +62,7 @@ impl Call {
             return Ok(());
         }
         if next == Next::GiveUp {
-            let is_unreachable = matches!(
-                failed.class,
-                Class::NeverProcessed | Class::Refused | Class::ServerFault
-            ) && !failure::is_the_services_own(&error);
-            if is_unreachable && self.go_to_secondary(report) {
-                return Ok(());
-            }
-            let is_refused = refused_model(&error, self.models()).is_some();
-            let last = self.model().to_owned();
-            let mut error = self.give_up(error);
-            if is_refused && !self.left_out.is_empty() {
-                error = none_available(&self.left_out, &last, error);
-            } else if !self.is_at_secondary {
-                advice::suggest(&self.settings, &self.common, &mut error);
-            }
-            return Err(error);
+            return self.end(failed.class, error, report);
         }
         let is_free = self.ask.is_for_something_new();
         let cost = if is_free {
@@ -107,6 +92,26 @@ impl Call {
             Next::GiveUp => {}
         }
         Ok(())
+    }
+
+    /// Ends a call that is not retried, unless the secondary service can take over.
+    ///
+    /// - Errors: the outcome of the call.
+    fn end(&mut self, class: Class, error: Error, report: &mut impl FnMut(Notice)) -> Result<(), Error> {
+        let is_unreachable = matches!(class, Class::NeverProcessed | Class::Refused | Class::ServerFault)
+            && !failure::is_the_services_own(&error);
+        if is_unreachable && self.go_to_secondary(report) {
+            return Ok(());
+        }
+        let is_refused = refused_model(&error, self.models()).is_some();
+        let last = self.model().to_owned();
+        let mut error = self.give_up(error);
+        if is_refused && !self.left_out.is_empty() {
+            error = none_available(&self.left_out, &last, error);
+        } else if !self.is_at_secondary {
+            advice::suggest(&self.settings, &self.common, &mut error);
+        }
+        Err(error)
     }
 
     /// Whether the fallback chain has models for another attempt after this failure.
