@@ -35,7 +35,9 @@ pub async fn list(
     is_anthropic: bool,
 ) -> Result<Response<Body>, Error> {
     let page = page(serving, force).await?;
-    let filters = filters.filter(|_| serving.has(method::RAW));
+    // Anthropic's clients page by their own parameters, and get the whole list as one page.
+    let filters = filters.map(|filters| if is_anthropic { without_pages(&filters) } else { filters });
+    let filters = filters.filter(|filters| serving.has(method::RAW) && !filters.is_empty());
     let body = match &filters {
         None => page.body.clone(),
         Some(filters) => filtered(serving, filters, &page.tiers).await?.into(),
@@ -50,6 +52,13 @@ pub async fn list(
         set_age(&page, response.headers_mut());
     }
     Ok(response)
+}
+
+/// A query without the parameters by which Anthropic's clients page.
+fn without_pages(query: &str) -> String {
+    let is_page = |pair: &&str| matches!(pair.split('=').next(), Some("limit" | "after_id" | "before_id"));
+    let pairs: Vec<&str> = query.split('&').filter(|pair| !is_page(pair)).collect();
+    pairs.join("&")
 }
 
 /// The whole list.
@@ -143,7 +152,11 @@ fn joined(models: &str, tiers: &[Value]) -> String {
 fn anthropic_list(body: &[u8]) -> Value {
     let list: Value = serde_json::from_slice(body).unwrap_or_default();
     let entries = list["data"].as_array().cloned().unwrap_or_default();
-    let data: Vec<Value> = entries.into_iter().map(anthropic_entry).collect();
+    let data: Vec<Value> = entries
+        .into_iter()
+        .filter(Value::is_object)
+        .map(anthropic_entry)
+        .collect();
     json!({
         "first_id": data.first().map(|entry| &entry["id"]),
         "last_id": data.last().map(|entry| &entry["id"]),
@@ -154,7 +167,8 @@ fn anthropic_list(body: &[u8]) -> Value {
 
 fn anthropic_entry(mut entry: Value) -> Value {
     let created_s = entry["created"].as_u64().unwrap_or_default();
-    entry["created_at"] = Value::from(rfc_3339(UNIX_EPOCH + Duration::from_secs(created_s)));
+    let created_at = UNIX_EPOCH.checked_add(Duration::from_secs(created_s));
+    entry["created_at"] = Value::from(rfc_3339(created_at.unwrap_or(UNIX_EPOCH)));
     entry["display_name"] = if entry["name"].is_string() {
         entry["name"].clone()
     } else {

@@ -34,7 +34,10 @@ pub fn take_off_quotes() {
 /// The value without the quotes around it; `None` if there are none.
 fn unquoted(value: &str) -> Option<&str> {
     let value = value.trim();
-    let inside = |quote: char| value.strip_prefix(quote)?.strip_suffix(quote);
+    let inside = |quote: char| {
+        let inside = value.strip_prefix(quote)?.strip_suffix(quote)?;
+        (!inside.contains(quote)).then_some(inside)
+    };
     inside('"').or_else(|| inside('\''))
 }
 
@@ -52,6 +55,7 @@ mod tests {
             (r#"""#, None),
             (r#""acme'"#, None),
             (r#"say "hi""#, None),
+            (r#""a" "b""#, None),
         ] {
             assert_eq!(unquoted(value), expected, "{value}");
         }

@@ -238,6 +238,11 @@ fn of_base64(name: &'static str, data: &str, kind: &str) -> Medium {
     Medium::File(name, ending_of(kind), bytes)
 }
 
+/// The endings of pictures and sounds.
+const ENDINGS: [&str; 16] = [
+    "png", "jpg", "gif", "webp", "avif", "svg", "bmp", "tiff", "mp3", "wav", "opus", "ogg", "flac", "aac", "pcm", "pdf",
+];
+
 /// The ending of a file for a media type or a format: `image/svg+xml` is `svg`, `pcm16` is `pcm`.
 fn ending_of(kind: &str) -> String {
     let name = kind.rsplit('/').next().unwrap_or(kind).to_ascii_lowercase();
@@ -251,9 +256,8 @@ fn ending_of(kind: &str) -> String {
         "mpeg" => "mp3".to_owned(),
         "wave" => "wav".to_owned(),
         "pcm16" => "pcm".to_owned(),
-        name if !name.is_empty() && name.len() <= 8 && name.chars().all(|letter| letter.is_ascii_alphanumeric()) => {
-            name.to_owned()
-        }
+        name if ENDINGS.contains(&name) => name.to_owned(),
+        // The service names the type, and must not make a program of it.
         _ => "bin".to_owned(),
     }
 }

@@ -16,16 +16,15 @@ const TYPES: [&str; 6] = [
 ];
 
 /// Parts of messages that concern one model, for errors without a type.
-const SENTENCES: [&str; 8] = [
+const SENTENCES: [&str; 4] = [
     "not a valid model",
     "no endpoints found",
     "model not found",
     "unknown model",
-    "does not exist",
-    "deprecated",
-    "retired",
-    "no longer available",
 ];
+
+/// Parts of messages that concern a model if they name it: parameters and tools may be deprecated as well.
+const OF_A_NAME: [&str; 4] = ["does not exist", "deprecated", "retired", "no longer available"];
 
 /// The models that an error concerns.
 #[derive(Debug, PartialEq, Eq)]
@@ -47,7 +46,9 @@ pub fn refused_model(error: &Error, asked: &[String]) -> Option<Refused> {
         .error_type
         .as_deref()
         .is_some_and(|word| TYPES.contains(&word));
-    if !has_type && !SENTENCES.iter().any(|sentence| message.contains(sentence)) {
+    let says = |sentences: &[&str]| sentences.iter().any(|sentence| message.contains(sentence));
+    let is_of_a_model = has_type || says(&SENTENCES);
+    if !is_of_a_model && !says(&OF_A_NAME) {
         return None;
     }
     // One id may be a part of another, so the longest one that the message names counts.
@@ -57,6 +58,7 @@ pub fn refused_model(error: &Error, asked: &[String]) -> Option<Refused> {
     });
     match named.max_by_key(|(_, id)| id.len()) {
         Some((at, _)) => Some(Refused::One(at)),
+        None if !is_of_a_model => None,
         None if asked.len() == 1 => Some(Refused::One(0)),
         None => Some(Refused::Unnamed),
     }
@@ -81,6 +83,7 @@ mod tests {
             (404, "No endpoints found that support tool use.", Some(Refused::Unnamed)),
             (404, "acme/two has been deprecated", Some(Refused::One(2))),
             (400, "`temperature` of acme/two must be below 2", None),
+            (400, "`functions` is deprecated", None),
             (429, "acme/two is not a valid model ID", None),
             (503, "acme/two is no longer available", None),
         ];

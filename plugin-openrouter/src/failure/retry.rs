@@ -251,8 +251,13 @@ pub fn affordable_tokens(error: &Error) -> Option<u64> {
         return None;
     }
     let (_, rest) = error.message.split_once("can only afford ")?;
-    let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
-    digits.parse().ok().filter(|&tokens| tokens > 0)
+    let is_number = |letter: &char| letter.is_ascii_digit() || *letter == ',';
+    let number: String = rest
+        .chars()
+        .take_while(is_number)
+        .filter(char::is_ascii_digit)
+        .collect();
+    number.parse().ok().filter(|&tokens| tokens > 0)
 }
 
 #[cfg(test)]

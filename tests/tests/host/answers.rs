@@ -208,7 +208,10 @@ fn sources_are_a_numbered_list_below_the_answer() {
 fn with_a_key_of_ones_own_the_line_shows_both_costs() {
     let bench = Bench::new();
     let own_key = Script {
-        usage: object(json!({"is_byok": true, "cost": 0.0005, "cost_details": {"upstream_inference_cost": 0.01}})),
+        usage: object(
+            json!({"is_byok": true, "cost": 0.0005, "cost_details": {"upstream_inference_cost": 0.01,
+            "upstream_inference_prompt_cost": 0.004, "upstream_inference_completions_cost": 0.006}}),
+        ),
         ..Script::text("Hi")
     };
     bench.script("acme/own", own_key);
