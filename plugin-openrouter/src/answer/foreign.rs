@@ -6,15 +6,17 @@
 use std::borrow::Cow;
 
 use plugin_api::{Done, Error};
+use serde::de::MapAccess;
 
 use crate::answer::heard::{FrameError, Heard};
-use crate::answer::json::{self, Raw, each_element};
+use crate::answer::json::{self, Object, Raw, each_element, leaf, skip};
 use crate::answer::odd::Odd;
 use crate::answer::usage;
 use crate::failure;
 use crate::request::Dialect;
 
 /// The members of an answer, or of one of its events, that are used here, as they were written.
+#[derive(Default)]
 struct Members<'a> {
     kind: Raw<'a>,
     id: Raw<'a>,
@@ -34,52 +36,28 @@ struct Members<'a> {
     delta: Raw<'a>,
 }
 
-impl<'a> Members<'a> {
-    fn read(json: &'a str) -> Option<Self> {
-        let names = [
-            "type",
-            "id",
-            "model",
-            "provider",
-            "usage",
-            "error",
-            "status",
-            "stop_reason",
-            "choices",
-            "response",
-            "message",
-            "delta",
-        ];
-        let [
-            kind,
-            id,
-            model,
-            provider,
-            usage,
-            error,
-            status,
-            stop_reason,
-            choices,
-            response,
-            message,
-            delta,
-        ] = json::members(json, &names)?;
-        Some(Self {
-            kind,
-            id,
-            model,
-            provider,
-            usage,
-            error,
-            status,
-            stop_reason,
-            choices,
-            response,
-            message,
-            delta,
-        })
+impl<'a> Object<'a> for Members<'a> {
+    fn member<A: MapAccess<'a>>(&mut self, name: Cow<'a, str>, value: &mut A) -> Result<(), A::Error> {
+        match &*name {
+            "type" => self.kind = leaf(value)?,
+            "id" => self.id = leaf(value)?,
+            "model" => self.model = leaf(value)?,
+            "provider" => self.provider = leaf(value)?,
+            "usage" => self.usage = leaf(value)?,
+            "error" => self.error = leaf(value)?,
+            "status" => self.status = leaf(value)?,
+            "stop_reason" => self.stop_reason = leaf(value)?,
+            "choices" => self.choices = leaf(value)?,
+            "response" => self.response = leaf(value)?,
+            "message" => self.message = leaf(value)?,
+            "delta" => self.delta = leaf(value)?,
+            _ => skip(value)?,
+        }
+        Ok(())
     }
+}
 
+impl<'a> Members<'a> {
     /// The first text under a name in any of the choices.
     fn of_choices(&self, name: &str) -> Option<Cow<'a, str>> {
         let mut found = None;
@@ -120,7 +98,7 @@ impl ForeignReader {
     /// - Errors: the error that the event reports; `NotJson`, unless the dialect allows other data.
     pub fn frame(&mut self, data: &[u8]) -> Result<(), FrameError> {
         let text = String::from_utf8_lossy(data);
-        let Some(members) = Members::read(&text) else {
+        let Some(members) = json::read::<Members<'_>>(&text) else {
             self.heard.has_begun = true;
             return match self.dialect {
                 Dialect::Other => Ok(()),
@@ -135,7 +113,7 @@ impl ForeignReader {
             _ => {}
         }
         for inner in [members.response, members.message, members.delta] {
-            if let Some(inner) = Members::read(inner) {
+            if let Some(inner) = json::read::<Members<'_>>(inner) {
                 self.note(&inner);
             }
         }
@@ -159,7 +137,7 @@ impl ForeignReader {
     /// - Errors: the error that the body reports.
     pub fn document(&mut self, body: &[u8]) -> Result<(), Error> {
         let text = String::from_utf8_lossy(body);
-        let Some(members) = Members::read(&text) else {
+        let Some(members) = json::read::<Members<'_>>(&text) else {
             self.heard.has_begun = true;
             return Ok(());
         };
