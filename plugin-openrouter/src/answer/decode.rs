@@ -19,6 +19,9 @@ use crate::values::secret;
 /// Most frames in one answer that may be invalid JSON; with more, the answer fails.
 const MAX_BAD_FRAMES: u32 = 16;
 
+/// An event that is larger is passed on while it arrives, to callers of the raw form alone, in bytes.
+const LARGE_BYTES: usize = 256 << 10;
+
 /// Longest part of a comment that is emitted, in bytes.
 const MAX_COMMENT_BYTES: usize = 256;
 
@@ -131,7 +134,7 @@ impl Decoder {
         self.frames.push(piece);
         if let Some(raw) = &mut self.raw {
             raw.bytes.extend_from_slice(piece);
-            if raw.bytes.len() > self.limit_bytes {
+            if raw.bytes.len() + raw.ahead_bytes > self.limit_bytes {
                 self.fail(failure::too_large("an event", self.limit_bytes));
             }
         }
@@ -142,6 +145,7 @@ impl Decoder {
         let n_ready = self.ready.len();
         while self.end.is_none() && self.read_frame() {}
         self.emit_raw(n_ready);
+        self.emit_ahead();
         if let Some(Err(error)) = &mut self.end
             && self.raw.is_some()
         {
@@ -152,6 +156,9 @@ impl Decoder {
     /// Emits the raw form of what was read, ahead of its typed events.
     fn emit_raw(&mut self, at: usize) {
         let Some(raw) = &mut self.raw else { return };
+        if raw.ahead_bytes > 0 {
+            raw.hide(self.reader.heard().secret());
+        }
         let mut piece = raw.take_to(self.frames.whole_bytes());
         if self.is_reported {
             // Errors of the service may quote the key.
@@ -159,6 +166,19 @@ impl Decoder {
         }
         if !piece.is_empty() {
             self.ready.insert(at, ChatEvent::Raw(piece.into()));
+        }
+    }
+
+    /// Emits what has arrived of a large event. Of its strings, only the beginning is kept to be read.
+    fn emit_ahead(&mut self) {
+        let may_be_split = !self.has_types && self.end.is_none() && self.reader.has_begun();
+        let Some(raw) = self.raw.as_mut().filter(|_| may_be_split) else {
+            return;
+        };
+        if raw.ahead_bytes > 0 || raw.bytes.len() > LARGE_BYTES {
+            self.frames.shorten_line();
+            let piece = raw.take_ahead(self.reader.heard().secret());
+            self.ready.push_back(ChatEvent::Raw(piece.into()));
         }
     }
 
@@ -261,6 +281,16 @@ impl Decoder {
     pub fn fail(&mut self, error: Error) {
         if self.end.is_none() {
             self.end = Some(Err(self.reader.heard().attach_partial(error)));
+            self.close_event();
+        }
+    }
+
+    /// Ends an event that was emitted in part and is never going to be whole, so that what follows is not part of it.
+    fn close_event(&mut self) {
+        let whole_bytes = self.frames.whole_bytes();
+        if let Some(raw) = self.raw.as_mut().filter(|raw| raw.is_ahead_of(whole_bytes)) {
+            *raw = Raw::default();
+            self.ready.push_back(ChatEvent::Raw("\n\n".into()));
         }
     }
 
@@ -342,6 +372,7 @@ impl Decoder {
                 .push_back(ChatEvent::Notice(Notice::new("bad_frames", message)));
         }
         self.end = Some(end);
+        self.close_event();
     }
 }
 

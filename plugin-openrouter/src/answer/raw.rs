@@ -8,6 +8,8 @@ pub struct Raw {
     start: u64,
     /// Where the last cut ended: a blank line that follows belongs to it.
     cut_at: Option<u64>,
+    /// How much of an event was emitted before it was whole, in bytes.
+    pub ahead_bytes: usize,
 }
 
 impl Raw {
@@ -16,12 +18,43 @@ impl Raw {
         index.min(self.bytes.len())
     }
 
+    /// Whether part of an event was emitted that does not end before this stream position.
+    pub fn is_ahead_of(&self, whole_bytes: u64) -> bool {
+        self.ahead_bytes > 0 && whole_bytes <= self.start
+    }
+
     /// Takes everything up to a stream position.
     pub fn take_to(&mut self, end: u64) -> String {
         self.close_cut();
+        if end > self.start {
+            self.ahead_bytes = 0;
+        }
         let rest = self.bytes.split_off(self.index(end));
         self.start = self.start.max(end);
         text_of(std::mem::replace(&mut self.bytes, rest))
+    }
+
+    /// Overwrites the key. An event that is emitted in parts may turn out to be an error that quotes it.
+    pub fn hide(&mut self, secret: &str) {
+        let mut from = 0;
+        while let Some(at) = memchr::memmem::find(&self.bytes[from..], secret.as_bytes()).filter(|_| !secret.is_empty())
+        {
+            self.bytes[from + at..][..secret.len()].fill(b'*');
+            from += at + secret.len();
+        }
+    }
+
+    /// Takes what has arrived of an event that is not whole yet, but for its end, where half of the key may stand.
+    pub fn take_ahead(&mut self, secret: &str) -> String {
+        self.hide(secret);
+        let mut n_bytes = self.bytes.len().saturating_sub(secret.len() + 1);
+        while n_bytes > 0 && self.bytes[n_bytes] & 0xC0 == 0x80 {
+            n_bytes -= 1;
+        }
+        let ahead_bytes = self.ahead_bytes + n_bytes;
+        let piece = self.take_to(self.start + n_bytes as u64);
+        self.ahead_bytes = ahead_bytes;
+        piece
     }
 
     /// Removes what lies between two stream positions, and a blank line after it.

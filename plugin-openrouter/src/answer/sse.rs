@@ -6,12 +6,16 @@
 //! Every byte is searched for a line end once, however small the pieces are, and a line
 //! or an event that never ends is refused instead of collected. Pure: no I/O, no clock.
 
+mod shorten;
+
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 use std::ops::Range;
 
 use memchr::memchr2;
+
+use self::shorten::Shortener;
 
 /// Capacity that a buffer may keep after a large event, in bytes.
 const KEPT_BYTES: usize = 64 * 1024;
@@ -148,6 +152,10 @@ pub struct Reader {
     at_start: bool,
     /// The last line ended in CR, so an LF that follows belongs to it.
     skip_line_feed: bool,
+    /// Shortens the current line.
+    shortener: Option<Shortener>,
+    /// What was dropped of a line that has ended and was not read yet.
+    dropped_bytes: u64,
     finished: bool,
     #[cfg(test)]
     touched_bytes: usize,
@@ -183,6 +191,8 @@ impl Reader {
             dispatched: false,
             at_start: true,
             skip_line_feed: false,
+            shortener: None,
+            dropped_bytes: 0,
             finished: false,
             #[cfg(test)]
             touched_bytes: 0,
@@ -196,7 +206,30 @@ impl Reader {
         }
         self.forget_dispatched();
         self.compact();
+        let mut bytes = bytes;
+        if let Some(shortener) = &mut self.shortener {
+            let end = memchr2(b'\n', b'\r', bytes);
+            let (line, rest) = bytes.split_at(end.unwrap_or(bytes.len()));
+            shortener.push(line, &mut self.buffer);
+            bytes = rest;
+            if end.is_some() {
+                self.dropped_bytes = shortener.dropped as u64;
+                self.shortener = None;
+            }
+        }
         self.buffer.extend_from_slice(bytes);
+    }
+
+    /// Keeps only the beginning of each JSON string in the line that is being read, also of what follows of it.
+    pub fn shorten_line(&mut self) {
+        if self.shortener.is_some() || self.dispatched {
+            return;
+        }
+        let mut shortener = Shortener::default();
+        let line = self.buffer.split_off(self.line_start);
+        shortener.push(&line, &mut self.buffer);
+        self.scanned = self.buffer.len();
+        self.shortener = Some(shortener);
     }
 
     /// Length of the stream up to the last complete event or line that was read.
@@ -228,9 +261,9 @@ impl Reader {
         self.forget_dispatched();
         loop {
             let step = match self.next_line() {
-                Ok(Some(line)) => {
+                Ok(Some((start, line))) => {
                     if !self.is_in_event() {
-                        self.event_start = self.position(line.start);
+                        self.event_start = start;
                     }
                     self.read_line(line)
                 }
@@ -288,7 +321,9 @@ impl Reader {
     }
 
     /// Finds the next complete line and steps over it.
-    fn next_line(&mut self) -> Result<Option<Range<usize>>, Overflow> {
+    ///
+    /// - Out: its stream position, and where it is in the buffer.
+    fn next_line(&mut self) -> Result<Option<(u64, Range<usize>)>, Overflow> {
         if self.at_start {
             let seen_bytes = self.buffer.len().min(BYTE_ORDER_MARK.len());
             if self.buffer[..seen_bytes] == BYTE_ORDER_MARK[..seen_bytes] {
@@ -326,8 +361,10 @@ impl Reader {
         };
         let line = self.line_start..self.scanned + found;
         self.skip_line_feed = self.buffer[line.end] == b'\r';
+        let start = self.position(line.start);
+        self.base += std::mem::take(&mut self.dropped_bytes);
         self.step_to(line.end + 1);
-        Ok(Some(line))
+        Ok(Some((start, line)))
     }
 
     fn read_line(&mut self, line: Range<usize>) -> Result<Step, Overflow> {

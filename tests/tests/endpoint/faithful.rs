@@ -4,6 +4,7 @@ use sandbox::{Outcome, Script};
 use serde_json::{Value, json};
 use tests::LIMIT;
 use tests::endpoint::{Answer, Endpoint, Serve, chat_body};
+use tests::faultd::{self, DONE, Faultd, LAST_CHUNK, chunk, delta_event, finish_event, sse_head, text_event};
 
 use crate::bench::{CHAT, Twins, forms, patient, streaming};
 
@@ -111,6 +112,21 @@ fn each_event_arrives_while_the_next_one_is_still_pending() {
     }
     let idle = endpoint.service.wait_until_idle(LIMIT);
     idle.expect("nobody waits for it any more");
+}
+
+#[test]
+fn a_large_event_arrives_while_its_end_is_still_pending() {
+    let url = format!("data:image/png;base64,{}middle{0}", "iVBO".repeat(1 << 18));
+    let image = delta_event(&json!({"images": [{"type": "image_url", "image_url": {"url": url}}]}));
+    let (half, rest) = image.split_at(image.len() * 3 / 4);
+    let begin = [sse_head(), chunk(text_event("Hi")), chunk(half)].concat();
+    let end = [chunk(rest), chunk(finish_event("stop")), chunk(DONE), LAST_CHUNK.into()].concat();
+    let faultd = Faultd::playing([faultd::Script::new().send(begin).hold().send(end)]);
+    let endpoint = Serve::new().asking(&faultd).start();
+    let mut reply = endpoint.open(&endpoint.post(CHAT, &streaming(chat_body("acme/draws", "Draw"))));
+    reply.until("middle");
+    faultd.release();
+    assert!(reply.whole().text().contains(&image), "some byte changed");
 }
 
 #[test]

@@ -329,3 +329,56 @@ fn the_reader_agrees_with_an_independent_one_on_random_streams() {
         assert_agreement(stream.chunks(1 + random(16)).collect());
     }
 }
+
+#[test]
+fn a_large_event_is_passed_on_in_parts_and_not_kept() {
+    let secret = "sk-or-v1-secret";
+    let image = "iVBO".repeat(1 << 19);
+    let begin = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"}}]}\n\n";
+    let large = format!(
+        ": before\nevent: x\ndata: {{\"choices\":[{{\"index\":0,\"delta\":{{\"images\":[{{\"image_url\":{{\"url\":\"data:{image}{secret}\"}}}}]}}}}],\"usage\":{{\"completion_tokens\":7,\"cost\":0.5}}}}\n\n"
+    );
+    let finish = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+    let stream = [begin, &large, finish, &large, "data: [DONE]\n\n"].concat();
+    let expected = stream.replace(secret, &"*".repeat(secret.len()));
+    for n_bytes in [1000, 4096, 16 << 10, 100 << 10] {
+        let (mut raw, mut largest) = (String::new(), 0);
+        let mut done = None;
+        play_in(
+            View::Raw,
+            stream.as_bytes().chunks(n_bytes),
+            Pace::AtOnce,
+            |event| match event {
+                ChatEvent::Raw(piece) => {
+                    largest = largest.max(piece.len());
+                    raw.push_str(&piece);
+                }
+                ChatEvent::Done(end) => done = Some(end),
+                _ => {}
+            },
+        )
+        .expect("a complete answer");
+        assert!(raw == expected, "some byte changed, {n_bytes} bytes at a time");
+        assert!(largest <= (256 << 10) + n_bytes, "a piece has {largest} bytes");
+        let usage = done
+            .and_then(|done| done.usage)
+            .expect("the usage within the large event");
+        assert_eq!((usage.completion_tokens, usage.cost_usd.as_deref()), (7, Some("0.5")));
+    }
+}
+
+#[test]
+fn a_large_event_that_breaks_off_is_closed_before_the_error() {
+    let begin = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"}}]}\n\n";
+    let stream = format!(
+        "{begin}data: {{\"choices\":[{{\"delta\":{{\"content\":\"{}",
+        "é".repeat(1 << 18)
+    );
+    let (_, raw, error) = played_in(View::Raw, stream.as_bytes(), 4096, Pace::AtOnce);
+    assert!(
+        raw.len() > 500 << 10 && stream.starts_with(raw.trim_end()),
+        "{} bytes",
+        raw.len()
+    );
+    assert!(raw.ends_with("\n\n") && error.is_some());
+}
