@@ -32,11 +32,13 @@ pub use self::types::{Blob, ErrorKind, Payload, RawEvent, RawEventKind, Text};
 pub use self::visit::{Incoming, Instance, Module};
 
 #[cfg(feature = "loader")]
+pub use self::guard::{Side, caught};
+#[cfg(feature = "loader")]
 pub use self::library::{Library, LibraryRefusal};
 
 #[cfg(feature = "runtime")]
 pub(crate) use self::future::Caught;
-#[cfg(feature = "runtime")]
+#[cfg(all(feature = "runtime", not(feature = "loader")))]
 pub(crate) use self::guard::Side;
 #[cfg(all(test, feature = "runtime"))]
 pub(crate) use self::guard::record_panics_in_tests;

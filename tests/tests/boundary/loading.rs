@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use plugin_api::loader::Image;
 use plugin_api::{Config, loader};
 use sandbox::Script;
 use serde_json::json;
@@ -61,10 +62,12 @@ fn a_manifest_read_from_the_file_equals_the_loaded_one() {
 
 #[test]
 fn reading_a_manifest_runs_nothing_of_the_plugin() {
-    let folder = PluginFolder::new();
-    let file = folder.copy(&second_plugin());
-    loader::inspect(&file).expect("it is a plugin");
-    assert!(!mapped_files().contains(&*file.to_string_lossy()));
+    Child::new().run(|| {
+        let folder = PluginFolder::new();
+        let file = folder.copy(&second_plugin());
+        let manifest = loader::inspect(&file).expect("it is a plugin");
+        assert!(!is_mapped(&manifest.id));
+    });
 }
 
 #[test]
@@ -76,13 +79,32 @@ fn a_bare_file_name_loads_from_the_working_directory() {
         let name = echo_plugin().file_name().expect("a file").to_owned();
         let module = loader::load(name.as_ref()).expect("it fits");
         assert_eq!(module.manifest().name, "Echo");
-        let code = folder.path().canonicalize().expect("the folder is there").join(name);
-        assert!(mapped_files().contains(&*code.to_string_lossy()));
+        assert!(is_mapped("echo"));
     });
 }
 
-fn mapped_files() -> String {
-    fs::read_to_string("/proc/self/maps").expect("Linux lists what is loaded")
+/// Whether the sealed copy of a plugin is loaded.
+fn is_mapped(id: &str) -> bool {
+    let maps = fs::read_to_string("/proc/self/maps").expect("Linux lists what is loaded");
+    maps.contains(&format!("/memfd:{id} "))
+}
+
+#[test]
+fn a_replaced_file_is_loaded_anew_from_the_bytes_that_were_checked() {
+    Child::new().run(|| {
+        let folder = PluginFolder::new();
+        let file = folder.copy(&echo_plugin());
+        let image = Image::read(&file).expect("it fits");
+        // Written in place, as `cp` does.
+        fs::write(&file, b"no library").expect("the folder is writable");
+        assert_eq!(
+            image.load().expect("its bytes were read before").manifest().name,
+            "Echo"
+        );
+        fs::copy(second_plugin(), &file).expect("the folder is writable");
+        assert_eq!(loader::load(&file).expect("it fits").manifest().id, "parrot");
+        assert_eq!(image.load().expect("the old bytes").manifest().name, "Echo");
+    });
 }
 
 #[test]

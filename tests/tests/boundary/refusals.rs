@@ -1,11 +1,12 @@
 //! Every file that is not a plugin for this host is refused in one line, and never ends the host.
 
-use std::fs::{self, File};
-use std::os::unix::fs::symlink;
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use object::{Object, ObjectSection};
+use plugin_api::loader::Image;
 use plugin_api::{VERSION, loader};
 use tests::{Child, LIMIT, PluginFolder, echo_plugin, run, rustc, workspace};
 
@@ -15,11 +16,7 @@ type Words<'a> = (&'a str, &'a str, &'a str);
 const NOT_A_PLUGIN_AT_ALL: &str = "get the plugin again from its author, or remove the file if it is not a plugin";
 const NOT_A_LIBRARY: Words<'_> = ("not_a_library", "it is not a shared library", NOT_A_PLUGIN_AT_ALL);
 const NOT_A_FILE: Words<'_> = ("not_a_file", "expected a regular file", NOT_A_PLUGIN_AT_ALL);
-const DAMAGED: Words<'_> = (
-    "damaged",
-    "it is truncated: parts that its headers declare are missing",
-    "copy it again; it may still have been incomplete",
-);
+const COPY_AGAIN: &str = "copy it again; it may still have been incomplete";
 
 /// Asserts that the file is refused in these words, and in one line.
 #[track_caller]
@@ -93,6 +90,48 @@ fn a_dangling_link_is_found_and_refused() {
         "make the file readable for the host",
     );
     assert_refused(&link, words);
+}
+
+#[test]
+fn a_link_stays_in_its_folder_or_is_refused() {
+    let (folder, elsewhere) = (PluginFolder::new(), PluginFolder::with(&[echo_plugin()]));
+    let inner = folder.path().join("..2026");
+    fs::create_dir(&inner).expect("the folder is writable");
+    fs::copy(echo_plugin(), inner.join("echo")).expect("the folder is writable");
+    let link = folder.path().join("libecho.so");
+    symlink("..2026/echo", &link).expect("the folder is writable");
+    let image = Image::read(&link).expect("it stays in its folder");
+    assert_eq!(image.warnings(), ["it is a link to `..2026/echo`"]);
+
+    let target = elsewhere.path().join("libecho.so");
+    let link = folder.path().join("libother.so");
+    symlink(&target, &link).expect("the folder is writable");
+    let target = target.canonicalize().expect("it is there");
+    let words = (
+        "link",
+        &*format!("it is a link that leaves its folder, to `{}`", target.display()),
+        "install the file that it points to: the copy then changes only when you want it to",
+    );
+    assert_refused(&link, words);
+}
+
+#[test]
+fn what_every_user_may_change_is_refused() {
+    let folder = PluginFolder::new();
+    let file = folder.copy(&echo_plugin());
+    let set = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).expect("it is ours");
+    for (path, mode, what) in [
+        (file.as_path(), 0o757, "the file"),
+        (folder.path(), 0o707, "its folder"),
+    ] {
+        set(path, mode);
+        let reason = format!("every user may change {what}: its mode is {mode:o}");
+        assert_refused(&file, ("writable", &reason, "take the right away: chmod o-w"));
+        set(path, 0o770);
+        let warning = format!("its group may change {what}: chmod g-w");
+        let image = Image::read(&file).expect("nobody else may change it");
+        assert!(image.warnings().contains(&warning), "{:?}", image.warnings());
+    }
 }
 
 #[test]
@@ -186,7 +225,8 @@ fn a_plugin_cut_off_anywhere_is_refused_and_ends_nothing() {
 
 #[test]
 fn half_a_plugin_is_refused() {
-    assert_altered_refused(|bytes| bytes.truncate(bytes.len() / 2), DAMAGED);
+    let reason = "it is truncated or damaged: its headers promise more than the file holds";
+    assert_altered_refused(|bytes| bytes.truncate(bytes.len() / 2), ("damaged", reason, COPY_AGAIN));
 }
 
 #[test]
@@ -201,7 +241,11 @@ fn headers_that_promise_more_than_the_file_holds_are_refused() {
             let length = bytes.len() as u64;
             bytes[last + 32..last + 40].copy_from_slice(&length.to_le_bytes());
         },
-        DAMAGED,
+        (
+            "damaged",
+            "it is truncated or damaged: a segment lies outside the file",
+            COPY_AGAIN,
+        ),
     );
 }
 
