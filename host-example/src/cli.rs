@@ -8,7 +8,7 @@ use crate::commands::{
     tiers,
 };
 use crate::serve;
-use crate::setup::Global;
+use crate::setup::{Global, trial};
 use crate::terminal::{Exit, Failure, exit};
 
 /// Chat with models through plugins, from a terminal.
@@ -45,6 +45,9 @@ enum Command {
     Selftest(selftest::Args),
     Doctor(doctor::Args),
     Explain(explain::Args),
+    /// Try the plugin on standard input; `plugins` runs it in a process of its own
+    #[command(name = trial::COMMAND, hide = true)]
+    TryPlugin,
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -71,6 +74,7 @@ impl Cli {
             Command::Selftest(args) => selftest::run(global, args).await,
             Command::Doctor(args) => doctor::run(global, args).await,
             Command::Explain(args) => explain::run(global, args),
+            Command::TryPlugin => Ok(trial::run_child().await),
             Command::Completions { shell } => Ok(completions::run(Self::command(), *shell)),
         }
     }

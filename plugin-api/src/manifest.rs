@@ -104,7 +104,47 @@ impl Manifest {
                 manifest.id.escape_debug()
             ));
         }
-        Ok(manifest)
+        match manifest.oversize() {
+            Some(what) => Err(format!("its manifest is invalid: {what}")),
+            None => Ok(manifest),
+        }
+    }
+
+    /// The first text or list that is longer than any plugin needs: hosts show them, and one may be meant to harm.
+    fn oversize(&self) -> Option<String> {
+        let texts = [
+            ("id", &self.id, 64),
+            ("name", &self.name, 200),
+            ("version", &self.version, 64),
+            ("plugin_api", &self.plugin_api, 64),
+            ("description", &self.description, 4000),
+        ];
+        let lists = [
+            ("environment", self.environment.len(), 200),
+            ("tiers", self.tiers.len(), 200),
+            ("methods", self.methods.len(), 200),
+            ("errors", self.errors.len(), 1000),
+        ];
+        let names = self
+            .environment
+            .iter()
+            .flat_map(|variable| [&variable.name, &variable.description]);
+        let errors = self
+            .errors
+            .iter()
+            .flat_map(|error| [&error.code, &error.kind, &error.meaning, &error.remedy]);
+        let inner = self.tiers.iter().chain(&self.methods).chain(names).chain(errors);
+        let inner = inner.map(|text| ("a text in a list", text, 4000));
+        let mut texts = texts.into_iter().chain(inner);
+        let text = texts.find(|(_, text, most)| text.chars().count() > *most);
+        let list = lists.into_iter().find(|(_, n, most)| n > most);
+        text.map(|(name, text, most)| {
+            format!(
+                "expected at most {most} characters in `{name}`, found {}",
+                text.chars().count()
+            )
+        })
+        .or_else(|| list.map(|(name, n, most)| format!("expected at most {most} entries in `{name}`, found {n}")))
     }
 
     /// Parses only the version of plugin-api in a sealed manifest; the rest may have any shape.
@@ -198,6 +238,19 @@ mod tests {
             .map(|variable| variable.role)
             .collect();
         assert_eq!(read, [Role::Key, Role::Endpoint, Role::Setting, Role::Setting]);
+    }
+
+    #[test]
+    fn a_manifest_that_is_larger_than_any_needs_is_refused() {
+        let refusal = |key: &str, value: serde_json::Value| {
+            let mut manifest = json!({"id": "a", "name": "A", "version": "1"});
+            manifest[key] = value;
+            parsed(manifest).expect_err("it is too large")
+        };
+        let expected = "its manifest is invalid: expected at most 200 characters in `name`, found 70000";
+        assert_eq!(refusal("name", json!("n".repeat(70_000))), expected);
+        assert!(refusal("tiers", json!(vec!["T"; 201])).ends_with("at most 200 entries in `tiers`, found 201"));
+        assert!(refusal("methods", json!(["m".repeat(4001)])).ends_with("in `a text in a list`, found 4001"));
     }
 
     #[test]

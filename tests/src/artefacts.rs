@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use crate::canary::trace_this_process;
 use crate::run::run;
+use crate::wait::LIMIT;
 
 /// Set in a process whose parent has built the libraries.
 pub(crate) const LIBRARIES_ARE_BUILT: &str = "TESTS_LIBRARIES_ARE_BUILT";
@@ -167,4 +169,25 @@ pub fn rustc() -> Command {
         command.args(["-Copt-level=3", "-Clto=thin"]);
     }
     command
+}
+
+/// Compiles a library from Rust source into a folder.
+pub fn compiled(folder: &Path, name: &str, source: &str, environment: &[(&str, &Path)]) -> PathBuf {
+    let text = folder.join(format!("{name}.rs"));
+    fs::write(&text, source).expect("the folder is writable");
+    let library = folder.join(library_name(name));
+    let mut command = rustc();
+    command.args(["--crate-type=cdylib", "--crate-name", name, "-o"]);
+    command.arg(&library).arg(text).envs(environment.iter().copied());
+    run(command, None, LIMIT).expect_success();
+    library
+}
+
+/// The Echo plugin's source under another id, with a constructor of these statements.
+pub fn hasty_source(id: &str, constructor: &str) -> String {
+    let echo = workspace().join("plugin-api/examples/echo.rs");
+    let echo = fs::read_to_string(echo).expect("the example is there");
+    echo.replace("\"id\": \"echo\"", &format!("\"id\": \"{id}\""))
+        + "#[used]\n#[unsafe(link_section = \".init_array\")]\nstatic CONSTRUCTOR: extern \"C\" fn() = constructor;\n"
+        + &format!("extern \"C\" fn constructor() {{ {constructor} }}\n")
 }

@@ -9,16 +9,19 @@ use std::env::consts::DLL_EXTENSION;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::thread;
 
 use tempfile::TempDir;
 
-use crate::artefacts::agent_host;
+use crate::artefacts::{agent_host, openrouter_plugin, second_plugin};
 use crate::canary;
 use crate::folder::files_below;
 use crate::run::{Ran, run};
 use crate::wait::LIMIT;
 
+/// The lock file of the plugin folder, in the home.
+pub const LOCK_FILE: &str = "plugins/plugins.lock.json";
 const RUST_LOG: &str = "RUST_LOG";
 const LOG_FILE: &str = "AGENT_HOST_LOG_FILE";
 
@@ -71,6 +74,15 @@ impl Home {
 
     /// Puts a plugin into the plugin folder, and returns its path there.
     pub fn install(&self, plugin: &Path) -> PathBuf {
+        let installed = self.link(plugin);
+        if [openrouter_plugin(), second_plugin()].contains(&plugin.to_owned()) {
+            self.remember_plugins();
+        }
+        installed
+    }
+
+    /// Puts a plugin into the plugin folder that was never used here.
+    pub fn link(&self, plugin: &Path) -> PathBuf {
         let installed = self
             .plugins()
             .join(plugin.file_name().expect("a plugin's path ends in its name"));
@@ -79,6 +91,28 @@ impl Home {
             .or_else(|_| fs::copy(plugin, &installed).map(drop))
             .expect("the plugin was built, and the home is writable");
         installed
+    }
+
+    /// Makes this a home that has used the tests' plugins before: they are recorded, and need no trial.
+    fn remember_plugins(&self) {
+        static MEMORY: OnceLock<[(PathBuf, String); 2]> = OnceLock::new();
+        let files = [LOCK_FILE, ".local/state/agent-host/known-plugins.json"];
+        let memory = MEMORY.get_or_init(|| {
+            let first = Self::new();
+            for plugin in [openrouter_plugin(), second_plugin()] {
+                first.link(&plugin);
+            }
+            first.host(&["plugins", "lock"]).run().expect_success();
+            files.map(|file| {
+                let text = fs::read_to_string(first.path().join(file)).expect("the command wrote it");
+                (file.into(), text)
+            })
+        });
+        for (file, text) in memory {
+            let file = self.path().join(file);
+            fs::create_dir_all(file.parent().expect("it is below the home")).expect("the home is writable");
+            fs::write(file, text).expect("the home is writable");
+        }
     }
 
     /// The binary with these arguments, to run in this home with an otherwise empty environment.

@@ -23,13 +23,13 @@ pub mod faultd;
 pub mod endpoint;
 
 pub use artefacts::{
-    agent_host, cargo, echo_plugin, minimal_host, openrouter_plugin, rustc, sandbox_binary, second_plugin,
-    target_folder, workspace,
+    agent_host, cargo, compiled, echo_plugin, hasty_source, minimal_host, openrouter_plugin, rustc, sandbox_binary,
+    second_plugin, target_folder, workspace,
 };
 pub use child::{Child, test_of};
 pub use description::description_is_at_hand;
 pub use folder::{PluginFolder, files_below};
-pub use home::{Home, HostRun};
+pub use home::{Home, HostRun, LOCK_FILE};
 pub use measure::{load_average, status};
 pub use recorder::{Callback, Record, Recorder, recorder};
 pub use requests::{ask, config_at, openrouter, openrouter_config, request};

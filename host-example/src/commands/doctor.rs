@@ -89,7 +89,7 @@ impl Rows {
                 Environment::read(None, CommandKeys::default()).ok()?
             }
         };
-        let folder = match Folder::read(&places.plugins) {
+        let folder = match Folder::read(&places) {
             Ok(folder) => folder,
             Err(failure) => {
                 self.failed(PLUGINS, "plugin_folder", &failure);

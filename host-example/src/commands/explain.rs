@@ -56,7 +56,7 @@ pub fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
 
 /// The manifests of the plugins in the folder. A plugin that cannot be read is skipped.
 fn manifests(global: &Global) -> Vec<Manifest> {
-    let folder = Places::from(global).and_then(|places| Folder::read(&places.plugins));
+    let folder = Places::from(global).and_then(|places| Folder::read(&places));
     match folder {
         Ok(folder) => folder
             .entries

@@ -69,7 +69,7 @@ impl Setup {
         config: &Config,
         chosen: Option<&Chosen>,
     ) -> Result<Plugin, Failure> {
-        services::create(&entry.file, manifest, config)
+        services::create(&self.folder.admit(entry)?, config)
             .map_err(|failure| self.with_key_origin(failure, manifest, chosen))
             .map_err(|failure| self.place(failure, chosen))
     }

@@ -70,9 +70,9 @@ impl Setup {
             .filter(|(entry, _)| matches!(self.verdict(entry, None), Verdict::Enabled(_)))
             .collect();
         let folder = self.folder.path.display();
-        // A plugin that is there twice may be the intended one, so it must not be skipped silently.
-        let twin = self.folder.entries.iter().find(|entry| entry.twin_of.is_some());
-        if let (true, Some(Err(refusal))) = (enabled.is_empty(), twin.map(|entry| &entry.manifest)) {
+        // A refused plugin may be the intended one, so it must not be skipped silently.
+        let refused = self.folder.entries.iter().find(|entry| entry.refused_id.is_some());
+        if let (true, Some(Err(refusal))) = (enabled.is_empty(), refused.map(|entry| &entry.manifest)) {
             return Err(refusal.clone().into());
         }
         match (enabled.as_slice(), usable().next()) {

@@ -14,6 +14,9 @@ pub struct Global {
     /// The plugin folder [env: AGENT_HOST_PLUGINS] [default: ~/.local/share/agent-host/plugins]
     #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub plugins: Option<PathBuf>,
+    /// Use no plugin that the lock file of the plugin folder does not record
+    #[arg(long, global = true)]
+    pub locked: bool,
     /// The profile in the file [env: AGENT_HOST_PROFILE] [default: default]
     #[arg(long, global = true, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub profile: Option<String>,

@@ -15,7 +15,6 @@ mod keys;
 mod environment;
 mod atomic;
 mod plugins;
-mod install;
 mod services;
 mod reading;
 mod choice;
@@ -33,10 +32,10 @@ pub use self::global::Global;
 pub use self::keys::{CommandKeys, mode_for_others, read_secret_file};
 pub use self::log::{LogFile, open_file as open_log_file, start as start_log};
 pub use self::places::{Places, set_variable, state_file};
-pub use self::plugins::{Entry, Folder, Verdict, is_secret};
+pub use self::plugins::{Entry, Folder, Verdict, is_secret, trial};
 pub use self::protect::{Secret, forbid_dumps};
 #[cfg(unix)]
 pub use self::quotes::take_off_quotes;
 pub use self::reading::{Chosen, Setup, exists};
-pub use self::services::create;
+
 pub use self::wishes::{listen_for_hangups, watch};

@@ -19,6 +19,8 @@ pub struct Places {
     pub config_was_named: bool,
     /// The plugin folder.
     pub plugins: PathBuf,
+    /// Whether only plugins are used that the lock file of that folder records.
+    pub is_locked: bool,
     /// The name of the profile in the file.
     pub profile: String,
     /// The history of the conversations' input lines.
@@ -39,6 +41,7 @@ impl Places {
             config_was_named: config.is_some(),
             config: config.unwrap_or_else(|| xdg.config_dir().join("agent-host/profile.json")),
             plugins: plugins.unwrap_or_else(|| xdg.data_dir().join("agent-host/plugins")),
+            is_locked: global.locked,
             profile: global
                 .profile
                 .clone()

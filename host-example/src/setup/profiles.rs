@@ -64,7 +64,9 @@ impl Setup {
                 options: json!({}),
                 ..Config::default()
             };
-            let found = services::create(&file.file, manifest, &config)?.check(&options).await?;
+            let found = services::create(&self.folder.admit(file)?, &config)?
+                .check(&options)
+                .await?;
             problems.extend(placed(document, name, found));
         }
         problems.sort_by_key(|problem| problem.range.start);

@@ -35,7 +35,7 @@ impl Setup {
         let places = Places::from(global)?;
         Ok(Self {
             environment: Environment::read(global.env_file.as_deref(), command_keys)?,
-            folder: Folder::read(&places.plugins)?,
+            folder: Folder::read(&places)?,
             places,
             allow_any_key: global.allow_any_key,
         })

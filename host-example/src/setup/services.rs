@@ -1,23 +1,19 @@
 //! Loads a plugin's code, and gives it this host's log.
 
-use std::path::Path;
 use std::sync::Arc;
 
-use plugin_api::{Config, HostServices, Level, Manifest, Plugin, loader};
+use plugin_api::loader::Image;
+use plugin_api::{Config, HostServices, Level, Plugin};
 use serde_json::{Map, Value};
 
 use super::log;
 use crate::terminal::{Failure, clean_line};
 
 /// Loads a plugin's code and makes an instance of it.
-pub fn create(file: &Path, manifest: &Manifest, config: &Config) -> Result<Plugin, Failure> {
-    let module = loader::load(file)?;
-    Ok(module.create(
-        Arc::new(Services {
-            plugin: manifest.id.clone(),
-        }),
-        config,
-    )?)
+pub fn create(image: &Image, config: &Config) -> Result<Plugin, Failure> {
+    let module = image.load()?;
+    let plugin = image.manifest().id.clone();
+    Ok(module.create(Arc::new(Services { plugin }), config)?)
 }
 
 /// The services for plugins: this host's log.

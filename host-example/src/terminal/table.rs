@@ -40,7 +40,9 @@ pub fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Stri
     for row in &rows {
         let mut line = String::new();
         for (cell, width) in row.iter().zip(&widths) {
-            line.push_str(&format!("{cell:<width$}  "));
+            // A format's width has a limit; a cell has none.
+            line.push_str(cell);
+            line.push_str(&" ".repeat(width - cell.chars().count() + 2));
         }
         text.push_str(line.trim_end());
         text.push('\n');

@@ -44,7 +44,11 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    fn new(file: &Path, code: &'static str, reason: impl Into<String>) -> Self {
+    /// A refusal of a host's own.
+    ///
+    /// - In: `code`, a stable word for programs; `reason`, one sentence.
+    /// - Since: 1.3.
+    pub fn new(file: &Path, code: &'static str, reason: impl Into<String>) -> Self {
         Self {
             file: file.to_owned(),
             code,
@@ -53,7 +57,10 @@ impl Refusal {
         }
     }
 
-    fn with_hint(mut self, hint: impl Into<String>) -> Self {
+    /// Adds what to do about it.
+    ///
+    /// - Since: 1.3.
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }

@@ -94,13 +94,12 @@ fn flaw_in(library: &File<'_>, length: u64) -> Option<&'static str> {
         if !is_mapped(address) {
             return Some("a relocation lies outside of what is mapped");
         }
-        if let RelocationTarget::Symbol(index) = relocation.target() {
-            if symbols
+        if let RelocationTarget::Symbol(index) = relocation.target()
+            && symbols
                 .as_ref()
                 .is_none_or(|symbols| symbols.symbol_by_index(index).is_err())
-            {
-                return Some("a relocation names a symbol that is missing");
-            }
+        {
+            return Some("a relocation names a symbol that is missing");
         }
     }
     None

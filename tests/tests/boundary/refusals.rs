@@ -8,7 +8,7 @@ use std::process::Command;
 use object::{Object, ObjectSection};
 use plugin_api::loader::Image;
 use plugin_api::{VERSION, loader};
-use tests::{Child, LIMIT, PluginFolder, echo_plugin, run, rustc, workspace};
+use tests::{Child, LIMIT, PluginFolder, compiled, echo_plugin, hasty_source, run, rustc};
 
 /// A refusal: its code, its reason and its hint.
 type Words<'a> = (&'a str, &'a str, &'a str);
@@ -54,7 +54,7 @@ fn a_file_that_is_no_library_is_refused() {
 #[test]
 fn a_library_without_a_manifest_is_refused() {
     let folder = PluginFolder::new();
-    let file = compiled(&folder, "nothing", "pub fn nothing() {}", &[]);
+    let file = compiled(folder.path(), "nothing", "pub fn nothing() {}", &[]);
     let words = (
         "not_a_plugin",
         "it is a library, but not a plugin: it has no manifest",
@@ -251,20 +251,13 @@ fn headers_that_promise_more_than_the_file_holds_are_refused() {
 
 #[test]
 fn a_refused_plugin_does_not_run_its_constructors() {
-    let source = bytes_of(&workspace().join("plugin-api/examples/echo.rs"));
-    let source = String::from_utf8(source).expect("a source is text")
-        + r#"
-#[used]
-#[unsafe(link_section = ".init_array")]
-static CONSTRUCTOR: extern "C" fn() = constructor;
-
-extern "C" fn constructor() {
-    let _ = std::fs::write(env!("MARK"), "the constructor ran");
-}
-"#;
+    let source = hasty_source(
+        "echo",
+        "let _ = std::fs::write(env!(\"MARK\"), \"the constructor ran\");",
+    );
     let folder = PluginFolder::new();
     let mark = folder.path().join("mark");
-    let plugin = compiled(&folder, "hasty", &source, &[("MARK", &mark)]);
+    let plugin = compiled(folder.path(), "hasty", &source, &[("MARK", &mark)]);
 
     let mut bytes = bytes_of(&plugin);
     set_version(&mut bytes, &other_major(1));
@@ -292,20 +285,6 @@ fn a_plugin_that_aborts_on_panic_does_not_compile() {
                     Remove `panic = \"abort\"` from the profile in Cargo.toml.";
     assert!(refused.stderr.contains(expected), "{}", refused.stderr);
     with_panic("unwind").expect_success();
-}
-
-/// Compiles a library from one text.
-fn compiled(folder: &PluginFolder, name: &str, source: &str, environment: &[(&str, &Path)]) -> PathBuf {
-    let text = folder.write(&format!("{name}.rs"), source.as_bytes());
-    let library = folder.path().join(format!("lib{name}.so"));
-    let mut command = rustc();
-    command
-        .args(["--crate-type=cdylib", "--crate-name", name, "-o"])
-        .arg(&library)
-        .arg(text);
-    command.envs(environment.iter().copied());
-    run(command, None, LIMIT).expect_success();
-    library
 }
 
 fn bytes_of(file: &Path) -> Vec<u8> {

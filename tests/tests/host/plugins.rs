@@ -5,7 +5,7 @@ use std::path::Path;
 
 use plugin_api::VERSION;
 use serde_json::{Value, json};
-use tests::{Home, Ran, openrouter_plugin, second_plugin};
+use tests::{Home, LOCK_FILE, Ran, compiled, hasty_source, openrouter_plugin, second_plugin};
 
 use crate::{Bench, assert_fails, assert_has, assert_lacks, cells, json_of, profile, row};
 
@@ -94,14 +94,97 @@ fn installing_copies_a_plugin_and_says_what_it_needs() {
     );
     assert_eq!(ran.stdout, expected);
     assert!(fs::read(&to).expect("the copy") == fs::read(&from).expect("the original"));
-    // What was installed is written down, so that the list can say that the file was replaced since.
-    let manifest = to.with_extension("manifest.json");
-    let text = fs::read_to_string(&manifest).expect("the manifest");
-    assert_has(&text, &format!("\"plugin_api\": \"{VERSION}\""));
-    let older = text.replacen(&format!("\"version\": \"{VERSION}\""), "\"version\": \"0.9.0\"", 1);
-    fs::write(&manifest, older).expect("writable");
-    let list = home.host(&["plugins", "list"]).run().expect_success();
-    assert_has(&list.stdout, "; file replaced since 0.9.0 was installed");
+    let info = home.host(&["plugins", "info", "openrouter", "--json"]).run();
+    let info = json_of(&info.expect_success());
+    assert_eq!(
+        info["recorded"]["sha256"], info["sha256"],
+        "what was installed is recorded"
+    );
+    let remove = home.host(&["plugins", "remove", "openrouter"]).run().expect_success();
+    assert_eq!(
+        (remove.stdout, to.exists()),
+        (format!("deleted {}\n", to.display()), false)
+    );
+}
+
+#[test]
+fn other_bytes_than_the_recorded_ones_are_refused_until_accepted() {
+    let bench = Bench::new();
+    let file = bench
+        .home
+        .plugins()
+        .join(openrouter_plugin().file_name().expect("a file"));
+    // Bytes behind the last section change nothing but the hash.
+    let changed = [fs::read(&file).expect("the plugin"), b"changed".to_vec()].concat();
+    fs::remove_file(&file).expect("writable");
+    fs::write(&file, changed).expect("writable");
+    let refused = bench.run(&["chat", "Hello"]);
+    let start = format!(
+        "error: plugin `libplugin_openrouter.so` was refused: its bytes are not those of {VERSION} that were recorded on "
+    );
+    assert_fails(&refused, 9, &start);
+    assert_has(
+        &refused.stderr,
+        "hint: if you replaced it yourself: agent-host plugins accept openrouter\n",
+    );
+    let listed = &json_of(&bench.ok(&["plugins", "list", "--json"]))[0];
+    assert_eq!(
+        (&listed["verdict"], &listed["code"]),
+        (&json!("refused"), &json!("changed"))
+    );
+    assert_has(
+        &bench.ok(&["plugins", "accept", "openrouter"]).stdout,
+        "recorded openrouter ",
+    );
+    bench.ok(&["chat", "Hello"]);
+}
+
+#[test]
+fn a_plugin_dropped_in_is_recorded_with_one_notice() {
+    let bench = Bench::new();
+    fs::remove_file(bench.home.path().join(LOCK_FILE)).expect("it was used before");
+    let locked = bench.run(&["--locked", "chat", "Hello"]);
+    assert_fails(
+        &locked,
+        9,
+        "error: plugin `libplugin_openrouter.so` was refused: the plugin `openrouter` is not in the lock file",
+    );
+    let first = bench.ok(&["chat", "Hello"]);
+    assert_has(&first.stderr, "note: the plugin openrouter ");
+    let second = bench.ok(&["--locked", "chat", "Hello"]);
+    assert_lacks(&second.stderr, "note:");
+}
+
+#[test]
+fn a_plugin_that_kills_its_process_is_named_and_kills_nothing_else() {
+    let bench = Bench::new();
+    for (name, constructor, reason) in [
+        (
+            "crash",
+            "std::process::abort()",
+            "its process ended while being loaded (signal: 6 (SIGABRT)",
+        ),
+        (
+            "exit",
+            "std::process::exit(0)",
+            "its process ended while being loaded (exit status: 0)",
+        ),
+        ("print", "println!(\"hello\")", "it writes to standard output"),
+        ("hang", "loop { std::thread::park() }", "it did not end within 10 s"),
+    ] {
+        let id = format!("{name}s");
+        compiled(&bench.home.plugins(), name, &hasty_source(&id, constructor), &[]);
+        let listed = json_of(&bench.ok(&["plugins", "list", "--json"]));
+        let listed = listed.as_array().expect("a list").iter();
+        let row = listed.filter(|row| row["id"] == *id).next_back().expect("it is listed");
+        assert_eq!(
+            (&row["verdict"], &row["code"]),
+            (&json!("refused"), &json!("trial")),
+            "{row}"
+        );
+        assert_has(row["reason"].as_str().expect("text"), reason);
+    }
+    bench.ok(&["chat", "Hello"]);
 }
 
 #[test]
@@ -141,13 +224,25 @@ fn a_file_that_would_not_be_a_plugin_of_its_own_is_not_installed() {
 }
 
 #[test]
-fn two_files_with_one_plugin_are_both_refused() {
+fn of_two_files_with_one_plugin_only_the_recorded_one_is_used() {
     let bench = Bench::new();
-    fs::copy(openrouter_plugin(), bench.home.plugins().join("libother.so")).expect("writable");
+    let other = bench.home.plugins().join("libother.so");
+    let bytes = fs::read(openrouter_plugin()).expect("the plugin");
+    fs::write(&other, &bytes).expect("writable");
+    assert_has(
+        &bench.ok(&["plugins", "list"]).stdout,
+        "it is a copy of `libother.so`, which is used",
+    );
+    fs::write(&other, [&bytes[..], b"changed"].concat()).expect("writable");
+    let reason = "it contains the plugin `openrouter` too, and `libplugin_openrouter.so` is the recorded one";
+    assert_has(&bench.ok(&["plugins", "list"]).stdout, reason);
+    bench.ok(&["chat", "Hello"]);
+
+    fs::remove_file(bench.home.path().join(LOCK_FILE)).expect("it was used before");
     let list = bench.ok(&["plugins", "list"]).stdout;
     let reason = "libother.so and libplugin_openrouter.so contain the same plugin `openrouter`";
     assert_eq!(list.matches(reason).count(), 2, "{list}");
-    bench.home.install(&second_plugin());
+    bench.home.link(&second_plugin());
     let chat = bench.run(&["chat", "Hello"]);
     assert_fails(&chat, 9, reason);
     assert_lacks(&chat.stderr, "parrot");

@@ -5,10 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use plugin_api::Manifest;
-use plugin_api::loader;
+use plugin_api::loader::{self, Image};
 
-use super::atomic::write_atomically;
-use super::plugins::{Folder, manifest_path};
+use super::lock::Lock;
+use super::{Folder, try_now};
+use crate::setup::atomic::write_atomically;
 use crate::terminal::{Exit, Failure};
 
 impl Folder {
@@ -18,7 +19,8 @@ impl Folder {
     /// - Errors: the file is not a plugin, or is not named like one; the folder has the same plugin under another
     ///   name, or another plugin under this name.
     pub fn install(&self, from: &Path) -> Result<(Manifest, PathBuf), Failure> {
-        let manifest = loader::inspect(from)?;
+        let image = Image::read(from)?;
+        let manifest = image.manifest();
         let name = from
             .file_name()
             .ok_or_else(|| Failure::usage("expected the path to a file"))?;
@@ -55,17 +57,45 @@ impl Folder {
             )
             .with_hint(format!("remove that file first: rm {shown}")));
         }
-        let unreadable = |cause| Failure::new(Exit::Plugin, format!("`{}` cannot be read: {cause}", from.display()));
-        let bytes = fs::read(from).map_err(unreadable)?;
+        try_now(&image, from)?;
         fs::create_dir_all(&self.path).map_err(|cause| {
             Failure::new(
                 Exit::Plugin,
                 format!("cannot create the folder `{}`: {cause}", self.path.display()),
             )
         })?;
-        write_atomically(&to, &bytes)?;
-        let text = serde_json::to_string_pretty(&manifest).unwrap_or_default() + "\n";
-        write_atomically(&manifest_path(&to), text.as_bytes())?;
-        Ok((manifest, to))
+        write_atomically(&to, image.bytes())?;
+        Lock::record(&self.path, &image, &name.to_string_lossy())?;
+        Ok((image.manifest().clone(), to))
+    }
+
+    /// Records the bytes that a plugin's file has now, after a trial.
+    ///
+    /// - Errors: no plugin has the id, or its file is refused.
+    pub fn accept(&self, id: &str) -> Result<Image, Failure> {
+        // Its last trial may have failed for lack of time.
+        let entry = match self.entries.iter().find(|entry| entry.plugin_id() == Some(id)) {
+            Some(entry) => entry,
+            None => self.find(id)?.0,
+        };
+        let image = Image::read(&entry.file)?;
+        try_now(&image, &entry.file)?;
+        Lock::record(&self.path, &image, &entry.file_name())?;
+        Ok(image)
+    }
+
+    /// Deletes a plugin's files, copies included, and its record.
+    ///
+    /// - Out: the files that were deleted.
+    pub fn remove(&self, id: &str) -> Result<Vec<PathBuf>, Failure> {
+        let sha256 = self.find(id)?.0.sha256.as_ref();
+        let copies = self.entries.iter().filter(|entry| entry.sha256.as_ref() == sha256);
+        let files: Vec<PathBuf> = copies.map(|entry| entry.file.clone()).collect();
+        for file in &files {
+            fs::remove_file(file)
+                .map_err(|cause| Failure::new(Exit::Plugin, format!("cannot delete `{}`: {cause}", file.display())))?;
+        }
+        Lock::forget(&self.path, id)?;
+        Ok(files)
     }
 }

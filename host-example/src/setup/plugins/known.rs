@@ -1,0 +1,166 @@
+//! What is known of files from earlier runs: the bytes behind a file, and how their trial ended.
+//!
+//! It saves reading every file of the folder for a list of it. Nothing is loaded on its word: what is loaded is read and
+//! hashed again.
+
+use std::collections::BTreeMap;
+use std::fs::{self, Metadata};
+use std::path::{Path, PathBuf};
+
+use plugin_api::Manifest;
+use plugin_api::loader::Image;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::trial::Outcome;
+use crate::setup::atomic::write_atomically;
+use crate::setup::places::state_file;
+
+/// Most files that are remembered.
+const MAX_FILES: usize = 10_000;
+
+/// The memory of earlier runs, in the state folder.
+#[derive(Default, Serialize, Deserialize)]
+pub struct Known {
+    /// By device and inode.
+    files: BTreeMap<String, File>,
+    /// By the SHA-256 of their bytes.
+    plugins: BTreeMap<String, Plugin>,
+    #[serde(skip)]
+    path: Option<PathBuf>,
+    #[serde(skip)]
+    has_news: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct File {
+    stamp: String,
+    sha256: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Plugin {
+    /// As it is sealed in the file.
+    manifest: Value,
+    /// By this host's version: another host may find otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trial: Option<(String, Outcome)>,
+}
+
+/// What is known of a file.
+pub struct Remembered {
+    pub sha256: String,
+    pub manifest: Manifest,
+    pub warnings: Vec<String>,
+}
+
+impl Known {
+    /// Reads the memory. It is only a memory: where it cannot be read, it is empty.
+    pub fn read() -> Self {
+        let Ok(path) = state_file("known-plugins.json") else {
+            return Self::default();
+        };
+        let text = fs::metadata(&path)
+            .is_ok_and(|metadata| metadata.is_file())
+            .then(|| fs::read(&path));
+        let known = text
+            .and_then(Result::ok)
+            .and_then(|text| serde_json::from_slice(&text).ok());
+        Self {
+            path: Some(path),
+            ..known.unwrap_or_default()
+        }
+    }
+
+    /// What is known of the file as it is now.
+    pub fn file(&self, file: &Path) -> Option<Remembered> {
+        let (name, stamp) = stamp_of(file)?;
+        let found = self.files.get(&name).filter(|found| found.stamp == stamp)?;
+        let plugin = self.plugins.get(&found.sha256)?;
+        Some(Remembered {
+            sha256: found.sha256.clone(),
+            manifest: Manifest::parse(&plugin.manifest.to_string()).ok()?,
+            warnings: found.warnings.clone(),
+        })
+    }
+
+    /// Remembers a file that was read just now.
+    pub fn remember(&mut self, file: &Path, image: &Image) {
+        let Some((name, stamp)) = stamp_of(file) else { return };
+        let (sha256, warnings) = (image.sha256().to_owned(), image.warnings().to_vec());
+        let manifest = image.manifest();
+        self.plugins.entry(sha256.clone()).or_insert_with(|| Plugin {
+            manifest: json!({"plugin_api": manifest.plugin_api, "manifest": manifest}),
+            trial: None,
+        });
+        self.files.insert(
+            name,
+            File {
+                stamp,
+                sha256,
+                warnings,
+            },
+        );
+        self.has_news = true;
+    }
+
+    /// How the trial of these bytes ended in this version of the host.
+    pub fn outcome(&self, sha256: &str) -> Option<&Outcome> {
+        let (version, outcome) = self.plugins.get(sha256)?.trial.as_ref()?;
+        (version == env!("CARGO_PKG_VERSION")).then_some(outcome)
+    }
+
+    pub fn set_outcome(&mut self, sha256: &str, outcome: Outcome) {
+        if let Some(plugin) = self.plugins.get_mut(sha256) {
+            plugin.trial = Some((env!("CARGO_PKG_VERSION").to_owned(), outcome));
+            self.has_news = true;
+        }
+    }
+
+    /// Writes the memory, if there is anything new.
+    pub fn keep(&mut self) {
+        let Some(path) = self.path.as_ref().filter(|_| self.has_news) else {
+            return;
+        };
+        if self.files.len() > MAX_FILES {
+            self.files.clear();
+        }
+        let used: Vec<&String> = self.files.values().map(|file| &file.sha256).collect();
+        self.plugins.retain(|sha256, _| used.contains(&sha256));
+        let text = serde_json::to_string(self).unwrap_or_default();
+        if let Err(failure) = write_atomically(path, text.as_bytes()) {
+            tracing::debug!("{failure}");
+        }
+        self.has_news = false;
+    }
+}
+
+/// The name by which a file is remembered, and what changes when its bytes or the right to change them do.
+#[cfg(unix)]
+fn stamp_of(file: &Path) -> Option<(String, String)> {
+    use std::os::unix::fs::MetadataExt;
+    let rights = |metadata: &Metadata| format!("{:o} {}", metadata.mode(), metadata.uid());
+    let metadata = fs::metadata(file).ok()?;
+    let folder = fs::metadata(file.parent()?).ok()?;
+    let (size, seconds, nanos) = (metadata.size(), metadata.mtime(), metadata.mtime_nsec());
+    let is_link = fs::symlink_metadata(file).ok()?.is_symlink();
+    Some((
+        format!("{}:{}", metadata.dev(), metadata.ino()),
+        format!(
+            "{size} {seconds}.{nanos} {} {} {is_link}",
+            rights(&metadata),
+            rights(&folder)
+        ),
+    ))
+}
+
+#[cfg(not(unix))]
+fn stamp_of(file: &Path) -> Option<(String, String)> {
+    let metadata: Metadata = fs::metadata(file).ok()?;
+    Some((
+        file.display().to_string(),
+        format!("{} {:?}", metadata.len(), metadata.modified().ok()?),
+    ))
+}

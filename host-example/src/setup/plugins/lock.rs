@@ -1,0 +1,146 @@
+//! The lock file of the plugin folder: which bytes of which plugin are used.
+//!
+//! A plugin is recorded when it is installed, or when it is used for the first time. From then on other bytes are
+//! refused until somebody accepts them, so nothing that changes the file changes what runs.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use plugin_api::loader::{Image, Refusal};
+use serde::{Deserialize, Serialize};
+
+use crate::setup::atomic::write_atomically;
+use crate::terminal::{Exit, Failure};
+
+/// The name of the file.
+const FILE: &str = "plugins.lock.json";
+
+/// The largest lock file that is read, in bytes.
+const MAX_BYTES: u64 = 4 << 20;
+
+/// What is recorded, by plugin id.
+#[derive(Default, Serialize, Deserialize)]
+pub struct Lock {
+    #[serde(default)]
+    plugins: BTreeMap<String, Record>,
+}
+
+/// One plugin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Record {
+    pub version: String,
+    /// Of the file, in lower-case hexadecimal digits.
+    pub sha256: String,
+    /// The version of plugin-api that it was built with.
+    pub plugin_api: String,
+    /// The file's name, for people.
+    pub file: String,
+    /// When these bytes were recorded, in RFC 3339.
+    pub first_seen: String,
+}
+
+/// What the lock file says about a plugin's bytes.
+#[derive(Debug, PartialEq, Eq)]
+pub enum State<'a> {
+    Recorded,
+    Unrecorded,
+    /// Other bytes are recorded.
+    Changed(&'a Record),
+}
+
+impl Lock {
+    /// Reads the lock file of a plugin folder.
+    ///
+    /// - Errors: it is there but unreadable; then nobody knows what is recorded.
+    pub fn read(folder: &Path) -> Result<Self, Failure> {
+        let path = folder.join(FILE);
+        let failed = |cause: String| {
+            Failure::new(Exit::Plugin, format!("`{}` cannot be used: {cause}", path.display())).with_hint(
+                "restore it, or remove it: the plugins in the folder are then recorded anew, whatever their bytes are",
+            )
+        };
+        match fs::metadata(&path) {
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Ok(metadata) if !metadata.is_file() => return Err(failed("expected a regular file".to_owned())),
+            Ok(metadata) if metadata.len() > MAX_BYTES => return Err(failed("it is larger than 4 MiB".to_owned())),
+            _ => {}
+        }
+        let text = fs::read(&path).map_err(|cause| failed(cause.to_string()))?;
+        serde_json::from_slice(&text).map_err(|cause| failed(cause.to_string()))
+    }
+
+    pub fn state(&self, id: &str, sha256: &str) -> State<'_> {
+        match self.plugins.get(id) {
+            None => State::Unrecorded,
+            Some(record) if record.sha256 == sha256 => State::Recorded,
+            Some(record) => State::Changed(record),
+        }
+    }
+
+    pub fn record_of(&self, id: &str) -> Option<&Record> {
+        self.plugins.get(id)
+    }
+
+    /// Records the bytes of a plugin in the lock file of its folder, as it is by now.
+    ///
+    /// - Errors: the folder cannot be written.
+    pub fn record(folder: &Path, image: &Image, file: &str) -> Result<(), Failure> {
+        let mut lock = Self::read(folder)?;
+        let manifest = image.manifest();
+        let record = Record {
+            version: manifest.version.clone(),
+            sha256: image.sha256().to_owned(),
+            plugin_api: manifest.plugin_api.clone(),
+            file: file.to_owned(),
+            first_seen: jiff::Timestamp::now().strftime("%FT%TZ").to_string(),
+        };
+        lock.plugins.insert(manifest.id.clone(), record);
+        lock.write(folder)
+    }
+
+    /// Forgets a plugin.
+    pub fn forget(folder: &Path, id: &str) -> Result<(), Failure> {
+        let mut lock = Self::read(folder)?;
+        match lock.plugins.remove(id) {
+            Some(_) => lock.write(folder),
+            None => Ok(()),
+        }
+    }
+
+    fn write(&self, folder: &Path) -> Result<(), Failure> {
+        let text = serde_json::to_string_pretty(self).unwrap_or_default() + "\n";
+        write_atomically(&folder.join(FILE), text.as_bytes())
+    }
+}
+
+/// The refusal of bytes that are not the recorded ones.
+pub fn changed(file: &Path, id: &str, record: &Record, sha256: &str) -> Refusal {
+    let [expected, found] = [&*record.sha256, sha256].map(short);
+    Refusal::new(
+        file,
+        "changed",
+        format!(
+            "its bytes are not those of {} that were recorded on {}: expected SHA-256 {expected}…, found {found}…",
+            record.version,
+            record.first_seen.get(..10).unwrap_or_default()
+        ),
+    )
+    .with_hint(format!("if you replaced it yourself: agent-host plugins accept {id}"))
+}
+
+/// The refusal, with `--locked`, of bytes that are not recorded.
+pub fn unrecorded(file: &Path, id: &str) -> Refusal {
+    Refusal::new(
+        file,
+        "unrecorded",
+        format!("the plugin `{id}` is not in the lock file, and `--locked` was given"),
+    )
+    .with_hint(format!("record it first: agent-host plugins accept {id}"))
+}
+
+/// Enough of a hash to compare by eye.
+pub fn short(sha256: &str) -> &str {
+    sha256.get(..12).unwrap_or(sha256)
+}

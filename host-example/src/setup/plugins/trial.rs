@@ -1,0 +1,183 @@
+//! Tries bytes that nobody has used yet in a process of their own, so that a plugin that dies or hangs takes nothing
+//! with it.
+//!
+//! In: a plugin's bytes. Out: whether it could be loaded, created, asked and shut down. The process has an empty
+//! environment, and limits of time, memory and files; it gets the bytes as its standard input and reports each step on
+//! its standard output before it takes it. What the plugin itself prints goes elsewhere.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
+
+use plugin_api::loader::{Image, Refusal};
+use plugin_api::{Config, LogOnly, PluginModule};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::terminal::Exit;
+
+/// How long the whole trial may take.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// How long the plugin may take for its shutdown.
+const SHUTDOWN: Duration = Duration::from_secs(1);
+
+/// The longest report that is read, in bytes.
+const MAX_REPORT_BYTES: u64 = 64 << 10;
+
+/// The name of the hidden command that is the other process.
+pub const COMMAND: &str = "try-plugin";
+
+/// The last step of a report. Those before are named as people read them: "it crashed while it was …".
+const PASSED: &str = "passed";
+const PRINTS: &str = "prints";
+
+/// How a trial ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    Passed,
+    /// The reason, for people.
+    Failed(String),
+}
+
+impl Outcome {
+    /// The refusal of a plugin that failed.
+    pub fn refusal(&self, file: &Path) -> Result<(), Refusal> {
+        match self {
+            Self::Passed => Ok(()),
+            Self::Failed(reason) => Err(Refusal::new(file, "trial", format!("it failed its trial: {reason}"))
+                .with_hint("get a sound build from its author; `agent-host plugins accept ID` tries it once more")),
+        }
+    }
+}
+
+/// Tries a plugin.
+///
+/// - Errors: the process cannot be started.
+pub fn run(image: &Image) -> io::Result<Outcome> {
+    let mut input = tempfile::tempfile()?;
+    input.write_all(image.bytes())?;
+    input.rewind()?;
+    let program = std::env::current_exe()?;
+    let mut command = Command::new(program);
+    command.arg(COMMAND).env_clear().current_dir("/");
+    let mut child = command
+        .stdin(input)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let pipe = child.stdout.take();
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        let mut report = String::new();
+        let _ = pipe.map(|pipe| pipe.take(MAX_REPORT_BYTES).read_to_string(&mut report));
+        let _ = sender.send(report);
+    });
+    let report = receiver.recv_timeout(LIMIT);
+    let _ = child.kill();
+    let status = child.wait()?;
+    let Ok(report) = report else {
+        let limit = LIMIT.as_secs();
+        return Ok(Outcome::Failed(format!("it did not end within {limit} s")));
+    };
+    let last = report.lines().last().unwrap_or("starting");
+    let reason = match last {
+        PASSED => return Ok(Outcome::Passed),
+        PRINTS => "it writes to standard output, which belongs to the host".to_owned(),
+        step => format!("its process ended while {step} ({status})"),
+    };
+    Ok(Outcome::Failed(reason))
+}
+
+/// The other process: reads a library from standard input and takes every step with it.
+pub async fn run_child() -> Exit {
+    match try_all().await {
+        Ok(()) => Exit::Ok,
+        Err(cause) => {
+            // Standard error is closed, unless somebody tries this command by hand.
+            let _ = writeln!(io::stderr(), "{cause}");
+            Exit::Internal
+        }
+    }
+}
+
+async fn try_all() -> io::Result<()> {
+    let (mut report, mut printed) = take_stdout()?;
+    let mut step = |name: &str| writeln!(report, "{name}");
+    step("being read")?;
+    let mut bytes = Vec::new();
+    io::stdin().lock().read_to_end(&mut bytes)?;
+    limit_resources();
+    let image = Image::from_bytes(Path::new("the plugin"), bytes).map_err(io::Error::other)?;
+    step("being loaded")?;
+    let module = image.load().map_err(io::Error::other)?;
+    try_instance(&module, &mut step).await?;
+    step(if printed.stream_position()? > 0 || printed.metadata()?.len() > 0 {
+        PRINTS
+    } else {
+        PASSED
+    })
+}
+
+/// Errors of the plugin are fine here: it has no key and no profile.
+async fn try_instance(module: &PluginModule, step: &mut impl FnMut(&str) -> io::Result<()>) -> io::Result<()> {
+    step("being created")?;
+    let config = Config {
+        options: json!({}),
+        environment: Default::default(),
+    };
+    let created = module.create(Arc::new(LogOnly::new("trial")), &config);
+    let Ok(plugin) = created else { return Ok(()) };
+    step("checking a profile")?;
+    let _ = plugin.check(&json!({})).await;
+    step("listing its tiers")?;
+    let _ = plugin.tiers().await;
+    step("being shut down")?;
+    let _ = plugin.shutdown(SHUTDOWN).await;
+    Ok(())
+}
+
+/// Keeps standard output for the report, and sends what anybody else prints to a file.
+#[cfg(unix)]
+fn take_stdout() -> io::Result<(File, File)> {
+    let printed = tempfile::tempfile()?;
+    let report = rustix::io::fcntl_dupfd_cloexec(io::stdout(), 3)?;
+    rustix::stdio::dup2_stdout(&printed)?;
+    Ok((report.into(), printed))
+}
+
+/// Bounds time, memory and files, so that a plugin that runs wild ends itself.
+#[cfg(unix)]
+fn limit_resources() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    for (resource, most) in [
+        (Resource::Cpu, LIMIT.as_secs()),
+        (Resource::As, 8 << 30),
+        (Resource::Fsize, 1 << 30),
+        (Resource::Nofile, 256),
+        (Resource::Core, 0),
+    ] {
+        // A limit may be lower already.
+        let _ = setrlimit(
+            resource,
+            Rlimit {
+                current: Some(most),
+                maximum: Some(most),
+            },
+        );
+    }
+}
+
+#[cfg(not(unix))]
+fn take_stdout() -> io::Result<(File, File)> {
+    Err(io::Error::from(io::ErrorKind::Unsupported))
+}
+
+#[cfg(not(unix))]
+fn limit_resources() {}
