@@ -107,7 +107,7 @@ async fn work(active: &Active, args: &Args, prompt: String) -> Result<Exit, Fail
     let descriptions: Vec<Value> = tools.iter().map(|tool| tool.description()).collect();
     let mut parameters = parameters(&args.wanted, None);
     parameters.append(&mut fields(json!({"tools": descriptions})));
-    let shows_all_text = !args.json && io::stdout().is_terminal();
+    let shows_all_text = !args.json && terminal::stdout_is_terminal();
     let manner = Manner {
         is_streamed: true,
         has_text: shows_all_text,

@@ -4,7 +4,7 @@
 //! are removed there.
 
 use std::fs;
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, Read};
 
 use plugin_api::{ChatEvent, Error, Head, HttpRequest, Notice};
 
@@ -170,7 +170,7 @@ fn read(name: &str) -> Result<Vec<u8>, Failure> {
 async fn answer(active: &Active, request: HttpRequest, args: &Args) -> Result<Exit, Failure> {
     let mut output = Output {
         has_head: args.include,
-        cleaner: io::stdout().is_terminal().then(Cleaner::default),
+        cleaner: terminal::stdout_is_terminal().then(Cleaner::default),
         ..Output::default()
     };
     let outcome = match args.stream || says_stream(&request) {
@@ -204,6 +204,8 @@ async fn whole(active: &Active, request: HttpRequest, output: &mut Output) -> Re
 async fn streamed(active: &Active, request: HttpRequest, output: &mut Output) -> Result<(), Error> {
     let mut events = progress::while_waiting("waiting for the service", active.plugin.raw_stream(request)).await?;
     while let Some(event) = events.next().await {
+        // A plugin may always be ready; others, such as Ctrl-C, have their turn now and then.
+        tokio::task::consume_budget().await;
         match event? {
             ChatEvent::Head(head) => output.head(&head),
             ChatEvent::Raw(piece) => output.body(piece.as_bytes()),

@@ -9,8 +9,6 @@ mod values;
 mod filter;
 mod shown;
 
-use std::io::{self, IsTerminal};
-
 use plugin_api::{Model, ModelList, ModelsRequest, TierModel};
 
 pub use self::args::{Args, Command};
@@ -47,7 +45,7 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     sort(&mut models, args.sort);
     if args.output.json {
         terminal::print_json(&models);
-    } else if args.ids || !io::stdout().is_terminal() {
+    } else if args.ids || !terminal::stdout_is_terminal() {
         let lines: Vec<String> = models
             .iter()
             .map(|model| format!("{}\n", terminal::clean_line(&model.id)))

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use plugin_api::{Config, Error, ErrorKind, Manifest, Plugin, TierModel};
+use plugin_api::{Config, ErrorKind, Manifest, Plugin, TierModel};
 use serde_json::{Value, json};
 
+use super::bounded::{LIMIT, bounded_future};
 use super::choice::no_key;
 use super::environment::Given;
 use super::keys::CommandKeys;
@@ -13,7 +14,7 @@ use super::protect::WipedConfig;
 use super::reading::{Chosen, Setup};
 use super::services;
 use crate::profile::Profile;
-use crate::terminal::Failure;
+use crate::terminal::{Failure, Interrupts};
 
 /// How long a plugin may take to end its work when the program ends.
 const SHUTDOWN: Duration = Duration::from_secs(2);
@@ -69,7 +70,7 @@ impl Setup {
         config: &Config,
         chosen: Option<&Chosen>,
     ) -> Result<Plugin, Failure> {
-        services::create(&self.folder.admit(entry)?, config)
+        services::create(self.folder.admit(entry)?, config)
             .map_err(|failure| self.with_key_origin(failure, manifest, chosen))
             .map_err(|failure| self.place(failure, chosen))
     }
@@ -124,8 +125,11 @@ impl Setup {
 
 impl Active {
     /// Asks the plugin again which models its tiers stand for.
-    pub async fn read_tiers(&mut self) -> Result<(), Error> {
-        self.tiers = match self.plugin.tiers().await {
+    pub async fn read_tiers(&mut self) -> Result<(), Failure> {
+        let plugin = self.plugin.clone();
+        let id = plugin.manifest().id.clone();
+        let tiers = bounded_future(&id, "list its tiers", LIMIT, async move { plugin.tiers().await });
+        self.tiers = match tiers? {
             Err(error) if error.kind == ErrorKind::UNSUPPORTED => Vec::new(),
             tiers => tiers?,
         };
@@ -146,8 +150,13 @@ impl Active {
 
     /// Ends the plugin's work.
     pub async fn shut_down(&self) {
-        if let Err(error) = self.plugin.shutdown(SHUTDOWN).await {
-            tracing::warn!("the plugin did not shut down cleanly: {error}");
+        Interrupts::end();
+        let id = &self.plugin.manifest().id;
+        // The plugin has its own deadline; this one is for a plugin that ignores it.
+        match bounded_future(id, "shut down", 2 * SHUTDOWN, self.plugin.shutdown(SHUTDOWN)) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!("the plugin did not shut down cleanly: {error}"),
+            Err(failure) => tracing::warn!("{}", failure.message),
         }
     }
 }

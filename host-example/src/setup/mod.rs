@@ -15,6 +15,7 @@ mod keys;
 mod environment;
 mod atomic;
 mod plugins;
+mod bounded;
 mod services;
 mod reading;
 mod choice;

@@ -64,7 +64,7 @@ impl Setup {
                 options: json!({}),
                 ..Config::default()
             };
-            let found = services::create(&self.folder.admit(file)?, &config)?
+            let found = services::create(self.folder.admit(file)?, &config)?
                 .check(&options)
                 .await?;
             problems.extend(placed(document, name, found));

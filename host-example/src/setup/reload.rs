@@ -6,6 +6,7 @@ use plugin_api::TierModel;
 use serde_json::{Value, json};
 
 use super::activation::Active;
+use super::bounded::{LIMIT, bounded_future};
 use super::choice::no_key;
 use super::global::Global;
 use super::keys::CommandKeys;
@@ -106,7 +107,14 @@ async fn configure(
         return Err(no_key(manifest, &reason));
     }
     let config = setup.config(manifest, holding)?;
-    if let Err(error) = active.plugin.configure(&config).await {
+    let (plugin, id) = (active.plugin.clone(), manifest.id.clone());
+    let configured = bounded_future(
+        &id,
+        "be configured",
+        LIMIT,
+        async move { plugin.configure(&config).await },
+    );
+    if let Err(error) = configured? {
         return Err(setup.place(error.into(), holding));
     }
     active.command_keys = setup.environment.command_keys.clone();

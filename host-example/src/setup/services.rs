@@ -6,14 +6,20 @@ use plugin_api::loader::Image;
 use plugin_api::{Config, HostServices, Level, Plugin};
 use serde_json::{Map, Value};
 
+use super::bounded::{LIMIT, bounded};
 use super::log;
-use crate::terminal::{Failure, clean_line};
+use super::protect::WipedConfig;
+use crate::terminal::{Failure, claim_stdout, clean_line};
 
-/// Loads a plugin's code and makes an instance of it.
-pub fn create(image: &Image, config: &Config) -> Result<Plugin, Failure> {
-    let module = image.load()?;
-    let plugin = image.manifest().id.clone();
-    Ok(module.create(Arc::new(Services { plugin }), config)?)
+/// Loads a plugin's code and makes an instance of it. From then on, standard output belongs to the host alone.
+pub fn create(image: Image, config: &Config) -> Result<Plugin, Failure> {
+    claim_stdout()?;
+    let id = image.manifest().id.clone();
+    let services = Arc::new(Services { plugin: id.clone() });
+    let config = WipedConfig(config.clone());
+    bounded(&id, "be created", LIMIT, move || {
+        Ok(image.load()?.create(services, &config)?)
+    })?
 }
 
 /// The services for plugins: this host's log.

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal, Read};
 
-use crate::terminal::Failure;
+use crate::terminal::{self, Failure};
 
 /// The largest prompt on standard input, in bytes.
 const MAX_INPUT_BYTES: u64 = 16 << 20;
@@ -46,7 +46,7 @@ pub fn read(typed: &[String], has_more: bool) -> Result<Option<String>, Failure>
         }
         return Ok(Some(parts.join("\n\n")));
     }
-    if parts.is_empty() && !io::stdout().is_terminal() {
+    if parts.is_empty() && !terminal::stdout_is_terminal() {
         return Err(
             Failure::usage("a conversation needs a terminal, but standard output is not one")
                 .with_hint("pass a prompt: agent-host chat \"your question\" > FILE"),

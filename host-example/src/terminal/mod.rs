@@ -24,8 +24,8 @@ pub use self::footer::{cost, fallback, footer, served};
 pub use self::interrupt::{Interrupts, stopped};
 pub use self::lists::{counted, joined, listed};
 pub use self::print::{
-    BAD, DOUBTFUL, FAINT, GOOD, print, print_json, print_line, say, say_styled, stderr_has_colour, stderr_has_cursor,
-    stderr_is_terminal, stdout_has_colour, try_write,
+    BAD, DOUBTFUL, FAINT, GOOD, claim_stdout, print, print_json, print_line, say, say_styled, stderr_has_colour,
+    stderr_has_cursor, stderr_is_terminal, stdout_has_colour, stdout_is_terminal, try_write,
 };
 pub use self::supply::Supply;
 pub use self::table::{pairs, table, wrapped};

@@ -3,12 +3,15 @@
 //! The answer goes to stdout and nothing else does; everything for people goes to stderr. A reader of stdout that is
 //! gone must never cause a panic, so all printing goes through here.
 
+use std::fs::File;
 use std::io::{self, IsTerminal, Write};
+use std::sync::OnceLock;
 
 use anstyle::{AnsiColor, Effects, Style};
 use serde::Serialize;
 
 use super::clean::safe_json;
+use super::failure::Failure;
 
 /// Faint text, for what accompanies an answer.
 pub const FAINT: Style = Style::new().effects(Effects::DIMMED);
@@ -24,13 +27,54 @@ pub fn stderr_has_colour() -> bool {
 
 /// The same for stdout.
 pub fn stdout_has_colour() -> bool {
-    anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never
+    let choice = || anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never;
+    CLAIMED.get().map_or_else(choice, |claimed| claimed.has_colour)
+}
+
+/// The real stdout, once it is claimed.
+static CLAIMED: OnceLock<Claimed> = OnceLock::new();
+
+struct Claimed {
+    file: File,
+    has_colour: bool,
+}
+
+/// Keeps stdout for the host: what anybody else prints, such as a plugin, goes to stderr. A terminal is left as it is:
+/// its user sees both anyway.
+#[cfg(unix)]
+pub fn claim_stdout() -> Result<(), Failure> {
+    let failed = |cause: io::Error| Failure::internal(format!("cannot keep stdout: {cause}"));
+    if CLAIMED.get().is_some() || io::stdout().is_terminal() {
+        return Ok(());
+    }
+    let real = rustix::io::fcntl_dupfd_cloexec(io::stdout(), 3).map_err(|cause| failed(cause.into()))?;
+    let claimed = Claimed {
+        file: real.into(),
+        has_colour: stdout_has_colour(),
+    };
+    if CLAIMED.set(claimed).is_ok() {
+        rustix::stdio::dup2_stdout(io::stderr()).map_err(|cause| failed(cause.into()))?;
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+pub fn claim_stdout() -> Result<(), Failure> {
+    Ok(())
+}
+
+/// Whether somebody is looking at stdout.
+pub fn stdout_is_terminal() -> bool {
+    CLAIMED.get().is_none() && io::stdout().is_terminal()
 }
 
 /// Writes to stdout at once.
 ///
 /// - Errors: the reader is gone, or there is no room left for the output.
 pub fn try_write(bytes: &[u8]) -> io::Result<()> {
+    if let Some(claimed) = CLAIMED.get() {
+        return (&claimed.file).write_all(bytes);
+    }
     let mut out = io::stdout().lock();
     out.write_all(bytes)?;
     out.flush()

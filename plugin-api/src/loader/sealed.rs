@@ -84,7 +84,7 @@ mod tests {
             fs::OpenOptions::new()
                 .append(true)
                 .open(path)
-                .and_then(|mut file| std::io::Write::write_all(&mut file, b"x"))
+                .and_then(|mut file| io::Write::write_all(&mut file, b"x"))
         });
         assert!(changed.expect("memory").is_err());
     }

@@ -86,6 +86,12 @@ impl Provider for Parrot {
             "panic/poll" => (pieces("one two "), Then::Panic(heard)),
             "panic/drop" => (pieces("one "), Then::wait(WhenDropped::Panic)),
             "stall" => (pieces("one "), Then::wait(WhenDropped::Log(self.host.clone()))),
+            "endless" => (repeated(), Then::GoOn),
+            "block" => (repeated(), Then::Block),
+            "print" => {
+                println!("printed by Parrot");
+                (repeated(), Then::Done)
+            }
             "never-done" => (repeated(), Then::End),
             "many" => (
                 (1..MANY).map(|n| ChatEvent::text(format!("{n} "))).collect(),
@@ -143,6 +149,9 @@ impl Provider for Parrot {
 
     async fn shutdown(&self, _deadline: Duration) {
         self.shut_down.store(true, Ordering::Release);
+        if self.greeting == "stall/shutdown" {
+            future::pending::<()>().await;
+        }
         assert!(self.greeting != "panic/shutdown", "cannot leave with {}", self.greeting);
     }
 }

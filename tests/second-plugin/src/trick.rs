@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll};
+use std::thread;
 use std::vec;
 
 use futures_core::Stream;
@@ -17,6 +18,10 @@ pub enum Then {
     End,
     /// Panics and quotes this text.
     Panic(String),
+    /// Never stops talking, and is always ready to.
+    GoOn,
+    /// Keeps the thread that polls it.
+    Block,
     /// Waits forever, and holds this.
     Wait { _until_dropped: WhenDropped },
 }
@@ -84,6 +89,13 @@ impl Stream for Trick {
             (None, Then::Done) => self.done.take(),
             (None, Then::End) => None,
             (None, Then::Panic(heard)) => panic!("cannot repeat `{heard}`"),
+            (None, Then::GoOn) => Some(ChatEvent::text("and ")),
+            (None, Then::Block) => {
+                println!("Parrot blocks");
+                loop {
+                    thread::park();
+                }
+            }
             (None, Then::Wait { .. }) => return Poll::Pending,
         };
         if event.is_some() {

@@ -175,8 +175,8 @@ fn a_plugin_that_kills_its_process_is_named_and_kills_nothing_else() {
         let id = format!("{name}s");
         compiled(&bench.home.plugins(), name, &hasty_source(&id, constructor), &[]);
         let listed = json_of(&bench.ok(&["plugins", "list", "--json"]));
-        let listed = listed.as_array().expect("a list").iter();
-        let row = listed.filter(|row| row["id"] == *id).next_back().expect("it is listed");
+        let mut listed = listed.as_array().expect("a list").iter();
+        let row = listed.rfind(|row| row["id"] == *id).expect("it is listed");
         assert_eq!(
             (&row["verdict"], &row["code"]),
             (&json!("refused"), &json!("trial")),
