@@ -88,7 +88,8 @@ pub fn run(image: &Image) -> io::Result<Outcome> {
     };
     let last = report.lines().last().unwrap_or("starting");
     let reason = match last {
-        PASSED => return Ok(Outcome::Passed),
+        PASSED if status.success() => return Ok(Outcome::Passed),
+        PASSED => format!("its process ended badly ({status})"),
         PRINTS => "it writes to standard output, which belongs to the host".to_owned(),
         step => format!("its process ended while {step} ({status})"),
     };
@@ -108,7 +109,9 @@ pub async fn run_child() -> Exit {
 }
 
 async fn try_all() -> io::Result<()> {
-    let (mut report, mut printed) = take_stdout()?;
+    let (report, mut printed) = take_stdout()?;
+    // It stays open to the end of the process, so that the report ends with the process.
+    let report = Box::leak(Box::new(report));
     let mut step = |name: &str| writeln!(report, "{name}");
     step("being read")?;
     let mut bytes = Vec::new();
