@@ -7,7 +7,6 @@ use std::io::{self, Write};
 use std::{env, error::Error, path::Path, process::ExitCode, sync::Arc};
 
 use plugin_api::{ChatEvent, ChatRequest, Config, LogOnly, Message, Plugin, loader};
-use serde_json::json;
 
 type Fallible<T> = Result<T, Box<dyn Error>>;
 
@@ -57,14 +56,7 @@ async fn run() -> Fallible<()> {
 fn start(file: &Path) -> Fallible<(Plugin, Config)> {
     let module = loader::load(file)?;
     let manifest = module.manifest();
-    let variables = manifest.environment.iter().filter_map(|variable| {
-        let value = env::var(&variable.name).ok().filter(|value| !value.trim().is_empty())?;
-        Some((variable.name.clone(), value))
-    });
-    let config = Config {
-        options: json!({}),
-        environment: variables.collect(),
-    };
+    let config = manifest.config_from_environment();
     let plugin = module.create(Arc::new(LogOnly::new(manifest.id.as_str())), &config)?;
     Ok((plugin, config))
 }

@@ -7,14 +7,31 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::error::{Error, ErrorKind};
+
 /// A plugin's options and environment, as the host passes them to [`Provider::create`](crate::Provider::create).
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Config {
-    /// The profile's options for this plugin: an object that fits the plugin's schema.
+    /// The profile's options for this plugin: an object that fits the plugin's schema, or `null` without a profile.
     pub options: Value,
     /// The environment variables from the plugin's manifest that are set, keys included. Blank ones count as not set.
     pub environment: BTreeMap<String, String>,
+}
+
+impl Config {
+    /// Parses what a host passes to `create` and `configure`.
+    ///
+    /// - Errors: `config`, without quoting anything: one of the values is the key.
+    /// - Since: 1.3.
+    pub fn parse(config: &str) -> Result<Self, Error> {
+        serde_json::from_str(config).map_err(|_| {
+            Error::new(
+                ErrorKind::CONFIG,
+                "cannot read the host's configuration: expected a `Config`",
+            )
+        })
+    }
 }
 
 impl fmt::Debug for Config {
@@ -46,4 +63,17 @@ pub struct TierModel {
     /// The fallback chain behind the model, in order, as ids that go to the service.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fallbacks: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unreadable_configuration_is_not_quoted() {
+        let error =
+            Config::parse(r#"{"environment": {"KEY": "secret", "MORE": ["secret"]}}"#).expect_err("a list is no text");
+        assert_eq!(error.kind, ErrorKind::CONFIG);
+        assert!(!format!("{error:?}").contains("secret"), "{error:?}");
+    }
 }

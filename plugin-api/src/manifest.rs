@@ -4,7 +4,9 @@
 //! this crate that the plugin was built with, and stores both in the library as data.
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
+use crate::config::Config;
 use crate::provider::Provider;
 
 /// A plugin's name, what enables it and what it offers.
@@ -159,6 +161,22 @@ impl Manifest {
         read(sealed).map(|version: Version| version.plugin_api)
     }
 
+    /// What to create the plugin with: no options, and those of its variables that this process's environment has.
+    ///
+    /// For hosts whose keys are in their environment. Variables that are blank or not Unicode count as not set.
+    ///
+    /// - Since: 1.3.
+    pub fn config_from_environment(&self) -> Config {
+        let variables = self.environment.iter().filter_map(|variable| {
+            let value = std::env::var(&variable.name).ok()?;
+            (!value.trim().is_empty()).then(|| (variable.name.clone(), value))
+        });
+        Config {
+            options: json!({}),
+            environment: variables.collect(),
+        }
+    }
+
     /// The variables whose role is [`Role::Key`], in order.
     pub fn keys(&self) -> impl Iterator<Item = &Variable> {
         self.environment.iter().filter(|variable| variable.role == Role::Key)
@@ -218,8 +236,6 @@ pub(crate) fn sealed<P: Provider>() -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn parsed(manifest: serde_json::Value) -> Result<Manifest, String> {

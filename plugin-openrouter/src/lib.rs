@@ -31,8 +31,7 @@ use arc_swap::ArcSwap;
 use plugin_api::runtime::Runtime;
 use plugin_api::{
     Account, ChatReply, ChatRequest, Config, Credits, CreditsRequest, DiagnoseRequest, EmbedRequest, Embeddings, Error,
-    ErrorKind, EventStream, Finding, Host, HttpAnswer, HttpRequest, ModelList, ModelsRequest, Problem, Provider,
-    TierModel,
+    EventStream, Finding, Host, HttpAnswer, HttpRequest, ModelList, ModelsRequest, Problem, Provider, TierModel,
 };
 use serde_json::Value;
 use zeroize::Zeroize;
@@ -190,12 +189,7 @@ impl Provider for OpenRouter {
 
 /// Parses a configuration into settings, and wipes the keys in it.
 fn settings_from(config: &str, previous: Option<&Settings>) -> Result<Arc<Settings>, Error> {
-    let mut config: Config = serde_json::from_str(config).map_err(|_| {
-        Error::new(
-            ErrorKind::CONFIG,
-            "cannot read the host's configuration: expected a `Config`",
-        )
-    })?;
+    let mut config = Config::parse(config)?;
     let settings = Settings::from_config(&config, previous);
     config.environment.values_mut().for_each(Zeroize::zeroize);
     settings

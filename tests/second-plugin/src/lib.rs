@@ -52,9 +52,10 @@ impl Provider for Parrot {
 }"#;
 
     fn create(host: Host, config: &str) -> Result<Self, Error> {
-        let config: Config = serde_json::from_str(config)
-            .map_err(|_| Error::new(ErrorKind::CONFIG, "expected the host's configuration to be a `Config`"))?;
-        let greeting = config.options["greeting"].as_str().unwrap_or_default().to_owned();
+        let greeting = Config::parse(config)?.options["greeting"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
         assert!(greeting != "panic/create", "cannot greet with {greeting}");
         Ok(Self {
             host,
