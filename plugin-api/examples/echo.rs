@@ -11,7 +11,7 @@ impl Provider for Echo {
 
     async fn stream(&self, request: ChatRequest) -> Result<EventStream, Error> {
         let last = request.read_messages()?.pop();
-        let text = last.map(|message| message.content.to_string());
+        let text = last.map(|message| message.text_content().into_owned());
         let events = [ChatEvent::text(text.unwrap_or_default()), ChatEvent::done("stop")];
         Ok(events.into_iter().collect())
     }

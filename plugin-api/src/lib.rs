@@ -12,7 +12,7 @@
 //!
 //! # A complete plugin
 //!
-//! It answers every request with the content of the last message, as JSON. Its `Cargo.toml` says `crate-type =
+//! It answers every request with the text of the last message. Its `Cargo.toml` says `crate-type =
 //! ["cdylib"]` under `[lib]` and names one dependency, `plugin-api`. `cargo build --release` makes the library,
 //! `libecho.so` on Linux.
 //!
@@ -96,7 +96,8 @@ pub mod runtime;
 pub use abi::{Blob, Host, Payload, Text};
 pub use account::{Account, CreditStatus, Credits, CreditsRequest};
 pub use catalogue::{Model, ModelList, ModelsRequest};
-pub use chat::{Attribution, ChatEvent, ChatReply, ChatRequest, EventStream, Events, Message, ToolCall, View};
+pub use chat::{Attribution, ChatEvent, ChatReply, ChatRequest, EventStream, Events, Message};
+pub use chat::{Part, ResponseFormat, Tool, ToolCall, ToolDelta, View};
 pub use config::{Config, TierModel};
 pub use diagnose::{DiagnoseRequest, Finding, FindingStatus};
 pub use embedding::{EmbedRequest, Embeddings};

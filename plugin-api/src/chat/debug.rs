@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::{ChatReply, ChatRequest, Message, ToolCall};
+use super::{ChatReply, ChatRequest, Message, Part, ToolCall, ToolDelta};
 
 impl fmt::Debug for ChatRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -42,6 +42,28 @@ impl fmt::Debug for ToolCall {
             .field("name", &self.name)
             .field("argument_bytes", &self.arguments.len())
             .finish()
+    }
+}
+
+impl fmt::Debug for ToolDelta {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ToolDelta")
+            .field("index", &self.index)
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .field("argument_bytes", &self.arguments.len())
+            .finish()
+    }
+}
+
+impl fmt::Debug for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text(_) => "Text",
+            Self::Image(_) => "Image",
+            Self::Audio { .. } => "Audio",
+            Self::File { .. } => "File",
+        })
     }
 }
 
@@ -115,6 +137,10 @@ mod tests {
             ChatEvent::Reasoning(CANARY.into()),
             ChatEvent::KeepAlive(CANARY.into()),
             ChatEvent::ToolCall(tool_call()),
+            ChatEvent::ToolDelta(Box::new(ToolDelta {
+                arguments: CANARY.to_owned(),
+                ..ToolDelta::default()
+            })),
             ChatEvent::Other {
                 kind: 99,
                 text: CANARY.into(),
@@ -131,6 +157,7 @@ mod tests {
             format!("{:?}", Text::from(CANARY)),
             format!("{:?}", message()),
             format!("{:?}", Message::user(CANARY)),
+            format!("{:?}", Part::Image(CANARY.to_owned())),
             format!("{:?}", request()),
             format!("{:?}", reply()),
             format!("{:?}", payload.with_blob(CANARY.into())),

@@ -1,5 +1,6 @@
 //! One message of a conversation, in the form of OpenAI's protocol.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -7,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::event::ToolCall;
+use super::parts::Part;
 use super::reply::ChatReply;
 use crate::verbatim::Verbatim;
 
@@ -36,6 +38,36 @@ impl Message {
             content: Value::String(text.into()),
             others: Map::new(),
             extras: BTreeMap::new(),
+        }
+    }
+
+    /// A message whose content is several parts, such as a question and a picture.
+    ///
+    /// ```
+    /// use plugin_api::{Message, Part};
+    ///
+    /// let picture = Part::Image("https://example.com/cat.png".to_owned());
+    /// let message = Message::parts("user", [Part::Text("What is this?".to_owned()), picture]);
+    /// assert_eq!(message.text_content(), "What is this?");
+    /// assert_eq!(message.content[1]["image_url"]["url"], "https://example.com/cat.png");
+    /// ```
+    ///
+    /// - Since: 1.3.
+    pub fn parts(role: &str, parts: impl IntoIterator<Item = Part>) -> Self {
+        Self {
+            content: parts.into_iter().map(Value::from).collect(),
+            ..Self::text(role, "")
+        }
+    }
+
+    /// The text of the content: the string, or the text parts joined. Empty if there is none.
+    ///
+    /// - Since: 1.3.
+    pub fn text_content(&self) -> Cow<'_, str> {
+        match &self.content {
+            Value::String(text) => Cow::Borrowed(text),
+            Value::Array(parts) => parts.iter().filter_map(|part| part["text"].as_str()).collect(),
+            _ => Cow::default(),
         }
     }
 

@@ -10,6 +10,7 @@ use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::message::Message;
+use super::parts::{ResponseFormat, Tool};
 use crate::error::{Error, ErrorKind};
 
 /// One chat request.
@@ -52,6 +53,46 @@ impl ChatRequest {
             attribution: None,
             view: View::Typed,
         })
+    }
+
+    /// Sets a further field of the service's request body, by its name on the wire.
+    ///
+    /// ```
+    /// use plugin_api::{ChatRequest, Message, Tool};
+    /// use serde_json::json;
+    ///
+    /// let weather = Tool {
+    ///     name: "get_weather".to_owned(),
+    ///     description: "The weather in a city.".to_owned(),
+    ///     parameters: json!({"type": "object", "properties": {"city": {"type": "string"}}}),
+    /// };
+    /// let request = ChatRequest::new(&[Message::user("Is it raining in Paris?")])?
+    ///     .with_tools([weather])
+    ///     .with_parameter("temperature", 0.2);
+    /// # Ok::<(), plugin_api::Error>(())
+    /// ```
+    ///
+    /// - Since: 1.3.
+    pub fn with_parameter(mut self, name: &str, value: impl Into<Value>) -> Self {
+        // A `Value` has no keys but text, so writing it cannot fail.
+        if let Ok(value) = to_raw_value(&value.into()) {
+            self.parameters.insert(name.to_owned(), value);
+        }
+        self
+    }
+
+    /// Offers these functions to the model: the field `tools`.
+    ///
+    /// - Since: 1.3.
+    pub fn with_tools(self, tools: impl IntoIterator<Item = Tool>) -> Self {
+        self.with_parameter("tools", tools.into_iter().map(Value::from).collect::<Value>())
+    }
+
+    /// Sets the format of the answer's text: the field `response_format`.
+    ///
+    /// - Since: 1.3.
+    pub fn with_response_format(self, format: ResponseFormat) -> Self {
+        self.with_parameter("response_format", format)
     }
 
     /// Parses the messages. A plugin that only passes them on does not need to.

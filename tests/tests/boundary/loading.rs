@@ -38,7 +38,7 @@ fn the_plugin_of_the_front_page_loads_and_answers() {
     let reply = ask(&created(&module, &Config::default()), "any", "hello").expect("an answer");
     assert_eq!(
         (reply.text.as_str(), reply.done.finish_reason.as_str()),
-        ("\"hello\"", "stop")
+        ("hello", "stop")
     );
 }
 
