@@ -92,6 +92,8 @@ mod log_bridge;
 pub mod loader;
 #[cfg(feature = "runtime")]
 pub mod runtime;
+#[cfg(test)]
+mod vocabulary;
 
 pub use abi::{Blob, Host, Payload, Text};
 pub use account::{Account, CreditStatus, Credits, CreditsRequest};

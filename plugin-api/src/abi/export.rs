@@ -9,7 +9,6 @@ use crate::log_bridge;
 use crate::provider::Provider;
 
 /// The names of the section with the sealed manifest. Mach-O limits names to 16 characters, so it has its own.
-#[cfg(feature = "loader")]
 pub const MANIFEST_SECTIONS: [&str; 2] = [".plugin_manifest", "__plugin_mf"];
 
 /// Runs when the host asks the library for its root. The library has its own copies of `std` and `tracing`, so it may

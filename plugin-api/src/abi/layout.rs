@@ -12,7 +12,7 @@ use abi_stable::type_layout::{TLField, TLFunction, TypeLayout};
 
 use super::traits::RawModule_Ref;
 
-const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/layout.txt");
+const FILE: &str = "layout.txt";
 
 /// One paragraph per type of plugin-api and async-ffi: a line for the type and one for each of its fields, in order.
 fn described() -> String {
@@ -124,24 +124,44 @@ fn lost(golden: &str, now: &str) -> Vec<String> {
     golden.into_iter().filter(|line| !now.contains(line)).collect()
 }
 
-#[test]
-fn the_layout_only_grows() {
-    let now = described();
-    let golden = std::fs::read_to_string(GOLDEN).unwrap_or_default();
-    let lost = lost(&golden, &now);
+/// The committed description with this name in the package's folder.
+pub fn golden(file: &str) -> String {
+    std::fs::read_to_string(path_of(file)).unwrap_or_default()
+}
+
+fn path_of(file: &str) -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file)
+}
+
+/// Asserts that `now` has every line of the committed description, and no new ones, unless they are to be committed.
+#[track_caller]
+pub fn assert_only_grows(file: &str, now: &str, test: &str) {
+    let golden = golden(file);
+    let lines = |from: &str, to: &str, sign| lost(from, to).into_iter().map(move |line| format!("\n  {sign} {line}"));
+    let (gone, new): (Vec<_>, Vec<_>) = (lines(&golden, now, '-').collect(), lines(now, &golden, '+').collect());
     assert!(
-        lost.is_empty(),
-        "the layout of the boundary changed, and plugins in the field would break: {lost:#?}\n\
-         hint: undo the change, or raise the major version of plugin-api and delete `layout.txt` to start a new one"
+        gone.is_empty(),
+        "what crosses the boundary changed, and plugins and hosts in use would break\n`{file}` says:{}\n\
+         the code says:{}\nhint: undo the change, and add something new beside the old; or raise the major version of \
+         plugin-api, and delete `{file}` to start a new one",
+        gone.concat(),
+        new.concat()
     );
     if std::env::var_os("UPDATE_EXPECTED").is_some() {
-        std::fs::write(GOLDEN, &now).expect("layout.txt is writable");
+        std::fs::write(path_of(file), now).expect("the package's folder is writable");
         return;
     }
-    assert_eq!(
-        now, golden,
-        "the boundary has grown; if that is intended: UPDATE_EXPECTED=1 cargo test -p plugin-api the_layout_only_grows"
+    assert!(
+        now == golden,
+        "the boundary has grown, and `{file}` does not have it yet:{}\n\
+         hint: if that is intended: UPDATE_EXPECTED=1 cargo test -p plugin-api {test}",
+        new.concat()
     );
+}
+
+#[test]
+fn the_layout_only_grows() {
+    assert_only_grows(FILE, &described(), "the_layout_only_grows");
 }
 
 #[test]

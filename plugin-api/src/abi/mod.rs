@@ -44,7 +44,7 @@ pub(crate) use self::guard::Side;
 pub(crate) use self::guard::record_panics_in_tests;
 
 #[cfg(test)]
-mod layout;
+pub(crate) mod layout;
 
 #[doc(hidden)]
 pub use abi_stable;
