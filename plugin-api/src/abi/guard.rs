@@ -101,10 +101,16 @@ pub fn record_panics_instead_of_printing() {
 }
 
 /// Logs and records where a panic happened.
+///
+/// The panic's own text may quote a prompt, so no error has it, only a log at level trace, which holds everything.
 fn record(panic: &PanicHookInfo<'_>) {
     let place = panic.location().map(|at| format!("{}:{}", at.file(), at.line()));
     if let Some(place) = &place {
         tracing::error!(target: "plugin_api::panic", at = %place, "a thread of the plugin panicked");
+        let text = panic.payload().downcast_ref::<String>().map(String::as_str);
+        if let Some(text) = text.or(panic.payload().downcast_ref::<&str>().copied()) {
+            tracing::trace!(target: "plugin_api::panic", "the panic says: {text}");
+        }
     }
     replace_place(place);
 }

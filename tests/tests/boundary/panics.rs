@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use plugin_api::{ChatEvent, Config, Error, ErrorKind, HostServices, Plugin, loader};
+use plugin_api::{ChatEvent, Config, Error, ErrorKind, HostServices, Level, Plugin, loader};
 use tests::{Callback, Child, PluginFolder, Recorder, ask, block_on, poll_once, recorder, request, second_plugin};
 
 use crate::bench::{created, greeting, opened, parrot, parrot_module, parrot_with, streamed};
@@ -193,7 +193,7 @@ fn a_plugins_panics_are_not_printed_to_the_terminal() {
 
 #[test]
 fn the_place_of_a_panic_reaches_the_hosts_log() {
-    let services = recorder().shared();
+    let services = recorder().up_to(Level::Debug).shared();
     ask(&parrot_with(services.clone()), "panic/call", PROMPT).expect_err("it panics");
     let records = services.records();
     let [record] = records.as_slice() else {
@@ -207,5 +207,21 @@ fn the_place_of_a_panic_reaches_the_hosts_log() {
     assert!(
         fields.contains(&format!("{LIB}:")) && !fields.contains(PROMPT),
         "{fields}"
+    );
+}
+
+#[test]
+fn the_text_of_a_panic_reaches_a_log_at_level_trace() {
+    let services = recorder().shared();
+    let error = ask(&parrot_with(services.clone()), "panic/call", PROMPT).expect_err("it panics");
+    assert_quotes_nothing(&error);
+    let last = services.records().pop().expect("the panic is logged");
+    assert_eq!(
+        (last.level, last.target.as_str(), last.message),
+        (
+            Level::Trace,
+            "plugin_api::panic",
+            format!("the panic says: cannot repeat `{PROMPT}`")
+        )
     );
 }
