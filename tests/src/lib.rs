@@ -19,6 +19,7 @@ mod service;
 mod description;
 mod sandbox_process;
 mod measure;
+pub mod versions;
 pub mod faultd;
 pub mod endpoint;
 
