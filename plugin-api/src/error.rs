@@ -122,7 +122,10 @@ pub struct Details {
     /// Notices about the failed call that the caller has not received yet.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notices: Vec<Notice>,
-    /// Whether the raw form of the stream already contained this error, in the service's own words.
+    /// Whether readers of the raw form have seen this error: the stream's raw events contain it, in the service's own
+    /// words. A host that passes them on must then add no error of its own. False: they lack it, or there were none.
+    /// Since: 1.2.
+    // The name is on the wire, so it stays; read it as "is in the raw form".
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_told: bool,
     /// Every attempt of the call, oldest first. Empty if the only attempt adds nothing to the error itself.
