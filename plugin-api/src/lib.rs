@@ -22,16 +22,27 @@
 //!
 //! # A complete host
 //!
-//! It asks every plugin in a folder the same question and prints the answers as they arrive. Any async executor will do.
+//! It asks every plugin in a folder the same question and prints the answers as they arrive. A plugin sees only the
+//! environment variables that its manifest names. A file that is no plugin, a plugin that refuses its options and an
+//! answer that fails are one line each, and the next file has its turn. Any async executor will do.
 //!
 //! ```no_run
-//! use std::{sync::Arc, time::Duration};
-//! use plugin_api::{ChatEvent, ChatRequest, Config, LogOnly, Message, loader};
+//! use std::{error::Error, path::Path, sync::Arc, time::Duration};
+//! use plugin_api::{ChatEvent, ChatRequest, LogOnly, Message, loader};
 //!
-//! # async fn host() -> Result<(), Box<dyn std::error::Error>> {
+//! # async fn host() -> Result<(), Box<dyn Error>> {
 //! for file in loader::scan("plugins".as_ref())? {
-//!     let module = loader::load(&file)?;
-//!     let plugin = module.create(Arc::new(LogOnly::new(&*module.manifest().id)), &Config::default())?;
+//!     if let Err(error) = ask(&file).await {
+//!         eprintln!("error: {error}");
+//!     }
+//! }
+//! # Ok(()) }
+//!
+//! async fn ask(file: &Path) -> Result<(), Box<dyn Error>> {
+//!     let module = loader::load(file)?;
+//!     let services = LogOnly::new(&*module.manifest().id);
+//!     let config = module.manifest().config_from_environment();
+//!     let plugin = module.create(Arc::new(services), &config)?;
 //!     let mut events = plugin.stream(&ChatRequest::new(&[Message::user("Hello?")])?).await?;
 //!     while let Some(event) = events.next().await {
 //!         if let ChatEvent::Text(text) = event? {
@@ -39,8 +50,8 @@
 //!         }
 //!     }
 //!     plugin.shutdown(Duration::from_secs(5)).await?;
+//!     Ok(())
 //! }
-//! # Ok(()) }
 //! ```
 //!
 //! # Where to look next
@@ -50,6 +61,8 @@
 //! | copy a whole host in one short file | `host-example/examples/minimal.rs` in the repository |
 //! | answer more than chat: models, credit, embeddings | [`Provider`]; defaults answer `unsupported` |
 //! | declare a key, options with a schema, model tiers | [`Manifest`] |
+//! | read options and the key, and learn when which method is called | [`Config::parse`], [`Provider`] |
+//! | send tools, pictures, a format for the answer | [`Tool`], [`Part`], [`ResponseFormat`], or any JSON |
 //! | open sockets and set timers in a plugin | the `runtime` feature: a tokio runtime of its own |
 //! | write to the host's log | `tracing`, whose events end up there, or [`Host::log`] |
 //! | offer services to plugins | [`HostServices`] |
@@ -61,8 +74,11 @@
 //!
 //! # Features
 //!
-//! - `loader` (default): [`loader`]. Plugins can do without it.
-//! - `runtime`: the module of that name, for plugins that do I/O.
+//! - `loader` (default), for hosts: the module [`loader`], and a dependency that reads library files. A plugin needs
+//!   neither: `plugin-api = { …, default-features = false }`.
+//! - `runtime`, for plugins that do I/O: the module `runtime`, a tokio runtime that the plugin owns. A library has its
+//!   own copy of tokio, which knows nothing of the host's runtime. Without a runtime of its own, the plugin panics at
+//!   its first socket or timer. Hosts, and plugins that only calculate, do not need it.
 
 #![warn(missing_docs)]
 

@@ -19,8 +19,21 @@ use crate::method;
 /// A plugin. Implement it and export it with `export_plugin!(TheType);`.
 ///
 /// `MANIFEST`, `create` and either `stream` or `chat` are all a plugin needs; a method without an implementation fails
-/// with `unsupported`. All methods may run concurrently. When the host drops a call, the method's future or stream is
-/// dropped: stop the work there. A panic becomes an `internal` error of the call it happened in.
+/// with `unsupported`. When the host drops a call, the method's future or stream is dropped: stop the work there. A
+/// panic becomes an `internal` error of the call it happened in; its text reaches only a log at level trace.
+///
+/// # When what is called
+///
+/// | | when | with | deadline |
+/// |---|---|---|---|
+/// | [`create`](Self::create) | first, for each instance | options, environment | none: answer at once |
+/// | [`check`](Self::check) | for each edit of a profile | options alone, no key | none: answer at once |
+/// | [`configure`](Self::configure) | for each accepted edit, and for a new key | as `create` | none: answer at once |
+/// | all other methods | between `create` and `shutdown` | their requests | yours; the host may drop the call |
+/// | [`shutdown`](Self::shutdown) | at the end; a host may also just drop the instance | a deadline | that one |
+///
+/// All methods may run concurrently, `create` for several instances and `configure` during calls among them. Methods
+/// that are not `async` run on a thread of the host, which waits for them, so they must not block.
 pub trait Provider: Send + Sync + Sized + 'static {
     /// The plugin's [`Manifest`](crate::Manifest) as JSON, without `plugin_api`. Hosts read it from the library file
     /// before they run any code.
@@ -28,9 +41,11 @@ pub trait Provider: Send + Sync + Sized + 'static {
 
     /// Creates an instance. It uses no network; what needs one is checked by the first call and by `diagnose`.
     ///
-    /// - In: `config`, a [`Config`](crate::Config) as JSON: parse it with `serde_json::from_str`. Keep `host` if the
-    ///   plugin calls the host's services.
-    /// - Errors: `config` if the options cannot be used, `auth` if the key is missing or malformed.
+    /// - In: `config`, a [`Config`](crate::Config) as JSON, for [`Config::parse`](crate::Config::parse). Its options
+    ///   may be absent, and may break the schema: a host should check them first, but need not. Its environment has
+    ///   those variables of the manifest that are set. Keep `host` if the plugin calls the host's services.
+    /// - Errors: `config` if the options cannot be used; `auth` if the key is malformed. A missing key is no error
+    ///   here, because hosts create an instance without one to check options. The calls that need it fail with `auth`.
     fn create(host: Host, config: &str) -> Result<Self, Error>;
 
     /// Answers a chat request with a stream of events, the last of which is [`Done`](crate::ChatEvent::Done).
@@ -50,14 +65,18 @@ pub trait Provider: Send + Sync + Sized + 'static {
         Err(Error::unsupported(method::TIERS))
     }
 
-    /// Lists the problems of `options` that their JSON Schema cannot express. Pure: it changes nothing.
+    /// Lists the problems of `options` that their JSON Schema cannot express. Pure: it changes nothing, and knows no
+    /// instance, no environment and no key.
+    ///
+    /// - In: the options as they were edited. The host reports what breaks the schema by itself; skip such values.
+    /// - Out: every problem, each with the JSON pointer of its place in `options`.
     fn check(_options: &Value) -> Vec<Problem> {
         Vec::new()
     }
 
-    /// Replaces the options. Calls in flight keep those they started with.
+    /// Replaces options and environment. Calls in flight keep those they started with, so swap them in one step.
     ///
-    /// - In: `config`, a [`Config`](crate::Config) as JSON.
+    /// - In: `config`, as for [`create`](Self::create): the whole of it, key included. What it lacks is no longer set.
     /// - Errors: `config` with every problem in `details.problems`; the previous options then stay in force.
     fn configure(&self, _config: &str) -> Result<(), Error> {
         Err(Error::unsupported(method::CONFIGURE))

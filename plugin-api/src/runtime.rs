@@ -3,6 +3,35 @@
 //! A plugin carries its own copy of tokio, so the host's runtime cannot drive the plugin's sockets. This one has one
 //! thread for sockets, timers and the work around them. A round trip to that thread wakes two threads: spawn one task
 //! for a whole request, hand over what arrives in large batches, and parse it on the thread that polls.
+//!
+//! ```
+//! use std::time::Duration;
+//! use plugin_api::{ChatReply, ChatRequest, Error, Host, Provider, runtime::Runtime};
+//!
+//! struct Slow {
+//!     runtime: Runtime,
+//! }
+//!
+//! impl Provider for Slow {
+//!     const MANIFEST: &'static str = r#"{"id": "slow", "name": "Slow", "version": "1.0.0"}"#;
+//!
+//!     fn create(_host: Host, _config: &str) -> Result<Self, Error> {
+//!         Ok(Self { runtime: Runtime::start("slow")? })
+//!     }
+//!
+//!     async fn chat(&self, _request: ChatRequest) -> Result<ChatReply, Error> {
+//!         let work = async {
+//!             tokio::time::sleep(Duration::from_secs(1)).await;
+//!             Ok(ChatReply { text: "At last.".to_owned(), ..ChatReply::default() })
+//!         };
+//!         self.runtime.spawn(work).await
+//!     }
+//!
+//!     async fn shutdown(&self, deadline: Duration) {
+//!         self.runtime.shutdown(deadline).await;
+//!     }
+//! }
+//! ```
 
 use std::future::Future;
 use std::pin::Pin;
