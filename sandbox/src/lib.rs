@@ -6,7 +6,7 @@
 //! what the service would refuse. The same requests in the same order get the same replies.
 //!
 //! Models answer on `/chat/completions`, `/completions`, `/responses` and `/messages`, each in its own form;
-//! `/embeddings`, `/rerank` and `/audio/speech` are there too.
+//! `/embeddings`, `/rerank`, `/audio/speech`, `/audio/transcriptions`, `/images` and `/videos` are there too.
 //!
 //! Every model follows a [`Script`]. Some are built in (`sandbox/echo`, `sandbox/status-429`, …); a test adds its own:
 //!

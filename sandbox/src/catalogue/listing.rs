@@ -18,7 +18,7 @@ pub(crate) fn model_value(model: &Model) -> Value {
     // A router costs what the chosen model costs, which the service writes as -1.
     let is_router = model.id.starts_with("openrouter/");
     let (prompt_usd, completion_usd) = if is_router { ("-1", "-1") } else { model.prices_usd() };
-    let (_, output, _) = facts.kind.words();
+    let (_, outputs, _) = facts.kind.words();
     let name = if model.is_scripted() {
         format!("Sandbox: {}", model.id)
     } else {
@@ -27,16 +27,16 @@ pub(crate) fn model_value(model: &Model) -> Value {
     let usual = "An entry of the sandbox, a local service, not OpenRouter.".to_owned();
     let mut value = json!({
         "id": model.id,
-        "canonical_slug": model.id,
+        "canonical_slug": model.canonical_slug(),
         "hugging_face_id": null,
         "name": name,
         "created": CREATED_S,
         "description": model.description.clone().unwrap_or(usual),
         "context_length": facts.context_tokens,
         "architecture": {
-            "modality": format!("{}->{output}", facts.inputs.join("+")),
+            "modality": format!("{}->{}", facts.inputs.join("+"), outputs.join("+")),
             "input_modalities": facts.inputs,
-            "output_modalities": [output],
+            "output_modalities": outputs,
             "tokenizer": facts.tokenizer,
             "instruct_type": null,
         },
@@ -242,9 +242,13 @@ mod tests {
     #[test]
     fn models_that_do_not_chat_are_listed_only_when_asked_for() {
         assert!(!ids(&[]).contains(&"openai/text-embedding-3-small".to_owned()));
-        let embeddings = ["openai/text-embedding-3-small", "openai/text-embedding-3-large"];
+        let embeddings = ["3-small", "3-large", "ada-002"].map(|name| format!("openai/text-embedding-{name}"));
         assert_eq!(ids(&[("output_modalities", "embeddings")]), embeddings);
-        let others = ["cohere/rerank-v3.5", "openai/gpt-4o-mini-tts"];
+        let others = [
+            "cohere/rerank-v3.5",
+            "openai/gpt-4o-mini-tts",
+            "mistralai/voxtral-mini-tts-2603",
+        ];
         assert_eq!(ids(&[("output_modalities", "rerank,speech")]), others);
     }
 
@@ -258,8 +262,11 @@ mod tests {
         assert_eq!(ids(&[("arch", "Grok")]), ["x-ai/grok-4"]);
         let reasoners = ids(&[("supported_parameters", "reasoning,tools")]);
         assert!(reasoners.contains(&"openai/gpt-5".to_owned()) && !reasoners.contains(&"openai/gpt-4o".to_owned()));
-        let dear = ["anthropic/claude-opus-4", "anthropic/claude-opus-4.1", "openai/gpt-4"];
-        assert_eq!(ids(&[("min_price", "15"), ("max_output_price", "75")]), dear);
+        let dear = ["claude-3-opus", "claude-opus-4", "claude-opus-4.1"].map(|name| format!("anthropic/{name}"));
+        assert_eq!(
+            ids(&[("min_price", "15"), ("max_price", "15"), ("max_output_price", "75")]),
+            dear
+        );
     }
 
     #[test]

@@ -8,12 +8,15 @@ mod tables;
 mod filter;
 pub(crate) mod listing;
 
-use self::tables::{MODELS, PROVIDERS, SCRIPTED};
+use self::tables::{MODELS, PROVIDERS, SCRIPTED, SLUGS};
 pub(crate) use self::{
     filter::Entry,
     model::{Facts, Kind, Model, Provider},
     tables::{ALIASES, CREATED_S},
 };
+
+/// The model of a request that names none.
+pub(crate) const ACCOUNT_DEFAULT: &str = "openrouter/auto";
 
 const VARIANTS: [&str; 8] = [
     "free", "nitro", "floor", "online", "thinking", "exacto", "extended", "batch",
@@ -24,11 +27,29 @@ pub(crate) fn models() -> impl Iterator<Item = Model> {
     MODELS.iter().map(|facts| named(facts.id, facts))
 }
 
-/// The real model that `id` names, with or without a variant. Ignores aliases and scripted ids.
+/// The real model that `id` names, by its id or its canonical slug, with or without a variant. Ignores aliases and
+/// scripted ids.
 pub(crate) fn find(id: &str) -> Option<Model> {
+    let base = base_of(id).unwrap_or(id);
+    if let Some((listed, _)) = SLUGS.iter().find(|(_, slug)| *slug == base) {
+        return find(&format!("{listed}{}", &id[base.len()..]));
+    }
     let facts_of = |id| MODELS.iter().find(|facts| facts.id == id);
-    let facts = facts_of(id).or_else(|| facts_of(base_of(id)?))?;
+    let facts = facts_of(id).or_else(|| facts_of(base))?;
     Some(named(id, facts))
+}
+
+/// The real model that answers for `id`, and the strategy that routing reports: as [`find`], also through an alias or
+/// a preset. A preset holds nothing here, so that one without a model means the account's default.
+pub(crate) fn lead(id: &str) -> Option<(Model, &'static str)> {
+    let id = match id.split_once("@preset/") {
+        Some(("", _)) => ACCOUNT_DEFAULT,
+        Some((model, _)) => model,
+        None => id,
+    };
+    let alias = ALIASES.into_iter().find(|(alias, ..)| *alias == id);
+    let (_, target, strategy) = alias.unwrap_or((id, id, "direct"));
+    find(target).map(|model| (model, strategy))
 }
 
 /// The model of an id that only a script knows.
@@ -57,7 +78,14 @@ pub(crate) fn base_of(id: &str) -> Option<&str> {
 impl Model {
     /// Whether it answers requests of `kind`.
     pub(crate) fn does(&self, kind: Kind) -> bool {
-        self.facts.kind == kind || self.is_scripted()
+        let paints = self.facts.kind == Kind::Painter && matches!(kind, Kind::Chat | Kind::Pictures);
+        self.facts.kind == kind || paints || self.is_scripted()
+    }
+
+    /// The name that never moves to another model, dated for some.
+    pub(crate) fn canonical_slug(&self) -> &str {
+        let dated = SLUGS.iter().find(|(id, _)| *id == self.id);
+        dated.map_or(&self.id, |(_, slug)| slug)
     }
 
     pub(crate) fn is_scripted(&self) -> bool {
@@ -116,6 +144,20 @@ mod tests {
     }
 
     #[test]
+    fn canonical_slugs_aliases_and_presets_lead_to_models() {
+        for (id, model, strategy) in [
+            ("openai/gpt-5.2-20251211", "openai/gpt-5.2", "direct"),
+            ("openai/gpt-5.2-20251211:nitro", "openai/gpt-5.2:nitro", "direct"),
+            ("openai/gpt-5.2@preset/x", "openai/gpt-5.2", "direct"),
+            ("~openai/gpt-latest", "openai/gpt-5", "latest"),
+            ("@preset/x", "openai/gpt-4o-mini", "auto"),
+        ] {
+            let found = lead(id).map(|(found, strategy)| (found.id, strategy));
+            assert_eq!(found, Some((model.to_owned(), strategy)), "{id}");
+        }
+    }
+
+    #[test]
     fn the_tables_lead_to_providers_prices_and_models() {
         for model in models() {
             assert_eq!(model.providers().count(), model.facts.providers.len(), "{}", model.id);
@@ -125,7 +167,8 @@ mod tests {
         }
         let in_categories = tables::CATEGORIES.iter().flat_map(|(_, ids)| ids.iter());
         let in_aliases = ALIASES.iter().map(|(_, target, _)| target);
-        for id in in_categories.chain(in_aliases) {
+        let with_slugs = SLUGS.iter().map(|(id, _)| id);
+        for id in in_categories.chain(in_aliases).chain(with_slugs) {
             assert!(find(id).is_some(), "{id}");
         }
     }

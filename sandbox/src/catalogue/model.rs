@@ -39,9 +39,14 @@ pub(crate) struct Facts {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Chat,
+    /// Answers chats, and paints.
+    Painter,
     Embeddings,
     Rerank,
     Speech,
+    Transcripts,
+    Pictures,
+    Videos,
 }
 
 /// A model under one of its ids.
@@ -59,12 +64,20 @@ pub(crate) struct Model {
 impl Kind {
     /// What a model of this kind is called, what it makes as `architecture.output_modalities` names it, and the path of
     /// its requests.
-    pub(crate) fn words(self) -> (&'static str, &'static str, &'static str) {
+    pub(crate) fn words(self) -> (&'static str, &'static [&'static str], &'static str) {
         match self {
-            Self::Chat => ("a chat model", "text", "/api/v1/chat/completions"),
-            Self::Embeddings => ("an embedding model", "embeddings", "/api/v1/embeddings"),
-            Self::Rerank => ("a rerank model", "rerank", "/api/v1/rerank"),
-            Self::Speech => ("a speech model", "speech", "/api/v1/audio/speech"),
+            Self::Chat => ("a chat model", &["text"], "/api/v1/chat/completions"),
+            Self::Painter => ("a chat model", &["image", "text"], "/api/v1/chat/completions"),
+            Self::Embeddings => ("an embedding model", &["embeddings"], "/api/v1/embeddings"),
+            Self::Rerank => ("a rerank model", &["rerank"], "/api/v1/rerank"),
+            Self::Speech => ("a speech model", &["speech"], "/api/v1/audio/speech"),
+            Self::Transcripts => (
+                "a transcription model",
+                &["transcription"],
+                "/api/v1/audio/transcriptions",
+            ),
+            Self::Pictures => ("an image model", &["image"], "/api/v1/images"),
+            Self::Videos => ("a video model", &["video"], "/api/v1/videos"),
         }
     }
 }

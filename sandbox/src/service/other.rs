@@ -1,7 +1,7 @@
-//! Answers requests for something other than text: vectors, an order of documents, speech.
+//! Answers requests for something other than text: vectors, an order of documents, sound, pictures.
 //!
 //! In: a request whose key was accepted. Out: the plan of the reply. [`crate::answer`] makes what each one sends;
-//! models, providers, ids and costs are handled here for all three.
+//! models, providers, ids and costs are handled here for all of them.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use super::{
     state::Service,
 };
 use crate::{
-    answer::{embeddings, rerank, speech},
+    answer::{embeddings, media, rerank, speech},
     catalogue::{Kind, Model},
     failure::Failure,
     forms::stream::add_extra,
@@ -41,6 +41,18 @@ pub(super) fn speech(service: &Service, received: &Received) -> Result<Plan, Fai
     let serving = Serving::new(service, Kind::Speech, &speech.model_id, &Preferences::default())?;
     serving.remember(service, "tts", &speech.usage(&serving.model));
     Ok(serving.answered(service, speech.content_type, speech.bytes()))
+}
+
+/// Transcripts, pictures or videos.
+pub(super) fn media(service: &Service, received: &Received, kind: Kind) -> Result<Plan, Failure> {
+    let asked = media::check(&body_of(received)?, kind)?;
+    let serving = Serving::new(service, kind, &asked.model_id, &Preferences::default())?;
+    let usage = asked.usage(&serving.model);
+    let (status, reply) = asked.reply(&serving.id, &usage);
+    let (_, outputs, _) = kind.words();
+    serving.remember(service, outputs[0], &usage);
+    let plan = serving.answered(service, JSON, Bytes::from(reply.to_string()));
+    Ok(Plan { status, ..plan })
 }
 
 fn body_of(received: &Received) -> Result<Map<String, Value>, Failure> {

@@ -11,7 +11,7 @@ use super::{
     state::Service,
 };
 use crate::{
-    catalogue::{Model, listing},
+    catalogue::{Kind, Model, listing},
     failure::Failure,
     forms::Form,
 };
@@ -79,6 +79,9 @@ fn route<'a>(segments: &[&'a str]) -> Option<(Access, Answer<'a>)> {
         ["embeddings"] => Some((Access::Model(Form::Chat), Box::new(other::embeddings))),
         ["rerank"] => Some((Access::Model(Form::Chat), Box::new(other::rerank))),
         ["audio", "speech"] => Some((Access::Model(Form::Chat), Box::new(other::speech))),
+        ["audio", "transcriptions"] => makes(Kind::Transcripts),
+        ["images"] => makes(Kind::Pictures),
+        ["videos"] => makes(Kind::Videos),
         ["models"] => gives(Anyone, |service, received| models(service, received, None)),
         ["models", "user"] => gives(Key, |service, received| models(service, received, None)),
         ["embeddings", "models"] => gives(Anyone, |service, received| {
@@ -109,6 +112,12 @@ fn route<'a>(segments: &[&'a str]) -> Option<(Access, Answer<'a>)> {
 fn writes<'a>(form: Form) -> Option<(Access, Answer<'a>)> {
     let answer = move |service: &Service, received: &Received| chat::plan(service, received, form);
     Some((Access::Model(form), Box::new(answer)))
+}
+
+/// A route that makes media of this kind.
+fn makes<'a>(kind: Kind) -> Option<(Access, Answer<'a>)> {
+    let answer = move |service: &Service, received: &Received| other::media(service, received, kind);
+    Some((Access::Model(Form::Chat), Box::new(answer)))
 }
 
 /// A route that gives a JSON value.

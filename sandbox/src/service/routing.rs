@@ -5,13 +5,10 @@
 use std::slice;
 
 use crate::{
-    catalogue::{ALIASES, Kind, Model, Provider, find},
+    catalogue::{ACCOUNT_DEFAULT, Kind, Model, Provider, lead},
     failure::Failure,
     rules::request::{Chat, Preferences, Sort},
 };
-
-/// The id that answers when a request names no model.
-const ACCOUNT_DEFAULT: &str = "openrouter/auto";
 
 /// One model that may answer.
 #[derive(Debug)]
@@ -72,9 +69,7 @@ fn resolve(id: &str, scripted: &dyn Fn(&str) -> Option<Model>) -> Option<(Model,
     if let Some(model) = scripted(id) {
         return Some((model, "direct"));
     }
-    let alias = ALIASES.into_iter().find(|(alias, ..)| *alias == id);
-    let (_, target, strategy) = alias.unwrap_or((id, id, "direct"));
-    find(target).map(|model| (model, strategy))
+    lead(id)
 }
 
 /// The refusal of an unknown id.

@@ -165,9 +165,7 @@ impl Service {
 
     /// The model that `id` names: an alias, one of the tables, or a scripted one.
     pub(crate) fn find(&self, id: &str) -> Option<Model> {
-        let alias = catalogue::ALIASES.into_iter().find(|(alias, ..)| *alias == id);
-        let found = catalogue::find(alias.map_or(id, |(_, target, _)| target));
-        let named = found.map(|model| Model {
+        let named = catalogue::lead(id).map(|(model, _)| Model {
             id: id.to_owned(),
             ..model
         });
