@@ -99,12 +99,12 @@ impl Dialect {
 
     /// Whether a request may list fallback models.
     pub fn has_fallbacks(self) -> bool {
-        matches!(self, Self::Chat | Self::Completions | Self::Responses)
+        matches!(self, Self::Chat | Self::Completions | Self::Responses | Self::Messages)
     }
 
     /// Whether a request may list the service's request plugins.
     pub fn has_plugins(self) -> bool {
-        matches!(self, Self::Chat | Self::Completions | Self::Responses | Self::Messages)
+        self.has_fallbacks()
     }
 
     /// Whether a request may contain provider preferences.

@@ -33,7 +33,8 @@ pub struct Plan {
     pub notices: Vec<Notice>,
     /// The requested limit of the answer, in tokens.
     pub max_tokens: Option<u64>,
-    /// Whether each request asks for one model, because the service does not say which of several it refuses.
+    /// Whether each request asks for one model: the service does not say which of several it refuses, or the chain of
+    /// the profile answers messages.
     pub is_one_by_one: bool,
 }
 
@@ -106,7 +107,8 @@ pub fn plan(profile: &Profile, ask: &Ask, stepped_down_to: Option<Tier>) -> Resu
         headers,
         notices,
         max_tokens,
-        is_one_by_one: false,
+        // The API description has `models` in messages without a word about them: only a caller's own are sent.
+        is_one_by_one: ask.dialect == Dialect::Messages && named.is_none(),
     })
 }
 

@@ -1,4 +1,4 @@
-//! Several models in one request: which lists reach the service, and which forms take no list.
+//! Several models in one request: which lists reach the service, and in which forms.
 
 use plugin_api::ChatRequest;
 use sandbox::Script;
@@ -27,9 +27,12 @@ fn a_chain_is_sent_in_the_lists_that_its_form_takes() {
             "sent": [[MODEL, ["up/1"]]], "served": MODEL},
         {"case": "the profile's chain", "path": "/chat/completions", "options": profile,
             "body": {"messages": messages}, "sent": [["down/1", [MODEL]]], "served": MODEL},
-        {"case": "a form without lists", "path": "/messages", "options": profile,
+        {"case": "the profile's chain in messages", "path": "/messages", "options": profile,
             "body": {"max_tokens": 5, "messages": messages},
             "sent": [["down/1", null], [MODEL, null]], "served": MODEL},
+        {"case": "the caller's chain in messages", "path": "/messages", "options": {},
+            "body": {"model": "down/1", "models": ["down/2", "down/3", "down/4", MODEL], "max_tokens": 5, "messages": messages},
+            "sent": [["down/1", ["down/2", "down/3", "down/4"]], [MODEL, null]], "served": MODEL},
         {"case": "models that write make no embeddings", "path": "/embeddings", "options": profile,
             "body": {"input": "x"}, "sent": [["down/1", null]], "served": null},
     ]);
