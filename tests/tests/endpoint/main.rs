@@ -15,6 +15,7 @@ mod guard;
 mod framing;
 mod limits;
 mod requests;
+mod forms;
 mod routes;
 mod lists;
 mod faithful;
