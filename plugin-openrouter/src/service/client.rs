@@ -75,19 +75,31 @@ pub fn proxy_for(base_url: &str) -> Option<String> {
     Some(format!("{}{port}", proxy.uri().host()?))
 }
 
-/// The error for certificates that a variable names; `None` if no variable is set.
+/// The error for certificates that variables name; `None` if no variable is set. Each of them is at fault: one good
+/// file or folder would have been enough.
 fn unreadable_certificates() -> Option<Error> {
-    let given = |name: &'static str| Some((name, PathBuf::from(env::var_os(name)?)));
-    let (variable, path) = given("SSL_CERT_FILE").or_else(|| given("SSL_CERT_DIR"))?;
-    let why = match fs::File::open(&path) {
-        Ok(_) => "it holds no readable certificate".to_owned(),
-        Err(cause) if matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {
-            cause.to_string()
-        }
-        // Such as too many open files: nothing is wrong with the path.
-        Err(_) => return None,
+    let named = |name: &'static str| env::var_os(name).map(|value| (name, value));
+    let file = named("SSL_CERT_FILE").map(|(name, path)| (name, PathBuf::from(path)));
+    let folders = named("SSL_CERT_DIR").map(|(name, paths)| (name, env::split_paths(&paths).collect::<Vec<_>>()));
+    let folders = folders
+        .into_iter()
+        .flat_map(|(name, paths)| paths.into_iter().map(move |path| (name, path)));
+    let why = |(variable, path): (&str, PathBuf)| {
+        let why = match fs::File::open(&path) {
+            Ok(_) => "it holds no readable certificate".to_owned(),
+            Err(cause) if matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {
+                cause.to_string()
+            }
+            // Such as too many open files: nothing is wrong with the path.
+            Err(_) => return None,
+        };
+        Some(format!("`{variable}`, `{}`: {why}", path.display()))
     };
-    let message = format!("no certificates from `{variable}`, `{}`: {why}", path.display());
-    let hint = "set the variable to certificates in PEM format, or unset it to use the system's";
+    let whys: Vec<String> = file.into_iter().chain(folders).map(why).collect::<Option<_>>()?;
+    if whys.is_empty() {
+        return None;
+    }
+    let message = format!("no certificates from {}", whys.join("; nor from "));
+    let hint = "set the variables to certificates in PEM format, or unset them to use the system's";
     Some(Error::new(ErrorKind::CONFIG, message).with_hint(hint))
 }
