@@ -11,6 +11,7 @@ mod values;
 mod profile;
 mod request;
 mod failure;
+mod files;
 mod service;
 mod models;
 mod money;

@@ -5,7 +5,7 @@
 //! A bad file is ignored, and the service is asked instead. No key is written.
 //! Files are read and written on threads of their own, because a slow disk must not block the runtime.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
+use crate::files;
 use crate::models::page::page_from;
 use crate::models::{Catalogue, Model};
 use crate::service::Settings;
@@ -81,11 +82,15 @@ impl Disk {
     /// The models and their age, if there is a good file.
     pub async fn read(&self) -> Option<(Vec<Model>, Duration)> {
         let disk = self.clone();
-        match aside(move || disk.read_at(SystemTime::now())).await {
-            Ok(found) => found,
+        let path = self.path();
+        match aside(move || Ok(disk.read_at(SystemTime::now()))).await {
+            Ok(Ok(found)) => found,
+            Ok(Err(problem)) => {
+                tracing::warn!(path = %path.display(), "ignoring the cached model list: {problem}");
+                None
+            }
             Err(problem) => {
-                let path = self.path();
-                tracing::debug!(path = %path.display(), "ignoring the cached model list: {problem}");
+                tracing::debug!(path = %path.display(), "not waiting for the cached model list: {problem}");
                 None
             }
         }
@@ -107,7 +112,7 @@ impl Disk {
 
     /// - Errors: what is wrong with the file. A missing file is not an error.
     fn read_at(&self, now: SystemTime) -> Result<Option<(Vec<Model>, Duration)>, String> {
-        let text = match read_file(&self.path()) {
+        let text = match read_file(&self.folder, &self.path()) {
             Ok(text) => text,
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(cause) => return Err(cause.to_string()),
@@ -180,18 +185,13 @@ fn file_name(host: &str, base_url: &str) -> String {
     format!("models-{host}-{hash:016x}.json")
 }
 
-fn read_file(path: &Path) -> io::Result<Vec<u8>> {
-    // Opening a pipe, for example, might block forever.
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
+fn read_file(folder: &Path, path: &Path) -> io::Result<Vec<u8>> {
+    files::check_folder(folder)?;
     let mut text = Vec::new();
-    File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut text)?;
+    let file = files::open(path, false, MAX_BYTES)?;
+    file.take(MAX_BYTES + 1).read_to_end(&mut text)?;
     if text.len() as u64 > MAX_BYTES {
-        return Err(io::Error::other(format!(
-            "the file has more than {} MiB",
-            MAX_BYTES >> 20
-        )));
+        return Err(files::too_large(MAX_BYTES));
     }
     Ok(text)
 }
@@ -200,15 +200,12 @@ fn read_file(path: &Path) -> io::Result<Vec<u8>> {
 fn replace_file(folder: &Path, name: &str, text: &[u8]) -> io::Result<()> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
 
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)?;
+    files::make_folder(folder)?;
     let n = COUNT.fetch_add(1, Ordering::Relaxed);
     let new = folder.join(format!(".{name}.{}-{n}", process::id()));
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    // A link that stands there is not followed.
+    options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let written = options

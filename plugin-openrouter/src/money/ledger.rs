@@ -6,8 +6,8 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
+use std::fs::{self, File, TryLockError};
+use std::io::{self, BufRead, BufReader, Read as _, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -16,12 +16,19 @@ use std::{env, process, thread};
 use plugin_api::{Error, ErrorKind};
 use serde::{Deserialize, Serialize};
 
+use crate::files;
 use crate::values::folders::{NoFolder, folder_from};
 use crate::values::time::{date, rfc_3339};
 use crate::values::usd::Usd;
 
 /// The longest wait for another program's lock, which is normally held for microseconds.
 const LOCK_WAIT: Duration = Duration::from_secs(1);
+
+/// The largest file: about a million calls in a day.
+const MAX_BYTES: u64 = 256 << 20;
+
+/// The longest line. The ledger's own have about 200 bytes.
+const MAX_LINE_BYTES: u64 = 64 << 10;
 
 /// The pause between two attempts to take the lock.
 const LOCK_PAUSE: Duration = Duration::from_millis(1);
@@ -130,8 +137,8 @@ impl Ledger {
     fn open(&mut self, day: &str, now: SystemTime) -> Result<Today<'_>, Error> {
         let path = self.path(day);
         let failed = |cause: io::Error| unusable(&path, &cause);
-        create_folder(&self.folder).map_err(|cause| unusable(&self.folder, &cause))?;
-        let file = open_file(&path).map_err(failed)?;
+        files::make_folder(&self.folder).map_err(|cause| unusable(&self.folder, &cause))?;
+        let file = files::open(&path, true, MAX_BYTES).map_err(failed)?;
         lock(&file).map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
         let file_id = file_id(&metadata);
@@ -193,7 +200,10 @@ impl Today<'_> {
         let mut line = Vec::new();
         loop {
             line.clear();
-            let n_bytes = reader.read_until(b'\n', &mut line)?;
+            let n_bytes = reader.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut line)?;
+            if n_bytes as u64 == MAX_LINE_BYTES && !line.ends_with(b"\n") {
+                return Err(io::Error::other("it is damaged: a line has no end"));
+            }
             if line.pop() != Some(b'\n') {
                 return Ok(());
             }
@@ -288,23 +298,9 @@ fn unusable(path: &Path, cause: &io::Error) -> Error {
         "cannot use the ledger at `{}`, which `budget.perDayUsd` needs: {cause}",
         path.display()
     );
-    Error::new(ErrorKind::CONFIG, message).with_hint("make the folder writable, or set `budget.ledger` to another one")
-}
-
-fn create_folder(folder: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
-}
-
-fn open_file(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).append(true).create(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    Error::new(ErrorKind::CONFIG, message).with_hint(
+        "make the folder yours alone and writable, move a damaged file away, or set `budget.ledger` to another folder",
+    )
 }
 
 /// Waits for the lock. The system releases it when the file is closed, even if its program is killed.

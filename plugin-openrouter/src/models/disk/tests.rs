@@ -97,12 +97,39 @@ fn a_file_that_cannot_be_trusted_is_refused() {
         fs::write(disk.path(), &text).expect("it is writable");
         assert_eq!(read(&disk), Err(expected.to_owned()), "{text}");
     }
-    let file = File::create(disk.path()).expect("it is writable");
+    let file = fs::File::create(disk.path()).expect("it is writable");
     file.set_len(MAX_BYTES + 1).expect("a sparse file");
     assert_eq!(read(&disk), Err("the file has more than 32 MiB".to_owned()));
     fs::remove_file(disk.path()).expect("it is there");
     fs::create_dir(disk.path()).expect("it is writable");
     assert_eq!(read(&disk), Err("it is not a regular file".to_owned()));
+}
+
+#[cfg(unix)]
+#[test]
+fn links_and_folders_of_everybody_are_not_used() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    let (folder, disk) = new();
+    write(&disk, &["a/b"]);
+    let elsewhere = folder.path.join("elsewhere");
+    fs::rename(disk.path(), &elsewhere).expect("it is there");
+    symlink(&elsewhere, disk.path()).expect("it is writable");
+    let link = "it is a symbolic link, which is not followed";
+    assert_eq!(read(&disk), Err(link.to_owned()));
+    let before = fs::read(&elsewhere).expect("it is there");
+    write(&disk, &["a/newer"]);
+    assert_eq!(
+        fs::read(&elsewhere).expect("it is there"),
+        before,
+        "the link is replaced"
+    );
+    assert_eq!(read(&disk), Ok(vec!["a/newer".to_owned()]));
+    fs::set_permissions(&folder.path, fs::Permissions::from_mode(0o777)).expect("it is ours");
+    let everybody = "every user may write to the folder";
+    assert_eq!(read(&disk), Err(everybody.to_owned()));
+    let written = disk.write_at(at(1000), &catalogue(&json!([{"id": "a/b"}])), "secret");
+    assert_eq!(written, Err(everybody.to_owned()));
 }
 
 #[test]

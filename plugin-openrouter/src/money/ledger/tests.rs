@@ -82,6 +82,47 @@ fn folder_and_file_are_private_to_the_user() {
     assert_eq!((mode(&path), mode(&path.join(FILE))), (0o700, 0o600));
 }
 
+#[cfg(unix)]
+#[test]
+fn files_that_are_no_ledger_are_errors_that_name_them() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::net::UnixListener;
+
+    let folder = Folder::new();
+    fs::create_dir_all(&folder.path).expect("it is writable");
+    let path = folder.path.join(FILE);
+    let refusal = || {
+        let mut program = Program::new(&folder.path);
+        let error = program.ledger.today(program.now).err().expect("it is no ledger");
+        assert_eq!(error.kind, ErrorKind::CONFIG);
+        assert!(error.message.contains(&folder.path.display().to_string()), "{error}");
+        error.message
+    };
+    let assert_refused = |why: &str| {
+        let message = refusal();
+        assert!(message.ends_with(why), "{message}");
+        fs::remove_file(&path).expect("it is there");
+    };
+    symlink("/dev/zero", &path).expect("it is writable");
+    assert_refused("it is a symbolic link, which is not followed");
+    // As a pipe would, it never ends.
+    let _socket = UnixListener::bind(&path).expect("it is writable");
+    assert_refused("it is not a regular file");
+    let sparse = |bytes: u64| {
+        File::create(&path)
+            .expect("it is writable")
+            .set_len(bytes)
+            .expect("it is sparse")
+    };
+    sparse(10 << 30);
+    assert_refused("the file has more than 256 MiB");
+    sparse(1 << 20);
+    assert_refused("it is damaged: a line has no end");
+    fs::set_permissions(&folder.path, fs::Permissions::from_mode(0o777)).expect("it is ours");
+    let message = refusal();
+    assert!(message.ends_with("every user may write to the folder"), "{message}");
+}
+
 #[test]
 fn programs_see_each_others_costs_and_holds() {
     let folder = Folder::new();
@@ -164,7 +205,7 @@ fn a_replaced_file_is_read_from_the_start() {
 fn a_lock_that_is_never_released_is_an_error() {
     let folder = Folder::new();
     folder.append(FILE, b"");
-    let other = open_file(&folder.path.join(FILE)).expect("it is writable");
+    let other = files::open(&folder.path.join(FILE), true, MAX_BYTES).expect("it is writable");
     other.lock().expect("it is free");
     let mut program = Program::new(&folder.path);
     let error = program.ledger.today(program.now).err().expect("it is locked");
