@@ -188,19 +188,13 @@ pub(super) fn shortened(text: &str) -> String {
 fn visible(text: &str) -> String {
     let mut out = String::new();
     for character in text.chars() {
-        if character != '\n' && is_invisible(character) {
+        if character != '\n' && (character.is_control() || terminal::is_unseen(character)) {
             out.extend(character.escape_unicode());
         } else {
             out.push(character);
         }
     }
     out
-}
-
-/// Control characters, and those that change the writing direction.
-fn is_invisible(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn back(text: &str, at: usize, chars: usize) -> usize {

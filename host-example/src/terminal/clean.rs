@@ -44,7 +44,27 @@ pub fn clean(text: &str) -> String {
 
 /// Cleans a text that is whole and has its place in one line.
 pub fn clean_line(text: &str) -> String {
-    clean(text).replace(['\n', '\t'], " ")
+    visible(&clean(text).replace(['\n', '\t'], " "))
+}
+
+/// The text with characters shown by their numbers that [`is_unseen`]: a name or a message must look like what it is. Not for answers, where scripts and emoji need them.
+pub fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            letter if is_unseen(letter) => shown.extend(letter.escape_unicode()),
+            letter => shown.push(letter),
+        }
+    }
+    shown
+}
+
+/// Whether a character has no shape of its own and turns, joins or hides its neighbours.
+pub fn is_unseen(letter: char) -> bool {
+    matches!(
+        letter,
+        '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'
+    )
 }
 
 /// The beginning of a text that is longer than this, with `…` behind it.
@@ -83,6 +103,15 @@ mod tests {
             let (first, second) = hostile.split_at(at);
             assert_eq!(cleaner.clean(first) + &cleaner.clean(second), whole, "split at {at}");
         }
+    }
+
+    #[test]
+    fn characters_that_turn_or_hide_others_are_visible_in_lines_and_stay_in_answers() {
+        let hidden = "\u{61c}\u{200b}\u{200f}\u{202a}\u{202e}\u{2066}\u{2069}\u{feff}";
+        assert_eq!(clean(hidden), hidden);
+        assert_eq!(clean_line(hidden), hidden.escape_unicode().to_string());
+        let others = "e\u{301} \u{200a}\u{2010}\u{2029}\u{206a}";
+        assert_eq!(clean_line(others), others);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use plugin_api::loader::Refusal;
 use plugin_api::{Attempt, Error, ErrorKind};
 use serde_json::{Value, json};
 
-use super::clean::{clean, clean_line, safe_json};
+use super::clean::{clean, clean_line, safe_json, visible};
 use super::exit::{Exit, exit_of};
 use super::print::{print_line, say};
 
@@ -31,7 +31,7 @@ pub struct Failure {
 
 impl Failure {
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        let message = clean(&message.into());
+        let message = visible(&clean(&message.into()));
         let details = Box::new(json!({"code": exit.word(), "message": message}));
         Self {
             exit,
@@ -81,7 +81,7 @@ impl Failure {
     }
 
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
-        let hint = clean(&hint.into());
+        let hint = visible(&clean(&hint.into()));
         self.details["hint"] = Value::from(hint.as_str());
         self.hint = Some(hint);
         self
@@ -131,7 +131,7 @@ impl From<Error> for Failure {
         if let Some(wait_ms) = error.retry_after_ms {
             details["retry_after_ms"] = Value::from(wait_ms);
         }
-        let mut message = clean(&error.message);
+        let mut message = visible(&clean(&error.message));
         if let Some(wait_ms) = error.retry_after_ms {
             // A wait that did not come from the service is in the message already.
             if error.details.status.is_some() {
@@ -141,7 +141,7 @@ impl From<Error> for Failure {
         Self {
             exit,
             message,
-            hint: error.hint().map(clean),
+            hint: error.hint().map(|hint| visible(&clean(hint))),
             details: Box::new(details),
             attempts,
             explained: error.kind.explanation().map(|explanation| explanation.code),

@@ -2,7 +2,7 @@
 
 use plugin_api::{Done, Notice, Usage};
 
-use super::clean::{clean, clean_line};
+use super::clean::clean_line;
 use super::failure::outcome_of;
 use super::time::seconds;
 
@@ -49,11 +49,11 @@ pub fn fallback(done: &Done, printed: &[Notice]) -> Option<String> {
 
 /// The line below an answer.
 pub fn footer(done: &Done) -> String {
-    let mut parts = vec![clean(&served(done))];
+    let mut parts = vec![clean_line(&served(done))];
     if let (Some(asked), Some(served)) = (&done.requested_model, &done.model)
         && is_another(asked, served)
     {
-        parts.push(format!("requested {}", clean(asked)));
+        parts.push(format!("requested {}", clean_line(asked)));
     }
     if done.attempts.len() > 1 {
         parts.push(format!("{} attempts", done.attempts.len()));
@@ -66,12 +66,12 @@ pub fn footer(done: &Done) -> String {
         Some(usage) => {
             parts.extend(speed(usage, done));
             parts.push(tokens(usage));
-            parts.push(clean(&cost(usage)));
+            parts.push(clean_line(&cost(usage)));
         }
         None => parts.push("tokens and cost unknown".to_owned()),
     }
     if done.finish_reason != "stop" {
-        parts.push(format!("finish reason {}", clean(&done.finish_reason)));
+        parts.push(format!("finish reason {}", clean_line(&done.finish_reason)));
     }
     parts.join(" · ")
 }

@@ -17,7 +17,7 @@ mod interrupt;
 mod checklist;
 
 pub use self::checklist::Rows;
-pub use self::clean::{Cleaner, clean, clean_line, safe_json, shortened};
+pub use self::clean::{Cleaner, clean, clean_line, is_unseen, safe_json, shortened};
 pub use self::exit::Exit;
 pub use self::failure::Failure;
 pub use self::footer::{cost, fallback, footer, served};
