@@ -15,6 +15,7 @@ use crate::profile::parameters::Parameters;
 use crate::profile::policy::{Budget, Caches, Limits, Retry, Secondary, Timeouts};
 use crate::profile::preferences::ProviderPreferences;
 use crate::profile::tiers;
+use crate::values::base_url::DEFAULT_BASE_URL;
 use crate::values::spelling::{accept_snake_case, null_as_default};
 
 /// The most fallback models that a profile or a tier may name.
@@ -96,6 +97,7 @@ pub struct Options {
     /// Address of the API: `https://`, or `http://` with a literal loopback address, such as
     /// `http://127.0.0.1:8080/api/v1`, or with a host of `allowPlainHttp`. Default: OpenRouter's own.
     #[serde(alias = "base_url", skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-default" = DEFAULT_BASE_URL))]
     pub base_url: Option<String>,
     /// Hosts of a private network, such as `litellm`, whose addresses may begin with `http://`. The key and the prompts
     /// then cross the network unencrypted. Default: none.

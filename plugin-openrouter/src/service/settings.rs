@@ -17,15 +17,13 @@ use crate::profile::options::Options;
 use crate::profile::{Profile, check};
 use crate::service::client::client;
 use crate::service::gate::Gate;
-use crate::values::base_url::{base_url_problem, is_in_the_clear};
+use crate::values::base_url::{DEFAULT_BASE_URL, base_url_problem, is_in_the_clear};
 
 /// The environment variables for the key, in order.
 const KEY_VARIABLES: [&str; 2] = ["OPENROUTER_API_KEY", "OPENROUTER_KEY"];
 
 /// The environment variable for the key of the secondary service.
 const SECONDARY_KEY_VARIABLE: &str = "OPENROUTER_SECONDARY_API_KEY";
-
-const DEFAULT_BASE_URL: &str = "https://openrouter.ai/api/v1";
 
 /// Everything that a call needs besides its request.
 pub struct Settings {

@@ -4,6 +4,9 @@ use std::net::Ipv4Addr;
 
 use plugin_api::Problem;
 
+/// The service's own address.
+pub const DEFAULT_BASE_URL: &str = "https://openrouter.ai/api/v1";
+
 /// Returns what is wrong with an API address, or `None` if it may be used.
 ///
 /// Accepts only `https://host[:port][/path]`, or `http://` with a literal address in 127.0.0.0/8 or `[::1]`, or with a

@@ -322,7 +322,8 @@ fn an_unusable_ledger_stops_a_call_unless_the_budget_only_warns() {
     let message = "cannot use the ledger at `/dev/null/ledger`, which `budget.perDayUsd` needs: Not a directory (os error \
                    20)";
     let error = Bench::with(&budget).admit("a/cheap", None).expect_err("it is refused");
-    let hint = "make the folder yours alone and writable, move a damaged file away, or set `budget.ledger` to another folder";
+    let hint =
+        "make the folder yours alone and writable, move a damaged file away, or set `budget.ledger` to another folder";
     let seen = (error.kind, problem(&error));
     assert_eq!(seen, (ErrorKind::CONFIG, format!("{message} | {hint}")));
     budget["onExceed"] = json!("warn");
