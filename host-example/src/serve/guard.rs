@@ -6,6 +6,7 @@
 
 use std::net::IpAddr;
 
+use arc_swap::ArcSwapOption;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode, Uri};
 use subtle::ConstantTimeEq;
@@ -24,7 +25,7 @@ pub struct Rules {
     /// In lower case.
     pub cors_origins: Vec<String>,
     /// `None`: anybody may ask.
-    pub token: Option<Secret>,
+    pub token: ArcSwapOption<Secret>,
 }
 
 /// The decision about a request.
@@ -223,7 +224,7 @@ impl Rules {
     }
 
     fn credential(&self, keys: &[Secret], headers: &HeaderMap) -> Result<(), Problem> {
-        let Some(token) = &self.token else {
+        let Some(token) = self.token.load_full() else {
             return Ok(());
         };
         let refused = |word, message: &str| {
@@ -246,7 +247,7 @@ impl Rules {
                 value.as_bytes().trim_ascii()
             };
             // Compare with all of them, so that the time reveals nothing.
-            for secret in [token].into_iter().chain(keys) {
+            for secret in [&*token].into_iter().chain(keys) {
                 is_right |= !secret.is_blank() & bool::from(sent.ct_eq(secret.reveal().as_bytes()));
             }
         }

@@ -122,3 +122,21 @@ fn row_56_with_no_auth_any_key_passes_and_pages_stay_out() {
         endpoint.answer(&page).expect(403);
     }
 }
+
+#[test]
+fn sighup_reads_the_token_file_again() {
+    let serve = Serve::new().without_token();
+    let file = serve.home().path().join("token");
+    let write = |token: &str| {
+        fs::write(&file, token).expect("writable");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("ours");
+    };
+    let (old, new) = ("the-old-token-0123456789", "the-new-token-0123456789");
+    write(old);
+    let endpoint = serve.arguments(&["--token-file", &file.to_string_lossy()]).start();
+    write(new);
+    assert_eq!((status_with(&endpoint, old), status_with(&endpoint, new)), (200, 401));
+    endpoint.signal("HUP");
+    endpoint.wait_for_stderr("reloaded: ", 1);
+    assert_eq!((status_with(&endpoint, old), status_with(&endpoint, new)), (401, 200));
+}

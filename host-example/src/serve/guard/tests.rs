@@ -10,7 +10,7 @@ fn rules() -> Rules {
         port: 8484,
         allowed_hosts: vec!["models.example.org".to_owned()],
         cors_origins: vec!["http://localhost:3000".to_owned(), "https://app.example.org".to_owned()],
-        token: Some(Secret::new("ah-0123456789".to_owned())),
+        token: ArcSwapOption::from_pointee(Secret::new("ah-0123456789".to_owned())),
     }
 }
 
@@ -259,7 +259,8 @@ fn no_auth_skips_only_the_token() {
 403 GET /v1/models | -authorization | sec-fetch-site: cross-site
 415 POST /v1/embeddings | -authorization | content-type: text/plain
 ";
-    check(&Rules { token: None, ..rules() }, without_token);
+    let token = ArcSwapOption::empty();
+    check(&Rules { token, ..rules() }, without_token);
 }
 
 #[test]

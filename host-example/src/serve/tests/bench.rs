@@ -54,13 +54,14 @@ impl Bench {
                 is_active: true,
             }],
             models_page: ArcSwapOption::empty(),
+            used_key: Arc::default(),
         };
         let rules = Rules {
             address: address.ip(),
             port: address.port(),
             allowed_hosts: Vec::new(),
             cors_origins: vec!["http://localhost:3000".to_owned()],
-            token: Some(Secret::new(TOKEN.to_owned())),
+            token: ArcSwapOption::from_pointee(Secret::new(TOKEN.to_owned())),
         };
         let shared = Arc::new(Shared::new(serving, rules, telemetry, 1 << 20));
         let _server = Server::start(&listener, Arc::clone(&shared), 1, max_connections).expect("a thread");
