@@ -14,6 +14,7 @@ mod talk;
 mod setup;
 mod profile;
 mod near;
+mod files;
 mod terminal;
 
 use std::process::ExitCode;

@@ -4,15 +4,13 @@
 //! An answer goes back to the model with everything that came with it, reasoning included: some models refuse a turn
 //! without it. The calls of one answer run one after another, and their results keep that order.
 
-use std::io::{self, IsTerminal, Write};
-use std::thread;
+use std::io::{self, IsTerminal};
 use std::time::{Instant, SystemTime};
 
 use clap::ValueEnum;
 use plugin_api::{ChatReply, Message, ToolCall, Usage};
 use serde::Serialize;
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
 
 use crate::setup::{Active, Global, Setup};
 use crate::talk::answer::{Answer, answer, report, request};
@@ -96,6 +94,9 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     let prompt = prompt::read(&args.prompt, false)?.ok_or_else(nothing)?;
     let mut interrupts = Interrupts::listen()?;
     let active = Setup::read(global)?.activate(true).await?;
+    if !args.quiet {
+        active.say_address();
+    }
     let outcome = interrupts.or(work(&active, args, prompt)).await;
     active.shut_down().await;
     outcome.unwrap_or_else(|| Err(stopped()))
@@ -208,7 +209,7 @@ impl Approver {
             }
             Approval::Ask => {
                 let question = format!("{} — run it? [y]es, [n]o, [a]lways: ", call_shown(call));
-                match answer_to(&question).await.as_deref().map(str::trim) {
+                match terminal::ask(&question).await.as_deref().map(str::trim) {
                     Some("y" | "yes") => true,
                     Some("a" | "always") => {
                         self.approval = Approval::Always;
@@ -219,23 +220,6 @@ impl Approver {
             }
         }
     }
-}
-
-/// A line from the terminal, if one comes. Reading blocks, so it has a thread of its own.
-async fn answer_to(question: &str) -> Option<String> {
-    // If stderr is gone, nobody sees the question.
-    let _ = write!(anstream::stderr(), "{question}");
-    let (sender, answer) = oneshot::channel();
-    thread::Builder::new()
-        .name("approval".to_owned())
-        .spawn(move || {
-            let mut line = String::new();
-            if io::stdin().read_line(&mut line).is_ok() {
-                let _ = sender.send(line.to_ascii_lowercase());
-            }
-        })
-        .ok()?;
-    answer.await.ok()
 }
 
 /// `⚙ calc {"expression":"2+2"}`

@@ -49,6 +49,7 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     let request = request(args, read)?;
     let mut interrupts = Interrupts::listen()?;
     let active = Setup::read(global)?.activate(true).await?;
+    active.say_address();
     let outcome = interrupts.or(answer(&active, request, args)).await;
     active.shut_down().await;
     outcome.unwrap_or_else(|| Err(stopped()))
@@ -187,7 +188,11 @@ async fn answer(active: &Active, request: HttpRequest, args: &Args) -> Result<Ex
         }
         output.end()?;
         let id = &active.plugin.manifest().id;
-        return Err(Failure::of_plugin(error, id, "send custom requests"));
+        return Err(Failure::of_plugin(
+            active.used_key.explained(error),
+            id,
+            "send custom requests",
+        ));
     }
     output.end()?;
     Ok(Exit::Ok)

@@ -64,6 +64,9 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     };
     let mut interrupts = Interrupts::listen()?;
     let mut active = Setup::read(global)?.activate(true).await?;
+    if manner.has_footer {
+        active.say_address();
+    }
     let Some(prompt) = prompt else {
         active.read_tiers().await?;
         let conversation = Conversation {

@@ -24,7 +24,8 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     let id = &active.plugin.manifest().id;
     let request = CreditsRequest { force: args.refresh };
     let credits = progress::while_waiting("fetching the balance", active.plugin.credits(request)).await;
-    let credits = credits.map_err(|error| Failure::of_plugin(error, id, "report its credit"))?;
+    let credits =
+        credits.map_err(|error| Failure::of_plugin(active.used_key.explained(error), id, "report its credit"))?;
     active.shut_down().await;
     if args.output.json {
         let mut object = json!({"plugin": id});

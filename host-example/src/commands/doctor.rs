@@ -10,7 +10,9 @@ use serde_json::Value;
 
 use super::Output;
 use crate::profile::{Profile, salvaged};
-use crate::setup::{Chosen, CommandKeys, Entry, Environment, Folder, Global, Places, Setup, Verdict, exists, key_hint};
+use crate::setup::{
+    Bound, Chosen, CommandKeys, Entry, Environment, Folder, Global, Places, Setup, Verdict, exists, key_hint,
+};
 use crate::terminal::{self, Exit, Failure, Rows, clean_line, counted, progress};
 
 /// Check everything an answer depends on, and say how to fix what is wrong
@@ -78,7 +80,7 @@ impl Rows {
             }
         };
         let env_file = global.env_file.as_deref();
-        let environment = match Environment::read(env_file, CommandKeys::default()) {
+        let environment = match Environment::read(env_file, !global.no_env_file, CommandKeys::default()) {
             Ok(environment) => {
                 self.add(HOST, "variables", FindingStatus::Ok, &environment.described(), None);
                 environment
@@ -86,7 +88,7 @@ impl Rows {
             Err(failure) => {
                 self.failed(HOST, "variables", &failure);
                 // Without the file that was named, reading cannot fail.
-                Environment::read(None, CommandKeys::default()).ok()?
+                Environment::read(None, !global.no_env_file, CommandKeys::default()).ok()?
             }
         };
         let folder = match Folder::read(&places) {
@@ -101,6 +103,7 @@ impl Rows {
             environment,
             folder,
             allow_any_key: global.allow_any_key,
+            trust_profile: global.trust_profile,
         })
     }
 
@@ -222,6 +225,10 @@ impl Rows {
             ));
         }
         self.key_warnings(&given.warnings);
+        if let Err(failure) = setup.confirmed(&Bound::of(setup, manifest, profile, &given)) {
+            self.failed(PLUGINS, "address", &failure);
+            return Err(format!("{id} not checked: its address is not trusted"));
+        }
         let config = setup.config_of(&given, manifest, profile);
         let plugin = match setup.create(entry, manifest, &config, profile) {
             Ok(plugin) => plugin,

@@ -62,6 +62,7 @@ struct Tried {
 pub async fn run(global: &Global, command: &Command) -> Result<Exit, Failure> {
     let Command::Test(args) = command;
     let mut active = Setup::read(global)?.activate(true).await?;
+    active.say_address();
     active.read_tiers().await?;
     let tier = tier_of(&active.tiers, &args.tier)?;
     let models = chain(tier);

@@ -13,7 +13,8 @@ pub async fn run(global: &Global, as_json: bool) -> Result<Exit, Failure> {
     let active = setup.activate(true).await?;
     let manifest = active.plugin.manifest();
     let account = active.plugin.account().await;
-    let account = account.map_err(|error| Failure::of_plugin(error, &manifest.id, "report on its key"))?;
+    let account = account
+        .map_err(|error| Failure::of_plugin(active.used_key.explained(error), &manifest.id, "report on its key"))?;
     let supply = Supply::from(&account);
     if as_json {
         let mut object = json!({"plugin": manifest.id, "supply": supply.word()});

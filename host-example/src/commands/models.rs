@@ -66,7 +66,7 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
 async fn listed(active: &mut Active, wanted: ModelsRequest) -> Result<ModelList, Failure> {
     let id = active.plugin.manifest().id.clone();
     let list = progress::while_waiting("fetching the model list", active.plugin.models(wanted)).await;
-    let list = list.map_err(|error| Failure::of_plugin(error, &id, "list its models"))?;
+    let list = list.map_err(|error| Failure::of_plugin(active.used_key.explained(error), &id, "list its models"))?;
     // The list is useful without tiers.
     if let Err(error) = active.read_tiers().await {
         tracing::warn!("tiers are not shown: {error}");

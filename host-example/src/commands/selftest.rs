@@ -70,6 +70,7 @@ const TRIED_TIERS: [&str; 3] = ["small", "large", "reasoning"];
 pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     let mut interrupts = Interrupts::listen()?;
     let mut active = Setup::read(global)?.activate(true).await?;
+    active.say_address();
     active.read_tiers().await?;
     if !args.free {
         terminal::say("note: sending about a dozen small requests, billed as usual; `--free` skips them");

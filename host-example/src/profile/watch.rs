@@ -17,7 +17,8 @@ use std::time::{Duration, Instant, SystemTime};
 use notify::event::{AccessKind, AccessMode, EventKind};
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
 
-use super::read::{ReadError, read_bytes};
+use super::read::MAX_BYTES;
+use crate::files::{ReadError, read_named};
 
 /// Silence after which a change counts as finished.
 const QUIET: Duration = Duration::from_millis(50);
@@ -58,7 +59,7 @@ pub fn watch(path: &Path, on_change: impl Fn() + Send + 'static) -> Result<Profi
     })?;
     watcher.watch(folder_of(path), RecursiveMode::NonRecursive)?;
     let path = path.to_owned();
-    let (look, seen) = (Look::at(&path), read_bytes(&path));
+    let (look, seen) = (Look::at(&path), read_named(&path, MAX_BYTES));
     let thread = thread::Builder::new()
         .name("profile-watch".to_owned())
         .spawn(move || run(watcher, &path, &inbox, look, seen, &on_change))
@@ -133,7 +134,7 @@ fn run(
             return;
         }
         last = Look::at(path);
-        let now = read_bytes(path);
+        let now = read_named(path, MAX_BYTES);
         if now == Err(ReadError::Missing) && seen != now {
             let moment = *gone_at.get_or_insert_with(|| Instant::now() + AWAY);
             if Instant::now() < moment {

@@ -10,7 +10,7 @@ use std::task::Poll;
 use bytes::Bytes;
 use hyper::header::{self, HeaderValue};
 use hyper::{Response, StatusCode};
-use plugin_api::{ChatEvent, Error, EventStream, HttpAnswer, HttpRequest, Notice};
+use plugin_api::{ChatEvent, ChatRequest, Error, EventStream, HttpAnswer, HttpRequest, Notice};
 use serde_json::Value;
 
 use super::body;
@@ -39,7 +39,7 @@ pub async fn whole(serving: &Serving, request: HttpRequest, dialect: Dialect, mu
         body,
         notices,
         done,
-    } = match serving.plugin.raw(request).await {
+    } = match raw(serving, request).await {
         Ok(answer) => answer,
         Err(mut error) => {
             if let Some((asked, names_model)) = asked {
@@ -59,6 +59,18 @@ pub async fn whole(serving: &Serving, request: HttpRequest, dialect: Dialect, mu
         record.complete(Box::new(done));
     }
     response
+}
+
+/// Sends a request, and once more if the key was renewed after it was refused.
+async fn raw(serving: &Serving, request: HttpRequest) -> Result<HttpAnswer, Error> {
+    let used_key = &serving.used_key;
+    let (spare, n_before) = (used_key.has_file().then(|| request.clone()), used_key.n_renewals());
+    let outcome = serving.plugin.raw(request).await;
+    let outcome = match (outcome, spare) {
+        (Err(error), Some(again)) if used_key.is_renewed(&error, n_before).await => serving.plugin.raw(again).await,
+        (outcome, _) => outcome,
+    };
+    outcome.map_err(|error| used_key.explained(error))
 }
 
 /// Makes a 404 to a path that is not about models an error about that path.
@@ -87,7 +99,14 @@ fn about_the_path(error: &mut Error, asked: &str, names_model: bool) {
 
 /// A whole answer of a plugin that has no raw form.
 pub async fn typed_whole(serving: &Serving, asked: &Asked, mut record: Record) -> Response<Body> {
-    match serving.plugin.chat(&asked.request).await {
+    let (used_key, n_before) = (&serving.used_key, serving.used_key.n_renewals());
+    let mut outcome = serving.plugin.chat(&asked.request).await;
+    if let Err(error) = &outcome
+        && used_key.is_renewed(error, n_before).await
+    {
+        outcome = serving.plugin.chat(&asked.request).await;
+    }
+    match outcome.map_err(|error| used_key.explained(error)) {
         Ok(reply) => {
             let mut response = json_response(StatusCode::OK, &typed::completion(&reply));
             set_done(&reply.done, response.headers_mut());
@@ -100,21 +119,45 @@ pub async fn typed_whole(serving: &Serving, asked: &Asked, mut record: Record) -
     }
 }
 
-/// Hands on a streamed answer. A failure before its first piece still gets its own status.
-pub async fn in_pieces(stream: Result<EventStream, Error>, form: Form, mut record: Record) -> Response<Body> {
-    let mut stream = match stream {
-        Ok(stream) => stream,
-        Err(error) => return failure(&error, &[], &mut record),
-    };
-    let mut notices: Vec<Notice> = Vec::new();
-    let first = loop {
-        match stream.next().await {
-            Some(Ok(ChatEvent::Notice(notice))) => notices.push(notice),
-            Some(Ok(event)) => break event,
-            Some(Err(error)) => return failure(&error, &notices, &mut record),
-            // A stream reports an end without `Done` as an error, so this one is complete.
-            None => break ChatEvent::done(""),
+/// A request for a streamed answer.
+#[derive(Clone)]
+pub enum Call<'a> {
+    Raw(HttpRequest),
+    Typed(&'a ChatRequest),
+}
+
+impl Call<'_> {
+    /// Sends it, and waits for the first event that is no notice.
+    async fn begun(self, serving: &Serving, notices: &mut Vec<Notice>) -> Result<(EventStream, ChatEvent), Error> {
+        let mut stream = match self {
+            Self::Raw(request) => serving.plugin.raw_stream(request).await?,
+            Self::Typed(request) => serving.plugin.stream(request).await?,
+        };
+        loop {
+            match stream.next().await.transpose()? {
+                Some(ChatEvent::Notice(notice)) => notices.push(notice),
+                Some(event) => return Ok((stream, event)),
+                // A stream reports an end without `Done` as an error, so this one is complete.
+                None => return Ok((stream, ChatEvent::done(""))),
+            }
         }
+    }
+}
+
+/// Hands on a streamed answer. A failure before its first piece still gets its own status.
+pub async fn in_pieces(serving: &Serving, call: Call<'_>, form: Form, mut record: Record) -> Response<Body> {
+    let mut notices: Vec<Notice> = Vec::new();
+    let used_key = &serving.used_key;
+    let (spare, n_before) = (used_key.has_file().then(|| call.clone()), used_key.n_renewals());
+    let begun = match (call.begun(serving, &mut notices).await, spare) {
+        (Err(error), Some(again)) if used_key.is_renewed(&error, n_before).await => {
+            again.begun(serving, &mut notices).await
+        }
+        (begun, _) => begun,
+    };
+    let (mut stream, first) = match begun {
+        Ok(begun) => begun,
+        Err(error) => return failure(&used_key.explained(error), &notices, &mut record),
     };
     let mut response = Response::new(reply::whole(Bytes::new()));
     let headers = response.headers_mut();

@@ -14,7 +14,7 @@ use super::choices::empty_choice;
 use super::count_tokens;
 use super::credits;
 use super::error_object::anthropic;
-use super::forward;
+use super::forward::{self, Call};
 use super::guard::{Passed, Verdict};
 use super::headers;
 use super::health;
@@ -161,9 +161,8 @@ async fn passed_on(
     let body = (!body.is_empty()).then_some(body);
     let request = headers::request(parts.method.as_str(), path, &parts.headers, body);
     if wanted.stream {
-        let stream = serving.plugin.raw_stream(request).await;
         let choice = empty_choice(dialect).filter(|_| !wanted.usage);
-        forward::in_pieces(stream, Form::Raw { dialect, choice }, record).await
+        forward::in_pieces(serving, Call::Raw(request), Form::Raw { dialect, choice }, record).await
     } else {
         forward::whole(serving, request, dialect, record).await
     }
@@ -185,8 +184,8 @@ async fn by_types(
     }
     match typed::asked(body, &serving.tiers) {
         Ok(asked) if wants_stream => {
-            let stream = serving.plugin.stream(&asked.request).await;
-            forward::in_pieces(stream, Form::Typed(Writer::new(&asked)), record).await
+            let call = Call::Typed(&asked.request);
+            forward::in_pieces(serving, call, Form::Typed(Writer::new(&asked)), record).await
         }
         Ok(asked) => forward::typed_whole(serving, &asked, record).await,
         Err(problem) => refuse(problem, &mut record),

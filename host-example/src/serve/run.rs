@@ -20,7 +20,7 @@ use super::token::Token;
 use crate::setup::reload::{self, Reload};
 #[cfg(feature = "otel")]
 use crate::setup::set_variable;
-use crate::setup::{Active, Global, Secret, Setup, listen_for_hangups, watch};
+use crate::setup::{Active, FOLDER_FILE, Global, Secret, Setup, listen_for_hangups, watch};
 use crate::terminal::{self, Exit, Failure, GOOD};
 
 pub async fn run(global: &Global, options: &Options) -> Result<Exit, Failure> {
@@ -40,7 +40,7 @@ pub async fn run(global: &Global, options: &Options) -> Result<Exit, Failure> {
         port: address.port(),
         allowed_hosts: options.allow_host.clone(),
         cors_origins: options.cors_origin.clone(),
-        token: token.secret().cloned(),
+        token: ArcSwapOption::new(token.secret().cloned().map(Arc::new)),
     };
     let log = options.request_log.then(|| RequestLog::start(global)).transpose()?;
     let telemetry = Telemetry::new(log);
@@ -57,10 +57,16 @@ pub async fn run(global: &Global, options: &Options) -> Result<Exit, Failure> {
     let mut server = Server::start(&listener, Arc::clone(&shared), options.threads, options.max_connections)
         .map_err(|cause| Failure::internal(format!("cannot start a serving thread: {cause}")))?;
     drop(listener);
+    if setup.environment.has_folder() {
+        terminal::say(&format!(
+            "reading variables from `{FOLDER_FILE}` in this folder; `--no-env-file` leaves it out"
+        ));
+    }
+    active.say_address();
     token.announce();
     terminal::print_line(&format!("listening on http://{address}/v1"));
 
-    follow_until_the_end(&mut active, global, &shared, reloads, &mut ends).await;
+    follow_until_the_end(&mut active, global, options, &shared, reloads, &mut ends).await;
     // Kept until here, so that the channel above never closes.
     drop(sender);
     let exit = wind_up(&mut server, &shared, &mut ends, Duration::from_secs(options.drain)).await;
@@ -76,6 +82,7 @@ pub async fn run(global: &Global, options: &Options) -> Result<Exit, Failure> {
 async fn follow_until_the_end(
     active: &mut Active,
     global: &Global,
+    options: &Options,
     shared: &Shared,
     mut reloads: UnboundedReceiver<Reload>,
     ends: &mut Ends,
@@ -84,7 +91,7 @@ async fn follow_until_the_end(
         tokio::select! {
             () = ends.next() => return,
             Some(reload) = reloads.recv() => {
-                let line = match followed(active, global, shared, reload).await {
+                let line = match followed(active, global, options, shared, reload).await {
                     Ok(line) => {
                         shared.telemetry.metrics.reloaded(true);
                         format!("{GOOD}↻{GOOD:#} {}", line.replace("from the next message on", "from the next request on"))
@@ -101,9 +108,20 @@ async fn follow_until_the_end(
 }
 
 /// Reloads, for all requests from now on.
-async fn followed(active: &mut Active, global: &Global, shared: &Shared, reload: Reload) -> Result<String, Failure> {
+async fn followed(
+    active: &mut Active,
+    global: &Global,
+    options: &Options,
+    shared: &Shared,
+    reload: Reload,
+) -> Result<String, Failure> {
+    let rereads_token = reload == Reload::Everything && options.token_file.is_some();
+    let token = rereads_token.then(|| Token::find(options)).transpose()?;
     let (line, setup) = reload::follow(active, global, reload).await?;
     shared.serving.store(Arc::new(serving(&setup, active)?));
+    if let Some(token) = token {
+        shared.rules.token.store(token.secret().cloned().map(Arc::new));
+    }
     active.retire_previous();
     Ok(line)
 }
@@ -131,6 +149,7 @@ fn serving(setup: &Setup, active: &Active) -> Result<Serving, Failure> {
             .collect(),
         plugins: plugins.collect(),
         models_page: ArcSwapOption::empty(),
+        used_key: Arc::clone(&active.used_key),
         plugin: active.plugin.clone(),
     })
 }

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::guard::Rules;
 use super::record::Telemetry;
-use crate::setup::Secret;
+use crate::setup::{Secret, UsedKey};
 
 /// What every request needs.
 pub struct Shared {
@@ -29,6 +29,7 @@ pub struct Shared {
 pub struct Serving {
     pub plugin: Plugin,
     pub tiers: Vec<TierModel>,
+    pub used_key: Arc<UsedKey>,
     /// The plugin's own keys, which are tokens as well.
     pub keys: Vec<Secret>,
     /// What is in the plugin folder.

@@ -1,5 +1,6 @@
 //! Starts a plugin: chooses it, gives it key and options, loads it, asks for its tiers.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use plugin_api::{Config, ErrorKind, Manifest, Plugin, TierModel};
@@ -7,14 +8,16 @@ use serde_json::{Value, json};
 
 use super::bounded::{LIMIT, bounded_future};
 use super::choice::no_key;
+use super::destination::Bound;
 use super::environment::Given;
 use super::keys::CommandKeys;
 use super::plugins::{Entry, Verdict};
 use super::protect::WipedConfig;
 use super::reading::{Chosen, Setup};
 use super::services;
+use super::used_key::UsedKey;
 use crate::profile::Profile;
-use crate::terminal::{Failure, Interrupts};
+use crate::terminal::{self, FAINT, Failure, Interrupts};
 
 /// How long a plugin may take to end its work when the program ends.
 const SHUTDOWN: Duration = Duration::from_secs(2);
@@ -28,6 +31,11 @@ pub struct Active {
     /// `None` if there is no profile file; the plugin then uses its defaults.
     pub chosen: Option<Chosen>,
     pub tiers: Vec<TierModel>,
+    pub used_key: Arc<UsedKey>,
+    /// What reloads may not change.
+    pub bound: Bound,
+    /// Whether the working directory's `.env` was read at the start; reloads read it again then, and only then.
+    pub reads_folder: bool,
     /// The keys that commands printed.
     pub command_keys: CommandKeys,
     /// The plugin that this one replaced; see [`Active::retire_previous`].
@@ -51,12 +59,19 @@ impl Setup {
             Verdict::Idle(reason) if key_needed => return Err(no_key(manifest, &reason)),
             _ => {}
         }
-        let config = self.config(manifest, chosen.as_ref())?;
+        let given = self.give(manifest, chosen.as_ref())?;
+        let bound = Bound::of(self, manifest, chosen.as_ref(), &given);
+        self.confirm(&bound, &given).await?;
+        given.warn();
+        let config = self.config_of(&given, manifest, chosen.as_ref());
         let plugin = self.create(entry, manifest, &config, chosen.as_ref())?;
         Ok(Active {
+            used_key: Arc::new(UsedKey::new(given, &plugin, config)),
             plugin,
             chosen,
             tiers: Vec::new(),
+            bound,
+            reads_folder: self.environment.has_folder(),
             command_keys: self.environment.command_keys.clone(),
             previous: None,
         })
@@ -75,16 +90,15 @@ impl Setup {
             .map_err(|failure| self.place(failure, chosen))
     }
 
-    /// What the plugin is configured with.
+    /// What the plugin is configured with, for commands that ask nothing.
     pub fn config(&self, manifest: &Manifest, chosen: Option<&Chosen>) -> Result<WipedConfig, Failure> {
         let given = self.give(manifest, chosen)?;
-        for warning in &given.warnings {
-            tracing::warn!("{warning}");
-        }
+        self.confirmed(&Bound::of(self, manifest, chosen, &given))?;
+        given.warn();
         Ok(self.config_of(&given, manifest, chosen))
     }
 
-    /// The same for variables that were collected already.
+    /// The same for variables that were collected already, and whose addresses were confirmed.
     pub fn config_of(&self, given: &Given, manifest: &Manifest, chosen: Option<&Chosen>) -> WipedConfig {
         let variables = given.variables.iter();
         WipedConfig(Config {
@@ -124,6 +138,14 @@ impl Setup {
 }
 
 impl Active {
+    /// Says where prompts go, if the user set another address than the service's own. What others set is said at the
+    /// start.
+    pub fn say_address(&self) {
+        if let Some(line) = self.bound.users_line() {
+            terminal::say_styled(FAINT, &line);
+        }
+    }
+
     /// Asks the plugin again which models its tiers stand for.
     pub async fn read_tiers(&mut self) -> Result<(), Failure> {
         let plugin = self.plugin.clone();

@@ -1,36 +1,67 @@
 //! The variables that plugins are given, and where keys come from.
 //!
-//! In order: the key source in the profile, the environment, `.env` of the working directory, the file given with
-//! `--env-file`, and for keys the file that `NAME_FILE` points to. A blank variable is an absent one. A plugin sees the
-//! variables that its manifest asks for and no others.
+//! The sources in order: the process's environment, the file given with `--env-file`, `.env` of the working directory.
+//! The first source with a key gives it, whatever the key's variable is called; in each, `NAME_FILE` may point to a file
+//! with the key instead. The key source in the profile comes before all of them. A blank variable is an absent one. A
+//! plugin sees the variables that its manifest asks for and no others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use plugin_api::{Manifest, Role};
+use plugin_api::{Manifest, Role, Variable};
+use zeroize::Zeroizing;
 
 use super::dotenv;
 use super::keys::{CommandKeys, read_key_file};
 use super::protect::Secret;
+use super::quotes::unquoted;
+use crate::files::{ReadError, read_named};
 use crate::profile::KeySource;
 use crate::terminal::Failure;
 
+/// The file of variables in the working directory.
+pub const FOLDER_FILE: &str = ".env";
+
+/// The largest file of variables, in bytes.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// How many lines of a file are reported one by one.
+const MAX_WARNINGS: usize = 3;
+
 /// All variables, with their places. Any of them may hold a key.
 pub struct Environment {
-    process: BTreeMap<String, Secret>,
-    /// Files of variables, the first one first.
-    files: Vec<(PathBuf, BTreeMap<String, Secret>)>,
+    /// The first one wins.
+    sources: Vec<Source>,
+    /// The variables of the process whose values stood in quotes.
+    quoted: BTreeSet<String>,
     /// The keys that commands printed, for a later environment.
     pub command_keys: CommandKeys,
+}
+
+/// Variables from one place.
+struct Source {
+    place: Place,
+    file: PathBuf,
+    values: BTreeMap<String, Secret>,
+}
+
+/// Where variables come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The process's environment.
+    Process,
+    /// The file given with `--env-file`.
+    NamedFile,
+    /// `.env` of the working directory, which may be somebody else's.
+    Folder,
 }
 
 /// A variable's value and where it was found, for people.
 pub struct Found {
     pub value: Secret,
     pub origin: String,
-    from_file: Option<PathBuf>,
+    pub place: Place,
 }
 
 /// What a plugin is given.
@@ -39,6 +70,12 @@ pub struct Given {
     pub variables: BTreeMap<String, Secret>,
     /// Which key was found and where, for people: ``environment variable `NAME` ``.
     pub key_origin: Option<String>,
+    /// The variable that has the key, and the file that the key was read from.
+    pub key_file: Option<(String, PathBuf)>,
+    /// The addresses of the service, by the variables that set them.
+    pub addresses: Vec<Found>,
+    /// The variables from the working directory that are neither keys nor addresses.
+    pub from_folder: Vec<String>,
     /// Warnings for people: a key file that others can read, a variable that was skipped.
     pub warnings: Vec<String>,
 }
@@ -46,58 +83,75 @@ pub struct Given {
 impl Environment {
     /// Reads the environment and the files.
     ///
-    /// - In: `command_keys`, the keys that commands printed before and that are still valid.
+    /// - In: `reads_folder`, whether `.env` counts; `command_keys`, the keys that commands printed before and that are
+    ///   still valid.
     /// - Errors: the file given with `--env-file` cannot be read. A bad `.env` is only a warning.
-    pub fn read(env_file: Option<&Path>, command_keys: CommandKeys) -> Result<Self, Failure> {
-        let mut files = Vec::new();
-        let here = Path::new(".env");
-        if here.exists() && !here.is_dir() {
+    pub fn read(named: Option<&Path>, reads_folder: bool, command_keys: CommandKeys) -> Result<Self, Failure> {
+        let mut process = BTreeMap::new();
+        let mut quoted = BTreeSet::new();
+        for (name, value) in env::vars_os() {
+            let (Ok(name), Ok(value)) = (name.into_string(), value.into_string()) else {
+                continue;
+            };
+            let mut value = Secret::new(value);
+            if let Some(inside) = unquoted(value.reveal()) {
+                value = Secret::new(inside.to_owned());
+                quoted.insert(name.clone());
+            }
+            process.insert(name, value);
+        }
+        let mut sources = vec![Source {
+            place: Place::Process,
+            file: PathBuf::new(),
+            values: process,
+        }];
+        if let Some(path) = named {
+            sources.push(Source {
+                place: Place::NamedFile,
+                file: path.to_owned(),
+                values: read_file(path)?,
+            });
+        }
+        let here = Path::new(FOLDER_FILE);
+        if reads_folder && here.exists() && !here.is_dir() {
             match read_file(here) {
-                Ok(variables) => files.push((here.to_owned(), variables)),
+                Ok(values) => sources.push(Source {
+                    place: Place::Folder,
+                    file: here.to_owned(),
+                    values,
+                }),
                 Err(failure) => tracing::warn!("{}; the file is ignored", failure.message),
             }
         }
-        if let Some(path) = env_file {
-            files.push((path.to_owned(), read_file(path)?));
-        }
-        let process = env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, Secret::new(value.into_string().ok()?))));
         Ok(Self {
-            process: process.collect(),
-            files,
+            sources,
+            quoted,
             command_keys,
         })
     }
 
     /// The sources of variables in order of precedence, for people.
     pub fn described(&self) -> String {
-        let mut places = vec!["the environment".to_owned()];
-        places.extend(self.files.iter().map(|(path, _)| format!("`{}`", path.display())));
-        format!("from {}", places.join(", then "))
+        let places = self.sources.iter().map(|source| match source.place {
+            Place::Process => "the environment".to_owned(),
+            Place::NamedFile | Place::Folder => format!("`{}`", source.file.display()),
+        });
+        format!("from {}", places.collect::<Vec<_>>().join(", then "))
+    }
+
+    /// Whether variables of the working directory's `.env` count.
+    pub fn has_folder(&self) -> bool {
+        self.sources.iter().any(|source| source.place == Place::Folder)
     }
 
     /// The variable's value, unless it is blank.
     pub fn variable(&self, name: &str) -> Option<Found> {
-        if let Some(value) = self.process.get(name).filter(|value| !value.is_blank()) {
-            return Some(Found {
-                value: value.clone(),
-                origin: format!("environment variable `{name}`"),
-                from_file: None,
-            });
-        }
-        self.files.iter().find_map(|(path, variables)| {
-            let value = variables.get(name).filter(|value| !value.is_blank())?;
-            Some(Found {
-                value: value.trimmed(),
-                origin: format!("`{name}` in `{}`", path.display()),
-                from_file: Some(path.clone()),
-            })
-        })
+        self.sources.iter().find_map(|source| source.variable(name))
     }
 
     /// Whether the variable is set but blank.
     pub fn is_blank(&self, name: &str) -> bool {
-        self.variable(name).is_none() && self.process.contains_key(name)
+        self.variable(name).is_none() && self.sources.iter().any(|source| source.values.contains_key(name))
     }
 
     /// Collects what `manifest` asks for.
@@ -105,50 +159,64 @@ impl Environment {
     /// - Errors: the key source in the profile, or a key file, gives no key.
     pub fn give(&self, manifest: &Manifest, source: Option<&KeySource>, profile: &str) -> Result<Given, Failure> {
         let mut given = Given::default();
-        let mut key_file = None;
-        if let Some(source) = source {
-            let (key, warning) = self.key_from(source)?;
-            given.warnings.extend(warning);
-            given.key_origin = Some(format!("`apiKey` of profile `{profile}`"));
-            if let Some(variable) = manifest.keys().next() {
-                given.variables.insert(variable.name.clone(), key);
-            }
-        }
-        for variable in manifest.keys() {
-            if given.key_origin.is_some() {
-                break;
-            }
-            if let Some(found) = self.variable(&variable.name) {
-                given.key_origin = Some(found.origin);
-                key_file = found.from_file;
-                given.variables.insert(variable.name.clone(), found.value);
-            } else if let Some(path) = self.variable(&format!("{}_FILE", variable.name)) {
-                let (key, warning) = read_key_file(Path::new(path.value.reveal()))?;
+        let key_place = match (source, manifest.keys().next()) {
+            (Some(source), variable) => {
+                let (key, warning) = self.key_from(source)?;
                 given.warnings.extend(warning);
-                given.key_origin = Some(format!("`{}_FILE`", variable.name));
-                given.variables.insert(variable.name.clone(), key);
+                given.key_origin = Some(format!("`apiKey` of profile `{profile}`"));
+                if let Some(variable) = variable {
+                    if let KeySource::File(path) = source {
+                        given.key_file = Some((variable.name.clone(), path.clone()));
+                    }
+                    given.variables.insert(variable.name.clone(), key);
+                }
+                None
+            }
+            (None, _) => self.give_key(manifest, &mut given)?,
+        };
+        let others = manifest.environment.iter();
+        for variable in others.filter(|variable| variable.role != Role::Key) {
+            if let Some(found) = self.variable(&variable.name) {
+                give_other(variable, found, key_place, &mut given);
             }
         }
-        for variable in manifest
-            .environment
-            .iter()
-            .filter(|variable| variable.role != Role::Key)
-        {
-            let Some(found) = self.variable(&variable.name) else {
-                continue;
-            };
-            // An `.env` that somebody else left in a folder must not redirect the user's key to another service.
-            if variable.role == Role::Endpoint && found.from_file.is_some() && found.from_file != key_file {
-                let warning = format!(
-                    "{} is ignored: a file may change the service's address only if it also provides the key",
-                    found.origin
-                );
-                given.warnings.push(warning);
-                continue;
-            }
-            given.variables.insert(variable.name.clone(), found.value);
+        let quoted: Vec<String> = given
+            .variables
+            .keys()
+            .filter(|name| self.quoted.contains(*name))
+            .cloned()
+            .collect();
+        if !quoted.is_empty() {
+            given.warnings.push(super::quotes::warning(&quoted));
         }
         Ok(given)
+    }
+
+    /// Takes the key from the first source that has one.
+    ///
+    /// - Out: the place of a variable that holds the key itself.
+    fn give_key(&self, manifest: &Manifest, given: &mut Given) -> Result<Option<Place>, Failure> {
+        for source in &self.sources {
+            for variable in manifest.keys() {
+                if let Some(found) = source.variable(&variable.name) {
+                    given.key_origin = Some(found.origin);
+                    given.variables.insert(variable.name.clone(), found.value);
+                    return Ok(Some(source.place));
+                }
+            }
+            for variable in manifest.keys() {
+                if let Some(found) = source.variable(&format!("{}_FILE", variable.name)) {
+                    let path = PathBuf::from(found.value.reveal());
+                    let (key, warning) = read_key_file(&path)?;
+                    given.warnings.extend(warning);
+                    given.key_origin = Some(format!("`{}_FILE`", variable.name));
+                    given.key_file = Some((variable.name.clone(), path));
+                    given.variables.insert(variable.name.clone(), key);
+                    return Ok(None);
+                }
+            }
+        }
+        Ok(None)
     }
 
     fn key_from(&self, source: &KeySource) -> Result<(Secret, Option<String>), Failure> {
@@ -166,23 +234,71 @@ impl Environment {
     }
 }
 
+impl Given {
+    pub fn warn(&self) {
+        for warning in &self.warnings {
+            tracing::warn!("{warning}");
+        }
+    }
+}
+
+impl Source {
+    /// The variable's value, unless it is blank.
+    fn variable(&self, name: &str) -> Option<Found> {
+        let value = self.values.get(name).filter(|value| !value.is_blank())?;
+        let (value, origin) = match self.place {
+            Place::Process => (value.clone(), format!("environment variable `{name}`")),
+            Place::NamedFile | Place::Folder => (value.trimmed(), format!("`{name}` in `{}`", self.file.display())),
+        };
+        Some(Found {
+            value,
+            origin,
+            place: self.place,
+        })
+    }
+}
+
+/// Gives the plugin a variable that is no key of its own.
+///
+/// - In: `key_place`, the place of the variable that holds the key itself.
+fn give_other(variable: &Variable, found: Found, key_place: Option<Place>, given: &mut Given) {
+    if variable.role == Role::Endpoint {
+        // A file that somebody else left in a folder must not redirect the user's key to another service.
+        if found.place != Place::Process && key_place != Some(found.place) {
+            given.warnings.push(format!(
+                "{} is ignored: a file may change the service's address only if it also provides the key",
+                found.origin
+            ));
+            return;
+        }
+        given.variables.insert(variable.name.clone(), found.value.clone());
+        given.addresses.push(found);
+        return;
+    }
+    if found.place == Place::Folder {
+        given.from_folder.push(variable.name.clone());
+    }
+    given.variables.insert(variable.name.clone(), found.value);
+}
+
 fn read_file(path: &Path) -> Result<BTreeMap<String, Secret>, Failure> {
     let failed = |cause: String| {
         Failure::usage(format!("cannot read variables from `{}`: {cause}", path.display()))
             .with_hint("use a text file with lines such as `NAME=value`")
     };
-    if !path.exists() {
-        return Err(failed("there is no such file".to_owned()));
-    }
-    if !path.is_file() {
-        return Err(failed("expected a regular file".to_owned()));
-    }
-    let text = fs::read_to_string(path).map_err(|cause| failed(cause.to_string()))?;
-    let text = Secret::new(text);
-    let variables = dotenv::parse(text.reveal());
-    for line in variables.odd_lines {
-        let shown = path.display();
+    let bytes = read_named(path, MAX_FILE_BYTES).map_err(|error| match error {
+        ReadError::Missing => failed("there is no such file".to_owned()),
+        ReadError::Refused(why) => failed(why),
+    })?;
+    let bytes = Zeroizing::new(bytes);
+    let text = std::str::from_utf8(&bytes).map_err(|cause| failed(cause.to_string()))?;
+    let variables = dotenv::parse(text);
+    let shown = path.display();
+    for line in variables.odd_lines.iter().take(MAX_WARNINGS) {
         tracing::warn!("`{shown}`, line {line}: expected `NAME=value`; the line is ignored");
+    }
+    if let Some(n_more) = variables.odd_lines.len().checked_sub(MAX_WARNINGS).filter(|n| *n > 0) {
+        tracing::warn!("`{shown}`: {n_more} more lines without `NAME=value` are ignored");
     }
     let values = variables.values.into_iter();
     Ok(values.map(|(name, value)| (name, Secret::new(value))).collect())

@@ -20,9 +20,15 @@ pub struct Global {
     /// The profile in the file [env: AGENT_HOST_PROFILE] [default: default]
     #[arg(long, global = true, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub profile: Option<String>,
-    /// A file of variables, read after `.env` of the working directory; the environment wins over both
+    /// A file of variables; the environment wins over it, and it wins over `.env` of the working directory
     #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub env_file: Option<PathBuf>,
+    /// Do not read `.env` of the working directory
+    #[arg(long, global = true)]
+    pub no_env_file: bool,
+    /// Let a profile file outside your config folder send your key and prompts to its own address
+    #[arg(long, global = true)]
+    pub trust_profile: bool,
     /// Accept a key that does not look like one of the service's
     #[arg(long, global = true)]
     pub allow_any_key: bool,

@@ -4,7 +4,6 @@
 //! while a plugin answers, [`reload::follow`] reads everything again.
 
 // In the order in which data travels.
-#[cfg(unix)]
 mod quotes;
 mod protect;
 mod global;
@@ -20,6 +19,8 @@ mod services;
 mod reading;
 mod choice;
 mod profiles;
+mod destination;
+mod used_key;
 mod activation;
 pub mod tiers;
 pub mod reload;
@@ -28,7 +29,8 @@ mod wishes;
 pub use self::activation::Active;
 pub use self::atomic::write_atomically;
 pub use self::choice::key_hint;
-pub use self::environment::Environment;
+pub use self::destination::Bound;
+pub use self::environment::{Environment, FOLDER_FILE};
 pub use self::global::Global;
 pub use self::keys::{CommandKeys, mode_for_others, read_secret_file};
 pub use self::log::{LogFile, open_file as open_log_file, start as start_log};
@@ -38,5 +40,5 @@ pub use self::protect::{Secret, forbid_dumps};
 #[cfg(unix)]
 pub use self::quotes::take_off_quotes;
 pub use self::reading::{Chosen, Setup, exists};
-
+pub use self::used_key::UsedKey;
 pub use self::wishes::{listen_for_hangups, watch};

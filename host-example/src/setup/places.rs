@@ -15,8 +15,10 @@ use crate::terminal::Failure;
 pub struct Places {
     /// The profile file.
     pub config: PathBuf,
-    /// Whether the user named that file, so that its absence is an error.
-    pub config_was_named: bool,
+    /// How the user named that file; its absence is an error then.
+    pub config_named: Option<Named>,
+    /// The user's own folder for profile files.
+    pub config_folder: PathBuf,
     /// The plugin folder.
     pub plugins: PathBuf,
     /// Whether only plugins are used that the lock file of that folder records.
@@ -27,6 +29,13 @@ pub struct Places {
     pub history: PathBuf,
 }
 
+/// How a path was named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Named {
+    Option,
+    Variable,
+}
+
 impl Places {
     pub fn from(global: &Global) -> Result<Self, Failure> {
         let xdg = xdg()?;
@@ -35,11 +44,18 @@ impl Places {
             given.or_else(|| set_variable(variable).map(PathBuf::from))
         };
         let config = named(&global.config, "AGENT_HOST_CONFIG");
+        let by = if global.config.is_some() {
+            Named::Option
+        } else {
+            Named::Variable
+        };
+        let config_folder = xdg.config_dir().join("agent-host");
         let plugins = named(&global.plugins, "AGENT_HOST_PLUGINS");
         let profile = set_variable("AGENT_HOST_PROFILE").map(|name| name.to_string_lossy().into_owned());
         Ok(Self {
-            config_was_named: config.is_some(),
-            config: config.unwrap_or_else(|| xdg.config_dir().join("agent-host/profile.json")),
+            config_named: config.is_some().then_some(by),
+            config: config.unwrap_or_else(|| config_folder.join("profile.json")),
+            config_folder,
             plugins: plugins.unwrap_or_else(|| xdg.data_dir().join("agent-host/plugins")),
             is_locked: global.locked,
             profile: global

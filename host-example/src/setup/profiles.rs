@@ -18,7 +18,9 @@ impl Setup {
     /// - Errors: every problem of the file.
     pub async fn profile(&self) -> Result<Option<Chosen>, Failure> {
         let document = match self.document(&self.places.config) {
-            Err(LoadError::NotFound { .. }) if !self.places.config_was_named && self.places.profile == "default" => {
+            Err(LoadError::NotFound { .. })
+                if self.places.config_named.is_none() && self.places.profile == "default" =>
+            {
                 return Ok(None);
             }
             document => document?,

@@ -1,38 +1,82 @@
 //! Takes the quotes off the values of environment variables.
 //!
-//! `docker run --env-file` and its kind keep them, and then a key, a model or a proxy is none. Libraries read some
-//! variables themselves, and a program cannot change its own environment safely; so this one starts anew in a clean one.
+//! `docker run --env-file` and its kind keep them, and then a key, a model or a proxy is none. The host takes them off what
+//! it gives to plugins. Libraries read some variables themselves, and a program cannot change its own environment
+//! safely; where one of those stands in quotes, this program starts anew in a clean one. Variables that only other
+//! programs read keep their quotes.
 
+#[cfg(unix)]
 use std::env;
-use std::ffi::OsString;
-use std::os::unix::process::CommandExt;
-use std::process::Command;
 
 use crate::terminal;
 
-/// Starts this program anew, in the same process, if a value stands in quotes. Otherwise it returns.
+/// The variables that this program, its plugins and their libraries read from the process itself.
+#[cfg(unix)]
+const READ_DIRECTLY: &[&str] = &[
+    "AGENT_HOST_CONFIG",
+    "AGENT_HOST_LOG_FILE",
+    "AGENT_HOST_PLUGINS",
+    "AGENT_HOST_PROFILE",
+    "AGENT_HOST_TOKEN",
+    "ALL_PROXY",
+    "DEBUG",
+    "HOME",
+    "HTTPS_PROXY",
+    "LOG_LEVEL",
+    "NO_COLOR",
+    "NO_PROXY",
+    "RUST_LOG",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+    "TERM",
+    "XDG_CACHE_HOME",
+    "XDG_CONFIG_HOME",
+    "XDG_DATA_HOME",
+    "XDG_STATE_HOME",
+    "all_proxy",
+    "https_proxy",
+    "no_proxy",
+];
+
+/// How the names begin that the exporter of traces and metrics reads.
+#[cfg(unix)]
+const READ_DIRECTLY_WITH: &str = "OTEL_";
+
+/// Starts this program anew, in the same process, if a value of [`READ_DIRECTLY`] stands in quotes. Otherwise it returns.
+#[cfg(unix)]
 pub fn take_off_quotes() {
-    let quoted: Vec<(OsString, String)> = env::vars_os()
-        .filter_map(|(name, value)| Some((name, unquoted(value.to_str()?)?.to_owned())))
+    use std::os::unix::process::CommandExt;
+
+    let is_ours = |name: &str| READ_DIRECTLY.contains(&name) || name.starts_with(READ_DIRECTLY_WITH);
+    let quoted: Vec<(String, String)> = env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, unquoted(value.to_str()?)?.to_owned())))
+        .filter(|(name, _)| is_ours(name))
         .collect();
     if quoted.is_empty() {
         return;
     }
-    let names: Vec<_> = quoted.iter().map(|(name, _)| name.to_string_lossy()).collect();
-    terminal::say(&terminal::clean_line(&format!(
-        "warning: the quotes around the value of {} are ignored; remove them where the variable is set",
-        terminal::listed(names.iter().map(AsRef::as_ref), "and")
-    )));
+    let names: Vec<String> = quoted.iter().map(|(name, _)| name.clone()).collect();
+    terminal::say(&format!("warning: {}", warning(&names)));
     let mut arguments = env::args_os();
     let own_name = arguments.next().unwrap_or_default();
-    let failed =
-        env::current_exe().map(|program| Command::new(program).arg0(own_name).args(arguments).envs(quoted).exec());
+    let failed = env::current_exe().map(|program| {
+        let mut command = std::process::Command::new(program);
+        command.arg0(own_name).args(arguments).envs(quoted).exec()
+    });
     let (Ok(cause) | Err(cause)) = failed;
     terminal::say(&format!("warning: the quotes stay: cannot start anew: {cause}"));
 }
 
+/// What people read about variables whose quotes are taken off.
+pub fn warning(names: &[String]) -> String {
+    let names = terminal::listed(names.iter().map(String::as_str), "and");
+    terminal::clean_line(&format!(
+        "the quotes around the value of {names} are ignored: remove them where the variable is set"
+    ))
+}
+
 /// The value without the quotes around it; `None` if there are none.
-fn unquoted(value: &str) -> Option<&str> {
+pub fn unquoted(value: &str) -> Option<&str> {
     let value = value.trim();
     let inside = |quote: char| {
         let inside = value.strip_prefix(quote)?.strip_suffix(quote)?;

@@ -17,6 +17,7 @@ pub struct Setup {
     pub environment: Environment,
     pub folder: Folder,
     pub allow_any_key: bool,
+    pub trust_profile: bool,
 }
 
 /// A profile, and its document.
@@ -27,17 +28,19 @@ pub struct Chosen {
 
 impl Setup {
     pub fn read(global: &Global) -> Result<Self, Failure> {
-        Self::read_with(global, CommandKeys::default())
+        Self::read_with(global, true, CommandKeys::default())
     }
 
-    /// The same, with keys that commands printed before.
-    pub fn read_with(global: &Global, command_keys: CommandKeys) -> Result<Self, Failure> {
+    /// The same; `.env` counts only if it `may_read_folder`. In: keys that commands printed before.
+    pub fn read_with(global: &Global, may_read_folder: bool, command_keys: CommandKeys) -> Result<Self, Failure> {
+        let reads_folder = may_read_folder && !global.no_env_file;
         let places = Places::from(global)?;
         Ok(Self {
-            environment: Environment::read(global.env_file.as_deref(), command_keys)?,
+            environment: Environment::read(global.env_file.as_deref(), reads_folder, command_keys)?,
             folder: Folder::read(&places)?,
             places,
             allow_any_key: global.allow_any_key,
+            trust_profile: global.trust_profile,
         })
     }
 }

@@ -2,23 +2,29 @@
 //!
 //! A mistake in the new ones changes nothing: the plugin keeps the previous ones.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use plugin_api::TierModel;
 use serde_json::{Value, json};
 
 use super::activation::Active;
 use super::bounded::{LIMIT, bounded_future};
 use super::choice::no_key;
+use super::destination::Bound;
+use super::environment::FOLDER_FILE;
 use super::global::Global;
 use super::keys::CommandKeys;
 use super::plugins::Verdict;
 use super::reading::{Chosen, Setup, exists};
+use super::used_key::UsedKey;
 use crate::profile;
 use crate::terminal::{BAD, Failure, clean_line};
 
 /// What is reloaded while a plugin is active.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reload {
-    /// The profile was edited. A key command is not run again unless the edit names another one.
+    /// The profile was edited. A key command is not run again.
     Profile,
     /// On request: the profile, the files of variables, and the key from wherever it comes.
     Everything,
@@ -53,7 +59,7 @@ pub async fn follow(active: &mut Active, global: &Global, reload: Reload) -> Res
         Reload::Everything => CommandKeys::default(),
     };
     command_keys.forget_failures();
-    let setup = Setup::read_with(global, command_keys)?;
+    let setup = Setup::read_with(global, active.reads_folder, command_keys)?;
     let file = &setup.places.config;
     let chosen = if exists(file) { setup.profile().await? } else { None };
     let gone = format!(
@@ -66,7 +72,7 @@ pub async fn follow(active: &mut Active, global: &Global, reload: Reload) -> Res
         // Nothing else was to be read.
         None if file_is_gone && reload == Reload::Profile => gone,
         Some(provider) if *provider != id => {
-            replace(active, &setup).await?;
+            replace(active, &setup, chosen.as_ref()).await?;
             format!("profile reloaded: {provider} instead of {id}, from the next message on")
         }
         _ => {
@@ -78,11 +84,21 @@ pub async fn follow(active: &mut Active, global: &Global, reload: Reload) -> Res
             }
         }
     };
+    let is_unread = !active.reads_folder && !global.no_env_file && Path::new(FOLDER_FILE).is_file();
+    let line = match is_unread && reload == Reload::Everything {
+        true => format!("{line}; `{FOLDER_FILE}` was not read at the start: restart to use it"),
+        false => line,
+    };
     Ok((line, setup))
 }
 
-/// Replaces the active plugin.
-async fn replace(active: &mut Active, setup: &Setup) -> Result<(), Failure> {
+/// Replaces the active plugin by one that uses its service's own address.
+async fn replace(active: &mut Active, setup: &Setup, chosen: Option<&Chosen>) -> Result<(), Failure> {
+    let (_, manifest) = setup.choose(chosen)?;
+    let found = Bound::of(setup, manifest, chosen, &setup.give(manifest, chosen)?);
+    if !found.is_plain() {
+        active.bound.check(&found)?;
+    }
     let next = setup.activate(true).await?;
     let previous = std::mem::replace(active, next);
     active.previous = Some(previous.plugin);
@@ -106,17 +122,19 @@ async fn configure(
     {
         return Err(no_key(manifest, &reason));
     }
-    let config = setup.config(manifest, holding)?;
+    let given = setup.give(manifest, holding)?;
+    active.bound.check(&Bound::of(setup, manifest, holding, &given))?;
+    given.warn();
+    let config = setup.config_of(&given, manifest, holding);
     let (plugin, id) = (active.plugin.clone(), manifest.id.clone());
-    let configured = bounded_future(
-        &id,
-        "be configured",
-        LIMIT,
-        async move { plugin.configure(&config).await },
-    );
-    if let Err(error) = configured? {
+    let (configured, config) = bounded_future(&id, "be configured", LIMIT, async move {
+        let configured = plugin.configure(&config).await;
+        (configured, config)
+    })?;
+    if let Err(error) = configured {
         return Err(setup.place(error.into(), holding));
     }
+    active.used_key = Arc::new(UsedKey::new(given, &active.plugin, config));
     active.command_keys = setup.environment.command_keys.clone();
     let tiers_before = std::mem::take(&mut active.tiers);
     let options_before = options_of(active.chosen.as_ref());

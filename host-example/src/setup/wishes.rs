@@ -40,7 +40,7 @@ pub fn listen_for_hangups(_reloads: UnboundedSender<Reload>, _may_go_on: impl Fn
 /// Reports edits of the profile file until the returned watch is dropped.
 pub fn watch(places: &Places, edits: UnboundedSender<Reload>) -> Option<ProfileWatch> {
     let config = &places.config;
-    if let Some(folder) = config.parent().filter(|_| !places.config_was_named) {
+    if let Some(folder) = config.parent().filter(|_| places.config_named.is_none()) {
         // A missing folder cannot be watched. If it cannot be created, the watch fails below.
         let _ = fs::create_dir_all(folder);
     }

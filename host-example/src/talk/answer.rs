@@ -50,23 +50,21 @@ pub async fn answer(
     target: Option<&Target>,
 ) -> Result<Answer, Error> {
     let mut screen = Screen::new(manner);
-    let shown = if manner.is_streamed {
-        streamed(active, request, &mut screen).await
-    } else {
-        let reply = active.plugin.chat(request).await;
-        match &reply {
-            Ok(reply) => screen.text(&reply.text),
-            Err(error) => screen.text(error.details.partial_text.as_deref().unwrap_or_default()),
-        }
-        reply
-    };
+    let n_before = active.used_key.n_renewals();
+    let mut shown = shown(active, request, manner, &mut screen).await;
+    if let Err(error) = &shown
+        && error.details.partial_text.is_none()
+        && active.used_key.is_renewed(error, n_before).await
+    {
+        shown = self::shown(active, request, manner, &mut screen).await;
+    }
     if let Some(words) = shown.as_ref().ok().and_then(media::transcript) {
         screen.text(&words);
     }
     screen.end_line();
     let reply = match shown {
         Ok(reply) => reply,
-        Err(error) => return Err(advised(active, request, error).await),
+        Err(error) => return Err(active.used_key.explained(advised(active, request, error).await)),
     };
     if screen.is_gone && screen.trouble.is_none() {
         // Nobody reads the answer, and the rest of it was not fetched.
@@ -108,6 +106,24 @@ pub async fn answer(
     Ok(Answer { reply, failure })
 }
 
+/// Gets the answer and prints its text.
+async fn shown(
+    active: &Active,
+    request: &ChatRequest,
+    manner: Manner,
+    screen: &mut Screen,
+) -> Result<ChatReply, Error> {
+    if manner.is_streamed {
+        return streamed(active, request, screen).await;
+    }
+    let reply = active.plugin.chat(request).await;
+    match &reply {
+        Ok(reply) => screen.text(&reply.text),
+        Err(error) => screen.text(error.details.partial_text.as_deref().unwrap_or_default()),
+    }
+    reply
+}
+
 /// The lines for people below an answer.
 fn say_below<'a>(
     reply: &ChatReply,
@@ -116,7 +132,7 @@ fn say_below<'a>(
     ending: Option<Ending>,
 ) {
     for notice in unprinted {
-        terminal::say_styled(FAINT, &format!("note: {}", terminal::clean(&notice.message)));
+        terminal::say_styled(FAINT, &format!("note: {}", terminal::clean_line(&notice.message)));
     }
     if let Some(line) = terminal::fallback(&reply.done, &reply.notices) {
         terminal::say_styled(FAINT, &format!("note: {line}"));

@@ -1,7 +1,6 @@
 //! Reads input lines on a thread of its own, because reading blocks.
 
-use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread;
 
@@ -10,7 +9,11 @@ use rustyline::history::FileHistory;
 use rustyline::{Config, Editor, ExternalPrinter};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+use crate::files::check_kept;
 use crate::terminal::{self, Failure};
+
+/// The largest history, in bytes. It keeps a hundred lines.
+const MAX_HISTORY_BYTES: u64 = 1 << 20;
 
 /// Reads lines on a thread of its own.
 pub struct Reader {
@@ -33,13 +36,10 @@ impl Reader {
             .ok()
             .map(|printer| Box::new(printer) as Box<_>);
         // A history that cannot be read or saved is no reason to stop.
-        if let Some(history) = history {
-            if let Some(folder) = history.parent() {
-                let _ = fs::create_dir_all(folder);
-            }
+        let history: Option<PathBuf> = history.and_then(usable).map(Path::to_owned);
+        if let Some(history) = &history {
             let _ = editor.load_history(history);
         }
-        let history = history.map(Path::to_owned);
         let (prompts, asked) = mpsc::channel::<String>();
         let (sender, input) = unbounded_channel();
         thread::Builder::new()
@@ -47,7 +47,7 @@ impl Reader {
             .spawn(move || {
                 for prompt in asked {
                     let input = editor.readline(&prompt);
-                    if let Some(history) = &history {
+                    if let Some(history) = history.as_deref().filter(|history| check(history).is_ok()) {
                         let _ = editor.save_history(history);
                     }
                     if sender.send(input).is_err() {
@@ -78,4 +78,16 @@ impl Reader {
             terminal::say(text);
         }
     }
+}
+
+fn check(history: &Path) -> Result<(), String> {
+    check_kept(history, MAX_HISTORY_BYTES)
+}
+
+/// The file of the history, unless something is wrong with it, which a warning says.
+fn usable(history: &Path) -> Option<&Path> {
+    check(history)
+        .map_err(|why| tracing::warn!("no history is kept in `{}`: {why}", history.display()))
+        .ok()?;
+    Some(history)
 }

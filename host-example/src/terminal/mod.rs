@@ -14,8 +14,10 @@ pub mod progress;
 pub mod exit;
 mod failure;
 mod interrupt;
+mod ask;
 mod checklist;
 
+pub use self::ask::ask;
 pub use self::checklist::Rows;
 pub use self::clean::{Cleaner, clean, clean_line, is_unseen, safe_json, shortened};
 pub use self::exit::Exit;

@@ -1,5 +1,6 @@
 //! Starts: those that are refused, and the ports and plugins of those that are not.
 
+use std::fs;
 use std::net::TcpListener;
 
 use serde_json::{Value, json};
@@ -110,5 +111,20 @@ fn a_plugin_without_the_raw_form_is_served_in_openais_form() {
         endpoint.service.requests(),
         [],
         "the other plugin's service is never asked"
+    );
+}
+
+#[test]
+fn a_start_names_the_variable_file_of_its_folder() {
+    let serve = Serve::new();
+    fs::write(serve.home().path().join("work/.env"), "SMALL_MODEL=acme/one\n").expect("writable");
+    let endpoint = serve.start();
+    endpoint.wait_for_stderr(
+        "`.env` in this folder sets `SMALL_MODEL`; `--no-env-file` leaves it out\n",
+        1,
+    );
+    endpoint.wait_for_stderr(
+        "reading variables from `.env` in this folder; `--no-env-file` leaves it out\n",
+        1,
     );
 }

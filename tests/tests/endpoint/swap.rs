@@ -1,5 +1,6 @@
 //! Edits of the profile while requests run: one model, from before or after the edit, gives all of an answer.
 
+use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -7,6 +8,7 @@ use std::thread;
 use sandbox::Script;
 use serde_json::{Value, json};
 use tests::endpoint::{Endpoint, Serve, chat_body, profile_text};
+use tests::faultd::{Faultd, Script as Raw};
 use tests::{Service, service};
 
 use crate::bench::{CHAT, patient};
@@ -140,4 +142,68 @@ fn with_no_watch_only_sighup_reloads_the_profile() {
     endpoint.signal("HUP");
     endpoint.wait_for_stderr("profile, variables and key reloaded: ", 1);
     assert_eq!(who_answers(&endpoint, 0), 1);
+}
+
+#[test]
+fn clients_stay_at_the_address_of_the_start() {
+    let [own, elsewhere] = [(), ()].map(|()| Faultd::playing([Raw::answer("hello")]));
+    let serve = Serve::new()
+        .without("OPENROUTER_API_KEY")
+        .without("OPENROUTER_BASE_URL");
+    let write = |file: &str, service: &Faultd| {
+        let text = format!(
+            "OPENROUTER_API_KEY=sk-or-v1-{file}\nOPENROUTER_BASE_URL={}\n",
+            service.base_url()
+        );
+        let file = serve.home().path().join("work").join(file);
+        fs::write(&file, text).expect("writable");
+        file.to_string_lossy().into_owned()
+    };
+    let named = write("named.env", &own);
+    let endpoint = serve.arguments(&["--env-file", &named]).start();
+    let line = format!("prompts go to http://{} (`OPENROUTER_BASE_URL` in `", own.address());
+    endpoint.wait_for_stderr(&line, 1);
+    let text = format!(
+        "OPENROUTER_API_KEY=sk-or-v1-x\nOPENROUTER_BASE_URL={}\n",
+        elsewhere.base_url()
+    );
+    fs::write(endpoint.home.path().join("work/.env"), &text).expect("writable");
+    endpoint.signal("HUP");
+    endpoint.wait_for_stderr(
+        "nothing changed; `.env` was not read at the start: restart to use it",
+        1,
+    );
+    fs::write(&named, &text).expect("writable");
+    endpoint.signal("HUP");
+    endpoint.wait_for_stderr(
+        "reload failed; still using the previous profile and key\nerror: another address: ",
+        1,
+    );
+    endpoint.chat("acme/model", "Hello").expect(200);
+    assert_eq!((own.requests().len(), elsewhere.accepted_connections()), (1, 0));
+}
+
+#[test]
+fn a_rotated_key_file_costs_no_request() {
+    let service = Faultd::answering(|asked| match asked.header("authorization") {
+        Some("Bearer sk-or-v1-new") => Raw::answer("welcome"),
+        _ => Raw::reply(401, &[], &json!({"error": {"code": 401, "message": "User not found."}})),
+    });
+    let serve = Serve::new().without("OPENROUTER_API_KEY").asking(&service);
+    let file = serve.home().path().join("key");
+    let write = |key: &str| fs::write(&file, key).expect("writable");
+    write("sk-or-v1-old");
+    let path = file.to_string_lossy().into_owned();
+    let endpoint = serve.env("OPENROUTER_API_KEY_FILE", &path).start();
+    let refused = endpoint.chat("acme/model", "Hello").expect(401);
+    let hint = refused.header("x-hint").unwrap_or_default();
+    assert!(hint.ends_with("the key came from `OPENROUTER_API_KEY_FILE`"), "{hint}");
+    write("sk-or-v1-new");
+    let mut body = chat_body("acme/model", "Hello");
+    body["stream"] = json!(true);
+    let streamed = endpoint.answer(&endpoint.post(CHAT, &body)).expect(200);
+    assert_eq!(streamed.streamed(), "welcome");
+    write("sk-or-v1-old");
+    endpoint.chat("acme/model", "Hello").expect(200);
+    assert_eq!(service.requests().len(), 4, "the key in use is not refused");
 }

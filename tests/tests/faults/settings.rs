@@ -1,5 +1,8 @@
 //! Keys that change, profiles that are wrong or half written, and values that would break a header.
 
+use std::fs;
+use std::path::Path;
+
 use plugin_api::{Attribution, ChatRequest};
 use serde_json::{Value, json};
 use tests::faultd::{DONE, Faultd, LAST_CHUNK, Script, chunk, finish_event, sse_head, text_event};
@@ -275,6 +278,29 @@ fn what_stops_a_start_is_named_by_its_variable() {
         assert_eq!(ran.code, Some(2), "{ran:?}");
         assert!(parts.iter().all(|part| ran.stderr.contains(part)), "{}", ran.stderr);
         assert!(!format!("{ran:?}").contains("hidden"), "{ran:?}");
+    }
+}
+
+#[test]
+fn each_bad_source_of_certificates_is_named() {
+    let home = Home::with(&openrouter_plugin());
+    let empty = home.path().join("empty.pem");
+    fs::write(&empty, "").expect("writable");
+    let ask = |file: &str, folders: &str| {
+        let run = home.host(&["chat", "hello"]).env("OPENROUTER_API_KEY", KEY);
+        run.env("SSL_CERT_FILE", file).env("SSL_CERT_DIR", folders).run().stderr
+    };
+    let stderr = ask(&empty.to_string_lossy(), "/nowhere");
+    let both = format!(
+        "no certificates from `SSL_CERT_FILE`, `{}`: it holds no readable certificate; nor from `SSL_CERT_DIR`, \
+         `/nowhere`: No such file",
+        empty.display()
+    );
+    assert!(stderr.contains(&both), "{stderr}");
+    let good = "/etc/ssl/certs/ca-certificates.crt";
+    if Path::new(good).exists() {
+        let stderr = ask(good, "/nowhere");
+        assert!(!stderr.contains("SSL_CERT_FILE"), "{stderr}");
     }
 }
 

@@ -293,19 +293,38 @@ fn an_unknown_tier_or_model_is_answered_with_the_nearest_one() {
 }
 
 #[test]
-fn quotes_around_the_values_of_variables_are_taken_off_with_one_warning() {
+fn quotes_around_the_values_of_our_variables_are_taken_off_with_a_warning() {
     let bench = Bench::new();
     let quoted = |run: HostRun| {
         run.env("OPENROUTER_API_KEY", &format!("\"{}\"", bench.service.key()))
             .env("SMALL_MODEL", "'sandbox/echo'")
             .env("HTTPS_PROXY", "\"\"")
+            .env("GREETING", "\"hello\"")
     };
     let ran = quoted(bench.without_key(&["chat", "-q", "-t", "small", "Hello"]))
         .run()
         .expect_success();
     assert_eq!(bench.bodies()[0]["model"], "sandbox/echo");
-    let warning = "warning: the quotes around the value of `HTTPS_PROXY`, `OPENROUTER_API_KEY` and `SMALL_MODEL` are \
-                   ignored; remove them where the variable is set\n";
-    assert_eq!(ran.stderr, warning);
+    for names in ["`HTTPS_PROXY`", "`OPENROUTER_API_KEY` and `SMALL_MODEL`"] {
+        let warning =
+            format!("the quotes around the value of {names} are ignored: remove them where the variable is set");
+        assert_eq!(ran.stderr.matches(&warning).count(), 1, "{}", ran.stderr);
+    }
+    assert_lacks(&ran.stderr, "GREETING");
     assert_lacks(&bench.ok(&["chat", "-q", "Hello"]).stderr, "quotes");
+}
+
+#[test]
+fn what_turns_text_round_is_visible_in_errors_and_stays_in_answers() {
+    let home = home_with_openrouter();
+    let turned = "\u{202e}live\u{202c} and \u{200b}well";
+    let service = Faultd::playing([faultd::Script::answer(turned)]);
+    let answer = host_at(&home, &service, &["chat", "-q", "-m", "acme/model", "Hello"])
+        .run()
+        .expect_success();
+    assert_eq!(answer.stdout.trim_end(), turned);
+    let body = serde_json::json!({"error": {"code": 400, "message": format!("bad {turned}")}});
+    let service = Faultd::playing([faultd::Script::reply(400, &[], &body)]);
+    let refused = host_at(&home, &service, &["chat", "-m", "acme/model", "Hello"]).run();
+    assert_has(&refused.stderr, "bad \\u{202e}live\\u{202c} and \\u{200b}well");
 }

@@ -4,7 +4,7 @@ use sandbox::{Failure, Script};
 use serde_json::{Value, json};
 use tests::Typist;
 
-use crate::{Bench, assert_fails, assert_has, assert_lacks, assert_starts, json_of, profile, row};
+use crate::{Bench, assert_fails, assert_has, assert_lacks, json_of, profile, row};
 
 /// A profile whose large tier has these models, the first one before the others; each gets one attempt.
 fn chain(models: &[&str]) -> String {
@@ -64,7 +64,7 @@ fn a_model_that_fails_is_shown_and_the_others_are_still_asked() {
 fn a_tier_without_a_chain_is_tried_alone() {
     let bench = Bench::with_profile(&profile(r#""tiers": {"TEXT_SMALL": "sandbox/hello"}"#));
     let ran = bench.ok(&["fallback", "test", "--tier", "small"]);
-    assert_starts(
+    assert_has(
         &ran.stderr,
         "TEXT_SMALL has no fallback models; testing only its own model\nnote: sending 1 small request, ",
     );

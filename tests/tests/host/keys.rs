@@ -34,14 +34,24 @@ fn a_missing_or_blank_key_is_a_usage_error_with_a_hint() {
 }
 
 #[test]
-fn the_environment_beats_dot_env_and_dot_env_beats_a_named_file() {
+fn the_environment_beats_a_named_file_and_that_beats_dot_env() {
     let bench = Bench::new();
     let named = bench.home.path().join("named.env");
-    write(&named, &format!("OPENROUTER_API_KEY={}\n", bench.service.key()));
+    write(
+        &dot_env(&bench),
+        &format!("OPENROUTER_API_KEY={}\n", bench.service.key()),
+    );
+    bench.without_key(&["chat", "Hello"]).run().expect_success();
+    let left_out = bench.without_key(&["--no-env-file", "chat", "Hello"]).run();
+    assert_fails(&left_out, 2, "`OPENROUTER_API_KEY` is not set");
+    write(&named, "OPENROUTER_KEY=sk-or-v1-wrong\n");
     let chat = ["--env-file", named.to_str().expect("text"), "chat", "Hello"];
-    bench.without_key(&chat).run().expect_success();
-    write(&dot_env(&bench), "OPENROUTER_API_KEY=sk-or-v1-wrong\n");
-    assert_eq!(bench.without_key(&chat).run().code, Some(4));
+    let refused = bench.without_key(&chat).run();
+    assert_fails(
+        &refused,
+        4,
+        &format!("the key came from `OPENROUTER_KEY` in `{}`", named.display()),
+    );
     bench.ok(&chat);
 }
 
@@ -79,6 +89,19 @@ fn a_bad_variable_file_is_skipped_with_a_warning_unless_it_was_named() {
     let warning = "`.env`, line 1: expected `NAME=value`; the line is ignored";
     assert_has(&odd_line.stderr, warning);
     assert_lacks(&odd_line.stderr, "lost");
+    write(
+        &here,
+        &format!("OPENROUTER_API_KEY={key}\n{}", "nonsense\n".repeat(10_000)),
+    );
+    let odd_lines = bench.without_key(&["chat", "-q", "Hello"]).run().expect_success();
+    assert_has(
+        &odd_lines.stderr,
+        "`.env`: 9997 more lines without `NAME=value` are ignored",
+    );
+    assert_eq!(odd_lines.stderr.lines().count(), 4, "{}", odd_lines.stderr);
+    write(&here, &"#".repeat((1 << 20) + 1));
+    let large = "cannot read variables from `.env`: expected at most 1048576 bytes, found 1048577; the file is ignored";
+    assert_has(&bench.ok(&["chat", "-q", "Hello"]).stderr, large);
     fs::write(&here, b"\xff\xfe").expect("writable");
     let unreadable = "cannot read variables from `.env`: ";
     assert_has(&bench.ok(&["chat", "-q", "Hello"]).stderr, unreadable);

@@ -16,6 +16,7 @@ mod picture;
 mod plugins;
 mod process;
 mod profile;
+mod sources;
 mod unruly;
 
 use sandbox::Script;

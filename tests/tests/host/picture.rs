@@ -95,7 +95,7 @@ fn class_of(line: &str) -> &'static str {
         () if line.starts_with("── ") => " class=\"step\"",
         () if line.starts_with("$ ") || line.starts_with("TEXT_SMALL> ") => " class=\"typed\"",
         () if is_swap => " class=\"swap\"",
-        () if line.contains(" · ") => " class=\"faint\"",
+        () if line.contains(" · ") || line.starts_with("prompts go to ") => " class=\"faint\"",
         () => "",
     }
 }
@@ -105,6 +105,9 @@ fn masked(line: &str) -> String {
     // On a slow machine, a notice that somebody waits stood before the answer and was taken back.
     let answer = line.find("This is the sandbox").filter(|_| line.starts_with("… "));
     let line = &line[answer.unwrap_or(0)..];
+    if let Some((_, source)) = line.split_once(" (").filter(|_| line.starts_with("prompts go to ")) {
+        return format!("prompts go to http://127.0.0.1:8080 ({source}");
+    }
     let parts = line.split(" · ").map(|part| match part {
         part if part.starts_with("first token ") => "first token 3 ms".to_owned(),
         part if part.ends_with(" tok/s") => "100 tok/s".to_owned(),

@@ -1,0 +1,304 @@
+//! Where prompts and the key go when they do not go to the service's own address, who decided that, and whether the user
+//! knows.
+//!
+//! By convention an option of a plugin called `baseUrl`, at any depth, is an address, and `x-default` in its schema is the
+//! service's own. The user decides with a variable, with the file given with `--env-file`, or in the profile file of the
+//! config folder. Any other profile file may be somebody else's, so its addresses need a yes before they get the user's
+//! key. This machine is no exception: other users' programs may listen on it.
+
+use std::fs;
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+
+use plugin_api::Manifest;
+
+use super::atomic::write_private;
+use super::environment::{FOLDER_FILE, Given, Place};
+use super::places::{Named, state_file};
+use super::reading::{Chosen, Setup};
+use crate::files::{check_kept, read_named};
+use crate::profile::{self, KeySource};
+use crate::terminal::{self, Exit, FAINT, Failure};
+
+/// The file of addresses that the user trusts, one a line, in the state folder.
+const TRUSTED: &str = "trusted-addresses";
+
+/// The largest file of trusted addresses, in bytes.
+const MAX_TRUSTED_BYTES: u64 = 64 << 10;
+
+/// An address that is not the service's own.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Destination {
+    /// The whole address, which is not shown: it may hold a password.
+    url: String,
+    /// Its scheme, host and port.
+    origin: String,
+    /// Who set it, for people.
+    source: String,
+    decider: Decider,
+    /// Whether it is the service's main address and not one for special cases.
+    is_main: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Decider {
+    User,
+    /// `.env` of the working directory, which gave the key too.
+    Folder,
+    /// A profile file that may be somebody else's.
+    Stranger,
+}
+
+/// What a reload may not change by itself: where the key comes from, and where it goes.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Bound {
+    key_origin: Option<String>,
+    key_source: Option<KeySource>,
+    destinations: Vec<Destination>,
+}
+
+impl Destination {
+    /// `prompts go to https://proxy.example (environment variable …)`
+    fn line(&self) -> String {
+        let may = if self.is_main { "go" } else { "may also go" };
+        terminal::clean_line(&format!("prompts {may} to {} ({})", self.origin, self.source))
+    }
+}
+
+impl Bound {
+    pub fn of(setup: &Setup, manifest: &Manifest, chosen: Option<&Chosen>, given: &Given) -> Self {
+        Self {
+            key_origin: given.key_origin.clone(),
+            key_source: chosen.and_then(|chosen| chosen.profile.api_key.clone()),
+            destinations: setup.destinations(manifest, chosen, given),
+        }
+    }
+
+    /// - Errors: what a reload found, if it differs.
+    pub fn check(&self, found: &Self) -> Result<(), Failure> {
+        let origin = |bound: &Self| match bound.destinations.iter().find(|destination| destination.is_main) {
+            Some(main) => format!("{} ({})", main.origin, main.source),
+            None => "the service's own".to_owned(),
+        };
+        let key = |bound: &Self| bound.key_origin.clone().unwrap_or_else(|| "nowhere".to_owned());
+        let found = if self.destinations != found.destinations {
+            format!("another address: {} instead of {}", origin(found), origin(self))
+        } else if self != found {
+            format!("another source of the key: {} instead of {}", key(found), key(self))
+        } else {
+            return Ok(());
+        };
+        Err(Failure::usage(found)
+            .with_hint("restart to use it: a reload changes neither address nor source of the key"))
+    }
+
+    /// The line about the address, where the user set it.
+    pub fn users_line(&self) -> Option<String> {
+        let is_users = |destination: &&Destination| destination.is_main && destination.decider == Decider::User;
+        self.destinations.iter().find(is_users).map(Destination::line)
+    }
+
+    /// Whether a plugin that was not there at the start may take over with this.
+    pub fn is_plain(&self) -> bool {
+        self.destinations.is_empty()
+    }
+}
+
+impl Setup {
+    /// The addresses that are not the service's own, the main one first.
+    pub fn destinations(&self, manifest: &Manifest, chosen: Option<&Chosen>, given: &Given) -> Vec<Destination> {
+        let own = manifest.options_schema.as_ref();
+        let own = own.and_then(|schema| schema["properties"]["baseUrl"]["x-default"].as_str());
+        let mut all = Vec::new();
+        if let Some(profile) = chosen
+            .map(|chosen| &chosen.profile)
+            .filter(|found| found.provider == manifest.id)
+        {
+            let decider = if self.is_strangers() {
+                Decider::Stranger
+            } else {
+                Decider::User
+            };
+            let file = self.places.config.display();
+            let options = profile::leaves_of("", &profile.options).into_iter();
+            let urls = options.filter(|(pointer, _)| pointer.ends_with("/baseUrl"));
+            all.extend(urls.filter_map(|(pointer, url)| {
+                Some(Destination {
+                    origin: origin_of(url.as_str()?),
+                    url: url.as_str()?.to_owned(),
+                    source: format!(
+                        "`{}` of profile `{}` in `{file}`",
+                        profile::dotted(&pointer),
+                        profile.name
+                    ),
+                    decider,
+                    is_main: pointer == "/baseUrl",
+                })
+            }));
+        }
+        // The profile's address wins over a variable's.
+        if !all.iter().any(|destination| destination.is_main) {
+            all.extend(given.addresses.iter().map(|found| Destination {
+                url: found.value.reveal().to_owned(),
+                origin: origin_of(found.value.reveal()),
+                source: found.origin.clone(),
+                decider: match found.place {
+                    Place::Process | Place::NamedFile => Decider::User,
+                    Place::Folder => Decider::Folder,
+                },
+                is_main: true,
+            }));
+        }
+        let is_own = |destination: &Destination| own.is_some_and(|own| origin_of(own) == destination.origin);
+        all.retain(|destination| !is_own(destination));
+        all.sort_by_key(|destination| !destination.is_main);
+        all
+    }
+
+    /// Whether the profile file may be somebody else's: named on the command line or lying in the working directory,
+    /// and outside the user's config folder.
+    fn is_strangers(&self) -> bool {
+        let file = whole(&self.places.config);
+        let is_here = || !self.places.config.is_absolute() || file.parent() == Some(&whole(Path::new(".")));
+        let is_named = match self.places.config_named {
+            None => false,
+            Some(Named::Option) => true,
+            Some(Named::Variable) => is_here(),
+        };
+        is_named && !file.starts_with(whole(&self.places.config_folder))
+    }
+
+    /// Makes sure that the user knows where the key goes, and says so where somebody else decided.
+    ///
+    /// - Errors: the profile may be somebody else's, and the user did not say yes.
+    pub async fn confirm(&self, bound: &Bound, given: &Given) -> Result<(), Failure> {
+        for destination in &bound.destinations {
+            let Some(failure) = self.distrust(destination, bound) else {
+                continue;
+            };
+            if !(io::stdin().is_terminal() && terminal::stderr_is_terminal()) {
+                return Err(failure);
+            }
+            let question = format!("{}. Trust this address? [y]es, [n]o: ", failure.message);
+            match terminal::ask(&question).await.as_deref().map(str::trim) {
+                Some("y" | "yes") => remember(&destination.origin),
+                _ => return Err(failure),
+            }
+        }
+        for destination in bound.destinations.iter().filter(|found| found.decider != Decider::User) {
+            terminal::say_styled(FAINT, &destination.line());
+        }
+        if !given.from_folder.is_empty() {
+            let names = terminal::listed(given.from_folder.iter().map(String::as_str), "and");
+            let line = format!("`{FOLDER_FILE}` in this folder sets {names}; `--no-env-file` leaves it out");
+            terminal::say_styled(FAINT, &terminal::clean_line(&line));
+        }
+        Ok(())
+    }
+
+    /// - Errors: the first address that needs a yes, for commands that do not ask.
+    pub fn confirmed(&self, bound: &Bound) -> Result<(), Failure> {
+        let mut failures = bound
+            .destinations
+            .iter()
+            .filter_map(|found| self.distrust(found, bound));
+        failures.next().map_or(Ok(()), Err)
+    }
+
+    /// Why the user has to be asked about this address.
+    fn distrust(&self, destination: &Destination, bound: &Bound) -> Option<Failure> {
+        let is_fine = destination.decider != Decider::Stranger
+            || self.trust_profile
+            || self.has_key_of_its_own(bound)
+            || trusted().contains(&destination.origin);
+        if is_fine {
+            return None;
+        }
+        let key = bound
+            .key_origin
+            .as_ref()
+            .map(|origin| format!("your key ({origin}) and "));
+        let message = format!(
+            "{} would send {}your prompts to {}",
+            destination.source,
+            key.unwrap_or_default(),
+            destination.origin
+        );
+        let mut failure = Failure::new(Exit::Usage, terminal::clean_line(&message)).with_hint(
+            "if you trust this address, add `--trust-profile`, or run the command on a terminal, which asks once",
+        );
+        failure.details["code"] = "untrusted_address".into();
+        failure.explained = Some("untrusted_address");
+        Some(failure)
+    }
+
+    /// Whether the profile brings its key along: in a file of its own folder. A variable, or a file elsewhere, is the
+    /// user's, even if the profile names it.
+    fn has_key_of_its_own(&self, bound: &Bound) -> bool {
+        let Some(KeySource::File(file)) = &bound.key_source else {
+            return false;
+        };
+        let profile = whole(&self.places.config);
+        profile.parent().is_some_and(|folder| whole(file).starts_with(folder))
+    }
+}
+
+/// The path without links, as far as it exists.
+fn whole(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// Scheme, host and port of an address, without a user's name or password.
+fn origin_of(url: &str) -> String {
+    let url = url.trim();
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let host = host
+        .strip_suffix(if scheme == "https" { ":443" } else { ":80" })
+        .unwrap_or(host);
+    format!("{scheme}://{host}").to_ascii_lowercase()
+}
+
+/// The addresses that the user trusts.
+fn trusted() -> Vec<String> {
+    let read = || {
+        let file = state_file(TRUSTED).ok()?;
+        check_kept(&file, MAX_TRUSTED_BYTES)
+            .map_err(|why| tracing::warn!("`{}` is not used: {why}", file.display()))
+            .ok()?;
+        String::from_utf8(read_named(&file, MAX_TRUSTED_BYTES).ok()?).ok()
+    };
+    read().unwrap_or_default().lines().map(str::to_owned).collect()
+}
+
+fn remember(origin: &str) {
+    let mut all = trusted();
+    all.push(origin.to_owned());
+    let write = || {
+        let file = state_file(TRUSTED)?;
+        check_kept(&file, MAX_TRUSTED_BYTES).map_err(Failure::usage)?;
+        write_private(&file, format!("{}\n", all.join("\n")).as_bytes())
+    };
+    if let Err(failure) = write() {
+        tracing::warn!("the next start asks again: {}", failure.message);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_has_no_path_password_or_usual_port() {
+        for (url, origin) in [
+            ("https://Proxy.example/api/v1?k=1", "https://proxy.example"),
+            (" https://proxy.example:443/", "https://proxy.example"),
+            ("http://127.0.0.1:8080/v1", "http://127.0.0.1:8080"),
+            ("https://user:pass@word@evil.example#x", "https://evil.example"),
+            ("https://[::1]:80", "https://[::1]:80"),
+        ] {
+            assert_eq!(origin_of(url), origin);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The key that calls are sent with: reads its file once more when the service refuses it, since somebody may have
+//! rotated it, and says where it came from.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use plugin_api::{Error, ErrorKind, Plugin};
+use tokio::sync::Mutex;
+
+use super::environment::Given;
+use super::keys::read_key_file;
+use super::protect::WipedConfig;
+
+/// The status of an answer that refuses the key.
+const UNAUTHORIZED: u16 = 401;
+
+/// The key of an active plugin.
+#[derive(Default)]
+pub struct UsedKey {
+    origin: Option<String>,
+    file: Option<KeyFile>,
+    /// How often the file had another key.
+    n_renewals: AtomicU64,
+}
+
+struct KeyFile {
+    path: PathBuf,
+    /// The variable that has the key.
+    variable: String,
+    plugin: Plugin,
+    /// What the plugin is configured with now.
+    config: Mutex<WipedConfig>,
+}
+
+impl UsedKey {
+    /// - In: `config`, what `plugin` was configured with.
+    pub fn new(given: Given, plugin: &Plugin, config: WipedConfig) -> Self {
+        Self {
+            origin: given.key_origin,
+            file: given.key_file.map(|(variable, path)| KeyFile {
+                path,
+                variable,
+                plugin: plugin.clone(),
+                config: Mutex::new(config),
+            }),
+            n_renewals: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether the key is in a file, so that a refused call may be sent once more.
+    pub fn has_file(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// How often the key was renewed, asked before a call.
+    pub fn n_renewals(&self) -> u64 {
+        self.n_renewals.load(Ordering::SeqCst)
+    }
+
+    /// Whether the plugin has another key than the refused one by now, so that the call should be sent once more.
+    ///
+    /// - In: `n_before`, [`UsedKey::n_renewals`] from before the call.
+    pub async fn is_renewed(&self, error: &Error, n_before: u64) -> bool {
+        let Some(file) = self.file.as_ref().filter(|_| is_refused_key(error)) else {
+            return false;
+        };
+        let mut config = file.config.lock().await;
+        if self.n_renewals() != n_before {
+            // Another call was faster.
+            return true;
+        }
+        let Ok((key, _)) = read_key_file(&file.path) else {
+            return false;
+        };
+        if config.environment.get(&file.variable).map(String::as_str) == Some(key.reveal()) {
+            return false;
+        }
+        let mut next = WipedConfig(config.0.clone());
+        next.0
+            .environment
+            .insert(file.variable.clone(), key.reveal().to_owned());
+        if let Err(cause) = file.plugin.configure(&next).await {
+            tracing::warn!("the new key in `{}` is not used: {cause}", file.path.display());
+            return false;
+        }
+        tracing::warn!(
+            "the service refused the key; using the new one in `{}`",
+            file.path.display()
+        );
+        *config = next;
+        self.n_renewals.fetch_add(1, Ordering::SeqCst);
+        true
+    }
+
+    /// The error, with where the refused key came from in its hint.
+    pub fn explained(&self, error: Error) -> Error {
+        let Some(origin) = self.origin.as_ref().filter(|_| is_refused_key(&error)) else {
+            return error;
+        };
+        let hint = match error.hint() {
+            Some(hint) => format!("{hint}; the key came from {origin}"),
+            None => format!("the key came from {origin}"),
+        };
+        error.with_hint(hint)
+    }
+}
+
+fn is_refused_key(error: &Error) -> bool {
+    error.kind == ErrorKind::AUTH && error.details.status == Some(UNAUTHORIZED)
+}

@@ -1,0 +1,260 @@
+//! Who may decide where the key and the prompts go: the user, and nobody who filled a folder or wrote a profile.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::PathBuf;
+
+use tests::faultd::{Faultd, Script};
+use tests::{Home, Typist, canary};
+
+use crate::{Bench, assert_fails, assert_has, assert_lacks, conversation, home_with_openrouter, profile};
+
+const FOLDER_KEY: &str = "OPENROUTER_API_KEY=sk-or-v1-of-the-folder\n";
+
+/// A service that answers whoever asks.
+fn service() -> Faultd {
+    Faultd::playing([Script::answer("hello")])
+}
+
+fn write(home: &Home, file: &str, text: &str) -> PathBuf {
+    let file = home.path().join(file);
+    fs::write(&file, text).expect("the home is writable");
+    file
+}
+
+/// A `.env` that would send prompts to this service, with a key of its own.
+fn write_dot_env(home: &Home, elsewhere: &Faultd) {
+    let text = format!("{FOLDER_KEY}OPENROUTER_BASE_URL={}\n", elsewhere.base_url());
+    write(home, "work/.env", &text);
+}
+
+#[test]
+fn a_folder_moves_no_address_where_another_source_has_a_key() {
+    let home = home_with_openrouter();
+    home.write_profile(&profile(r#""retry": {"attempts": 1}"#));
+    let (elsewhere, proxy) = (service(), service());
+    write_dot_env(&home, &elsewhere);
+    let key_file = write(&home, "key", canary::CANARY);
+    let named = write(&home, "named.env", &format!("OPENROUTER_KEY={}\n", canary::CANARY));
+    let (key_file, named) = (key_file.to_str().expect("text"), named.to_str().expect("text"));
+    for (flags, variable, value) in [
+        (&[][..], "OPENROUTER_KEY", canary::CANARY),
+        (&[], "OPENROUTER_API_KEY_FILE", key_file),
+        (&["--env-file", named], "UNUSED", ""),
+    ] {
+        let n_before = proxy.requests().len();
+        let run = home.host(&[flags, &["chat", "Hello"]].concat()).env(variable, value);
+        // The service's own address is asked through a proxy, which shows where the call went.
+        let ran = run.env("HTTPS_PROXY", &format!("http://{}", proxy.address())).run();
+        assert_eq!(elsewhere.accepted_connections(), 0, "{variable}: {ran:?}");
+        assert!(proxy.requests().len() > n_before, "{variable}: {ran:?}");
+        assert_has(&ran.stderr, "`OPENROUTER_BASE_URL` in `.env` is ignored");
+    }
+    let alone = home.host(&["chat", "-q", "Hello"]).run().expect_success();
+    assert_eq!(elsewhere.requests().len(), 1);
+    let line = format!(
+        "prompts go to http://{} (`OPENROUTER_BASE_URL` in `.env`)\n",
+        elsewhere.address()
+    );
+    assert_eq!(alone.stderr, line, "said even with --quiet");
+}
+
+#[test]
+fn a_folder_that_chooses_models_is_named() {
+    let bench = Bench::new();
+    write(&bench.home, "work/.env", "SMALL_MODEL=sandbox/echo\n");
+    let small = |flags: &[&str]| bench.ok(&[flags, &["chat", "-q", "-t", "small", "Hello"]].concat());
+    let line = "`.env` in this folder sets `SMALL_MODEL`; `--no-env-file` leaves it out\n";
+    assert_eq!(small(&[]).stderr, line);
+    assert_eq!(small(&["--no-env-file"]).stderr, "");
+    let models: Vec<_> = bench.bodies().iter().map(|body| body["model"].clone()).collect();
+    assert_eq!(models, ["sandbox/echo", "anthropic/claude-haiku-4.5"]);
+}
+
+#[test]
+fn another_address_is_named_once_with_who_set_it() {
+    let bench = Bench::new();
+    let line = |origin: &str, source: &str| format!("prompts go to {origin} ({source})");
+    let url = bench.service.base_url();
+    let origin = url.trim_end_matches("/api/v1");
+    let by_variable = line(origin, "environment variable `OPENROUTER_BASE_URL`");
+    let stderr = bench.ok(&["chat", "Hello"]).stderr;
+    assert_eq!(stderr.matches(&by_variable).count(), 1, "{stderr}");
+    assert_lacks(&bench.ok(&["chat", "-q", "Hello"]).stderr, "prompts go");
+    bench.home.write_profile(&profile(&format!(r#""baseUrl": "{url}""#)));
+    let source = format!("`baseUrl` of profile `default` in `{}`", bench.home.profile().display());
+    assert_has(&bench.ok(&["chat", "Hello"]).stderr, &line(origin, &source));
+}
+
+#[test]
+fn a_profile_from_elsewhere_needs_a_yes_before_it_gets_your_key() {
+    let home = home_with_openrouter();
+    let elsewhere = service();
+    let origin = format!("http://{}", elsewhere.address());
+    let address = format!(r#""model": "acme/model", "baseUrl": "{}""#, elsewhere.base_url());
+    let run = |flags: &[&str], options: &str| {
+        let file = write(&home, "work/theirs.json", &profile(options));
+        let file = file.to_str().expect("text");
+        let run = home.host(&[&["--config", file], flags, &["chat", "Hello"]].concat());
+        run.env("OPENROUTER_API_KEY", canary::CANARY).run()
+    };
+    let message =
+        format!("would send your key (environment variable `OPENROUTER_API_KEY`) and your prompts to {origin}");
+    let refused = run(&[], &address);
+    assert_fails(&refused, 2, &message);
+    assert_has(
+        &refused.stderr,
+        "hint: if you trust this address, add `--trust-profile`",
+    );
+    assert_has(&refused.stderr, "more: agent-host explain untrusted_address");
+    // A profile cannot make the user's variable its own by naming it, nor use the address of a second service.
+    let named = format!(r#"{address}, "apiKey": {{"env": "OPENROUTER_API_KEY"}}"#);
+    assert_fails(
+        &run(&[], &named),
+        2,
+        "would send your key (`apiKey` of profile `default`)",
+    );
+    let second = format!(r#""secondary": {{"baseUrl": "{}"}}"#, elsewhere.base_url());
+    assert_fails(&run(&[], &second), 2, "`secondary.baseUrl` of profile `default`");
+    let file = home.path().join("work/theirs.json");
+    for command in [
+        &["doctor"][..],
+        &["plugins", "list"],
+        &["models"],
+        &["profile", "show", "--resolved"],
+    ] {
+        let run = home.host(&[&["--config", file.to_str().expect("text")], command].concat());
+        run.env("OPENROUTER_API_KEY", canary::CANARY).run();
+    }
+    assert_eq!(elsewhere.accepted_connections(), 0);
+    let trusted = run(&["--trust-profile"], &address).expect_success();
+    assert_has(
+        &trusted.stderr,
+        &format!("prompts go to {origin} (`baseUrl` of profile `default` in `"),
+    );
+    let key = write(&home, "work/key", canary::CANARY);
+    run(&[], &format!(r#"{address}, "apiKey": {{"file": "{}"}}"#, key.display())).expect_success();
+    run(
+        &[],
+        r#""baseUrl": "https://openrouter.ai/api/v1", "timeouts": {"totalMs": 1}"#,
+    );
+    assert_eq!(elsewhere.requests().len(), 2);
+}
+
+#[test]
+fn a_terminal_asks_once_for_each_address() {
+    let home = home_with_openrouter();
+    let elsewhere = service();
+    let text = profile(&format!(
+        r#""model": "acme/model", "baseUrl": "{}""#,
+        elsewhere.base_url()
+    ));
+    let file = write(&home, "work/theirs.json", &text);
+    let chat = || {
+        let run = home.host(&["--config", file.to_str().expect("text"), "chat"]);
+        run.env("OPENROUTER_API_KEY", canary::CANARY)
+    };
+    let mut no = Typist::at(chat().into_command());
+    no.sees("Trust this address? [y]es, [n]o: ");
+    no.types("n");
+    no.sees("error: ");
+    assert_eq!(no.leaves(), Some(2));
+    assert_eq!(elsewhere.accepted_connections(), 0);
+    let mut yes = Typist::at(chat().into_command());
+    yes.sees("Trust this address? ");
+    yes.types("y");
+    yes.sees("/help");
+    yes.types("/quit");
+    assert_eq!(yes.leaves(), Some(0));
+    let kept = home.path().join(".local/state/agent-host/trusted-addresses");
+    let mode = fs::metadata(&kept).expect("it is remembered").permissions().mode() & 0o777;
+    assert_eq!(mode, 0o600);
+    let mut again = conversation(chat());
+    assert_lacks(&again.screen(), "Trust this address?");
+    again.types("/quit");
+    again.leaves();
+    // A link there could come from somebody else.
+    let moved = kept.with_file_name("moved");
+    fs::rename(&kept, &moved).expect("ours");
+    symlink(&moved, &kept).expect("ours");
+    let run = home.host(&["--config", file.to_str().expect("text"), "chat", "Hello"]);
+    let ran = run.env("OPENROUTER_API_KEY", canary::CANARY).run();
+    assert_fails(&ran, 2, "would send your key");
+    assert_has(&ran.stderr, "is not used: it is a symbolic link, which is not followed");
+}
+
+#[test]
+fn a_reload_reads_no_new_file_and_moves_nothing() {
+    let home = home_with_openrouter();
+    let (own, elsewhere) = (service(), service());
+    let with_address = |service: &Faultd| {
+        let options = format!(r#""model": "acme/model", "baseUrl": "{}""#, service.base_url());
+        home.write_profile(&profile(&options));
+    };
+    with_address(&own);
+    let run = home.host(&["chat"]);
+    let mut typist = conversation(run.env("OPENROUTER_API_KEY", canary::CANARY));
+    write_dot_env(&home, &elsewhere);
+    typist.types("/reload");
+    typist.sees("nothing changed; `.env` was not read at the start: restart to use it");
+    with_address(&elsewhere);
+    typist.sees("edit ignored; still using the previous profile");
+    typist.sees(&format!("error: another address: http://{} (", elsewhere.address()));
+    typist.sees("restart to use it");
+    home.write_profile(&profile(
+        r#""model": "acme/model", "apiKey": {"env": "OPENROUTER_KEY"}"#,
+    ));
+    typist.sees("edit ignored; still using the previous profile");
+    typist.types("one");
+    typist.sees("acme/model");
+    assert_eq!((own.requests().len(), elsewhere.accepted_connections()), (1, 0));
+}
+
+#[test]
+fn a_rotated_key_file_is_read_again_when_the_key_is_refused() {
+    let home = home_with_openrouter();
+    home.write_profile(&profile(r#""model": "acme/model""#));
+    let answers = Faultd::answering(|asked| match asked.header("authorization") {
+        Some("Bearer sk-or-v1-new") => Script::answer("welcome"),
+        _ => Script::reply(
+            401,
+            &[],
+            &serde_json::json!({"error": {"code": 401, "message": "User not found."}}),
+        ),
+    });
+    let file = write(&home, "key", "sk-or-v1-old");
+    let run = home.host(&["chat"]).env("OPENROUTER_BASE_URL", &answers.base_url());
+    let mut typist = conversation(run.env("OPENROUTER_API_KEY_FILE", file.to_str().expect("text")));
+    typist.types("one");
+    typist.sees("the key came from `OPENROUTER_API_KEY_FILE`");
+    assert_eq!(answers.requests().len(), 1, "the file is the same");
+    write(&home, "key", "sk-or-v1-new");
+    typist.types("two");
+    typist.sees("welcome");
+    assert_eq!(answers.requests().len(), 3);
+}
+
+#[test]
+fn a_history_in_a_folder_of_everybody_is_not_kept() {
+    let bench = Bench::new();
+    let folder = bench.home.path().join(".local/state/agent-host");
+    fs::create_dir_all(&folder).expect("writable");
+    let target = write(&bench.home, "target", "mine\n");
+    symlink(&target, folder.join("history")).expect("writable");
+    let refused = |why: &str| {
+        let mut typist = Typist::at(bench.host(&["chat"]).into_command());
+        typist.sees("no history is kept in `");
+        typist.sees(why);
+        typist.sees("/help");
+        typist.types("a private matter");
+        typist.sees(" tokens");
+        typist.types("/quit");
+        typist.leaves();
+    };
+    refused("it is a symbolic link, which is not followed");
+    assert_eq!(fs::read_to_string(&target).expect("ours"), "mine\n");
+    fs::remove_file(folder.join("history")).expect("ours");
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).expect("ours");
+    refused("every user may write to its folder");
+    assert!(!folder.join("history").exists());
+}
