@@ -6,14 +6,24 @@ import { createOpenRouter } from '@openrouter/ai-sdk-provider';
 import { APICallError, embedMany, generateObject, generateText, stepCountIs, streamText, tool } from 'ai';
 import { z } from 'zod';
 
-import { BASE_URL, TOKEN, check, endpointCheck, equal, holds, left, nonce, run, seen } from './kit.mjs';
+import {
+  BASE_URL,
+  EMBEDDING,
+  HELLO,
+  SMALL,
+  TOKEN,
+  check,
+  endpointCheck,
+  equal,
+  holds,
+  left,
+  nonce,
+  run,
+  seen,
+} from './kit.mjs';
 
 // Advice about settings would only clutter the output.
 globalThis.AI_SDK_LOG_WARNINGS = false;
-
-const HELLO = 'Hello from the sandbox, a local service.';
-const SMALL = 'openai/gpt-4o-mini';
-const EMBEDDING = 'openai/text-embedding-3-small';
 
 const able = { includeUsage: true, supportsStructuredOutputs: true };
 const compatible = (apiKey = TOKEN) => createOpenAICompatible({ name: 'local', baseURL: BASE_URL, apiKey, ...able });

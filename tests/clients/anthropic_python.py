@@ -8,6 +8,8 @@ from anthropic import Anthropic, AsyncAnthropic
 
 from kit import (
     BASE_URL,
+    HELLO,
+    SMALL,
     TARGET,
     TIMEOUT_S,
     TOKEN,
@@ -15,11 +17,13 @@ from kit import (
     endpoint_check,
     equal,
     holds,
+    left,
     nonce,
     raises,
     run,
     seen,
     skip,
+    user,
 )
 
 # The SDK appends `/v1/messages` itself. It sends the token as `x-api-key`; the sandbox, like the service, expects a
@@ -29,8 +33,6 @@ ACCESS = {"api_key": TOKEN} if TARGET == "endpoint" else {"auth_token": TOKEN}
 SETTINGS = {"base_url": ROOT, "max_retries": 0, "timeout": TIMEOUT_S}
 client = Anthropic(**ACCESS, **SETTINGS)
 
-HELLO = "Hello from the sandbox, a local service."
-SMALL = "openai/gpt-4o-mini"
 WEATHER = {
     "name": "get_weather",
     "description": "The weather of a city.",
@@ -40,10 +42,6 @@ WEATHER = {
         "required": ["city", "days"],
     },
 }
-
-
-def user(text):
-    return [{"role": "user", "content": text}]
 
 
 def ask(model, text="hi", asker=client, **more):
@@ -72,11 +70,6 @@ def streamed_check(function):
 
     checked.__name__ = function.__name__
     return check(checked)
-
-
-def left(mark):
-    outcome = seen(mark)["outcome"]
-    holds(isinstance(outcome, dict) and "client_left" in outcome, f"the outcome was {outcome}")
 
 
 @check

@@ -2,8 +2,8 @@
 
 import json
 
-from coding_agents import AGENTS, HELLO, LARGE, RESULT, Failed, output_of, version_of
-from kit import BASE_URL, TOKEN, check, endpoint_check, equal, holds, nonce, raises, run, seen
+from coding_agents import AGENTS, RESULT, output_of, run_agent
+from kit import BASE_URL, HELLO, TOKEN, check, equal, holds
 
 
 def asked(model, prompt, token=TOKEN):
@@ -36,19 +36,5 @@ def a_tool_runs_and_its_result_is_in_the_answer():
     equal((answer["num_turns"], answer["permission_denials"]), (2, []))
 
 
-@endpoint_check
-def a_tier_is_a_model():
-    mark = nonce()
-    asked("TEXT_LARGE", mark)
-    equal(seen(mark)["body"]["model"], LARGE)
-
-
-@check
-def a_refusal_is_shown_in_its_own_words():
-    # Claude Code takes any mention of a key for the advice to log in, which nobody can follow here.
-    for status, model, token in ((401, "sandbox/hello", "wrong"), (402, "sandbox/status-402", TOKEN)):
-        error = raises(Failed, lambda: asked(model, "hi", token))
-        holds(f"API Error: {status}" in str(error), str(error))
-
-
-run(versions=[version_of("@anthropic-ai/claude-code")])
+# Claude Code takes any mention of a key for the advice to log in, which nobody can follow here.
+run_agent("@anthropic-ai/claude-code", asked, unauthorized="API Error: 401", unpaid="API Error: 402")

@@ -6,9 +6,9 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from kit import LARGE, TOKEN, check, endpoint_check, equal, holds, nonce, raises, run, seen
+
 AGENTS = Path(os.environ["CLIENTS_AGENTS"]) / "node_modules"
-HELLO = "Hello from the sandbox, a local service."
-LARGE = "anthropic/claude-sonnet-4.5"
 # The command that the scripted models call; the shell makes `sunny-21` of it.
 RESULT = "sunny-21"
 # Agents start slowly on a machine that is busy.
@@ -16,14 +16,13 @@ RUN_WITHIN_S = 120
 
 # Nobody listens here. Agents look for updates, plugins and tips on other machines.
 NOWHERE = "http://127.0.0.1:9"
+PROXIES = {"HTTP_PROXY": NOWHERE, "HTTPS_PROXY": NOWHERE, "ALL_PROXY": NOWHERE, "NO_PROXY": "127.0.0.1,localhost"}
+# Programs differ in which case they read.
+PROXIES |= {name.lower(): value for name, value in PROXIES.items()}
 
 
 class Failed(Exception):
     pass
-
-
-def version_of(package):
-    return f"{package} {json.loads((AGENTS / package / 'package.json').read_text())['version']}"
 
 
 def output_of(command, variables, files):
@@ -37,7 +36,7 @@ def output_of(command, variables, files):
             path = Path(home, name)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content)
-        own = {"PATH": os.environ["PATH"], "HOME": home, "HTTPS_PROXY": NOWHERE, "NO_PROXY": "127.0.0.1"}
+        own = {"PATH": os.environ["PATH"], "HOME": home, **PROXIES}
         settings = {"cwd": work, "env": {**own, **variables}, "stdin": subprocess.DEVNULL}
         # `timeout` ends the processes that the agent started as well.
         limited = ["timeout", "-k", "5", str(RUN_WITHIN_S), *command]
@@ -45,3 +44,25 @@ def output_of(command, variables, files):
     if done.returncode != 0:
         raise Failed(f"exit {done.returncode}: {done.stdout} {done.stderr}")
     return done.stdout
+
+
+def run_agent(package, asked, unauthorized="401", unpaid="more credits"):
+    """Runs the checks of an agent, and two that are the same for all.
+
+    `asked` runs the agent with a model, a prompt and a token. The others are its words for the two refusals."""
+
+    @endpoint_check
+    def a_tier_is_a_model():
+        mark = nonce()
+        asked("TEXT_LARGE", mark, TOKEN)
+        equal(seen(mark)["body"]["model"], LARGE)
+
+    @check
+    def a_refusal_is_shown_in_its_own_words():
+        refusals = ((unauthorized, "sandbox/hello", "wrong"), (unpaid, "sandbox/status-402", TOKEN))
+        for words, model, token in refusals:
+            error = raises(Failed, lambda: asked(model, "hi", token))
+            holds(words in str(error), str(error))
+
+    version = json.loads((AGENTS / package / "package.json").read_text())["version"]
+    run(versions=[f"{package} {version}"])

@@ -3,6 +3,8 @@
 
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import { on } from 'node:events';
+import { watch } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -12,9 +14,30 @@ export const TOKEN = env.CLIENTS_TOKEN;
 // `endpoint`, or `sandbox` where the programs talk to the sandbox itself, which knows no tiers.
 const TARGET = env.CLIENTS_TARGET ?? 'endpoint';
 export const SERVICE_KEY = env.CLIENTS_SERVICE_KEY;
+// Longest wait for an answer, and for the sandbox to record something.
 export const TIMEOUT_MS = 20_000;
-const SEEN_WITHIN_MS = 5_000;
 const CHECK_WITHIN_MS = 60_000;
+
+// What the sandbox answers, models of its list, and a tool in the form of chat completions.
+export const HELLO = 'Hello from the sandbox, a local service.';
+export const SMALL = 'openai/gpt-4o-mini';
+export const LARGE = 'anthropic/claude-sonnet-4.5';
+export const EMBEDDING = 'openai/text-embedding-3-small';
+export const WEATHER = {
+  type: 'function',
+  function: {
+    name: 'get_weather',
+    description: 'The weather of a city.',
+    parameters: {
+      type: 'object',
+      properties: { city: { type: 'string', enum: ['Paris'] }, days: { type: 'integer' } },
+      required: ['city', 'days'],
+      additionalProperties: false,
+    },
+  },
+};
+
+export const user = (content) => [{ role: 'user', content }];
 
 const checks = [];
 
@@ -69,7 +92,9 @@ export const nonce = () => `nonce-${randomUUID()}`;
 export async function seen(mark) {
   const path = env.CLIENTS_SANDBOX_RECORD;
   if (!path) skip("CLIENTS_SANDBOX_RECORD does not name the sandbox's record");
-  const deadline = performance.now() + SEEN_WITHIN_MS;
+  // Watched before it is read, so that no line is missed.
+  const watcher = watch(path);
+  const changes = on(watcher, 'change', { signal: AbortSignal.timeout(TIMEOUT_MS) });
   const file = await open(path);
   try {
     let rest = '';
@@ -81,11 +106,13 @@ export async function seen(mark) {
       rest = lines.pop();
       const line = lines.find((line) => line.includes(mark));
       if (line) return JSON.parse(line);
-      if (bytesRead > 0) continue;
-      holds(performance.now() < deadline, `the sandbox recorded no end of the request within ${SEEN_WITHIN_MS} ms`);
-      await sleep(10);
+      if (bytesRead === 0) await changes.next();
     }
+  } catch (error) {
+    if (error.name !== 'AbortError') throw error;
+    throw new Error(`the sandbox recorded no end of the request within ${TIMEOUT_MS} ms`, { cause: error });
   } finally {
+    watcher.close();
     await file.close();
   }
 }

@@ -8,6 +8,7 @@ Arguments of a program select the checks whose sentence contains one of them.
 import json
 import os
 import platform
+import subprocess
 import sys
 import time
 import traceback
@@ -28,7 +29,25 @@ SERVICE_KEY = os.environ.get("CLIENTS_SERVICE_KEY")
 
 # Longest wait for an answer, and for the sandbox to record something.
 TIMEOUT_S = 20.0
-SEEN_WITHIN_S = 5.0
+
+# What the sandbox answers, models of its list, and a tool in the form of chat completions.
+HELLO = "Hello from the sandbox, a local service."
+SMALL = "openai/gpt-4o-mini"
+LARGE = "anthropic/claude-sonnet-4.5"
+EMBEDDING = "openai/text-embedding-3-small"
+WEATHER = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "description": "The weather of a city.",
+        "parameters": {
+            "type": "object",
+            "properties": {"city": {"type": "string", "enum": ["Paris"]}, "days": {"type": "integer"}},
+            "required": ["city", "days"],
+            "additionalProperties": False,
+        },
+    },
+}
 
 _checks = []
 
@@ -89,23 +108,30 @@ def nonce():
     return f"nonce-{uuid.uuid4().hex}"
 
 
+def user(text):
+    return [{"role": "user", "content": text}]
+
+
 def seen(mark):
     """Waits for the end of the request whose body contains `mark`; returns the sandbox's record of it."""
     if RECORD is None:
         skip("CLIENTS_SANDBOX_RECORD does not name the sandbox's record")
-    deadline_s = time.monotonic() + SEEN_WITHIN_S
-    with open(RECORD, encoding="utf-8") as record:
-        partial = ""
-        while True:
-            partial += record.readline()
-            if partial.endswith("\n"):
-                if mark in partial:
-                    return json.loads(partial)
-                partial = ""
-            elif time.monotonic() > deadline_s:
-                raise AssertionError(f"the sandbox recorded no end of the request within {SEEN_WITHIN_S} s")
-            else:
-                time.sleep(0.01)
+    # `tail` wakes up when the file grows, and `timeout` ends it if nothing comes.
+    follow = ["timeout", str(TIMEOUT_S), "tail", "-n", "+1", "-f", RECORD]
+    with subprocess.Popen(follow, stdout=subprocess.PIPE, text=True, encoding="utf-8") as record:
+        try:
+            for line in record.stdout:
+                if mark in line:
+                    return json.loads(line)
+        finally:
+            record.terminate()
+    raise AssertionError(f"the sandbox recorded no end of the request within {TIMEOUT_S} s")
+
+
+def left(mark):
+    """Fails unless the sandbox saw the client leave the request that contains `mark`."""
+    outcome = seen(mark)["outcome"]
+    holds(isinstance(outcome, dict) and "client_left" in outcome, f"the outcome was {outcome}")
 
 
 def run(*packages, versions=()):

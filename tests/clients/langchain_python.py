@@ -11,11 +11,21 @@ from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 from pydantic import BaseModel
 
-from kit import BASE_URL, TIMEOUT_S, TOKEN, check, endpoint_check, equal, holds, nonce, run, seen
-
-HELLO = "Hello from the sandbox, a local service."
-SMALL = "openai/gpt-4o-mini"
-EMBEDDING = "openai/text-embedding-3-small"
+from kit import (
+    BASE_URL,
+    EMBEDDING,
+    HELLO,
+    SMALL,
+    TIMEOUT_S,
+    TOKEN,
+    check,
+    endpoint_check,
+    equal,
+    holds,
+    nonce,
+    run,
+    seen,
+)
 
 
 def model_of(name, **more):

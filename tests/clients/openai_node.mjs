@@ -6,9 +6,14 @@ import { z } from 'zod';
 
 import {
   BASE_URL,
+  EMBEDDING,
+  HELLO,
+  LARGE,
   SERVICE_KEY,
+  SMALL,
   TIMEOUT_MS,
   TOKEN,
+  WEATHER,
   check,
   endpointCheck,
   equal,
@@ -19,29 +24,11 @@ import {
   run,
   seen,
   skip,
+  user,
 } from './kit.mjs';
 
 const client = new OpenAI({ baseURL: BASE_URL, apiKey: TOKEN, maxRetries: 0, timeout: TIMEOUT_MS });
 
-const HELLO = 'Hello from the sandbox, a local service.';
-const SMALL = 'openai/gpt-4o-mini';
-const LARGE = 'anthropic/claude-sonnet-4.5';
-const EMBEDDING = 'openai/text-embedding-3-small';
-const WEATHER = {
-  type: 'function',
-  function: {
-    name: 'get_weather',
-    description: 'The weather of a city.',
-    parameters: {
-      type: 'object',
-      properties: { city: { type: 'string', enum: ['Paris'] }, days: { type: 'integer' } },
-      required: ['city', 'days'],
-      additionalProperties: false,
-    },
-  },
-};
-
-const user = (content) => [{ role: 'user', content }];
 const ask = (model, text = 'hi', more = {}, options = {}) =>
   client.chat.completions.create({ model, messages: user(text), ...more }, options);
 const textOf = (completion) => completion.choices[0].message.content;

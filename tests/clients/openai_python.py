@@ -12,43 +12,28 @@ from pydantic import BaseModel
 
 from kit import (
     BASE_URL,
+    EMBEDDING,
+    HELLO,
+    LARGE,
     SERVICE_KEY,
+    SMALL,
     TIMEOUT_S,
     TOKEN,
+    WEATHER,
     check,
     endpoint_check,
     equal,
     holds,
+    left,
     nonce,
     raises,
     run,
     seen,
     skip,
+    user,
 )
 
 client = OpenAI(base_url=BASE_URL, api_key=TOKEN, max_retries=0, timeout=TIMEOUT_S)
-
-HELLO = "Hello from the sandbox, a local service."
-SMALL = "openai/gpt-4o-mini"
-LARGE = "anthropic/claude-sonnet-4.5"
-EMBEDDING = "openai/text-embedding-3-small"
-WEATHER = {
-    "type": "function",
-    "function": {
-        "name": "get_weather",
-        "description": "The weather of a city.",
-        "parameters": {
-            "type": "object",
-            "properties": {"city": {"type": "string", "enum": ["Paris"]}, "days": {"type": "integer"}},
-            "required": ["city", "days"],
-            "additionalProperties": False,
-        },
-    },
-}
-
-
-def user(text):
-    return [{"role": "user", "content": text}]
 
 
 def ask(model, text="hi", **more):
@@ -502,11 +487,6 @@ def the_older_completions_answer_whole_and_streamed():
 
 
 # Leaving early
-
-
-def left(mark):
-    outcome = seen(mark)["outcome"]
-    holds(isinstance(outcome, dict) and "client_left" in outcome, f"the outcome was {outcome}")
 
 
 @check

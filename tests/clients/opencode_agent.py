@@ -2,8 +2,8 @@
 
 import json
 
-from coding_agents import AGENTS, HELLO, LARGE, RESULT, Failed, output_of, version_of
-from kit import BASE_URL, TOKEN, check, endpoint_check, equal, holds, nonce, raises, run, seen
+from coding_agents import AGENTS, RESULT, output_of, run_agent
+from kit import BASE_URL, HELLO, TOKEN, check, equal, holds
 
 PACKAGE = "opencode-linux-x64"
 
@@ -48,18 +48,4 @@ def a_tool_runs_and_its_result_is_in_the_answer():
     holds(RESULT in text["text"], f"the result is not in {text['text']!r}")
 
 
-@endpoint_check
-def a_tier_is_a_model():
-    mark = nonce()
-    asked("TEXT_LARGE", mark)
-    equal(seen(mark)["body"]["model"], LARGE)
-
-
-@check
-def a_refusal_is_shown_in_its_own_words():
-    for words, model, token in (("401", "sandbox/hello", "wrong"), ("more credits", "sandbox/status-402", TOKEN)):
-        error = raises(Failed, lambda: asked(model, "hi", token))
-        holds(words in str(error), str(error))
-
-
-run(versions=[version_of(PACKAGE)])
+run_agent(PACKAGE, asked)

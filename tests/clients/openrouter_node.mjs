@@ -6,9 +6,14 @@ import * as errors from '@openrouter/sdk/models/errors';
 
 import {
   BASE_URL,
+  EMBEDDING,
+  HELLO,
+  LARGE,
   SERVICE_KEY,
+  SMALL,
   TIMEOUT_MS,
   TOKEN,
+  WEATHER,
   check,
   endpointCheck,
   equal,
@@ -19,6 +24,7 @@ import {
   run,
   seen,
   skip,
+  user,
 } from './kit.mjs';
 
 // By default the SDK repeats a failed request for an hour.
@@ -27,25 +33,6 @@ const clientOf = (apiKey, more = {}) =>
   new OpenRouter({ serverURL: BASE_URL, apiKey, retryConfig, timeoutMs: TIMEOUT_MS, ...more });
 const client = clientOf(TOKEN);
 
-const HELLO = 'Hello from the sandbox, a local service.';
-const SMALL = 'openai/gpt-4o-mini';
-const LARGE = 'anthropic/claude-sonnet-4.5';
-const EMBEDDING = 'openai/text-embedding-3-small';
-const WEATHER = {
-  type: 'function',
-  function: {
-    name: 'get_weather',
-    description: 'The weather of a city.',
-    parameters: {
-      type: 'object',
-      properties: { city: { type: 'string', enum: ['Paris'] }, days: { type: 'integer' } },
-      required: ['city', 'days'],
-      additionalProperties: false,
-    },
-  },
-};
-
-const user = (content) => [{ role: 'user', content }];
 const send = (chatRequest, options) => client.chat.send({ chatRequest }, options);
 const ask = (model, text = 'hi', more = {}, options = {}) => send({ model, messages: user(text), ...more }, options);
 const textOf = (result) => result.choices[0].message.content;

@@ -12,18 +12,25 @@ from openrouter.utils import RetryConfig
 
 from kit import (
     BASE_URL,
+    EMBEDDING,
+    HELLO,
+    LARGE,
     SERVICE_KEY,
+    SMALL,
     TIMEOUT_S,
     TOKEN,
+    WEATHER,
     check,
     endpoint_check,
     equal,
     holds,
+    left,
     nonce,
     raises,
     run,
     seen,
     skip,
+    user,
 )
 
 
@@ -35,28 +42,6 @@ def client_of(api_key, **more):
 
 
 client = client_of(TOKEN)
-
-HELLO = "Hello from the sandbox, a local service."
-SMALL = "openai/gpt-4o-mini"
-LARGE = "anthropic/claude-sonnet-4.5"
-EMBEDDING = "openai/text-embedding-3-small"
-WEATHER = {
-    "type": "function",
-    "function": {
-        "name": "get_weather",
-        "description": "The weather of a city.",
-        "parameters": {
-            "type": "object",
-            "properties": {"city": {"type": "string", "enum": ["Paris"]}, "days": {"type": "integer"}},
-            "required": ["city", "days"],
-            "additionalProperties": False,
-        },
-    },
-}
-
-
-def user(text):
-    return [{"role": "user", "content": text}]
 
 
 def ask(model, text="hi", **more):
@@ -421,11 +406,6 @@ def a_stream_that_is_cut_or_lacks_a_finish_reason_ends_with_an_error():
 
 
 # Leaving early
-
-
-def left(mark):
-    outcome = seen(mark)["outcome"]
-    holds(isinstance(outcome, dict) and "client_left" in outcome, f"the outcome was {outcome}")
 
 
 @check
