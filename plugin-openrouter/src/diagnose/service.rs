@@ -13,7 +13,7 @@ use crate::money::asked::{Known, Replies};
 use crate::profile::tiers::Tier;
 use crate::request::Ask;
 use crate::service::{Settings, proxy_for};
-use crate::values::base_url::{is_in_the_clear, is_loopback};
+use crate::values::base_url::{authority_of, is_in_the_clear, is_loopback, origin_of};
 use crate::values::time::{self, milliseconds, unix_seconds};
 use crate::values::usd::dollars;
 
@@ -64,7 +64,7 @@ fn reachable(refusal: Option<&Error>, unread: Option<&Error>, elapsed: Duration)
 }
 
 fn base_url(settings: &Settings) -> Finding {
-    let origin = if settings.profile.options.base_url.is_some() {
+    let source = if settings.profile.options.base_url.is_some() {
         "profile `baseUrl`"
     } else if settings.profile.variable("OPENROUTER_BASE_URL").is_some() {
         "variable `OPENROUTER_BASE_URL`"
@@ -73,45 +73,46 @@ fn base_url(settings: &Settings) -> Finding {
     };
     let url = &settings.service.base_url;
     let proxy = proxy_for(url).map(|proxy| format!("; through the proxy {proxy}"));
-    let mut finding = judge_base_url(url, origin);
+    let mut finding = judge_base_url(url, source);
     finding.summary.push_str(proxy.as_deref().unwrap_or_default());
     finding
 }
 
-/// - In: an allowed address without a trailing slash.
-fn judge_base_url(url: &str, origin: &str) -> Finding {
+/// - In: an allowed address without a trailing slash; where it was set.
+fn judge_base_url(url: &str, source: &str) -> Finding {
     let id = "base_url";
-    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
-    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let (host, shown) = (authority_of(url), origin_of(url));
+    let path = url.strip_prefix(&shown).unwrap_or_default();
     if path.ends_with("/chat/completions") {
-        let short = url.trim_end_matches("/chat/completions");
         return warning(
             id,
-            format!("{url} ({origin}) is the address of one endpoint; the plugin appends `/chat/completions` itself"),
-            format!("set `baseUrl` to {short}"),
+            format!(
+                "{shown} ({source}): its path is that of one endpoint; the plugin appends `/chat/completions` itself"
+            ),
+            "remove `/chat/completions` from the end of `baseUrl`",
         );
     }
     let is_openrouter = host == "openrouter.ai" || host.ends_with(".openrouter.ai");
     if is_openrouter && path != "/api/v1" {
         return warning(
             id,
-            format!("{url} ({origin}) is not the address of OpenRouter's API"),
+            format!("{shown} ({source}): its path is not that of OpenRouter's API"),
             format!("set `baseUrl` to https://{host}/api/v1"),
         );
     }
     if is_in_the_clear(url) {
         return warning(
             id,
-            format!("{url} ({origin}) is asked unencrypted, as `allowPlainHttp` permits"),
+            format!("{shown} ({source}) is asked unencrypted, as `allowPlainHttp` permits"),
             "use it only on a network where nobody else listens",
         );
     }
-    let note = match (scheme, is_loopback(url)) {
-        ("http", _) => "; on this machine, not encrypted",
+    let note = match (url.starts_with("http://"), is_loopback(url)) {
+        (true, _) => "; on this machine, not encrypted",
         (_, true) => "; on this machine",
         (_, false) => "",
     };
-    ok(id, format!("{url} ({origin}{note})"))
+    ok(id, format!("{shown} ({source}{note})"))
 }
 
 fn clock(asked: &Replies) -> Finding {

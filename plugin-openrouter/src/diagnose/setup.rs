@@ -11,7 +11,7 @@ use crate::profile::policy::Budget;
 use crate::profile::price::Price;
 use crate::service::Settings;
 use crate::service::kept::ttl;
-use crate::values::base_url::{base_url_problem, is_loopback};
+use crate::values::base_url::{base_url_problem, is_loopback, origin_of};
 use crate::values::usd::{Usd, dollars};
 
 /// The default times to live, in milliseconds.
@@ -153,22 +153,23 @@ fn judge_secondary(url: &str, primary_url: &str, has_key: bool, plain_hosts: &[S
             .unwrap_or_else(|| "write it as `https://host/path`".to_owned());
         return failed(id, format!("`secondary.baseUrl`: {}", problem.message), remedy);
     }
+    let shown = origin_of(url);
     if url == primary_url {
         return warning(
             id,
-            format!("{url} is also the primary service, so it is unreachable at the same time"),
+            format!("{shown} is also the primary service, so it is unreachable at the same time"),
             "set `secondary.baseUrl` to another service, or remove `secondary`",
         );
     }
     if has_key {
-        return ok(id, format!("{url}, with the key in `{SECONDARY_KEY}`"));
+        return ok(id, format!("{shown}, with the key in `{SECONDARY_KEY}`"));
     }
     if is_loopback(url) {
-        return ok(id, format!("{url}, on this machine and without a key"));
+        return ok(id, format!("{shown}, on this machine and without a key"));
     }
     warning(
         id,
-        format!("{url} is used without a key: `{SECONDARY_KEY}` is not set"),
+        format!("{shown} is used without a key: `{SECONDARY_KEY}` is not set"),
         format!("set `{SECONDARY_KEY}` to a key of that service, unless it needs none"),
     )
 }
@@ -234,11 +235,11 @@ mod tests {
             ("ftp://a.example", true),
         ];
         let expected = [
-            "ok secondary: https://api.example.com/v1, with the key in `OPENROUTER_SECONDARY_API_KEY`",
-            "warning secondary: https://api.example.com/v1 is used without a key: `OPENROUTER_SECONDARY_API_KEY` is not \
+            "ok secondary: https://api.example.com, with the key in `OPENROUTER_SECONDARY_API_KEY`",
+            "warning secondary: https://api.example.com is used without a key: `OPENROUTER_SECONDARY_API_KEY` is not \
              set | set `OPENROUTER_SECONDARY_API_KEY` to a key of that service, unless it needs none",
-            "ok secondary: http://127.0.0.1:11434/v1, on this machine and without a key",
-            "warning secondary: https://openrouter.ai/api/v1 is also the primary service, so it is unreachable at the same \
+            "ok secondary: http://127.0.0.1:11434, on this machine and without a key",
+            "warning secondary: https://openrouter.ai is also the primary service, so it is unreachable at the same \
              time | set `secondary.baseUrl` to another service, or remove `secondary`",
             "failed secondary: `secondary.baseUrl`: expected an address that starts with `https://` | write it as \
              `https://host/path`",

@@ -17,7 +17,7 @@ use crate::profile::options::Options;
 use crate::profile::{Profile, check};
 use crate::service::client::client;
 use crate::service::gate::Gate;
-use crate::values::base_url::{DEFAULT_BASE_URL, base_url_problem, is_in_the_clear};
+use crate::values::base_url::{DEFAULT_BASE_URL, authority_of, base_url_problem, is_in_the_clear, origin_of};
 
 /// The environment variables for the key, in order.
 const KEY_VARIABLES: [&str; 2] = ["OPENROUTER_API_KEY", "OPENROUTER_KEY"];
@@ -142,7 +142,8 @@ impl Service {
     ) -> Result<Self, Error> {
         let previous = previous.filter(|previous| previous.base_url == base_url);
         if is_in_the_clear(&base_url) && previous.is_none() {
-            tracing::warn!("`allowPlainHttp`: the key and all prompts go unencrypted to {base_url}");
+            let origin = origin_of(&base_url);
+            tracing::warn!("`allowPlainHttp`: the key and all prompts go unencrypted to {origin}");
         }
         let client = match previous {
             Some(previous) if keeps_connections => previous.client.clone(),
@@ -171,11 +172,7 @@ impl Service {
 
     /// The host and port, for messages: a path might reveal more than a log should.
     pub fn host(&self) -> &str {
-        let rest = self
-            .base_url
-            .split_once("://")
-            .map_or(&*self.base_url, |(_, rest)| rest);
-        rest.split('/').next().unwrap_or(rest)
+        authority_of(&self.base_url)
     }
 }
 

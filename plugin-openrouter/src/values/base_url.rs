@@ -98,10 +98,22 @@ pub fn is_plain_host(host: &str) -> bool {
     host_kind(host) == HostKind::Remote
 }
 
+/// Scheme, host and port of an address, for people: the rest might reveal more than a log should.
+pub fn origin_of(base_url: &str) -> String {
+    let scheme = base_url.split_once("://").map_or("", |(scheme, _)| scheme);
+    format!("{scheme}://{}", authority_of(base_url))
+}
+
+/// The host of an address, with its port.
+pub fn authority_of(base_url: &str) -> &str {
+    let rest = base_url.split_once("://").map_or(base_url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    authority.rsplit('@').next().unwrap_or(authority)
+}
+
 /// The host of a valid address, without its port.
 pub fn host_of(base_url: &str) -> &str {
-    let rest = base_url.split_once("://").map_or(base_url, |(_, rest)| rest);
-    let authority = rest.split('/').next().unwrap_or(rest);
+    let authority = authority_of(base_url);
     let host_end = authority
         .find(']')
         .map_or_else(|| authority.find(':').unwrap_or(authority.len()), |at| at + 1);
@@ -187,6 +199,16 @@ mod tests {
         }
         for base_url in "https://openrouter.ai/api/v1 https://localhost:1 https://10.0.0.1/ https://[::1".split(' ') {
             assert!(!is_loopback(base_url), "{base_url}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_shown_without_path_login_and_query() {
+        let shown = "https://openrouter.ai http://127.0.0.1:8080 https://[::1]:9 https://a.example https://a.example";
+        let addresses = "https://openrouter.ai/api/v1 http://127.0.0.1:8080/key/v1 https://[::1]:9/ https://u:p@a.example/x \
+            https://a.example?key=7";
+        for (base_url, shown) in addresses.split_whitespace().zip(shown.split(' ')) {
+            assert_eq!(origin_of(base_url), shown);
         }
     }
 

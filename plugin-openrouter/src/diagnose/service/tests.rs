@@ -37,7 +37,7 @@ fn a_service_that_refuses_is_reachable_and_a_silent_one_is_not() {
 }
 
 #[test]
-fn the_address_is_named_with_its_origin() {
+fn the_address_is_named_with_where_it_was_set() {
     let urls = [
         "https://openrouter.ai/api/v1",
         "https://eu.openrouter.ai/api/v1",
@@ -49,17 +49,17 @@ fn the_address_is_named_with_its_origin() {
         "https://a.example/v1/chat/completions",
     ];
     let expected = [
-        "ok base_url: https://openrouter.ai/api/v1 (here)",
-        "ok base_url: https://eu.openrouter.ai/api/v1 (here)",
-        "ok base_url: http://127.0.0.1:8080/api/v1 (here; on this machine, not encrypted)",
+        "ok base_url: https://openrouter.ai (here)",
+        "ok base_url: https://eu.openrouter.ai (here)",
+        "ok base_url: http://127.0.0.1:8080 (here; on this machine, not encrypted)",
         "ok base_url: https://127.0.0.1:8443 (here; on this machine)",
-        "ok base_url: https://gateway.example/v1 (here)",
-        "warning base_url: http://litellm:4000/v1 (here) is asked unencrypted, as `allowPlainHttp` permits | use it only on \
-         a network where nobody else listens",
-        "warning base_url: https://openrouter.ai/v1 (here) is not the address of OpenRouter's API | set `baseUrl` to \
+        "ok base_url: https://gateway.example (here)",
+        "warning base_url: http://litellm:4000 (here) is asked unencrypted, as `allowPlainHttp` permits | use it only on a \
+         network where nobody else listens",
+        "warning base_url: https://openrouter.ai (here): its path is not that of OpenRouter's API | set `baseUrl` to \
          https://openrouter.ai/api/v1",
-        "warning base_url: https://a.example/v1/chat/completions (here) is the address of one endpoint; the plugin appends \
-         `/chat/completions` itself | set `baseUrl` to https://a.example/v1",
+        "warning base_url: https://a.example (here): its path is that of one endpoint; the plugin appends \
+         `/chat/completions` itself | remove `/chat/completions` from the end of `baseUrl`",
     ];
     assert_eq!(urls.map(|url| line(&judge_base_url(url, "here"))), expected);
     let variable = [("OPENROUTER_BASE_URL", "https://a.example")];
@@ -67,7 +67,7 @@ fn the_address_is_named_with_its_origin() {
     let seen = [(json!({}), &[][..]), (json!({}), &variable), (option, &variable)]
         .map(|(options, variables)| line(&base_url(&settings(options, variables))));
     let expected = [
-        "ok base_url: https://openrouter.ai/api/v1 (the default)",
+        "ok base_url: https://openrouter.ai (the default)",
         "ok base_url: https://a.example (variable `OPENROUTER_BASE_URL`)",
         "ok base_url: https://b.example (profile `baseUrl`)",
     ];
