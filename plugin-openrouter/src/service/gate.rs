@@ -145,8 +145,13 @@ impl Gate {
             Scope::FreeModels => FREE_MODELS,
             Scope::Model => model,
         };
-        if state.models.len() >= MAX_HELD_MODELS {
+        if state.models.len() >= MAX_HELD_MODELS && !state.models.contains_key(model) {
             state.models.retain(|_, until| *until > now);
+            if state.models.len() >= MAX_HELD_MODELS {
+                let soonest = state.models.iter().min_by_key(|(_, until)| **until);
+                let soonest = soonest.map(|(model, _)| model.clone());
+                soonest.and_then(|model| state.models.remove(&model));
+            }
         }
         let held = state.models.entry(model.to_owned()).or_insert(until);
         *held = (*held).max(until);
@@ -248,6 +253,24 @@ mod tests {
         let held = ["a/b:free", "a/c:free", "d/e:free", "openrouter/free", "a/b", MODEL].map(|id| gate.held(now, id));
         let expected = [Some(50), Some(90), Some(50), Some(50), None, None].map(|wait| wait.map(ms));
         assert_eq!((held, pass(&gate, now)), (expected, Pass::Go));
+    }
+
+    #[test]
+    fn of_too_many_waits_the_one_that_ends_first_is_forgotten() {
+        let (gate, now) = (Gate::default(), Instant::now());
+        let most = u64::try_from(MAX_HELD_MODELS).expect("a small number");
+        let held = |n: u64| gate.held(now, &format!("acme/{n}"));
+        for n in 0..=most {
+            gate.hold(now, Scope::Model, &format!("acme/{n}"), ms(1000 + n));
+        }
+        assert_eq!(
+            (held(0), held(1), held(most)),
+            (None, Some(ms(1001)), Some(ms(1000 + most)))
+        );
+        // A model that is held already needs no room.
+        gate.hold(now, Scope::Model, "acme/1", ms(9000));
+        assert_eq!((held(1), held(2)), (Some(ms(9000)), Some(ms(1002))));
+        assert_eq!(gate.state().models.len(), MAX_HELD_MODELS);
     }
 
     #[test]
