@@ -123,7 +123,7 @@ pub use error::{Details, Error, ErrorKind, Problem, ServiceAnswer};
 pub use explain::{Explanation, Fault};
 pub use http::{Head, HttpAnswer, HttpRequest};
 pub use manifest::{Manifest, Role, ServiceError, Variable};
-pub use outcome::{Attempt, Done, Notice, Usage};
+pub use outcome::{About, Attempt, Done, Notice, Usage};
 pub use plugin::{Plugin, PluginModule};
 pub use provider::Provider;
 pub use services::{BoxFuture, HostServices, Level, LogOnly};

@@ -23,6 +23,24 @@ pub struct Notice {
     /// How long the call now waits before it goes on, in milliseconds. Absent: it does not wait.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait_ms: Option<u64>,
+    /// What it is about, for programs. Since: 1.3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<Box<About>>,
+}
+
+/// What a notice is about, for programs that do not read its sentence. Absent means not known.
+///
+/// Since: 1.3.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct About {
+    /// What the model is not listed as supporting: `tools`, `image_input`, `json_schema` and the like.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ability: Option<String>,
+    /// The models that another one replaces, in their order, each with what is known of why.
+    /// A model that was not asked has a code and no status.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub passed_over: Vec<Attempt>,
 }
 
 impl Notice {
@@ -33,6 +51,12 @@ impl Notice {
             message: message.into(),
             ..Self::default()
         }
+    }
+
+    /// Adds what it is about.
+    pub fn with_about(mut self, about: About) -> Self {
+        self.about = Some(Box::new(about));
+        self
     }
 }
 

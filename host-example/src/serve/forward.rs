@@ -17,7 +17,7 @@ use super::body;
 use super::error_object::{error_object, status_of};
 use super::headers::{
     X_ACCEL_BUFFERING, X_ATTEMPTS, X_GENERATION_ID, X_HINT, X_SERVED_MODEL, X_SERVED_PROVIDER, pass, set, set_done,
-    set_notices,
+    set_fallback, set_notices,
 };
 use super::record::Record;
 use super::reply::{self, Body, error_response, json_response};
@@ -53,6 +53,7 @@ pub async fn whole(serving: &Serving, request: HttpRequest, dialect: Dialect, mu
     let headers = response.headers_mut();
     pass(&head.headers, headers);
     set_done(&done, headers);
+    set_fallback(&notices, headers);
     set_notices(&notices, headers);
     record.answered(response.status());
     if response.status().is_success() {
@@ -109,8 +110,10 @@ pub async fn typed_whole(serving: &Serving, asked: &Asked, mut record: Record) -
     match outcome.map_err(|error| used_key.explained(error)) {
         Ok(reply) => {
             let mut response = json_response(StatusCode::OK, &typed::completion(&reply));
-            set_done(&reply.done, response.headers_mut());
-            set_notices(&reply.notices, response.headers_mut());
+            let headers = response.headers_mut();
+            set_done(&reply.done, headers);
+            set_fallback(&reply.notices, headers);
+            set_notices(&reply.notices, headers);
             record.answered(StatusCode::OK);
             record.complete(Box::new(reply.done));
             response
@@ -188,6 +191,7 @@ pub async fn in_pieces(serving: &Serving, call: Call<'_>, form: Form, mut record
     }
     let failed = notices.iter().filter(|notice| notice.attempt.is_some()).count();
     headers.insert(X_ATTEMPTS, HeaderValue::from(failed + 1));
+    set_fallback(&notices, headers);
     set_notices(&notices, headers);
     *response.status_mut() = status;
     record.streams(status);

@@ -1,7 +1,7 @@
 //! Which headers are passed on in both directions, and which ones this endpoint adds about who served an answer. Pure.
 
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
-use plugin_api::{Blob, Done, HttpRequest, Notice};
+use plugin_api::{Attempt, Blob, Done, HttpRequest, Notice};
 
 use super::guard::KEY_HEADERS;
 
@@ -12,11 +12,17 @@ pub const X_COST_USD: HeaderName = HeaderName::from_static("x-cost-usd");
 pub const X_GENERATION_ID: HeaderName = HeaderName::from_static("x-generation-id");
 pub const X_TRANSLATED: HeaderName = HeaderName::from_static("x-translated");
 pub const X_NOTICES: HeaderName = HeaderName::from_static("x-notices");
+pub const X_LACKS: HeaderName = HeaderName::from_static("x-lacks");
+pub const X_FALLBACK: HeaderName = HeaderName::from_static("x-fallback");
 pub const X_HINT: HeaderName = HeaderName::from_static("x-hint");
 pub const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// The headers that a web page may read besides the safelisted ones.
-pub const EXPOSED: &str = "x-served-model, x-served-provider, x-attempts, x-cost-usd, x-generation-id, x-translated, x-notices, x-hint, x-request-id, retry-after, age, warning";
+pub const EXPOSED: &str = "x-served-model, x-served-provider, x-attempts, x-cost-usd, x-generation-id, x-fallback, x-translated, x-notices, x-lacks, x-hint, x-request-id, retry-after, age, warning";
+
+/// The longest `x-fallback`, and the longest id of a model in it, in bytes.
+const MAX_FALLBACK_BYTES: usize = 512;
+const MAX_MODEL_BYTES: usize = 100;
 
 /// The prefix of notice codes about a translated request.
 const TRANSLATED: &str = "translated.";
@@ -136,10 +142,61 @@ pub fn set_notices(notices: &[Notice], headers: &mut HeaderMap) {
             list.push(word);
         }
     }
-    for (name, words) in [(X_TRANSLATED, words), (X_NOTICES, others)] {
+    let mut lacks: Vec<&str> = Vec::new();
+    for ability in notices
+        .iter()
+        .filter_map(|notice| notice.about.as_ref()?.ability.as_deref())
+    {
+        if !lacks.contains(&ability) {
+            lacks.push(ability);
+        }
+    }
+    for (name, words) in [(X_TRANSLATED, words), (X_NOTICES, others), (X_LACKS, lacks)] {
         if !words.is_empty() {
             set(headers, name, Some(&words.join(", ")));
         }
+    }
+}
+
+/// Adds the models that another one replaced, and why: `acme/large (503 unavailable), acme/new (rate_limit)`.
+pub fn set_fallback(notices: &[Notice], headers: &mut HeaderMap) {
+    let mut passed_over: Vec<&Attempt> = Vec::new();
+    for attempt in notices
+        .iter()
+        .filter_map(|notice| notice.about.as_ref())
+        .flat_map(|about| &about.passed_over)
+    {
+        // What was learnt last about a model is nearest to why it did not answer.
+        passed_over.retain(|earlier| earlier.model != attempt.model);
+        passed_over.push(attempt);
+    }
+    let mut text = String::new();
+    for attempt in passed_over {
+        let between = if text.is_empty() { "" } else { ", " };
+        let entry = format!("{between}{}", passed_over_entry(attempt));
+        if text.len() + entry.len() > MAX_FALLBACK_BYTES - ", ...".len() {
+            text.push_str(", ...");
+            break;
+        }
+        text.push_str(&entry);
+    }
+    set(headers, X_FALLBACK, Some(text.as_str()).filter(|text| !text.is_empty()));
+}
+
+/// A model with the status and the code of its failure, as far as they are known. Plain ASCII, whatever an id holds.
+fn passed_over_entry(attempt: &Attempt) -> String {
+    let plain = |text: &str| -> String {
+        let is_plain = |letter: char| letter.is_ascii_graphic() && !"(),".contains(letter);
+        let letters = text.chars().take(MAX_MODEL_BYTES);
+        letters
+            .map(|letter| if is_plain(letter) { letter } else { '?' })
+            .collect()
+    };
+    let status = attempt.status.map(|status| status.to_string());
+    let why: Vec<String> = status.into_iter().chain(attempt.code.as_deref().map(plain)).collect();
+    match why.is_empty() {
+        true => plain(&attempt.model),
+        false => format!("{} ({})", plain(&attempt.model), why.join(" ")),
     }
 }
 
@@ -152,6 +209,8 @@ pub fn set(headers: &mut HeaderMap, name: HeaderName, value: Option<&str>) {
 
 #[cfg(test)]
 mod tests {
+    use plugin_api::About;
+
     use super::*;
 
     #[test]
@@ -201,5 +260,59 @@ mod tests {
         set_notices(&codes.map(notice), &mut headers);
         assert_eq!(headers[X_TRANSLATED], "model-list, max-price");
         assert_eq!(headers[X_NOTICES], "capability");
+    }
+
+    fn about(about: About) -> Notice {
+        Notice::new("x", "y").with_about(about)
+    }
+
+    #[test]
+    fn each_missing_ability_is_named_once() {
+        let lacks = |ability: &str| {
+            about(About {
+                ability: Some(ability.to_owned()),
+                ..About::default()
+            })
+        };
+        let mut headers = HeaderMap::new();
+        set_notices(&["tools", "image_input", "tools"].map(lacks), &mut headers);
+        assert_eq!(headers[X_LACKS], "tools, image_input");
+    }
+
+    #[test]
+    fn replaced_models_are_named_shortly_and_in_plain_ascii() {
+        let replaced = |model: &str, status: Option<u16>, code: Option<&str>| {
+            let (model, code) = (model.to_owned(), code.map(str::to_owned));
+            let passed_over = vec![Attempt {
+                model,
+                status,
+                code,
+                ..Attempt::default()
+            }];
+            about(About {
+                passed_over,
+                ..About::default()
+            })
+        };
+        let shown = |notices: &[Notice]| {
+            let mut headers = HeaderMap::new();
+            set_fallback(notices, &mut headers);
+            let value = headers.get(X_FALLBACK).map(|value| value.to_str().map(str::to_owned));
+            value.transpose().expect("plain ASCII")
+        };
+        assert_eq!(shown(&[Notice::new("fallback", "x")]), None);
+        let known = [
+            replaced("acme/large", None, None),
+            replaced("acme/held", None, Some("rate_limit")),
+            replaced("acme/large", Some(503), Some("unavailable")),
+            replaced("ac me/é\n,(x)", Some(418), None),
+        ];
+        let expected = "acme/held (rate_limit), acme/large (503 unavailable), ac?me/????x? (418)";
+        assert_eq!(shown(&known).as_deref(), Some(expected));
+        let many: Vec<Notice> = (0..9)
+            .map(|n| replaced(&format!("{n}{}", "x".repeat(200)), None, None))
+            .collect();
+        let many = shown(&many).expect("a header");
+        assert!(many.len() <= MAX_FALLBACK_BYTES && many.ends_with("x, ..."), "{many}");
     }
 }

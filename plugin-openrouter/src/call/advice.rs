@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use plugin_api::{Error, ErrorKind, Notice};
+use plugin_api::{About, Error, ErrorKind, Notice};
 
 use crate::call::Common;
 use crate::models::capabilities::Wants;
@@ -142,7 +142,12 @@ fn check_abilities(wants: &Wants, plan: &mut Plan, catalogue: &Catalogue, is_str
         return Err(Error::new(ErrorKind::INVALID_REQUEST, messages.join("; "))
             .with_hint("choose another model, or remove `strictCapabilities` from the profile"));
     }
-    let notices = lacks.into_iter().map(|lack| Notice::new("capability", lack.message));
+    let notices = lacks.into_iter().map(|lack| {
+        Notice::new("capability", lack.message).with_about(About {
+            ability: Some(lack.ability.to_owned()),
+            ..About::default()
+        })
+    });
     plan.notices.extend(notices);
     Ok(())
 }

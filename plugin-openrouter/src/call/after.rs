@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use plugin_api::{Attempt, Error, ErrorKind, Notice};
+use plugin_api::{About, Attempt, Error, ErrorKind, Notice};
 
 use crate::call::attempts::Call;
 use crate::call::{advice, jitter};
@@ -77,12 +77,13 @@ impl Call {
         self.paid += cost;
         match next {
             Next::MoveOn => {
-                let previous = self.names();
+                let model = self.plan.window(next_window).first().map_or("", String::as_str);
+                let message = format!("{}: {}; trying `{model}` next", self.names(), error.message);
+                let left = self.plan.models.get(self.window..next_window).unwrap_or_default();
+                let about = replaced(self.asked.iter().filter(|model| left.contains(model)), &self.attempts);
+                report(self.notice("fallback", message, None).with_about(about));
                 self.window = next_window;
                 self.tries.move_on();
-                let model = self.plan.window(self.window).first().map_or("", String::as_str);
-                let message = format!("{previous}: {}; trying `{model}` next", error.message);
-                report(self.notice("fallback", message, None));
             }
             Next::Repeat(wait) => {
                 let message = format!("{}: {}; trying again", self.names(), error.message);
@@ -147,8 +148,13 @@ impl Call {
         } else {
             format!("`{id}` is left out: {}", failed.error.message)
         };
-        let code = if at == 0 { "fallback" } else { "model_left_out" };
-        report(self.notice(code, message, None));
+        // Only the first model is replaced by another one.
+        report(if at == 0 {
+            let about = replaced([&id], &self.attempts);
+            self.notice("fallback", message, None).with_about(about)
+        } else {
+            self.notice("model_left_out", message, None)
+        });
         true
     }
 
@@ -162,11 +168,12 @@ impl Call {
             return false;
         }
         let message = format!("{}: {}; trying `{next}` next", self.names(), failed.error.message);
+        let about = replaced(self.models().iter().filter(|model| is_free(model)), &self.attempts);
         let rest = self.plan.models.split_off(self.window);
         self.plan
             .models
             .extend(rest.into_iter().filter(|model| !is_free(model)));
-        report(self.notice("fallback", message, None));
+        report(self.notice("fallback", message, None).with_about(about));
         true
     }
 
@@ -300,9 +307,10 @@ impl PassedOver {
     ///
     /// - In: the attempts that the service reports, if it does.
     pub fn notice(&self, attempts: &[Attempt]) -> Notice {
-        let failed = self.models.iter().map(|model| match why(model, attempts) {
-            Some(why) => format!("`{model}` ({why})"),
-            None => format!("`{model}`"),
+        let about = replaced(&self.models, attempts);
+        let failed = about.passed_over.iter().map(|attempt| match why(attempt) {
+            Some(why) => format!("`{}` ({why})", attempt.model),
+            None => format!("`{}`", attempt.model),
         });
         let failed: Vec<String> = failed.collect();
         let message = format!(
@@ -310,12 +318,13 @@ impl PassedOver {
             failed.join(", "),
             self.served
         );
-        Notice::new("fallback", message)
+        Notice::new("fallback", message).with_about(about)
     }
 
     /// The notice for the end of a stream, whose first notice could not name the reasons; `None` if they are unknown.
     pub fn reasons(&self, attempts: &[Attempt]) -> Option<Notice> {
-        self.models.iter().find_map(|model| why(model, attempts))?;
+        let about = replaced(&self.models, attempts);
+        about.passed_over.iter().find_map(why)?;
         Some(Notice {
             code: "fallback_reason".to_owned(),
             ..self.notice(attempts)
@@ -323,11 +332,27 @@ impl PassedOver {
     }
 }
 
-/// Why a model did not answer, if the service reports it.
-fn why(model: &str, attempts: &[Attempt]) -> Option<String> {
-    let base = model.split(':').next().unwrap_or(model);
-    let is_its = |attempt: &&Attempt| attempt.model.starts_with(base) && attempt.status != Some(200);
-    let attempt = attempts.iter().rfind(is_its)?;
+/// The models that another one replaces, each with its last failed attempt, if it is known.
+fn replaced<'a>(models: impl IntoIterator<Item = &'a String>, attempts: &[Attempt]) -> About {
+    let passed_over = models.into_iter().map(|model| {
+        let base = model.split(':').next().unwrap_or(model);
+        let is_its = |attempt: &&Attempt| attempt.model.starts_with(base) && attempt.status != Some(200);
+        let mut attempt = attempts.iter().rfind(is_its).cloned().unwrap_or_default();
+        attempt.model.clone_from(model);
+        let code = attempt
+            .status
+            .map(|status| failure::meaning_of_status(status).0.code().to_owned());
+        attempt.code = attempt.code.or(code);
+        attempt
+    });
+    About {
+        passed_over: passed_over.collect(),
+        ..About::default()
+    }
+}
+
+/// Why a model did not answer, if that is known.
+fn why(attempt: &Attempt) -> Option<String> {
     let reason = attempt.reason.clone().filter(|reason| !reason.is_empty());
     let known = || attempt.status.and_then(failure::sentence_of_status).map(str::to_owned);
     match (attempt.status, reason.or_else(known)) {

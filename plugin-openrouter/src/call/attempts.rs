@@ -36,6 +36,8 @@ pub(super) struct Call {
     pub(super) window: usize,
     /// The models of the window that are not rate-limited.
     pub(super) asked: Vec<String>,
+    /// Rate-limited models that were reported as passed over.
+    pub(super) reported_held: Vec<String>,
     /// Models of the chain that the service refuses to know or to serve.
     pub(super) left_out: Vec<String>,
     pub(super) is_at_secondary: bool,
@@ -91,6 +93,7 @@ impl Call {
             attempt_begun: begun,
             window: 0,
             asked: Vec::new(),
+            reported_held: Vec::new(),
             left_out: Vec::new(),
             is_at_secondary: false,
             tries: Tries::default(),

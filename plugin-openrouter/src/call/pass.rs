@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use plugin_api::{Error, ErrorKind, Notice};
+use plugin_api::{About, Attempt, Error, ErrorKind, Notice};
 
 use crate::call::attempts::Call;
 use crate::call::jitter;
@@ -15,43 +15,78 @@ use crate::values::time::{milliseconds, seconds};
 impl Call {
     /// Chooses the models of the current window that are not rate-limited; if all are, those of the next window.
     ///
-    /// - Out: how long to wait, if the models of every window are rate-limited.
+    /// - Out: how long to wait for the first model that becomes free, if those of every window are rate-limited.
     fn choose(&mut self, report: &mut impl FnMut(Notice)) -> Option<Duration> {
         let now = Instant::now();
         let mut passed_over: Vec<String> = Vec::new();
+        let mut soonest: Option<(Duration, String)> = None;
+        let mut at = self.window;
         loop {
-            let window = self.plan.window(self.window);
+            let window = self.plan.window(at);
             // The secondary service takes one model, not a list.
             let window = if self.is_at_secondary {
                 &window[..window.len().min(1)]
             } else {
                 window
             };
-            let held = |model: &String| self.gate().held(now, model);
-            let free: Vec<String> = window.iter().filter(|model| held(model).is_none()).cloned().collect();
-            let wait = window.iter().filter_map(held).min();
-            let before = window.iter().take_while(|model| free.first() != Some(*model));
-            passed_over.extend(before.map(|model| format!("`{model}`")));
-            if let Some(next) = free.first() {
-                if !passed_over.is_empty() {
-                    let verb = if passed_over.len() == 1 { "is" } else { "are" };
-                    let message = format!(
-                        "{} {verb} rate-limited; trying `{next}` instead",
-                        passed_over.join(", ")
-                    );
-                    report(Notice::new("fallback", message));
+            let mut free = Vec::new();
+            for model in window {
+                match self.gate().held(now, model) {
+                    None => free.push(model.clone()),
+                    Some(wait) => {
+                        if soonest.as_ref().is_none_or(|(least, _)| wait < *least) {
+                            soonest = Some((wait, model.clone()));
+                        }
+                        if free.is_empty() {
+                            passed_over.push(model.clone());
+                        }
+                    }
+                }
+            }
+            let next = at + window.len();
+            if !free.is_empty() || window.is_empty() {
+                if at != self.window {
+                    self.window = at;
+                    self.tries.move_on();
                 }
                 self.asked = free;
+                self.report_held(passed_over, report);
                 return None;
             }
-            let next = self.window + window.len();
-            if wait.is_none() || self.is_at_secondary || next >= self.plan.models.len() {
-                self.asked = window.to_vec();
-                return wait;
+            if self.is_at_secondary || next >= self.plan.models.len() {
+                // The window stays, so that each of its models is looked at again after the wait.
+                let (wait, model) = soonest?;
+                self.asked = vec![model];
+                return Some(wait);
             }
-            self.window = next;
-            self.tries.move_on();
+            at = next;
         }
+    }
+
+    /// Reports the rate-limited models before the one that is asked, each once in a call.
+    fn report_held(&mut self, mut held: Vec<String>, report: &mut impl FnMut(Notice)) {
+        held.retain(|model| !self.reported_held.contains(model));
+        if held.is_empty() {
+            return;
+        }
+        let named: Vec<String> = held.iter().map(|model| format!("`{model}`")).collect();
+        let verb = if named.len() == 1 { "is" } else { "are" };
+        let message = format!(
+            "{} {verb} rate-limited; trying `{}` instead",
+            named.join(", "),
+            self.model()
+        );
+        let passed_over = held.iter().map(|model| Attempt {
+            model: model.clone(),
+            code: Some(ErrorKind::RATE_LIMIT.code().to_owned()),
+            ..Attempt::default()
+        });
+        let about = About {
+            passed_over: passed_over.collect(),
+            ..About::default()
+        };
+        self.reported_held.append(&mut held);
+        report(Notice::new("fallback", message).with_about(about));
     }
 
     /// Waits until an attempt may begin.

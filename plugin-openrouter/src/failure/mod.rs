@@ -11,4 +11,4 @@ pub mod table;
 pub use self::report::{
     attempt_of, from_error_object, from_response, is_the_services_own, page, router_attempts, too_large, until_then,
 };
-pub use self::table::sentence_of_status;
+pub use self::table::{meaning_of_status, sentence_of_status};

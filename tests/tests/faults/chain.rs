@@ -65,6 +65,59 @@ fn a_rate_limit_of_one_model_does_not_hold_up_its_chain() {
     assert_eq!(service.requests().len(), 4);
 }
 
+/// A rate limit of one model, for this long.
+fn limited(seconds: &str) -> Script {
+    let error = json!({"error": {"code": 429, "message": "full", "metadata": {"provider_name": "Acme"}}});
+    Script::reply(429, &[("retry-after", seconds)], &error)
+}
+
+#[test]
+fn a_wait_is_for_the_first_model_of_the_whole_chain() {
+    let service = Faultd::answering(|request| match model(request).as_str() {
+        "a/2" => limited("2000"),
+        "a/5" => limited("9000"),
+        _ => limited("4000"),
+    });
+    let options = json!({"model": "a/1", "fallbackModels": ["a/2", "a/3", "a/4", "a/5"], "retry": {"attempts": 1}});
+    let plugin = plugin_at(&service.base_url(), options);
+    let last = (0..5)
+        .map(|_| chat_with_any(&plugin).expect_err("all are rate limited"))
+        .last();
+    let error = last.expect("there were calls");
+    assert!(
+        error.message.starts_with("`a/2` is rate-limited for another "),
+        "{error}"
+    );
+    assert!(
+        error.retry_after_ms.is_some_and(|wait_ms| wait_ms <= 2_000_000),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn a_model_that_is_passed_over_is_reported_once_in_a_call() {
+    let service = Faultd::answering(|request| match (model(request).as_str(), request.number) {
+        ("acme/first", _) => limited("3600"),
+        (_, 1..=3) => Script::reply(503, &[], &json!({"error": {"code": 503, "message": "down"}})),
+        _ => Script::answer("at last"),
+    });
+    let options = json!({"model": "acme/first", "fallbackModels": ["acme/second"], "retry": {"attempts": 4}});
+    let plugin = plugin_at(&service.base_url(), options);
+    assert_eq!(code(&chat_with_any(&plugin)), "unavailable");
+    let reply = chat_with_any(&plugin).expect("the second model answers");
+    let told = reply
+        .notices
+        .iter()
+        .filter(|notice| notice.message.contains("is rate-limited; trying"));
+    assert_eq!(told.count(), 1, "{:?}", reply.notices);
+    let about = reply.notices[0].about.as_deref().expect("it names the model");
+    let named = about
+        .passed_over
+        .iter()
+        .map(|attempt| (attempt.model.as_str(), attempt.code.as_deref()));
+    assert_eq!(named.collect::<Vec<_>>(), [("acme/first", Some("rate_limit"))]);
+}
+
 /// The daily limit of free models, as a status or inside an answer. It ends in the year 2100.
 fn free_limit(is_inside: bool) -> Script {
     let headers = json!({"X-RateLimit-Limit": "50", "X-RateLimit-Reset": "4102444800000"});
