@@ -1,8 +1,12 @@
 //! `POST /v1/messages/count_tokens`: an estimate, because only the model's own provider could count. Pure.
 
+use std::fmt;
+
 use hyper::header::HeaderValue;
 use hyper::{Response, StatusCode};
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::json;
 
 use super::headers::X_NOTICES;
 use super::problem::Problem;
@@ -18,13 +22,14 @@ const FRAME_TOKENS: u64 = 8;
 /// The members of a request that become its prompt.
 const PROMPT: [&str; 3] = ["system", "tools", "messages"];
 
+/// The `type` of what is no text: a picture, and the content of a file.
+const BLOBS: [&str; 2] = ["image", "base64"];
+
 /// - Errors: the body is no request for messages.
 pub fn answer(body: &[u8]) -> Result<Response<Body>, Problem> {
-    let request: Value = serde_json::from_slice(body).unwrap_or_default();
-    if !request["messages"].is_array() {
+    let Ok(Request(Some(tokens))) = serde_json::from_slice(body) else {
         return Err(Problem::bad_request("expected a JSON object with `messages`, an array"));
-    }
-    let tokens: u64 = PROMPT.iter().map(|name| tokens_of(&request[*name])).sum();
+    };
     let count = json!({"input_tokens": FRAME_TOKENS + tokens, "estimate": true});
     let mut response = json_response(StatusCode::OK, &count);
     response
@@ -33,19 +38,123 @@ pub fn answer(body: &[u8]) -> Result<Response<Body>, Problem> {
     Ok(response)
 }
 
-fn tokens_of(value: &Value) -> u64 {
-    match value {
-        Value::Null => 0,
-        Value::Bool(_) | Value::Number(_) => 1,
-        Value::String(text) => tokens_of_text(text),
-        Value::Array(values) => values.iter().map(tokens_of).sum(),
-        Value::Object(members) if members.contains_key("source") => BLOB_TOKENS,
-        Value::Object(members) => {
-            let members = members.iter();
-            members
-                .map(|(name, value)| tokens_of_text(name) + tokens_of(value))
-                .sum()
+/// What a request's prompt counts for; `None` without messages.
+struct Request(Option<u64>);
+
+/// What a value counts for. It is counted while it is read and never built, because a small text can be a large tree.
+#[derive(Default)]
+struct Tokens {
+    count: u64,
+    kind: Kind,
+}
+
+/// What the value around must know of a value.
+#[derive(Default, PartialEq)]
+enum Kind {
+    List,
+    /// The text `type`.
+    Type,
+    /// A text of [`BLOBS`].
+    Blob,
+    #[default]
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Request {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(RequestVisitor)
+    }
+}
+
+impl<'de> Deserialize<'de> for Tokens {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TokensVisitor)
+    }
+}
+
+struct RequestVisitor;
+
+impl<'de> Visitor<'de> for RequestVisitor {
+    type Value = Request;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Request, A::Error> {
+        let (mut count, mut has_messages) = (0, false);
+        while let Some(name) = members.next_key::<String>()? {
+            if PROMPT.contains(&name.as_str()) {
+                let tokens: Tokens = members.next_value()?;
+                count += tokens.count;
+                has_messages |= name == "messages" && tokens.kind == Kind::List;
+            } else {
+                members.next_value::<IgnoredAny>()?;
+            }
         }
+        Ok(Request(has_messages.then_some(count)))
+    }
+}
+
+struct TokensVisitor;
+
+impl<'de> Visitor<'de> for TokensVisitor {
+    type Value = Tokens;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Tokens, E> {
+        Ok(Tokens::default())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Tokens, E> {
+        Ok(Tokens::of(1, Kind::Other))
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Tokens, E> {
+        Ok(Tokens::of(1, Kind::Other))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Tokens, E> {
+        Ok(Tokens::of(1, Kind::Other))
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Tokens, E> {
+        Ok(Tokens::of(1, Kind::Other))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Tokens, E> {
+        let kind = match text {
+            "type" => Kind::Type,
+            text if BLOBS.contains(&text) => Kind::Blob,
+            _ => Kind::Other,
+        };
+        Ok(Tokens::of(tokens_of_text(text), kind))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<Tokens, A::Error> {
+        let mut count = 0;
+        while let Some(value) = values.next_element::<Tokens>()? {
+            count += value.count;
+        }
+        Ok(Tokens::of(count, Kind::List))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Tokens, A::Error> {
+        let (mut count, mut is_blob) = (0, false);
+        while let Some((name, value)) = members.next_entry::<Tokens, Tokens>()? {
+            count += name.count + value.count;
+            is_blob |= name.kind == Kind::Type && value.kind == Kind::Blob;
+        }
+        Ok(Tokens::of(if is_blob { BLOB_TOKENS } else { count }, Kind::Other))
+    }
+}
+
+impl Tokens {
+    fn of(count: u64, kind: Kind) -> Self {
+        Self { count, kind }
     }
 }
 
@@ -58,20 +167,38 @@ fn tokens_of_text(text: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
+
+    fn tokens_of(value: &Value) -> u64 {
+        let tokens: Tokens = serde_json::from_str(&value.to_string()).expect("any JSON can be counted");
+        tokens.count
+    }
 
     #[test]
     fn text_counts_by_its_letters_and_a_picture_by_itself() {
         assert_eq!(tokens_of(&json!("word word wo")), 3);
         assert_eq!(tokens_of(&json!("\u{65e5}\u{672c}a")), 3);
-        let picture = json!([{"type": "image", "source": {"type": "base64", "data": "A".repeat(100_000)}}]);
+        assert_eq!(tokens_of(&json!([null, true, -1, 0.5])), 3);
+        let base64 = json!({"data": "A".repeat(100_000), "media_type": "image/png", "type": "base64"});
+        let picture = json!([{"type": "image", "source": base64}]);
         assert_eq!(tokens_of(&picture), BLOB_TOKENS);
-        assert!(tokens_of(&json!({"input_schema": {"type": "object"}})) >= 4);
+        // A document has a title beside its content.
+        let document = tokens_of(&json!({"type": "document", "title": "word", "source": base64}));
+        assert!((BLOB_TOKENS..BLOB_TOKENS + 20).contains(&document), "{document}");
+    }
+
+    #[test]
+    fn a_member_named_source_makes_no_picture() {
+        let tool = json!({"input_schema": {"type": "object", "properties": {"source": {"type": "string"}}}});
+        let text = json!({"type": "document", "source": {"type": "text", "data": "word word wo"}});
+        assert!(tokens_of(&tool) < 30 && (3..30).contains(&tokens_of(&text)));
     }
 
     #[test]
     fn a_body_without_messages_is_refused() {
-        for body in ["", "[]", "{}", r#"{"messages":"x"}"#] {
+        for body in ["", "[]", "{}", r#"{"messages":"x"}"#, r#"{"messages":[}"#] {
             assert_eq!(
                 answer(body.as_bytes())
                     .map(|_| ())

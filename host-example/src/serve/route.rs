@@ -141,7 +141,7 @@ impl Route {
             Self::Metrics => "metrics",
             Self::Models { .. } | Self::Model { .. } => "models",
             Self::Credits { .. } => "credits",
-            Self::CountTokens => "messages",
+            Self::CountTokens => "count_tokens",
             Self::Raw { path, dialect } => match dialect {
                 Dialect::Chat => "chat",
                 Dialect::Completions => "completions",
@@ -190,12 +190,13 @@ fn route_of(rest: &str, query: Option<&str>) -> Route {
     if rest == "auth/key" {
         return raw("key", query);
     }
-    if let Some(id) = rest.strip_prefix("models/") {
+    if let Some(sent) = rest.strip_prefix("models/") {
         // `check` has refused paths that do not decode.
-        let id = decoded(id).unwrap_or_default();
+        let id = decoded(sent).unwrap_or_default();
         let is_own = matches!(id.as_str(), "user" | "count") || id.ends_with("/endpoints");
         return if is_own {
-            raw(&format!("models/{id}"), query)
+            // Clients encode the slash of an id, and the service wants it as it is. All else goes on as it came.
+            raw(&rest.replace("%2F", "/").replace("%2f", "/"), query)
         } else {
             Route::Model { id, is_data: false }
         };

@@ -43,6 +43,24 @@ fn a_head_beyond_the_limit_is_a_431() {
 }
 
 #[test]
+fn counting_tokens_builds_no_tree_of_a_hostile_body() {
+    let endpoint = Endpoint::start();
+    let count = |messages: String| {
+        let request = endpoint.post("/v1/messages/count_tokens", &json!({}));
+        let answer = endpoint.answer(&request.body(format!("{{\"messages\":[{messages}]}}")));
+        answer.expect(200).json()["input_tokens"].as_u64().expect("a number")
+    };
+    let few = count("0,0".to_owned());
+    let before_kib = endpoint.status_kib("VmHWM");
+    let body = vec!["0"; 6 << 20].join(",");
+    let body_kib = (body.len() >> 10) as u64;
+    assert_eq!(count(body), few - 2 + (6 << 20));
+    let grown_kib = endpoint.status_kib("VmHWM").saturating_sub(before_kib);
+    // The body itself, in the pieces in which it arrives and in one.
+    assert!(grown_kib < 4 * body_kib, "{grown_kib} KiB for {body_kib} KiB");
+}
+
+#[test]
 fn json_of_any_depth_overflows_nothing() {
     // A service that does not parse what it receives, as `Script::answer` would.
     let answer = json_reply(200, &[], &whole_answer("survived"));

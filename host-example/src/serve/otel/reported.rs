@@ -155,6 +155,7 @@ mod tests {
             (Method::POST, "completions", "/v1/completions", Some("text_completion")),
             (Method::POST, "embeddings", "/v1/embeddings", Some("embeddings")),
             (Method::OPTIONS, "chat", "/v1/chat/completions", None),
+            (Method::POST, "count_tokens", "/v1/messages/count_tokens", None),
             (Method::GET, "models", "/v1/models", None),
             (Method::POST, "other", "/v1/rerank", None),
         ] {

@@ -45,6 +45,7 @@ const ROWS: &str = "
 /models/acme%2Flarge → Model acme/large
 /models/TEXT_SMALL → Model TEXT_SMALL
 /models/acme%2Flarge/endpoints → Other /models/acme/large/endpoints
+/models/a%3Fb%23c%25/endpoints → Other /models/a%3Fb%23c%25/endpoints
 /models/user → Other /models/user
 /models/count?x=y → Other /models/count?x=y
 /audio/a%20b → Other /audio/a%20b
@@ -133,6 +134,13 @@ fn only_lists_that_services_show_to_anybody_are_public() {
     ] {
         assert!(route(path).is_ok_and(|route| !route.is_public()), "{path}");
     }
+}
+
+#[test]
+fn counting_tokens_is_counted_apart_from_messages() {
+    let label = |path: &str| route(path).expect("a route").label();
+    let labels = [label("/v1/messages"), label("/v1/messages/count_tokens")];
+    assert_eq!(labels, ["messages", "count_tokens"]);
 }
 
 #[test]
