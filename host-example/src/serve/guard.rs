@@ -43,7 +43,7 @@ pub enum Passed {
     Preflight(&'static [Method]),
     Request {
         route: Route,
-        /// Whether the token came with it, or none is needed.
+        /// Whether the token came with it, or none is needed, and it names a host of this endpoint.
         is_known: bool,
     },
 }
@@ -68,14 +68,14 @@ impl Rules {
             outcome: Err(problem),
         };
         let host = match self.host(uri, headers) {
-            Ok(host) => host,
+            Ok(host) => Some(host),
             // A probe asks by the address that it knows, or names none. No page has this origin.
-            Err(_) if route == Ok(Route::Health) => String::new(),
+            Err(_) if route == Ok(Route::Health) => None,
             Err(problem) => return refused(problem),
         };
-        match self.origin(&host, headers) {
+        match self.origin(host.as_deref().unwrap_or_default(), headers) {
             Ok(cors_origin) => Verdict {
-                outcome: self.request(keys, method, headers, route, &host, cors_origin.is_some()),
+                outcome: self.request(keys, method, headers, route, host.as_deref(), cors_origin.is_some()),
                 cors_origin,
             },
             Err(problem) => refused(problem),
@@ -88,14 +88,15 @@ impl Rules {
         method: &Method,
         headers: &HeaderMap,
         route: Result<Route, NoRoute>,
-        host: &str,
+        host: Option<&str>,
         is_cors: bool,
     ) -> Result<Passed, Problem> {
         if let (true, true, Ok(route)) = (method == Method::OPTIONS, is_cors, &route) {
             return Ok(Passed::Preflight(route.methods()));
         }
         let is_known = match self.credential(keys, headers) {
-            Ok(()) => true,
+            // Under a name that is not ours, a page could be asking.
+            Ok(()) => host.is_some(),
             Err(_) if route == Ok(Route::Health) => false,
             // A wrong token is refused all the same: clients try a token with the list of models.
             Err(problem) if problem.word == MISSING_KEY && self.shows_anybody(&route, method, host) => false,
@@ -137,8 +138,8 @@ impl Rules {
     }
 
     /// Whether a request needs no token. Another name than this machine's may be one that the whole world reaches.
-    fn shows_anybody(&self, route: &Result<Route, NoRoute>, method: &Method, host: &str) -> bool {
-        let is_local = self.address.is_loopback() && !self.is_allowed(host);
+    fn shows_anybody(&self, route: &Result<Route, NoRoute>, method: &Method, host: Option<&str>) -> bool {
+        let is_local = self.address.is_loopback() && host.is_some_and(|host| !self.is_allowed(host));
         is_local && [Method::GET, Method::HEAD].contains(method) && route.as_ref().is_ok_and(Route::is_public)
     }
 

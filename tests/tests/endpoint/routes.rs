@@ -59,8 +59,10 @@ fn row_97_health_is_open_and_says_more_to_the_token() {
     assert_eq!(stranger.expect(200).json(), json!({"status": "ok"}));
     // Probes know the address, not the name.
     for host in ["10.0.0.7:8484", "evil.example"] {
-        let probe = health.clone().without("authorization").with("host", host);
-        endpoint.answer(&probe).expect(200);
+        for probe in [health.clone(), health.clone().without("authorization")] {
+            let status = endpoint.answer(&probe.with("host", host)).expect(200).json();
+            assert_eq!(status, json!({"status": "ok"}), "{host}");
+        }
     }
     let mut probe = endpoint.connect();
     probe.send("GET /health HTTP/1.0\r\n\r\n").expect("it is there");

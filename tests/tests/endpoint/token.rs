@@ -108,6 +108,10 @@ fn row_56_with_no_auth_any_key_passes_and_pages_stay_out() {
     let endpoint = Serve::new().without_token().arguments(&["--no-auth"]).start();
     endpoint.wait_for_stderr("no token required", 1);
     assert!(!token_file(&endpoint.home).exists(), "no token is made");
+    let health = endpoint.get("/health").without("authorization");
+    assert!(endpoint.answer(&health).json()["plugin"].is_object());
+    let other_name = endpoint.answer(&health.with("host", "evil.example")).expect(200);
+    assert_eq!(other_name.text(), r#"{"status":"ok"}"#);
     let list = endpoint.get("/v1/models").without("authorization");
     let list = endpoint.answer(&list).expect(200).text();
     for id in ["TEXT_SMALL", "tier/small", "openai/gpt-4o"] {

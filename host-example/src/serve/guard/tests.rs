@@ -305,3 +305,25 @@ fn an_allowed_origin_gets_cors_headers_even_on_a_refusal() {
         (None, Ok(Passed::Request { route, is_known }))
     );
 }
+
+#[test]
+fn details_of_health_need_our_name_and_the_token() {
+    let is_known = |rules: &Rules, row: &str| match judge(rules, row).outcome {
+        Ok(Passed::Request { is_known, .. }) => is_known,
+        other => panic!("{row}: {other:?}"),
+    };
+    let open = Rules { token: None, ..rules() };
+    for (row, with_token, without_auth) in [
+        ("GET /health", true, true),
+        ("GET /health | -authorization", false, true),
+        ("GET /health | host: evil.com", false, false),
+        ("GET /health | -host", false, false),
+        ("GET /health | host: evil.com | -authorization", false, false),
+    ] {
+        assert_eq!(
+            (is_known(&rules(), row), is_known(&open, row)),
+            (with_token, without_auth),
+            "{row}"
+        );
+    }
+}
