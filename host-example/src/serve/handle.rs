@@ -20,6 +20,7 @@ use super::headers;
 use super::health;
 use super::models;
 use super::problem::Problem;
+use super::providers;
 use super::record::Record;
 use super::reply::{self, Body, OwnError};
 use super::route::{self, Dialect, Route};
@@ -101,7 +102,7 @@ async fn answer(
         Route::Home => Ok(health::home(serving)),
         Route::Health => Ok(health::health(shared, serving, is_known)),
         Route::Metrics => Ok(health::metrics(shared, serving).await),
-        Route::Models { force, filters } => models::list(serving, force, filters, is_anthropic(parts)).await,
+        Route::Models { force, filters } => models::list(serving, force, filters, is_known, is_anthropic(parts)).await,
         Route::Model { id, is_data } => models::one(serving, &id, is_data, is_anthropic(parts)).await,
         Route::Credits { force } => credits::answer(serving, force).await,
         Route::CountTokens => {
@@ -114,6 +115,8 @@ async fn answer(
                 Err(problem) => refuse(problem, &mut record),
             };
         }
+        // The only path of the service that needs no token.
+        Route::Raw { .. } if !is_known => providers::answer(serving).await,
         Route::Raw { path, dialect } => {
             return match read(shared, parts, incoming).await {
                 Ok(body) => passed_on(serving, parts, path, dialect, body, record).await,

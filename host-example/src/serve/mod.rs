@@ -24,6 +24,7 @@ mod source;
 mod typed;
 mod models;
 mod tiers;
+mod providers;
 mod credits;
 mod count_tokens;
 mod health;

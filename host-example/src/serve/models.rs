@@ -15,32 +15,38 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use super::headers::X_NOTICES;
 use super::problem::Problem;
 use super::reply::{Body, json_response, response};
-use super::shared::{Page, Serving};
+use super::shared::{Failed, Page, Serving};
 use super::tiers::{entry as tier_entry, tier_named};
 use crate::near;
 use crate::terminal::time::rfc_3339;
 
-/// How long a page is reused without asking the plugin: clients ask in bursts, and a list is large.
+/// How long a page, or the failure to get one, is reused without asking the plugin: clients ask in bursts, and a list is
+/// large.
 const KEPT: Duration = Duration::from_secs(2);
 
 /// `GET /v1/models`
 ///
-/// - In: `filters`, the query for the service; whether the list goes out in Anthropic's form.
+/// - In: `filters`, the query for the service; whether the caller has the token, and gets the list in Anthropic's form.
 pub async fn list(
     serving: &Serving,
     force: bool,
     filters: Option<String>,
+    is_known: bool,
     is_anthropic: bool,
 ) -> Result<Response<Body>, Error> {
     let page = page(serving, force).await?;
     // Anthropic's clients page by their own parameters, and get the whole list as one page.
     let filters = filters.map(|filters| if is_anthropic { without_pages(&filters) } else { filters });
     let filters = filters.filter(|filters| serving.has(method::RAW) && !filters.is_empty());
+    // Only the service can filter, and whoever asks it spends the user's key.
+    let is_unfiltered = filters.is_some() && !is_known;
+    let filters = filters.filter(|_| is_known);
     let body = match &filters {
         None => page.body.clone(),
-        Some(filters) => filtered(serving, filters, &page.tiers).await?.into(),
+        Some(filters) => filtered(serving, filters, &page.tiers, is_anthropic).await?.into(),
     };
     let body = if is_anthropic {
         anthropic_list(&body).to_string().into()
@@ -50,6 +56,10 @@ pub async fn list(
     let mut response = response(StatusCode::OK, "application/json", body);
     if filters.is_none() {
         set_age(&page, response.headers_mut());
+    }
+    if is_unfiltered {
+        let notice = HeaderValue::from_static("unfiltered");
+        response.headers_mut().insert(X_NOTICES, notice);
     }
     Ok(response)
 }
@@ -123,20 +133,42 @@ async fn unlisted_model(serving: &Serving, tier: &TierModel) -> Option<(String, 
     Some((tier.wire.clone(), entry))
 }
 
-/// The list as the service filters it, with the tiers.
-async fn filtered(serving: &Serving, filters: &str, tiers: &[Value]) -> Result<String, Error> {
+/// The list as the service filters it, with the tiers on its last page.
+async fn filtered(serving: &Serving, filters: &str, tiers: &[Value], is_only_page: bool) -> Result<String, Error> {
     let request = HttpRequest::new("GET", format!("/models?{filters}"));
     let answer = serving.plugin.raw(request).await?;
     let unreadable = || Error::new(ErrorKind::PROTOCOL, "expected a list of models, found something else");
     let mut list: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(&answer.body).map_err(|_| unreadable())?;
+    let read = |name: &str| {
+        list.get(name)
+            .and_then(|value| serde_json::from_str::<Value>(value.get()).ok())
+    };
+    let (links, count) = (read("links"), read("total_count").and_then(|count| count.as_u64()));
     let data = list.get("data").map(|data| data.get());
     let models = data.and_then(|data| data.strip_prefix('[')?.strip_suffix(']'));
-    let data = joined(models.ok_or_else(unreadable)?.trim(), tiers);
-    list.insert(
-        "data".to_owned(),
-        RawValue::from_string(data).map_err(|_| unreadable())?,
-    );
+    let models = models.ok_or_else(unreadable)?.trim();
+    let next = links.as_ref().and_then(|links| next_page(links["next"].as_str()?));
+    // A client that asks for the page behind the last one has the tiers already.
+    let is_last = next.is_none() && (!models.is_empty() || count.is_none_or(|count| count == 0));
+    let tiers_here = if is_last || is_only_page { tiers } else { &[] };
+    let mut changed = vec![("data", joined(models, tiers_here))];
+    if let Some(mut links) = links.filter(Value::is_object) {
+        links["next"] = Value::from(next);
+        changed.push(("links", links.to_string()));
+    }
+    if let Some(count) = count {
+        changed.push(("total_count", (count + tiers.len() as u64).to_string()));
+    }
+    for (name, value) in changed {
+        list.insert(name.to_owned(), RawValue::from_string(value).map_err(|_| unreadable())?);
+    }
     serde_json::to_string(&list).map_err(|_| unreadable())
+}
+
+/// The service's link to the next page as a path of this endpoint; an absolute one would lead clients past it.
+fn next_page(link: &str) -> Option<String> {
+    let (path, query) = link.split_once('?')?;
+    path.ends_with("/models").then(|| format!("/v1/models?{query}"))
 }
 
 /// An array of the models' entries, then the tiers'.
@@ -183,16 +215,25 @@ async fn of(serving: &Serving, force: bool) -> Result<ModelList, Error> {
     if !serving.has(method::MODELS) {
         return Ok(ModelList::default());
     }
+    let failed = serving.models_failed.load_full().filter(|_| !force);
+    if let Some(failed) = failed.filter(|failed| failed.at.elapsed() < KEPT) {
+        return Err(failed.error.clone());
+    }
     let plugin = serving.plugin.clone();
     // Parsing some hundred models takes milliseconds, which would delay other answers on this thread.
     let work = move || {
         let request = ModelsRequest { force, raw: true };
         tokio::runtime::Handle::current().block_on(plugin.models(request))
     };
-    match tokio::task::spawn_blocking(work).await {
+    let list = match tokio::task::spawn_blocking(work).await {
         Ok(list) => list,
         Err(_) => Err(Error::new(ErrorKind::INTERNAL, "cannot read the model list")),
+    };
+    if let Err(error) = &list {
+        let (at, error) = (Instant::now(), error.clone());
+        serving.models_failed.store(Some(Arc::new(Failed { at, error })));
     }
+    list
 }
 
 /// Says how old the service's list is.
@@ -318,6 +359,21 @@ mod tests {
         let tiers = [json!(8), json!(9)];
         let all = [joined("1.50", &tiers), joined("", &tiers), joined("1.50", &[])];
         assert_eq!(all, ["[1.50,8,9]", "[8,9]", "[1.50]"]);
+    }
+
+    #[test]
+    fn the_next_page_is_always_one_of_this_endpoint() {
+        for (link, next) in [
+            ("/api/v1/models?offset=5&limit=5", Some("/v1/models?offset=5&limit=5")),
+            (
+                "https://service.example/x/models?cursor=a%2Fb",
+                Some("/v1/models?cursor=a%2Fb"),
+            ),
+            ("https://service.example/other?cursor=a", None),
+            ("/api/v1/models", None),
+        ] {
+            assert_eq!(next_page(link).as_deref(), next, "{link}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use tokio::sync::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::ends::{Ends, wind_up};
@@ -150,6 +151,8 @@ fn serving(setup: &Setup, active: &Active) -> Result<Serving, Failure> {
         plugins: plugins.collect(),
         models_page: ArcSwapOption::empty(),
         used_key: Arc::clone(&active.used_key),
+        models_failed: ArcSwapOption::empty(),
+        providers: Mutex::default(),
         plugin: active.plugin.clone(),
     })
 }

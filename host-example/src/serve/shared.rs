@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
-use plugin_api::{Plugin, TierModel};
+use plugin_api::{Error, Plugin, TierModel};
 use serde::Serialize;
 use serde_json::Value;
+use tokio::sync::Mutex;
 
 use super::guard::Rules;
 use super::record::Telemetry;
@@ -35,6 +36,16 @@ pub struct Serving {
     /// What is in the plugin folder.
     pub plugins: Vec<PluginRow>,
     pub models_page: ArcSwapOption<Page>,
+    /// Why there was no list of models, the last time.
+    pub models_failed: ArcSwapOption<Failed>,
+    /// The service's last answer to a caller without the token who asked for its providers.
+    pub providers: Mutex<Option<(Instant, Result<Bytes, Error>)>>,
+}
+
+/// A failure that is not asked for anew at once.
+pub struct Failed {
+    pub at: Instant,
+    pub error: Error,
 }
 
 /// A plugin of the folder, for `/health`.

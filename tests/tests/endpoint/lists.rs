@@ -126,6 +126,98 @@ fn tiers_are_in_the_list_whatever_the_query_and_in_both_forms() {
 }
 
 #[test]
+fn pages_hold_each_model_once_and_the_tiers_at_the_end() {
+    let endpoint = Endpoint::start();
+    let whole = endpoint.answer(&endpoint.get("/v1/models")).expect(200).json();
+    let mut entries: Vec<Value> = Vec::new();
+    let mut next = Some("/v1/models?limit=10".to_owned());
+    while let Some(path) = next {
+        let page = endpoint.answer(&endpoint.get(&path)).expect(200).json();
+        entries.extend(page["data"].as_array().expect("entries").iter().cloned());
+        assert_eq!(page["total_count"], whole["total_count"], "{path}");
+        next = page["links"]["next"].as_str().map(str::to_owned);
+        let has_tiers = page["data"].to_string().contains("\"tier\":true");
+        assert_eq!(has_tiers, next.is_none(), "{path}");
+    }
+    let key = |entry: &Value| entry["id"].to_string();
+    let all = whole["data"].as_array().expect("entries");
+    let (mut found, mut expected): (Vec<_>, Vec<_>) =
+        (entries.iter().map(key).collect(), all.iter().map(key).collect());
+    found.sort();
+    expected.sort();
+    assert_eq!(found, expected);
+    let behind = endpoint.get(&format!("/v1/models?limit=10&offset={}", all.len()));
+    assert_eq!(endpoint.answer(&behind).expect(200).json()["data"], json!([]));
+}
+
+#[test]
+fn a_page_never_links_past_the_endpoint() {
+    let faultd = Faultd::answering(|request| {
+        let next = "https://elsewhere.example/api/v1/models?cursor=2";
+        let links = json!({"next": request.path.contains("limit=1").then_some(next)});
+        Script::reply(200, &[], &json!({"data": [{"id": "acme/model"}], "links": links}))
+    });
+    let endpoint = Serve::new().asking(&faultd).start();
+    let page = endpoint.answer(&endpoint.get("/v1/models?limit=1")).expect(200).json();
+    assert_eq!(page["links"], json!({"next": "/v1/models?cursor=2"}));
+    assert_eq!(page["data"].as_array().map(Vec::len), Some(1), "{page}");
+}
+
+#[test]
+fn a_path_of_a_model_goes_on_encoded_as_it_came() {
+    let faultd = Faultd::playing([Script::reply(200, &[], &json!({"data": []}))]);
+    let endpoint = Serve::new().asking(&faultd).start();
+    let asked = endpoint.get("/v1/models/acme%2Fa%3Fb%23c/endpoints?x=%2F");
+    endpoint.answer(&asked).expect(200);
+    let paths: Vec<String> = faultd.requests().into_iter().map(|request| request.path).collect();
+    assert_eq!(paths, ["/api/v1/models/acme/a%3Fb%23c/endpoints?x=%2F"]);
+}
+
+#[test]
+fn without_the_token_no_query_reaches_the_service() {
+    let endpoint = Endpoint::start();
+    let stranger = |path: &str| {
+        let request = endpoint.get(path).without("authorization");
+        endpoint.answer(&request).expect(200)
+    };
+    let n_asked = || {
+        let asked = endpoint.service.requests().into_iter();
+        let is_list = |path: &str| path.contains("/models") || path.contains("/providers");
+        asked.filter(|asked| is_list(&asked.path)).count()
+    };
+    let whole = stranger("/v1/models");
+    stranger("/v1/providers");
+    let n_before = n_asked();
+    for n in 0..5 {
+        let filtered = stranger(&format!("/v1/models?x={n}&q=gpt-4o"));
+        assert_eq!(filtered.text(), whole.text());
+        assert_eq!(filtered.header("x-notices"), Some("unfiltered"));
+        stranger(&format!("/v1/providers?x={n}"));
+    }
+    assert_eq!(n_asked(), n_before);
+    let known = endpoint.answer(&endpoint.get("/v1/models?x=1&q=gpt-4o")).expect(200);
+    assert!(known.text().len() < whole.text().len(), "{}", known.text());
+    assert_eq!(known.header("x-notices"), None);
+}
+
+#[test]
+fn without_the_token_a_failing_service_is_not_asked_at_will() {
+    let error = json!({"error": {"code": 403, "message": "no"}});
+    let faultd = Faultd::playing([Script::reply(403, &[], &error)]);
+    let endpoint = Serve::new().asking(&faultd).start();
+    const N_ASKS: usize = 40;
+    for path in ["/v1/models", "/v1/models?x=1", "/v1/providers"] {
+        for _ in 0..N_ASKS {
+            endpoint
+                .answer(&endpoint.get(path).without("authorization"))
+                .expect(403);
+        }
+    }
+    // A failure is reused for a moment only.
+    assert!(faultd.requests().len() < N_ASKS, "{} requests", faultd.requests().len());
+}
+
+#[test]
 fn lists_need_no_token_on_this_machine() {
     let endpoint = Endpoint::start();
     for path in [

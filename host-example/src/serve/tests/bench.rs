@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use plugin_api::{Config, LogOnly, PluginModule, Provider, TierModel};
+use tokio::sync::Mutex;
 
 use super::fake::{Fake, KEY};
 use crate::serve::guard::Rules;
@@ -55,6 +56,8 @@ impl Bench {
             }],
             models_page: ArcSwapOption::empty(),
             used_key: Arc::default(),
+            models_failed: ArcSwapOption::empty(),
+            providers: Mutex::default(),
         };
         let rules = Rules {
             address: address.ip(),
