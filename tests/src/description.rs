@@ -12,6 +12,8 @@ use jsonschema::Validator;
 use sandbox::{Outcome, Recorded};
 use serde_json::{Value, json};
 
+use crate::announce;
+
 /// The variable that names the description's file.
 const VARIABLE: &str = "OPENROUTER_OPENAPI";
 
@@ -35,7 +37,9 @@ fn description() -> Option<&'static Description> {
     static DESCRIPTION: OnceLock<Option<Description>> = OnceLock::new();
     let read = || {
         let Some(path) = env::var_os(VARIABLE) else {
-            eprintln!("not checked against the description of the API: {VARIABLE} is not set");
+            announce(&format!(
+                "not checked against the description of the API: {VARIABLE} is not set"
+            ));
             return None;
         };
         let text = fs::read_to_string(&path).unwrap_or_else(|cause| panic!("{VARIABLE}: {path:?}: {cause}"));

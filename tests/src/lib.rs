@@ -4,6 +4,7 @@
 //! profile and in the target folder of the running test, so nothing is built twice. Every wait has a limit.
 
 // In the order of a test: build, lay out on disk, run, wait, look at what happened.
+mod announce;
 mod artefacts;
 pub mod canary;
 mod folder;
@@ -23,6 +24,7 @@ pub mod versions;
 pub mod faultd;
 pub mod endpoint;
 
+pub use announce::announce;
 pub use artefacts::{
     agent_host, cargo, compiled, echo_plugin, hasty_source, minimal_host, openrouter_plugin, rustc, sandbox_binary,
     second_plugin, target_folder, workspace,

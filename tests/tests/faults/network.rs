@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::json;
 use tests::faultd::Script;
-use tests::{Child, test_of};
+use tests::{Child, announce, test_of};
 
 use crate::call::{KEY, plugin_at, stream};
 use crate::tls::{Authority, tls_playing};
@@ -30,7 +30,9 @@ fn can_make_networks(test: &str) -> bool {
     let made = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
     let can = made.is_ok_and(|status| status.success());
     if !can {
-        eprintln!("not run: {test}: `unshare -rnm` and `ip` cannot make a network here");
+        announce(&format!(
+            "not run: {test}: `unshare -rnm` and `ip` cannot make a network here"
+        ));
     }
     can
 }

@@ -60,7 +60,9 @@ fn fault_45_a_thread_of_another_runtime_may_block_on_a_call() {
 }
 
 /// A library that makes the harmless `getppid` fork: the only way to that call without unsafe code.
-fn forking_library(folder: &Path) -> Option<PathBuf> {
+///
+/// - Panics: without a C compiler, which this workspace needs anyway.
+fn forking_library(folder: &Path) -> PathBuf {
     let (source, library) = (folder.join("fork.c"), folder.join("fork.so"));
     fs::write(&source, "#include <unistd.h>\npid_t getppid(void) { return fork(); }\n")
         .expect("the folder is writable");
@@ -70,7 +72,12 @@ fn forking_library(folder: &Path) -> Option<PathBuf> {
         .arg(&library)
         .arg(&source)
         .status();
-    compiled.is_ok_and(|status| status.success()).then_some(library)
+    assert!(
+        compiled.is_ok_and(|status| status.success()),
+        "expected a C compiler, found none that makes a library; install one, for example with `apt-get install gcc`, or \
+         name it in `CC`"
+    );
+    library
 }
 
 #[test]
@@ -78,11 +85,7 @@ fn fault_47_a_call_in_a_forked_process_fails_on_its_first_poll() {
     let folder = tempfile::tempdir().expect("the temporary folder is writable");
     let mut child = Child::new();
     if !Child::is_here() {
-        let Some(library) = forking_library(folder.path()) else {
-            eprintln!("not run: a call in a forked process: there is no C compiler");
-            return;
-        };
-        child = child.env("LD_PRELOAD", &library.to_string_lossy());
+        child = child.env("LD_PRELOAD", &forking_library(folder.path()).to_string_lossy());
     }
     child.run(|| {
         let service = Faultd::playing([Script::answer("hello"), Script::new().hold()]);
