@@ -5,6 +5,7 @@
 //! completed.
 
 use serde::de::IgnoredAny;
+use serde_json::Value;
 
 use crate::answer::json::{self, Kind};
 
@@ -72,7 +73,8 @@ impl Arguments {
         if self.text.len() <= MAX_BYTES {
             return false;
         }
-        let last = self.last_of_cumulative().map(str::to_owned);
+        let last = self.last_of_cumulative().or_else(|| self.last_of_growing());
+        let last = last.map(str::to_owned);
         let first = self
             .ends
             .first()
@@ -103,6 +105,17 @@ impl Arguments {
     /// Whether a piece only repeats what has arrived.
     pub fn is_repeated_by(&self, piece: &str) -> bool {
         self.text == piece
+    }
+
+    /// Whether the last piece is this one.
+    pub fn ends_with_piece(&self, piece: &str) -> bool {
+        self.last_piece() == piece
+    }
+
+    /// Whether the last piece is an object that a further piece repeats with more in it.
+    pub fn is_contained_in(&self, further: &str) -> bool {
+        let (last, further) = (json::value(self.last_piece().trim()), json::value(further.trim()));
+        last.is_object() && contains(&further, &last)
     }
 
     /// Reads the arguments.
@@ -143,22 +156,73 @@ impl Arguments {
             self.last_of_cumulative()
                 .map(|last| (last, Some("each piece repeated the ones before"))),
             after_placeholder.map(|rest| (rest, Some("an empty object ahead of them was dropped"))),
+            self.last_of_growing()
+                .map(|last| (last, Some("each object repeated the one before"))),
         ];
         readings.into_iter().flatten()
     }
 
     /// The last piece, if each piece begins with the one before it.
     fn last_of_cumulative(&self) -> Option<&str> {
-        let (mut last, mut start) = ("", 0);
-        for end in &self.ends {
-            let end = usize::try_from(*end).ok()?;
-            let piece = self.text.get(start..end)?;
+        let mut last = "";
+        for piece in self.pieces() {
             if !piece.starts_with(last) {
                 return None;
             }
-            (last, start) = (piece, end);
+            last = piece;
         }
         (self.ends.len() > 1).then_some(last)
+    }
+
+    /// The last piece, if each is an object that has all that is in the one before it.
+    fn last_of_growing(&self) -> Option<&str> {
+        if self.ends.len() < 2 {
+            return None;
+        }
+        let (mut last, mut known) = ("", Value::Null);
+        for piece in self.pieces().filter(|piece| !piece.trim().is_empty()) {
+            let object = json::value(piece.trim());
+            if !object.is_object() || !contains(&object, &known) {
+                return None;
+            }
+            (last, known) = (piece, object);
+        }
+        (!last.is_empty()).then_some(last)
+    }
+
+    fn last_piece(&self) -> &str {
+        let before = self.ends.len().checked_sub(2).map_or(0, |at| self.ends[at]);
+        let start = usize::try_from(before).unwrap_or(usize::MAX);
+        self.text.get(start..).unwrap_or_default()
+    }
+
+    fn pieces(&self) -> impl Iterator<Item = &str> {
+        let mut start = 0;
+        self.ends.iter().map_while(move |end| {
+            let end = usize::try_from(*end).ok()?;
+            let piece = self.text.get(start..end)?;
+            start = end;
+            Some(piece)
+        })
+    }
+}
+
+/// Whether a value has all that is in an earlier one, whose texts and lists may have grown since.
+fn contains(later: &Value, earlier: &Value) -> bool {
+    match (later, earlier) {
+        (_, Value::Null) => true,
+        (Value::String(later), Value::String(earlier)) => later.starts_with(&**earlier),
+        (Value::Array(later), Value::Array(earlier)) => {
+            later.len() >= earlier.len()
+                && later
+                    .iter()
+                    .zip(earlier)
+                    .all(|(later, earlier)| contains(later, earlier))
+        }
+        (Value::Object(later), Value::Object(earlier)) => earlier
+            .iter()
+            .all(|(name, earlier)| later.get(name).is_some_and(|later| contains(later, earlier))),
+        (later, earlier) => later == earlier,
     }
 }
 
@@ -218,7 +282,7 @@ mod tests {
 
     #[test]
     fn arguments_are_mended_where_one_reading_is_possible() {
-        let rows: [(&[&str], &str, bool); 16] = [
+        let rows: [(&[&str], &str, bool); 18] = [
             (&[], "{}", false),
             (&[" "], "{}", false),
             (&["null"], "{}", false),
@@ -239,6 +303,16 @@ mod tests {
             (&["{\"a\":\"1\n\"} Done."], r#"{"a":"1\u000a"}"#, true),
             (&[r#""{\"a\":1}""#], "{\"a\":1}", true),
             (&["[1]"], "[1]", false),
+            (
+                &["{\"a\":\"x\"}", "{\"a\":\"xy\",\"b\":1}"],
+                "{\"a\":\"xy\",\"b\":1}",
+                true,
+            ),
+            (
+                &["{\"a\":[]}", "{\"a\":[null]}", "{\"b\":{},\"a\":[{\"c\":2}]}"],
+                "{\"b\":{},\"a\":[{\"c\":2}]}",
+                true,
+            ),
         ];
         for (pieces, json, is_mended) in rows {
             assert_eq!(settled(pieces), Ok((json.to_owned(), is_mended)), "{pieces:?}");
@@ -247,7 +321,7 @@ mod tests {
 
     #[test]
     fn arguments_with_no_or_several_readings_are_not_used() {
-        let rows: [(&[&str], Unusable); 12] = [
+        let rows: [(&[&str], Unusable); 13] = [
             (&["{\"a\":"], Unusable::Cut),
             (&["{\"a\":\"x"], Unusable::Cut),
             (&["{}", "{\"a\":"], Unusable::Cut),
@@ -260,6 +334,7 @@ mod tests {
             (&["{\"a\":1,}"], Unusable::NotJson),
             (&["I call it with 1"], Unusable::NotJson),
             (&["{\"a\":1}{\"a\":1"], Unusable::NotJson),
+            (&["{\"a\":1,\"b\":2}", "{\"a\":1,\"c\":3}"], Unusable::NotJson),
         ];
         for (pieces, why) in rows {
             assert_eq!(settled(pieces), Err(why), "{pieces:?}");

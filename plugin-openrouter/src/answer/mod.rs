@@ -13,6 +13,7 @@ mod chunk;
 mod template;
 mod parts;
 mod arguments;
+mod call_pieces;
 mod tool_calls;
 mod blocks;
 mod extras;

@@ -364,11 +364,7 @@ impl ReplyReader {
         if !self.view.has_types() {
             return Ok(());
         }
-        let taken = self.tools.take(calls, &mut self.odd);
-        let taken = taken.and_then(|continued| {
-            self.tools.take_function(function, &mut self.odd)?;
-            Ok(continued)
-        });
+        let taken = self.tools.take(calls, function, &mut self.odd);
         let continued = taken.map_err(|error| FrameError::Ended(self.heard.attach_partial(error)))?;
         seen.text = continued.map(|(at, arguments)| (Part::Arguments(at), arguments));
         Ok(())

@@ -10,10 +10,9 @@ use std::collections::{BTreeMap, HashSet};
 use plugin_api::{Error, ErrorKind, ToolCall, Verbatim};
 
 use crate::answer::arguments::{self, Arguments, Unusable};
+use crate::answer::call_pieces::{Function, MAX_EXTRAS, Members, Piece, is_call};
 use crate::answer::ending::Ending;
-use serde::de::MapAccess;
-
-use crate::answer::json::{self, Kind, Object, Place, Raw, Text, each_member, leaf, place, skip};
+use crate::answer::json::{self, Kind, Place, Raw, Text, each_member};
 use crate::answer::odd::Odd;
 use crate::answer::text::{Surrogate, joined};
 
@@ -23,24 +22,8 @@ const MAX_CALLS: usize = 128;
 /// Longest id or name of a tool call, in bytes.
 const MAX_NAME_BYTES: usize = 4 << 10;
 
-/// Most members of a piece that are kept without being read.
-const MAX_EXTRAS: usize = 64;
-
 /// Most bytes of members of one call that are kept without being read.
 const MAX_EXTRA_BYTES: usize = 1 << 20;
-
-/// A piece of a tool call.
-#[derive(Default)]
-struct Piece<'a> {
-    index: Option<i128>,
-    id: Cow<'a, str>,
-    name: Cow<'a, str>,
-    arguments: Raw<'a>,
-    /// Whether its arguments, or the function with them, could not be read.
-    is_odd: bool,
-    /// Members that only the provider understands, such as signatures. They go back to it with the call.
-    extras: Vec<(Cow<'a, str>, Raw<'a>)>,
-}
 
 /// Tool calls that are being assembled.
 #[derive(Default)]
@@ -58,6 +41,8 @@ struct Unfinished {
     id: String,
     name: String,
     arguments: Arguments,
+    /// Whether a piece had arguments, empty or not.
+    has_arguments: bool,
     /// Whether a piece of its arguments could not be read.
     is_odd: bool,
     extras: BTreeMap<String, Verbatim>,
@@ -71,16 +56,32 @@ struct Unfinished {
 impl Assembler {
     /// Adds the pieces of one delta.
     ///
-    /// - In: `calls`, usually an array. A single call, calls by number, and either as a string are read as well.
+    /// - In: `calls`, usually an array. A single call, calls by number, and either as a string are read as well;
+    ///   `function`, the only call in the form before there were several. Some providers send both.
     /// - Out: the place of the call and the arguments as they were written, if the delta has only one piece that
     ///   continues a call.
     /// - Errors: `too_large` for too many calls or too long arguments.
-    pub fn take<'a>(&mut self, calls: Raw<'a>, odd: &mut Odd) -> Result<Option<(usize, Raw<'a>)>, Error> {
+    pub fn take<'a>(
+        &mut self,
+        calls: Raw<'a>,
+        function: Raw<'_>,
+        odd: &mut Odd,
+    ) -> Result<Option<(usize, Raw<'a>)>, Error> {
+        self.n_deltas += 1;
+        let continued = self.take_calls(calls, odd)?;
+        if function.is_empty() {
+            return Ok(continued);
+        }
+        self.take_function(function, odd).map(|()| None)
+    }
+
+    fn take_calls<'a>(&mut self, calls: Raw<'a>, odd: &mut Odd) -> Result<Option<(usize, Raw<'a>)>, Error> {
         match Kind::of(calls) {
+            Kind::Nothing => Ok(None),
             Kind::Text => {
                 let inner = json::text(calls).map(Text::whole).unwrap_or_default();
                 match Kind::of(&inner) {
-                    Kind::List | Kind::Object => self.take(&inner, odd).map(|_| None),
+                    Kind::List | Kind::Object => self.take_calls(&inner, odd).map(|_| None),
                     _ => self.take_place(Place::Odd(Kind::Text), odd),
                 }
             }
@@ -99,7 +100,6 @@ impl Assembler {
     }
 
     fn take_place<'a>(&mut self, calls: Place<Members<'a>>, odd: &mut Odd) -> Result<Option<(usize, Raw<'a>)>, Error> {
-        self.n_deltas += 1;
         let is_one = matches!(calls, Place::One(_));
         let mut continued = None;
         let n_odd = odd.n_noted();
@@ -112,15 +112,28 @@ impl Assembler {
         Ok(continued)
     }
 
-    /// Adds the member `function_call` of a delta, the form before there were several calls.
-    pub fn take_function(&mut self, function: Raw<'_>, odd: &mut Odd) -> Result<(), Error> {
-        match json::read::<Function<'_>>(function) {
-            Some(function) => {
-                self.n_deltas += 1;
-                self.take_piece(|odd| function.piece(odd), odd).map(|_| ())
-            }
-            None => self.take_place(Place::Odd(Kind::of(function)), odd).map(|_| ()),
+    fn take_function(&mut self, function: Raw<'_>, odd: &mut Odd) -> Result<(), Error> {
+        let Some(function) = json::read::<Function<'_>>(function) else {
+            return self.take_place(Place::Odd(Kind::of(function)), odd).map(|_| ());
+        };
+        let piece = self.read_piece(|odd| function.piece(odd), odd);
+        let arguments = json::text(piece.arguments).unwrap_or_else(|| Text::plain(piece.arguments));
+        // The same call in its other form.
+        let is_twin = |call: &Unfinished| {
+            let has_arguments = arguments.text.is_empty() || call.arguments.ends_with_piece(&arguments.text);
+            call.delta == self.n_deltas && call.name.ends_with(&*piece.name) && has_arguments
+        };
+        if self.calls.iter().any(is_twin) {
+            return Ok(());
         }
+        self.place_piece(piece, odd).map(|_| ())
+    }
+
+    fn read_piece<'a>(&mut self, read: impl FnOnce(&mut Odd) -> Piece<'a>, odd: &mut Odd) -> Piece<'a> {
+        let n_odd = odd.n_noted();
+        let piece = read(odd);
+        self.has_odd |= odd.n_noted() > n_odd;
+        piece
     }
 
     fn take_piece<'a>(
@@ -128,9 +141,7 @@ impl Assembler {
         read: impl FnOnce(&mut Odd) -> Piece<'a>,
         odd: &mut Odd,
     ) -> Result<Option<(usize, Raw<'a>)>, Error> {
-        let n_odd = odd.n_noted();
-        let piece = read(odd);
-        self.has_odd |= odd.n_noted() > n_odd;
+        let piece = self.read_piece(read, odd);
         let continues = piece.name.is_empty() && piece.extras.is_empty() && Kind::of(piece.arguments) == Kind::Text;
         let arguments = piece.arguments;
         let at = self.place_piece(piece, odd)?;
@@ -179,17 +190,8 @@ impl Assembler {
                 "{MAX_NAME_BYTES} bytes of a tool call's id or name"
             )));
         }
-        for (name, member) in piece.extras {
-            call.n_extra_bytes += member.len();
-            if call.n_extra_bytes > MAX_EXTRA_BYTES {
-                return Err(too_large(&format!(
-                    "{MAX_EXTRA_BYTES} bytes of further members in one tool call"
-                )));
-            }
-            if let Some(member) = Verbatim::parse(member.to_owned()) {
-                call.extras.insert(name.into_owned(), member);
-            }
-        }
+        call.has_arguments |= !piece.arguments.is_empty();
+        call.keep_extras(piece.extras, odd)?;
         self.append(at, arguments)?;
         Ok(Some(at))
     }
@@ -247,8 +249,10 @@ impl Assembler {
         }
         if call.arguments.is_blank() {
             // Two names in one delta, or without an index or an id to hold them together, are two calls.
+            // A name without anything else may be a part of one.
+            let is_of_a_name = piece.id.is_empty() && call.id.is_empty() && !piece.has_type && !call.has_arguments;
             let is_later = call.delta != self.n_deltas;
-            let continues = has_same_id || is_later && (piece.index.is_some() || has_same_name);
+            let continues = has_same_id || is_later && (piece.index.is_some() || has_same_name || is_of_a_name);
             return if continues { Found::At(at) } else { Found::New };
         }
         if has_same_name && arguments.is_empty() && call.delta != self.n_deltas {
@@ -257,6 +261,10 @@ impl Assembler {
         let is_later = call.delta != self.n_deltas;
         if is_later && has_same_name && call.arguments.is_repeated_by(arguments) && call.arguments.is_whole() {
             return Found::Repeated;
+        }
+        let is_held_together = has_same_id || piece.index.is_some() && piece.index == call.index;
+        if is_later && has_same_name && is_held_together && call.arguments.is_contained_in(arguments) {
+            return Found::At(at);
         }
         let awaits_more =
             !call.arguments.is_whole() || call.arguments.is_placeholder() && is_later && !arguments.is_empty();
@@ -303,137 +311,41 @@ impl Assembler {
     }
 }
 
+impl Unfinished {
+    /// Keeps members that only the provider understands. Of members with the same name, the last counts.
+    ///
+    /// - Errors: `too_large`.
+    fn keep_extras(&mut self, extras: Vec<(Cow<'_, str>, Raw<'_>)>, odd: &mut Odd) -> Result<(), Error> {
+        for (name, member) in extras {
+            if self.extras.len() >= MAX_EXTRAS && !self.extras.contains_key(&*name) {
+                odd.tell("tool_calls[].*", || {
+                    format!("a tool call has more than {MAX_EXTRAS} further members; the rest is ignored")
+                });
+                continue;
+            }
+            let Some(kept) = Verbatim::parse(member.to_owned()) else {
+                continue;
+            };
+            let n_name_bytes = name.len();
+            let earlier = self.extras.insert(name.into_owned(), kept);
+            let n_new_bytes = n_name_bytes + member.len();
+            let n_old_bytes = earlier.map_or(0, |earlier| n_name_bytes + earlier.get().len());
+            self.n_extra_bytes = self.n_extra_bytes + n_new_bytes - n_old_bytes;
+            if self.n_extra_bytes > MAX_EXTRA_BYTES {
+                return Err(too_large(&format!(
+                    "{MAX_EXTRA_BYTES} bytes of further members in one tool call"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
 enum Found {
     At(usize),
     New,
     /// It repeats a call that is complete.
     Repeated,
-}
-
-/// Whether an object is a call rather than several by number.
-fn is_call(json: &str) -> bool {
-    let members = json::members(json, &["function", "name", "id", "arguments"]);
-    members.is_some_and(|members| members.iter().any(|member| !member.is_empty()))
-}
-
-/// The members of a piece, as they were written.
-#[derive(Default)]
-struct Members<'a> {
-    index: Raw<'a>,
-    id: Raw<'a>,
-    function: Place<Function<'a>>,
-    /// What some providers send without a `function` around it.
-    flat: Function<'a>,
-    others: Vec<(Cow<'a, str>, Raw<'a>)>,
-}
-
-/// The members of a function, as they were written.
-#[derive(Default)]
-struct Function<'a> {
-    name: Raw<'a>,
-    arguments: Raw<'a>,
-    /// What other services call the arguments.
-    parameters: Raw<'a>,
-    others: Vec<(Cow<'a, str>, Raw<'a>)>,
-}
-
-impl<'a> Object<'a> for Members<'a> {
-    fn member<A: MapAccess<'a>>(&mut self, name: Cow<'a, str>, value: &mut A) -> Result<(), A::Error> {
-        match &*name {
-            "index" => self.index = leaf(value)?,
-            "id" => self.id = leaf(value)?,
-            "type" => skip(value)?,
-            "function" => self.function = place(value)?,
-            "name" | "arguments" | "parameters" | "input" | "args" => self.flat.member(name, value)?,
-            _ => keep(&mut self.others, name, leaf(value)?),
-        }
-        Ok(())
-    }
-}
-
-impl<'a> Object<'a> for Function<'a> {
-    fn member<A: MapAccess<'a>>(&mut self, name: Cow<'a, str>, value: &mut A) -> Result<(), A::Error> {
-        match &*name {
-            "name" => self.name = leaf(value)?,
-            "arguments" => self.arguments = leaf(value)?,
-            "parameters" | "input" | "args" => self.parameters = leaf(value)?,
-            _ => keep(&mut self.others, name, leaf(value)?),
-        }
-        Ok(())
-    }
-}
-
-/// Keeps a member that only the provider understands.
-fn keep<'a>(others: &mut Vec<(Cow<'a, str>, Raw<'a>)>, name: Cow<'a, str>, member: Raw<'a>) {
-    if others.len() < MAX_EXTRAS && !member.is_empty() {
-        others.push((name, member));
-    }
-}
-
-impl<'a> Members<'a> {
-    fn piece(self, odd: &mut Odd) -> Piece<'a> {
-        let mut piece = self.flat.piece(odd);
-        match self.function {
-            Place::One(function) => {
-                let function = function.piece(odd);
-                piece.name = if function.name.is_empty() {
-                    piece.name
-                } else {
-                    function.name
-                };
-                piece.arguments = if function.arguments.is_empty() {
-                    piece.arguments
-                } else {
-                    function.arguments
-                };
-                piece.is_odd |= function.is_odd;
-                piece.extras = function.extras;
-            }
-            Place::Nothing => {}
-            other => {
-                let kind = if matches!(other, Place::Many(_)) {
-                    Kind::List
-                } else {
-                    other.odd()
-                };
-                odd.note("tool_calls[].function", kind);
-                piece.is_odd = true;
-            }
-        }
-        piece.index = json::number(self.index);
-        match json::word(self.id) {
-            Some(id) => piece.id = id,
-            None => odd.note("tool_calls[].id", self.id),
-        }
-        piece.extras.extend(self.others);
-        piece
-    }
-}
-
-impl<'a> Function<'a> {
-    fn piece(self, odd: &mut Odd) -> Piece<'a> {
-        let mut piece = Piece::default();
-        match Kind::of(self.name) {
-            Kind::Text => piece.name = json::text(self.name).map(Text::whole).unwrap_or_default(),
-            other => odd.note("tool_calls[].function.name", other),
-        }
-        let arguments = if self.arguments.is_empty() {
-            self.parameters
-        } else {
-            self.arguments
-        };
-        match Kind::of(arguments) {
-            Kind::Text | Kind::Object => piece.arguments = arguments,
-            Kind::Nothing => {}
-            other => {
-                odd.note("tool_calls[].function.arguments", other);
-                piece.is_odd = true;
-            }
-        }
-        let of_function = |(name, member): (Cow<'a, str>, Raw<'a>)| (format!("function.{name}").into(), member);
-        piece.extras = self.others.into_iter().map(of_function).collect();
-        piece
-    }
 }
 
 /// - In: `is_short`, whether the answer may lack its end.

@@ -165,6 +165,23 @@ fn arguments_in_alike_chunks_are_appended_to_their_own_call() {
 }
 
 #[test]
+fn further_members_of_a_call_are_counted_over_all_its_pieces() {
+    let pieces = (0..100).map(|n| {
+        let mut call = json!({"index": 0, "id": "c", "function": {"name": "f"}});
+        call[format!("x{n}")] = json!(n);
+        piece(json!({"tool_calls": [call]}))
+    });
+    let frames: Vec<Value> = pieces.chain([finish("tool_calls")]).collect();
+    let reply = read(&frames).expect("a whole answer");
+    let n_notices = reply
+        .notices
+        .iter()
+        .filter(|notice| notice.code == "odd_answer")
+        .count();
+    assert_eq!((reply.tool_calls[0].extras.len(), n_notices), (64, 1));
+}
+
+#[test]
 fn a_tool_call_begins_the_answer() {
     let mut reader = reader();
     let call = piece(json!({"tool_calls": [{"index": 0, "id": "c", "function": {"name": "f"}}]})).to_string();
