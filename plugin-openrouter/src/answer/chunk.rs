@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use serde::de::MapAccess;
 
-use crate::answer::json::{Object, Place, Raw, is_blank, leaf, place, skip};
+use crate::answer::json::{MAX_ELEMENTS, Object, Place, Raw, is_blank, leaf, place, skip};
 
 /// One chunk of a streamed answer, or a whole reply.
 #[derive(Default)]
@@ -23,9 +23,8 @@ pub struct Chunk<'a> {
     pub choices: Place<Choice<'a>>,
     pub usage: Raw<'a>,
     pub error: Raw<'a>,
-    /// What gateways send instead of an error.
-    pub detail: Raw<'a>,
-    pub errors: Raw<'a>,
+    /// MiniMax's status, also of an answer that succeeded.
+    pub base_resp: Raw<'a>,
     /// Where Groq puts the usage of a stream.
     pub x_groq: Raw<'a>,
     /// Which models and providers were tried; on the last chunk.
@@ -47,6 +46,8 @@ pub struct Choice<'a> {
     /// What belongs into the message, or into the chunk.
     pub tool_calls: Raw<'a>,
     pub usage: Raw<'a>,
+    /// The choices themselves, if this is an object that has them by number.
+    numbered: Vec<Place<Choice<'a>>>,
 }
 
 /// A message, or a part of one.
@@ -89,11 +90,10 @@ impl<'a> Object<'a> for Chunk<'a> {
             "type" => self.kind = leaf(value)?,
             "model" => self.model = leaf(value)?,
             "provider" => self.provider = leaf(value)?,
-            "choices" => self.choices = place(value)?,
+            "choices" => self.choices = by_number(place(value)?),
             "usage" => self.usage = leaf(value)?,
             "error" => self.error = leaf(value)?,
-            "detail" => self.detail = leaf(value)?,
-            "errors" => self.errors = leaf(value)?,
+            "base_resp" => self.base_resp = leaf(value)?,
             "x_groq" => self.x_groq = leaf(value)?,
             "openrouter_metadata" => self.openrouter_metadata = leaf(value)?,
             _ => skip(value)?,
@@ -114,6 +114,13 @@ impl<'a> Object<'a> for Choice<'a> {
             "error" => self.error = leaf(value)?,
             "tool_calls" => self.tool_calls = leaf(value)?,
             "usage" => self.usage = leaf(value)?,
+            number if is_number(number) && self.numbered.len() < MAX_ELEMENTS => {
+                let mut choice = place(value)?;
+                if let (Place::One(Choice { index: index @ "", .. }), Cow::Borrowed(number)) = (&mut choice, name) {
+                    *index = number;
+                }
+                self.numbered.push(choice);
+            }
             _ => skip(value)?,
         }
         Ok(())
@@ -140,6 +147,18 @@ impl<'a> Object<'a> for Delta<'a> {
             },
         }
         Ok(())
+    }
+}
+
+fn is_number(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|digit| digit.is_ascii_digit())
+}
+
+/// The choices of an object that has them by number; anything else as it is.
+fn by_number(choices: Place<Choice<'_>>) -> Place<Choice<'_>> {
+    match choices {
+        Place::One(choice) if !choice.numbered.is_empty() => Place::Many(choice.numbered),
+        other => other,
     }
 }
 

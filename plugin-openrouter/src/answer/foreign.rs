@@ -106,7 +106,7 @@ impl ForeignReader {
             };
         };
         match &*json::word(members.kind).unwrap_or_default() {
-            "error" | "response.failed" => return Err(FrameError::Reported(self.reported(&members))),
+            "error" | "response.failed" => return Err(FrameError::Reported(self.reported(&members, &text))),
             "response.completed" => self.heard.note_finish_reason("stop"),
             "response.incomplete" => self.heard.note_finish_reason("length"),
             "message_stop" => self.is_complete = true,
@@ -118,7 +118,7 @@ impl ForeignReader {
             }
         }
         if !members.error.is_empty() {
-            return Err(FrameError::Reported(self.reported(&members)));
+            return Err(FrameError::Reported(self.reported(&members, &text)));
         }
         // In the other dialects, the id of an event is not that of the answer.
         if matches!(self.dialect, Dialect::Completions | Dialect::Other) {
@@ -147,7 +147,7 @@ impl ForeignReader {
         // In other bodies, such as lists and files, members of these names may mean something else.
         if self.dialect != Dialect::Other && (failed || has_error || is_error) {
             // The error replaces the answer, so the answer has not begun.
-            return Err(self.reported(&members));
+            return Err(self.reported(&members, &text));
         }
         self.heard.has_begun = true;
         // A list, a file or a key may have an id, but is not the answer of a model.
@@ -203,13 +203,12 @@ impl ForeignReader {
         }
     }
 
-    fn reported(&self, members: &Members<'_>) -> Error {
+    fn reported(&self, members: &Members<'_>, json: &str) -> Error {
         let [within] = json::members(members.response, &["error"]).unwrap_or_default();
-        let object = [members.error, within].into_iter().find(|object| !object.is_empty());
-        let object = object.map_or_else(
-            || serde_json::json!({ "message": json::value(members.message) }),
-            json::value,
-        );
+        let object = [members.error, within, json]
+            .into_iter()
+            .find(|object| !object.is_empty());
+        let object = json::value(object.unwrap_or_default());
         self.heard
             .attach_partial(failure::from_error_object(&object, self.heard.secret()))
     }

@@ -5,6 +5,8 @@
 use plugin_api::{Done, Error, ErrorKind, Usage};
 use zeroize::Zeroizing;
 
+use crate::answer::json::{self, Raw};
+use crate::failure;
 use crate::values::secret;
 
 /// Longest text that is kept for a later error, in bytes. The caller has the text already, so a limit does no harm.
@@ -101,6 +103,17 @@ impl Heard {
             is_byok: usage.is_byok || earlier.is_byok,
             upstream_cost_usd: usage.upstream_cost_usd.or(earlier.upstream_cost_usd),
         });
+    }
+
+    /// Keeps which attempts the service made. Most answers list only the one that served, which is not kept.
+    pub fn note_metadata(&mut self, metadata: Raw<'_>) {
+        if memchr::memmem::find(metadata.as_bytes(), b"\"attempts\"").is_none() {
+            return;
+        }
+        let attempts = failure::router_attempts(&json::value(metadata), &self.secret);
+        if attempts.len() > 1 {
+            self.done.attempts = attempts;
+        }
     }
 
     /// Keeps a piece of text for a later error.

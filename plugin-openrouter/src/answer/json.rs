@@ -18,7 +18,7 @@ use crate::answer::text::{self, Str};
 pub type Raw<'a> = &'a str;
 
 /// Most objects of an array that are read.
-const MAX_ELEMENTS: usize = 256;
+pub const MAX_ELEMENTS: usize = 256;
 
 /// Largest part that is read as a JSON value, in bytes. The value takes up to 70 times the memory.
 const MAX_VALUE_BYTES: usize = 512 << 10;
@@ -195,6 +195,9 @@ impl<'de, T: Object<'de>> Deserialize<'de> for Place<T> {
                     }
                     if all.len() < MAX_ELEMENTS {
                         all.push(element);
+                    } else if all.len() == MAX_ELEMENTS {
+                        // The rest is not read, so a notice has to say it.
+                        all.push(Place::Odd(Kind::Object));
                     }
                 }
                 Ok(match first {

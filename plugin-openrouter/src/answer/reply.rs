@@ -19,7 +19,7 @@ use crate::answer::heard::{FrameError, Heard};
 use crate::answer::json::{self, Kind, Place, Raw, Text, is_blank};
 use crate::answer::odd::Odd;
 use crate::answer::parts::{self, Found};
-use crate::answer::reported::{failure_of, is_error};
+use crate::answer::reported::{Failure, failure_of};
 use crate::answer::template::{Part, Seen, Template};
 use crate::answer::text::{Surrogate, joined};
 use crate::answer::tool_calls::Assembler;
@@ -38,6 +38,8 @@ pub struct ReplyReader {
     odd: Odd,
     /// The forms that the caller wants; others are not built.
     view: View,
+    /// What is the error if no answer follows it.
+    perhaps_failed: Option<Value>,
     /// The index of the choice that is the answer, once it is known.
     choice: Option<i128>,
     /// Which members have arrived, so that a message that repeats them is not read twice.
@@ -146,6 +148,9 @@ impl ReplyReader {
     pub fn finish(&mut self, events: &mut VecDeque<ChatEvent>) -> Result<Done, Error> {
         self.end_pending(events);
         if !self.heard.has_finish_reason() {
+            if let Some(error) = &self.perhaps_failed {
+                return Err(self.reported(error));
+            }
             return Err(self.heard.interrupted("without a finish reason"));
         }
         let native = self.heard.done.native_finish_reason.as_deref().unwrap_or_default();
@@ -204,19 +209,14 @@ impl ReplyReader {
                 None => self.odd.note(name, member),
             }
         }
-        let mut failure = json::value(chunk.error);
+        let mut errors = Vec::new();
+        errors.extend(Some(chunk.error).filter(|error| !error.is_empty()));
         self.odd.note("choices[]", chunk.choices.odd());
         for choice in chunk.choices.objects() {
             // Of several choices, one is the answer; mixing the pieces of two would yield neither.
             if self.is_the_answer(choice, &chunk.choices) {
                 let of_message = self.choice(choice, &mut seen, events)?;
-                for reported in [choice.error, of_message] {
-                    failure = if is_error(&failure) {
-                        failure
-                    } else {
-                        json::value(reported)
-                    };
-                }
+                errors.extend([choice.error, of_message].into_iter().filter(|error| !error.is_empty()));
                 self.usage(choice.usage, &mut seen);
             }
         }
@@ -225,16 +225,24 @@ impl ReplyReader {
         self.usage(of_groq, &mut seen);
         if !chunk.openrouter_metadata.is_empty() {
             seen.n_members += 1;
-            self.metadata(chunk.openrouter_metadata);
+            self.heard.note_metadata(chunk.openrouter_metadata);
         }
-        if !is_error(&failure) && matches!(chunk.choices, Place::Nothing) {
-            failure = failure_of(json, chunk);
-        }
-        if is_error(&failure) {
-            let error = failure::from_error_object(&failure, self.heard.secret());
-            return Err(FrameError::Reported(self.heard.attach_partial(error)));
+        match failure_of(json, chunk, &errors) {
+            Failure::Reported(error) => return Err(FrameError::Reported(self.reported(&error))),
+            Failure::Perhaps(error) => {
+                let message =
+                    "the answer has a message outside of its choices; it is ignored unless the answer ends with it";
+                self.odd.tell("message", || message.to_owned());
+                self.perhaps_failed = Some(error);
+            }
+            Failure::None => {}
         }
         Ok(seen.only_text())
+    }
+
+    fn reported(&self, error: &Value) -> Error {
+        self.heard
+            .attach_partial(failure::from_error_object(error, self.heard.secret()))
     }
 
     /// Whether a choice is the answer: the one with the lowest index in the first chunk that has any.
@@ -468,17 +476,6 @@ impl ReplyReader {
         if self.pending[0].take().is_some() {
             self.heard.keep_text("\u{fffd}");
             events.push_back(ChatEvent::text("\u{fffd}"));
-        }
-    }
-
-    /// Reads which attempts were made. Most answers list only the one that served, which is not kept.
-    fn metadata(&mut self, metadata: Raw<'_>) {
-        if memchr::memmem::find(metadata.as_bytes(), b"\"attempts\"").is_none() {
-            return;
-        }
-        let attempts = failure::router_attempts(&json::value(metadata), self.heard.secret());
-        if attempts.len() > 1 {
-            self.heard.done.attempts = attempts;
         }
     }
 }

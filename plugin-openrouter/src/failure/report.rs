@@ -14,6 +14,7 @@ use plugin_api::{Attempt, Error, ErrorKind};
 use serde_json::Value;
 
 use crate::failure::retry::affordable_tokens;
+use crate::failure::shapes::{self, number};
 use crate::failure::table;
 use crate::values::secret::scrub;
 
@@ -26,9 +27,9 @@ const MAX_WAIT_MS: u64 = 86_400_000;
 ///   `now`, for a `Retry-After` date that comes without a `Date` header.
 pub fn from_response(status: u16, headers: &HeaderMap, body: &[u8], secret: &str, now: SystemTime) -> Error {
     let parsed: Option<Value> = serde_json::from_slice(body).ok();
-    let mut error = match parsed.as_ref().and_then(error_object) {
-        Some(object) => from_object(object, Some(status), Some(now), secret),
-        None => {
+    let mut error = match &parsed {
+        Some(document) if names_an_error(document) => from_object(document, Some(status), Some(now), secret),
+        _ => {
             let found = if body.is_empty() {
                 "no explanation".to_owned()
             } else {
@@ -115,26 +116,20 @@ pub fn until_then(error: &mut Error, now: SystemTime) {
     }
 }
 
-/// Finds the error object in a body: `{"error": {…}}`, `{"error": "text"}` or the object itself.
-pub fn error_object(body: &Value) -> Option<&Value> {
-    match body.get("error") {
-        Some(error @ (Value::Object(_) | Value::String(_))) => Some(error),
-        _ if body.get("object").and_then(Value::as_str) == Some("error") => Some(body),
-        _ => None,
-    }
+/// Whether the body of an answer that is not 200 is more than JSON about something else.
+fn names_an_error(body: &Value) -> bool {
+    matches!(body["error"], Value::Object(_) | Value::String(_)) || body["object"] == "error" || shapes::has_words(body)
 }
 
 fn from_object(object: &Value, status: Option<u16>, now: Option<SystemTime>, secret: &str) -> Error {
-    let metadata = &object["metadata"];
-    let availability = &object["availability"];
-    // Sources: OpenRouter's API description, where `code` is a number; its page about streaming, where it is a string;
-    // its page about availability, which has `http_status` instead.
-    let code = number(&object["code"]).or_else(|| number(&object["http_status"]));
+    let opened = shapes::opened(object);
+    let told = shapes::told(&opened);
+    let (metadata, availability) = (told.member("metadata"), told.member("availability"));
+    let code = told.code();
     // A code inside an answer with status 200 is not an HTTP status, so the message does not call it one.
     let verb = if status.is_some() { "answered" } else { "reported error" };
     let status = status.or(code);
-    let message = object["message"].as_str().or(object.as_str()).unwrap_or_default();
-    let message = scrub(message, secret);
+    let message = scrub(&told.message, secret);
     let reason = match status.and_then(table::sentence_of_status) {
         _ if !message.is_empty() => message,
         Some(sentence) => sentence.to_owned(),
@@ -148,14 +143,8 @@ fn from_object(object: &Value, status: Option<u16>, now: Option<SystemTime>, sec
         ),
     };
     // The most specific one first.
-    let words = [
-        &availability["code"],
-        &metadata["error_type"],
-        &object["error_type"],
-        &object["type"],
-        &object["code"],
-    ];
-    let words: Vec<&str> = words.into_iter().filter_map(Value::as_str).collect();
+    let words = [availability["code"].as_str(), metadata["error_type"].as_str()];
+    let words: Vec<&str> = words.into_iter().flatten().chain(told.types()).collect();
     let known = words.iter().find_map(|word| table::meaning_of_word(word));
     let error_type = known.map(|row| row.code).or(words.first().copied());
     error.details.error_type = error_type
@@ -206,11 +195,6 @@ fn with_status(status: u16, message: &str) -> Error {
     let mut error = Error::new(kind, message).with_hint(hint);
     error.details.status = Some(status);
     error
-}
-
-fn number(value: &Value) -> Option<u16> {
-    let number = value.as_u64().or_else(|| value.as_str()?.parse().ok())?;
-    u16::try_from(number).ok().filter(|status| (100..1000).contains(status))
 }
 
 /// The headers about waits in the metadata of an error. Gateways and providers spell and place them in several ways.
@@ -481,6 +465,18 @@ mod tests {
         let error = answered(503, &body.to_string());
         assert!(!error.is_retryable());
         assert_eq!(error.details.error_type.as_deref(), Some("no_endpoints"));
+    }
+
+    #[test]
+    fn a_nested_error_has_its_words_its_code_and_its_type() {
+        let inner = r#"{"error":{"type":"context_length_exceeded","message":"key sk-or-v1-secret","code":400}}"#;
+        let error = from_error_object(&json!({"error": {"message": inner}}), "sk-or-v1-secret");
+        assert_eq!(error.message, "the service reported error 400: key [key]");
+        assert_eq!(error.details.error_type.as_deref(), Some("context_length_exceeded"));
+        assert_eq!(
+            answered(422, r#"{"detail":[{"msg":"long"}]}"#).message,
+            "the service answered 422: long"
+        );
     }
 
     #[test]
