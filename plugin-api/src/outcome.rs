@@ -111,8 +111,8 @@ pub struct Done {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
     /// Further fields of the assistant's message, by their names on the wire, exactly as received:
-    /// `reasoning_details`, `annotations`, `images`, `audio`. Send them back with the message;
-    /// `Message::assistant` does. Since: 1.2.
+    /// `reasoning_details`, `annotations`, `images`, `audio`, and `content` if it had parts with reasoning. Send them
+    /// back with the message; `Message::assistant` does. Since: 1.2.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub extras: BTreeMap<String, Verbatim>,
     /// From the start of the call to the first text, reasoning or tool call, in milliseconds.

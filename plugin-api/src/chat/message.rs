@@ -91,6 +91,10 @@ impl Message {
             message.others.insert("tool_calls".to_owned(), calls);
         }
         message.extras.clone_from(&reply.done.extras);
+        // The text with the reasoning between it, instead of the text alone.
+        if let Some(parts) = message.extras.remove("content") {
+            message.content = serde_json::from_str(parts.get()).unwrap_or(message.content);
+        }
         message
     }
 

@@ -7,22 +7,57 @@
 use std::collections::BTreeMap;
 
 use plugin_api::{Notice, Verbatim};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::answer::blocks;
+use crate::answer::blocks::{self, Of};
 use crate::answer::json::{Kind, each_element};
 
 /// The members collected so far.
 #[derive(Default)]
 pub struct Extras {
-    /// By name, the elements of lists, joined by commas.
-    lists: BTreeMap<&'static str, String>,
-    /// Members that are not lists, with all their fragments.
-    others: BTreeMap<&'static str, Vec<String>>,
+    members: BTreeMap<&'static str, Pieces>,
     n_bytes: usize,
     /// Most bytes that one answer may collect; images are the largest part.
     limit_bytes: usize,
     is_full: bool,
+    /// How much of the answer's text is among the parts of `content`, in bytes.
+    text_bytes: usize,
+    /// Whether parts of `content` are missing. Without them it must not go back.
+    lacks_content: bool,
+}
+
+/// What has arrived of a member.
+#[derive(Default)]
+struct Pieces {
+    /// An array without its end: the pieces are kept in one text, because tiny ones would take many times their size.
+    array: String,
+    /// Whether the member is an array, and not only its pieces.
+    is_list: bool,
+}
+
+impl Pieces {
+    fn add(&mut self, piece: &str) {
+        self.array.push(if self.array.is_empty() { '[' } else { ',' });
+        self.array.push_str(if piece.is_empty() { "null" } else { piece });
+    }
+
+    /// The member, with the pieces of each block in it joined.
+    fn whole(self, name: &str) -> Option<Verbatim> {
+        let array = self.array + "]";
+        let of = match name {
+            "reasoning_details" => Some(Of::Details),
+            "content" => Some(Of::Content),
+            "audio" => Some(Of::Audio),
+            _ => None,
+        };
+        let mut array = of.and_then(|of| blocks::joined(&array, of)).unwrap_or(array);
+        let mut n_elements = 0;
+        if !self.is_list && each_element(&array, |_| n_elements += 1) && n_elements == 1 {
+            array.pop();
+            array.remove(0);
+        }
+        Verbatim::parse(array)
+    }
 }
 
 /// The collected members of a message.
@@ -45,43 +80,47 @@ impl Extras {
         if matches!(json, "null" | "[]") {
             return;
         }
-        // Each fragment is a text of its own.
-        let n_bytes = json.len() + size_of::<String>();
+        let n_bytes = json.len() + 1;
         if self.n_bytes + n_bytes > self.limit_bytes {
             self.is_full = true;
             return;
         }
         self.n_bytes += n_bytes;
-        let mut add = |element: &str| {
-            let list = self.lists.entry(name).or_default();
-            if !list.is_empty() {
-                list.push(',');
-            }
-            list.push_str(if element.is_empty() { "null" } else { element });
-        };
+        let pieces = self.members.entry(name).or_default();
         match Kind::of(json) {
-            Kind::List => drop(each_element(json, add)),
-            // Some providers send the only element itself.
-            Kind::Object if name != "audio" => add(json),
-            _ => self.others.entry(name).or_default().push(json.to_owned()),
+            Kind::List => {
+                pieces.is_list = true;
+                each_element(json, |element| pieces.add(element));
+            }
+            kind => {
+                // Some providers send the only element itself.
+                pieces.is_list |= kind == Kind::Object && name != "audio";
+                pieces.add(json);
+            }
+        }
+    }
+
+    /// Adds to the parts of `content` what the answer's text has grown by.
+    ///
+    /// - In: the text so far; `None` if it is not known.
+    pub fn take_text(&mut self, text: Option<&str>) {
+        self.lacks_content |= text.is_none();
+        let Some(new) = text.and_then(|text| text.get(self.text_bytes..)) else {
+            return;
+        };
+        if !new.is_empty() {
+            self.text_bytes += new.len();
+            self.take("content", &format!(r#"{{"type":"text","text":{}}}"#, Value::from(new)));
         }
     }
 
     /// Ends the message.
-    pub fn finish(self) -> Collected {
-        let mut members = BTreeMap::new();
-        for (name, list) in self.lists {
-            let list = format!("[{list}]");
-            let blocks = (name == "reasoning_details").then(|| blocks::joined(&list)).flatten();
-            if let Some(list) = Verbatim::parse(blocks.unwrap_or(list)) {
-                members.insert(name.to_owned(), list);
-            }
+    pub fn finish(mut self) -> Collected {
+        if self.is_full || self.lacks_content {
+            self.members.remove("content");
         }
-        for (name, pieces) in self.others {
-            if let Some(whole) = joined(pieces).and_then(Verbatim::parse) {
-                members.entry(name.to_owned()).or_insert(whole);
-            }
-        }
+        let whole = |(name, pieces): (&'static str, Pieces)| Some((name.to_owned(), pieces.whole(name)?));
+        let members = self.members.into_iter().filter_map(whole).collect();
         let notice = self.is_full.then(|| {
             let message = format!(
                 "the answer has more than {} MiB of images, audio and other parts, the limit of `limits.answerMib` in the \
@@ -92,29 +131,6 @@ impl Extras {
         });
         Collected { members, notice }
     }
-}
-
-/// Joins the fragments of a value: concatenates `data` and `transcript` of audio, and keeps the last of other members.
-fn joined(mut pieces: Vec<String>) -> Option<String> {
-    if pieces.len() < 2 {
-        return pieces.pop();
-    }
-    let mut whole = Map::new();
-    for piece in pieces {
-        let Ok(piece) = serde_json::from_str::<Map<String, Value>>(&piece) else {
-            continue;
-        };
-        for (name, value) in piece {
-            match (whole.get_mut(&name), value) {
-                (Some(Value::String(text)), Value::String(more)) if name == "data" || name == "transcript" => {
-                    text.push_str(&more);
-                }
-                (_, Value::Null) => {}
-                (_, value) => drop(whole.insert(name, value)),
-            }
-        }
-    }
-    serde_json::to_string(&whole).ok()
 }
 
 #[cfg(test)]
@@ -157,6 +173,35 @@ mod tests {
         .members;
         let joined = r#"{"id":"a","data":"AABB","transcript":"Hi you","expires_at":7}"#;
         assert_eq!(whole["audio"].get(), joined);
+    }
+
+    #[test]
+    fn tiny_pieces_are_kept_in_place() {
+        let mut extras = Extras::new(32 << 20);
+        for n in 0..100_000 {
+            extras.take("audio", &format!(r#"{{"{n}":1}}"#));
+            extras.take("reasoning_details", &format!(r#"{{"type":"{n}"}}"#));
+        }
+        let kept: usize = extras.members.values().map(|pieces| pieces.array.capacity()).sum();
+        assert!(kept <= 2 * extras.n_bytes, "{kept} bytes for {}", extras.n_bytes);
+        assert_eq!(extras.finish().members.len(), 2);
+    }
+
+    #[test]
+    fn content_with_missing_parts_does_not_go_back() {
+        let with_text = |text: Option<&str>| {
+            let mut extras = Extras::new(32 << 20);
+            extras.take("content", r#"{"type":"thinking","thinking":"a"}"#);
+            extras.take_text(text);
+            extras
+                .finish()
+                .members
+                .get("content")
+                .map(|content| content.get().to_owned())
+        };
+        let whole = r#"[{"type":"thinking","thinking":"a"},{"type":"text","text":"b\n"}]"#;
+        assert_eq!(with_text(Some("b\n")).as_deref(), Some(whole));
+        assert_eq!(with_text(None), None);
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub struct Heard {
     /// Whether a piece of text, reasoning or a tool call has arrived.
     pub has_begun: bool,
     text: String,
+    /// Whether a part of the text was not kept.
+    lacks_text: bool,
     /// The key, which is removed from every text.
     secret: Zeroizing<String>,
 }
@@ -120,7 +122,14 @@ impl Heard {
     pub fn keep_text(&mut self, piece: &str) {
         if self.text.len() + piece.len() <= MAX_KEPT_TEXT_BYTES {
             self.text.push_str(piece);
+        } else {
+            self.lacks_text = true;
         }
+    }
+
+    /// The text so far; `None` if it is too long to be kept.
+    pub fn text(&self) -> Option<&str> {
+        (!self.lacks_text).then_some(&self.text)
     }
 
     /// Adds the text so far, the model and the provider to an error that ends the answer.

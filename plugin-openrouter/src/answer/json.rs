@@ -362,6 +362,25 @@ impl<'a> Text<'a> {
         }
     }
 
+    /// Whether the placeholders of both texts can be told from their characters once they are one text.
+    pub fn can_take(&self, next: &Self) -> bool {
+        let plain = if self.has_placeholders { next } else { self };
+        self.has_placeholders == next.has_placeholders || !text::may_hold_placeholders(&plain.text)
+    }
+
+    /// Appends a text that it can take.
+    pub fn push(&mut self, next: &Text<'_>) {
+        self.has_placeholders |= next.has_placeholders;
+        self.text.to_mut().push_str(&next.text);
+    }
+
+    /// Appends a text. Lone surrogates of both become U+FFFD.
+    pub fn push_whole(&mut self, next: Text<'_>) {
+        let own = std::mem::replace(self, Text::plain(""));
+        self.text = own.whole();
+        self.text.to_mut().push_str(&next.whole());
+    }
+
     /// The text by itself: lone surrogates become U+FFFD.
     pub fn whole(self) -> Cow<'a, str> {
         text::repaired(self.text, self.has_placeholders)

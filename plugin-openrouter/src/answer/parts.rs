@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use crate::answer::json::{self, Kind, Raw, Text, each_element};
+use crate::answer::json::{self, Kind, Raw, Text, each_element, each_member};
 use crate::answer::odd::Odd;
 use crate::answer::template::Part;
 
@@ -88,15 +88,20 @@ fn read_part<'a>(name: &str, json: Raw<'a>, part: Part, depth: u8, found: &mut V
             found.push(Found::Extra(name, extra.into()));
         }
     }
+    let is_thinking = is(&["think", "reason", "summary"]);
+    let mut says_something = false;
+    each_member(json, |name, member| {
+        says_something |= name != "type" && !json::is_blank(member)
+    });
+    let is_for_the_next_turn = is_thinking || !thinking.is_empty() || !reasoning.is_empty();
+    if part == Part::Content && is_for_the_next_turn && says_something {
+        found.push(Found::Extra("content", json.into()));
+    }
     for member in [thinking, reasoning] {
         read(name, member, Part::Reasoning(""), depth, found, odd);
     }
     found.extend(json::text(refusal).map(Found::Refusal));
-    let part = if is(&["think", "reason", "summary"]) {
-        Part::Reasoning("")
-    } else {
-        part
-    };
+    let part = if is_thinking { Part::Reasoning("") } else { part };
     let texts = [text, summary, content];
     if let Some(text) = texts.into_iter().find(|member| !member.is_empty()) {
         read(name, text, part, depth, found, odd);
@@ -111,12 +116,12 @@ fn read_part<'a>(name: &str, json: Raw<'a>, part: Part, depth: u8, found: &mut V
     }
 }
 
-/// Appends a text to the one before it, if both are the same.
+/// Appends a text to the one before it, if both are the same. So the pieces of a text never take more than it has bytes.
 fn add<'a>(found: &mut Vec<Found<'a>>, part: Part, text: Text<'a>) {
+    let is_crowded = found.len() >= MAX_PARTS;
     match found.last_mut() {
-        Some(Found::Text(last, before)) if *last == part && before.has_placeholders == text.has_placeholders => {
-            before.text.to_mut().push_str(&text.text);
-        }
+        Some(Found::Text(last, before)) if *last == part && is_crowded => before.push_whole(text),
+        Some(Found::Text(last, before)) if *last == part && before.can_take(&text) => before.push(&text),
         _ => found.push(Found::Text(part, text)),
     }
 }

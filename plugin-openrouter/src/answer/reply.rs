@@ -173,6 +173,9 @@ impl ReplyReader {
         if !reasoning.is_empty() && !self.has.extras.contains("reasoning_details") {
             self.extras.take(name, &Value::String(reasoning).to_string());
         }
+        if self.has.extras.contains("content") {
+            self.extras.take_text(self.heard.text());
+        }
         let extras = std::mem::take(&mut self.extras).finish();
         events.extend(extras.notice.map(ChatEvent::Notice));
         self.heard.done.extras = extras.members;
@@ -422,6 +425,9 @@ impl ReplyReader {
         self.heard.has_begun = true;
         self.has.extras.insert(name);
         if self.view.has_types() {
+            if name == "content" {
+                self.extras.take_text(self.heard.text());
+            }
             self.extras
                 .take(name, &crate::answer::text::replace_lone_surrogates(json, false));
         }

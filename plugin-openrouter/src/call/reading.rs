@@ -22,6 +22,9 @@ use crate::service::http::{self, Body};
 use crate::service::transport;
 use crate::values::secret;
 
+/// How much of a stream that is here already is decoded at once, in bytes.
+const STREAM_PIECE_BYTES: usize = 64 << 10;
+
 impl Call {
     fn limit_bytes(&self) -> usize {
         self.settings.profile.options.limits.answer_bytes()
@@ -63,6 +66,7 @@ impl Call {
         let (response, head, reader) = self.send().await?;
         let content_type = response.headers().get(CONTENT_TYPE).cloned();
         let mut body = http::whole_body(response, self.limit_bytes(), self.clock()).await?;
+        let mut reply = ChatReply::default();
         // The body itself is the raw form.
         let mut decoder = Decoder::new(reader, View::Typed, self.limit_bytes());
         match Shape::of(&body, content_type.as_ref()) {
@@ -72,7 +76,15 @@ impl Call {
             Shape::Page => return Err(http::not_an_answer(&body, self.service().secret())),
             // Not requested, but just as good.
             Shape::Stream => {
-                decoder.push(&body);
+                for piece in body.chunks(STREAM_PIECE_BYTES) {
+                    decoder.push(piece);
+                    decoder.read();
+                    // Tiny events would take many times the size of the body.
+                    decoder.ready.drain(..).for_each(|event| reply.add(event));
+                    if decoder.end.is_some() {
+                        break;
+                    }
+                }
                 decoder.read_end();
             }
         }
@@ -95,7 +107,6 @@ impl Call {
             Some(Err(error)) => return Err(Failed::new(Class::Answered, error)),
             None => return Err(Failed::new(Class::Empty, empty_answer())),
         };
-        let mut reply = ChatReply::default();
         for event in decoder.ready {
             reply.add(event);
         }

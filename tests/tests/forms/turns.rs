@@ -157,10 +157,22 @@ fn pieces_of_reasoning_go_back_as_blocks_on_every_later_turn() {
     let other = [json!({"reasoning_content": "I will look."})];
     let block = json!([{"type": "reasoning.text", "index": 0, "format": "acme-v1", "text": "Let me look.",
         "signature": "U0lH"}]);
-    let rows: [(&[Value], &str, Value); 3] = [
+    let thinking = |part: Value| json!({"content": [part]});
+    let parts = [
+        thinking(json!({"type": "thinking", "thinking": "Let me"})),
+        thinking(json!({"type": "thinking", "thinking": " look."})),
+        thinking(json!({"type": "thinking", "signature": "U0lH"})),
+        thinking(json!({"type": "redacted_thinking", "data": "QUJD"})),
+        json!({"content": "Wait"}),
+        json!({"content": "."}),
+    ];
+    let content = json!([{"type": "thinking", "thinking": "Let me look.", "signature": "U0lH"},
+        {"type": "redacted_thinking", "data": "QUJD"}, {"type": "text", "text": "Wait."}]);
+    let rows: [(&[Value], &str, Value); 4] = [
         (&pieces, "reasoning_details", block),
         (&text, "reasoning", json!("I will look.")),
         (&other, "reasoning_content", json!("I will look.")),
+        (&parts, "content", content),
     ];
     for (deltas, name, expected) in rows {
         let last = || Bytes::stream(&[text_event("21"), finish_event("stop"), DONE.to_owned()]);

@@ -165,6 +165,17 @@ fn arguments_in_alike_chunks_are_appended_to_their_own_call() {
 }
 
 #[test]
+fn pieces_of_one_delta_are_one_event_whatever_they_hold() {
+    let pieces = [r#"{"text":"a"}"#, r#"{"text":"\ud83d"}"#, r#"{"text":"\ude00"}"#]
+        .repeat(1000)
+        .join(",");
+    let frame = format!(r#"{{"choices":[{{"delta":{{"reasoning_details":[{pieces}]}}}}]}}"#);
+    let mut events = VecDeque::new();
+    reader().frame(frame.as_bytes(), &mut events).expect("a readable frame");
+    assert_eq!(events, [ChatEvent::Reasoning("a\u{1f600}".repeat(1000).into())]);
+}
+
+#[test]
 fn further_members_of_a_call_are_counted_over_all_its_pieces() {
     let pieces = (0..100).map(|n| {
         let mut call = json!({"index": 0, "id": "c", "function": {"name": "f"}});
