@@ -7,6 +7,7 @@
 use std::env;
 use std::env::consts::DLL_EXTENSION;
 use std::fs;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -110,7 +111,9 @@ impl Home {
         });
         for (file, text) in memory {
             let file = self.path().join(file);
-            fs::create_dir_all(file.parent().expect("it is below the home")).expect("the home is writable");
+            let mut folder = fs::DirBuilder::new();
+            folder.recursive(true).mode(0o700);
+            folder.create(file.parent().expect("it is below the home")).expect("the home is writable");
             fs::write(file, text).expect("the home is writable");
         }
     }

@@ -1,8 +1,8 @@
 //! Configurations, plugins and requests in one line.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use plugin_api::{ChatReply, ChatRequest, Config, Error, LogOnly, Message, Plugin, loader};
+use plugin_api::{ChatReply, ChatRequest, Config, Error, LogOnly, Message, Plugin, PluginModule, loader};
 use sandbox::Sandbox;
 use serde_json::Value;
 
@@ -30,9 +30,11 @@ pub fn openrouter_config(sandbox: &Sandbox, options: Value) -> Config {
 ///
 /// - Panics: if it does not load, or refuses the configuration.
 pub fn openrouter(config: &Config) -> Plugin {
-    let module = loader::load(&openrouter_plugin()).expect("the plugin loads");
+    // Each load is a copy of its own.
+    static MODULE: LazyLock<PluginModule> =
+        LazyLock::new(|| loader::load(&openrouter_plugin()).expect("the plugin loads"));
     let services = Arc::new(LogOnly::new("openrouter"));
-    module
+    MODULE
         .create(services, config)
         .expect("the plugin takes the configuration")
 }

@@ -1,25 +1,48 @@
 //! Loads a plugin's code, and gives it this host's log.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use plugin_api::loader::Image;
-use plugin_api::{Config, HostServices, Level, Plugin};
+use plugin_api::{Config, HostServices, Level, Plugin, PluginModule};
 use serde_json::{Map, Value};
 
 use super::bounded::{LIMIT, bounded};
 use super::log;
 use super::protect::WipedConfig;
-use crate::terminal::{Failure, claim_stdout, clean_line};
+use crate::terminal::{Exit, Failure, claim_stdout, clean_line};
 
-/// Loads a plugin's code and makes an instance of it. From then on, standard output belongs to the host alone.
+/// Most plugins, old versions included, that one process loads: nothing is ever unloaded.
+const MAX_LOADED: usize = 64;
+
+/// What this process has loaded, by the SHA-256 of its bytes.
+static LOADED: Mutex<BTreeMap<String, PluginModule>> = Mutex::new(BTreeMap::new());
+
+/// Loads a plugin's code, unless these bytes are loaded already, and makes an instance of it. From then on, standard
+/// output belongs to the host alone.
 pub fn create(image: Image, config: &Config) -> Result<Plugin, Failure> {
     claim_stdout()?;
     let id = image.manifest().id.clone();
     let services = Arc::new(Services { plugin: id.clone() });
     let config = WipedConfig(config.clone());
     bounded(&id, "be created", LIMIT, move || {
-        Ok(image.load()?.create(services, &config)?)
+        Ok(module_of(&image)?.create(services, &config)?)
     })?
+}
+
+fn module_of(image: &Image) -> Result<PluginModule, Failure> {
+    let loaded = || LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(module) = loaded().get(image.sha256()) {
+        return Ok(module.clone());
+    }
+    if loaded().len() >= MAX_LOADED {
+        let message = format!("{MAX_LOADED} versions of plugins are loaded, and none can be unloaded");
+        return Err(Failure::new(Exit::Plugin, message).with_hint("start the program anew"));
+    }
+    // Without the lock, because its constructors may take any time.
+    let module = image.load()?;
+    loaded().insert(image.sha256().to_owned(), module.clone());
+    Ok(module)
 }
 
 /// The services for plugins: this host's log.

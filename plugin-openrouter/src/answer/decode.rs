@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use plugin_api::{ChatEvent, Done, Error, ErrorKind, Notice, View};
 use serde::de::IgnoredAny;
+use serde_json::Value;
 
 use crate::answer::foreign::ForeignReader;
 use crate::answer::heard::{FrameError, Heard};
@@ -333,9 +334,19 @@ impl Decoder {
                 let event = keep_alive(text);
                 self.emit_keep_alive(event);
             }
-            Some(Ok(Frame::Event { data, .. })) => {
+            Some(Ok(Frame::Event { name, data })) => {
                 self.n_data += 1;
-                match self.reader.frame(data, &mut self.ready) {
+                let read = match self.reader.frame(data, &mut self.ready) {
+                    // Its data may have any form, or be words alone.
+                    Ok(()) | Err(FrameError::NotJson { .. }) if name == b"error" => {
+                        let words = serde_json::from_slice(data);
+                        let words = words.unwrap_or_else(|_| Value::from(sse::text(data)));
+                        let error = failure::from_error_object(&words, self.reader.heard().secret());
+                        Err(FrameError::Reported(self.reader.heard().attach_partial(error)))
+                    }
+                    read => read,
+                };
+                match read {
                     Ok(()) if self.reader.is_complete() => self.finish(),
                     Ok(()) => {}
                     // A few corrupted frames do not cost the answer; a notice at the end reports them.

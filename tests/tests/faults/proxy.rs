@@ -96,7 +96,7 @@ fn the_diagnosis_names_the_proxy_that_is_used() {
                 .iter()
                 .find(|finding| finding.id == "base_url")
                 .expect("it is there");
-            let expected = format!("https://{host}/api/v1 (variable `OPENROUTER_BASE_URL`){proxy}");
+            let expected = format!("https://{host} (variable `OPENROUTER_BASE_URL`){proxy}");
             assert_eq!(finding.summary, expected);
             assert!(!format!("{findings:?}").contains("watchword"));
         }

@@ -13,8 +13,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::trial::Outcome;
+use crate::files::check_kept;
 use crate::setup::atomic::write_atomically;
 use crate::setup::places::state_file;
+
+/// The largest memory that is read, in bytes.
+const MAX_BYTES: u64 = 64 << 20;
 
 /// Most files that are remembered.
 const MAX_FILES: usize = 10_000;
@@ -62,12 +66,8 @@ impl Known {
         let Ok(path) = state_file("known-plugins.json") else {
             return Self::default();
         };
-        let text = fs::metadata(&path)
-            .is_ok_and(|metadata| metadata.is_file())
-            .then(|| fs::read(&path));
-        let known = text
-            .and_then(Result::ok)
-            .and_then(|text| serde_json::from_slice(&text).ok());
+        let kept = check_kept(&path, MAX_BYTES).and_then(|()| fs::read(&path).map_err(|cause| cause.to_string()));
+        let known = kept.ok().and_then(|text| serde_json::from_slice(&text).ok());
         Self {
             path: Some(path),
             ..known.unwrap_or_default()

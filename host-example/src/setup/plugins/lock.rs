@@ -4,12 +4,12 @@
 //! refused until somebody accepts them, so nothing that changes the file changes what runs.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use plugin_api::loader::{Image, Refusal};
 use serde::{Deserialize, Serialize};
 
+use crate::files::{ReadError, read_named};
 use crate::setup::atomic::write_atomically;
 use crate::terminal::{Exit, Failure};
 
@@ -61,13 +61,11 @@ impl Lock {
                 "restore it, or remove it: the plugins in the folder are then recorded anew, whatever their bytes are",
             )
         };
-        match fs::metadata(&path) {
-            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
-            Ok(metadata) if !metadata.is_file() => return Err(failed("expected a regular file".to_owned())),
-            Ok(metadata) if metadata.len() > MAX_BYTES => return Err(failed("it is larger than 4 MiB".to_owned())),
-            _ => {}
-        }
-        let text = fs::read(&path).map_err(|cause| failed(cause.to_string()))?;
+        let text = match read_named(&path, MAX_BYTES) {
+            Ok(text) => text,
+            Err(ReadError::Missing) => return Ok(Self::default()),
+            Err(ReadError::Refused(cause)) => return Err(failed(cause)),
+        };
         serde_json::from_slice(&text).map_err(|cause| failed(cause.to_string()))
     }
 
