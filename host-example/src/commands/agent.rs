@@ -136,11 +136,11 @@ async fn work(active: &Active, args: &Args, prompt: String) -> Result<Exit, Fail
                 let text = media::transcript(&reply).unwrap_or_else(|| reply.text.clone());
                 terminal::print_line(terminal::clean(&text).trim_end_matches('\n'));
             }
-            media::below(&reply.done, &args.target, args.json)?;
+            let saved = media::below(&reply.done, &args.target, args.json);
             if step > 1 && !args.quiet {
                 terminal::say_styled(FAINT, &summary(step, called.len(), &spent));
             }
-            return Ok(failure.map_or(Exit::Ok, |failure| {
+            return Ok(failure.or(saved.err()).map_or(Exit::Ok, |failure| {
                 // The answer is on stdout already, as JSON where that was asked for.
                 failure.print(false);
                 failure.exit

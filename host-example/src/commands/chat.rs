@@ -91,7 +91,7 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     let outcome = interrupts.or(answer).await;
     active.shut_down().await;
     match outcome {
-        Some(Ok(answer)) => match answer.failure {
+        Some(Ok(answer)) => match (if args.json { answer } else { answer.without_calls() }).failure {
             None => Ok(Exit::Ok),
             Some(failure) => {
                 // The answer is on stdout already, as JSON where that was asked for.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use plugin_api::{ChatEvent, ChatReply, ChatRequest, Error, ErrorKind, Message, ModelsRequest, Notice};
 use serde_json::Value;
 
-use super::ending::{Ending, ending, is_usable};
+use super::ending::{self, Ending, ending, is_usable};
 use super::media::{self, Target};
 use super::parameters::Parameters;
 use super::screen::{Manner, Screen};
@@ -36,6 +36,24 @@ pub struct Answer {
     pub reply: ChatReply,
     /// Why nothing in the answer is of use, why it does not match its schema, or why a picture in it cannot be saved.
     pub failure: Option<Failure>,
+}
+
+impl Answer {
+    /// The answer where nothing runs tools: its text alone if it calls some, and a line about them. Services refuse a
+    /// conversation with calls that have no results, or with reasoning that belongs to missing calls.
+    pub fn without_calls(mut self) -> Self {
+        if let Some(calls) = ending::calls(&self.reply) {
+            self.reply.tool_calls.clear();
+            let is_usable = is_usable(&self.reply);
+            self.reply.done.extras.clear();
+            if is_usable || self.failure.is_some() {
+                terminal::say_styled(DOUBTFUL, &terminal::clean_line(&calls.warning()));
+            } else {
+                self.failure = Some(calls.failure());
+            }
+        }
+        self
+    }
 }
 
 /// Gets one answer and prints it in this manner.
@@ -145,33 +163,10 @@ fn say_below<'a>(
     }
 }
 
-/// The number of tokens that the credit covers, if the error says so.
-///
-/// No field of an error has it; services write "can only afford 200".
-fn affordable_tokens(error: &Error) -> Option<u64> {
-    let (_, rest) = error.message.split_once("can only afford ")?;
-    let digits = rest
-        .split(|letter: char| !letter.is_ascii_digit() && letter != ',')
-        .next()?;
-    let tokens = digits.replace(',', "").parse().ok()?;
-    (error.kind == ErrorKind::PAYMENT && tokens > 0).then_some(tokens)
-}
-
-/// The error, with the next command or the listed models closest to the unknown one as a hint.
+/// The error, with the listed models closest to an unknown one as a hint, unless the plugin named some.
 pub async fn advised(active: &Active, request: &ChatRequest, error: Error) -> Error {
-    if let Some(tokens) = affordable_tokens(&error) {
-        return error.with_hint(format!(
-            "the credit covers `--max-tokens {tokens}`; `agent-host credits` shows what is left"
-        ));
-    }
-    // Services answer 400 to an id that cannot be one.
-    if error.kind != ErrorKind::NOT_FOUND && !error.message.contains("not a valid model") {
-        return error;
-    }
-    if error.message.contains("support tool use") {
-        return error.with_hint("choose a model that can call tools: `agent-host models --tools` lists them");
-    }
-    if error.hint().is_some_and(|hint| hint.starts_with("did you mean")) {
+    let has_suggestion = error.hint().is_some_and(|hint| hint.starts_with("did you mean"));
+    if error.kind != ErrorKind::NOT_FOUND || has_suggestion {
         return error;
     }
     let named = request.model.clone().or_else(|| error.details.model.clone());

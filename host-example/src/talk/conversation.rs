@@ -223,8 +223,9 @@ impl Conversation {
         }
     }
 
-    /// Sends the message with the whole conversation. An answer that broke off stays in the conversation,
-    /// because it is on the screen. If it failed before its first word, was empty, or was stopped, the question is removed.
+    /// Sends the message with the whole conversation. An answer that broke off stays in the conversation, because it is
+    /// on the screen. If it failed before its first word, was stopped, was empty or only calls tools, the question is
+    /// removed.
     async fn say(&mut self, text: &str) {
         self.messages
             .push(attach::message(text.to_owned(), self.attached.clone()));
@@ -245,6 +246,7 @@ impl Conversation {
         let answer = answer::answer(&self.active, &request, self.manner, schema, target);
         match self.interrupts.or(answer).await {
             Some(Ok(answer)) => {
+                let answer = answer.without_calls();
                 if is_usable(&answer.reply) {
                     self.attached.clear();
                     self.messages.push(Message::assistant(&answer.reply));

@@ -5,7 +5,7 @@
 use plugin_api::{ChatReply, Done};
 
 use super::media;
-use crate::terminal::{Exit, Failure};
+use crate::terminal::{Exit, Failure, joined};
 
 /// How an answer ended that is not simply complete.
 #[derive(Debug, PartialEq)]
@@ -119,6 +119,17 @@ pub fn ending(reply: &ChatReply) -> Option<Ending> {
         message: format!("the answer {what}{nothing}{}{}", words(done), spent_on(done)),
         hint,
         exit,
+    })
+}
+
+/// What to say about tool calls where nothing runs tools; `None` if the answer has none.
+pub fn calls(reply: &ChatReply) -> Option<Ending> {
+    let mut names: Vec<String> = reply.tool_calls.iter().map(|call| format!("`{}`", call.name)).collect();
+    names.dedup();
+    (!names.is_empty()).then(|| Ending {
+        message: format!("the answer calls {}, but `chat` runs no tools", joined(names, "and")),
+        hint: "use `agent-host agent` for its built-in tools, or `agent-host chat --json` to get the calls",
+        exit: Exit::Usage,
     })
 }
 

@@ -1,6 +1,6 @@
 //! Pictures, sounds and sources that come with an answer: the first two are saved, all are listed below the text.
 //!
-//! In: the further members of the answer's message. Only base64 is decoded, and nothing is fetched: a URL is printed.
+//! In: the other members of the answer's message. Only base64 is decoded, and nothing is fetched: a URL is printed.
 //! No file is overwritten unless the user named it.
 
 use std::cell::Cell;
@@ -24,12 +24,12 @@ pub struct Target {
     /// The file for a picture or sound in the answer; without it, a new file in the working directory
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
-    /// Whether that file is written, so that a later picture gets a name of its own.
+    /// Whether its name was used; later pictures get names of their own.
     #[arg(skip)]
-    is_written: Cell<bool>,
+    is_used: Cell<bool>,
 }
 
-/// More names than this are not tried for a new file.
+/// How many names are tried for a new file.
 const MAX_NAMES: u32 = 10_000;
 
 /// Streams send each piece of a sound with or without padding.
@@ -40,11 +40,11 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-/// A picture or sound.
+/// A picture or sound of an answer.
 #[derive(Debug, PartialEq)]
 enum Medium {
     Url(String),
-    /// The start of its file's name, its ending, its bytes.
+    /// How its file's name begins and ends, and its bytes.
     File(&'static str, String, Vec<u8>),
     /// Why it cannot be saved.
     Unreadable(String),
@@ -67,46 +67,55 @@ pub fn transcript(reply: &ChatReply) -> Option<String> {
 /// Prints what goes below the text of an answer: the path or URL of each picture and sound, and the sources.
 ///
 /// - In: `is_json`, whether stdout has all of it as JSON; then only a file that the user named is written.
-/// - Errors: a file cannot be written.
+/// - Errors: the last of the files that cannot be written. Those before it are printed, and the rest is saved.
 pub fn below(done: &Done, target: &Target, is_json: bool) -> Result<(), Failure> {
-    if is_json {
-        if target.output.is_some() {
-            save(done, target)?.iter().for_each(|path| terminal::say(path));
-        }
+    if is_json && target.output.is_none() {
         return Ok(());
     }
-    save(done, target)?.iter().for_each(|path| terminal::print_line(path));
+    let print = if is_json { terminal::say } else { terminal::print_line };
+    let saved = save(done, target, print);
     let sources = sources(done);
-    if !sources.is_empty() {
+    if !is_json && !sources.is_empty() {
         terminal::print_line(&format!("\n{}", sources.join("\n")));
     }
-    Ok(())
+    saved
 }
 
-/// Saves the pictures and sounds of an answer.
-///
-/// - Out: a line for each: its path or its URL.
-/// - Errors: a file cannot be written.
-fn save(done: &Done, target: &Target) -> Result<Vec<String>, Failure> {
-    let media = pictures(done).into_iter().chain(sound(done));
-    let mut lines = Vec::new();
+/// Saves the pictures and sounds of an answer, and passes the path or URL of each to `print`.
+fn save(done: &Done, target: &Target, print: fn(&str)) -> Result<(), Failure> {
+    let media: Vec<Medium> = pictures(done).into_iter().chain(sound(done)).collect();
+    let has_url = media.iter().any(|medium| matches!(medium, Medium::Url(_)));
+    let is_only_urls = media.iter().all(|medium| matches!(medium, Medium::Url(_)));
+    let mut failed: Option<Failure> = None;
     for medium in media {
         match medium {
-            Medium::Url(url) => lines.push(terminal::clean_line(&url)),
-            Medium::File(name, ending, bytes) => {
-                let path = written(target, name, &ending, &bytes)?;
-                lines.push(terminal::clean_line(&path.display().to_string()));
-            }
+            Medium::Url(url) => print(&terminal::clean_line(&url)),
+            Medium::File(name, ending, bytes) => match written(target, name, &ending, &bytes) {
+                Ok(path) => print(&terminal::clean_line(&path.display().to_string())),
+                Err(failure) => {
+                    if let Some(earlier) = failed.replace(failure) {
+                        earlier.print(false);
+                    }
+                }
+            },
             Medium::Unreadable(reason) => terminal::say(&terminal::clean_line(&format!("warning: {reason}"))),
         }
     }
-    if let Some(file) = target.output.as_deref().filter(|_| !target.is_written.get()) {
+    // Any other reason is on the screen already.
+    if let Some(file) = target
+        .output
+        .as_deref()
+        .filter(|_| is_only_urls && !target.is_used.get())
+    {
+        let found = if has_url {
+            "only URLs, which are not fetched"
+        } else {
+            "nothing to save"
+        };
         let file = file.display();
-        terminal::say(&format!(
-            "note: the answer has nothing to save, so `{file}` is not written"
-        ));
+        terminal::say(&format!("note: the answer has {found}, so `{file}` is not written"));
     }
-    Ok(lines)
+    failed.map_or(Ok(()), Err)
 }
 
 /// The sources that the answer cites, numbered: `1. Title: URL`.
@@ -144,7 +153,7 @@ fn extra(done: &Done, name: &str) -> Value {
         .unwrap_or_default()
 }
 
-/// The elements of a list; anything else but `null` is the only one.
+/// The elements of a list. Any other value except `null` counts as a list of one.
 fn list(value: &Value) -> &[Value] {
     match value {
         Value::Null => &[],
@@ -211,7 +220,7 @@ fn of_url(url: String) -> Medium {
 fn sound(done: &Done) -> Option<Medium> {
     let audio = extra(done, "audio");
     let data = audio["data"].as_str().filter(|data| !data.is_empty())?;
-    // Streams carry raw samples, which nothing in them tells.
+    // Streams carry raw samples without a header that would name their format.
     let kind = audio["format"].as_str().unwrap_or("pcm");
     Some(of_base64("sound", data, kind))
 }
@@ -227,12 +236,17 @@ fn of_base64(name: &'static str, data: &str, kind: &str) -> Medium {
             other => other,
         });
     let letters: String = letters.collect();
-    // Pieces that were padded one by one.
+    // Services may have padded each piece on its own.
     let mut bytes = Vec::new();
     for piece in letters.split('=').filter(|piece| !piece.is_empty()) {
         if BASE64.decode_vec(piece, &mut bytes).is_err() {
             return Medium::Unreadable(format!("a {name} is not saved: its base64 is damaged"));
         }
+    }
+    if bytes.is_empty() {
+        return Medium::Unreadable(format!(
+            "a {name} is not saved: expected its bytes in base64, found none"
+        ));
     }
     let kind = media_type(&bytes).unwrap_or(kind);
     Medium::File(name, ending_of(kind), bytes)
@@ -257,21 +271,21 @@ fn ending_of(kind: &str) -> String {
         "wave" => "wav".to_owned(),
         "pcm16" => "pcm".to_owned(),
         name if ENDINGS.contains(&name) => name.to_owned(),
-        // The service names the type, and must not make a program of it.
+        // The service chooses the type, and must not turn the file into a program.
         _ => "bin".to_owned(),
     }
 }
 
-/// Writes the file that the user named; every further one, and one without a name, to a new file.
+/// Writes the first file under the name that the user gave, if any, and every other one under a new name.
 fn written(target: &Target, name: &str, ending: &str, bytes: &[u8]) -> Result<PathBuf, Failure> {
     let failed = |path: &Path, cause: io::Error| {
         let path = path.display();
         Failure::internal(format!("the {name} cannot be saved: cannot write `{path}`: {cause}"))
             .with_hint("choose another file with `--output`")
     };
-    if let Some(path) = target.output.as_deref().filter(|_| !target.is_written.get()) {
+    if let Some(path) = target.output.as_deref().filter(|_| !target.is_used.get()) {
+        target.is_used.set(true);
         fs::write(path, bytes).map_err(|cause| failed(path, cause))?;
-        target.is_written.set(true);
         return Ok(path.to_owned());
     }
     let named = target.output.as_deref().and_then(Path::file_stem);
@@ -341,6 +355,8 @@ mod tests {
             "file:///etc/passwd",
             "data:image/svg+xml,%3Csvg%3E",
             "data:image/png;base64,%%%",
+            "data:image/png;base64,",
+            "data:image/png;base64,==",
             "picture.png",
         ] {
             let found = picture(&json!({"image_url": {"url": image}}));

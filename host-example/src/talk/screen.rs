@@ -173,8 +173,8 @@ mod tests {
             ..Attempt::default()
         };
         notice.attempt = Some(Box::new(attempt));
-        let told = "… rate limited by Acme: trying again (in 8.0 s; attempt 1: 429)";
-        assert_eq!(wait_line(&notice, 1), told);
+        let line = "… rate limited by Acme: trying again (in 8.0 s; attempt 1: 429)";
+        assert_eq!(wait_line(&notice, 1), line);
         notice.message = "Acme answered 429; trying again.".to_owned();
         assert_eq!(
             wait_line(&notice, 1),

@@ -146,6 +146,7 @@ fn from_object(object: &Value, status: Option<u16>, now: Option<SystemTime>, sec
     let words = [availability["code"].as_str(), metadata["error_type"].as_str()];
     let words: Vec<&str> = words.into_iter().flatten().chain(told.types()).collect();
     let known = words.iter().find_map(|word| table::meaning_of_word(word));
+    let known = known.or_else(|| table::meaning_of_message(&error.message));
     let error_type = known.map(|row| row.code).or(words.first().copied());
     error.details.error_type = error_type
         .filter(|word| number(&Value::from(*word)).is_none())

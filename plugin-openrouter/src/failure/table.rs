@@ -394,6 +394,12 @@ pub fn meaning_of_word(word: &str) -> Option<&'static Meaning> {
     TABLE.iter().find(|row| row.code == word)
 }
 
+/// What a message means that comes without an error type.
+pub fn meaning_of_message(message: &str) -> Option<&'static Meaning> {
+    let code = message.contains("not a valid model").then_some("model_not_found")?;
+    meaning_of_word(code)
+}
+
 /// What a status means. One that is not documented gets the meaning of its class, such as 4xx.
 pub fn meaning_of_status(status: u16) -> (ErrorKind, &'static str) {
     if let Some(row) = meaning_of_word(&status.to_string()) {
@@ -461,6 +467,13 @@ mod tests {
         for row in TABLE {
             assert!(row.meaning.ends_with('.') && !row.remedy.ends_with('.'), "{}", row.code);
         }
+    }
+
+    #[test]
+    fn an_unknown_model_is_known_by_the_message_alone() {
+        let kind = |message| meaning_of_message(message).map(|row| row.kind);
+        assert_eq!(kind("acme/x is not a valid model ID"), Some(ErrorKind::NOT_FOUND));
+        assert_eq!(kind("the model is busy"), None);
     }
 
     #[test]

@@ -108,6 +108,46 @@ fn a_question_whose_answer_is_of_no_use_can_be_asked_again() {
     assert_eq!(messages, json!([{"role": "user", "content": "Hello"}]));
 }
 
+#[test]
+fn tool_calls_that_nobody_runs_do_not_go_back_to_the_service() {
+    let home = home_with_openrouter();
+    let question = json!({"role": "user", "content": "Hello"});
+    let said = json!({"role": "assistant", "content": "Let me look."});
+    let thought = json!({"type": "reasoning.text", "text": "Hm.", "index": 0});
+    let call = json!({"index": 0, "id": "c", "type": "function", "function": {"name": "look", "arguments": "{}"}});
+    for (text, words, next) in [
+        (
+            "",
+            "error: the answer calls `look`, but `chat` runs no tools",
+            vec![&question],
+        ),
+        (
+            "Let me look.",
+            "warning: the answer calls `look`, ",
+            vec![&question, &said, &question],
+        ),
+    ] {
+        let delta = json!({"content": text, "reasoning_details": [thought], "tool_calls": [call]});
+        let service = ending(&delta, "tool_calls", None, &json!(null));
+        let mut typist = conversation(host_at(&home, &service, &["chat"]));
+        for _ in 0..2 {
+            typist.types("Hello");
+            typist.sees(words);
+            typist.sees("\n> ");
+        }
+        assert_eq!(service.requests()[1].json()["messages"], json!(next));
+        let ran = host_at(&home, &service, COMMANDS[0]).run();
+        assert_eq!(ran.code, Some(if text.is_empty() { 2 } else { 0 }), "{ran:?}");
+        assert_has(&ran.stderr, words);
+        let reply = json_of(
+            &host_at(&home, &service, &["chat", "--json", "Hello"])
+                .run()
+                .expect_success(),
+        );
+        assert_eq!(reply["tool_calls"][0]["name"], "look");
+    }
+}
+
 fn object(value: Value) -> Map<String, Value> {
     value.as_object().cloned().expect("an object")
 }
@@ -158,15 +198,54 @@ fn pictures_are_saved_under_new_names_and_their_paths_printed() {
 }
 
 #[test]
+fn a_picture_that_cannot_be_saved_does_not_stop_the_rest() {
+    let bench = Bench::new();
+    let empty = json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,"}});
+    let drawn = Script {
+        images: [vec![empty], pictures()].concat(),
+        ..Script::text("Here they are.")
+    };
+    bench.script("acme/painter", drawn);
+    let work = bench.home.path().join("work");
+    for command in ["chat", "agent"] {
+        let folder = format!("{command}-folder");
+        fs::create_dir(work.join(&folder)).expect("writable");
+        let ran = bench.run(&[command, "-m", "acme/painter", "-o", &folder, "Draw"]);
+        assert_fails(
+            &ran,
+            1,
+            &format!("error: the picture cannot be saved: cannot write `{folder}`: "),
+        );
+        assert_has(
+            &ran.stderr,
+            "warning: a picture is not saved: expected its bytes in base64, found none\n",
+        );
+        let printed = format!("Here they are.\n{folder}-1.webp\nhttps://pictures.example/a.png\n");
+        assert_eq!(ran.stdout, printed);
+        let json = bench.run(&[command, "--json", "-m", "acme/painter", "-o", &folder, "Draw"]);
+        assert_fails(&json, 1, "cannot write `");
+        assert_eq!(json_of(&json)["text"], "Here they are.");
+    }
+}
+
+#[test]
 fn an_answer_without_pictures_leaves_the_named_file_alone() {
     let bench = Bench::new();
     let kept = bench.home.path().join("work/kept.png");
     fs::write(&kept, "mine").expect("writable");
-    let ran = bench.ok(&["chat", "-o", "kept.png", "Hello"]);
-    assert_has(
-        &ran.stderr,
-        "note: the answer has nothing to save, so `kept.png` is not written\n",
-    );
+    let drawn = Script {
+        images: pictures().split_off(2),
+        ..Script::text("There.")
+    };
+    bench.script("acme/linker", drawn);
+    for (model, found) in [
+        ("sandbox/hello", "nothing to save"),
+        ("acme/linker", "only URLs, which are not fetched"),
+    ] {
+        let ran = bench.ok(&["chat", "-m", model, "-o", "kept.png", "Hello"]);
+        let note = format!("note: the answer has {found}, so `kept.png` is not written\n");
+        assert_has(&ran.stderr, &note);
+    }
     assert_eq!(fs::read(&kept).expect("a file"), b"mine");
 }
 
