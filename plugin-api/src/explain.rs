@@ -100,8 +100,8 @@ const EXPLANATIONS: &[(ErrorKind, Fault, &str, &str)] = explanations! {
          certificates.";
     PROTOCOL Service
         "The service's answer violates the protocol."
-        "Check the base URL, and whether a proxy rewrites answers. If it persists, report it to the service with the \
-         generation id.";
+        "Try again. If it persists, check the base URL and whether a proxy rewrites answers, and report it to the \
+         service with the generation id.";
     INTERRUPTED Service
         "The answer was cut off. `partial_text` contains the part that arrived, if any."
         "Send the request again, or continue from the partial answer. It is not retried automatically, because the \
@@ -111,7 +111,7 @@ const EXPLANATIONS: &[(ErrorKind, Fault, &str, &str)] = explanations! {
         "Send requests before the shutdown, or create the plugin again.";
     TOO_LARGE Caller
         "The conversation, an answer or a part of one exceeds its limit."
-        "Send a shorter request, or choose a model with a larger context.";
+        "Send a shorter request, choose a model with a larger context, or raise the limit that the message names.";
     SPEND_LIMIT Operator
         "The request might cost more than what remains of the profile's `budget`. It was not sent, and nothing was \
          billed."

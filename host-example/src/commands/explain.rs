@@ -147,7 +147,8 @@ fn unknown(entries: &[Entry], words: &str) -> Failure {
 }
 
 fn text_of(entry: &Entry) -> String {
-    let mut text = format!("{}: {}\n", entry.title(), entry.meaning);
+    let head = format!("{}: {}", entry.title(), entry.meaning);
+    let mut text = terminal::wrapped(&head, MAX_LINE_CHARS, 2) + "\n";
     let mut line = |name: &str, value: &str| {
         let name = format!("  {name:<11}");
         text.push_str(&terminal::wrapped(
@@ -163,10 +164,8 @@ fn text_of(entry: &Entry) -> String {
     if let Some(fault) = entry.fault {
         line("cause", fault);
     }
-    match entry.retryable {
-        Some(true) => line("retry", "yes: the same request may succeed later"),
-        Some(false) => line("retry", "no: repeating the request does not help, or is not safe"),
-        None => {}
+    if let Some((word, reason)) = retry(entry) {
+        line("retry", &format!("{word}: {reason}"));
     }
     line("remedy", &entry.remedy);
     if !entry.exit_codes.is_empty() && !entry.is_exit() {
@@ -181,6 +180,18 @@ fn text_of(entry: &Entry) -> String {
     terminal::clean(&text)
 }
 
+/// Whether a retry may help, in one word and with the reason; `None` where that depends on the error.
+///
+/// The exit code counts too: with that of a passing failure, a retry may help even where none is made automatically.
+fn retry(entry: &Entry) -> Option<(&'static str, &'static str)> {
+    let is_passing = entry.exit_codes.contains(&(Exit::Transient as u8));
+    Some(match (entry.retryable?, is_passing) {
+        (true, _) => ("yes", "the same request may succeed later"),
+        (false, true) => ("by hand", "it may help, but what was generated so far may be billed"),
+        (false, false) => ("no", "the same request will fail again"),
+    })
+}
+
 fn table(entries: &[Entry]) -> String {
     const HEAD: [&str; 5] = ["CODE", "SOURCE", "EXIT", "RETRY", "MEANING"];
     let rows = entries.iter().map(|entry| {
@@ -191,12 +202,7 @@ fn table(entries: &[Entry]) -> String {
                 source => source.to_owned(),
             },
             exits_shown(&entry.exit_codes),
-            match entry.retryable {
-                Some(true) => "yes",
-                Some(false) => "no",
-                None => "-",
-            }
-            .to_owned(),
+            retry(entry).map_or("-", |(word, _)| word).to_owned(),
             first_sentence(&entry.meaning).to_owned(),
         ]
     });

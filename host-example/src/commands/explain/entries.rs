@@ -67,16 +67,20 @@ fn entry_of_kind(kind: ErrorKind, explanation: &Explanation) -> Entry {
     }
 }
 
-/// The exit codes for errors of this kind, the usual one first.
+/// The exit codes for errors of this kind: that of an answer of the service, then that of an error found before, if it
+/// is another one. A missing key is not a refused one.
 fn exit_codes(kind: ErrorKind) -> Vec<u8> {
-    // Some kinds have another exit code if the service was not asked: a missing key is not a refused one.
     let unasked = Error::new(kind, "");
-    let mut asked = unasked.clone();
-    asked.details.status = Some(0);
-    asked.details.problems.push(Problem::error("", ""));
-    let mut codes = vec![exit::exit_of(&asked) as u8, exit::exit_of(&unasked) as u8];
+    let mut codes = vec![exit_code_of_answer(kind), exit::exit_of(&unasked) as u8];
     codes.dedup();
     codes
+}
+
+fn exit_code_of_answer(kind: ErrorKind) -> u8 {
+    let mut error = Error::new(kind, "");
+    error.details.status = Some(0);
+    error.details.problems.push(Problem::error("", ""));
+    exit::exit_of(&error) as u8
 }
 
 fn entry_of_exit(exit: Exit, meaning: &str) -> Entry {
@@ -124,7 +128,7 @@ fn entry_of_service(plugin: &str, error: &ServiceError) -> Entry {
         retryable: explanation.map(|explanation| explanation.is_retryable),
         remedy: sentence(&error.remedy),
         kind: Some(error.kind.clone()),
-        exit_codes: kind.map_or_else(Vec::new, |(kind, _)| exit_codes(*kind)),
+        exit_codes: kind.map(|(kind, _)| exit_code_of_answer(*kind)).into_iter().collect(),
     }
 }
 

@@ -83,14 +83,45 @@ fn an_entry_says_what_happened_whose_fault_it_is_and_what_to_do() {
     let text = text_of(found(&entries, "402")[0]);
     assert_eq!(
         text,
-        "402: It means this.\n  kind       payment\n  cause      the set-up\n  retry      no: repeating the request \
-         does not help, or is not safe\n  remedy     Do that.\n  exit code  5\n  source     the service of plugin \
+        "402: It means this.\n  kind       payment\n  cause      the set-up\n  retry      no: the same request will \
+         fail again\n  remedy     Do that.\n  exit code  5\n  source     the service of plugin \
          `acme`\n"
     );
     // An error kind of a later version has no explanation.
     let later = found(&entries, "x")[0];
     assert_eq!((later.fault, later.retryable, later.exit_codes.len()), (None, None, 0));
     assert_eq!(found(&entries, "auth")[0].exit_codes, [4, 2]);
+}
+
+#[test]
+fn explanations_and_exit_codes_agree_about_retries() {
+    let entries = entries(&[]);
+    let may_help = |entry: &Entry| retry(entry).map(|(word, _)| word != "no");
+    for kind in entries.iter().filter(|entry| entry.source == "plugin-api") {
+        let exit = kind.exit_codes[0];
+        let of_exit = entries
+            .iter()
+            .find(|entry| entry.is_exit() && entry.exit_codes == [exit]);
+        let of_exit = may_help(of_exit.expect("every exit code is explained"));
+        assert!(
+            of_exit.is_none() || of_exit == may_help(kind),
+            "{} and exit code {exit}",
+            kind.code
+        );
+        let asks_again = ["Send the request again", "Try again"]
+            .iter()
+            .any(|words| kind.remedy.contains(words));
+        assert!(
+            !asks_again || may_help(kind) == Some(true),
+            "{}: {}",
+            kind.code,
+            kind.remedy
+        );
+    }
+    assert_eq!(
+        retry(found(&entries, "interrupted")[0]).map(|(word, _)| word),
+        Some("by hand")
+    );
 }
 
 #[test]
@@ -121,7 +152,7 @@ What each code means, and what to do. `agent-host explain CODE` prints the same,
     for entry in plugins {
         let (code, meaning, remedy) = (&entry.code, &entry.meaning, &entry.remedy);
         let (fault, exits) = (entry.fault.unwrap_or("-"), exits_shown(&entry.exit_codes));
-        let retry = if entry.retryable == Some(true) { "yes" } else { "no" };
+        let retry = retry(entry).map_or("-", |(word, _)| word);
         text.push_str(&format!(
             "| `{code}` | {meaning} | {fault} | {retry} | {remedy} | {exits} |\n"
         ));
