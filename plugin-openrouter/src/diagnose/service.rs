@@ -64,16 +64,9 @@ fn reachable(refusal: Option<&Error>, unread: Option<&Error>, elapsed: Duration)
 }
 
 fn base_url(settings: &Settings) -> Finding {
-    let source = if settings.profile.options.base_url.is_some() {
-        "profile `baseUrl`"
-    } else if settings.profile.variable("OPENROUTER_BASE_URL").is_some() {
-        "variable `OPENROUTER_BASE_URL`"
-    } else {
-        "the default"
-    };
     let url = &settings.service.base_url;
     let proxy = proxy_for(url).map(|proxy| format!("; through the proxy {proxy}"));
-    let mut finding = judge_base_url(url, source);
+    let mut finding = judge_base_url(url, settings.service.origin);
     finding.summary.push_str(proxy.as_deref().unwrap_or_default());
     finding
 }

@@ -76,7 +76,7 @@ async fn fetch(settings: &Settings, url: Url, limit: Duration) -> Result<Fetched
             .header(header::ACCEPT, "application/json")
             .send()
             .await
-            .map_err(|cause| transport::from_transport(&cause, settings.service.host()).error)?;
+            .map_err(|cause| transport::from_transport(&cause, &settings.service).error)?;
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         if status != 200 {

@@ -68,7 +68,7 @@ pub async fn send(service: &Service, request: Sending, clock: Clock) -> Result<r
         .wait(sending)
         .await
         .map_err(|late| Failed::new(Class::Ambiguous, late))?
-        .map_err(|cause| transport::from_transport(&cause, service.host()))?;
+        .map_err(|cause| transport::from_transport(&cause, service))?;
     let status = response.status().as_u16();
     if status == 200 || request.takes_any_success && response.status().is_success() {
         refuse_compressed(&response)?;

@@ -42,6 +42,8 @@ pub struct Settings {
 pub struct Service {
     /// Without a slash at the end.
     pub base_url: String,
+    /// What sets the base URL, for people.
+    pub origin: &'static str,
     /// Where chat requests go.
     pub chat_url: Url,
     pub client: reqwest::Client,
@@ -66,12 +68,12 @@ impl Settings {
     pub fn from_config(config: &Config, previous: Option<&Self>) -> Result<Arc<Self>, Error> {
         let options = check::read_options(&config.options)?;
         let key = read_key(&config.environment, options.allow_any_key)?;
-        let base_url = read_base_url(&options, &config.environment)?;
+        let (base_url, origin) = read_base_url(&options, &config.environment)?;
         let connect_ms = options.timeouts.connect_ms;
         let keeps_connections =
             previous.is_some_and(|previous| previous.profile.options.timeouts.connect_ms == connect_ms);
         let service = Service::new(
-            base_url,
+            (base_url, origin),
             key,
             connect_ms,
             previous.map(|previous| &previous.service),
@@ -83,6 +85,7 @@ impl Settings {
                 let base_url = secondary.base_url.trim().trim_end_matches('/').to_owned();
                 let key = read_secondary_key(&config.environment)?;
                 let previous = previous.and_then(|previous| previous.secondary.as_ref());
+                let base_url = (base_url, "profile `secondary.baseUrl`");
                 Some(Service::new(base_url, key, connect_ms, previous, keeps_connections)?)
             }
         };
@@ -134,7 +137,7 @@ impl Drop for Settings {
 
 impl Service {
     fn new(
-        base_url: String,
+        (base_url, origin): (String, &'static str),
         key: Option<Key>,
         connect_ms: u64,
         previous: Option<&Self>,
@@ -158,6 +161,7 @@ impl Service {
             .map_err(|_| Error::new(ErrorKind::CONFIG, "the base URL is not a URL"))?;
         Ok(Self {
             base_url,
+            origin,
             chat_url,
             client,
             key,
@@ -262,19 +266,16 @@ fn key(secret: &str) -> Option<Key> {
     })
 }
 
-fn read_base_url(options: &Options, environment: &BTreeMap<String, String>) -> Result<String, Error> {
-    let from_environment = || {
-        environment
-            .get("OPENROUTER_BASE_URL")
-            .filter(|url| !url.trim().is_empty())
+/// The base URL, and what sets it.
+fn read_base_url(options: &Options, environment: &BTreeMap<String, String>) -> Result<(String, &'static str), Error> {
+    let variable = environment.get("OPENROUTER_BASE_URL").map(|url| url.trim());
+    let (url, origin) = match (&options.base_url, variable.filter(|url| !url.is_empty())) {
+        (Some(url), _) => (url.trim(), "profile `baseUrl`"),
+        (None, Some(url)) => (url, "variable `OPENROUTER_BASE_URL`"),
+        (None, None) => (DEFAULT_BASE_URL, "the default"),
     };
-    let url = options
-        .base_url
-        .as_ref()
-        .or_else(from_environment)
-        .map_or(DEFAULT_BASE_URL, |url| url.trim());
     match base_url_problem(url, &options.allow_plain_http) {
-        None => Ok(url.trim_end_matches('/').to_owned()),
+        None => Ok((url.trim_end_matches('/').to_owned(), origin)),
         // The options are already checked, so this URL came from the environment.
         Some(problem) => {
             let mut error = Error::new(ErrorKind::CONFIG, format!("`OPENROUTER_BASE_URL`: {}", problem.message));
@@ -348,10 +349,16 @@ mod tests {
             ("OPENROUTER_BASE_URL", "http://127.0.0.1:1/v1/"),
         ];
         let own = "https://eu.openrouter.ai/api/v1";
-        for (options, expected) in [(json!({}), "http://127.0.0.1:1/v1"), (json!({"baseUrl": own}), own)] {
+        for (options, expected) in [
+            (json!({}), ("http://127.0.0.1:1/v1", "variable `OPENROUTER_BASE_URL`")),
+            (json!({"baseUrl": own}), (own, "profile `baseUrl`")),
+        ] {
             let settings = settings(options, &environment).expect("good settings");
-            assert_eq!(settings.service.base_url, expected);
+            let Service { base_url, origin, .. } = &settings.service;
+            assert_eq!((base_url.as_str(), *origin), expected);
         }
+        let default = settings(json!({}), &[("OPENROUTER_BASE_URL", " ")]).expect("good settings");
+        assert_eq!(default.service.origin, "the default");
     }
 
     #[test]

@@ -9,21 +9,23 @@ use std::io;
 use plugin_api::{Error, ErrorKind};
 
 use crate::failure::retry::{Class, Failed};
+use crate::service::Service;
 
-/// The failure for a request that got no answer from the service at `host`.
-pub fn from_transport(cause: &reqwest::Error, host: &str) -> Failed {
+/// The failure for a request that got no answer from `service`.
+pub fn from_transport(cause: &reqwest::Error, service: &Service) -> Failed {
+    let (host, origin) = (service.host(), service.origin);
     // The causes below the error do not contain the URL.
     let reason = deepest_cause(cause);
     if let Some(refused) = cause_of::<rustls::Error>(cause).filter(|cause| is_permanent(cause)) {
         let message = format!("the TLS connection to {host} failed: {refused}");
-        let error = Error::new(ErrorKind::CONNECT, message).with_hint(
-            "check the base URL, this machine's clock and its certificates, and whether a proxy intercepts TLS",
-        );
+        let error = Error::new(ErrorKind::CONNECT, message).with_hint(format!(
+            "check the base URL ({origin}), this machine's clock and its certificates, and whether a proxy intercepts TLS"
+        ));
         return final_failure(error);
     }
     if cause.is_connect() {
         let error = Error::new(ErrorKind::CONNECT, format!("cannot connect to {host}: {reason}"))
-            .with_hint("check the network, the proxy and the base URL");
+            .with_hint(format!("check the network, the proxy and the base URL ({origin})"));
         return Failed::new(Class::NeverProcessed, error);
     }
     if cause.is_builder() {
@@ -41,7 +43,9 @@ pub fn from_transport(cause: &reqwest::Error, host: &str) -> Failed {
             ErrorKind::PROTOCOL,
             format!("{host} did not answer with valid HTTP: {reason}"),
         )
-        .with_hint("check the base URL, and whether a proxy rewrites answers");
+        .with_hint(format!(
+            "check the base URL ({origin}), and whether a proxy rewrites answers"
+        ));
         return Failed::new(Class::Final, error);
     }
     let error = Error::new(ErrorKind::CONNECT, format!("the connection to {host} failed: {reason}"))

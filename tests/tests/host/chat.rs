@@ -177,6 +177,8 @@ fn every_kind_of_failure_has_its_exit_code() {
     assert_eq!(chat().env("OPENROUTER_API_KEY", "sk-or-v1-wrong").run().code, Some(4));
     let closed = chat().env("OPENROUTER_BASE_URL", "http://127.0.0.1:9/api/v1").run();
     assert_fails(&closed, 6, "error: cannot connect to 127.0.0.1:9: ");
+    let hint = "\nhint: check the network, the proxy and the base URL (variable `OPENROUTER_BASE_URL`)\n";
+    assert_has(&closed.stderr, hint);
     assert_eq!(bench.run(&["chat", "--no-such-flag"]).code, Some(2));
 }
 
