@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 pub struct DiagnoseRequest {
     /// Whether it may send a small billed request to see an answer stream. Default: no, and that check is skipped.
     pub may_cost: bool,
+    /// Whether the options lack a part of the profile that is invalid, so that settings may look unset. Since: 1.3.
+    pub is_partial: bool,
 }
 
 /// One thing that a diagnosis checked.

@@ -243,6 +243,7 @@ impl Rows {
         let request = DiagnoseRequest {
             // With part of the profile missing, the request might not be the intended one.
             may_cost: !args.free && !read.is_partial,
+            is_partial: read.is_partial,
         };
         let what = clean_line(&format!("{id} is checking key, service and settings"));
         let looking = tokio::time::timeout(DIAGNOSIS_LIMIT, plugin.diagnose(request));

@@ -64,6 +64,13 @@ fn alternatives(schema: &Value, root: &Value, left: usize, choices: &mut Vec<Str
         Some(Value::String(one)) => vec![one.as_str()],
         _ => Vec::new(),
     };
+    // A pattern for one of several types: the description covers them all.
+    if types.len() > 1
+        && schema.get("pattern").is_some()
+        && let Some(phrase) = schema.get("description").and_then(Value::as_str).and_then(phrase)
+    {
+        return kinds.push(phrase);
+    }
     // `null` only marks an optional value, so it is named only if nothing else is allowed.
     let is_whole = left == MAX_DEPTH && types.len() == 1;
     for kind in types.iter().filter(|kind| **kind != "null" || is_whole) {

@@ -113,6 +113,7 @@ impl From<LoadError> for Failure {
                 details["code"] = Value::from(Exit::Profile.word());
                 details["message"] = Value::from("the profile file has problems");
                 Self::of_report(Exit::Profile, report.render(terminal::stderr_has_colour()), details)
+                    .with_hint("correct the file, then check it with `agent-host profile check`")
             }
             LoadError::NotFound { .. } => {
                 Self::new(Exit::Profile, error.to_string()).with_hint("create one with `agent-host profile init`")

@@ -55,7 +55,15 @@ pub async fn diagnose(
     findings.extend(under("Service", service));
     let models = models::findings(settings, catalogue.as_deref(), listed_in, now_s);
     findings.extend(under("Models", models));
-    findings.extend(under("Settings", setup::findings(settings).await));
+    let mut others = setup::findings(settings).await;
+    for finding in others
+        .iter_mut()
+        .filter(|finding| request.is_partial && finding.status == FindingStatus::Ok)
+    {
+        let summary = format!("unknown: without the invalid part of the profile, {}", finding.summary);
+        *finding = skipped(&finding.id, summary);
+    }
+    findings.extend(under("Settings", others));
     findings
 }
 
@@ -169,7 +177,10 @@ mod tests {
 
     fn findings(settings: &Arc<Settings>, may_cost: bool) -> Vec<Finding> {
         let runtime = Runtime::start("test").expect("the machine has threads");
-        let request = DiagnoseRequest { may_cost };
+        let request = DiagnoseRequest {
+            may_cost,
+            ..DiagnoseRequest::default()
+        };
         block_on(diagnose(&runtime, settings, &Arc::default(), request))
     }
 

@@ -75,7 +75,7 @@ impl JsonSchema for Price {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "description": "A price in US dollars, 0 or more: a number, or a decimal string.",
+            "description": "A price of 0 or more in US dollars, such as `0.5` or `\"0.5\"`.",
             "type": ["number", "string"],
             "minimum": 0,
             "pattern": PRICE_PATTERN,

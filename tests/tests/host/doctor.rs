@@ -160,6 +160,9 @@ fn a_typo_in_the_profile_is_a_row_and_the_rest_of_it_applies() {
         "enabled: by `apiKey` of profile `default`",
     );
     found.assert_plugin_looked();
+    let budget = "unknown: without the invalid part of the profile, none is set";
+    found.assert_check("budget", "summary", budget);
+    assert_eq!(found.check("budget")["status"], "skipped");
     let is_billed = |body: &Value| body.get("messages").is_some();
     assert!(
         !bench.bodies().iter().any(is_billed),

@@ -45,7 +45,8 @@ fn five_mistakes_are_five_reports_with_their_places() {
     let n_problems = json_of(&json)["problems"].as_array().map(Vec::len);
     assert_eq!((json.code, n_problems), (Some(3), Some(5)));
     let chat = bench.run(&["chat", "Hello"]);
-    assert_eq!((chat.code, chat.stderr), (Some(3), ran.stderr));
+    let next = "hint: correct the file, then check it with `agent-host profile check`\n";
+    assert_eq!((chat.code, chat.stderr), (Some(3), ran.stderr + next));
     assert_eq!(bench.n_requests(), 0);
 }
 
