@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::Output;
 use crate::setup::{Global, Setup};
-use crate::terminal::{self, Exit, Failure, Supply, progress, time};
+use crate::terminal::{self, Exit, Failure, Supply, dollars, progress, time};
 
 /// Show what is left to spend
 #[derive(clap::Args)]
@@ -48,7 +48,7 @@ fn table(credits: &Credits, supply: Supply) -> String {
         let reason = credits.problem.as_deref().unwrap_or("not reported by the service");
         format!("- ({reason})")
     };
-    let usd = |amount: &Option<String>| amount.as_ref().map(|amount| format!("${amount}"));
+    let usd = |amount: &Option<String>| amount.as_deref().map(dollars);
     let of = match credits.source.as_deref() {
         Some("account") => "account balance".to_owned(),
         Some("key") => "key limit".to_owned(),
@@ -85,7 +85,7 @@ mod tests {
         }));
         assert_eq!(
             known,
-            "credit   ● enough: more than $5\nbalance  $12.5\nsource   account balance\nspent    $7.25\nage      2 min old\n"
+            "credit   ● enough: more than $5\nbalance  $12.50\nsource   account balance\nspent    $7.25\nage      2 min old\n"
         );
     }
 

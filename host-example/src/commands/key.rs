@@ -6,7 +6,7 @@ use plugin_api::Account;
 use serde_json::json;
 
 use crate::setup::{Global, Setup};
-use crate::terminal::{self, Exit, Failure, Supply};
+use crate::terminal::{self, Exit, Failure, Supply, dollars};
 
 pub async fn run(global: &Global, as_json: bool) -> Result<Exit, Failure> {
     let setup = Setup::read(global)?;
@@ -35,7 +35,7 @@ pub async fn run(global: &Global, as_json: bool) -> Result<Exit, Failure> {
 
 fn table(account: &Account, supply: Supply, origin: Option<&str>) -> String {
     let unknown = || "unknown".to_owned();
-    let usd = |amount: &Option<String>| amount.as_ref().map_or_else(unknown, |amount| format!("${amount}"));
+    let usd = |amount: &Option<String>| amount.as_deref().map_or_else(unknown, dollars);
     let limit = match &account.limit_usd {
         None => "none reported".to_owned(),
         Some(limit) => {
@@ -43,7 +43,7 @@ fn table(account: &Account, supply: Supply, origin: Option<&str>) -> String {
                 .limit_reset
                 .as_deref()
                 .map_or_else(String::new, |word| format!(", resets {word}"));
-            format!("${limit}{reset}")
+            format!("{}{reset}", dollars(limit))
         }
     };
     let free_tier = account.is_free_tier.map_or_else(unknown, |is_free| {

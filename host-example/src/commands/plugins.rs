@@ -1,5 +1,8 @@
 //! `agent-host plugins`: what is in the plugin folder, and which bytes of it are used.
 
+use std::env::consts::DLL_EXTENSION;
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use clap::ValueHint;
@@ -132,7 +135,7 @@ fn library_at(path: &Path) -> Result<PathBuf, Failure> {
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
     };
     let Some(id) = path.to_str().filter(|text| is_id(text) && !path.exists()) else {
-        return Ok(path.to_owned());
+        return expect_file(path).map(|()| path.to_owned());
     };
     let name = format!(
         "{}plugin_{}{}",
@@ -151,6 +154,22 @@ fn library_at(path: &Path) -> Result<PathBuf, Failure> {
         ))
         .with_hint(format!("name the file: agent-host plugins install PATH/TO/{name}"))
     })
+}
+
+fn expect_file(path: &Path) -> Result<(), Failure> {
+    let found = match fs::metadata(path) {
+        Ok(found) if found.is_dir() => "a folder".to_owned(),
+        Ok(_) => return Ok(()),
+        Err(cause) if cause.kind() == ErrorKind::NotFound => "nothing".to_owned(),
+        Err(cause) => cause.to_string(),
+    };
+    let folder = if path.is_dir() { Some(path) } else { path.parent() };
+    let folder = folder
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let (shown, folder) = (path.display(), folder.display());
+    let message = format!("`{shown}`: expected the file of a plugin, such as `libNAME.{DLL_EXTENSION}`, found {found}");
+    Err(Failure::new(Exit::Plugin, message).with_hint(format!("look for it: ls {folder}")))
 }
 
 /// What the list says of one file.

@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
@@ -24,6 +25,8 @@ const RANDOM_BYTES: usize = 32;
 const MAX_FILE_BYTES: u64 = 4 << 10;
 /// Below this length a token can be guessed.
 const MIN_SAFE_BYTES: usize = 16;
+
+const CREATE: &str = "create one: openssl rand -hex 32";
 
 /// Where the token comes from.
 pub enum Token {
@@ -46,17 +49,21 @@ impl Token {
             return Ok(Self::Open);
         }
         if let Some(text) = &options.token {
-            return given(text, "`--token`");
+            return given(text, "`--token`", options.listen);
         }
         if let Some(path) = &options.token_file {
             let (secret, warning) = read_secret_file("token", "", path, MAX_FILE_BYTES)?;
             if let Some(warning) = warning {
                 tracing::warn!("{warning}");
             }
-            return given(secret.reveal(), &format!("the file `{}`", path.display()));
+            return given(
+                secret.reveal(),
+                &format!("the file `{}`", path.display()),
+                options.listen,
+            );
         }
         if let Some(text) = set_variable(VARIABLE).and_then(|text| text.into_string().ok()) {
-            return given(&text, &format!("`{VARIABLE}`"));
+            return given(&text, &format!("`{VARIABLE}`"), options.listen);
         }
         let file = state_file("token")?;
         let (secret, is_new) = kept(&file)?;
@@ -93,16 +100,21 @@ impl Token {
     }
 }
 
-fn given(text: &str, from: &str) -> Result<Token, Failure> {
+/// - Errors: the token cannot be sent, or it can be guessed and other machines reach the endpoint.
+fn given(text: &str, from: &str, listen: IpAddr) -> Result<Token, Failure> {
     let token = text.trim();
     if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(Failure::usage(format!(
             "the token from {from} cannot be sent in a header: expected printable ASCII without spaces"
         ))
-        .with_hint("create one: openssl rand -hex 32"));
+        .with_hint(CREATE));
     }
     if token.len() < MIN_SAFE_BYTES {
-        tracing::warn!("the token from {from} has fewer than {MIN_SAFE_BYTES} characters and can be guessed");
+        let weak = format!("the token from {from} has fewer than {MIN_SAFE_BYTES} characters and can be guessed");
+        if !listen.to_canonical().is_loopback() {
+            return Err(Failure::usage(weak).with_hint(CREATE));
+        }
+        tracing::warn!("{weak}; {CREATE}");
     }
     Ok(Token::Given(Secret::new(token.to_owned())))
 }

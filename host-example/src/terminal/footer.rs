@@ -157,9 +157,9 @@ mod tests {
             ]
         }))
         .expect("a Done");
-        let told =
+        let expected =
             "acme/large via Acme: 503 unavailable, no room → other/model: 429 rate_limit → acme/small-2025 answered";
-        assert_eq!(fallback(&done, &[]).as_deref(), Some(told));
+        assert_eq!(fallback(&done, &[]).as_deref(), Some(expected));
         let notices = done.attempts.iter().map(|attempt| Notice {
             attempt: Some(Box::new(attempt.clone())),
             ..Notice::default()

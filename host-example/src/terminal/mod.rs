@@ -29,6 +29,6 @@ pub use self::print::{
     BAD, DOUBTFUL, FAINT, GOOD, claim_stdout, print, print_json, print_line, say, say_styled, stderr_has_colour,
     stderr_has_cursor, stderr_is_terminal, stdout_has_colour, stdout_is_terminal, try_write,
 };
-pub use self::supply::Supply;
+pub use self::supply::{Supply, dollars};
 pub use self::table::{pairs, table, wrapped};
 pub use self::time::seconds;

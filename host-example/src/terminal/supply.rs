@@ -75,9 +75,37 @@ impl From<&Account> for Supply {
     }
 }
 
+/// An amount of US dollars for people: cents, rounded towards zero; an amount below a cent keeps all its digits.
+pub fn dollars(amount: &str) -> String {
+    let (sign, unsigned) = amount.strip_prefix('-').map_or(("", amount), |rest| ("-", rest));
+    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+    let is_decimal = [whole, fraction].concat().bytes().all(|byte| byte.is_ascii_digit());
+    let cents: String = fraction.chars().chain("00".chars()).take(2).collect();
+    if !is_decimal || whole.trim_start_matches('0').is_empty() && cents == "00" && !fraction.is_empty() {
+        return format!("{sign}${unsigned}");
+    }
+    format!("{sign}${whole}.{cents}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn people_see_dollars_and_cents() {
+        for (amount, shown) in [
+            ("12.5", "$12.50"),
+            ("7", "$7.00"),
+            ("24.837219", "$24.83"),
+            ("-0.259", "-$0.25"),
+            ("0.0041", "$0.0041"),
+            ("0", "$0.00"),
+            ("1e-7", "$1e-7"),
+            ("much", "$much"),
+        ] {
+            assert_eq!(dollars(amount), shown);
+        }
+    }
 
     #[test]
     fn the_smaller_of_limit_and_balance_says_how_much_is_left() {

@@ -18,7 +18,7 @@ fn assert_refused(ran: &Ran, code: i32, text: &str) {
 }
 
 /// Command lines, and what the error mentions.
-const REFUSED: [(&[&str], &str); 9] = [
+const REFUSED: [(&[&str], &str); 10] = [
     (
         &["--listen", "0.0.0.0"],
         "hint: give the host name that clients use with `--allow-host NAME`",
@@ -38,6 +38,10 @@ const REFUSED: [(&[&str], &str); 9] = [
     (&["--cors-origin", "*"], "--cors-origin"),
     (&["--allow-host", "*"], "--allow-host"),
     (&["--token", "a b"], "--token"),
+    (
+        &["--token", "abc", "--listen", "0.0.0.0", "--allow-host", "a.example"],
+        "the token from `--token` has fewer than 16 characters and can be guessed\nhint: create one: openssl rand",
+    ),
     (&["--max-body", "0"], "--max-body"),
     (&["--port", "65536"], "--port"),
 ];

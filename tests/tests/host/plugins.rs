@@ -197,6 +197,14 @@ fn a_file_that_would_not_be_a_plugin_of_its_own_is_not_installed() {
         "error: plugin `hostname` was refused: it is not a shared library\nhint: get the plugin again from its author, \
          or remove the file if it is not a plugin\n",
     );
+    for (path, found) in [
+        ("/nowhere/libother.so", "nothing"),
+        ("/nowhere", "nothing"),
+        ("/etc", "a folder"),
+    ] {
+        let message = format!("error: `{path}`: expected the file of a plugin, such as `libNAME.so`, found {found}\n");
+        assert_fails(&install(home, Path::new(path)), 9, &message);
+    }
     let twin = home.path().join("libother.so");
     fs::copy(openrouter_plugin(), &twin).expect("writable");
     assert_fails(

@@ -1,5 +1,7 @@
 //! Tokens from every place.
 
+use std::net::Ipv4Addr;
+
 use super::*;
 
 fn refused(file: &Path) -> String {
@@ -64,8 +66,9 @@ fn a_link_or_a_readable_file_is_refused_as_token() {
 #[test]
 fn a_token_that_no_header_can_hold_is_refused() {
     for bad in ["", "  ", "a b", "a\u{e9}", "a\nb"] {
-        assert!(given(bad, "`--token`").is_err(), "{bad:?}");
+        assert!(given(bad, "`--token`", Ipv4Addr::LOCALHOST.into()).is_err(), "{bad:?}");
     }
-    let token = given(" 0123456789abcdef\n", "`--token`").ok().expect("a token");
+    let token = given(" 0123456789abcdef\n", "`--token`", Ipv4Addr::LOCALHOST.into());
+    let token = token.ok().expect("a token");
     assert_eq!(token.secret().map(Secret::reveal), Some("0123456789abcdef"));
 }
