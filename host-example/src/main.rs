@@ -2,9 +2,8 @@
 //!
 //! [`cli`] picks one of the [`commands`] or starts [`serve`], an endpoint for programs that speak OpenAI's protocol.
 //! [`setup`] turns options, variables and the [`profile`] file into a plugin that answers;
-//! [`talk`] holds the conversation; [`terminal`] prints. No code here knows a provider:
-//! what differs between providers comes from their plugins. For a whole host in one short file see
-//! `examples/minimal.rs`.
+//! [`talk`] holds the conversation; [`terminal`] prints. No code here names a provider: what differs between providers
+//! comes from their plugins. For a whole host in one short file see `examples/minimal.rs`.
 
 // In the order in which data travels.
 mod cli;
