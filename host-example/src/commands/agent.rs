@@ -69,7 +69,7 @@ pub enum Approval {
     Always,
 }
 
-/// How many characters of a call's arguments, and of its result, its line shows.
+/// The line of a call shows at most this many characters of its arguments, and of its result.
 const MAX_SHOWN_CHARS: usize = 60;
 
 /// A tool call and its result.

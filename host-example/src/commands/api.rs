@@ -1,6 +1,6 @@
 //! `agent-host api`: any request to the service, and its answer byte for byte.
 //!
-//! The plugin adds address, key and retries. Only on a terminal are the bytes changed: control sequences
+//! The plugin adds address, key and retries. The bytes change only on a terminal: control sequences
 //! are removed there.
 
 use std::fs;

@@ -61,7 +61,7 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     Ok(rows.exit())
 }
 
-/// The profile, as far as it can be used.
+/// The usable part of the profile.
 struct Read {
     chosen: Option<Chosen>,
     /// Part of the file was skipped.

@@ -1,7 +1,7 @@
-//! `agent-host explain`: what a code means, whose fault it is, whether waiting helps, what to do.
+//! `agent-host explain`: what a code means, where the cause lies, whether a retry helps, what to do.
 //!
 //! In: plugin-api's error kinds, this host's exit codes, some topics, and the error codes of services that installed
-//! plugins know; also a service's message, which is led back to a code.
+//! plugins know; also a service's message, which is traced to a code.
 //! Out: one entry or a table of all. `errors.md` is generated from the same entries; a test compares them.
 
 mod entries;

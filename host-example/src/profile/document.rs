@@ -38,8 +38,8 @@ impl Document {
     /// Parses `text`, which may have comments, trailing commas, a byte order mark and CRLF.
     ///
     /// - In: at most 1 MiB, at most 64 levels deep. `name` is how reports call the file.
-    /// - Errors: a report with one problem, the first place that is not JSON. A key that stands
-    ///   twice is no error yet: the check reports all of them.
+    /// - Errors: a report with one problem, the first place that is not JSON. A key that occurs
+    ///   twice is not an error yet: the check reports all of them.
     pub fn parse(name: &str, text: String) -> Result<Document, Report> {
         // Columns are counted without the mark, as editors do.
         let text = match text.strip_prefix('\u{feff}') {

@@ -1,7 +1,7 @@
 //! Says in plain words what a schema expects.
 //!
-//! `{"type": "integer", "minimum": 1}` becomes "a whole number of at least 1". A description stands
-//! for a pattern, which nobody wants to read.
+//! `{"type": "integer", "minimum": 1}` becomes "a whole number of at least 1". A description replaces
+//! a pattern, which is hard to read.
 
 use serde_json::Value;
 

@@ -17,7 +17,7 @@ use super::read::MAX_BYTES;
 
 /// Deepest nesting of objects and arrays.
 const MAX_DEPTH: usize = 64;
-/// More duplicates than this are not remembered: a file that has them is no profile.
+/// How many duplicates are remembered: a file with more is not a profile.
 const MAX_DUPLICATES: usize = 100;
 
 /// Longest that all pointers together may be, in bytes. Below one long key, each of many values has a long pointer.

@@ -1,4 +1,4 @@
-//! One answer: its events on the way to the screen, and what is said below it.
+//! One answer: its events on the way to the screen, and the lines below it.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ const SUGGESTION_LIMIT: Duration = Duration::from_secs(3);
 /// An answer that is whole.
 pub struct Answer {
     pub reply: ChatReply,
-    /// Why nothing in the answer is of use, why it does not match its schema, or why a picture in it cannot be saved.
+    /// Why the answer is unusable, does not match its schema, or has a picture that cannot be saved.
     pub failure: Option<Failure>,
 }
 
@@ -59,7 +59,7 @@ impl Answer {
 /// Gets one answer and prints it in this manner.
 ///
 /// - In: `target`, where its pictures go; without one, nothing is printed below its text.
-/// - Errors: the plugin's. What had arrived is on the screen by then.
+/// - Errors: the plugin's. What arrived before is already on the screen.
 pub async fn answer(
     active: &Active,
     request: &ChatRequest,

@@ -21,7 +21,7 @@ const MAX_BYTES: u64 = 20 << 20;
 /// The parts for these files and addresses, in order.
 ///
 /// - In: `-` stands for standard input, once.
-/// - Errors: what cannot be read, is empty, too large or of no use, with its name.
+/// - Errors: name the file that cannot be read, is empty, too large or of an unsupported type.
 pub fn parts(named: &[String]) -> Result<Vec<Value>, Failure> {
     let mut left_bytes = MAX_BYTES;
     let mut parts = Vec::new();
@@ -101,7 +101,7 @@ fn read(file: impl Read, left_bytes: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The part for an address; `None` if it is none. Only its ending is known; without a known ending it counts as
+/// The part for an address; `None` for anything else. Only its ending is known; without a known ending it counts as
 /// a picture.
 fn part_of_address(name: &str) -> Result<Option<Value>, &'static str> {
     let lower = name.to_ascii_lowercase();

@@ -70,7 +70,7 @@ pub fn system_message(text: Option<&str>) -> Vec<Message> {
     text.map(|text| Message::text("system", text)).into_iter().collect()
 }
 
-/// The command at the start of a line, and its argument. A path such as `/etc/hosts` is no command.
+/// The command at the start of a line, and its argument. A path such as `/etc/hosts` is not a command.
 fn command_of(line: &str) -> Option<(&str, &str)> {
     let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
     let name = word.strip_prefix('/')?;

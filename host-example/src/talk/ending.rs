@@ -1,6 +1,6 @@
-//! Decides from a whole answer whether it ended as it should: cut off, filtered, empty, or for a reason nobody knows.
+//! Decides how a whole answer ended: complete, cut off, filtered, empty, or for an unknown reason.
 //!
-//! In: the answer. Out: what to say about its end, and how the program ends if nothing in it is of use. Pure.
+//! In: the answer. Out: what to say about its end, and how the program ends if it is unusable. Pure.
 
 use plugin_api::{ChatReply, Done};
 
@@ -158,12 +158,12 @@ fn spent_on(done: &Done) -> String {
 }
 
 impl Ending {
-    /// The failure, for an answer without anything of use.
+    /// The failure of an unusable answer.
     pub fn failure(&self) -> Failure {
         Failure::new(self.exit, self.message.as_str()).with_hint(self.hint)
     }
 
-    /// The line for an answer that is usable all the same.
+    /// The line below an answer that is usable anyway.
     pub fn warning(&self) -> String {
         format!("warning: {}; {}", self.message, self.hint)
     }

@@ -1,4 +1,4 @@
-//! The prompt: what was typed behind the command, and what came on standard input.
+//! The prompt: what was typed after the command, and standard input.
 
 use std::io::{self, IsTerminal, Read};
 
@@ -17,7 +17,7 @@ pub fn words(words: &[String]) -> Result<Option<String>, Failure> {
     }
 }
 
-/// The prompt of the command line with standard input behind it; `None` for a conversation.
+/// The prompt of the command line, followed by standard input; `None` for a conversation.
 ///
 /// - In: `has_more`, whether something else, such as an attachment, is sent.
 pub fn read(typed: &[String], has_more: bool) -> Result<Option<String>, Failure> {

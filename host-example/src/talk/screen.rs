@@ -43,7 +43,7 @@ pub struct Screen {
     /// The last thing written did not end a line.
     line_open: bool,
     thinking: bool,
-    /// Nobody reads stdout any more.
+    /// The reader of stdout is gone.
     pub is_gone: bool,
     /// Why stdout failed, unless its reader went away.
     pub trouble: Option<io::Error>,

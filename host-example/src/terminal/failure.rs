@@ -49,7 +49,7 @@ impl Failure {
         Self::new(Exit::Usage, message)
     }
 
-    /// Something failed that nobody expects to fail.
+    /// Something failed unexpectedly.
     pub fn internal(message: impl Into<String>) -> Self {
         Self::new(Exit::Internal, message)
     }

@@ -1,4 +1,4 @@
-//! The line below an answer: model, provider, times, tokens, cost. What is unknown is said to be unknown. Pure.
+//! The line below an answer: model, provider, times, tokens, cost. Unknown values are marked as unknown. Pure.
 
 use plugin_api::{Done, Notice, Usage};
 
@@ -34,7 +34,7 @@ pub fn cost(usage: &Usage) -> String {
 /// `acme/large via Acme: 503 unavailable, no capacity → acme/small`.
 ///
 /// - In: the notices that were printed.
-/// - Out: `None` if no other model was asked, or if notices have told all of it.
+/// - Out: `None` if no other model was asked, or if notices already said all of it.
 pub fn fallback(done: &Done, printed: &[Notice]) -> Option<String> {
     let failed: Vec<_> = done.attempts.iter().filter(|attempt| attempt.code.is_some()).collect();
     let served = done.model.as_deref()?;

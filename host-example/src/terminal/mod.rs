@@ -1,6 +1,6 @@
 //! What people see: safe text, tables, progress, and how the program ends.
 //!
-//! Data goes to stdout, everything for people to stderr. Nothing outside this room prints.
+//! Data goes to stdout, everything for people to stderr. No other module prints.
 
 // In the order in which data travels.
 mod clean;

@@ -1,4 +1,4 @@
-//! Progress while somebody waits: one line on a terminal, overwritten and in the end erased.
+//! Progress while the user waits: one line on a terminal, overwritten, and erased at the end.
 //!
 //! Prints nothing if stderr is not a terminal with a cursor, or if the wait is short.
 

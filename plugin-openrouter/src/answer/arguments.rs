@@ -148,7 +148,7 @@ impl Arguments {
         Err(if is_cut { Unusable::Cut } else { Unusable::NotJson })
     }
 
-    /// The texts that the pieces may stand for, the most literal first, each with how it was mended.
+    /// The texts that the pieces may mean, the most literal first, each with how it was mended.
     fn readings(&self) -> impl Iterator<Item = (&str, Option<&'static str>)> {
         let after_placeholder = after_placeholder(&self.text);
         let readings = [

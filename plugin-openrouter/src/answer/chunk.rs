@@ -185,7 +185,7 @@ impl<'a> Delta<'a> {
         ]
     }
 
-    /// Whether there is nothing of a message in it; a role says nothing.
+    /// Whether it has no part of a message; a role is not one.
     pub fn is_blank(&self) -> bool {
         let texts = [
             self.content,

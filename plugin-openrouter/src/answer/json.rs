@@ -76,7 +76,7 @@ pub trait Object<'a>: Default {
     fn member<A: MapAccess<'a>>(&mut self, name: Cow<'a, str>, value: &mut A) -> Result<(), A::Error>;
 }
 
-/// What stands in the place of an object, or of an array of objects.
+/// What was found instead of an object, or of an array of objects.
 #[derive(Default)]
 pub enum Place<T> {
     #[default]

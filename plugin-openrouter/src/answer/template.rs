@@ -76,7 +76,7 @@ impl Template {
 
     /// Learns from a chunk that was parsed.
     ///
-    /// - In: the text as it was written, if the chunk has nothing else to read. A chunk with more is no template,
+    /// - In: the text as it was written, if the chunk has nothing else to read. A chunk with more is not a template,
     ///   because the rest would be lost the next time.
     pub fn learn(&mut self, json: &str, only: Option<(Part, Raw<'_>)>) {
         self.part = only.map(|(part, text)| {

@@ -225,7 +225,7 @@ impl Assembler {
                 // An id that is known says more than an index, which some providers leave at 0.
                 .or_else(|| with(&has_id).filter(|_| is_nameless))
                 .or_else(|| with(&|call| call.index == piece.index))
-                // Without a name it is no new call.
+                // Without a name it is not a new call.
                 .or_else(|| last.filter(|&last| is_nameless && self.calls[last].index.is_none()))
         } else if piece.id.is_empty() {
             // Some services omit an index of 0 and write the others.

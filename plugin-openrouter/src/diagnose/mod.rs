@@ -2,7 +2,7 @@
 //!
 //! Requests to the service run concurrently; pure functions judge the results, one file per heading.
 //! If something cannot be checked, that is a finding with the reason, never an error.
-//! A finding's id is a word. Where there are several findings of a kind, their subject follows a colon:
+//! A finding's id is a word. If there are several findings of a kind, their subject follows a colon:
 //! `model_known:TEXT_SMALL`.
 
 mod key;

@@ -221,7 +221,7 @@ pub fn scope(error: &Error, asked: &[String]) -> Scope {
     if is_of_a_provider || error.details.provider.is_some() {
         return Scope::Model;
     }
-    // Source: OpenRouter docs, `api_reference/limits`. The name of the limit stands only in the message.
+    // Source: OpenRouter docs, `api_reference/limits`. Only the message names the limit.
     let are_free = !asked.is_empty() && asked.iter().all(|model| is_free(model));
     let is_of_free_models =
         error.kind == ErrorKind::RATE_LIMIT && (are_free || error.message.contains("free-models-per"));

@@ -2,7 +2,7 @@
 //!
 //! In: a request's messages and parameters as JSON, and a model of the catalogue. Out: messages for people. Pure.
 //! Unknown does not mean no: a model lacks nothing that its entry is silent about. The messages of the request are
-//! searched but not parsed, and nothing of a request but numbers is quoted.
+//! searched but not parsed, and only the numbers of a request are quoted.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -86,7 +86,7 @@ pub struct Catalogue {
     places: HashMap<String, usize>,
     /// When this process got the list.
     got: Instant,
-    /// How old the list was by then.
+    /// How old the list was at that time.
     age_then: Duration,
 }
 

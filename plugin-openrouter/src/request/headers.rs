@@ -23,7 +23,7 @@ const OWN_PREFIX: &str = "x-openrouter-";
 
 /// The most attempts for a client that retries by itself, whose tries would otherwise multiply with those here.
 ///
-/// Such clients count their tries even if they are told never to retry, so the first try keeps one retry.
+/// Such clients count their tries even if they are set never to retry, so the first try keeps one retry.
 // Source: the SDKs of OpenAI and Anthropic send `x-stainless-retry-count`.
 pub fn max_attempts(http: &HttpRequest) -> Option<u64> {
     let counts = |name: &str| name.to_ascii_lowercase().ends_with("retry-count");

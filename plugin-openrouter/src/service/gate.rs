@@ -29,7 +29,7 @@ const FIRST_OPEN: Duration = Duration::from_secs(5);
 /// How long the breaker stays open at most.
 const LONGEST_OPEN: Duration = Duration::from_secs(60);
 
-/// Where the wait of all free models is remembered, among those of single models.
+/// The entry for the wait of all free models, among those of single models.
 const FREE_MODELS: &str = ":free";
 
 /// The most models whose waits are remembered.

@@ -1,4 +1,4 @@
-//! Matters that are no errors: how an answer may end, and what people ask about money, streams, fallbacks and caches.
+//! Topics other than errors: how an answer may end, and what people ask about money, streams, fallbacks and caches.
 
 use super::entries::Entry;
 

@@ -15,7 +15,7 @@ pub enum Outcome {
 /// The outcome, with the answers that are billed.
 pub type Billed = Result<(Outcome, Vec<ChatReply>), Failure>;
 
-/// `None` if the plugin does not have the method, which is no failure.
+/// `None` if the plugin does not have the method, which is not a failure.
 pub fn supported<T>(result: Result<T, Error>) -> Result<Option<T>, Failure> {
     match result {
         Ok(value) => Ok(Some(value)),
