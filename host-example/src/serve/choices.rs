@@ -7,7 +7,7 @@ use super::route::Dialect;
 
 const NAME: &str = "\"choices\"";
 
-/// What stands for no choice, in a form whose chunks have choices.
+/// What replaces an empty list of choices, in a form whose chunks have choices.
 pub fn empty_choice(dialect: Dialect) -> Option<&'static str> {
     match dialect {
         Dialect::Chat => Some(r#"[{"index":0,"delta":{},"finish_reason":null}]"#),
@@ -18,7 +18,7 @@ pub fn empty_choice(dialect: Dialect) -> Option<&'static str> {
 
 /// The piece with `choice` for every empty list of choices; `None` if it has no such list.
 ///
-/// - In: whole events. Inside of strings the quotes of the name would be escaped, so that only members match.
+/// - In: whole events. In a string, the quotes around the name would be escaped, so only members match.
 pub fn filled(piece: &str, choice: &str) -> Option<String> {
     let mut text = String::new();
     let mut copied = 0;

@@ -16,7 +16,7 @@ use super::reply::{Body, json_response};
 const LETTERS_PER_TOKEN: u64 = 4;
 /// What a picture or a file counts for; most pictures cost about this much.
 const BLOB_TOKENS: u64 = 1600;
-/// What the frame of a request costs, whatever is in it.
+/// What every request costs, apart from its content.
 const FRAME_TOKENS: u64 = 8;
 
 /// The members of a request that become its prompt.
@@ -25,7 +25,7 @@ const PROMPT: [&str; 3] = ["system", "tools", "messages"];
 /// The `type` of what is no text: a picture, and the content of a file.
 const BLOBS: [&str; 2] = ["image", "base64"];
 
-/// - Errors: the body is no request for messages.
+/// - Errors: the body is not a request for messages.
 pub fn answer(body: &[u8]) -> Result<Response<Body>, Problem> {
     let Ok(Request(Some(tokens))) = serde_json::from_slice(body) else {
         return Err(Problem::bad_request("expected a JSON object with `messages`, an array"));

@@ -40,7 +40,7 @@ pub struct Ended {
     pub id: String,
     pub route: &'static str,
     pub method: Method,
-    /// Without its query; empty where nobody keeps a log.
+    /// Without its query; empty if no log is kept.
     pub path: String,
     pub elapsed: Duration,
     pub status: Option<StatusCode>,

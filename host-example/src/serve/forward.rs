@@ -199,7 +199,7 @@ pub async fn in_pieces(serving: &Serving, call: Call<'_>, form: Form, mut record
     response
 }
 
-/// The next item that is no notice, if it is there already.
+/// The next item other than a notice, if it has arrived already.
 async fn at_once(stream: &mut EventStream, notices: &mut Vec<Notice>) -> Option<Result<ChatEvent, Error>> {
     loop {
         let next = poll_fn(|context| match pin!(stream.next()).poll(context) {

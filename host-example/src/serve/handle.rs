@@ -1,4 +1,4 @@
-//! One request: judged by `guard`, read, and passed to whoever answers it.
+//! One request: judged by `guard`, read, and passed to the module that answers it.
 
 use std::convert::Infallible;
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 //!
 //! `run` starts and ends it. A request comes in at `server` and goes through `handle`, which asks `route` what it is
 //! for and `guard` whether it may be, and on to the plugin by `forward`, as bytes.
-//! Models, keys and retries are the plugin's business. No code here knows a provider.
+//! Models, keys and retries are the plugin's business. No code here names a provider.
 
 // In the order in which data travels.
 mod options;

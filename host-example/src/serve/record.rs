@@ -110,7 +110,7 @@ impl Record {
         self.failed(error);
     }
 
-    /// There is no answer but an error.
+    /// The answer is an error.
     pub fn failed(&mut self, error: &Error) {
         self.ended.failed_attempts.clone_from(&error.details.attempts);
         self.ended.failure = Some((error.kind.code(), error.details.model.clone()));

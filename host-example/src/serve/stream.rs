@@ -210,8 +210,8 @@ fn served(done: &Done) -> Value {
 }
 
 /// A comment of this endpoint's own.
-fn own_comment(told: &Value) -> String {
-    comment(&format!("agent-host {told}"))
+fn own_comment(content: &Value) -> String {
+    comment(&format!("agent-host {content}"))
 }
 
 /// A comment of an event stream, which clients ignore.

@@ -20,7 +20,7 @@ pub struct Asked {
     pub includes_usage: bool,
 }
 
-/// - Errors: the body is no chat request. Nothing of it is quoted.
+/// - Errors: the body is not a chat request. The error quotes none of it.
 pub fn asked(body: &[u8], tiers: &[TierModel]) -> Result<Asked, Problem> {
     let mut members: BTreeMap<String, Box<RawValue>> =
         serde_json::from_slice(body).map_err(|_| Problem::bad_request("expected the body to be a JSON object"))?;

@@ -3,8 +3,8 @@
 //! In this order: `RUST_LOG`, the number of `-v`, `DEBUG`, `LOG_LEVEL`; without any, warnings.
 //! `DEBUG` selects plugins whose details are logged; `LOG_LEVEL` applies to the others.
 //!
-//! It goes to stderr, or with `--log-file` to the end of a file, which SIGHUP opens anew once it was renamed. Records in
-//! a file have times, and warnings are printed as well, because they are for whoever is waiting for the answer.
+//! It goes to stderr, or with `--log-file` to the end of a file, which SIGHUP opens again after a rename. Records in
+//! a file have times. Warnings are printed as well, because they concern the user who waits for the answer.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -135,7 +135,7 @@ fn opened(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Opens the log file anew, since somebody may have renamed the old one.
+/// Opens the log file again, because the old one may have been renamed.
 pub fn reopen() {
     let Some(LogFile { path, file }) = FILE.get() else {
         return;
@@ -246,7 +246,7 @@ fn word(level: Level) -> &'static str {
     known.map_or("", |(word, _)| word)
 }
 
-/// The plugins that `DEBUG` names, `*` for all. Other programs share the variable, so a name that is no plugin's is
+/// The plugins that `DEBUG` names, `*` for all. Other programs share the variable, so a name that is not a plugin's is
 /// fine.
 ///
 /// - Errors: the first part that names nothing.

@@ -1,8 +1,8 @@
 //! Takes the quotes off the values of environment variables.
 //!
-//! `docker run --env-file` and its kind keep them, and then a key, a model or a proxy is none. The host takes them off what
-//! it gives to plugins. Libraries read some variables themselves, and a program cannot change its own environment
-//! safely; where one of those stands in quotes, this program starts anew in a clean one. Variables that only other
+//! `docker run --env-file` and similar tools keep them, which makes keys, models and proxies invalid. The host takes them off
+//! what it gives to plugins. Libraries read some variables themselves, and a program cannot change its own environment
+//! safely; where one of those stands in quotes, this program restarts in a clean one. Variables that only other
 //! programs read keep their quotes.
 
 #[cfg(unix)]
@@ -42,7 +42,7 @@ const READ_DIRECTLY: &[&str] = &[
 #[cfg(unix)]
 const READ_DIRECTLY_WITH: &str = "OTEL_";
 
-/// Starts this program anew, in the same process, if a value of [`READ_DIRECTLY`] stands in quotes. Otherwise it returns.
+/// Restarts this program, in the same process, if a value of [`READ_DIRECTLY`] stands in quotes. Otherwise it returns.
 #[cfg(unix)]
 pub fn take_off_quotes() {
     use std::os::unix::process::CommandExt;

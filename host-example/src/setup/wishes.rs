@@ -12,7 +12,7 @@ use crate::profile::{self, ProfileWatch};
 #[cfg(unix)]
 use crate::terminal::Exit;
 
-/// Reloads everything on SIGHUP, as servers do, and opens the log file anew.
+/// Reloads everything on SIGHUP, as servers do, and opens the log file again.
 ///
 /// - In: `may_go_on`, checked first: a terminal that hangs up sends the signal too.
 #[cfg(unix)]
