@@ -113,7 +113,9 @@ impl Home {
             let file = self.path().join(file);
             let mut folder = fs::DirBuilder::new();
             folder.recursive(true).mode(0o700);
-            folder.create(file.parent().expect("it is below the home")).expect("the home is writable");
+            folder
+                .create(file.parent().expect("it is below the home"))
+                .expect("the home is writable");
             fs::write(file, text).expect("the home is writable");
         }
     }

@@ -312,7 +312,10 @@ fn details_of_health_need_our_name_and_the_token() {
         Ok(Passed::Request { is_known, .. }) => is_known,
         other => panic!("{row}: {other:?}"),
     };
-    let open = Rules { token: None.into(), ..rules() };
+    let open = Rules {
+        token: None.into(),
+        ..rules()
+    };
     for (row, with_token, without_auth) in [
         ("GET /health", true, true),
         ("GET /health | -authorization", false, true),
