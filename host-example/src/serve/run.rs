@@ -54,7 +54,7 @@ pub async fn run(global: &Global, options: &Options) -> Result<Exit, Failure> {
     let shared = Arc::new(Shared::new(serving, rules, telemetry, options.max_body << 20));
     let (sender, reloads) = unbounded_channel();
     listen_for_hangups(sender.clone(), || true);
-    let _watch = (!options.no_watch).then(|| watch(&setup.places, sender.clone()));
+    let _watch = (!options.no_watch).then(|| watch(&setup.places, &sender));
     let mut server = Server::start(&listener, Arc::clone(&shared), options.threads, options.max_connections)
         .map_err(|cause| Failure::internal(format!("cannot start a serving thread: {cause}")))?;
     drop(listener);

@@ -22,9 +22,6 @@ use crate::terminal::{self, FAINT, Failure, Interrupts};
 /// How long a plugin may take to end its work when the program ends.
 const SHUTDOWN: Duration = Duration::from_secs(2);
 
-/// How long the answers of a replaced plugin may continue.
-const RETIREMENT: Duration = Duration::from_secs(600);
-
 /// The active plugin, and its profile.
 pub struct Active {
     pub plugin: Plugin,
@@ -38,6 +35,8 @@ pub struct Active {
     pub reads_folder: bool,
     /// The keys that commands printed.
     pub command_keys: CommandKeys,
+    /// Of the plugin's file.
+    pub sha256: Option<String>,
     /// The plugin that this one replaced; see [`Active::retire_previous`].
     pub previous: Option<Plugin>,
 }
@@ -73,6 +72,7 @@ impl Setup {
             bound,
             reads_folder: self.environment.has_folder(),
             command_keys: self.environment.command_keys.clone(),
+            sha256: entry.sha256.clone(),
             previous: None,
         })
     }
@@ -158,16 +158,9 @@ impl Active {
         Ok(())
     }
 
-    /// Shuts the replaced plugin down: running answers may end, new requests are refused. Call it when nobody
-    /// uses that plugin any more.
+    /// Lets the replaced plugin go. A shutdown would cancel its answers; without one it ends with the last of them.
     pub fn retire_previous(&mut self) {
-        if let Some(previous) = self.previous.take() {
-            tokio::spawn(async move {
-                if let Err(error) = previous.shutdown(RETIREMENT).await {
-                    tracing::warn!("the previous plugin did not shut down cleanly: {error}");
-                }
-            });
-        }
+        self.previous = None;
     }
 
     /// Ends the plugin's work.

@@ -1,4 +1,4 @@
-//! Reloads profile, variables and key while a plugin is active.
+//! Reloads profile, variables, key and the plugin's own file while a plugin is active.
 //!
 //! A mistake in the new ones changes nothing: the plugin keeps the previous ones.
 
@@ -28,11 +28,14 @@ pub enum Reload {
     Profile,
     /// On request: the profile, the files of variables, and the key from wherever it comes.
     Everything,
+    /// The lock file of the plugin folder changed: a plugin was installed or accepted.
+    Plugins,
 }
 
 impl Reload {
     fn what(self) -> &'static str {
         match self {
+            Self::Plugins => "plugin folder",
             Self::Profile => "profile",
             Self::Everything => "profile, variables and key",
         }
@@ -41,6 +44,7 @@ impl Reload {
     /// The lines about a reload that failed.
     pub fn ignored(self, failure: &Failure) -> String {
         let what = match self {
+            Self::Plugins => "new plugin ignored; still using the previous one",
             Self::Profile => "edit ignored; still using the previous profile",
             Self::Everything => "reload failed; still using the previous profile and key",
         };
@@ -55,7 +59,7 @@ impl Reload {
 ///   and still answers.
 pub async fn follow(active: &mut Active, global: &Global, reload: Reload) -> Result<(String, Setup), Failure> {
     let command_keys = match reload {
-        Reload::Profile => active.command_keys.clone(),
+        Reload::Profile | Reload::Plugins => active.command_keys.clone(),
         Reload::Everything => CommandKeys::default(),
     };
     command_keys.forget_failures();
@@ -68,13 +72,21 @@ pub async fn follow(active: &mut Active, global: &Global, reload: Reload) -> Res
     );
     let file_is_gone = chosen.is_none() && (active.chosen.is_some() || reload == Reload::Profile);
     let id = active.plugin.manifest().id.clone();
+    let code = new_code(active, &setup);
     let line = match chosen.as_ref().map(|chosen| &chosen.profile.provider) {
-        // Nothing else was to be read.
-        None if file_is_gone && reload == Reload::Profile => gone,
         Some(provider) if *provider != id => {
             replace(active, &setup, chosen.as_ref()).await?;
             format!("profile reloaded: {provider} instead of {id}, from the next message on")
         }
+        _ if code == NewCode::Usable => {
+            let before = active.plugin.manifest().version.clone();
+            replace(active, &setup, chosen.as_ref()).await?;
+            let now = &active.plugin.manifest().version;
+            format!("plugin reloaded: {id} {now} instead of {before}, from the next message on")
+        }
+        _ if reload == Reload::Plugins => "plugin folder reloaded: nothing changed".to_owned(),
+        // Nothing else was to be read.
+        None if file_is_gone && reload == Reload::Profile => gone,
         _ => {
             let changed = configure(active, &setup, chosen, reload).await?;
             if file_is_gone {
@@ -89,7 +101,33 @@ pub async fn follow(active: &mut Active, global: &Global, reload: Reload) -> Res
         true => format!("{line}; `{FOLDER_FILE}` was not read at the start: restart to use it"),
         false => line,
     };
+    let line = match code {
+        NewCode::Refused(why) => clean_line(&format!("{line}; the plugin's file changed and is not used: {why}")),
+        NewCode::Usable | NewCode::None => line,
+    };
     Ok((line, setup))
+}
+
+/// Whether the file of the active plugin has other bytes than those that are loaded.
+#[derive(PartialEq, Eq)]
+enum NewCode {
+    None,
+    Usable,
+    /// Why they are not used.
+    Refused(String),
+}
+
+fn new_code(active: &Active, setup: &Setup) -> NewCode {
+    let Ok((entry, _)) = setup.folder.find(&active.plugin.manifest().id) else {
+        return NewCode::None;
+    };
+    if entry.sha256 == active.sha256 {
+        return NewCode::None;
+    }
+    match setup.folder.examine(entry) {
+        Ok(()) => NewCode::Usable,
+        Err(refusal) => NewCode::Refused(refusal.reason),
+    }
 }
 
 /// Replaces the active plugin by one that uses its service's own address.

@@ -7,6 +7,7 @@ use tokio::sync::mpsc::UnboundedSender;
 #[cfg(unix)]
 use super::log;
 use super::places::Places;
+use super::plugins::LOCK_FILE;
 use super::reload::Reload;
 use crate::profile::{self, ProfileWatch};
 #[cfg(unix)]
@@ -37,18 +38,22 @@ pub fn listen_for_hangups(reloads: UnboundedSender<Reload>, may_go_on: impl Fn()
 #[cfg(not(unix))]
 pub fn listen_for_hangups(_reloads: UnboundedSender<Reload>, _may_go_on: impl Fn() -> bool + Send + 'static) {}
 
-/// Reports edits of the profile file until the returned watch is dropped.
-pub fn watch(places: &Places, edits: UnboundedSender<Reload>) -> Option<ProfileWatch> {
+/// Reports edits of the profile file, and of the lock file of the plugin folder, until the returned watches are dropped.
+pub fn watch(places: &Places, edits: &UnboundedSender<Reload>) -> [Option<ProfileWatch>; 2] {
     let config = &places.config;
     if let Some(folder) = config.parent().filter(|_| places.config_named.is_none()) {
         // A missing folder cannot be watched. If it cannot be created, the watch fails below.
         let _ = fs::create_dir_all(folder);
     }
-    let watch = profile::watch(config, move || {
-        // If nobody listens, the program is ending.
-        let _ = edits.send(Reload::Profile);
-    });
-    watch
-        .map_err(|cause| tracing::warn!("cannot watch `{}`, so edits go unnoticed: {cause}", config.display()))
-        .ok()
+    let lock = places.plugins.join(LOCK_FILE);
+    [(config, Reload::Profile), (&lock, Reload::Plugins)].map(|(file, reload)| {
+        let edits = edits.clone();
+        let watch = profile::watch(file, move || {
+            // If nobody listens, the program is ending.
+            let _ = edits.send(reload);
+        });
+        watch
+            .map_err(|cause| tracing::warn!("cannot watch `{}`, so edits go unnoticed: {cause}", file.display()))
+            .ok()
+    })
 }

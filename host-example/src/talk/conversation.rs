@@ -85,7 +85,7 @@ impl Conversation {
         let (sender, reloads) = unbounded_channel();
         // A terminal that hangs up sends the signal too, and then nobody is left to talk to.
         setup::listen_for_hangups(sender.clone(), || io::stdin().is_terminal());
-        let _watch = (!habits.no_watch).then(|| setup::watch(&places, sender));
+        let _watch = (!habits.no_watch).then(|| setup::watch(&places, &sender));
         let reader = Reader::start((!habits.no_history).then_some(places.history.as_path()))?;
         if self.manner.has_footer {
             self.greet(&places.config);

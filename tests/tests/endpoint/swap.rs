@@ -9,7 +9,7 @@ use sandbox::Script;
 use serde_json::{Value, json};
 use tests::endpoint::{Endpoint, Serve, chat_body, profile_text};
 use tests::faultd::{Faultd, Script as Raw};
-use tests::{Service, service};
+use tests::{Service, openrouter_plugin, service};
 
 use crate::bench::{CHAT, patient};
 
@@ -62,6 +62,35 @@ fn who_answers(endpoint: &Endpoint, n: usize) -> usize {
     assert_eq!(text, answer_of(number), "from more than one model");
     assert_eq!(answer.header("x-served-model"), Some(model(number).as_str()));
     number
+}
+
+#[test]
+fn fault_69_a_plugin_replaced_twenty_times_under_load_loses_no_request() {
+    let service = service_of(1);
+    let endpoint = Serve::before(service).profile(&options(&model(1))).start();
+    let file = endpoint
+        .home
+        .plugins()
+        .join(openrouter_plugin().file_name().expect("a file"));
+    let sound = fs::read(openrouter_plugin()).expect("the plugin");
+    fs::remove_file(&file).expect("the home is writable");
+    let n_asked = ask_during(&endpoint, [1, 1], || {
+        for n in 0..20 {
+            // Other bytes behind the last section: another plugin to the host, with the same behaviour.
+            let changed = [&sound[..], format!("build {n}").as_bytes()].concat();
+            // In place, as `cp` does.
+            fs::write(&file, changed).expect("the home is writable");
+            let accept = endpoint.home.host(&["plugins", "accept", "openrouter"]).run();
+            accept.expect_success();
+            endpoint.wait_for_stderr("plugin reloaded: openrouter ", n + 1);
+        }
+    });
+    assert!(n_asked >= N_CLIENTS * N_ASKS);
+    assert_eq!(
+        endpoint.service.requests().len(),
+        n_asked,
+        "each request was asked once"
+    );
 }
 
 /// A profile that cannot be used, in one of several ways, and different for each edit.

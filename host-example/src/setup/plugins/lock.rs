@@ -14,7 +14,7 @@ use crate::setup::atomic::write_atomically;
 use crate::terminal::{Exit, Failure};
 
 /// The name of the file.
-const FILE: &str = "plugins.lock.json";
+pub const FILE: &str = "plugins.lock.json";
 
 /// The largest lock file that is read, in bytes.
 const MAX_BYTES: u64 = 4 << 20;

@@ -18,6 +18,7 @@ use plugin_api::{Manifest, Role, Variable};
 use serde::{Deserialize, Serialize};
 
 use self::known::Known;
+pub use self::lock::FILE as LOCK_FILE;
 use self::lock::{Lock, State};
 use super::atomic::write_atomically;
 use super::places::Places;
