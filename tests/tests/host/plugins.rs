@@ -156,6 +156,25 @@ fn a_plugin_dropped_in_is_recorded_with_one_notice() {
 }
 
 #[test]
+fn a_checksum_beside_a_plugin_must_be_that_of_its_bytes() {
+    let bench = Bench::new();
+    let info = json_of(&bench.ok(&["plugins", "info", "openrouter", "--json"]));
+    let [sum, file] = ["sha256", "file"].map(|member| info[member].as_str().expect("text").to_owned());
+    let beside = format!("{file}.sha256");
+    fs::write(&beside, format!("{sum}  libplugin_openrouter.so\n")).expect("writable");
+    bench.ok(&["chat", "Hello"]);
+    fs::write(&beside, "0".repeat(64)).expect("writable");
+    let refused = bench.run(&["chat", "Hello"]);
+    assert_fails(&refused, 9, "error: plugin `libplugin_openrouter.so` was refused: `");
+    assert_has(&refused.stderr, "expected SHA-256 000000000000…, found ");
+    assert_fails(
+        &bench.run(&["plugins", "accept", "openrouter"]),
+        9,
+        "expected SHA-256 000000000000…",
+    );
+}
+
+#[test]
 fn a_plugin_that_kills_its_process_is_named_and_kills_nothing_else() {
     let bench = Bench::new();
     for (name, constructor, reason) in [

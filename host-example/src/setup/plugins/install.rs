@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use plugin_api::Manifest;
 use plugin_api::loader::{self, Image};
 
-use super::lock::Lock;
+use super::lock::{Lock, check_sum};
 use super::{Folder, try_now};
 use crate::setup::atomic::write_atomically;
 use crate::terminal::{Exit, Failure};
@@ -57,6 +57,7 @@ impl Folder {
             )
             .with_hint(format!("remove that file first: rm {shown}")));
         }
+        check_sum(from, image.sha256())?;
         try_now(&image, from)?;
         fs::create_dir_all(&self.path).map_err(|cause| {
             Failure::new(
@@ -79,6 +80,7 @@ impl Folder {
             None => self.find(id)?.0,
         };
         let image = Image::read(&entry.file)?;
+        check_sum(&entry.file, image.sha256())?;
         try_now(&image, &entry.file)?;
         Lock::record(&self.path, &image, &entry.file_name())?;
         Ok(image)

@@ -4,7 +4,7 @@
 //! refused until somebody accepts them, so nothing that changes the file changes what runs.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use plugin_api::loader::{Image, Refusal};
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,9 @@ pub const FILE: &str = "plugins.lock.json";
 
 /// The largest lock file that is read, in bytes.
 const MAX_BYTES: u64 = 4 << 20;
+
+/// The largest file with a checksum that is read, in bytes.
+const MAX_SUM_BYTES: u64 = 4 << 10;
 
 /// What is recorded, by plugin id.
 #[derive(Default, Serialize, Deserialize)]
@@ -110,6 +113,32 @@ impl Lock {
     fn write(&self, folder: &Path) -> Result<(), Failure> {
         let text = serde_json::to_string_pretty(self).unwrap_or_default() + "\n";
         write_atomically(&folder.join(FILE), text.as_bytes())
+    }
+}
+
+/// Compares a plugin with the checksum in `FILE.sha256` beside it, as `sha256sum` writes it, where there is one.
+pub fn check_sum(file: &Path, sha256: &str) -> Result<(), Refusal> {
+    let mut beside = file.as_os_str().to_owned();
+    beside.push(".sha256");
+    let beside = PathBuf::from(beside);
+    let refuse = |reason: String| {
+        Err(
+            Refusal::new(file, "checksum", format!("`{}`: {reason}", beside.display())).with_hint(
+                "get the plugin and its checksum again from its author, or remove the file with the checksum",
+            ),
+        )
+    };
+    match read_named(&beside, MAX_SUM_BYTES) {
+        Err(ReadError::Missing) => Ok(()),
+        Err(ReadError::Refused(cause)) => refuse(cause),
+        Ok(text) => match String::from_utf8_lossy(&text).split_whitespace().next() {
+            Some(expected) if expected.eq_ignore_ascii_case(sha256) => Ok(()),
+            expected => refuse(format!(
+                "expected SHA-256 {}…, found {}…",
+                short(expected.unwrap_or("nothing")),
+                short(sha256)
+            )),
+        },
     }
 }
 

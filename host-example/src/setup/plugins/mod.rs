@@ -187,14 +187,12 @@ impl Folder {
     pub fn admit(&self, entry: &Entry) -> Result<Image, Failure> {
         let image = Image::read(&entry.file)?;
         let id = &image.manifest().id;
-        match self.lock.state(id, image.sha256()) {
-            State::Recorded => return Ok(image),
-            State::Changed(record) => return Err(lock::changed(&entry.file, id, record, image.sha256()).into()),
-            State::Unrecorded if self.is_locked => return Err(lock::unrecorded(&entry.file, id).into()),
-            State::Unrecorded => match Known::read().outcome(image.sha256()) {
-                Some(outcome) => outcome.refusal(&entry.file)?,
-                None => try_now(&image, &entry.file)?,
-            },
+        if self.is_recorded(&Lock::read(&self.path)?, &entry.file, id, image.sha256())? {
+            return Ok(image);
+        }
+        match Known::read().outcome(image.sha256()) {
+            Some(outcome) => outcome.refusal(&entry.file)?,
+            None => try_now(&image, &entry.file)?,
         }
         match Lock::record(&self.path, &image, &entry.file_name()) {
             Ok(()) => say(&clean_line(&format!(
@@ -214,14 +212,25 @@ impl Folder {
         let (Ok(manifest), Some(sha256)) = (&entry.manifest, &entry.sha256) else {
             return entry.manifest.as_ref().map(drop).map_err(Clone::clone);
         };
-        match self.lock.state(&manifest.id, sha256) {
-            State::Recorded => Ok(()),
-            State::Changed(record) => Err(lock::changed(&entry.file, &manifest.id, record, sha256)),
-            State::Unrecorded if self.is_locked => Err(lock::unrecorded(&entry.file, &manifest.id)),
-            State::Unrecorded => match Known::read().outcome(sha256) {
-                Some(outcome) => outcome.refusal(&entry.file),
-                None => try_now(&Image::read(&entry.file)?, &entry.file),
-            },
+        if self.is_recorded(&self.lock, &entry.file, &manifest.id, sha256)? {
+            return Ok(());
+        }
+        match Known::read().outcome(sha256) {
+            Some(outcome) => outcome.refusal(&entry.file),
+            None => try_now(&Image::read(&entry.file)?, &entry.file),
+        }
+    }
+
+    /// Whether these bytes of a plugin are recorded.
+    ///
+    /// - Errors: other bytes are, or the file beside it has another checksum; none are, and that is not allowed.
+    fn is_recorded(&self, lock: &Lock, file: &Path, id: &str, sha256: &str) -> Result<bool, Refusal> {
+        lock::check_sum(file, sha256)?;
+        match lock.state(id, sha256) {
+            State::Recorded => Ok(true),
+            State::Changed(record) => Err(lock::changed(file, id, record, sha256)),
+            State::Unrecorded if self.is_locked => Err(lock::unrecorded(file, id)),
+            State::Unrecorded => Ok(false),
         }
     }
 
