@@ -42,6 +42,7 @@ use crate::refresh::Refresher;
 use crate::request::Ask;
 use crate::service::Settings;
 use crate::service::kept::Refresh;
+use crate::values::base_url::origin_of;
 
 /// Shortest time that shutdown leaves for writing the last bookings, whatever the deadline.
 const LAST_BOOKINGS: Duration = Duration::from_millis(200);
@@ -74,7 +75,7 @@ impl Provider for OpenRouter {
 
     fn create(_host: Host, config: &str) -> Result<Self, Error> {
         let settings = settings_from(config, None)?;
-        tracing::info!(base_url = settings.service.base_url.as_str(), "initialised");
+        tracing::info!(service = origin_of(&settings.service.base_url), "initialised");
         Ok(Self {
             settings: Arc::new(ArcSwap::new(settings)),
             common: Arc::default(),

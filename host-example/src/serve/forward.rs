@@ -68,7 +68,7 @@ async fn raw(serving: &Serving, request: HttpRequest) -> Result<HttpAnswer, Erro
     let (spare, n_before) = (used_key.has_file().then(|| request.clone()), used_key.n_renewals());
     let outcome = serving.plugin.raw(request).await;
     let outcome = match (outcome, spare) {
-        (Err(error), Some(again)) if used_key.is_renewed(&error, n_before).await => serving.plugin.raw(again).await,
+        (Err(error), Some(again)) if used_key.renewed(&error, n_before).await => serving.plugin.raw(again).await,
         (outcome, _) => outcome,
     };
     outcome.map_err(|error| used_key.explained(error))
@@ -103,7 +103,7 @@ pub async fn typed_whole(serving: &Serving, asked: &Asked, mut record: Record) -
     let (used_key, n_before) = (&serving.used_key, serving.used_key.n_renewals());
     let mut outcome = serving.plugin.chat(&asked.request).await;
     if let Err(error) = &outcome
-        && used_key.is_renewed(error, n_before).await
+        && used_key.renewed(error, n_before).await
     {
         outcome = serving.plugin.chat(&asked.request).await;
     }
@@ -153,7 +153,7 @@ pub async fn in_pieces(serving: &Serving, call: Call<'_>, form: Form, mut record
     let used_key = &serving.used_key;
     let (spare, n_before) = (used_key.has_file().then(|| call.clone()), used_key.n_renewals());
     let begun = match (call.begun(serving, &mut notices).await, spare) {
-        (Err(error), Some(again)) if used_key.is_renewed(&error, n_before).await => {
+        (Err(error), Some(again)) if used_key.renewed(&error, n_before).await => {
             again.begun(serving, &mut notices).await
         }
         (begun, _) => begun,

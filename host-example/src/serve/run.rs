@@ -123,7 +123,6 @@ async fn followed(
     if let Some(token) = token {
         shared.rules.token.store(token.secret().cloned().map(Arc::new));
     }
-    active.retire_previous();
     Ok(line)
 }
 

@@ -37,8 +37,6 @@ pub struct Active {
     pub command_keys: CommandKeys,
     /// Of the plugin's file.
     pub sha256: Option<String>,
-    /// The plugin that this one replaced; see [`Active::retire_previous`].
-    pub previous: Option<Plugin>,
 }
 
 impl Setup {
@@ -73,7 +71,6 @@ impl Setup {
             reads_folder: self.environment.has_folder(),
             command_keys: self.environment.command_keys.clone(),
             sha256: entry.sha256.clone(),
-            previous: None,
         })
     }
 
@@ -151,16 +148,11 @@ impl Active {
         let plugin = self.plugin.clone();
         let id = plugin.manifest().id.clone();
         let tiers = bounded_future(&id, "list its tiers", LIMIT, async move { plugin.tiers().await });
-        self.tiers = match tiers? {
+        self.tiers = match tiers.await? {
             Err(error) if error.kind == ErrorKind::UNSUPPORTED => Vec::new(),
             tiers => tiers?,
         };
         Ok(())
-    }
-
-    /// Lets the replaced plugin go. A shutdown would cancel its answers; without one it ends with the last of them.
-    pub fn retire_previous(&mut self) {
-        self.previous = None;
     }
 
     /// Ends the plugin's work.
@@ -168,7 +160,7 @@ impl Active {
         Interrupts::end();
         let id = &self.plugin.manifest().id;
         // The plugin has its own deadline; this one is for a plugin that ignores it.
-        match bounded_future(id, "shut down", 2 * SHUTDOWN, self.plugin.shutdown(SHUTDOWN)) {
+        match bounded_future(id, "shut down", 2 * SHUTDOWN, self.plugin.shutdown(SHUTDOWN)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!("the plugin did not shut down cleanly: {error}"),
             Err(failure) => tracing::warn!("{}", failure.message),

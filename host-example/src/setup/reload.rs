@@ -55,8 +55,7 @@ impl Reload {
 /// Reads profile, variables and key again and gives them to the plugin. On any error the previous ones stay;
 /// so does the previous profile when its file is gone.
 ///
-/// - Out: one line for people, and what was read. A plugin that was replaced is in `active.previous`,
-///   and still answers.
+/// - Out: one line for people, and what was read. A plugin that was replaced ends with the last of its answers.
 pub async fn follow(active: &mut Active, global: &Global, reload: Reload) -> Result<(String, Setup), Failure> {
     let command_keys = match reload {
         Reload::Profile | Reload::Plugins => active.command_keys.clone(),
@@ -137,10 +136,10 @@ async fn replace(active: &mut Active, setup: &Setup, chosen: Option<&Chosen>) ->
     if !found.is_plain() {
         active.bound.check(&found)?;
     }
-    let next = setup.activate(true).await?;
-    let previous = std::mem::replace(active, next);
-    active.previous = Some(previous.plugin);
-    active.read_tiers().await?;
+    let mut next = setup.activate(true).await?;
+    next.read_tiers().await?;
+    // Nothing shuts the previous plugin down, because that would cancel its answers: it ends with the last of them.
+    *active = next;
     Ok(())
 }
 
@@ -165,21 +164,28 @@ async fn configure(
     given.warn();
     let config = setup.config_of(&given, manifest, holding);
     let (plugin, id) = (active.plugin.clone(), manifest.id.clone());
+    let used_key = Arc::clone(&active.used_key);
+    let _held = used_key.hold().await;
     let (configured, config) = bounded_future(&id, "be configured", LIMIT, async move {
         let configured = plugin.configure(&config).await;
         (configured, config)
-    })?;
+    })
+    .await?;
     if let Err(error) = configured {
         return Err(setup.place(error.into(), holding));
     }
+    used_key.supersede();
     active.used_key = Arc::new(UsedKey::new(given, &active.plugin, config));
     active.command_keys = setup.environment.command_keys.clone();
-    let tiers_before = std::mem::take(&mut active.tiers);
+    let tiers_before = active.tiers.clone();
     let options_before = options_of(active.chosen.as_ref());
     if chosen.is_some() {
         active.chosen = chosen;
     }
-    active.read_tiers().await?;
+    if let Err(failure) = active.read_tiers().await {
+        // The plugin has its new options by now.
+        tracing::warn!("the tiers are those of before the reload: {}", failure.message);
+    }
     let options = options_of(active.chosen.as_ref());
     let mut changes = changed_tiers(&tiers_before, &active.tiers);
     changes.extend(changed_options(&options_before, &options));

@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use plugin_api::{Error, ErrorKind, Plugin};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
+use super::bounded::{LIMIT, bounded_future};
 use super::environment::Given;
 use super::keys::read_key_file;
 use super::protect::WipedConfig;
+use crate::terminal::Failure;
 
 /// The status of an answer that refuses the key.
 const UNAUTHORIZED: u16 = 401;
@@ -47,6 +49,20 @@ impl UsedKey {
         }
     }
 
+    /// Keeps others from configuring the plugin while the guard lives.
+    pub async fn hold(&self) -> Option<MutexGuard<'_, WipedConfig>> {
+        match &self.file {
+            Some(file) => Some(file.config.lock().await),
+            None => None,
+        }
+    }
+
+    /// The plugin was configured anew: calls that were refused before may be sent once more, and this configuration is
+    /// never used again.
+    pub fn supersede(&self) {
+        self.n_renewals.fetch_add(1, Ordering::SeqCst);
+    }
+
     /// Whether the key is in a file, so that a refused call may be sent once more.
     pub fn has_file(&self) -> bool {
         self.file.is_some()
@@ -57,10 +73,11 @@ impl UsedKey {
         self.n_renewals.load(Ordering::SeqCst)
     }
 
-    /// Whether the plugin has another key than the refused one by now, so that the call should be sent once more.
+    /// Gives the plugin the key that its file has by now, and says whether it is another one, so that the call should be
+    /// sent once more.
     ///
     /// - In: `n_before`, [`UsedKey::n_renewals`] from before the call.
-    pub async fn is_renewed(&self, error: &Error, n_before: u64) -> bool {
+    pub async fn renewed(&self, error: &Error, n_before: u64) -> bool {
         let Some(file) = self.file.as_ref().filter(|_| is_refused_key(error)) else {
             return false;
         };
@@ -79,10 +96,18 @@ impl UsedKey {
         next.0
             .environment
             .insert(file.variable.clone(), key.reveal().to_owned());
-        if let Err(cause) = file.plugin.configure(&next).await {
-            tracing::warn!("the new key in `{}` is not used: {cause}", file.path.display());
-            return false;
-        }
+        let (plugin, id) = (file.plugin.clone(), file.plugin.manifest().id.clone());
+        let configured = bounded_future(&id, "be configured", LIMIT, async move {
+            plugin.configure(&next).await.map(|()| next).map_err(Failure::from)
+        });
+        let next = match configured.await.and_then(|configured| configured) {
+            Ok(next) => next,
+            Err(failure) => {
+                let (path, cause) = (file.path.display(), failure.message);
+                tracing::warn!("the new key in `{path}` is not used: {cause}");
+                return false;
+            }
+        };
         tracing::warn!(
             "the service refused the key; using the new one in `{}`",
             file.path.display()

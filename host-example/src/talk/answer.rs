@@ -72,7 +72,7 @@ pub async fn answer(
     let mut shown = shown(active, request, manner, &mut screen).await;
     if let Err(error) = &shown
         && error.details.partial_text.is_none()
-        && active.used_key.is_renewed(error, n_before).await
+        && active.used_key.renewed(error, n_before).await
     {
         shown = self::shown(active, request, manner, &mut screen).await;
     }

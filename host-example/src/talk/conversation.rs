@@ -279,7 +279,6 @@ impl Conversation {
 /// Reloads, and returns the line about it.
 async fn followed(active: &mut Active, global: &Global, reload: Reload) -> String {
     let followed = reload::follow(active, global, reload).await;
-    active.retire_previous();
     match followed {
         Ok((line, _)) => format!("{GOOD}↻{GOOD:#} {line}"),
         Err(failure) => reload.ignored(&failure),

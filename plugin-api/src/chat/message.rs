@@ -66,7 +66,18 @@ impl Message {
     pub fn text_content(&self) -> Cow<'_, str> {
         match &self.content {
             Value::String(text) => Cow::Borrowed(text),
-            Value::Array(parts) => parts.iter().filter_map(|part| part["text"].as_str()).collect(),
+            Value::Array(parts) => {
+                let is_text = |part: &&Value| {
+                    ["text", "input_text", "output_text"]
+                        .iter()
+                        .any(|kind| part["type"] == *kind)
+                };
+                parts
+                    .iter()
+                    .filter(is_text)
+                    .filter_map(|part| part["text"].as_str())
+                    .collect()
+            }
             _ => Cow::default(),
         }
     }

@@ -33,6 +33,9 @@ pub fn read(file: &Path) -> Result<(Vec<u8>, Vec<String>), Refusal> {
     };
     let folder = File::open(&real_folder).map_err(unreadable)?;
     let mut warnings = permissions::of_folder(file, &folder.metadata().map_err(unreadable)?)?;
+    for inner in real.ancestors().skip(1).take_while(|inner| *inner != real_folder) {
+        warnings.extend(permissions::of_folder(file, &fs::metadata(inner).map_err(unreadable)?)?);
+    }
     let mut opened = open_within(&folder, &real_folder, name).map_err(unreadable)?;
     let metadata = opened.metadata().map_err(unreadable)?;
     if !metadata.is_file() {

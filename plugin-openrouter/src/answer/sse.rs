@@ -6,40 +6,22 @@
 //! Every byte is searched for a line end once, however small the pieces are, and a line
 //! or an event that never ends is refused instead of collected. Pure: no I/O, no clock.
 
+mod limits;
 mod shorten;
 
 use std::borrow::Cow;
-use std::error::Error;
 use std::fmt;
 use std::ops::Range;
 
 use memchr::memchr2;
 
+pub use self::limits::{Limits, Overflow};
 use self::shorten::Shortener;
 
 /// Capacity that a buffer may keep after a large event, in bytes.
 const KEPT_BYTES: usize = 64 * 1024;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
-
-/// The largest sizes that a stream may have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Longest line without its line end, in bytes. An image comes in one.
-    pub line_bytes: usize,
-    /// Longest data of one event, all its lines together, in bytes.
-    pub event_bytes: usize,
-}
-
-impl Limits {
-    /// One limit for both.
-    pub const fn both(limit_bytes: usize) -> Self {
-        Self {
-            line_bytes: limit_bytes,
-            event_bytes: limit_bytes,
-        }
-    }
-}
 
 /// One event or comment of a stream. Borrows from the [`Reader`] until its next call.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -84,36 +66,6 @@ impl fmt::Debug for Unterminated<'_> {
             .finish()
     }
 }
-
-/// A stream went past one of its [`Limits`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Overflow {
-    /// A line is longer than [`Limits::line_bytes`].
-    Line {
-        /// The limit, in bytes.
-        limit_bytes: usize,
-    },
-    /// The data of one event is longer than [`Limits::event_bytes`].
-    Event {
-        /// The limit, in bytes.
-        limit_bytes: usize,
-    },
-}
-
-impl fmt::Display for Overflow {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Line { limit_bytes } => {
-                write!(f, "a line of the event stream is longer than {limit_bytes} bytes")
-            }
-            Self::Event { limit_bytes } => {
-                write!(f, "an event of the stream holds more than {limit_bytes} bytes of data")
-            }
-        }
-    }
-}
-
-impl Error for Overflow {}
 
 /// Reads an event stream piece by piece.
 ///

@@ -172,6 +172,9 @@ fn a_checksum_beside_a_plugin_must_be_that_of_its_bytes() {
         9,
         "expected SHA-256 000000000000…",
     );
+    // An installed file has its own record, and the old checksum goes.
+    install(&bench.home, &openrouter_plugin()).expect_success();
+    bench.ok(&["chat", "Hello"]);
 }
 
 #[test]

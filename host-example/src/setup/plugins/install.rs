@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use plugin_api::Manifest;
 use plugin_api::loader::{self, Image};
 
-use super::lock::{Lock, check_sum};
+use super::lock::{Lock, check_sum, sum_beside};
 use super::{Folder, try_now};
 use crate::setup::atomic::write_atomically;
 use crate::terminal::{Exit, Failure};
@@ -65,8 +65,10 @@ impl Folder {
                 format!("cannot create the folder `{}`: {cause}", self.path.display()),
             )
         })?;
+        // That of other bytes, if it is there.
+        let _ = fs::remove_file(sum_beside(&to));
         write_atomically(&to, image.bytes())?;
-        Lock::record(&self.path, &image, &name.to_string_lossy())?;
+        Lock::record(&self.path, &image, &name.to_string_lossy(), false)?;
         Ok((image.manifest().clone(), to))
     }
 
@@ -82,7 +84,7 @@ impl Folder {
         let image = Image::read(&entry.file)?;
         check_sum(&entry.file, image.sha256())?;
         try_now(&image, &entry.file)?;
-        Lock::record(&self.path, &image, &entry.file_name())?;
+        Lock::record(&self.path, &image, &entry.file_name(), false)?;
         Ok(image)
     }
 
@@ -94,6 +96,7 @@ impl Folder {
         let copies = self.entries.iter().filter(|entry| entry.sha256.as_ref() == sha256);
         let files: Vec<PathBuf> = copies.map(|entry| entry.file.clone()).collect();
         for file in &files {
+            let _ = fs::remove_file(sum_beside(file));
             fs::remove_file(file)
                 .map_err(|cause| Failure::new(Exit::Plugin, format!("cannot delete `{}`: {cause}", file.display())))?;
         }

@@ -76,7 +76,7 @@ impl Known {
 
     /// What is known of the file as it is now.
     pub fn file(&self, file: &Path) -> Option<Remembered> {
-        let (name, stamp) = stamp_of(file)?;
+        let Stamp { name, stamp } = stamp_of(file)?;
         let found = self.files.get(&name).filter(|found| found.stamp == stamp)?;
         let plugin = self.plugins.get(&found.sha256)?;
         Some(Remembered {
@@ -87,14 +87,13 @@ impl Known {
     }
 
     /// Remembers a file that was read just now.
-    pub fn remember(&mut self, file: &Path, image: &Image) {
-        let Some((name, stamp)) = stamp_of(file) else { return };
+    ///
+    /// - In: `before`, its stamp from before it was read.
+    pub fn remember(&mut self, file: &Path, image: &Image, before: Option<Stamp>) {
+        let stamp = stamp_of(file).filter(|stamp| Some(stamp) == before.as_ref());
+        let Some(Stamp { name, stamp }) = stamp else { return };
+        self.remember_plugin(image);
         let (sha256, warnings) = (image.sha256().to_owned(), image.warnings().to_vec());
-        let manifest = image.manifest();
-        self.plugins.entry(sha256.clone()).or_insert_with(|| Plugin {
-            manifest: json!({"plugin_api": manifest.plugin_api, "manifest": manifest}),
-            trial: None,
-        });
         self.files.insert(
             name,
             File {
@@ -106,10 +105,20 @@ impl Known {
         self.has_news = true;
     }
 
+    /// Remembers what bytes declare, wherever they are.
+    pub fn remember_plugin(&mut self, image: &Image) {
+        let manifest = image.manifest();
+        self.plugins.entry(image.sha256().to_owned()).or_insert_with(|| Plugin {
+            manifest: json!({"plugin_api": manifest.plugin_api, "manifest": manifest}),
+            trial: None,
+        });
+        self.has_news = true;
+    }
+
     /// How the trial of these bytes ended in this version of the host.
     pub fn outcome(&self, sha256: &str) -> Option<&Outcome> {
         let (version, outcome) = self.plugins.get(sha256)?.trial.as_ref()?;
-        (version == env!("CARGO_PKG_VERSION")).then_some(outcome)
+        (version == env!("CARGO_PKG_VERSION") && outcome.holds()).then_some(outcome)
     }
 
     pub fn set_outcome(&mut self, sha256: &str, outcome: Outcome) {
@@ -137,30 +146,35 @@ impl Known {
     }
 }
 
-/// The name by which a file is remembered, and what changes when its bytes or the right to change them do.
+/// What tells whether a file is still the same.
+#[derive(PartialEq, Eq)]
+pub struct Stamp {
+    /// By which the file is remembered.
+    name: String,
+    /// Changes with the file's bytes, and with who may change them.
+    stamp: String,
+}
+
 #[cfg(unix)]
-fn stamp_of(file: &Path) -> Option<(String, String)> {
+pub fn stamp_of(file: &Path) -> Option<Stamp> {
     use std::os::unix::fs::MetadataExt;
     let rights = |metadata: &Metadata| format!("{:o} {}", metadata.mode(), metadata.uid());
     let metadata = fs::metadata(file).ok()?;
     let folder = fs::metadata(file.parent()?).ok()?;
     let (size, seconds, nanos) = (metadata.size(), metadata.mtime(), metadata.mtime_nsec());
     let is_link = fs::symlink_metadata(file).ok()?.is_symlink();
-    Some((
-        format!("{}:{}", metadata.dev(), metadata.ino()),
-        format!(
-            "{size} {seconds}.{nanos} {} {} {is_link}",
-            rights(&metadata),
-            rights(&folder)
-        ),
-    ))
+    let rights = [rights(&metadata), rights(&folder)].join(" ");
+    Some(Stamp {
+        name: format!("{}:{}", metadata.dev(), metadata.ino()),
+        stamp: format!("{size} {seconds}.{nanos} {rights} {is_link}"),
+    })
 }
 
 #[cfg(not(unix))]
-fn stamp_of(file: &Path) -> Option<(String, String)> {
+pub fn stamp_of(file: &Path) -> Option<Stamp> {
     let metadata: Metadata = fs::metadata(file).ok()?;
-    Some((
-        file.display().to_string(),
-        format!("{} {:?}", metadata.len(), metadata.modified().ok()?),
-    ))
+    Some(Stamp {
+        name: file.display().to_string(),
+        stamp: format!("{} {:?}", metadata.len(), metadata.modified().ok()?),
+    })
 }

@@ -4,6 +4,7 @@
 //! refused until somebody accepts them, so nothing that changes the file changes what runs.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use plugin_api::loader::{Image, Refusal};
@@ -86,10 +87,15 @@ impl Lock {
 
     /// Records the bytes of a plugin in the lock file of its folder, as it is by now.
     ///
+    /// - In: `is_first`, whether other bytes must not have been recorded meanwhile.
     /// - Errors: the folder cannot be written.
-    pub fn record(folder: &Path, image: &Image, file: &str) -> Result<(), Failure> {
-        let mut lock = Self::read(folder)?;
+    pub fn record(folder: &Path, image: &Image, file: &str, is_first: bool) -> Result<(), Failure> {
         let manifest = image.manifest();
+        let _held = hold(folder);
+        let mut lock = Self::read(folder)?;
+        if let (true, State::Changed(record)) = (is_first, lock.state(&manifest.id, image.sha256())) {
+            return Err(changed(Path::new(file), &manifest.id, record, image.sha256()).into());
+        }
         let record = Record {
             version: manifest.version.clone(),
             sha256: image.sha256().to_owned(),
@@ -103,6 +109,7 @@ impl Lock {
 
     /// Forgets a plugin.
     pub fn forget(folder: &Path, id: &str) -> Result<(), Failure> {
+        let _held = hold(folder);
         let mut lock = Self::read(folder)?;
         match lock.plugins.remove(id) {
             Some(_) => lock.write(folder),
@@ -116,11 +123,15 @@ impl Lock {
     }
 }
 
+/// Keeps other programs from changing the lock file while the guard lives, where the system can.
+fn hold(folder: &Path) -> Option<File> {
+    let folder = File::open(folder).ok()?;
+    folder.lock().ok().map(|()| folder)
+}
+
 /// Compares a plugin with the checksum in `FILE.sha256` beside it, as `sha256sum` writes it, where there is one.
 pub fn check_sum(file: &Path, sha256: &str) -> Result<(), Refusal> {
-    let mut beside = file.as_os_str().to_owned();
-    beside.push(".sha256");
-    let beside = PathBuf::from(beside);
+    let beside = sum_beside(file);
     let refuse = |reason: String| {
         Err(
             Refusal::new(file, "checksum", format!("`{}`: {reason}", beside.display())).with_hint(
@@ -140,6 +151,13 @@ pub fn check_sum(file: &Path, sha256: &str) -> Result<(), Refusal> {
             )),
         },
     }
+}
+
+/// Where the checksum of a file is.
+pub fn sum_beside(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".sha256");
+    name.into()
 }
 
 /// The refusal of bytes that are not the recorded ones.

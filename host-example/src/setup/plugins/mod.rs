@@ -17,7 +17,7 @@ use plugin_api::loader::{self, Image, Refusal};
 use plugin_api::{Manifest, Role, Variable};
 use serde::{Deserialize, Serialize};
 
-use self::known::Known;
+use self::known::{Known, stamp_of};
 pub use self::lock::FILE as LOCK_FILE;
 use self::lock::{Lock, State};
 use super::atomic::write_atomically;
@@ -42,11 +42,12 @@ pub struct Entry {
 
 impl Entry {
     fn read(file: PathBuf, known: &mut Known) -> Self {
+        let before = stamp_of(&file);
         let (manifest, sha256, warnings) = match known.file(&file) {
             Some(found) => (Ok(found.manifest), Some(found.sha256), found.warnings),
             None => match Image::read(&file) {
                 Ok(image) => {
-                    known.remember(&file, &image);
+                    known.remember(&file, &image, before);
                     let sha256 = image.sha256().to_owned();
                     (Ok(image.manifest().clone()), Some(sha256), image.warnings().to_vec())
                 }
@@ -194,13 +195,14 @@ impl Folder {
             Some(outcome) => outcome.refusal(&entry.file)?,
             None => try_now(&image, &entry.file)?,
         }
-        match Lock::record(&self.path, &image, &entry.file_name()) {
+        match Lock::record(&self.path, &image, &entry.file_name(), true) {
             Ok(()) => say(&clean_line(&format!(
                 "note: the plugin {id} {} is used for the first time; from now on another `{}` is refused until `agent-host \
                  plugins accept {id}`",
                 image.manifest().version,
                 entry.file_name(),
             ))),
+            Err(failure) if failure.exit == Exit::Plugin => return Err(failure),
             // A folder that cannot be written, such as that of a container's image, is as good as locked.
             Err(failure) => tracing::debug!("the plugin {id} is not recorded: {failure}"),
         }
@@ -302,7 +304,7 @@ fn try_now(image: &Image, file: &Path) -> Result<(), Refusal> {
         .with_hint("make room for another process, or record the plugin on another machine")
     })?;
     let mut known = Known::read();
-    known.remember(file, image);
+    known.remember_plugin(image);
     known.set_outcome(image.sha256(), outcome.clone());
     known.keep();
     outcome.refusal(file)

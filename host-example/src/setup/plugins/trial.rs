@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use plugin_api::loader::{Image, Refusal};
 use plugin_api::{Config, LogOnly, PluginModule};
@@ -26,6 +26,11 @@ const LIMIT: Duration = Duration::from_secs(10);
 
 /// How long the plugin may take for its shutdown.
 const SHUTDOWN: Duration = Duration::from_secs(1);
+
+/// How long it is remembered that there was not enough time.
+const MEMORY: Duration = Duration::from_secs(600);
+
+const TRY_AGAIN: &str = "get a sound build from its author; `agent-host plugins accept ID` tries it once more";
 
 /// The longest report that is read, in bytes.
 const MAX_REPORT_BYTES: u64 = 64 << 10;
@@ -42,17 +47,45 @@ const PRINTS: &str = "prints";
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     Passed,
-    /// The reason, for people.
-    Failed(String),
+    Failed(Failed),
+}
+
+/// Why a plugin is not used.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failed {
+    /// For people.
+    reason: String,
+    /// What the loader advises.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+    /// From this second since 1970 on, another trial may end otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until: Option<u64>,
+}
+
+impl From<String> for Failed {
+    fn from(reason: String) -> Self {
+        Self {
+            reason,
+            ..Self::default()
+        }
+    }
 }
 
 impl Outcome {
+    /// Whether another trial would end the same.
+    pub fn holds(&self) -> bool {
+        !matches!(self, Self::Failed(Failed { until: Some(until), .. }) if *until <= seconds_since_1970())
+    }
+
     /// The refusal of a plugin that failed.
     pub fn refusal(&self, file: &Path) -> Result<(), Refusal> {
         match self {
             Self::Passed => Ok(()),
-            Self::Failed(reason) => Err(Refusal::new(file, "trial", format!("it failed its trial: {reason}"))
-                .with_hint("get a sound build from its author; `agent-host plugins accept ID` tries it once more")),
+            Self::Failed(Failed { reason, hint, .. }) => {
+                let hint = hint.as_deref().unwrap_or(TRY_AGAIN);
+                Err(Refusal::new(file, "trial", format!("it failed its trial: {reason}")).with_hint(hint))
+            }
         }
     }
 }
@@ -84,16 +117,28 @@ pub fn run(image: &Image) -> io::Result<Outcome> {
     let status = child.wait()?;
     let Ok(report) = report else {
         let limit = LIMIT.as_secs();
-        return Ok(Outcome::Failed(format!("it did not end within {limit} s")));
+        return Ok(Outcome::Failed(Failed {
+            // The machine may have been busy.
+            until: Some(seconds_since_1970() + MEMORY.as_secs()),
+            ..Failed::from(format!("it did not end within {limit} s"))
+        }));
     };
     let last = report.lines().last().unwrap_or("starting");
     let reason = match last {
         PASSED if status.success() => return Ok(Outcome::Passed),
         PASSED => format!("its process ended badly ({status})"),
         PRINTS => "it writes to standard output, which belongs to the host".to_owned(),
+        refused if refused.starts_with('{') => {
+            return Ok(Outcome::Failed(serde_json::from_str(refused).unwrap_or_default()));
+        }
         step => format!("its process ended while {step} ({status})"),
     };
-    Ok(Outcome::Failed(reason))
+    Ok(Outcome::Failed(reason.into()))
+}
+
+fn seconds_since_1970() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.unwrap_or_default().as_secs()
 }
 
 /// The other process: reads a library from standard input and takes every step with it.
@@ -117,9 +162,11 @@ async fn try_all() -> io::Result<()> {
     let mut bytes = Vec::new();
     io::stdin().lock().read_to_end(&mut bytes)?;
     limit_resources();
-    let image = Image::from_bytes(Path::new("the plugin"), bytes).map_err(io::Error::other)?;
     step("being loaded")?;
-    let module = image.load().map_err(io::Error::other)?;
+    let module = match Image::from_bytes(Path::new("the plugin"), bytes).and_then(|image| image.load()) {
+        Ok(module) => module,
+        Err(Refusal { reason, hint, .. }) => return step(&json!({"reason": reason, "hint": hint}).to_string()),
+    };
     try_instance(&module, &mut step).await?;
     step(if printed.stream_position()? > 0 || printed.metadata()?.len() > 0 {
         PRINTS
