@@ -51,7 +51,7 @@ pub struct Options {
     /// Log one line per request to stderr or the log file; never its content
     #[arg(long)]
     pub request_log: bool,
-    /// Do not reload the profile when its file changes; SIGHUP still does
+    /// Follow neither edits of the profile nor installs of plugins; SIGHUP still does
     #[arg(long)]
     pub no_watch: bool,
 }

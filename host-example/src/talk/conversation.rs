@@ -39,7 +39,7 @@ Ctrl-C stops an answer, not the conversation.";
 /// Options that only a conversation has.
 #[derive(Args)]
 pub struct Habits {
-    /// Do not reload the profile when its file changes during a conversation
+    /// During a conversation, follow neither edits of the profile nor installs of plugins; `/reload` still does
     #[arg(long)]
     pub no_watch: bool,
     /// Neither read nor save the history of input lines
