@@ -125,7 +125,7 @@ impl Route {
     /// Whether it shows what services show to anybody, too.
     pub fn is_public(&self) -> bool {
         match self {
-            // What asks the service anew, with the user's key, needs the token.
+            // A query that asks the service again, with the user's key, needs the token.
             Self::Models { force, .. } => !force,
             Self::Model { .. } => true,
             Self::Raw { path, .. } => path.split('?').next() == Some("/providers"),

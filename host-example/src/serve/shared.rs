@@ -42,7 +42,7 @@ pub struct Serving {
     pub providers: Mutex<Option<(Instant, Result<Bytes, Error>)>>,
 }
 
-/// A failure that is not asked for anew at once.
+/// A failure that is served for a while before the service is asked again.
 pub struct Failed {
     pub at: Instant,
     pub error: Error,

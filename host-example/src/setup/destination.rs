@@ -74,7 +74,9 @@ impl Bound {
         }
     }
 
-    /// - Errors: what a reload found, if it differs.
+    /// Checks that a reload found the same address and the same source of the key.
+    ///
+    /// - Errors: what it found instead.
     pub fn check(&self, found: &Self) -> Result<(), Failure> {
         let origin = |bound: &Self| match bound.destinations.iter().find(|destination| destination.is_main) {
             Some(main) => format!("{} ({})", main.origin, main.source),
@@ -196,7 +198,9 @@ impl Setup {
         Ok(())
     }
 
-    /// - Errors: the first address that needs a yes, for commands that do not ask.
+    /// Checks that no address needs a yes, for commands that do not ask.
+    ///
+    /// - Errors: names the first address that needs one.
     pub fn confirmed(&self, bound: &Bound) -> Result<(), Failure> {
         let mut failures = bound
             .destinations

@@ -142,7 +142,7 @@ pub fn reopen() {
     };
     match opened(path) {
         Ok(new) => *file.lock().unwrap_or_else(PoisonError::into_inner) = new,
-        Err(cause) => tracing::warn!("the log file `{}` cannot be opened anew: {cause}", path.display()),
+        Err(cause) => tracing::warn!("the log file `{}` cannot be opened again: {cause}", path.display()),
     }
 }
 

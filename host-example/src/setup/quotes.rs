@@ -64,7 +64,7 @@ pub fn take_off_quotes() {
         command.arg0(own_name).args(arguments).envs(quoted).exec()
     });
     let (Ok(cause) | Err(cause)) = failed;
-    terminal::say(&format!("warning: the quotes stay: cannot start anew: {cause}"));
+    terminal::say(&format!("warning: the quotes stay: cannot restart: {cause}"));
 }
 
 /// What people read about variables whose quotes are taken off.

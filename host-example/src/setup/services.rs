@@ -37,7 +37,7 @@ fn module_of(image: &Image) -> Result<PluginModule, Failure> {
     }
     if loaded().len() >= MAX_LOADED {
         let message = format!("{MAX_LOADED} versions of plugins are loaded, and none can be unloaded");
-        return Err(Failure::new(Exit::Plugin, message).with_hint("start the program anew"));
+        return Err(Failure::new(Exit::Plugin, message).with_hint("restart the program"));
     }
     // Without the lock, because its constructors may take any time.
     let module = image.load()?;

@@ -28,7 +28,7 @@ impl anstyle_parse::Perform for Printed {
 }
 
 impl Cleaner {
-    /// The harmless part of the next piece.
+    /// Returns the harmless part of the next piece.
     pub fn clean(&mut self, text: &str) -> String {
         for byte in text.bytes() {
             self.escapes.advance(&mut self.clean, byte);
@@ -37,17 +37,18 @@ impl Cleaner {
     }
 }
 
-/// Cleans a text that is whole.
+/// Cleans a whole text.
 pub fn clean(text: &str) -> String {
     Cleaner::default().clean(text)
 }
 
-/// Cleans a text that is whole and has its place in one line.
+/// Cleans a whole text and puts it on one line.
 pub fn clean_line(text: &str) -> String {
     visible(&clean(text).replace(['\n', '\t'], " "))
 }
 
-/// The text with characters shown by their numbers that [`is_unseen`]: a name or a message must look like what it is. Not for answers, where scripts and emoji need them.
+/// Shows each character that [`is_unseen`] as its number, such as `\u{202e}`, so that a name or a message looks like what
+/// it is. Not for answers: scripts and emoji need these characters.
 pub fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -59,7 +60,7 @@ pub fn visible(text: &str) -> String {
     shown
 }
 
-/// Whether a character has no shape of its own and turns, joins or hides its neighbours.
+/// Whether a character has no shape of its own but turns, joins or hides its neighbours.
 pub fn is_unseen(letter: char) -> bool {
     matches!(
         letter,
@@ -67,7 +68,7 @@ pub fn is_unseen(letter: char) -> bool {
     )
 }
 
-/// The beginning of a text that is longer than this, with `…` behind it.
+/// Cuts a text that is longer than `max_chars`, and ends it with `…`.
 pub fn shortened(text: &str, max_chars: usize) -> String {
     match text.char_indices().nth(max_chars) {
         Some((end, _)) => format!("{}…", &text[..end]),

@@ -1,7 +1,7 @@
 //! Ctrl-C as an event, so that a command can stop its work and still clean up.
 //!
-//! A thread of its own listens: code of a plugin may keep the others busy. The first Ctrl-C stops the work; another one,
-//! before the first was heard or while the program ends, ends the process.
+//! A thread of its own listens, because a plugin's code may keep the others busy. The first Ctrl-C stops the work; a
+//! second one, before the work has stopped or while the program ends, ends the process.
 
 use std::future::Future;
 use std::sync::Once;
@@ -17,11 +17,12 @@ use super::print::{say, stdout_is_terminal};
 
 /// Wakes the work that Ctrl-C stops.
 static PRESSED: Notify = Notify::const_new();
-/// Whether Ctrl-C was pressed and not heard yet.
+/// Whether Ctrl-C was pressed and the work has not stopped yet.
 static IS_PENDING: AtomicBool = AtomicBool::new(false);
-/// How long the work may take to hear it before its user reads what else to do. A signal meanwhile is kept.
+/// How long the work may take to stop before the user learns that a second Ctrl-C ends the program. A Ctrl-C during this
+/// time is handled at its end.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// Whether somebody will hear it.
+/// Whether any work still listens for it.
 static IS_HEARD: AtomicBool = AtomicBool::new(true);
 
 /// Listens for Ctrl-C from the start: without a listener, Ctrl-C would end the program at once.

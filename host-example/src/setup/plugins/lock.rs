@@ -62,7 +62,7 @@ impl Lock {
         let path = folder.join(FILE);
         let failed = |cause: String| {
             Failure::new(Exit::Plugin, format!("`{}` cannot be used: {cause}", path.display())).with_hint(
-                "restore it, or remove it: the plugins in the folder are then recorded anew, whatever their bytes are",
+                "restore it, or remove it: the plugins in the folder are then recorded again, whatever their bytes are",
             )
         };
         let text = match read_named(&path, MAX_BYTES) {

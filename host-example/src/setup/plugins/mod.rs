@@ -146,7 +146,7 @@ struct Switch {
 }
 
 impl Folder {
-    /// An empty stand for a folder that cannot be read.
+    /// A placeholder for a folder that cannot be read.
     pub fn unknown(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
@@ -159,7 +159,6 @@ impl Folder {
 
     /// Inspects every library in the folder. Of two files with the same plugin, only the recorded one is used; if
     /// neither is, both are refused, so that neither shadows the other.
-    ///
     pub fn read(places: &Places) -> Result<Self, Failure> {
         let path = &places.plugins;
         let files = loader::scan(path).map_err(|cause| {
