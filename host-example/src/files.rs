@@ -1,7 +1,7 @@
-//! Reads files with a limit and without waiting, and guards those that this program keeps for itself.
+//! Reads files with a size limit and without blocking, and guards the files that this program keeps for itself.
 //!
-//! A file that the user names may be a link. A kept file may not: its folder belongs to the user alone, and whoever could
-//! write there could otherwise make this program read or overwrite another file.
+//! A file that the user names may be a link. A kept file may not, and its folder must belong to the user alone: otherwise
+//! whoever can write there could make this program read or overwrite another file.
 
 use std::fs;
 use std::io;
@@ -15,18 +15,18 @@ pub enum ReadError {
     Refused(String),
 }
 
-/// The bytes of a file that the user names.
+/// Reads a file that the user names.
 ///
 /// - In: a regular file, or a link that ends at one.
-/// - Errors: there is none; it is a folder, a pipe, a device, too large, or may not be read. Never waits for a writer,
+/// - Errors: the file is missing, unreadable or too large, or is a folder, a pipe or a device. Never waits for a writer,
 ///   as reading a pipe would.
 pub fn read_named(path: &Path, max_bytes: u64) -> Result<Vec<u8>, ReadError> {
     let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => ReadError::Missing,
         _ => ReadError::Refused(format!("cannot read the file: {error}")),
     };
-    // Asked before opening, since opening a device can have effects, and once more after, since
-    // the file may have been replaced in between.
+    // Checked before opening, because opening a device can have effects, and again afterwards, because the file may
+    // have been replaced in between.
     refuse_unless_small_file(&fs::metadata(path).map_err(failed)?, max_bytes)?;
     let file = open_without_waiting(path).map_err(failed)?;
     refuse_unless_small_file(&file.metadata().map_err(failed)?, max_bytes)?;
@@ -38,9 +38,9 @@ pub fn read_named(path: &Path, max_bytes: u64) -> Result<Vec<u8>, ReadError> {
     Ok(bytes)
 }
 
-/// Checks a file that this program keeps for itself, and makes its folder. The file need not exist yet.
+/// Checks a file that this program keeps for itself, and creates its folder. The file need not exist yet.
 ///
-/// - Errors: its folder belongs to another user, or every user may write there; it is a link, no regular file, or too
+/// - Errors: its folder belongs to another user, or every user may write there; it is a link, not a regular file, or too
 ///   large.
 pub fn check_kept(path: &Path, max_bytes: u64) -> Result<(), String> {
     let folder = path.parent().unwrap_or(Path::new("."));
@@ -58,7 +58,7 @@ pub fn check_kept(path: &Path, max_bytes: u64) -> Result<(), String> {
     }
 }
 
-/// Makes a folder for its owner alone, unless it is there.
+/// Creates a folder that only its owner may enter, unless it exists.
 pub fn make_folder(folder: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);

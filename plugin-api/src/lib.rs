@@ -24,7 +24,7 @@
 //!
 //! It asks every plugin in a folder the same question and prints the answers as they arrive. A plugin sees only the
 //! environment variables that its manifest names. A file that is no plugin, a plugin that refuses its options and an
-//! answer that fails are one line each, and the next file has its turn. Any async executor will do.
+//! answer that fails are one line each, and the next file follows. Any async executor will do.
 //!
 //! ```no_run
 //! use std::{error::Error, path::Path, sync::Arc, time::Duration};

@@ -112,7 +112,7 @@ impl Manifest {
         }
     }
 
-    /// The first text or list that is longer than any plugin needs: hosts show them, and one may be meant to harm.
+    /// The first text or list that is longer than any plugin needs. Hosts show them, so an oversized one may be an attack.
     fn oversize(&self) -> Option<String> {
         let texts = [
             ("id", &self.id, 64),

@@ -21,10 +21,10 @@ use crate::{
 
 const FILE: &str = "vocabulary.txt";
 
-/// Which numbers a level is looked for in; 0 and 6 are beyond both ends.
+/// The numbers that are tried as levels; 0 and 6 lie just outside the range.
 const LEVELS: std::ops::RangeInclusive<u32> = 0..=6;
 
-/// The description, and the types that it has met, as their readers and as their writers see them.
+/// The description, and the types met so far, as their readers and as their writers see them.
 struct Vocabulary {
     lines: Vec<String>,
     read: SchemaGenerator,
@@ -90,7 +90,7 @@ impl Vocabulary {
         );
     }
 
-    /// Each kind of event as what it is read, and as what that is written.
+    /// Each kind of event: the type it is read as, and the type that is written.
     fn events(&mut self) {
         // It has the required fields of every kind; readers ignore the others.
         let json = json!({
@@ -249,7 +249,7 @@ fn lines_of(name: &str, read: &Value, written: &Value) -> Vec<String> {
     lines
 }
 
-/// How a field is marked that readers insist on.
+/// The mark of a field that readers require.
 const REQUIRED: &str = "required";
 
 /// The values of an enumeration of texts.
@@ -263,7 +263,7 @@ fn words_of(schema: &Value) -> Vec<String> {
     listed.chain(documented).map(|word| word.to_string()).collect()
 }
 
-/// A schema in one line. What it has no short form for is there as JSON.
+/// A schema in one line. Whatever has no short form is written as JSON.
 fn spelled(schema: &Value) -> String {
     let Some(object) = schema.as_object() else {
         return "any".to_owned();
@@ -309,7 +309,7 @@ fn spelled(schema: &Value) -> String {
     name + &rest.collect::<String>()
 }
 
-/// New lines that an older peer cannot know: a field that readers insist on, in a message that is in use.
+/// New lines that would break an older peer: a field that readers require, in a message that is in use.
 fn refused_additions<'a>(golden: &str, now: &'a str) -> Vec<&'a str> {
     fn owner(line: &str) -> &str {
         line.split_once('.').map_or(line, |(owner, _)| owner)

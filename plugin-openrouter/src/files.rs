@@ -1,13 +1,13 @@
-//! Opens the files that the plugin keeps on disk: never through a link, never one without an end, and only in folders
-//! where no other user can put something in their place.
+//! Opens the files that the plugin keeps on disk: never through a link, never an endless one such as a pipe, and only in
+//! folders where no other user can replace them.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::path::Path;
 
-/// Makes a folder for its owner alone, unless it is there, and checks it.
+/// Creates a folder that only its owner may enter, unless it exists, and checks it.
 ///
-/// - Errors: as [`check_folder`]; it cannot be made.
+/// - Errors: those of [`check_folder`]; it cannot be created.
 pub fn make_folder(folder: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
@@ -40,10 +40,10 @@ pub fn check_folder(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// Opens a file for reading, or for reading and appending. In the second case it is made for its owner alone if it is
-/// missing.
+/// Opens a file for reading, or for reading and appending. In the second case a missing file is created for its owner
+/// alone.
 ///
-/// - Errors: it is a link, no regular file, or has more than `max_bytes`.
+/// - Errors: it is a link, is not a regular file, or has more than `max_bytes`.
 pub fn open(path: &Path, appends: bool, max_bytes: u64) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).append(appends);
@@ -62,7 +62,7 @@ pub fn open(path: &Path, appends: bool, max_bytes: u64) -> io::Result<File> {
     if found.is_symlink() {
         return Err(io::Error::other("it is a symbolic link, which is not followed"));
     }
-    // Asked before opening: opening a pipe might block forever.
+    // Checked before opening: opening a pipe might block forever.
     if !found.is_file() {
         return Err(io::Error::other("it is not a regular file"));
     }

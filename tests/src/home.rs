@@ -82,7 +82,7 @@ impl Home {
         installed
     }
 
-    /// Puts a plugin into the plugin folder that was never used here.
+    /// Puts a plugin that was never used here into the plugin folder.
     pub fn link(&self, plugin: &Path) -> PathBuf {
         let installed = self
             .plugins()
@@ -94,7 +94,7 @@ impl Home {
         installed
     }
 
-    /// Makes this a home that has used the tests' plugins before: they are recorded, and need no trial.
+    /// Makes this a home where the tests' plugins were used before: they are recorded and need no trial.
     fn remember_plugins(&self) {
         static MEMORY: OnceLock<[(PathBuf, String); 2]> = OnceLock::new();
         let files = [LOCK_FILE, ".local/state/agent-host/known-plugins.json"];

@@ -209,7 +209,7 @@ async fn whole(active: &Active, request: HttpRequest, output: &mut Output) -> Re
 async fn streamed(active: &Active, request: HttpRequest, output: &mut Output) -> Result<(), Error> {
     let mut events = progress::while_waiting("waiting for the service", active.plugin.raw_stream(request)).await?;
     while let Some(event) = events.next().await {
-        // A plugin may always be ready; others, such as Ctrl-C, have their turn now and then.
+        // A plugin that is always ready would starve other tasks, such as Ctrl-C, so they get a turn now and then.
         tokio::task::consume_budget().await;
         match event? {
             ChatEvent::Head(head) => output.head(&head),

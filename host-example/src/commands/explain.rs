@@ -182,7 +182,7 @@ fn text_of(entry: &Entry) -> String {
 
 /// Whether a retry may help, in one word and with the reason; `None` where that depends on the error.
 ///
-/// The exit code counts too: with that of a passing failure, a retry may help even where none is made automatically.
+/// The exit code counts too: if it is the one for temporary failures, a retry may help even though none is automatic.
 fn retry(entry: &Entry) -> Option<(&'static str, &'static str)> {
     let is_passing = entry.exit_codes.contains(&(Exit::Transient as u8));
     Some(match (entry.retryable?, is_passing) {

@@ -22,7 +22,7 @@ const FRAME_TOKENS: u64 = 8;
 /// The members of a request that become its prompt.
 const PROMPT: [&str; 3] = ["system", "tools", "messages"];
 
-/// The `type` of what is no text: a picture, and the content of a file.
+/// The `type` of content that is not text: pictures and files.
 const BLOBS: [&str; 2] = ["image", "base64"];
 
 /// - Errors: the body is not a request for messages.
@@ -38,17 +38,17 @@ pub fn answer(body: &[u8]) -> Result<Response<Body>, Problem> {
     Ok(response)
 }
 
-/// What a request's prompt counts for; `None` without messages.
+/// Counts the tokens of a request's prompt; `None` without messages.
 struct Request(Option<u64>);
 
-/// What a value counts for. It is counted while it is read and never built, because a small text can be a large tree.
+/// The tokens of a value. It is counted while it is read and never built, because a small text can be a large tree.
 #[derive(Default)]
 struct Tokens {
     count: u64,
     kind: Kind,
 }
 
-/// What the value around must know of a value.
+/// What an enclosing value must know about an inner one.
 #[derive(Default, PartialEq)]
 enum Kind {
     List,

@@ -130,7 +130,7 @@ pub enum Call<'a> {
 }
 
 impl Call<'_> {
-    /// Sends it, and waits for the first event that is no notice.
+    /// Sends it, and waits for the first event other than a notice.
     async fn begun(self, serving: &Serving, notices: &mut Vec<Notice>) -> Result<(EventStream, ChatEvent), Error> {
         let mut stream = match self {
             Self::Raw(request) => serving.plugin.raw_stream(request).await?,

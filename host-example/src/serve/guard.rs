@@ -95,7 +95,7 @@ impl Rules {
             return Ok(Passed::Preflight(route.methods()));
         }
         let is_known = match self.credential(keys, headers) {
-            // Under a name that is not ours, a page could be asking.
+            // A request under a foreign name could come from a web page.
             Ok(()) => host.is_some(),
             Err(_) if route == Ok(Route::Health) => false,
             // A wrong token is refused all the same: clients try a token with the list of models.

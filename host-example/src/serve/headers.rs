@@ -166,7 +166,7 @@ pub fn set_fallback(notices: &[Notice], headers: &mut HeaderMap) {
         .filter_map(|notice| notice.about.as_ref())
         .flat_map(|about| &about.passed_over)
     {
-        // What was learnt last about a model is nearest to why it did not answer.
+        // The last thing learnt about a model best explains why it did not answer.
         passed_over.retain(|earlier| earlier.model != attempt.model);
         passed_over.push(attempt);
     }

@@ -148,7 +148,7 @@ async fn filtered(serving: &Serving, filters: &str, tiers: &[Value], is_only_pag
     let models = data.and_then(|data| data.strip_prefix('[')?.strip_suffix(']'));
     let models = models.ok_or_else(unreadable)?.trim();
     let next = links.as_ref().and_then(|links| next_page(links["next"].as_str()?));
-    // A client that asks for the page behind the last one has the tiers already.
+    // A client that asks for a page after the last one already has the tiers.
     let is_last = next.is_none() && (!models.is_empty() || count.is_none_or(|count| count == 0));
     let tiers_here = if is_last || is_only_page { tiers } else { &[] };
     let mut changed = vec![("data", joined(models, tiers_here))];

@@ -74,7 +74,7 @@ Examples:
   curl \"$OPENAI_BASE_URL/models\" -H \"Authorization: Bearer $OPENAI_API_KEY\"";
 
 impl Options {
-    /// - Errors: the options open the endpoint wider than the owner can have intended.
+    /// - Errors: the options open the endpoint wider than its owner can have meant to.
     pub fn check(&self) -> Result<(), Failure> {
         let address = self.listen;
         if self.no_auth && !address.to_canonical().is_loopback() {

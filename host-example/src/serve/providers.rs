@@ -1,4 +1,4 @@
-//! `GET /v1/providers` for callers without the token, who must not have the service asked as often as they like.
+//! `GET /v1/providers` for callers without the token, who must not cause any number of requests to the service.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use plugin_api::{Error, HttpRequest};
 use super::reply::{Body, response};
 use super::shared::Serving;
 
-/// How long an answer of the service is reused, an error as well.
+/// How long the service's answer is reused, even if it is an error.
 const KEPT: Duration = Duration::from_secs(60);
 
 pub async fn answer(serving: &Serving) -> Result<Response<Body>, Error> {

@@ -122,7 +122,7 @@ impl Route {
         }
     }
 
-    /// Whether it shows what services show to anybody, too.
+    /// Whether it shows only what services show to anybody.
     pub fn is_public(&self) -> bool {
         match self {
             // A query that asks the service again, with the user's key, needs the token.
@@ -195,7 +195,7 @@ fn route_of(rest: &str, query: Option<&str>) -> Route {
         let id = decoded(sent).unwrap_or_default();
         let is_own = matches!(id.as_str(), "user" | "count") || id.ends_with("/endpoints");
         return if is_own {
-            // Clients encode the slash of an id, and the service wants it as it is. All else goes on as it came.
+            // Clients encode the slash of an id, but the service wants a plain one. Everything else passes unchanged.
             raw(&rest.replace("%2F", "/").replace("%2f", "/"), query)
         } else {
             Route::Model { id, is_data: false }

@@ -36,7 +36,7 @@ pub struct Serving {
     /// What is in the plugin folder.
     pub plugins: Vec<PluginRow>,
     pub models_page: ArcSwapOption<Page>,
-    /// Why there was no list of models, the last time.
+    /// Why the last attempt to get the list of models failed.
     pub models_failed: ArcSwapOption<Failed>,
     /// The service's last answer to a caller without the token who asked for its providers.
     pub providers: Mutex<Option<(Instant, Result<Bytes, Error>)>>,

@@ -35,7 +35,7 @@ pub struct Active {
     pub reads_folder: bool,
     /// The keys that commands printed.
     pub command_keys: CommandKeys,
-    /// Of the plugin's file.
+    /// The SHA-256 of the plugin's file.
     pub sha256: Option<String>,
 }
 
@@ -95,7 +95,7 @@ impl Setup {
         Ok(self.config_of(&given, manifest, chosen))
     }
 
-    /// The same for variables that were collected already, and whose addresses were confirmed.
+    /// The same for variables that are already collected and whose addresses are confirmed.
     pub fn config_of(&self, given: &Given, manifest: &Manifest, chosen: Option<&Chosen>) -> WipedConfig {
         let variables = given.variables.iter();
         WipedConfig(Config {
@@ -135,8 +135,8 @@ impl Setup {
 }
 
 impl Active {
-    /// Says where prompts go, if the user set another address than the service's own. What others set is said at the
-    /// start.
+    /// Says where prompts go, if the user set an address other than the service's own. Addresses that others set are
+    /// shown at the start.
     pub fn say_address(&self) {
         if let Some(line) = self.bound.users_line() {
             terminal::say_styled(FAINT, &line);

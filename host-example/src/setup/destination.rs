@@ -1,8 +1,7 @@
-//! Where prompts and the key go when they do not go to the service's own address, who decided that, and whether the user
-//! knows.
+//! Where prompts and the key go if not to the service's own address, who decided that, and whether the user knows.
 //!
-//! By convention an option of a plugin called `baseUrl`, at any depth, is an address, and `x-default` in its schema is the
-//! service's own. The user decides with a variable, with the file given with `--env-file`, or in the profile file of the
+//! By convention, a plugin's option called `baseUrl`, at any depth, is an address, and `x-default` in its schema is the
+//! service's own. The user decides by a variable, by the file given with `--env-file`, or in the profile file of the
 //! config folder. Any other profile file may be somebody else's, so its addresses need a yes before they get the user's
 //! key. This machine is no exception: other users' programs may listen on it.
 
@@ -100,7 +99,7 @@ impl Bound {
         self.destinations.iter().find(is_users).map(Destination::line)
     }
 
-    /// Whether a plugin that was not there at the start may take over with this.
+    /// Whether a plugin that was not active at the start may take over: it uses only its service's own address.
     pub fn is_plain(&self) -> bool {
         self.destinations.is_empty()
     }
@@ -236,7 +235,7 @@ impl Setup {
         Some(failure)
     }
 
-    /// Whether the profile brings its key along: in a file of its own folder. A variable, or a file elsewhere, is the
+    /// Whether the profile comes with its own key, in a file in its own folder. A variable, or a file elsewhere, is the
     /// user's, even if the profile names it.
     fn has_key_of_its_own(&self, bound: &Bound) -> bool {
         let Some(KeySource::File(file)) = &bound.key_source else {

@@ -31,7 +31,7 @@ const MAX_WARNINGS: usize = 3;
 
 /// All variables, with their places. Any of them may hold a key.
 pub struct Environment {
-    /// The first one wins.
+    /// The first source wins.
     sources: Vec<Source>,
     /// The variables of the process whose values stood in quotes.
     quoted: BTreeSet<String>,
@@ -258,7 +258,7 @@ impl Source {
     }
 }
 
-/// Gives the plugin a variable that is no key of its own.
+/// Gives the plugin a variable that is not its key.
 ///
 /// - In: `key_place`, the place of the variable that holds the key itself.
 fn give_other(variable: &Variable, found: Found, key_place: Option<Place>, given: &mut Given) {

@@ -15,13 +15,13 @@ use crate::terminal::Failure;
 pub struct Places {
     /// The profile file.
     pub config: PathBuf,
-    /// How the user named that file; its absence is an error then.
+    /// How the user named that file. If named, it must exist.
     pub config_named: Option<Named>,
     /// The user's own folder for profile files.
     pub config_folder: PathBuf,
     /// The plugin folder.
     pub plugins: PathBuf,
-    /// Whether only plugins are used that the lock file of that folder records.
+    /// Whether only plugins that the lock file of that folder records are used.
     pub is_locked: bool,
     /// The name of the profile in the file.
     pub profile: String,

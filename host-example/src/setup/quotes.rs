@@ -1,8 +1,8 @@
 //! Takes the quotes off the values of environment variables.
 //!
-//! `docker run --env-file` and similar tools keep them, which makes keys, models and proxies invalid. The host takes them off
-//! what it gives to plugins. Libraries read some variables themselves, and a program cannot change its own environment
-//! safely; where one of those stands in quotes, this program restarts in a clean one. Variables that only other
+//! `docker run --env-file` and similar tools keep them, which makes keys, models and proxies invalid. The host removes
+//! them from what it gives to plugins. Libraries read some variables themselves, and a program cannot safely change its
+//! own environment, so if one of those is in quotes, this program restarts in a clean one. Variables that only other
 //! programs read keep their quotes.
 
 #[cfg(unix)]
@@ -38,11 +38,11 @@ const READ_DIRECTLY: &[&str] = &[
     "no_proxy",
 ];
 
-/// How the names begin that the exporter of traces and metrics reads.
+/// The prefix of the variables that the exporter of traces and metrics reads.
 #[cfg(unix)]
 const READ_DIRECTLY_WITH: &str = "OTEL_";
 
-/// Restarts this program, in the same process, if a value of [`READ_DIRECTLY`] stands in quotes. Otherwise it returns.
+/// Restarts this program, in the same process, if a value of [`READ_DIRECTLY`] is in quotes. Otherwise returns.
 #[cfg(unix)]
 pub fn take_off_quotes() {
     use std::os::unix::process::CommandExt;
@@ -67,7 +67,7 @@ pub fn take_off_quotes() {
     terminal::say(&format!("warning: the quotes stay: cannot restart: {cause}"));
 }
 
-/// What people read about variables whose quotes are taken off.
+/// The warning about variables whose quotes are removed.
 pub fn warning(names: &[String]) -> String {
     let names = terminal::listed(names.iter().map(String::as_str), "and");
     terminal::clean_line(&format!(

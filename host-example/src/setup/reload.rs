@@ -84,7 +84,7 @@ pub async fn follow(active: &mut Active, global: &Global, reload: Reload) -> Res
             format!("plugin reloaded: {id} {now} instead of {before}, from the next message on")
         }
         _ if reload == Reload::Plugins => "plugin folder reloaded: nothing changed".to_owned(),
-        // Nothing else was to be read.
+        // Only the profile was to be read.
         None if file_is_gone && reload == Reload::Profile => gone,
         _ => {
             let changed = configure(active, &setup, chosen, reload).await?;

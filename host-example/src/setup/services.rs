@@ -12,7 +12,7 @@ use super::log;
 use super::protect::WipedConfig;
 use crate::terminal::{Exit, Failure, claim_stdout, clean_line};
 
-/// Most plugins, old versions included, that one process loads: nothing is ever unloaded.
+/// The maximum number of plugins, old versions included, that one process loads: none is ever unloaded.
 const MAX_LOADED: usize = 64;
 
 /// What this process has loaded, by the SHA-256 of its bytes.
@@ -39,7 +39,7 @@ fn module_of(image: &Image) -> Result<PluginModule, Failure> {
         let message = format!("{MAX_LOADED} versions of plugins are loaded, and none can be unloaded");
         return Err(Failure::new(Exit::Plugin, message).with_hint("restart the program"));
     }
-    // Without the lock, because its constructors may take any time.
+    // Loaded without holding the lock, because constructors may take any time.
     let module = image.load()?;
     loaded().insert(image.sha256().to_owned(), module.clone());
     Ok(module)

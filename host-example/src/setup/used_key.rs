@@ -1,5 +1,5 @@
-//! The key that calls are sent with: reads its file once more when the service refuses it, since somebody may have
-//! rotated it, and says where it came from.
+//! The key that calls are sent with. When the service refuses it, its file is read again, because the key may have been
+//! rotated. Errors say where the key came from.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,7 +21,7 @@ const UNAUTHORIZED: u16 = 401;
 pub struct UsedKey {
     origin: Option<String>,
     file: Option<KeyFile>,
-    /// How often the file had another key.
+    /// How often the file turned out to have another key.
     n_renewals: AtomicU64,
 }
 
@@ -68,7 +68,7 @@ impl UsedKey {
         self.file.is_some()
     }
 
-    /// How often the key was renewed, asked before a call.
+    /// How often the key was renewed. Read it before a call.
     pub fn n_renewals(&self) -> u64 {
         self.n_renewals.load(Ordering::SeqCst)
     }
@@ -83,7 +83,7 @@ impl UsedKey {
         };
         let mut config = file.config.lock().await;
         if self.n_renewals() != n_before {
-            // Another call was faster.
+            // Another call has already renewed it.
             return true;
         }
         let Ok((key, _)) = read_key_file(&file.path) else {

@@ -1,4 +1,4 @@
-//! Who asks for a reload: an edit of the profile file, or SIGHUP.
+//! What causes a reload: an edit of the profile file, an installed plugin, or SIGHUP.
 
 use std::fs;
 

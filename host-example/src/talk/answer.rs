@@ -39,7 +39,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The answer where nothing runs tools: its text alone if it calls some, and a line about them. Services refuse a
+    /// The answer for hosts that run no tools: if it calls some, only its text, and a line about them. Services refuse a
     /// conversation with calls that have no results, or with reasoning that belongs to missing calls.
     pub fn without_calls(mut self) -> Self {
         if let Some(calls) = ending::calls(&self.reply) {

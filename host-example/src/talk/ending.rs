@@ -122,7 +122,7 @@ pub fn ending(reply: &ChatReply) -> Option<Ending> {
     })
 }
 
-/// What to say about tool calls where nothing runs tools; `None` if the answer has none.
+/// What to say about tool calls that are not run; `None` if the answer has none.
 pub fn calls(reply: &ChatReply) -> Option<Ending> {
     let mut names: Vec<String> = reply.tool_calls.iter().map(|call| format!("`{}`", call.name)).collect();
     names.dedup();

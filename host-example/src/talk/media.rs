@@ -101,7 +101,7 @@ fn save(done: &Done, target: &Target, print: fn(&str)) -> Result<(), Failure> {
             Medium::Unreadable(reason) => terminal::say(&terminal::clean_line(&format!("warning: {reason}"))),
         }
     }
-    // Any other reason is on the screen already.
+    // Any other reason is already on the screen.
     if let Some(file) = target
         .output
         .as_deref()
@@ -236,7 +236,7 @@ fn of_base64(name: &'static str, data: &str, kind: &str) -> Medium {
             other => other,
         });
     let letters: String = letters.collect();
-    // Services may have padded each piece on its own.
+    // Services may have padded each piece separately.
     let mut bytes = Vec::new();
     for piece in letters.split('=').filter(|piece| !piece.is_empty()) {
         if BASE64.decode_vec(piece, &mut bytes).is_err() {

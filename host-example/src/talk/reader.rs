@@ -84,7 +84,7 @@ fn check(history: &Path) -> Result<(), String> {
     check_kept(history, MAX_HISTORY_BYTES)
 }
 
-/// The file of the history, unless something is wrong with it, which a warning says.
+/// The file of the history. If something is wrong with it, warns and returns none.
 fn usable(history: &Path) -> Option<&Path> {
     check(history)
         .map_err(|why| tracing::warn!("no history is kept in `{}`: {why}", history.display()))

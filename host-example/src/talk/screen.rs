@@ -98,7 +98,7 @@ impl Screen {
 
     /// Waits for `work`, with progress on a terminal as long as nothing of the answer is printed.
     pub async fn while_waiting<T>(&mut self, what: &str, work: impl Future<Output = T>) -> T {
-        // A plugin may always be ready; others, such as Ctrl-C, have their turn now and then.
+        // A plugin that is always ready would starve other tasks, such as Ctrl-C, so they get a turn now and then.
         tokio::task::consume_budget().await;
         if !self.shows_progress || self.line_open || self.thinking {
             return work.await;

@@ -5,7 +5,7 @@ use std::thread;
 
 use tokio::sync::oneshot;
 
-/// A line from the terminal in small letters, if one comes; none after Ctrl-C.
+/// Reads a line from the terminal, in lower case; `None` after Ctrl-C, empty at the end of the input.
 pub async fn ask(question: &str) -> Option<String> {
     // If stderr is gone, nobody sees the question.
     let _ = write!(anstream::stderr(), "{question}");
@@ -16,7 +16,7 @@ pub async fn ask(question: &str) -> Option<String> {
         .spawn(move || {
             let mut line = String::new();
             if io::stdin().read_line(&mut line).is_ok() {
-                // Nobody waits any more after Ctrl-C.
+                // Fails after Ctrl-C, when nobody waits any more.
                 let _ = sender.send(line.to_ascii_lowercase());
             }
         })

@@ -39,7 +39,7 @@ struct Claimed {
     has_colour: bool,
 }
 
-/// Keeps stdout for the host: what anybody else prints, such as a plugin, goes to stderr. A terminal is left as it is:
+/// Reserves stdout for the host: what others print, such as a plugin, goes to stderr. A terminal is left alone, because
 /// its user sees both anyway.
 #[cfg(unix)]
 pub fn claim_stdout() -> Result<(), Failure> {
@@ -63,7 +63,7 @@ pub fn claim_stdout() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Whether somebody is looking at stdout.
+/// Whether stdout is a terminal.
 pub fn stdout_is_terminal() -> bool {
     CLAIMED.get().is_none() && io::stdout().is_terminal()
 }

@@ -40,7 +40,7 @@ pub fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Stri
     for row in &rows {
         let mut line = String::new();
         for (cell, width) in row.iter().zip(&widths) {
-            // A format's width has a limit; a cell has none.
+            // The width in a format string has a limit; a cell has none.
             line.push_str(cell);
             line.push_str(&" ".repeat(width - cell.chars().count() + 2));
         }

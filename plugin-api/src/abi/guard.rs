@@ -102,7 +102,7 @@ pub fn record_panics_instead_of_printing() {
 
 /// Logs and records where a panic happened.
 ///
-/// The panic's own text may quote a prompt, so no error has it, only a log at level trace, which holds everything.
+/// The panic's own text may quote a prompt, so it appears in no error, only in a log at level trace.
 fn record(panic: &PanicHookInfo<'_>) {
     let place = panic.location().map(|at| format!("{}:{}", at.file(), at.line()));
     if let Some(place) = &place {

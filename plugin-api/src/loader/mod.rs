@@ -1,10 +1,10 @@
 //! Finds plugins in a folder, checks their files as data, and loads the ones that fit.
 //!
 //! The order matters. Loading a library runs its constructors before anything can be checked, and loading a damaged
-//! one can end the process. So the file is opened and read once, and its bytes are checked first: may nobody else change
-//! it, is it a whole library for this machine, is it a plugin, and which version of plugin-api was it built with?
-//! Only then are exactly these bytes loaded, from a copy that nobody can change, and their code must report the same
-//! manifest as their file.
+//! one can end the process. So the file is opened and read once, and checked first: can only its owner change it, is it a
+//! whole library for this machine, is it a plugin, and which version of plugin-api was it built with? Only then are
+//! exactly these bytes loaded, from a copy that nobody can change, and the code must report the same manifest as the
+//! file.
 //!
 //! [`scan`] lists the files, [`Image::read`] checks one without running its code, [`Image::load`] loads it.
 //! A [`Refusal`] is one line: the file and the reason, with a hint that says who must do what.
@@ -27,7 +27,7 @@ use crate::abi::{Library, LibraryRefusal, Side, caught};
 use crate::manifest::Manifest;
 use crate::plugin::PluginModule;
 
-/// The hint for a file that cannot be meant as a plugin.
+/// The hint for a file that is probably not meant to be a plugin.
 const REMOVE_OR_REPLACE: &str = "get the plugin again from its author, or remove the file if it is not a plugin";
 
 /// Why a file is not used as a plugin. It displays as one line: the file's name and the reason.
@@ -44,7 +44,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// A refusal of a host's own.
+    /// Creates a refusal for a reason of the host's own.
     ///
     /// - In: `code`, a stable word for programs; `reason`, one sentence.
     /// - Since: 1.3.
@@ -128,7 +128,7 @@ impl Image {
 
     /// Checks bytes that were read from `file` before.
     ///
-    /// - Errors: those of [`Image::read`], but for who may change the file.
+    /// - Errors: those of [`Image::read`], except those about who may change the file.
     /// - Since: 1.3.
     pub fn from_bytes(file: &Path, bytes: Vec<u8>) -> Result<Self, Refusal> {
         Ok(Self {
@@ -158,7 +158,7 @@ impl Image {
         &self.manifest
     }
 
-    /// What is allowed about the file but should be changed, such as that its group may write it.
+    /// What is allowed but should be changed, such as a file that its group may write.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
@@ -168,8 +168,8 @@ impl Image {
     ///
     /// - In: a plugin that you trust. It runs in this process with all of its rights; the checks guard against mistakes,
     ///   not against malice.
-    /// - Errors: the library cannot be opened, its boundary types differ from this host's, or its code reports another
-    ///   manifest than its file.
+    /// - Errors: the library cannot be opened, its boundary types differ from this host's, or its code reports a
+    ///   different manifest from its file.
     /// - Since: 1.3.
     pub fn load(&self) -> Result<PluginModule, Refusal> {
         let file = &self.file;

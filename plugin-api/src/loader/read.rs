@@ -1,7 +1,7 @@
 //! Opens a plugin's file safely and reads it once.
 //!
 //! In: a path. Out: its bytes, or a refusal. Whoever may write the file or its folder decides what code the host runs,
-//! so owner and mode count. What is judged is the open file, so nobody can swap it in between.
+//! so owner and mode are checked. They are checked on the open file, so that nobody can swap it in between.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
@@ -14,7 +14,7 @@ const MAX_FILE_BYTES: u64 = 256 << 20;
 
 /// Reads the file.
 ///
-/// - Out: its bytes, and what is allowed but should be changed.
+/// - Out: its bytes, and warnings about what is allowed but should be changed.
 pub fn read(file: &Path) -> Result<(Vec<u8>, Vec<String>), Refusal> {
     let unreadable = |cause: io::Error| {
         Refusal::new(file, "unreadable", format!("it cannot be read: {cause}"))
@@ -72,7 +72,7 @@ fn open_within(folder: &File, _: &Path, name: &Path) -> io::Result<File> {
         use rustix::io::Errno;
         let within = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
         match openat2(folder, name, flags, Mode::empty(), within) {
-            // Old kernels and some sandboxes do not have it.
+            // Old kernels and some sandboxes lack `openat2`.
             Err(Errno::NOSYS | Errno::PERM) => {}
             opened => return Ok(opened?.into()),
         }

@@ -1,7 +1,7 @@
 //! Gives the dynamic linker exactly the bytes that were checked.
 //!
-//! In: the bytes of a library. Out: a path that holds them and that nobody else can change: a sealed file in memory, or
-//! where there is none a copy in a folder that only this user may enter.
+//! In: the bytes of a library. Out: a path to them that nobody else can change: a sealed file in memory or, if the system
+//! has none, a copy in a folder that only this user may enter.
 
 use std::fs;
 use std::io;
@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 
 /// Calls `load` with the path of a private copy of `bytes`.
 ///
-/// - In: `name`, for maps of memory and traces.
+/// - In: `name`, which memory maps and traces show.
 pub fn with_copy<T>(bytes: &[u8], name: &str, load: impl FnOnce(&Path) -> T) -> io::Result<T> {
     #[cfg(target_os = "linux")]
     if let Ok(file) = in_memory(bytes, name) {
         use std::os::fd::IntoRawFd;
-        // It stays open: the dynamic linker takes a second file of the same number for the first.
+        // Kept open: if the number were reused, the dynamic linker would take the next file for this one.
         let path = PathBuf::from(format!("/proc/self/fd/{}", file.into_raw_fd()));
         if path.exists() {
             return Ok(load(&path));
@@ -29,7 +29,7 @@ fn in_memory(bytes: &[u8], name: &str) -> io::Result<fs::File> {
     use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
     use std::io::Write;
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    // Kernels before 6.3 do not know the flag, and need none.
+    // Kernels before 6.3 do not know this flag and do not need it.
     let file = memfd_create(name, flags | MemfdFlags::EXEC).or_else(|_| memfd_create(name, flags))?;
     let mut file = fs::File::from(file);
     file.write_all(bytes)?;
@@ -40,7 +40,7 @@ fn in_memory(bytes: &[u8], name: &str) -> io::Result<fs::File> {
     Ok(file)
 }
 
-/// The copy is deleted again where the system lets a loaded file go.
+/// Deletes the copy again, if the system allows that for a loaded file.
 fn on_disk<T>(bytes: &[u8], load: impl FnOnce(&Path) -> T) -> io::Result<T> {
     let folder = new_folder()?;
     let file = folder.join(format!("plugin.{}", std::env::consts::DLL_EXTENSION));
@@ -58,7 +58,7 @@ fn new_folder() -> io::Result<PathBuf> {
     loop {
         let folder = std::env::temp_dir().join(format!("plugin-{}-{n}", std::process::id()));
         match builder.create(&folder) {
-            // It may be left over from an earlier process, or be somebody's trap.
+            // It may be left over from an earlier process, or be a trap.
             Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists && n < 10_000 => n += 1,
             created => return created.map(|()| folder),
         }

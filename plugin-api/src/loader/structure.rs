@@ -1,8 +1,8 @@
 //! Checks a library's structure as data, before any of its code runs.
 //!
 //! The dynamic linker trusts what it maps: it reads past the end of a truncated file, and writes wherever a damaged
-//! relocation points, and the process dies. So every range is checked first. Damage inside code or constants does not
-//! show here.
+//! relocation points, and the process dies. So every range is checked first. Damage inside code or constants goes
+//! unnoticed.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ use object::{
 use super::{REMOVE_OR_REPLACE, Refusal};
 use crate::abi::export::MANIFEST_SECTIONS;
 
-/// The file as a library for this machine, all of whose parts are inside it.
+/// Parses the file as a library for this machine, and checks that all of its parts lie inside it.
 pub fn library<'a>(file: &Path, bytes: &'a [u8]) -> Result<File<'a>, Refusal> {
     let kind = FileKind::parse(bytes)
         .map_err(|_| Refusal::new(file, "not_a_library", "it is not a shared library").with_hint(REMOVE_OR_REPLACE))?;
@@ -59,7 +59,7 @@ pub fn manifest_section<'a>(library: &File<'a>) -> Option<Result<&'a [u8], ()>> 
     Some(section.data().map_err(drop))
 }
 
-/// The first thing that lies outside of the file, or outside of what is mapped.
+/// The first part that lies outside the file, or outside what is mapped.
 fn flaw_in(library: &File<'_>, length: u64) -> Option<&'static str> {
     let is_inside = |(offset, size): (u64, u64)| offset.checked_add(size).is_some_and(|end| end <= length);
     if !library.segments().all(|segment| is_inside(segment.file_range())) {

@@ -112,7 +112,7 @@ impl Arguments {
         self.last_piece() == piece
     }
 
-    /// Whether the last piece is an object that a further piece repeats with more in it.
+    /// Whether the last piece is an object that a later piece repeats with more in it.
     pub fn is_contained_in(&self, further: &str) -> bool {
         let (last, further) = (json::value(self.last_piece().trim()), json::value(further.trim()));
         last.is_object() && contains(&further, &last)
@@ -174,7 +174,7 @@ impl Arguments {
         (self.ends.len() > 1).then_some(last)
     }
 
-    /// The last piece, if each is an object that has all that is in the one before it.
+    /// The last piece, if each is an object that contains everything in the one before it.
     fn last_of_growing(&self) -> Option<&str> {
         if self.ends.len() < 2 {
             return None;
@@ -207,7 +207,7 @@ impl Arguments {
     }
 }
 
-/// Whether a value has all that is in an earlier one, whose texts and lists may have grown since.
+/// Whether a value contains everything in an earlier one, whose texts and lists may have grown since.
 fn contains(later: &Value, earlier: &Value) -> bool {
     match (later, earlier) {
         (_, Value::Null) => true,

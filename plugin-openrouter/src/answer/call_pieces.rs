@@ -9,7 +9,7 @@ use serde::de::MapAccess;
 use crate::answer::json::{self, Kind, Object, Place, Raw, Text, leaf, place};
 use crate::answer::odd::Odd;
 
-/// Most members of one call that are kept without being read.
+/// The maximum number of members of one call that are kept without being read.
 pub const MAX_EXTRAS: usize = 64;
 
 /// A piece of a tool call.
@@ -83,7 +83,7 @@ impl<'a> Object<'a> for Function<'a> {
 
 /// Keeps a member that only the provider understands.
 fn keep<'a>(others: &mut Vec<(Cow<'a, str>, Raw<'a>)>, name: Cow<'a, str>, member: Raw<'a>) {
-    // One more than allowed, so that a notice reports it.
+    // One more than the limit, so that a notice reports the excess.
     if others.len() <= MAX_EXTRAS && !member.is_empty() {
         others.push((name, member));
     }

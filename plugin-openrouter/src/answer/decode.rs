@@ -20,7 +20,7 @@ use crate::values::secret;
 /// Most frames in one answer that may be invalid JSON; with more, the answer fails.
 const MAX_BAD_FRAMES: u32 = 16;
 
-/// An event that is larger is passed on while it arrives, to callers of the raw form alone, in bytes.
+/// A larger event, in bytes, is passed on while it arrives, but only to callers of the raw form.
 const LARGE_BYTES: usize = 256 << 10;
 
 /// Longest part of a comment that is emitted, in bytes.
@@ -170,7 +170,7 @@ impl Decoder {
         }
     }
 
-    /// Emits what has arrived of a large event. Of its strings, only the beginning is kept to be read.
+    /// Emits what has arrived of a large event. Only the beginning of each of its strings is kept for reading.
     fn emit_ahead(&mut self) {
         let may_be_split = !self.has_types && self.end.is_none() && self.reader.has_begun();
         let Some(raw) = self.raw.as_mut().filter(|_| may_be_split) else {
@@ -286,7 +286,7 @@ impl Decoder {
         }
     }
 
-    /// Ends an event that was emitted in part and is never going to be whole, so that what follows is not part of it.
+    /// Ends an event that was emitted in part and will never be whole, so that what follows is not taken for part of it.
     fn close_event(&mut self) {
         let whole_bytes = self.frames.whole_bytes();
         if let Some(raw) = self.raw.as_mut().filter(|raw| raw.is_ahead_of(whole_bytes)) {
@@ -337,7 +337,7 @@ impl Decoder {
             Some(Ok(Frame::Event { name, data })) => {
                 self.n_data += 1;
                 let read = match self.reader.frame(data, &mut self.ready) {
-                    // Its data may have any form, or be words alone.
+                    // Its data may have any form, even plain words.
                     Ok(()) | Err(FrameError::NotJson { .. }) if name == b"error" => {
                         let words = serde_json::from_slice(data);
                         let words = words.unwrap_or_else(|_| Value::from(sse::text(data)));

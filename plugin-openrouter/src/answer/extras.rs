@@ -29,7 +29,7 @@ pub struct Extras {
 /// What has arrived of a member.
 #[derive(Default)]
 struct Pieces {
-    /// An array without its end: the pieces are kept in one text, because tiny ones would take many times their size.
+    /// An unfinished array. The pieces are kept in one text, because tiny pieces would take many times their size.
     array: String,
     /// Whether the member is an array, and not only its pieces.
     is_list: bool,

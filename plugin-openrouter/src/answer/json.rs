@@ -196,7 +196,7 @@ impl<'de, T: Object<'de>> Deserialize<'de> for Place<T> {
                     if all.len() < MAX_ELEMENTS {
                         all.push(element);
                     } else if all.len() == MAX_ELEMENTS {
-                        // The rest is not read, so a notice has to say it.
+                        // The rest is not read, so a notice must say so.
                         all.push(Place::Odd(Kind::Object));
                     }
                 }
@@ -362,13 +362,13 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// Whether the placeholders of both texts can be told from their characters once they are one text.
+    /// Whether placeholders can still be told from real characters after both texts are joined.
     pub fn can_take(&self, next: &Self) -> bool {
         let plain = if self.has_placeholders { next } else { self };
         self.has_placeholders == next.has_placeholders || !text::may_hold_placeholders(&plain.text)
     }
 
-    /// Appends a text that it can take.
+    /// Appends a text that can be joined.
     pub fn push(&mut self, next: &Text<'_>) {
         self.has_placeholders |= next.has_placeholders;
         self.text.to_mut().push_str(&next.text);

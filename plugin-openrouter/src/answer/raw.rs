@@ -34,7 +34,7 @@ impl Raw {
         text_of(std::mem::replace(&mut self.bytes, rest))
     }
 
-    /// Overwrites the key. An event that is emitted in parts may turn out to be an error that quotes it.
+    /// Overwrites the key, because an event that is emitted in parts may turn out to be an error that quotes it.
     pub fn hide(&mut self, secret: &str) {
         let mut from = 0;
         while let Some(at) = memchr::memmem::find(&self.bytes[from..], secret.as_bytes()).filter(|_| !secret.is_empty())
@@ -44,7 +44,7 @@ impl Raw {
         }
     }
 
-    /// Takes what has arrived of an event that is not whole yet, but for its end, where half of the key may stand.
+    /// Takes what has arrived of an unfinished event, except for its end, which may hold half of the key.
     pub fn take_ahead(&mut self, secret: &str) -> String {
         self.hide(secret);
         let mut n_bytes = self.bytes.len().saturating_sub(secret.len() + 1);

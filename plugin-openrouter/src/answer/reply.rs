@@ -38,7 +38,7 @@ pub struct ReplyReader {
     odd: Odd,
     /// The forms that the caller wants; others are not built.
     view: View,
-    /// What is the error if no answer follows it.
+    /// The words that are the error if no answer follows them.
     perhaps_failed: Option<Value>,
     /// The index of the choice that is the answer, once it is known.
     choice: Option<i128>,

@@ -9,7 +9,7 @@ use crate::failure;
 /// What a chunk says about an error.
 pub enum Failure {
     None,
-    /// Words where an answer has none. They are the error only if no answer follows.
+    /// Words in a place where answers have none. They are the error only if no answer follows.
     Perhaps(Value),
     Reported(Value),
 }
@@ -20,7 +20,7 @@ pub enum Failure {
 pub fn failure_of(json: &str, chunk: &Chunk<'_>, errors: &[Raw<'_>]) -> Failure {
     for error in errors.iter().filter(|error| !error.is_empty()) {
         let error = json::value(error);
-        // One that is too large to be read is one all the same.
+        // An error that is too large to be read is still an error.
         if error.is_null() || is_error(&error) {
             return Failure::Reported(error);
         }

@@ -172,7 +172,7 @@ impl Reader {
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// Keeps only the beginning of each JSON string in the line that is being read, also of what follows of it.
+    /// Keeps only the beginning of each JSON string in the current line, including the part that has not arrived yet.
     pub fn shorten_line(&mut self) {
         if self.shortener.is_some() || self.dispatched {
             return;

@@ -249,7 +249,7 @@ impl Assembler {
         }
         if call.arguments.is_blank() {
             // Two names in one delta, or without an index or an id to hold them together, are two calls.
-            // A name without anything else may be a part of one.
+            // A name alone may be part of a longer name.
             let is_of_a_name = piece.id.is_empty() && call.id.is_empty() && !piece.has_type && !call.has_arguments;
             let is_later = call.delta != self.n_deltas;
             let continues = has_same_id || is_later && (piece.index.is_some() || has_same_name || is_of_a_name);

@@ -36,7 +36,7 @@ pub(super) struct Call {
     pub(super) window: usize,
     /// The models of the window that are not rate-limited.
     pub(super) asked: Vec<String>,
-    /// Rate-limited models that were reported as passed over.
+    /// The rate-limited models that were already reported as passed over.
     pub(super) reported_held: Vec<String>,
     /// Models of the chain that the service refuses to know or to serve.
     pub(super) left_out: Vec<String>,

@@ -22,7 +22,7 @@ use crate::service::http::{self, Body};
 use crate::service::transport;
 use crate::values::secret;
 
-/// How much of a stream that is here already is decoded at once, in bytes.
+/// How many bytes that have already arrived are decoded at once.
 const STREAM_PIECE_BYTES: usize = 64 << 10;
 
 impl Call {
@@ -79,7 +79,7 @@ impl Call {
                 for piece in body.chunks(STREAM_PIECE_BYTES) {
                     decoder.push(piece);
                     decoder.read();
-                    // Tiny events would take many times the size of the body.
+                    // Decoded tiny events take many times the size of the body.
                     decoder.ready.drain(..).for_each(|event| reply.add(event));
                     if decoder.end.is_some() {
                         break;

@@ -1,7 +1,7 @@
 //! Finds the words and the code of an error, in the forms of services and of gateways before them.
 //!
 //! In: a body, an event or an error object, as JSON of any shape. Out: what it says. Pure.
-//! Gateways wrap errors of providers, some as JSON inside a string, so the words may stand several levels down.
+//! Gateways wrap providers' errors, some as JSON inside a string, so the words may be several levels down.
 
 use std::borrow::Cow;
 
@@ -40,20 +40,20 @@ const CODES: [&str; 7] = [
     "errcode",
 ];
 
-/// What stands in a code, a status or a flag of something that failed, and of something that succeeded.
+/// The values of a code, a status or a flag after a failure, and after a success.
 const FAILED: [&str; 4] = ["error", "failed", "failure", "fail"];
 const SUCCEEDED: [&str; 5] = ["", "0", "ok", "success", "succeeded"];
 
 /// How deeply errors may be nested.
 const MAX_DEPTH: u8 = 6;
 
-/// Most messages of a list that are joined.
+/// The maximum number of messages of a list that are joined.
 const MAX_MESSAGES: usize = 4;
 
 /// What an error says.
 #[derive(Default)]
 pub struct Told<'a> {
-    /// The objects that the words stand in, the outermost first.
+    /// The objects that contain the words, the outermost first.
     pub layers: Vec<&'a Value>,
     pub message: Cow<'a, str>,
 }
@@ -144,7 +144,7 @@ pub fn has_failed(object: &Value) -> bool {
     object["success"] == false || CODES.iter().any(says_so)
 }
 
-/// A status, also if it is written as a string.
+/// A status, even if it is written as a string.
 pub fn number(value: &Value) -> Option<u16> {
     let number = value.as_u64().or_else(|| value.as_str()?.parse().ok())?;
     u16::try_from(number).ok().filter(|status| (100..1000).contains(status))

@@ -394,7 +394,7 @@ pub fn meaning_of_word(word: &str) -> Option<&'static Meaning> {
     TABLE.iter().find(|row| row.code == word)
 }
 
-/// What a message means that comes without an error type.
+/// What a message without an error type means.
 pub fn meaning_of_message(message: &str) -> Option<&'static Meaning> {
     let code = message.contains("not a valid model").then_some("model_not_found")?;
     meaning_of_word(code)

@@ -204,7 +204,7 @@ fn replace_file(folder: &Path, name: &str, text: &[u8]) -> io::Result<()> {
     let n = COUNT.fetch_add(1, Ordering::Relaxed);
     let new = folder.join(format!(".{name}.{}-{n}", process::id()));
     let mut options = OpenOptions::new();
-    // A link that stands there is not followed.
+    // A link in its place is not followed.
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);

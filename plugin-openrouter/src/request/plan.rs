@@ -107,7 +107,7 @@ pub fn plan(profile: &Profile, ask: &Ask, stepped_down_to: Option<Tier>) -> Resu
         headers,
         notices,
         max_tokens,
-        // The API description has `models` in messages without a word about them: only a caller's own are sent.
+        // The API description lists `models` for messages without explaining them, so only a caller's own are sent.
         is_one_by_one: ask.dialect == Dialect::Messages && named.is_none(),
     })
 }

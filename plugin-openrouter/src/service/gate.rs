@@ -267,7 +267,7 @@ mod tests {
             (held(0), held(1), held(most)),
             (None, Some(ms(1001)), Some(ms(1000 + most)))
         );
-        // A model that is held already needs no room.
+        // A model that already has an entry needs no room.
         gate.hold(now, Scope::Model, "acme/1", ms(9000));
         assert_eq!((held(1), held(2)), (Some(ms(9000)), Some(ms(1002))));
         assert_eq!(gate.state().models.len(), MAX_HELD_MODELS);

@@ -39,7 +39,7 @@ pub(crate) struct Facts {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Chat,
-    /// Answers chats, and paints.
+    /// Answers chats, and makes pictures.
     Painter,
     Embeddings,
     Rerank,

@@ -18,9 +18,9 @@ pub enum Then {
     End,
     /// Panics and quotes this text.
     Panic(String),
-    /// Never stops talking, and is always ready to.
+    /// Never stops talking, and is always ready.
     GoOn,
-    /// Keeps the thread that polls it.
+    /// Blocks the thread that polls it.
     Block,
     /// Waits forever, and holds this.
     Wait { _until_dropped: WhenDropped },

@@ -74,7 +74,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// What the host made of a damaged file, alone in the folder and then in the place of a recorded one.
+/// How the host treated a damaged file: first alone in the folder, then in place of a recorded one.
 fn tried(sound: &[u8], what: &str, bytes: &[u8]) -> Vec<String> {
     let home = Home::new();
     let file = home.plugins().join("libsound.so");
@@ -102,7 +102,7 @@ fn tried(sound: &[u8], what: &str, bytes: &[u8]) -> Vec<String> {
 
 /// Swaps a file all the time, in place and by renaming, while it is read, checked and loaded.
 ///
-/// - Out: how often code ran that was not checked.
+/// - Out: how often unchecked code ran.
 fn swapped(sound: &[u8]) -> usize {
     let home = Home::new();
     let mark = home.path().join("mark");

@@ -88,7 +88,7 @@ fn assert_forms(table: &str) {
     );
 }
 
-/// A form with all that it has from its group.
+/// A form, completed by its group.
 struct Form(Value);
 
 fn forms_of(group: &Value) -> Vec<Form> {

@@ -1,4 +1,4 @@
-//! Who may decide where the key and the prompts go: the user, and nobody who filled a folder or wrote a profile.
+//! Only the user decides where the key and the prompts go, not whoever filled a folder or wrote a profile.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};

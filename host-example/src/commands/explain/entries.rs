@@ -67,8 +67,8 @@ fn entry_of_kind(kind: ErrorKind, explanation: &Explanation) -> Entry {
     }
 }
 
-/// The exit codes for errors of this kind: that of an answer of the service, then that of an error found before, if it
-/// is another one. A missing key is not a refused one.
+/// The exit codes for errors of this kind: first for an error that the service answered with, then for one found before
+/// anything was sent, if that differs. A missing key is not a refused one.
 fn exit_codes(kind: ErrorKind) -> Vec<u8> {
     let unasked = Error::new(kind, "");
     let mut codes = vec![exit_code_of_answer(kind), exit::exit_of(&unasked) as u8];

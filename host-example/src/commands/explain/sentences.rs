@@ -3,7 +3,7 @@
 //! Pure.
 
 /// Phrases in lower case that may stand anywhere in a sentence, and the codes they mean: the first code that is known
-/// counts. A sentence may have several phrases, so the more specific one stands further up.
+/// counts. A sentence may have several phrases, so the more specific ones come first.
 const PHRASES: &[(&str, &[&str])] = &[
     ("can only afford", &["402", "payment"]),
     ("more credits", &["402", "payment"]),

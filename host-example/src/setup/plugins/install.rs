@@ -1,4 +1,4 @@
-//! Copies a plugin into the folder, after a look at it.
+//! Installs, accepts and removes plugins.
 
 use std::env::consts::DLL_EXTENSION;
 use std::fs;
@@ -76,7 +76,7 @@ impl Folder {
     ///
     /// - Errors: no plugin has the id, or its file is refused.
     pub fn accept(&self, id: &str) -> Result<Image, Failure> {
-        // Its last trial may have failed for lack of time.
+        // Found even if its last trial failed: it may only have run out of time, and is tried again.
         let entry = match self.entries.iter().find(|entry| entry.plugin_id() == Some(id)) {
             Some(entry) => entry,
             None => self.find(id)?.0,

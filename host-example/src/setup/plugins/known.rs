@@ -1,7 +1,7 @@
-//! What is known of files from earlier runs: the bytes behind a file, and how their trial ended.
+//! Remembers files between runs: which bytes each had, and how their trial ended.
 //!
-//! It saves reading every file of the folder for a list of it. Nothing is loaded on its word: what is loaded is read and
-//! hashed again.
+//! This saves reading every file to list the folder. It is never trusted for loading: a file is read and hashed again
+//! before it is loaded.
 
 use std::collections::BTreeMap;
 use std::fs::{self, Metadata};
@@ -20,7 +20,7 @@ use crate::setup::places::state_file;
 /// The largest memory that is read, in bytes.
 const MAX_BYTES: u64 = 64 << 20;
 
-/// Most files that are remembered.
+/// The maximum number of files that are remembered.
 const MAX_FILES: usize = 10_000;
 
 /// The memory of earlier runs, in the state folder.
@@ -48,12 +48,12 @@ struct File {
 struct Plugin {
     /// As it is sealed in the file.
     manifest: Value,
-    /// By this host's version: another host may find otherwise.
+    /// With the version of the host that ran it, because another version may decide differently.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     trial: Option<(String, Outcome)>,
 }
 
-/// What is known of a file.
+/// What is known about a file.
 pub struct Remembered {
     pub sha256: String,
     pub manifest: Manifest,
@@ -61,7 +61,7 @@ pub struct Remembered {
 }
 
 impl Known {
-    /// Reads the memory. It is only a memory: where it cannot be read, it is empty.
+    /// Reads the memory. If it cannot be read, it is empty: losing it costs only time.
     pub fn read() -> Self {
         let Ok(path) = state_file("known-plugins.json") else {
             return Self::default();
@@ -74,7 +74,7 @@ impl Known {
         }
     }
 
-    /// What is known of the file as it is now.
+    /// What is known about the file in its present state.
     pub fn file(&self, file: &Path) -> Option<Remembered> {
         let Stamp { name, stamp } = stamp_of(file)?;
         let found = self.files.get(&name).filter(|found| found.stamp == stamp)?;
@@ -128,7 +128,7 @@ impl Known {
         }
     }
 
-    /// Writes the memory, if there is anything new.
+    /// Writes the memory, if anything in it is new.
     pub fn keep(&mut self) {
         let Some(path) = self.path.as_ref().filter(|_| self.has_news) else {
             return;

@@ -1,7 +1,7 @@
-//! The lock file of the plugin folder: which bytes of which plugin are used.
+//! The lock file of the plugin folder: which bytes of which plugin may be used.
 //!
-//! A plugin is recorded when it is installed, or when it is used for the first time. From then on other bytes are
-//! refused until somebody accepts them, so nothing that changes the file changes what runs.
+//! A plugin is recorded when it is installed or first used. From then on other bytes are refused until the user accepts
+//! them, so changing a file does not change what runs.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -35,7 +35,7 @@ pub struct Lock {
 #[serde(rename_all = "camelCase")]
 pub struct Record {
     pub version: String,
-    /// Of the file, in lower-case hexadecimal digits.
+    /// The SHA-256 of the file, in lower-case hexadecimal digits.
     pub sha256: String,
     /// The version of plugin-api that it was built with.
     pub plugin_api: String,
@@ -57,7 +57,7 @@ pub enum State<'a> {
 impl Lock {
     /// Reads the lock file of a plugin folder.
     ///
-    /// - Errors: it is there but unreadable; then nobody knows what is recorded.
+    /// - Errors: it exists but cannot be read, so what is recorded is unknown.
     pub fn read(folder: &Path) -> Result<Self, Failure> {
         let path = folder.join(FILE);
         let failed = |cause: String| {
@@ -85,7 +85,7 @@ impl Lock {
         self.plugins.get(id)
     }
 
-    /// Records the bytes of a plugin in the lock file of its folder, as it is by now.
+    /// Adds the bytes of a plugin to the lock file of its folder, which is read again first.
     ///
     /// - In: `is_first`, whether other bytes must not have been recorded meanwhile.
     /// - Errors: the folder cannot be written.
@@ -185,7 +185,7 @@ pub fn unrecorded(file: &Path, id: &str) -> Refusal {
     .with_hint(format!("record it first: agent-host plugins accept {id}"))
 }
 
-/// Enough of a hash to compare by eye.
+/// The beginning of a hash, long enough to compare by eye.
 pub fn short(sha256: &str) -> &str {
     sha256.get(..12).unwrap_or(sha256)
 }

@@ -32,11 +32,11 @@ const SWITCHES: &str = "plugins.json";
 pub struct Entry {
     pub file: PathBuf,
     pub manifest: Result<Manifest, Refusal>,
-    /// The plugin's id where it is refused, but may be the one that is wanted.
+    /// The plugin's id, if it is refused but may be the one that is wanted.
     pub refused_id: Option<String>,
     /// The SHA-256 of the file, if it could be read.
     pub sha256: Option<String>,
-    /// What is allowed about the file but should be changed.
+    /// What is allowed but should be changed, such as permissions.
     pub warnings: Vec<String>,
 }
 
@@ -208,7 +208,7 @@ impl Folder {
         Ok(image)
     }
 
-    /// Whether a file would be admitted, without reading it where its bytes are known.
+    /// Whether a file would be admitted. Does not read the file if its bytes are known.
     pub fn examine(&self, entry: &Entry) -> Result<(), Refusal> {
         let (Ok(manifest), Some(sha256)) = (&entry.manifest, &entry.sha256) else {
             return entry.manifest.as_ref().map(drop).map_err(Clone::clone);
@@ -224,7 +224,7 @@ impl Folder {
 
     /// Whether these bytes of a plugin are recorded.
     ///
-    /// - Errors: other bytes are, or the file beside it has another checksum; none are, and that is not allowed.
+    /// - Errors: other bytes are recorded; the checksum beside the file differs; nothing is recorded, with `--locked`.
     fn is_recorded(&self, lock: &Lock, file: &Path, id: &str, sha256: &str) -> Result<bool, Refusal> {
         lock::check_sum(file, sha256)?;
         match lock.state(id, sha256) {

@@ -1,9 +1,8 @@
-//! Tries bytes that nobody has used yet in a process of their own, so that a plugin that dies or hangs takes nothing
-//! with it.
+//! Tries bytes that were never used in a process of their own, so that a plugin that crashes or hangs harms nothing else.
 //!
 //! In: a plugin's bytes. Out: whether it could be loaded, created, asked and shut down. The process has an empty
-//! environment, and limits of time, memory and files; it gets the bytes as its standard input and reports each step on
-//! its standard output before it takes it. What the plugin itself prints goes elsewhere.
+//! environment, and limits on time, memory and files. It reads the bytes from standard input, and announces each step on
+//! standard output before taking it. What the plugin itself prints goes elsewhere.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
@@ -35,10 +34,10 @@ const TRY_AGAIN: &str = "get a sound build from its author; `agent-host plugins 
 /// The longest report that is read, in bytes.
 const MAX_REPORT_BYTES: u64 = 64 << 10;
 
-/// The name of the hidden command that is the other process.
+/// The name of the hidden command that the other process runs.
 pub const COMMAND: &str = "try-plugin";
 
-/// The last step of a report. Those before are named as people read them: "it crashed while it was …".
+/// The last step of a report. Earlier steps are worded for people, as in "its process ended while being loaded".
 const PASSED: &str = "passed";
 const PRINTS: &str = "prints";
 
@@ -141,12 +140,12 @@ fn seconds_since_1970() -> u64 {
     since.unwrap_or_default().as_secs()
 }
 
-/// The other process: reads a library from standard input and takes every step with it.
+/// Runs in the other process: reads a library from standard input and takes every step with it.
 pub async fn run_child() -> Exit {
     match try_all().await {
         Ok(()) => Exit::Ok,
         Err(cause) => {
-            // Standard error is closed, unless somebody tries this command by hand.
+            // Nobody reads standard error, unless this command was started by hand.
             let _ = writeln!(io::stderr(), "{cause}");
             Exit::Internal
         }
@@ -155,7 +154,7 @@ pub async fn run_child() -> Exit {
 
 async fn try_all() -> io::Result<()> {
     let (report, mut printed) = take_stdout()?;
-    // It stays open to the end of the process, so that the report ends with the process.
+    // Leaked, so that it stays open until the process ends.
     let report = Box::leak(Box::new(report));
     let mut step = |name: &str| writeln!(report, "{name}");
     step("being read")?;
@@ -193,7 +192,7 @@ async fn try_instance(module: &PluginModule, step: &mut impl FnMut(&str) -> io::
     Ok(())
 }
 
-/// Keeps standard output for the report, and sends what anybody else prints to a file.
+/// Keeps standard output for the report, and redirects what the plugin prints to a file.
 #[cfg(unix)]
 fn take_stdout() -> io::Result<(File, File)> {
     let printed = tempfile::tempfile()?;
@@ -202,7 +201,7 @@ fn take_stdout() -> io::Result<(File, File)> {
     Ok((report.into(), printed))
 }
 
-/// Bounds time, memory and files, so that a plugin that runs wild ends itself.
+/// Limits time, memory and files, so that a runaway plugin is stopped.
 #[cfg(unix)]
 fn limit_resources() {
     use rustix::process::{Resource, Rlimit, setrlimit};

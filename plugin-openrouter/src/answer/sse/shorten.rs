@@ -4,7 +4,7 @@
 
 use memchr::{memchr, memchr2};
 
-/// Longest part of a string that is kept, in bytes. Names, counts, reasons and messages are shorter.
+/// The longest part of a string that is kept, in bytes. Names, counts, reasons and messages are shorter.
 const KEPT_BYTES: usize = 4 << 10;
 
 /// Reads one text.
