@@ -13,8 +13,8 @@ use crate::terminal::{Exit, Failure, exit};
 
 /// Chat with models through plugins, from a terminal.
 ///
-/// A plugin is a shared library in the plugin folder, enabled as soon as its key is set. You choose a model by tier; the
-/// profile file says which model a tier stands for.
+/// A plugin is a shared library in the plugin folder, enabled as soon as its key is set. You choose a model by tier;
+/// the profile file says which model a tier stands for.
 #[derive(Parser)]
 #[command(name = "agent-host", version, after_help = EXAMPLES, after_long_help = after_long_help(), max_term_width = 100)]
 pub struct Cli {

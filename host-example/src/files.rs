@@ -1,7 +1,7 @@
 //! Reads files with a size limit and without blocking, and guards the files that this program keeps for itself.
 //!
-//! A file that the user names may be a link. A kept file may not, and its folder must belong to the user alone: otherwise
-//! whoever can write there could make this program read or overwrite another file.
+//! A file that the user names may be a link. A kept file may not, and its folder must belong to the user alone:
+//! otherwise whoever can write there could make this program read or overwrite another file.
 
 use std::fs;
 use std::io;
@@ -18,8 +18,8 @@ pub enum ReadError {
 /// Reads a file that the user names.
 ///
 /// - In: a regular file, or a link that ends at one.
-/// - Errors: the file is missing, unreadable or too large, or is a folder, a pipe or a device. Never waits for a writer,
-///   as reading a pipe would.
+/// - Errors: the file is missing, unreadable or too large, or is a folder, a pipe or a device. Never waits for a
+///   writer, as reading a pipe would.
 pub fn read_named(path: &Path, max_bytes: u64) -> Result<Vec<u8>, ReadError> {
     let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => ReadError::Missing,
@@ -40,8 +40,8 @@ pub fn read_named(path: &Path, max_bytes: u64) -> Result<Vec<u8>, ReadError> {
 
 /// Checks a file that this program keeps for itself, and creates its folder. The file need not exist yet.
 ///
-/// - Errors: its folder belongs to another user, or every user may write there; it is a link, not a regular file, or too
-///   large.
+/// - Errors: its folder belongs to another user, or every user may write there; it is a link, not a regular file, or
+///   too large.
 pub fn check_kept(path: &Path, max_bytes: u64) -> Result<(), String> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let failed = |cause: io::Error| cause.to_string();

@@ -112,7 +112,8 @@ impl Manifest {
         }
     }
 
-    /// The first text or list that is longer than any plugin needs. Hosts show them, so an oversized one may be an attack.
+    /// The first text or list that is longer than any plugin needs. Hosts show them, so a very long one may be an
+    /// attack.
     fn oversize(&self) -> Option<String> {
         let texts = [
             ("id", &self.id, 64),

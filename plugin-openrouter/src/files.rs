@@ -1,5 +1,5 @@
-//! Opens the files that the plugin keeps on disk: never through a link, never an endless one such as a pipe, and only in
-//! folders where no other user can replace them.
+//! Opens the files that the plugin keeps on disk: never through a link, never an endless one such as a pipe, and only
+//! in folders where no other user can replace them.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;

@@ -53,7 +53,8 @@ impl PluginFolder {
     }
 }
 
-/// Every file below a folder, links not followed. What cannot be read, such as a folder that a test has locked, is skipped.
+/// Every file below a folder, without following links. Skips what cannot be read, such as a folder that a test has
+/// locked.
 pub fn files_below(folder: &Path) -> Vec<PathBuf> {
     let (mut folders, mut files) = (vec![folder.to_owned()], Vec::new());
     while let Some(folder) = folders.pop() {

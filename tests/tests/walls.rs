@@ -53,8 +53,8 @@ const PURE: &[&str] = &[
     "SystemTime::now",
 ];
 
-/// Crates whose `mod` lines stand in an order that imports follow, by their first files: an import leads to folders before
-/// its own, or in a program, whose data travels down from the command line, to folders behind it.
+/// Crates whose imports follow the order of their `mod` lines, by their first files: an import leads to folders before
+/// its own, or in a program, whose data travels down from the command line, to folders after it.
 const ORDERED: &[(&str, bool)] = &[
     ("plugin-openrouter/src/lib.rs", true),
     ("host-example/src/main.rs", false),

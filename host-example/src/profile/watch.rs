@@ -1,10 +1,9 @@
 //! Reports when the text of the profile file has really changed.
 //!
-//! Editors replace files, so the folder is watched and not the file. Its events only say "look": the
-//! file is read once they are quiet, and a change is reported only if its bytes differ. Whether the new
-//! text is valid is not checked here.
-//! Not every edit makes an event in that folder: a file may be mounted or linked from elsewhere, and a link on the way to
-//! it may move. So the file behind the path is also looked at once a second, without being read.
+//! Editors replace files, so the folder is watched and not the file. Its events only say "look": the file is read once
+//! they are quiet, and a change is reported only if its bytes differ. Whether the new text is valid is not checked
+//! here. Not every edit makes an event in that folder: a file may be mounted or linked from elsewhere, and a link on
+//! the way to it may move. So the file behind the path is also looked at once a second, without being read.
 
 use std::ffi::OsString;
 use std::fs;

@@ -1,4 +1,5 @@
-//! The list of models as OpenAI's clients read it, or as Anthropic's do. A tier is a model, behind those of the service.
+//! The list of models as OpenAI's clients read it, or as Anthropic's do. A tier is a model, behind those of the
+//! service.
 //!
 //! In OpenAI's form the service's entries stay as they are, byte for byte. Every client may find the tiers, so they are
 //! in filtered lists too.
@@ -23,8 +24,8 @@ use super::tiers::{entry as tier_entry, tier_named};
 use crate::near;
 use crate::terminal::time::rfc_3339;
 
-/// How long a page, or the failure to get one, is reused without asking the plugin: clients ask in bursts, and a list is
-/// large.
+/// How long a page, or the failure to get one, is reused without asking the plugin: clients ask in bursts, and a list
+/// is large.
 const KEPT: Duration = Duration::from_secs(2);
 
 /// `GET /v1/models`

@@ -1,7 +1,7 @@
 //! Runs a plugin's code with a time limit.
 //!
-//! A plugin may block, or return a future that is never ready. Its code runs on a thread that is abandoned when the time
-//! is up, so that the host goes on.
+//! A plugin may block, or return a future that is never ready. Its code runs on a thread that is abandoned when the
+//! time is up, so that the host goes on.
 
 use std::future::Future;
 use std::sync::mpsc::{RecvTimeoutError, channel};

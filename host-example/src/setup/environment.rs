@@ -1,9 +1,9 @@
 //! The variables that plugins are given, and where keys come from.
 //!
 //! The sources in order: the process's environment, the file given with `--env-file`, `.env` of the working directory.
-//! The first source with a key gives it, whatever the key's variable is called; in each, `NAME_FILE` may point to a file
-//! with the key instead. The key source in the profile comes before all of them. A blank variable is an absent one. A
-//! plugin sees the variables that its manifest asks for and no others.
+//! The first source with a key gives it, whatever the key's variable is called; in each, `NAME_FILE` may point to a
+//! file with the key instead. The key source in the profile comes before all of them. A blank variable is an absent
+//! one. A plugin sees the variables that its manifest asks for and no others.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;

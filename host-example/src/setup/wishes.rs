@@ -38,7 +38,8 @@ pub fn listen_for_hangups(reloads: UnboundedSender<Reload>, may_go_on: impl Fn()
 #[cfg(not(unix))]
 pub fn listen_for_hangups(_reloads: UnboundedSender<Reload>, _may_go_on: impl Fn() -> bool + Send + 'static) {}
 
-/// Reports edits of the profile file, and of the lock file of the plugin folder, until the returned watches are dropped.
+/// Reports edits of the profile file, and of the lock file of the plugin folder, until the returned watches are
+/// dropped.
 pub fn watch(places: &Places, edits: &UnboundedSender<Reload>) -> [Option<ProfileWatch>; 2] {
     let config = &places.config;
     if let Some(folder) = config.parent().filter(|_| places.config_named.is_none()) {

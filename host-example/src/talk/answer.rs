@@ -39,8 +39,8 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The answer for hosts that run no tools: if it calls some, only its text, and a line about them. Services refuse a
-    /// conversation with calls that have no results, or with reasoning that belongs to missing calls.
+    /// The answer for hosts that run no tools: if it calls some, only its text, and a line about them. Services refuse
+    /// a conversation with calls that have no results, or with reasoning that belongs to missing calls.
     pub fn without_calls(mut self) -> Self {
         if let Some(calls) = ending::calls(&self.reply) {
             self.reply.tool_calls.clear();

@@ -47,8 +47,8 @@ pub fn clean_line(text: &str) -> String {
     visible(&clean(text).replace(['\n', '\t'], " "))
 }
 
-/// Shows each character that [`is_unseen`] as its number, such as `\u{202e}`, so that a name or a message looks like what
-/// it is. Not for answers: scripts and emoji need these characters.
+/// Shows each character that [`is_unseen`] as its number, such as `\u{202e}`, so that a name or a message looks like
+/// what it is. Not for answers: scripts and emoji need these characters.
 pub fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for letter in text.chars() {

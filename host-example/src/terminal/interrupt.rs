@@ -19,8 +19,8 @@ use super::print::{say, stdout_is_terminal};
 static PRESSED: Notify = Notify::const_new();
 /// Whether Ctrl-C was pressed and the work has not stopped yet.
 static IS_PENDING: AtomicBool = AtomicBool::new(false);
-/// How long the work may take to stop before the user learns that a second Ctrl-C ends the program. A Ctrl-C during this
-/// time is handled at its end.
+/// How long the work may take to stop before the user learns that a second Ctrl-C ends the program. A Ctrl-C during
+/// this time is handled at its end.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// Whether any work still listens for it.
 static IS_HEARD: AtomicBool = AtomicBool::new(true);

@@ -1,10 +1,10 @@
 //! Finds plugins in a folder, checks their files as data, and loads the ones that fit.
 //!
 //! The order matters. Loading a library runs its constructors before anything can be checked, and loading a damaged
-//! one can end the process. So the file is opened and read once, and checked first: can only its owner change it, is it a
-//! whole library for this machine, is it a plugin, and which version of plugin-api was it built with? Only then are
-//! exactly these bytes loaded, from a copy that nobody can change, and the code must report the same manifest as the
-//! file.
+//! one can end the process. So the file is opened and read once, and checked first: can only its owner change it, is
+//! it a whole library for this machine, is it a plugin, and which version of plugin-api was it built with? Only then
+//! are exactly these bytes loaded, from a copy that nobody can change, and the code must report the same manifest as
+//! the file.
 //!
 //! [`scan`] lists the files, [`Image::read`] checks one without running its code, [`Image::load`] loads it.
 //! A [`Refusal`] is one line: the file and the reason, with a hint that says who must do what.
@@ -166,8 +166,8 @@ impl Image {
     /// Loads exactly the bytes that were checked, for the rest of the process: plugins are never unloaded. Each call
     /// loads a copy of its own.
     ///
-    /// - In: a plugin that you trust. It runs in this process with all of its rights; the checks guard against mistakes,
-    ///   not against malice.
+    /// - In: a plugin that you trust. It runs in this process with all of its rights; the checks guard against
+    ///   mistakes, not against malice.
     /// - Errors: the library cannot be opened, its boundary types differ from this host's, or its code reports a
     ///   different manifest from its file.
     /// - Since: 1.3.

@@ -1,7 +1,7 @@
 //! Gives the dynamic linker exactly the bytes that were checked.
 //!
-//! In: the bytes of a library. Out: a path to them that nobody else can change: a sealed file in memory or, if the system
-//! has none, a copy in a folder that only this user may enter.
+//! In: the bytes of a library. Out: a path to them that nobody else can change: a sealed file in memory or, if the
+//! system has none, a copy in a folder that only this user may enter.
 
 use std::fs;
 use std::io;

@@ -286,7 +286,8 @@ impl Decoder {
         }
     }
 
-    /// Ends an event that was emitted in part and will never be whole, so that what follows is not taken for part of it.
+    /// Ends an event that was emitted in part and will never be whole, so that what follows is not taken for part of
+    /// it.
     fn close_event(&mut self) {
         let whole_bytes = self.frames.whole_bytes();
         if let Some(raw) = self.raw.as_mut().filter(|raw| raw.is_ahead_of(whole_bytes)) {

@@ -83,8 +83,8 @@ impl Heard {
         }
     }
 
-    /// Keeps the usage. A later one replaces an earlier one, but what it lacks it does not take away: some services send
-    /// zeros behind the real usage.
+    /// Keeps the usage. A later one replaces an earlier one, but what it lacks it does not take away: some services
+    /// send zeros behind the real usage.
     pub fn note_usage(&mut self, usage: Usage) {
         let earlier = self.done.usage.take().unwrap_or_default();
         let count = |later: u64, earlier: u64| if later == 0 { earlier } else { later };

@@ -116,7 +116,8 @@ fn read_part<'a>(name: &str, json: Raw<'a>, part: Part, depth: u8, found: &mut V
     }
 }
 
-/// Appends a text to the one before it, if both are the same. So the pieces of a text never take more than it has bytes.
+/// Appends a text to the one before it, if both are of the same kind, so that the pieces of a text take no more memory
+/// than the text.
 fn add<'a>(found: &mut Vec<Found<'a>>, part: Part, text: Text<'a>) {
     let is_crowded = found.len() >= MAX_PARTS;
     match found.last_mut() {

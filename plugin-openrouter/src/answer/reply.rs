@@ -144,7 +144,8 @@ impl ReplyReader {
 
     /// Ends the answer, appends its tool calls to `events` and returns what is known of it.
     ///
-    /// - Errors: `interrupted` without a finish reason, or if a tool call is incomplete; `tool_call` if one is unusable.
+    /// - Errors: `interrupted` without a finish reason, or if a tool call is incomplete; `tool_call` if one is
+    ///   unusable.
     pub fn finish(&mut self, events: &mut VecDeque<ChatEvent>) -> Result<Done, Error> {
         self.end_pending(events);
         if !self.heard.has_finish_reason() {

@@ -72,8 +72,8 @@ impl<'a> Told<'a> {
 
     /// The status that a code stands for.
     ///
-    /// - Source: OpenRouter's API description, where `code` is a number; its page about streaming, where it is a string;
-    ///   its page about availability, which has `http_status` instead.
+    /// - Source: OpenRouter's API description, where `code` is a number; its page about streaming, where it is a
+    ///   string; its page about availability, which has `http_status` instead.
     pub fn code(&self) -> Option<u16> {
         let codes = self.causes().flat_map(|object| CODES.map(|name| number(&object[name])));
         codes.flatten().find(|code| *code >= 300)

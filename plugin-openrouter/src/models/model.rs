@@ -109,7 +109,8 @@ impl Catalogue {
         }
     }
 
-    /// The model with this id. For a variant that is not listed, such as `:nitro`, or with a preset, the model without it.
+    /// The model with this id. For a variant that is not listed, such as `:nitro`, or with a preset, the model without
+    /// it.
     pub fn find(&self, id: &str) -> Option<&Model> {
         self.models.get(self.place(id)?)
     }

@@ -75,8 +75,8 @@ pub fn proxy_for(base_url: &str) -> Option<String> {
     Some(format!("{}{port}", proxy.uri().host()?))
 }
 
-/// The error for certificates that variables name; `None` if no variable is set. All of them are at fault: one good file
-/// or folder would have been enough.
+/// The error for certificates that variables name; `None` if no variable is set. All of them are at fault: one good
+/// file or folder would have been enough.
 fn unreadable_certificates() -> Option<Error> {
     let named = |name: &'static str| env::var_os(name).map(|value| (name, value));
     let file = named("SSL_CERT_FILE").map(|(name, path)| (name, PathBuf::from(path)));

@@ -1,7 +1,8 @@
 //! Plays a script: what the model answers to a request, in no form yet.
 //!
 //! Pure: the same request and script give the same answer. [`crate::forms`] writes an answer as a whole reply or as a
-//! stream. Requests that are not chat have their answers here too: [`embeddings`], [`rerank`], [`speech`] and [`media`].
+//! stream. Requests that are not chat have their answers here too: [`embeddings`], [`rerank`], [`speech`] and
+//! [`media`].
 
 pub(crate) mod embeddings;
 pub(crate) mod rerank;

@@ -1,8 +1,8 @@
 //! Within a major version, every plugin works in every host: older in newer, and the reverse.
 //!
 //! The versions of tomorrow are made here, as copies of plugin-api with a higher minor version. Each has grown as the
-//! rules allow: a method behind the last one of each trait, and a field behind the last one of the module. Each is built
-//! with Parrot and a small host; then every host loads every plugin.
+//! rules allow: a method behind the last one of each trait, and a field behind the last one of the module. Each is
+//! built with Parrot and a small host; then every host loads every plugin.
 
 use std::fs;
 use std::sync::OnceLock;

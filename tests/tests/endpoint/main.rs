@@ -3,7 +3,8 @@
 //! What the parts do by themselves is tested beside them (`host-example/src/serve`, `plugin-openrouter/src`,
 //! `tests/tests/forms`); here one test each shows that they are connected. The client, [`tests::endpoint`], sends
 //! exactly the bytes of the test. No test depends on speed: scripts of the service hold answers back, and every wait
-//! ends with an event or a generous limit. `tests/features.md` maps features to tests; `tests/tests/faults/table.rs` checks it.
+//! ends with an event or a generous limit. `tests/features.md` maps features to tests; `tests/tests/faults/table.rs`
+//! checks it.
 
 #![cfg(target_os = "linux")]
 

@@ -22,8 +22,8 @@ fn the_table_of_features_and_the_tests_agree() {
     assert_agrees("features.md", "row_", FEATURES.into());
 }
 
-/// Asserts that the table has these rows, each with tests or a reason why not, that the tests exist, and that every test
-/// with this prefix is in the row of its number.
+/// Asserts that the table has these rows, each with tests or a reason why not, that the tests exist, and that every
+/// test with this prefix is in the row of its number.
 fn assert_agrees(file: &str, prefix: &str, numbers: Vec<usize>) {
     let table = fs::read_to_string(workspace().join("tests").join(file)).expect("the table is there");
     let rows: Vec<(usize, Vec<&str>)> = table

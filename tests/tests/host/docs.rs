@@ -122,8 +122,8 @@ fn every_option_is_documented_with_its_range_and_default() {
     }
 }
 
-/// Every option below this definition, with the figures and words that the schema has for it. What occurs in several places counts
-/// where it is nearest to the root.
+/// Every option below this definition, with the figures and words that the schema has for it. What occurs in several
+/// places counts where it is nearest to the root.
 fn options_of(definitions: &Value, root: &str) -> BTreeMap<String, Vec<String>> {
     let mut options: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut met = BTreeSet::new();

@@ -1,8 +1,9 @@
-//! Tries bytes that were never used in a process of their own, so that a plugin that crashes or hangs harms nothing else.
+//! Tries bytes that were never used in a process of their own, so that a plugin that crashes or hangs harms nothing
+//! else.
 //!
 //! In: a plugin's bytes. Out: whether it could be loaded, created, asked and shut down. The process has an empty
-//! environment, and limits on time, memory and files. It reads the bytes from standard input, and announces each step on
-//! standard output before taking it. What the plugin itself prints goes elsewhere.
+//! environment, and limits on time, memory and files. It reads the bytes from standard input, and announces each step
+//! on standard output before taking it. What the plugin itself prints goes elsewhere.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
