@@ -6,7 +6,9 @@ use plugin_api::{Error, ErrorKind};
 use sandbox::{Failure, Sandbox, Script};
 use serde_json::json;
 use tests::canary::{self, CANARY};
-use tests::{LIMIT, block_on, config_at, openrouter, openrouter_config, request, service, service_from};
+use tests::{
+    LIMIT, LONG_LIMIT, block_on, block_on_for, config_at, openrouter, openrouter_config, request, service, service_from,
+};
 
 use crate::bench::streamed;
 
@@ -139,11 +141,13 @@ fn late_call(sandbox: &Sandbox, model: &str, late: &Late, timeout_ms: u64) -> Er
     let options = json!({"timeouts": timeouts, "retry": {"attempts": 1}});
     let plugin = openrouter(&openrouter_config(sandbox, options));
     let asked = request(model, "hello");
-    let answer = match late.is_streamed {
-        true => streamed(&plugin, &asked),
-        false => block_on(plugin.chat(&asked)),
+    let answer = async {
+        match late.is_streamed {
+            true => plugin.stream(&asked).await?.collect().await,
+            false => plugin.chat(&asked).await,
+        }
     };
-    answer.expect_err(late.what)
+    block_on_for(LONG_LIMIT, answer).expect_err(late.what)
 }
 
 #[test]
