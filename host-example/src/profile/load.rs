@@ -12,7 +12,8 @@ use super::problem::{Problem, Severity};
 use super::read::LoadError;
 use super::schema::{HostKeys, KeySource, ProviderSchema, entry_schema};
 use super::secret;
-use crate::near::closest;
+use super::words::names_in;
+use crate::near::{closest, fold};
 use crate::terminal::listed;
 
 /// One profile, checked.
@@ -94,7 +95,8 @@ pub fn without_problems(entry: &Value, name: &str, problems: &[Problem]) -> Valu
 /// What can be used of a profile in a file with problems.
 ///
 /// - In: `problems` of the whole file.
-/// - Out: `None` if the provider or the source of the key is unclear: no other key may be used instead.
+/// - Out: `None` if the provider, the source of the key or an address is unclear: no key may go elsewhere instead. An
+///   unknown option may be a misspelt one of these.
 pub fn salvaged(
     document: &Document,
     name: &str,
@@ -105,18 +107,25 @@ pub fn salvaged(
     let entry = document.value.pointer(&base)?;
     let provider = entry["provider"].as_str()?;
     let schema = providers.iter().find(|known| known.provider == provider)?;
-    let concerns = |key: &str| {
-        let place = join(&base, key);
-        problems.iter().any(|problem| {
-            let below = problem.pointer.strip_prefix(&place);
-            below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
-        })
+    let schema = entry_schema(schema);
+    let normal = normalised(entry, &schema);
+    let is_unclear = |problem: &Problem| {
+        let Some(place) = problem
+            .pointer
+            .strip_prefix(&base)
+            .filter(|place| place.starts_with('/'))
+        else {
+            return false;
+        };
+        let names: Vec<String> = segments(place).map(|name| fold(&name)).collect();
+        let is_known = names_in(&schema, &schema).iter().any(|known| fold(known) == names[0]);
+        let words = ["provider", "key", "url"];
+        !is_known || names.iter().any(|name| words.iter().any(|word| name.contains(word)))
     };
-    if ["provider", "apiKey", "api_key"].into_iter().any(concerns) {
+    if problems.iter().any(is_unclear) {
         return None;
     }
-    let schema = entry_schema(schema);
-    let mut whole = normalised(entry, &schema).value;
+    let mut whole = normal.value;
     let host = host_keys(&mut whole).ok()?;
     let mut options = without_problems(entry, name, problems);
     leave_out_emptied(&mut options, entry);

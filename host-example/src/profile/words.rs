@@ -152,7 +152,7 @@ fn schema_around<'a>(error: &ValidationError<'_>, root: &'a Value) -> &'a Value 
     root.pointer(parent).unwrap_or(&Value::Null)
 }
 
-fn names_in<'a>(schema: &'a Value, root: &'a Value) -> Vec<&'a str> {
+pub(super) fn names_in<'a>(schema: &'a Value, root: &'a Value) -> Vec<&'a str> {
     let parts = parts_of(schema, root).into_iter();
     let properties = parts.filter_map(|part| part.get("properties")?.as_object());
     properties.flat_map(|all| all.keys().map(String::as_str)).collect()
@@ -193,6 +193,7 @@ fn has_path(path: &str, schema: &Value, root: &Value) -> bool {
 
 fn unknown_key(pointer: &str, key: &str, known: &[&str], elsewhere: &[String]) -> Finding {
     let hint = match closest(key, known.iter().copied()) {
+        Some(name) if fold(name) == fold(key) => Some(format!("did you mean `{name}`?")),
         // The same name elsewhere is a better suggestion than another name here.
         _ if !elsewhere.is_empty() => {
             let paths = listed(elsewhere.iter().map(String::as_str), "or");

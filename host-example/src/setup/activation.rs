@@ -1,5 +1,6 @@
 //! Starts a plugin: chooses it, gives it key and options, loads it, asks for its tiers.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ pub struct Active {
     pub used_key: Arc<UsedKey>,
     /// What reloads may not change.
     pub bound: Bound,
+    /// The same of the plugins that were active before, by their ids.
+    pub earlier: BTreeMap<String, Bound>,
     /// Whether the working directory's `.env` was read at the start; reloads read it again then, and only then.
     pub reads_folder: bool,
     /// The keys that commands printed.
@@ -47,6 +50,7 @@ impl Setup {
     pub async fn activate(&self, key_needed: bool) -> Result<Active, Failure> {
         let chosen = self.profile().await?;
         let (entry, manifest) = self.choose(chosen.as_ref())?;
+        self.confirm_command(chosen.as_ref()).await?;
         match self.verdict(entry, chosen.as_ref()) {
             Verdict::Disabled(_) => {
                 let id = &manifest.id;
@@ -68,6 +72,7 @@ impl Setup {
             chosen,
             tiers: Vec::new(),
             bound,
+            earlier: BTreeMap::new(),
             reads_folder: self.environment.has_folder(),
             command_keys: self.environment.command_keys.clone(),
             sha256: entry.sha256.clone(),
@@ -135,6 +140,17 @@ impl Setup {
 }
 
 impl Active {
+    /// Checks that a plugin may be active after a reload: with the address and the source of the key that it had when it
+    /// was first active, or else with its service's own address.
+    pub fn check(&self, id: &str, found: &Bound) -> Result<(), Failure> {
+        let is_same = self.plugin.manifest().id == id;
+        match self.earlier.get(id).filter(|_| !is_same) {
+            Some(first) => first.check(found),
+            None if !is_same && found.is_plain() => Ok(()),
+            None => self.bound.check(found),
+        }
+    }
+
     /// Says where prompts go, if the user set an address other than the service's own. Addresses that others set are
     /// shown at the start.
     pub fn say_address(&self) {

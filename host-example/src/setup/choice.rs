@@ -4,19 +4,34 @@
 
 use plugin_api::Manifest;
 
-use super::environment::Given;
+use super::environment::{Found, Given};
 use super::plugins::{Entry, Verdict};
 use super::reading::{Chosen, Setup};
-use crate::terminal::{Exit, Failure};
+use crate::profile::KeySource;
+use crate::terminal::{Exit, Failure, clean_line};
 
 impl Setup {
     /// What `manifest` is given under `chosen`.
+    ///
+    /// - Errors: there is no key where the profile says; a command that may be somebody else's would run; the address
+    ///   in the file given with `--env-file` does not count, and no other is set.
     pub fn give(&self, manifest: &Manifest, chosen: Option<&Chosen>) -> Result<Given, Failure> {
         let profile = chosen
             .map(|chosen| &chosen.profile)
             .filter(|profile| profile.provider == manifest.id);
         let source = profile.and_then(|profile| profile.api_key.as_ref());
-        self.environment.give(manifest, source, &self.places.profile)
+        if let Some(KeySource::Command(words)) = source
+            && let Some(failure) = self.distrust_command(words)
+        {
+            return Err(failure);
+        }
+        let given = self.environment.give(manifest, source, &self.places.profile)?;
+        match &given.ignored_address {
+            Some(address) if profile.is_none_or(|profile| profile.options.get("baseUrl").is_none()) => {
+                Err(ignored_address(manifest, address, &given))
+            }
+            _ => Ok(given),
+        }
     }
 
     /// Whether the plugin is on, and why; from its file and the environment alone.
@@ -98,6 +113,20 @@ impl Setup {
             }
         }
     }
+}
+
+/// The failure for an address that the user set in a file without the key. The key must not go to the service's own
+/// address instead.
+fn ignored_address(manifest: &Manifest, address: &Found, given: &Given) -> Failure {
+    let key = match &given.key_holder {
+        Some(holder) => format!("the key comes from elsewhere ({holder})"),
+        None => "the file has no key".to_owned(),
+    };
+    let message = format!("{} does not count: {key}", address.origin);
+    let name = manifest.keys().next().map_or("the key", |variable| &variable.name);
+    Failure::usage(clean_line(&message)).with_hint(format!(
+        "set {name} in the same file and nowhere else, or set the address in the environment or in the profile"
+    ))
 }
 
 /// The failure for a plugin without a key.

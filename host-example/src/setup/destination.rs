@@ -3,23 +3,27 @@
 //! By convention, a plugin's option called `baseUrl`, at any depth, is an address, and `x-default` in its schema is the
 //! service's own. The user decides by a variable, by the file given with `--env-file`, or in the profile file of the
 //! config folder. Any other profile file may be somebody else's, so its addresses need a yes before they get the user's
-//! key. This machine is no exception: other users' programs may listen on it.
+//! key, and its key command before it runs. This machine is no exception: other users' programs may listen on it.
 
+use std::env;
 use std::fs;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use plugin_api::Manifest;
+use serde_json::json;
 
 use super::atomic::write_private;
 use super::environment::{FOLDER_FILE, Given, Place};
+use super::keys::is_plain;
 use super::places::{Named, state_file};
 use super::reading::{Chosen, Setup};
 use crate::files::{check_kept, read_named};
 use crate::profile::{self, KeySource};
 use crate::terminal::{self, Exit, FAINT, Failure};
 
-/// The file of addresses that the user trusts, one a line, in the state folder.
+/// The file of addresses that the user trusts, in the state folder. Each line is a JSON list of an address and of what
+/// holds the key that it gets.
 const TRUSTED: &str = "trusted-addresses";
 
 /// The largest file of trusted addresses, in bytes.
@@ -51,8 +55,12 @@ enum Decider {
 /// What a reload may not change by itself: where the key comes from, and where it goes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Bound {
-    key_origin: Option<String>,
-    key_source: Option<KeySource>,
+    /// The variable, file or command that holds the key.
+    key_holder: Option<String>,
+    /// Whether the profile comes with its own key.
+    brings_key: bool,
+    /// Where the other secrets come from, if there is an address that may get them.
+    secret_origins: Vec<String>,
     destinations: Vec<Destination>,
 }
 
@@ -66,31 +74,73 @@ impl Destination {
 
 impl Bound {
     pub fn of(setup: &Setup, manifest: &Manifest, chosen: Option<&Chosen>, given: &Given) -> Self {
+        let destinations = setup.destinations(manifest, chosen, given);
+        let gets_secrets = destinations.iter().any(|destination| !destination.is_main);
         Self {
-            key_origin: given.key_origin.clone(),
-            key_source: chosen.and_then(|chosen| chosen.profile.api_key.clone()),
-            destinations: setup.destinations(manifest, chosen, given),
+            key_holder: given.key_holder.clone(),
+            brings_key: setup.brings_key(manifest, chosen),
+            secret_origins: given.secret_origins.iter().filter(|_| gets_secrets).cloned().collect(),
+            destinations,
         }
+    }
+
+    /// What holds the key that an address gets: only the main address gets the plugin's own.
+    fn holder_for(&self, destination: &Destination) -> Option<String> {
+        if destination.is_main {
+            return self.key_holder.clone();
+        }
+        let secrets = self.secret_origins.iter().map(String::as_str);
+        (!self.secret_origins.is_empty()).then(|| terminal::listed(secrets, "and"))
     }
 
     /// Checks that a reload found the same address and the same source of the key.
     ///
     /// - Errors: what it found instead.
     pub fn check(&self, found: &Self) -> Result<(), Failure> {
-        let origin = |bound: &Self| match bound.destinations.iter().find(|destination| destination.is_main) {
-            Some(main) => format!("{} ({})", main.origin, main.source),
-            None => "the service's own".to_owned(),
-        };
-        let key = |bound: &Self| bound.key_origin.clone().unwrap_or_else(|| "nowhere".to_owned());
         let found = if self.destinations != found.destinations {
-            format!("another address: {} instead of {}", origin(found), origin(self))
+            self.other_address(found)
         } else if self != found {
-            format!("another source of the key: {} instead of {}", key(found), key(self))
+            let key = |bound: &Self| bound.key_holder.clone().unwrap_or_else(|| "nowhere".to_owned());
+            match (key(self), key(found)) {
+                (then, now) if then != now => format!("another source of the key: {now} instead of {then}"),
+                _ if self.brings_key != found.brings_key => {
+                    "another source of the key: its file was replaced by a link, or a link by a file".to_owned()
+                }
+                _ => {
+                    let now = found.secret_origins.iter().map(String::as_str);
+                    format!("another source of a secret: {}", terminal::listed(now, "and"))
+                }
+            }
         } else {
             return Ok(());
         };
-        Err(Failure::usage(found)
+        Err(Failure::usage(terminal::clean_line(&found))
             .with_hint("restart to use it: a reload changes neither address nor source of the key"))
+    }
+
+    /// How the addresses differ.
+    fn other_address(&self, found: &Self) -> String {
+        let only_in = |one: &Self, other: &Self| {
+            let mut all = one.destinations.iter();
+            all.find(|destination| !other.destinations.contains(destination))
+                .cloned()
+        };
+        let (then, now) = (only_in(self, found), only_in(found, self));
+        if let (Some(then), Some(now)) = (&then, &now)
+            && (&then.origin, &then.source) == (&now.origin, &now.source)
+        {
+            return format!("another path at {} ({})", now.origin, now.source);
+        }
+        let is_main = then
+            .as_ref()
+            .or(now.as_ref())
+            .is_some_and(|destination| destination.is_main);
+        let none = if is_main { "the service's own" } else { "none" };
+        let shown = |destination: Option<Destination>| match destination {
+            Some(destination) => format!("{} ({})", destination.origin, destination.source),
+            None => none.to_owned(),
+        };
+        format!("another address: {} instead of {}", shown(now), shown(then))
     }
 
     /// The line about the address, where the user set it.
@@ -177,14 +227,8 @@ impl Setup {
             let Some(failure) = self.distrust(destination, bound) else {
                 continue;
             };
-            if !(io::stdin().is_terminal() && terminal::stderr_is_terminal()) {
-                return Err(failure);
-            }
-            let question = format!("{}. Trust this address? [y]es, [n]o: ", failure.message);
-            match terminal::ask(&question).await.as_deref().map(str::trim) {
-                Some("y" | "yes") => remember(&destination.origin),
-                _ => return Err(failure),
-            }
+            agreed(failure, "Trust this address?").await?;
+            remember(&trusted_line(destination, bound));
         }
         for destination in bound.destinations.iter().filter(|found| found.decider != Decider::User) {
             terminal::say_styled(FAINT, &destination.line());
@@ -195,6 +239,31 @@ impl Setup {
             terminal::say_styled(FAINT, &terminal::clean_line(&line));
         }
         Ok(())
+    }
+
+    /// Makes sure that the user allows the key command of a profile that may be somebody else's. The yes is not kept,
+    /// because the command may be another one tomorrow under the same name.
+    ///
+    /// - Errors: the user did not say yes.
+    pub async fn confirm_command(&self, chosen: Option<&Chosen>) -> Result<(), Failure> {
+        if let Some(KeySource::Command(words)) = chosen.and_then(|chosen| chosen.profile.api_key.as_ref())
+            && let Some(failure) = self.distrust_command(words)
+        {
+            agreed(failure, "Run it?").await?;
+            self.environment.command_keys.allow(words);
+        }
+        Ok(())
+    }
+
+    /// Why the user has to be asked about this key command before it runs.
+    pub fn distrust_command(&self, words: &[String]) -> Option<Failure> {
+        if !self.is_strangers() || self.trust_profile || self.environment.command_keys.allows(words) {
+            return None;
+        }
+        let (profile, file) = (&self.places.profile, self.places.config.display());
+        let command = words.join(" ");
+        let message = format!("`apiKey` of profile `{profile}` in `{file}` would run the command `{command}`");
+        Some(untrusted(&message, "command"))
     }
 
     /// Checks that no address needs a yes, for commands that do not ask.
@@ -212,37 +281,66 @@ impl Setup {
     fn distrust(&self, destination: &Destination, bound: &Bound) -> Option<Failure> {
         let is_fine = destination.decider != Decider::Stranger
             || self.trust_profile
-            || self.has_key_of_its_own(bound)
-            || trusted().contains(&destination.origin);
+            || destination.is_main && bound.brings_key
+            || trusted().contains(&trusted_line(destination, bound));
         if is_fine {
             return None;
         }
-        let key = bound
-            .key_origin
-            .as_ref()
-            .map(|origin| format!("your key ({origin}) and "));
+        let holder = bound.holder_for(destination);
+        let key = holder.map(|holder| format!("your key ({holder}) and "));
         let message = format!(
             "{} would send {}your prompts to {}",
             destination.source,
             key.unwrap_or_default(),
             destination.origin
         );
-        let mut failure = Failure::new(Exit::Usage, terminal::clean_line(&message)).with_hint(
-            "if you trust this address, add `--trust-profile`, or run the command on a terminal, which asks once",
-        );
-        failure.details["code"] = "untrusted_address".into();
-        failure.explained = Some("untrusted_address");
-        Some(failure)
+        Some(untrusted(&message, "address"))
     }
 
-    /// Whether the profile comes with its own key, in a file in its own folder. A variable, or a file elsewhere, is the
-    /// user's, even if the profile names it.
-    fn has_key_of_its_own(&self, bound: &Bound) -> bool {
-        let Some(KeySource::File(file)) = &bound.key_source else {
+    /// Whether a profile that may be somebody else's comes with its own key: a regular file directly in its folder, which
+    /// must not hold the home folder or the config folder. A variable, or a file elsewhere, is the user's, even if the
+    /// profile names it.
+    fn brings_key(&self, manifest: &Manifest, chosen: Option<&Chosen>) -> bool {
+        let profile = chosen
+            .map(|chosen| &chosen.profile)
+            .filter(|found| found.provider == manifest.id);
+        let Some(KeySource::File(file)) = profile.and_then(|profile| profile.api_key.as_ref()) else {
             return false;
         };
-        let profile = whole(&self.places.config);
-        profile.parent().is_some_and(|folder| whole(file).starts_with(folder))
+        let config = whole(&self.places.config);
+        let Some(folder) = config.parent().filter(|_| self.is_strangers()) else {
+            return false;
+        };
+        let users = [env::home_dir(), Some(self.places.config_folder.clone())];
+        let is_users = users.iter().flatten().any(|users| whole(users).starts_with(folder));
+        let here = Path::new(".");
+        let place = file
+            .parent()
+            .map(|place| if place == Path::new("") { here } else { place });
+        !is_users && is_plain(file) && place.is_some_and(|place| whole(place) == folder)
+    }
+}
+
+/// The failure that a profile wants something without the user's yes.
+fn untrusted(message: &str, what: &str) -> Failure {
+    let hint = format!("if you trust this {what}, add `--trust-profile`, or answer the question on a terminal");
+    let mut failure = Failure::new(Exit::Usage, terminal::clean_line(message)).with_hint(hint);
+    failure.details["code"] = "untrusted_address".into();
+    failure.explained = Some("untrusted_address");
+    failure
+}
+
+/// Asks on a terminal whether the user wants what `failure` says.
+///
+/// - Errors: there is no terminal, or the answer is no.
+async fn agreed(failure: Failure, question: &str) -> Result<(), Failure> {
+    if !(io::stdin().is_terminal() && terminal::stderr_is_terminal()) {
+        return Err(failure);
+    }
+    let question = format!("{}. {question} [y]es, [n]o: ", failure.message);
+    match terminal::ask(&question).await.as_deref().map(str::trim) {
+        Some("y" | "yes") => Ok(()),
+        _ => Err(failure.with_hint("the answer is not kept: run it again and say yes, or add `--trust-profile`")),
     }
 }
 
@@ -275,9 +373,14 @@ fn trusted() -> Vec<String> {
     read().unwrap_or_default().lines().map(str::to_owned).collect()
 }
 
-fn remember(origin: &str) {
+/// What is kept of a yes: it holds for one address, and for what gives the key that goes there.
+fn trusted_line(destination: &Destination, bound: &Bound) -> String {
+    json!([destination.origin, bound.holder_for(destination)]).to_string()
+}
+
+fn remember(line: &str) {
     let mut all = trusted();
-    all.push(origin.to_owned());
+    all.push(line.to_owned());
     let write = || {
         let file = state_file(TRUSTED)?;
         check_kept(&file, MAX_TRUSTED_BYTES).map_err(Failure::usage)?;

@@ -7,13 +7,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 
 use plugin_api::{Manifest, Role, Variable};
 use zeroize::Zeroizing;
 
 use super::dotenv;
-use super::keys::{CommandKeys, read_key_file};
+use super::keys::{CommandKeys, is_plain, read_key_file};
 use super::protect::Secret;
 use super::quotes::unquoted;
 use crate::files::{ReadError, read_named};
@@ -64,14 +64,28 @@ pub struct Found {
     pub place: Place,
 }
 
+/// The file that a key was read from.
+pub struct KeyFile {
+    /// The variable that has the key.
+    pub variable: String,
+    pub path: PathBuf,
+    /// Whether it was a regular file and no link, which it has to stay.
+    pub was_plain: bool,
+}
+
 /// What a plugin is given.
 #[derive(Default)]
 pub struct Given {
     pub variables: BTreeMap<String, Secret>,
     /// Which key was found and where, for people: ``environment variable `NAME` ``.
     pub key_origin: Option<String>,
-    /// The variable that has the key, and the file that the key was read from.
-    pub key_file: Option<(String, PathBuf)>,
+    /// The very variable, file or command that gave the key, for people.
+    pub key_holder: Option<String>,
+    pub key_file: Option<KeyFile>,
+    /// Where the other secrets were found, for people.
+    pub secret_origins: Vec<String>,
+    /// An address in the file given with `--env-file` that does not count.
+    pub ignored_address: Option<Found>,
     /// The addresses of the service, by the variables that set them.
     pub addresses: Vec<Found>,
     /// The variables from the working directory that are neither keys nor addresses.
@@ -161,16 +175,16 @@ impl Environment {
         let mut given = Given::default();
         let key_place = match (source, manifest.keys().next()) {
             (Some(source), variable) => {
-                let (key, warning) = self.key_from(source)?;
-                given.warnings.extend(warning);
+                let found = self.key_from(source, &mut given)?;
                 given.key_origin = Some(format!("`apiKey` of profile `{profile}`"));
+                given.key_holder = Some(found.origin);
                 if let Some(variable) = variable {
                     if let KeySource::File(path) = source {
-                        given.key_file = Some((variable.name.clone(), path.clone()));
+                        given.key_file = Some(KeyFile::new(variable, path));
                     }
-                    given.variables.insert(variable.name.clone(), key);
+                    given.variables.insert(variable.name.clone(), found.value);
                 }
-                None
+                Some(found.place).filter(|place| *place == Place::NamedFile)
             }
             (None, _) => self.give_key(manifest, &mut given)?,
         };
@@ -194,11 +208,12 @@ impl Environment {
 
     /// Takes the key from the first source that has one.
     ///
-    /// - Out: the place of a variable that holds the key itself.
+    /// - Out: the place that provides the key. `.env` does not provide what another file holds.
     fn give_key(&self, manifest: &Manifest, given: &mut Given) -> Result<Option<Place>, Failure> {
         for source in &self.sources {
             for variable in manifest.keys() {
                 if let Some(found) = source.variable(&variable.name) {
+                    given.key_holder = Some(found.origin.clone());
                     given.key_origin = Some(found.origin);
                     given.variables.insert(variable.name.clone(), found.value);
                     return Ok(Some(source.place));
@@ -210,28 +225,54 @@ impl Environment {
                     let (key, warning) = read_key_file(&path)?;
                     given.warnings.extend(warning);
                     given.key_origin = Some(format!("`{}_FILE`", variable.name));
-                    given.key_file = Some((variable.name.clone(), path));
+                    given.key_holder = Some(format!("`{}_FILE`, {}", variable.name, described_file(&path)));
+                    given.key_file = Some(KeyFile::new(variable, &path));
                     given.variables.insert(variable.name.clone(), key);
-                    return Ok(None);
+                    return Ok(Some(source.place).filter(|place| *place == Place::NamedFile));
                 }
             }
         }
         Ok(None)
     }
 
-    fn key_from(&self, source: &KeySource) -> Result<(Secret, Option<String>), Failure> {
+    fn key_from(&self, source: &KeySource, given: &mut Given) -> Result<Found, Failure> {
+        let found = |value, origin| Found {
+            value,
+            origin,
+            place: Place::Process,
+        };
         match source {
-            KeySource::Env(name) => {
-                let found = self.variable(name).ok_or_else(|| {
-                    Failure::usage(format!("no key: the profile reads it from `{name}`, which is not set"))
-                        .with_hint(format!("set `{name}`, or change `apiKey` in the profile"))
-                })?;
-                Ok((found.value, None))
+            KeySource::Env(name) => self.variable(name).ok_or_else(|| {
+                Failure::usage(format!("no key: the profile reads it from `{name}`, which is not set"))
+                    .with_hint(format!("set `{name}`, or change `apiKey` in the profile"))
+            }),
+            KeySource::File(path) => {
+                let (key, warning) = read_key_file(path)?;
+                given.warnings.extend(warning);
+                Ok(found(key, described_file(path)))
             }
-            KeySource::File(path) => read_key_file(path),
-            KeySource::Command(words) => Ok((self.command_keys.key_of(words)?, None)),
+            KeySource::Command(words) => {
+                let key = self.command_keys.key_of(words)?;
+                Ok(found(key, format!("command `{}`", words.join(" "))))
+            }
         }
     }
+}
+
+impl KeyFile {
+    fn new(variable: &Variable, path: &Path) -> Self {
+        Self {
+            variable: variable.name.clone(),
+            was_plain: is_plain(path),
+            path: path.to_owned(),
+        }
+    }
+}
+
+/// The file with its whole path, links included: another folder's `key` is another file.
+fn described_file(path: &Path) -> String {
+    let path = path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    format!("file `{}`", path.display())
 }
 
 impl Given {
@@ -260,11 +301,15 @@ impl Source {
 
 /// Gives the plugin a variable that is not its key.
 ///
-/// - In: `key_place`, the place of the variable that holds the key itself.
+/// - In: `key_place`, the place that provides the key.
 fn give_other(variable: &Variable, found: Found, key_place: Option<Place>, given: &mut Given) {
     if variable.role == Role::Endpoint {
         // A file that somebody else left in a folder must not redirect the user's key to another service.
-        if found.place != Place::Process && key_place != Some(found.place) {
+        if found.place == Place::NamedFile && key_place != Some(found.place) {
+            given.ignored_address = Some(found);
+            return;
+        }
+        if found.place == Place::Folder && key_place != Some(found.place) {
             given.warnings.push(format!(
                 "{} is ignored: a file may change the service's address only if it also provides the key",
                 found.origin
@@ -274,6 +319,9 @@ fn give_other(variable: &Variable, found: Found, key_place: Option<Place>, given
         given.variables.insert(variable.name.clone(), found.value.clone());
         given.addresses.push(found);
         return;
+    }
+    if variable.role == Role::Secret {
+        given.secret_origins.push(found.origin.clone());
     }
     if found.place == Place::Folder {
         given.from_folder.push(variable.name.clone());

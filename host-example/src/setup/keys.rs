@@ -1,7 +1,7 @@
 //! Keys from files and from commands.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
@@ -22,7 +22,11 @@ const COMMAND_LIMIT: Duration = Duration::from_secs(60);
 
 /// The outcomes of key commands. Each runs once, because it may ask a person to unlock something. Clones share them.
 #[derive(Clone, Default)]
-pub struct CommandKeys(Rc<RefCell<Outcomes>>);
+pub struct CommandKeys {
+    outcomes: Rc<RefCell<Outcomes>>,
+    /// The commands that the user allowed, although somebody else may have chosen them.
+    allowed: Rc<RefCell<BTreeSet<Vec<String>>>>,
+}
 
 /// By the words of the command.
 type Outcomes = BTreeMap<Vec<String>, Result<Secret, Failure>>;
@@ -30,15 +34,36 @@ type Outcomes = BTreeMap<Vec<String>, Result<Secret, Failure>>;
 impl CommandKeys {
     /// The key that a command printed, now or when it ran before.
     pub fn key_of(&self, words: &[String]) -> Result<Secret, Failure> {
-        let mut known = self.0.borrow_mut();
+        let mut known = self.outcomes.borrow_mut();
         let outcome = known.entry(words.to_vec()).or_insert_with(|| run(words));
         outcome.clone()
     }
 
     /// Forgets the commands that gave no key, so that they are tried again.
     pub fn forget_failures(&self) {
-        self.0.borrow_mut().retain(|_, outcome| outcome.is_ok());
+        self.outcomes.borrow_mut().retain(|_, outcome| outcome.is_ok());
     }
+
+    /// The same permissions without the outcomes, so that every command runs again.
+    pub fn without_outcomes(&self) -> Self {
+        Self {
+            outcomes: Rc::default(),
+            allowed: Rc::clone(&self.allowed),
+        }
+    }
+
+    pub fn allow(&self, words: &[String]) {
+        self.allowed.borrow_mut().insert(words.to_vec());
+    }
+
+    pub fn allows(&self, words: &[String]) -> bool {
+        self.allowed.borrow().contains(words)
+    }
+}
+
+/// Whether the path is a regular file and no link to one.
+pub fn is_plain(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| found.is_file())
 }
 
 /// The key in a file, and a warning if others can read the file.

@@ -2,6 +2,7 @@
 //!
 //! A mistake in the new ones changes nothing: the plugin keeps the previous ones.
 
+use std::mem;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,7 +15,6 @@ use super::choice::no_key;
 use super::destination::Bound;
 use super::environment::FOLDER_FILE;
 use super::global::Global;
-use super::keys::CommandKeys;
 use super::plugins::Verdict;
 use super::reading::{Chosen, Setup, exists};
 use super::used_key::UsedKey;
@@ -59,7 +59,7 @@ impl Reload {
 pub async fn follow(active: &mut Active, global: &Global, reload: Reload) -> Result<(String, Setup), Failure> {
     let command_keys = match reload {
         Reload::Profile | Reload::Plugins => active.command_keys.clone(),
-        Reload::Everything => CommandKeys::default(),
+        Reload::Everything => active.command_keys.without_outcomes(),
     };
     command_keys.forget_failures();
     let setup = Setup::read_with(global, active.reads_folder, command_keys)?;
@@ -129,15 +129,21 @@ fn new_code(active: &Active, setup: &Setup) -> NewCode {
     }
 }
 
-/// Replaces the active plugin by one that uses its service's own address.
+/// Replaces the active plugin.
+///
+/// - Errors: the next one was active before with another address or source of the key, or was never active and has an
+///   address that is not its service's own.
 async fn replace(active: &mut Active, setup: &Setup, chosen: Option<&Chosen>) -> Result<(), Failure> {
     let (_, manifest) = setup.choose(chosen)?;
     let found = Bound::of(setup, manifest, chosen, &setup.give(manifest, chosen)?);
-    if !found.is_plain() {
-        active.bound.check(&found)?;
-    }
+    active.check(&manifest.id, &found)?;
     let mut next = setup.activate(true).await?;
+    // The files were read again.
+    active.check(&next.plugin.manifest().id, &next.bound)?;
     next.read_tiers().await?;
+    next.earlier = mem::take(&mut active.earlier);
+    let before = active.plugin.manifest().id.clone();
+    next.earlier.insert(before, active.bound.clone());
     // Nothing shuts the previous plugin down, because that would cancel its answers: it ends with the last of them.
     *active = next;
     Ok(())

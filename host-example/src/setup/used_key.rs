@@ -1,15 +1,14 @@
 //! The key that calls are sent with. When the service refuses it, its file is read again, because the key may have been
 //! rotated. Errors say where the key came from.
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use plugin_api::{Error, ErrorKind, Plugin};
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::bounded::{LIMIT, bounded_future};
-use super::environment::Given;
-use super::keys::read_key_file;
+use super::environment::{self, Given};
+use super::keys::{is_plain, read_key_file};
 use super::protect::WipedConfig;
 use crate::terminal::Failure;
 
@@ -26,9 +25,7 @@ pub struct UsedKey {
 }
 
 struct KeyFile {
-    path: PathBuf,
-    /// The variable that has the key.
-    variable: String,
+    source: environment::KeyFile,
     plugin: Plugin,
     /// What the plugin is configured with now.
     config: Mutex<WipedConfig>,
@@ -39,9 +36,8 @@ impl UsedKey {
     pub fn new(given: Given, plugin: &Plugin, config: WipedConfig) -> Self {
         Self {
             origin: given.key_origin,
-            file: given.key_file.map(|(variable, path)| KeyFile {
-                path,
-                variable,
+            file: given.key_file.map(|source| KeyFile {
+                source,
                 plugin: plugin.clone(),
                 config: Mutex::new(config),
             }),
@@ -86,16 +82,27 @@ impl UsedKey {
             // Another call has already renewed it.
             return true;
         }
-        let Ok((key, _)) = read_key_file(&file.path) else {
+        let environment::KeyFile {
+            variable,
+            path,
+            was_plain,
+        } = &file.source;
+        if *was_plain && !is_plain(path) {
+            // Somebody else may have put a link to one of the user's files there.
+            tracing::warn!(
+                "the key file `{}` is no longer a regular file and is not read",
+                path.display()
+            );
+            return false;
+        }
+        let Ok((key, _)) = read_key_file(path) else {
             return false;
         };
-        if config.environment.get(&file.variable).map(String::as_str) == Some(key.reveal()) {
+        if config.environment.get(variable).map(String::as_str) == Some(key.reveal()) {
             return false;
         }
         let mut next = WipedConfig(config.0.clone());
-        next.0
-            .environment
-            .insert(file.variable.clone(), key.reveal().to_owned());
+        next.0.environment.insert(variable.clone(), key.reveal().to_owned());
         let (plugin, id) = (file.plugin.clone(), file.plugin.manifest().id.clone());
         let configured = bounded_future(&id, "be configured", LIMIT, async move {
             plugin.configure(&next).await.map(|()| next).map_err(Failure::from)
@@ -103,15 +110,11 @@ impl UsedKey {
         let next = match configured.await.and_then(|configured| configured) {
             Ok(next) => next,
             Err(failure) => {
-                let (path, cause) = (file.path.display(), failure.message);
-                tracing::warn!("the new key in `{path}` is not used: {cause}");
+                tracing::warn!("the new key in `{}` is not used: {}", path.display(), failure.message);
                 return false;
             }
         };
-        tracing::warn!(
-            "the service refused the key; using the new one in `{}`",
-            file.path.display()
-        );
+        tracing::warn!("the service refused the key; using the new one in `{}`", path.display());
         *config = next;
         self.n_renewals.fetch_add(1, Ordering::SeqCst);
         true
