@@ -123,9 +123,9 @@ fn ignored_address(manifest: &Manifest, address: &Found, given: &Given) -> Failu
         None => "the file has no key".to_owned(),
     };
     let message = format!("{} does not count: {key}", address.origin);
-    let name = manifest.keys().next().map_or("the key", |variable| &variable.name);
+    let name = manifest.keys().next().map_or("key", |variable| &variable.name);
     Failure::usage(clean_line(&message)).with_hint(format!(
-        "set {name} in the same file and nowhere else, or set the address in the environment or in the profile"
+        "set `{name}` in the same file and nowhere else, or set the address in the environment or in the profile"
     ))
 }
 

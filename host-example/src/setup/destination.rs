@@ -65,6 +65,18 @@ pub struct Bound {
 }
 
 impl Destination {
+    /// Checks that there is something to ask about: a scheme and a host.
+    ///
+    /// - Errors: what was expected.
+    fn check(&self) -> Result<(), Failure> {
+        if is_address(&self.origin) {
+            return Ok(());
+        }
+        let message = format!("expected an address such as `https://host/api/v1` as {}", self.source);
+        Err(Failure::new(Exit::Profile, terminal::clean_line(&message))
+            .with_hint("correct it, then check the file with `agent-host profile check`"))
+    }
+
     /// `prompts go to https://proxy.example (environment variable …)`
     fn line(&self) -> String {
         let may = if self.is_main { "go" } else { "may also go" };
@@ -89,8 +101,7 @@ impl Bound {
         if destination.is_main {
             return self.key_holder.clone();
         }
-        let secrets = self.secret_origins.iter().map(String::as_str);
-        (!self.secret_origins.is_empty()).then(|| terminal::listed(secrets, "and"))
+        (!self.secret_origins.is_empty()).then(|| self.secret_origins.join(" and "))
     }
 
     /// Checks that a reload found the same address and the same source of the key.
@@ -106,10 +117,7 @@ impl Bound {
                 _ if self.brings_key != found.brings_key => {
                     "another source of the key: its file was replaced by a link, or a link by a file".to_owned()
                 }
-                _ => {
-                    let now = found.secret_origins.iter().map(String::as_str);
-                    format!("another source of a secret: {}", terminal::listed(now, "and"))
-                }
+                _ => format!("another source of a secret: {}", found.secret_origins.join(" and ")),
             }
         } else {
             return Ok(());
@@ -227,6 +235,7 @@ impl Setup {
             let Some(failure) = self.distrust(destination, bound) else {
                 continue;
             };
+            destination.check()?;
             agreed(failure, "Trust this address?").await?;
             remember(&trusted_line(destination, bound));
         }
@@ -361,6 +370,15 @@ fn origin_of(url: &str) -> String {
     format!("{scheme}://{host}").to_ascii_lowercase()
 }
 
+fn is_address(origin: &str) -> bool {
+    let host = ["https://", "http://"]
+        .iter()
+        .find_map(|scheme| origin.strip_prefix(scheme));
+    host.is_some_and(|host| {
+        !host.is_empty() && !host.contains(|letter: char| letter.is_whitespace() || letter.is_control())
+    })
+}
+
 /// The addresses that the user trusts.
 fn trusted() -> Vec<String> {
     let read = || {
@@ -405,6 +423,20 @@ mod tests {
             ("https://[::1]:80", "https://[::1]:80"),
         ] {
             assert_eq!(origin_of(url), origin);
+            assert!(is_address(origin));
+        }
+    }
+
+    #[test]
+    fn an_address_has_a_scheme_and_a_host() {
+        for url in [
+            "proxy.example",
+            "https://",
+            "ftp://proxy.example",
+            "https:/proxy.example",
+            "https://a b",
+        ] {
+            assert!(!is_address(&origin_of(url)), "{url}");
         }
     }
 }

@@ -2,14 +2,22 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tests::faultd::{Faultd, Script};
-use tests::{Home, Typist, canary};
+use tests::{Home, HostRun, Typist, canary, openrouter_plugin, second_plugin};
 
 use crate::{Bench, assert_fails, assert_has, assert_lacks, conversation, home_with_openrouter, profile};
 
 const FOLDER_KEY: &str = "OPENROUTER_API_KEY=sk-or-v1-of-the-folder\n";
+
+/// Commands that use a profile.
+const COMMANDS: [&[&str]; 4] = [
+    &["doctor"],
+    &["plugins", "list"],
+    &["models"],
+    &["profile", "show", "--resolved"],
+];
 
 /// A service that answers whoever asks.
 fn service() -> Faultd {
@@ -93,9 +101,12 @@ fn a_profile_from_elsewhere_needs_a_yes_before_it_gets_your_key() {
     let origin = format!("http://{}", elsewhere.address());
     let address = format!(r#""model": "acme/model", "baseUrl": "{}""#, elsewhere.base_url());
     let run = |flags: &[&str], options: &str| {
-        let file = write(&home, "work/theirs.json", &profile(options));
-        let file = file.to_str().expect("text");
-        let run = home.host(&[&["--config", file], flags, &["chat", "Hello"]].concat());
+        let run = host_with(
+            &home,
+            "work/theirs.json",
+            options,
+            &[flags, &["chat", "Hello"]].concat(),
+        );
         run.env("OPENROUTER_API_KEY", canary::CANARY).run()
     };
     let message =
@@ -112,18 +123,12 @@ fn a_profile_from_elsewhere_needs_a_yes_before_it_gets_your_key() {
     assert_fails(
         &run(&[], &named),
         2,
-        "would send your key (`apiKey` of profile `default`)",
+        "would send your key (environment variable `OPENROUTER_API_KEY`)",
     );
     let second = format!(r#""secondary": {{"baseUrl": "{}"}}"#, elsewhere.base_url());
     assert_fails(&run(&[], &second), 2, "`secondary.baseUrl` of profile `default`");
-    let file = home.path().join("work/theirs.json");
-    for command in [
-        &["doctor"][..],
-        &["plugins", "list"],
-        &["models"],
-        &["profile", "show", "--resolved"],
-    ] {
-        let run = home.host(&[&["--config", file.to_str().expect("text")], command].concat());
+    for command in COMMANDS {
+        let run = host_with(&home, "work/theirs.json", &second, command);
         run.env("OPENROUTER_API_KEY", canary::CANARY).run();
     }
     assert_eq!(elsewhere.accepted_connections(), 0);
@@ -173,6 +178,16 @@ fn a_terminal_asks_once_for_each_address() {
     assert_lacks(&again.screen(), "Trust this address?");
     again.types("/quit");
     again.leaves();
+    // The yes was for one key.
+    let other = text.replacen("\"model\"", r#""apiKey": {"env": "AWS_SECRET_ACCESS_KEY"}, "model""#, 1);
+    let other = write(&home, "work/other.json", &other);
+    let run = home.host(&["--config", other.to_str().expect("text"), "chat", "Hello"]);
+    let ran = run.env("AWS_SECRET_ACCESS_KEY", canary::CANARY).run();
+    assert_fails(
+        &ran,
+        2,
+        "would send your key (environment variable `AWS_SECRET_ACCESS_KEY`)",
+    );
     // A link there could come from somebody else.
     let moved = kept.with_file_name("moved");
     fs::rename(&kept, &moved).expect("ours");
@@ -257,4 +272,227 @@ fn a_history_in_a_folder_of_everybody_is_not_kept() {
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).expect("ours");
     refused("every user may write to its folder");
     assert!(!folder.join("history").exists());
+}
+
+/// A profile that sends prompts to this service, with the key in this file.
+fn with_key_file(service: &Faultd, key: &Path) -> String {
+    let (url, key) = (service.base_url(), key.display());
+    format!(r#""model": "acme/model", "baseUrl": "{url}", "apiKey": {{"file": "{key}"}}"#)
+}
+
+/// The binary with a profile file that may be somebody else's.
+fn host_with(home: &Home, file: &str, options: &str, arguments: &[&str]) -> HostRun {
+    let file = write(home, file, &profile(options));
+    home.host(&[&["--config", file.to_str().expect("text")], arguments].concat())
+}
+
+#[test]
+fn a_profiles_own_key_excuses_only_the_address_that_gets_it() {
+    let home = home_with_openrouter();
+    let (main, second) = (service(), service());
+    let key = write(&home, "work/key", "sk-or-v1-theirs");
+    let (first, url) = (with_key_file(&main, &key), second.base_url());
+    let both = format!(r#"{first}, "secondary": {{"baseUrl": "{url}"}}"#);
+    let run = host_with(&home, "work/theirs.json", &both, &["chat", "Hello"]);
+    let ran = run.env("OPENROUTER_SECONDARY_API_KEY", canary::CANARY).run();
+    let variable = "would send your key (environment variable `OPENROUTER_SECONDARY_API_KEY`) and your prompts to";
+    assert_fails(&ran, 2, &format!("{variable} http://{}", second.address()));
+    // Each of these files may be the user's.
+    let mine = write(&home, "mine", canary::CANARY);
+    fs::create_dir(home.path().join("work/inner")).expect("writable");
+    let inner = write(&home, "work/inner/key", canary::CANARY);
+    let link = home.path().join("work/link");
+    symlink(&mine, &link).expect("writable");
+    for (file, key) in [
+        ("work/theirs.json", &inner),
+        ("work/theirs.json", &link),
+        ("theirs.json", &mine),
+    ] {
+        let ran = host_with(&home, file, &with_key_file(&main, key), &["chat", "Hello"]).run();
+        let message = format!("would send your key (file `{}`) and your prompts", key.display());
+        assert_fails(&ran, 2, &message);
+    }
+    assert_eq!((main.accepted_connections(), second.accepted_connections()), (0, 0));
+}
+
+#[test]
+fn a_key_file_that_became_a_link_is_not_read_again() {
+    let home = home_with_openrouter();
+    let refusal = serde_json::json!({"error": {"code": 401, "message": "User not found."}});
+    let elsewhere = Faultd::answering(move |_| Script::reply(401, &[], &refusal));
+    let key = write(&home, "work/key", "sk-or-v1-theirs");
+    let options = with_key_file(&elsewhere, &key);
+    let mut typist = conversation(host_with(&home, "work/theirs.json", &options, &["chat"]));
+    typist.types("one");
+    typist.sees("the key came from `apiKey`");
+    let mine = write(&home, "mine", canary::CANARY);
+    fs::remove_file(&key).expect("ours");
+    symlink(&mine, &key).expect("writable");
+    typist.types("two");
+    typist.sees("is no longer a regular file and is not read");
+    typist.sees("the key came from `apiKey`");
+    typist.types("/reload");
+    typist.sees("error: another source of the key: its file was replaced by a link");
+    let requests = elsewhere.requests();
+    assert_eq!(requests.len(), 2);
+    let theirs = Some("Bearer sk-or-v1-theirs");
+    assert!(requests.iter().all(|asked| asked.header("authorization") == theirs));
+}
+
+#[test]
+fn doctor_sends_no_key_if_an_address_is_unclear() {
+    let home = home_with_openrouter();
+    let proxy = service();
+    let url = format!("http://{}", proxy.address());
+    let key = write(&home, "key", canary::CANARY);
+    for name in ["baseURL", "base_ur", "adress"] {
+        let source = format!(r#""apiKey": {{"file": "{}"}}, "{name}": "{url}""#, key.display());
+        home.write_profile(&profile(&source));
+        let run = home.host(&["doctor", "--json"]).env("HTTPS_PROXY", &url);
+        let ran = run.env("OPENROUTER_API_KEY", canary::CANARY).run();
+        assert_has(&ran.stdout, "it is unclear which key to use and where it may be sent");
+        if name == "baseURL" {
+            assert_has(&ran.stdout, "did you mean `baseUrl`?");
+        }
+    }
+    assert_eq!(proxy.accepted_connections(), 0);
+}
+
+#[test]
+fn an_address_in_a_named_file_counts_with_its_key_or_is_an_error() {
+    let home = home_with_openrouter();
+    let (elsewhere, proxy) = (service(), service());
+    let key = write(&home, "key", canary::CANARY);
+    let key_file = format!("OPENROUTER_API_KEY_FILE={}", key.display());
+    let key = format!("OPENROUTER_API_KEY={}", canary::CANARY);
+    let own = key.replace("OPENROUTER_API_KEY", "MINE");
+    let model = r#""model": "acme/model""#;
+    let from_own = format!(r#"{model}, "apiKey": {{"env": "MINE"}}"#);
+    let run = |line: &str, options: &str, variable: &str| {
+        let text = format!("OPENROUTER_BASE_URL={}\n{line}\n", elsewhere.base_url());
+        let named = write(&home, "named.env", &text);
+        home.write_profile(&profile(options));
+        let run = home.host(&["--env-file", named.to_str().expect("text"), "chat", "Hello"]);
+        let run = run.env("HTTPS_PROXY", &format!("http://{}", proxy.address()));
+        run.env(variable, canary::CANARY).run()
+    };
+    for (line, options) in [(&key, model), (&key_file, model), (&own, &from_own)] {
+        run(line, options, "UNUSED").expect_success();
+    }
+    assert_eq!(elsewhere.requests().len(), 3);
+    for (line, options, variable) in [
+        ("", model, "OPENROUTER_API_KEY"),
+        (&key, model, "OPENROUTER_API_KEY"),
+        ("", &from_own, "MINE"),
+    ] {
+        let ran = run(line, options, variable);
+        let cause = format!("does not count: the key comes from elsewhere (environment variable `{variable}`)");
+        assert_fails(&ran, 2, &cause);
+        assert_has(&ran.stderr, "error: `OPENROUTER_BASE_URL` in `");
+        assert_has(
+            &ran.stderr,
+            "hint: set `OPENROUTER_API_KEY` in the same file and nowhere else",
+        );
+    }
+    let with_address = format!(r#"{model}, "baseUrl": "{}""#, elsewhere.base_url());
+    run("", &with_address, "OPENROUTER_API_KEY").expect_success();
+    assert_eq!((elsewhere.requests().len(), proxy.accepted_connections()), (4, 0));
+}
+
+#[test]
+fn a_new_plugin_moves_no_address() {
+    let home = home_with_openrouter();
+    let (own, proxy) = (service(), service());
+    let address = format!(r#""model": "acme/model", "baseUrl": "{}""#, own.base_url());
+    home.write_profile(&profile(&address));
+    let run = home.host(&["chat"]).env("OPENROUTER_API_KEY", canary::CANARY);
+    let mut typist = conversation(run.env("HTTPS_PROXY", &format!("http://{}", proxy.address())));
+    home.write_profile(&profile(r#""model": "acme/model""#));
+    typist.sees("edit ignored; still using the previous profile");
+    typist.sees("error: another address: the service's own instead of http://");
+    let plugin = home.plugins().join(openrouter_plugin().file_name().expect("a file"));
+    let bytes = fs::read(&plugin).expect("the plugin");
+    fs::remove_file(&plugin).expect("ours");
+    // Bytes behind the last section change no behaviour.
+    fs::write(&plugin, [&bytes[..], b"next build"].concat()).expect("writable");
+    home.host(&["plugins", "accept", "openrouter"]).run().expect_success();
+    typist.sees("new plugin ignored; still using the previous one");
+    typist.sees("error: another address: the service's own instead of http://");
+    typist.types("one");
+    typist.sees("acme/model");
+    assert_eq!((own.requests().len(), proxy.accepted_connections()), (1, 0));
+}
+
+#[test]
+fn a_provider_that_comes_back_keeps_the_source_of_its_key() {
+    let home = home_with_openrouter();
+    home.install(&second_plugin());
+    let model = profile(r#""model": "acme/model""#);
+    home.write_profile(&model);
+    let run = home.host(&["chat"]).env("OPENROUTER_API_KEY", canary::CANARY);
+    let run = run.env("OTHER_KEY", canary::CANARY).env("PARROT_KEY", "parrot-polly");
+    let mut typist = conversation(run);
+    home.write_profile(r#"{"auth": {"profiles": {"default": {"provider": "parrot"}}}}"#);
+    typist.sees("profile reloaded: parrot instead of openrouter");
+    home.write_profile(&profile(r#""model": "acme/model", "apiKey": {"env": "OTHER_KEY"}"#));
+    typist.sees("edit ignored; still using the previous profile");
+    typist.sees("error: another source of the key: environment variable `OTHER_KEY` instead of");
+    home.write_profile(&model);
+    typist.sees("profile reloaded: openrouter instead of parrot");
+}
+
+#[test]
+fn a_reload_takes_no_other_key_file() {
+    let home = home_with_openrouter();
+    let own = service();
+    let [first, second] = ["first", "second"].map(|file| write(&home, file, canary::CANARY));
+    let name = |key: &Path| {
+        write(
+            &home,
+            "named.env",
+            &format!("OPENROUTER_API_KEY_FILE={}\n", key.display()),
+        )
+    };
+    let named = name(&first);
+    let run = home.host(&["--env-file", named.to_str().expect("text"), "chat"]);
+    let mut typist = conversation(run.env("OPENROUTER_BASE_URL", &own.base_url()));
+    name(&second);
+    typist.types("/reload");
+    typist.sees("error: another source of the key: `OPENROUTER_API_KEY_FILE`, file `");
+    typist.sees("restart to use it");
+}
+
+#[test]
+fn a_key_command_from_elsewhere_needs_a_yes_before_it_runs() {
+    let home = home_with_openrouter();
+    let own = service();
+    let runs = home.path().join("work/runs");
+    let script = format!("echo run >> {}; echo sk-or-v1-theirs", runs.display());
+    let options = format!(r#""model": "acme/model", "apiKey": {{"command": ["sh", "-c", "{script}"]}}"#);
+    let host = |arguments: &[&str]| {
+        let run = host_with(&home, "work/theirs.json", &options, arguments);
+        run.env("OPENROUTER_BASE_URL", &own.base_url())
+    };
+    let n_runs = || fs::read_to_string(&runs).unwrap_or_default().lines().count();
+    for command in COMMANDS {
+        host(command).run();
+    }
+    let refused = host(&["chat", "Hello"]).run();
+    assert_fails(&refused, 2, "would run the command `sh -c echo run >> ");
+    assert_has(&refused.stderr, "more: agent-host explain untrusted_address");
+    let mut no = Typist::at(host(&["chat"]).into_command());
+    no.sees("Run it? [y]es, [n]o: ");
+    no.types("n");
+    no.sees("the answer is not kept");
+    assert_eq!((no.leaves(), n_runs()), (Some(2), 0));
+    let mut yes = Typist::at(host(&["chat"]).into_command());
+    yes.sees("Run it? ");
+    yes.types("y");
+    yes.sees("/help");
+    assert_eq!(n_runs(), 1);
+    yes.types("/reload");
+    yes.sees("profile, variables and key reloaded: nothing changed");
+    assert_eq!(n_runs(), 2);
+    host(&["--trust-profile", "chat", "Hello"]).run().expect_success();
+    assert_eq!((n_runs(), own.requests().len()), (3, 1));
 }
