@@ -147,12 +147,12 @@ fn a_key_of_the_wrong_form_is_a_row_and_is_not_sent() {
 
 #[test]
 fn a_typo_in_the_profile_is_a_row_and_the_rest_of_it_applies() {
-    let bench = Bench::with_profile(&profile(r#""modle": "sandbox/echo", "apiKey": {"env": "MY_KEY"}"#));
+    let bench = Bench::with_profile(&profile(r#""timeouts": {"totlMs": 9000}, "apiKey": {"env": "MY_KEY"}"#));
     let found = found_broken(bench.without_key(&DOCTOR).env("MY_KEY", bench.service.key()));
     found.assert_failed(&["profile"]);
-    let summary = "profile.json has 1 problem: unknown option at /auth/profiles/default/modle, line 1";
+    let summary = "profile.json has 1 problem: unknown option at /auth/profiles/default/timeouts/totlMs, line 1";
     found.assert_check("profile", "summary", summary);
-    let remedy = "did you mean `model`? `agent-host profile check` shows the line";
+    let remedy = "did you mean `totalMs`? `agent-host profile check` shows the line";
     found.assert_check("profile", "remedy", remedy);
     found.assert_check(
         "plugin:openrouter",
