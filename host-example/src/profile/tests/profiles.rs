@@ -111,7 +111,7 @@ fn a_file_with_problems_gives_the_rest_of_its_profile() {
         salvaged(&document, "default", &[acme()], &problems)
     };
     let profile = salvaged_from(
-        r#""provider": "acme", "apiKey": { "env": "MY_KEY" }, "model": "a/b", "modle": 1, "fallback_models": ["a/b", 5],
+        r#""provider": "acme", "apiKey": { "env": "MY_KEY" }, "model": "a/b", "fallback_models": ["a/b", 5],
            "timeouts": { "idleMs": null, "connectMs": "soon" }, "providerPreferences": { "sort": "speed" }"#,
     )
     .expect("a profile");
@@ -123,4 +123,6 @@ fn a_file_with_problems_gives_the_rest_of_its_profile() {
     // No other key may be used than the intended one.
     assert!(salvaged_from(r#""provider": "acme", "api_key": { "nv": "MY_KEY" }"#).is_none());
     assert!(salvaged_from(r#""provider": "acmee", "model": "a/b""#).is_none());
+    // An unknown option may be a misspelt address.
+    assert!(salvaged_from(r#""provider": "acme", "adress": "https://proxy.example""#).is_none());
 }
