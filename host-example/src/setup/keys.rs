@@ -120,12 +120,19 @@ pub fn mode_for_others(_metadata: &fs::Metadata) -> Option<u32> {
 
 /// Runs a key command, and takes what it prints for the key.
 fn run(words: &[String]) -> Result<Secret, Failure> {
-    let shown = words.first().map_or("", String::as_str);
-    let failed = |cause: String| {
-        Failure::usage(format!("no key: the command `{shown}` {cause}"))
-            .with_hint("make the `apiKey` command print only the key and exit with status 0; try it in a shell")
+    let program = words.first().map_or("", String::as_str);
+    // Somebody may have written the arguments, which may hold a secret, into the same text.
+    let (shown, is_alone) = match program.trim_start().split_once(char::is_whitespace) {
+        Some((name, _)) => (name, false),
+        None => (program, true),
     };
-    let mut child = Command::new(shown)
+    let failed = |cause: String| {
+        Failure::usage(format!("no key: the command `{shown}` {cause}")).with_hint(match is_alone {
+            true => "make the `apiKey` command print only the key and exit with status 0; try it in a shell",
+            false => "write the program and each argument as a text of its own: [\"PROGRAM\", \"ARGUMENT\"]",
+        })
+    };
+    let mut child = Command::new(program)
         .args(words.get(1..).unwrap_or_default())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -157,13 +157,11 @@ impl Decoder {
     /// Emits the raw form of what was read, ahead of its typed events.
     fn emit_raw(&mut self, at: usize) {
         let Some(raw) = &mut self.raw else { return };
-        if raw.ahead_bytes > 0 {
-            raw.hide(self.reader.heard().secret());
-        }
-        let mut piece = raw.take_to(self.frames.whole_bytes());
+        let secret = self.reader.heard().secret();
+        let mut piece = raw.take_to(self.frames.whole_bytes(), secret);
         if self.is_reported {
-            // Errors of the service may quote the key.
-            piece = secret::without_keys(&piece, self.reader.heard().secret());
+            // Errors of the service may quote other keys as well.
+            piece = secret::without_keys(&piece, secret);
         }
         if !piece.is_empty() {
             self.ready.insert(at, ChatEvent::Raw(piece.into()));
@@ -220,9 +218,10 @@ impl Decoder {
             let read = self.reader.frame(&data, &mut self.ready);
             if let (Some(raw), Ok(()) | Err(FrameError::Reported(_) | FrameError::Ended(_))) = (&mut self.raw, &read) {
                 // Adds the blank line that the event lacks.
-                let mut piece = raw.take_to(u64::MAX) + "\n\n";
+                let secret = self.reader.heard().secret();
+                let mut piece = raw.take_to(u64::MAX, secret) + "\n\n";
                 if read.is_err() {
-                    piece = secret::without_keys(&piece, self.reader.heard().secret());
+                    piece = secret::without_keys(&piece, secret);
                 }
                 self.ready.push_back(ChatEvent::Raw(piece.into()));
             }
@@ -236,7 +235,7 @@ impl Decoder {
                 Ok(()) | Err(FrameError::NotJson { .. }) => {}
             }
         } else if let Some(raw) = self.raw.as_mut().filter(|_| is_done) {
-            let piece = raw.take_to(u64::MAX) + "\n\n";
+            let piece = raw.take_to(u64::MAX, self.reader.heard().secret()) + "\n\n";
             self.finish();
             if let Some(Ok(_)) = self.end {
                 self.ready.push_back(ChatEvent::Raw(piece.into()));
@@ -251,7 +250,10 @@ impl Decoder {
         let read = self.reader.document(body, &mut self.ready);
         if self.raw.is_some() && read.is_ok() {
             match std::str::from_utf8(body) {
-                Ok(text) => self.ready.push_front(ChatEvent::Raw(text.into())),
+                Ok(text) => {
+                    let text = secret::without_secret(text.to_owned(), self.reader.heard().secret());
+                    self.ready.push_front(ChatEvent::Raw(text.into()));
+                }
                 Err(_) => return self.fail(not_utf8(body.len())),
             }
         }
@@ -316,7 +318,7 @@ impl Decoder {
         match self.frames.next_frame() {
             None => return false,
             Some(Ok(Frame::Comment(text))) => {
-                let event = keep_alive(text);
+                let event = keep_alive(text, self.reader.heard().secret());
                 self.emit_keep_alive(event);
             }
             Some(Ok(Frame::Event { data: b"[DONE]", .. })) => {
@@ -332,7 +334,7 @@ impl Decoder {
                 data: [b':', text @ ..],
                 ..
             })) => {
-                let event = keep_alive(text);
+                let event = keep_alive(text, self.reader.heard().secret());
                 self.emit_keep_alive(event);
             }
             Some(Ok(Frame::Event { name, data })) => {
@@ -388,7 +390,9 @@ impl Decoder {
     }
 }
 
-fn keep_alive(comment: &[u8]) -> ChatEvent {
+fn keep_alive(comment: &[u8], secret: &str) -> ChatEvent {
+    // The key is removed first, because a cut may leave half of it.
+    let comment = secret::without_keys(&sse::text(comment), secret).into_bytes();
     let comment = &comment[..comment.len().min(MAX_COMMENT_BYTES)];
     ChatEvent::KeepAlive(sse::text(comment).trim().into())
 }

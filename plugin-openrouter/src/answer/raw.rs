@@ -1,4 +1,6 @@
-//! Buffers the raw form of a stream, byte for byte, until it is emitted.
+//! Buffers the raw form of a stream, byte for byte, until it is emitted without the key.
+
+use crate::values::secret;
 
 /// Bytes that were pushed and not yet emitted.
 #[derive(Default)]
@@ -23,19 +25,19 @@ impl Raw {
         self.ahead_bytes > 0 && whole_bytes <= self.start
     }
 
-    /// Takes everything up to a stream position.
-    pub fn take_to(&mut self, end: u64) -> String {
+    /// Takes everything up to a stream position, without the key.
+    pub fn take_to(&mut self, end: u64, secret: &str) -> String {
         self.close_cut();
         if end > self.start {
             self.ahead_bytes = 0;
         }
         let rest = self.bytes.split_off(self.index(end));
         self.start = self.start.max(end);
-        text_of(std::mem::replace(&mut self.bytes, rest))
+        secret::without_secret(text_of(std::mem::replace(&mut self.bytes, rest)), secret)
     }
 
-    /// Overwrites the key, because an event that is emitted in parts may turn out to be an error that quotes it.
-    pub fn hide(&mut self, secret: &str) {
+    /// Overwrites the key, so that no later part of the event holds the other half of it.
+    fn hide(&mut self, secret: &str) {
         let mut from = 0;
         while let Some(at) = memchr::memmem::find(&self.bytes[from..], secret.as_bytes()).filter(|_| !secret.is_empty())
         {
@@ -52,7 +54,7 @@ impl Raw {
             n_bytes -= 1;
         }
         let ahead_bytes = self.ahead_bytes + n_bytes;
-        let piece = self.take_to(self.start + n_bytes as u64);
+        let piece = self.take_to(self.start + n_bytes as u64, secret);
         self.ahead_bytes = ahead_bytes;
         piece
     }

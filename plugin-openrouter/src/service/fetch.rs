@@ -5,12 +5,14 @@
 
 use std::time::{Duration, SystemTime};
 
+use memchr::memmem;
 use plugin_api::{Error, ErrorKind};
 use reqwest::Url;
 use reqwest::header::{self, HeaderMap};
 
 use crate::failure;
 use crate::service::{Settings, transport};
+use crate::values::secret;
 
 /// The longest time from the request to the last byte of its answer.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -92,7 +94,10 @@ async fn fetch(settings: &Settings, url: Url, limit: Duration) -> Result<Fetched
         }
         let (body, end) = read(&mut response, MAX_BODY_BYTES).await;
         match end {
-            End::Whole => Ok(Fetched { headers, body }),
+            End::Whole => Ok(Fetched {
+                headers,
+                body: without_key(body, &key.secret),
+            }),
             End::TooLarge => Err(Error::new(
                 ErrorKind::TOO_LARGE,
                 format!("expected at most {} MiB at `{path}`, found more", MAX_BODY_BYTES >> 20),
@@ -107,6 +112,14 @@ async fn fetch(settings: &Settings, url: Url, limit: Duration) -> Result<Fetched
             format!("the service did not answer at `{path}` within {} ms", limit.as_millis()),
         )),
     }
+}
+
+/// Removes the key from a body, so that no list shows it or stores it.
+fn without_key(body: Vec<u8>, key: &str) -> Vec<u8> {
+    if memmem::find(&body, key.as_bytes()).is_none() {
+        return body;
+    }
+    secret::without_secret(String::from_utf8_lossy(&body).into_owned(), key).into_bytes()
 }
 
 /// How reading a body ended.
@@ -174,6 +187,20 @@ mod tests {
         });
         let message = "the service answered 403: not with [key]".to_owned();
         assert_eq!(refusal(&service), (ErrorKind::FORBIDDEN, message));
+    }
+
+    #[test]
+    fn a_key_repeated_in_a_list_is_removed() {
+        let service = Service::start(|_| {
+            (
+                200,
+                String::new(),
+                json!({"data": [{"id": KEY, "name": KEY}]}).to_string(),
+            )
+        });
+        let fetched = block_on(get(&service.settings(json!({}), &[]), "/models")).expect("an answer");
+        let expected = json!({"data": [{"id": "[key]", "name": "[key]"}]});
+        assert_eq!(String::from_utf8_lossy(&fetched.body), expected.to_string());
     }
 
     #[test]

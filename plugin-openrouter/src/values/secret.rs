@@ -5,13 +5,23 @@
 /// Longest message from the service that is passed on, in bytes.
 const MAX_MESSAGE_BYTES: usize = 2048;
 
+/// A shorter key in an answer is a placeholder, such as `none`: replacing it would break the JSON around it.
+const MIN_SECRET_BYTES: usize = 8;
+
+/// Replaces `secret` in an answer with `[key]`. Anything else stays, because it may be what the model wrote.
+pub fn without_secret(answer: String, secret: &str) -> String {
+    let may_hold = secret.len() >= MIN_SECRET_BYTES;
+    if may_hold && memchr::memmem::find(answer.as_bytes(), secret.as_bytes()).is_some() {
+        return answer.replace(secret, "[key]");
+    }
+    answer
+}
+
 /// Replaces keys in `text` with `[key]`: `secret`, and anything that starts with `sk-or-`.
 pub fn without_keys(text: &str, secret: &str) -> String {
-    let has_secret = !secret.is_empty() && memchr::memmem::find(text.as_bytes(), secret.as_bytes()).is_some();
-    let text = if has_secret {
-        text.replace(secret, "[key]")
-    } else {
-        text.to_owned()
+    let text = match secret {
+        "" => text.to_owned(),
+        secret => text.replace(secret, "[key]"),
     };
     let mut clean = String::with_capacity(text.len());
     let mut rest = text.as_str();
@@ -54,6 +64,14 @@ mod tests {
             "key [key] is bad, so is ([key]) here"
         );
         assert_eq!(scrub("my own secret word", "secret"), "my own [key] word");
+        for (secret, expected) in [
+            ("sk-or-v1-secret", "data: \"[key] sk-or-v1-other none\""),
+            ("none", "data: \"sk-or-v1-secret sk-or-v1-other none\""),
+            ("", "data: \"sk-or-v1-secret sk-or-v1-other none\""),
+        ] {
+            let answer = "data: \"sk-or-v1-secret sk-or-v1-other none\"".to_owned();
+            assert_eq!(without_secret(answer, secret), expected);
+        }
     }
 
     #[test]

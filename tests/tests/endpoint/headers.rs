@@ -4,6 +4,7 @@ use sandbox::{Sandbox, Script};
 use serde_json::json;
 use tests::canary::CANARY;
 use tests::endpoint::{Endpoint, Serve};
+use tests::faultd::{DONE, Faultd, Script as Raw};
 use tests::service_from;
 
 use crate::bench::{CHAT, sent, streaming};
@@ -85,6 +86,23 @@ fn a_missing_ability_is_named_each_time_whichever_list_is_at_hand() {
     first.stop();
     // Another process finds the list on the disk.
     lacking(&Serve::again(&first).start());
+}
+
+#[test]
+fn a_key_that_the_service_repeats_reaches_no_client() {
+    let chunk = json!({"id": CANARY, "model": CANARY, "provider": CANARY,
+        "choices": [{"index": 0, "delta": {"content": "yes"}, "finish_reason": "stop"}]});
+    let event = format!(": {CANARY}\n\nid: {CANARY}\nevent: {CANARY}\ndata: {chunk}\n\n");
+    let service = Faultd::playing([Raw::stream(&[event.as_str(), DONE])]);
+    let endpoint = Serve::new().asking(&service).start();
+    let body = json!({"model": "acme/model", "messages": [{"role": "user", "content": "Hello"}]});
+    let answer = endpoint.answer(&endpoint.post(CHAT, &streaming(body))).expect(200);
+    for name in ["x-served-model", "x-served-provider", "x-generation-id"] {
+        assert_eq!(answer.header(name), Some("[key]"), "{name}");
+    }
+    let text = answer.text();
+    assert!(!text.contains(CANARY), "{text}");
+    assert!(text.contains("id: [key]\nevent: [key]\n"), "{text}");
 }
 
 #[test]

@@ -193,10 +193,15 @@ fn a_source_without_a_key_says_why() {
             json!({"command": ["/no/such"]}),
             "the command `/no/such` cannot be run: ",
         ),
+        (
+            json!({"command": ["/no/such --password watchword-0815"]}),
+            "the command `/no/such` cannot be run: ",
+        ),
         (json!({"command": ["true"]}), "the command `true` printed nothing"),
     ] {
         let ran = chat_with(&source);
         assert_starts(&ran.stderr, &format!("error: no key: {message}"));
+        assert_lacks(&ran.stderr, "watchword");
         assert_eq!(ran.code, Some(2));
     }
     let odd = chat_with(&json!({"command": ["echo", "hello"]}));
