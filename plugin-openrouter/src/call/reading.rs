@@ -2,11 +2,14 @@
 //!
 //! In: a call that may begin an attempt. Out: an answer, whole or just begun, or the failure with its class.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use bytes::Bytes;
 use plugin_api::{ChatEvent, ChatReply, Error, ErrorKind, Head, Notice, ServiceAnswer, View};
 use reqwest::header::CONTENT_TYPE;
+use serde::de::IgnoredAny;
 
 use crate::answer::decode::{Decoder, Reader};
 use crate::answer::foreign::ForeignReader;
@@ -171,7 +174,7 @@ impl Call {
         }
         if let (Some(Err(error)), Some(reported)) = (&mut decoder.end, decoder.reported.take()) {
             error.details.is_told = false;
-            error.details.answer = Some(Box::new(self.answer_of(error, &reported)));
+            error.details.answer = self.answer_of(error, &reported).map(Box::new);
         }
         match decoder.end {
             Some(Err(error)) if decoder.is_cut => Err(Failed::new(Class::Ambiguous, error)),
@@ -191,14 +194,16 @@ impl Call {
         }
     }
 
-    /// Builds an error response of the service from an error that it reported inside an answer.
-    fn answer_of(&self, error: &Error, reported: &[u8]) -> ServiceAnswer {
+    /// Builds an error response of the service from an error that it reported inside an answer; `None` if the error is
+    /// not an object, such as plain words.
+    fn answer_of(&self, error: &Error, reported: &[u8]) -> Option<ServiceAnswer> {
+        serde_json::from_slice::<BTreeMap<Cow<'_, str>, IgnoredAny>>(reported).ok()?;
         let status = error.details.status.filter(|status| *status >= 400);
-        ServiceAnswer {
+        Some(ServiceAnswer {
             status: status.unwrap_or(502),
             headers: vec![("content-type".to_owned(), "application/json".to_owned())],
             body: secret::without_keys(&String::from_utf8_lossy(reported), self.service().secret()),
-        }
+        })
     }
 }
 

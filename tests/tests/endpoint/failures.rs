@@ -4,7 +4,8 @@
 
 use sandbox::Script;
 use serde_json::{Value, json};
-use tests::endpoint::Answer;
+use tests::endpoint::{Answer, Serve};
+use tests::faultd::{Faultd, Script as Raw};
 
 use crate::bench::{Twins, forms, streaming};
 
@@ -19,6 +20,22 @@ fn added_event(through: &Answer, direct: &Answer, prefix: &str) -> Value {
         .and_then(|rest| rest.strip_prefix("data: ")?.strip_suffix("\n\n"));
     let data = data.unwrap_or_else(|| panic!("not one event of this form: {added}"));
     serde_json::from_str(data).expect("one event of JSON")
+}
+
+#[test]
+fn an_error_in_plain_words_becomes_an_error_object() {
+    let service = Faultd::playing([Raw::stream(&["event: error\ndata: the kitchen is closed\n\n"])]);
+    let once = json!({"retry": {"attempts": 1}});
+    let endpoint = Serve::new().asking(&service).profile(&once).start();
+    for (target, body) in forms("acme/model") {
+        for body in [streaming(body.clone()), body] {
+            let answer = endpoint.answer(&endpoint.post(target, &body)).expect(502);
+            assert_eq!(answer.header("content-type"), Some("application/json"));
+            let message = answer.json()["error"]["message"].as_str().map(str::to_owned);
+            let has_words = message.is_some_and(|words| words.contains("the kitchen is closed"));
+            assert!(has_words, "{target}: {}", answer.text());
+        }
+    }
 }
 
 #[test]
