@@ -19,7 +19,7 @@ pub fn last_words(error: &Error, dialect: Dialect, id: &str, last_number: Option
                 "code": object["type"],
                 "message": error.message,
                 "param": null,
-                "sequence_number": last_number.map_or(0, |last| last + 1),
+                "sequence_number": last_number.map_or(0, |last| last.saturating_add(1)),
                 "error": object,
             });
             format!("event: error\ndata: {event}\n\n")

@@ -158,7 +158,7 @@ async fn filtered(serving: &Serving, filters: &str, tiers: &[Value], is_only_pag
         changed.push(("links", links.to_string()));
     }
     if let Some(count) = count {
-        changed.push(("total_count", (count + tiers.len() as u64).to_string()));
+        changed.push(("total_count", count.saturating_add(tiers.len() as u64).to_string()));
     }
     for (name, value) in changed {
         list.insert(name.to_owned(), RawValue::from_string(value).map_err(|_| unreadable())?);

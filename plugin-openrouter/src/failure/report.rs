@@ -110,8 +110,8 @@ pub fn from_error_object(object: &Value, secret: &str) -> Error {
 /// Turns the moment that a limit ends, in milliseconds since 1970, into a wait. A wait stays as it is.
 pub fn until_then(error: &mut Error, now: SystemTime) {
     if let Some(at_ms) = error.retry_after_ms.filter(|ms| *ms > MAX_WAIT_MS) {
-        let then = SystemTime::UNIX_EPOCH + Duration::from_millis(at_ms);
-        let wait = then.duration_since(now).unwrap_or_default();
+        let then = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(at_ms));
+        let wait = then.map_or(Duration::MAX, |then| then.duration_since(now).unwrap_or_default());
         error.retry_after_ms = Some(whole_ms(wait).min(MAX_WAIT_MS));
     }
 }

@@ -88,6 +88,15 @@ fn row_61_each_tier_is_one_whole_model_behind_the_services_own() {
 }
 
 #[test]
+fn a_total_that_cannot_grow_stays_as_it_is() {
+    let list = json!({"data": [{"id": "acme/model"}], "total_count": u64::MAX});
+    let service = Faultd::playing([Script::reply(200, &[], &list)]);
+    let endpoint = Serve::new().asking(&service).start();
+    let list = endpoint.answer(&endpoint.get("/v1/models?q=acme")).expect(200).json();
+    assert_eq!(list["total_count"], u64::MAX);
+}
+
+#[test]
 fn tiers_are_in_the_list_whatever_the_query_and_in_both_forms() {
     let endpoint = Endpoint::start();
     let ids = |list: &Value| -> Vec<String> {
