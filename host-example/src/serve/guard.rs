@@ -5,6 +5,7 @@
 //! caller must know the token. Names and origins are compared whole, never by prefix.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -57,7 +58,7 @@ impl Rules {
     /// - In: `keys`, which are tokens as well; `route`, where the path leads.
     pub fn judge(
         &self,
-        keys: &[Secret],
+        keys: &[Arc<Secret>],
         method: &Method,
         uri: &Uri,
         headers: &HeaderMap,
@@ -84,7 +85,7 @@ impl Rules {
 
     fn request(
         &self,
-        keys: &[Secret],
+        keys: &[Arc<Secret>],
         method: &Method,
         headers: &HeaderMap,
         route: Result<Route, NoRoute>,
@@ -224,7 +225,7 @@ impl Rules {
         Ok(None)
     }
 
-    fn credential(&self, keys: &[Secret], headers: &HeaderMap) -> Result<(), Problem> {
+    fn credential(&self, keys: &[Arc<Secret>], headers: &HeaderMap) -> Result<(), Problem> {
         let Some(token) = self.token.load_full() else {
             return Ok(());
         };
@@ -248,7 +249,7 @@ impl Rules {
                 value.as_bytes().trim_ascii()
             };
             // Compare with all of them, so that the time reveals nothing.
-            for secret in [&*token].into_iter().chain(keys) {
+            for secret in [&token].into_iter().chain(keys) {
                 is_right |= !secret.is_blank() & bool::from(sent.ct_eq(secret.reveal().as_bytes()));
             }
         }

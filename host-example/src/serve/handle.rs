@@ -46,7 +46,7 @@ pub async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<R
     let Verdict { cors_origin, outcome } =
         shared
             .rules
-            .judge(&serving.keys, &parts.method, &parts.uri, &parts.headers, route);
+            .judge(&serving.keys(), &parts.method, &parts.uri, &parts.headers, route);
     let mut response = match outcome {
         Ok(Passed::Request { route, is_known }) => {
             answer(&shared, &serving, &parts, incoming, route, is_known, record).await

@@ -21,7 +21,7 @@ use super::token::Token;
 use crate::setup::reload::{self, Reload};
 #[cfg(feature = "otel")]
 use crate::setup::set_variable;
-use crate::setup::{Active, FOLDER_FILE, Global, Secret, Setup, listen_for_hangups, watch};
+use crate::setup::{Active, FOLDER_FILE, Global, Setup, listen_for_hangups, watch};
 use crate::terminal::{self, Exit, Failure, GOOD};
 
 pub async fn run(global: &Global, options: &Options) -> Result<Exit, Failure> {
@@ -142,10 +142,10 @@ fn serving(setup: &Setup, active: &Active) -> Result<Serving, Failure> {
     });
     Ok(Serving {
         tiers: active.tiers.clone(),
-        keys: manifest
+        keys_at_start: manifest
             .keys()
-            .filter_map(|variable| given.variables.get(&variable.name))
-            .map(Secret::trimmed)
+            .filter_map(|variable| given.variables.get_key_value(&variable.name))
+            .map(|(variable, key)| (variable.clone(), Arc::new(key.trimmed())))
             .collect(),
         plugins: plugins.collect(),
         models_page: ArcSwapOption::empty(),

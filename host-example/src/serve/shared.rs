@@ -31,8 +31,8 @@ pub struct Serving {
     pub plugin: Plugin,
     pub tiers: Vec<TierModel>,
     pub used_key: Arc<UsedKey>,
-    /// The plugin's own keys, which are tokens as well.
-    pub keys: Vec<Secret>,
+    /// The plugin's own keys by their variables. They are tokens as well; see [`Self::keys`].
+    pub keys_at_start: BTreeMap<String, Arc<Secret>>,
     /// What is in the plugin folder.
     pub plugins: Vec<PluginRow>,
     pub models_page: ArcSwapOption<Page>,
@@ -59,6 +59,16 @@ pub struct PluginRow {
 }
 
 impl Serving {
+    /// The plugin's own keys as they are now.
+    pub fn keys(&self) -> Vec<Arc<Secret>> {
+        let newest = self.used_key.newest();
+        let now = |(variable, key): (&String, &Arc<Secret>)| match &newest {
+            Some((renewed, newest)) if renewed == variable => Arc::clone(newest),
+            _ => Arc::clone(key),
+        };
+        self.keys_at_start.iter().map(now).collect()
+    }
+
     /// Whether the plugin has this method.
     pub fn has(&self, method: &str) -> bool {
         self.plugin.manifest().methods.iter().any(|name| name == method)

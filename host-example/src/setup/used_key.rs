@@ -1,15 +1,17 @@
 //! The key that calls are sent with. When the service refuses it, its file is read again, because the key may have been
 //! rotated. Errors say where the key came from.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use arc_swap::ArcSwapOption;
 use plugin_api::{Error, ErrorKind, Plugin};
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::bounded::{LIMIT, bounded_future};
 use super::environment::{self, Given};
 use super::keys::{is_plain, read_key_file};
-use super::protect::WipedConfig;
+use super::protect::{Secret, WipedConfig};
 use crate::terminal::Failure;
 
 /// The status of an answer that refuses the key.
@@ -22,6 +24,8 @@ pub struct UsedKey {
     file: Option<KeyFile>,
     /// How often the file turned out to have another key.
     n_renewals: AtomicU64,
+    /// The key that the file turned out to have last.
+    newest: ArcSwapOption<Secret>,
 }
 
 struct KeyFile {
@@ -42,7 +46,13 @@ impl UsedKey {
                 config: Mutex::new(config),
             }),
             n_renewals: AtomicU64::new(0),
+            newest: ArcSwapOption::empty(),
         }
+    }
+
+    /// The variable whose key was renewed, and the key that it has now.
+    pub fn newest(&self) -> Option<(&str, Arc<Secret>)> {
+        Some((self.file.as_ref()?.variable.as_str(), self.newest.load_full()?))
     }
 
     /// Keeps others from configuring the plugin while the guard lives.
@@ -95,8 +105,13 @@ impl UsedKey {
             );
             return false;
         }
-        let Ok((key, _)) = read_key_file(path) else {
-            return false;
+        let key = match read_key_file(path) {
+            Ok((key, _)) => key,
+            Err(failure) => {
+                let why = failure.message.trim_start_matches("no key: ");
+                tracing::warn!("the service refused the key, and it cannot be read again: {why}");
+                return false;
+            }
         };
         if config.environment.get(variable).map(String::as_str) == Some(key.reveal()) {
             return false;
@@ -116,6 +131,7 @@ impl UsedKey {
         };
         tracing::warn!("the service refused the key; using the new one in `{}`", path.display());
         *config = next;
+        self.newest.store(Some(Arc::new(key)));
         self.n_renewals.fetch_add(1, Ordering::SeqCst);
         true
     }

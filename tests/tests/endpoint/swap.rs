@@ -227,6 +227,11 @@ fn a_rotated_key_file_costs_no_request() {
     let refused = endpoint.chat("acme/model", "Hello").expect(401);
     let hint = refused.header("x-hint").unwrap_or_default();
     assert!(hint.ends_with("the key came from `OPENROUTER_API_KEY_FILE`"), "{hint}");
+    fs::remove_file(&file).expect("ours");
+    endpoint.chat("acme/model", "Hello").expect(401);
+    let told =
+        format!("the service refused the key, and it cannot be read again: the key file `{path}` does not exist");
+    endpoint.wait_for_stderr(&told, 1);
     write("sk-or-v1-new");
     let mut body = chat_body("acme/model", "Hello");
     body["stream"] = json!(true);
@@ -234,5 +239,11 @@ fn a_rotated_key_file_costs_no_request() {
     assert_eq!(streamed.streamed(), "welcome");
     write("sk-or-v1-old");
     endpoint.chat("acme/model", "Hello").expect(200);
-    assert_eq!(service.requests().len(), 4, "the key in use is not refused");
+    assert_eq!(service.requests().len(), 5, "the key in use is not refused");
+    for (token, status) in [("sk-or-v1-new", 200), ("sk-or-v1-old", 401)] {
+        let request = endpoint
+            .post(CHAT, &body)
+            .with("authorization", &format!("Bearer {token}"));
+        endpoint.answer(&request).expect(status);
+    }
 }

@@ -49,7 +49,7 @@ fn judge(rules: &Rules, row: &str) -> Verdict {
         request = request.header(name, value.replace('␠', " "));
     }
     let request = request.body(()).expect("a request");
-    let keys = ["acme-key-0123456789", ""].map(|key| Secret::new(key.to_owned()));
+    let keys = ["acme-key-0123456789", ""].map(|key| Arc::new(Secret::new(key.to_owned())));
     let route = Route::of(request.uri().path_and_query(), "acme");
     rules.judge(&keys, request.method(), request.uri(), request.headers(), route)
 }

@@ -47,7 +47,7 @@ impl Bench {
         let serving = Serving {
             plugin,
             tiers: vec![tier()],
-            keys: vec![Secret::new(KEY.to_owned())],
+            keys_at_start: [("KEY".to_owned(), Arc::new(Secret::new(KEY.to_owned())))].into(),
             plugins: vec![PluginRow {
                 id,
                 verdict: "enabled",
