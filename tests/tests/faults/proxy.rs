@@ -2,10 +2,14 @@
 
 use plugin_api::DiagnoseRequest;
 use serde_json::json;
+use tests::canary::CANARY;
 use tests::faultd::{Faultd, Script};
-use tests::{Child, block_on};
+use tests::{Child, block_on, config_at};
 
 use crate::call::{chat, once, plugin_at, stream};
+
+/// The variables that name a proxy for services with TLS.
+const PROXIES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 
 /// Runs the test in a process with these variables and no others about proxies.
 ///
@@ -124,7 +128,8 @@ fn fault_12_a_host_in_no_proxy_is_asked_directly() {
 #[test]
 fn fault_12_https_proxy_comes_before_all_proxy() {
     let [(specific, first), (general, second)] = [refusing_proxy(), refusing_proxy()];
-    let is_parent = with_proxies(&[("HTTPS_PROXY", &first), ("ALL_PROXY", &second)], || {
+    let with_blanks = format!(" {first} ");
+    let is_parent = with_proxies(&[("HTTPS_PROXY", &with_blanks), ("ALL_PROXY", &second)], || {
         let plugin = plugin_at("https://api.example/api/v1", once());
         assert_eq!(stream(&plugin).expect_err("the proxy refuses").kind.code(), "connect");
     });
@@ -133,13 +138,31 @@ fn fault_12_https_proxy_comes_before_all_proxy() {
 }
 
 #[test]
-fn fault_12_an_invalid_proxy_address_crashes_nothing() {
-    for address in ["http://[::", "a b", "http://127.0.0.1:1"] {
-        with_proxies(&[("HTTPS_PROXY", address)], || {
-            let options = json!({"retry": {"attempts": 1}, "timeouts": {"connectMs": 500}});
-            let plugin = plugin_at("https://no-such-host.invalid/api/v1", options);
-            let error = stream(&plugin).expect_err("there is no such host");
-            assert_eq!(error.kind.code(), "connect", "{error:?}");
+fn fault_12_an_invalid_proxy_address_is_an_error_that_names_the_variable() {
+    for (variable, address) in [
+        ("HTTPS_PROXY", "http://[::"),
+        ("https_proxy", "http://me:watchword 0815@proxy"),
+        ("ALL_PROXY", "socks5://me:watchword@proxy:1080"),
+        ("all_proxy", "https://"),
+    ] {
+        with_proxies(&[(variable, address), ("NO_PROXY", "other.example")], || {
+            let named = PROXIES.into_iter().find(|name| std::env::var_os(name).is_some());
+            let plugin = plugin_at("https://other.example/api/v1", json!({}));
+            let config = config_at("https://api.example/api/v1", CANARY, json!({}));
+            let error = block_on(plugin.configure(&config)).expect_err("a proxy that cannot be asked");
+            assert_eq!(error.kind.code(), "config", "{error:?}");
+            assert!(error.message.contains(named.expect("it is set")), "{error}");
+            assert!(!format!("{error:?}").contains("watchword"), "{error:?}");
         });
     }
+}
+
+#[test]
+fn fault_12_a_proxy_that_is_not_there_is_an_error() {
+    with_proxies(&[("HTTPS_PROXY", "127.0.0.1:1")], || {
+        let options = json!({"retry": {"attempts": 1}, "timeouts": {"connectMs": 500}});
+        let plugin = plugin_at("https://no-such-host.invalid/api/v1", options);
+        let error = stream(&plugin).expect_err("there is no such proxy");
+        assert_eq!(error.kind.code(), "connect", "{error:?}");
+    });
 }
