@@ -20,7 +20,7 @@ use crate::near::closest;
 use crate::terminal::listed;
 
 /// Further problems are counted, not shown.
-const MAX_PROBLEMS: usize = 100;
+pub const MAX_PROBLEMS: usize = 100;
 /// The longest quotation of a value, in characters.
 const MAX_FOUND_CHARS: usize = 60;
 const KEY_FORMS: &str = "write `{ \"env\": \"VARIABLE\" }`, `{ \"file\": \"PATH\" }` or `{ \"command\": [\"PROGRAM\"] }`, \

@@ -24,7 +24,7 @@ mod starter;
 #[cfg(test)]
 mod tests;
 
-pub use self::check::check;
+pub use self::check::{MAX_PROBLEMS, check};
 pub use self::document::Document;
 pub use self::leaves::{differences, dotted, leaves_of};
 pub use self::load::{Profile, map_plugin_problem, profile_from, salvaged, without_problems};

@@ -2,6 +2,8 @@
 //!
 //! The schema finds most problems; each plugin is then asked about the options that passed.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::Path;
 
 use plugin_api::Config;
@@ -47,12 +49,29 @@ impl Setup {
         Document::parse(&path.display().to_string(), text).map_err(LoadError::Report)
     }
 
-    /// Every problem of a profile file: what its schema says, and what the plugins find beyond it.
+    /// The problems of a profile file: what its schema says, and what the plugins find beyond it. The plugins are asked
+    /// about the selected profile, and about the others until there are too many problems to read.
     pub async fn report(&self, document: &Document) -> Result<Report, Failure> {
         let schemas = self.folder.schemas();
         let mut problems = profile::check(document, &schemas);
         let profiles = document.value.pointer("/auth/profiles").and_then(Value::as_object);
-        for (name, entry) in profiles.into_iter().flatten() {
+        let is_selected = |name: &String| *name == self.places.profile;
+        let mut profiles: Vec<_> = profiles.into_iter().flatten().collect();
+        profiles.sort_by_key(|(name, _)| !is_selected(name));
+        let mut plugins = BTreeMap::new();
+        for (name, entry) in profiles {
+            if problems.len() >= profile::MAX_PROBLEMS && !is_selected(name) {
+                let message =
+                    "this profile and those after it are checked in part: there are too many problems already";
+                problems.push(profile::map_plugin_problem(
+                    document,
+                    name,
+                    "",
+                    message.to_owned(),
+                    None,
+                ));
+                break;
+            }
             let provider = entry["provider"].as_str().unwrap_or_default();
             let Ok((file, manifest)) = self.folder.find(provider) else {
                 continue;
@@ -61,14 +80,18 @@ impl Setup {
                 // A disabled plugin is never loaded, not even to check options.
                 continue;
             }
-            let options = profile::without_problems(entry, name, &problems);
-            let config = Config {
-                options: json!({}),
-                ..Config::default()
+            let plugin = match plugins.entry(&manifest.id) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(place) => {
+                    let config = Config {
+                        options: json!({}),
+                        ..Config::default()
+                    };
+                    place.insert(services::create(self.folder.admit(file)?, &config)?)
+                }
             };
-            let found = services::create(self.folder.admit(file)?, &config)?
-                .check(&options)
-                .await?;
+            let options = profile::without_problems(entry, name, &problems);
+            let found = plugin.check(&options).await?;
             problems.extend(placed(document, name, found));
         }
         problems.sort_by_key(|problem| problem.range.start);

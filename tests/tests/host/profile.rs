@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use tests::HostRun;
 
 use crate::{Bench, assert_fails, assert_has, assert_lacks, assert_starts, json_of, profile};
@@ -48,6 +48,26 @@ fn five_mistakes_are_five_reports_with_their_places() {
     let next = "hint: correct the file, then check it with `agent-host profile check`\n";
     assert_eq!((chat.code, chat.stderr), (Some(3), ran.stderr + next));
     assert_eq!(bench.n_requests(), 0);
+}
+
+#[test]
+fn plugins_are_asked_about_the_selected_profile_and_a_few_others() {
+    let bad = json!({"provider": "openrouter", "baseUrl": "http://example.com"});
+    let others = (0..300).map(|n| (format!("p{n}"), bad.clone()));
+    let profiles: Map<String, Value> = others.chain([("default".to_owned(), bad.clone())]).collect();
+    let bench = Bench::with_profile(&json!({"auth": {"profiles": profiles}}).to_string());
+    let ran = bench.run(&["profile", "check", "--json"]);
+    let found = json_of(&ran);
+    let pointers: Vec<&str> = found["problems"]
+        .as_array()
+        .expect("problems")
+        .iter()
+        .filter_map(|problem| problem["pointer"].as_str())
+        .collect();
+    // The last of them says that the others are checked in part.
+    assert_eq!((ran.code, pointers.len()), (Some(3), 101));
+    assert_eq!(pointers[99], "/auth/profiles/p99");
+    assert_eq!(pointers[100], "/auth/profiles/default/baseUrl");
 }
 
 #[test]
