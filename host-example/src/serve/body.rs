@@ -94,6 +94,9 @@ pub fn check_encoding(headers: &HeaderMap) -> Result<(), Problem> {
     ))
 }
 
+/// The deepest JSON that is read as a tree, which is the limit of the library.
+const MAX_DEPTH: usize = 127;
+
 /// In which form a body wants its answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
@@ -125,13 +128,23 @@ pub fn wanted(body: &[u8]) -> Result<Wanted, Problem> {
         Err(cause) if cause.is_data() => serde_json::from_str::<IgnoredAny>(text).map(|_| Wanted::default()),
         Err(cause) => Err(cause),
     };
-    wanted.map_err(|cause| {
-        let why = match cause.classify() {
-            Category::Eof => "unexpected end",
-            _ => "unexpected character",
-        };
-        not_json(why, cause.line(), cause.column())
-    })
+    wanted.map_err(|cause| unreadable(&cause))
+}
+
+/// Why a body cannot be read as JSON, and where.
+pub fn unreadable(cause: &serde_json::Error) -> Problem {
+    let (line, column) = (cause.line(), cause.column());
+    // The library has no other sign of it.
+    if cause.to_string().starts_with("recursion limit exceeded") {
+        let message =
+            format!("expected at most {MAX_DEPTH} levels of nesting, found more at line {line}, column {column}");
+        return Problem::bad_request(message);
+    }
+    let why = match cause.classify() {
+        Category::Eof => "unexpected end",
+        _ => "unexpected character",
+    };
+    not_json(why, line, column)
 }
 
 /// Whether a JSON body names a model.

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::json;
 
+use super::body::{unreadable, wanted};
 use super::headers::X_NOTICES;
 use super::problem::Problem;
 use super::reply::{Body, json_response};
@@ -25,10 +26,13 @@ const PROMPT: [&str; 3] = ["system", "tools", "messages"];
 /// The `type` of content that is not text: pictures and files.
 const BLOBS: [&str; 2] = ["image", "base64"];
 
-/// - Errors: the body is not a request for messages.
+/// - Errors: the body is not a request for messages; the message says what is wrong with it, and quotes nothing.
 pub fn answer(body: &[u8]) -> Result<Response<Body>, Problem> {
-    let Ok(Request(Some(tokens))) = serde_json::from_slice(body) else {
-        return Err(Problem::bad_request("expected a JSON object with `messages`, an array"));
+    wanted(body)?;
+    let tokens = match serde_json::from_slice(body) {
+        Ok(Request(Some(tokens))) => tokens,
+        Err(cause) if !cause.is_data() => return Err(unreadable(&cause)),
+        _ => return Err(Problem::bad_request("expected a JSON object with `messages`, an array")),
     };
     let count = json!({"input_tokens": FRAME_TOKENS + tokens, "estimate": true});
     let mut response = json_response(StatusCode::OK, &count);
@@ -198,13 +202,28 @@ mod tests {
 
     #[test]
     fn a_body_without_messages_is_refused() {
-        for body in ["", "[]", "{}", r#"{"messages":"x"}"#, r#"{"messages":[}"#] {
-            assert_eq!(
-                answer(body.as_bytes())
-                    .map(|_| ())
-                    .map_err(|problem| problem.status.as_u16()),
-                Err(400)
-            );
+        let deep = format!(r#"{{"messages":{}1{}}}"#, "[".repeat(1000), "]".repeat(1000));
+        let no_messages = "expected a JSON object with `messages`, an array";
+        for (body, expected) in [
+            (&b""[..], "the body is not JSON: unexpected end at line 1, column 0"),
+            (b"[]", no_messages),
+            (b"{}", no_messages),
+            (br#"{"messages":"x"}"#, no_messages),
+            (
+                br#"{"messages":[}"#,
+                "the body is not JSON: unexpected character at line 1, column 14",
+            ),
+            (
+                b"{\"messages\":[\"\xff\"]}",
+                "the body is not JSON: invalid UTF-8 at line 1, column 15",
+            ),
+            (
+                deep.as_bytes(),
+                "expected at most 127 levels of nesting, found more at line 1, column 139",
+            ),
+        ] {
+            let problem = answer(body).err().expect("it is refused");
+            assert_eq!((problem.status.as_u16(), problem.message.as_str()), (400, expected));
         }
     }
 }
