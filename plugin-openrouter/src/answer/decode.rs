@@ -158,6 +158,10 @@ impl Decoder {
     fn emit_raw(&mut self, at: usize) {
         let Some(raw) = &mut self.raw else { return };
         let secret = self.reader.heard().secret();
+        if raw.ahead_bytes > 0 {
+            // The end of a large event looks like its beginning.
+            raw.hide(secret);
+        }
         let mut piece = raw.take_to(self.frames.whole_bytes(), secret);
         if self.is_reported {
             // Errors of the service may quote other keys as well.

@@ -37,7 +37,7 @@ impl Raw {
     }
 
     /// Overwrites the key, so that no later part of the event holds the other half of it.
-    fn hide(&mut self, secret: &str) {
+    pub fn hide(&mut self, secret: &str) {
         let mut from = 0;
         while let Some(at) = memchr::memmem::find(&self.bytes[from..], secret.as_bytes()).filter(|_| !secret.is_empty())
         {
