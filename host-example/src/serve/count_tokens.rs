@@ -222,7 +222,9 @@ mod tests {
                 "expected at most 127 levels of nesting, found more at line 1, column 139",
             ),
         ] {
-            let problem = answer(body).err().expect("it is refused");
+            let Err(problem) = answer(body) else {
+                panic!("it is not refused");
+            };
             assert_eq!((problem.status.as_u16(), problem.message.as_str()), (400, expected));
         }
     }

@@ -52,7 +52,7 @@ impl UsedKey {
 
     /// The variable whose key was renewed, and the key that it has now.
     pub fn newest(&self) -> Option<(&str, Arc<Secret>)> {
-        Some((self.file.as_ref()?.variable.as_str(), self.newest.load_full()?))
+        Some((self.file.as_ref()?.source.variable.as_str(), self.newest.load_full()?))
     }
 
     /// Keeps others from configuring the plugin while the guard lives.
