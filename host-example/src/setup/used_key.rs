@@ -12,6 +12,7 @@ use super::bounded::{LIMIT, bounded_future};
 use super::environment::{self, Given};
 use super::keys::{is_plain, read_key_file};
 use super::protect::{Secret, WipedConfig};
+use super::reading::exists;
 use crate::terminal::Failure;
 
 /// The status of an answer that refuses the key.
@@ -97,7 +98,7 @@ impl UsedKey {
             path,
             was_plain,
         } = &file.source;
-        if *was_plain && !is_plain(path) {
+        if *was_plain && !is_plain(path) && exists(path) {
             // Somebody else may have put a link to one of the user's files there.
             tracing::warn!(
                 "the key file `{}` is no longer a regular file and is not read",

@@ -29,7 +29,7 @@ fn an_error_in_plain_words_becomes_an_error_object() {
     let endpoint = Serve::new().asking(&service).profile(&once).start();
     for (target, body) in forms("acme/model") {
         for body in [streaming(body.clone()), body] {
-            let answer = endpoint.answer(&endpoint.post(target, &body)).expect(502);
+            let answer = endpoint.answer(&endpoint.post(target, &body)).expect(503);
             assert_eq!(answer.header("content-type"), Some("application/json"));
             let message = answer.json()["error"]["message"].as_str().map(str::to_owned);
             let has_words = message.is_some_and(|words| words.contains("the kitchen is closed"));

@@ -137,6 +137,11 @@ fn other_bytes_than_the_recorded_ones_are_refused_until_accepted() {
         "recorded openrouter ",
     );
     bench.ok(&["chat", "Hello"]);
+
+    // Another plugin in that file is no better.
+    fs::copy(second_plugin(), &file).expect("writable");
+    let listed = &json_of(&bench.ok(&["plugins", "list", "--json"]))[0];
+    assert_eq!((&listed["id"], &listed["code"]), (&json!("parrot"), &json!("changed")));
 }
 
 #[test]

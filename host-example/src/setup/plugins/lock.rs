@@ -26,7 +26,6 @@ const MAX_SUM_BYTES: u64 = 4 << 10;
 /// What is recorded, by plugin id.
 #[derive(Default, Serialize, Deserialize)]
 pub struct Lock {
-    #[serde(default)]
     plugins: BTreeMap<String, Record>,
 }
 
@@ -73,8 +72,11 @@ impl Lock {
         serde_json::from_slice(&text).map_err(|cause| failed(cause.to_string()))
     }
 
-    pub fn state(&self, id: &str, sha256: &str) -> State<'_> {
-        match self.plugins.get(id) {
+    /// - In: `file`, the name of the file with the bytes. A plugin in a file that is recorded for another one is changed
+    ///   too.
+    pub fn state(&self, id: &str, sha256: &str, file: &str) -> State<'_> {
+        let in_that_file = || self.plugins.values().find(|record| record.file == file);
+        match self.plugins.get(id).or_else(in_that_file) {
             None => State::Unrecorded,
             Some(record) if record.sha256 == sha256 => State::Recorded,
             Some(record) => State::Changed(record),
@@ -93,7 +95,7 @@ impl Lock {
         let manifest = image.manifest();
         let _held = hold(folder);
         let mut lock = Self::read(folder)?;
-        if let (true, State::Changed(record)) = (is_first, lock.state(&manifest.id, image.sha256())) {
+        if let (true, State::Changed(record)) = (is_first, lock.state(&manifest.id, image.sha256(), file)) {
             return Err(changed(Path::new(file), &manifest.id, record, image.sha256()).into());
         }
         let record = Record {
@@ -103,6 +105,7 @@ impl Lock {
             file: file.to_owned(),
             first_seen: jiff::Timestamp::now().strftime("%FT%TZ").to_string(),
         };
+        lock.plugins.retain(|_, other| other.file != file);
         lock.plugins.insert(manifest.id.clone(), record);
         lock.write(folder)
     }

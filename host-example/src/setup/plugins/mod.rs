@@ -22,11 +22,15 @@ pub use self::lock::FILE as LOCK_FILE;
 use self::lock::{Lock, State};
 use super::atomic::write_atomically;
 use super::places::Places;
+use crate::files::{ReadError, read_named};
 use crate::profile::ProviderSchema;
 use crate::terminal::{Exit, Failure, clean_line, say};
 
 /// The file in the plugin folder that remembers what was switched off.
 const SWITCHES: &str = "plugins.json";
+
+/// The largest such file that is read, in bytes.
+const MAX_SWITCHES_BYTES: u64 = 1 << 20;
 
 /// One library of the plugin folder.
 pub struct Entry {
@@ -85,8 +89,12 @@ impl Entry {
     }
 
     pub fn file_name(&self) -> String {
-        self.file.file_name().unwrap_or_default().to_string_lossy().into_owned()
+        file_name_of(&self.file)
     }
+}
+
+fn file_name_of(file: &Path) -> String {
+    file.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// Whether a plugin is on, and why.
@@ -187,6 +195,17 @@ impl Folder {
     pub fn admit(&self, entry: &Entry) -> Result<Image, Failure> {
         let image = Image::read(&entry.file)?;
         let id = &image.manifest().id;
+        if let Ok(manifest) = &entry.manifest
+            && manifest.id != *id
+        {
+            let reason = format!(
+                "it was replaced just now: expected the plugin `{}`, found `{id}`",
+                manifest.id
+            );
+            return Err(Refusal::new(&entry.file, "changed", reason)
+                .with_hint("see `agent-host plugins list`")
+                .into());
+        }
         if self.is_recorded(&Lock::read(&self.path)?, &entry.file, id, image.sha256())? {
             return Ok(image);
         }
@@ -227,7 +246,7 @@ impl Folder {
     /// - Errors: other bytes are recorded; the checksum beside the file differs; nothing is recorded, with `--locked`.
     fn is_recorded(&self, lock: &Lock, file: &Path, id: &str, sha256: &str) -> Result<bool, Refusal> {
         lock::check_sum(file, sha256)?;
-        match lock.state(id, sha256) {
+        match lock.state(id, sha256, &file_name_of(file)) {
             State::Recorded => Ok(true),
             State::Changed(record) => Err(lock::changed(file, id, record, sha256)),
             State::Unrecorded if self.is_locked => Err(lock::unrecorded(file, id)),
@@ -345,11 +364,15 @@ fn refuse_twins(entries: &mut [Entry], lock: &Lock) {
 
 fn read_switches(folder: &Path) -> Result<Switches, Failure> {
     let path = folder.join(SWITCHES);
-    let Ok(text) = fs::read_to_string(&path) else {
-        return Ok(Switches::default());
-    };
-    serde_json::from_str(&text).map_err(|cause| {
-        Failure::new(Exit::Plugin, format!("`{}` is damaged: {cause}", path.display()))
+    let damaged = |cause: String| {
+        Failure::new(Exit::Plugin, format!("`{}` cannot be used: {cause}", path.display()))
             .with_hint("fix or remove it; it only records which plugins are disabled")
-    })
+    };
+    match read_named(&path, MAX_SWITCHES_BYTES) {
+        Ok(text) => serde_json::from_slice(&text).map_err(|cause| damaged(cause.to_string())),
+        // A link to nowhere counts as unreadable: what it recorded is not known.
+        Err(ReadError::Missing) if fs::symlink_metadata(&path).is_err() => Ok(Switches::default()),
+        Err(ReadError::Missing) => Err(damaged("it is a link to nothing".to_owned())),
+        Err(ReadError::Refused(cause)) => Err(damaged(cause)),
+    }
 }

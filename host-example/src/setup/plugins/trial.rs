@@ -100,6 +100,11 @@ pub fn run(image: &Image) -> io::Result<Outcome> {
     let program = std::env::current_exe()?;
     let mut command = Command::new(program);
     command.arg(COMMAND).env_clear().current_dir("/");
+    // The child needs a file of its own.
+    command.envs(std::env::var_os("TMPDIR").map(|folder| ("TMPDIR", folder)));
+    // Ctrl-C is for the host, and must not become a verdict.
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
     let mut child = command
         .stdin(input)
         .stdout(Stdio::piped())
