@@ -41,7 +41,7 @@ pub struct Built {
 }
 
 impl Built {
-    /// This version, built differently from the running test: see [`cargo_in`] and [`AS_PUBLISHED`].
+    /// This version, built differently from the running test: see [`cargo_in`] and `AS_PUBLISHED`.
     pub fn of_this_version() -> Self {
         VersionSources::of_this_workspace(THIS).build(VERSION)
     }
@@ -83,7 +83,7 @@ fn parrot(label: &str) -> String {
 }
 
 /// A cargo that puts the fields of every Rust type in a random order; the flag is for compilers under development,
-/// hence the permission. The bitcode is for [`AS_PUBLISHED`].
+/// hence the permission. The bitcode is for `AS_PUBLISHED`.
 pub fn cargo_in(folder: &Path) -> Command {
     let mut command = cargo();
     command

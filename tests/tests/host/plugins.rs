@@ -5,7 +5,7 @@ use std::path::Path;
 
 use plugin_api::VERSION;
 use serde_json::{Value, json};
-use tests::{Home, LOCK_FILE, Ran, compiled, hasty_source, openrouter_plugin, second_plugin};
+use tests::{Home, LOCK_FILE, Ran, compiled, echo_plugin, hasty_source, openrouter_plugin, second_plugin};
 
 use crate::{Bench, assert_fails, assert_has, assert_lacks, cells, json_of, profile, row};
 
@@ -139,9 +139,9 @@ fn other_bytes_than_the_recorded_ones_are_refused_until_accepted() {
     bench.ok(&["chat", "Hello"]);
 
     // Another plugin in that file is no better.
-    fs::copy(second_plugin(), &file).expect("writable");
+    fs::copy(echo_plugin(), &file).expect("writable");
     let listed = &json_of(&bench.ok(&["plugins", "list", "--json"]))[0];
-    assert_eq!((&listed["id"], &listed["code"]), (&json!("parrot"), &json!("changed")));
+    assert_eq!((&listed["id"], &listed["code"]), (&json!("echo"), &json!("changed")));
 }
 
 #[test]
