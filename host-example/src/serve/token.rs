@@ -12,6 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::options::Options;
+use crate::files::make_folder;
 use crate::setup::{Secret, mode_for_others, read_secret_file, set_variable, state_file};
 use crate::terminal::{self, Failure};
 
@@ -186,17 +187,6 @@ fn put(file: &Path, token: &Secret) -> Result<bool, Failure> {
         Err(error) if error.error.kind() == ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(failed(error.error)),
     }
-}
-
-fn make_folder(folder: &Path) -> std::io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::DirBuilderExt;
-        builder.mode(0o700);
-    }
-    builder.create(folder)
 }
 
 fn made() -> Result<Secret, Failure> {
