@@ -21,7 +21,7 @@ static LOADED: Mutex<BTreeMap<String, PluginModule>> = Mutex::new(BTreeMap::new(
 /// Loads a plugin's code, unless these bytes are loaded already, and makes an instance of it. From then on, standard
 /// output belongs to the host alone.
 pub fn create(image: Image, config: &Config) -> Result<Plugin, Failure> {
-    claim_stdout()?;
+    claim_stdout().map_err(|cause| Failure::internal(format!("cannot keep stdout: {cause}")))?;
     let id = image.manifest().id.clone();
     let services = Arc::new(Services { plugin: id.clone() });
     let config = WipedConfig(config.clone());

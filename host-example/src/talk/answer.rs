@@ -115,8 +115,8 @@ pub async fn answer(
         return Ok(Answer { reply, failure: None });
     }
     let saved = target.map_or(Ok(()), |target| media::below(&reply.done, target, manner.has_json));
-    let unprinted = reply.notices.iter().filter(|notice| !screen.printed.contains(notice));
-    say_below(&reply, unprinted, manner, ending.filter(|_| unusable.is_none()));
+    say_notices(&reply.notices, &screen);
+    say_below(&reply, manner, ending.filter(|_| unusable.is_none()));
     let mismatch = schema
         .filter(|_| !mismatches.is_empty())
         .map(|schema| schema.failure(&mismatches));
@@ -142,16 +142,15 @@ async fn shown(
     reply
 }
 
-/// The lines for people below an answer.
-fn say_below<'a>(
-    reply: &ChatReply,
-    unprinted: impl Iterator<Item = &'a Notice>,
-    manner: Manner,
-    ending: Option<Ending>,
-) {
-    for notice in unprinted {
+/// Prints the notices that were not printed yet.
+fn say_notices(notices: &[Notice], screen: &Screen) {
+    for notice in notices.iter().filter(|notice| !screen.printed.contains(notice)) {
         terminal::say_styled(FAINT, &format!("note: {}", terminal::clean_line(&notice.message)));
     }
+}
+
+/// The lines for people below an answer.
+fn say_below(reply: &ChatReply, manner: Manner, ending: Option<Ending>) {
     if let Some(line) = terminal::fallback(&reply.done, &reply.notices) {
         terminal::say_styled(FAINT, &format!("note: {line}"));
     }
@@ -218,6 +217,8 @@ async fn streamed(active: &Active, request: &ChatRequest, screen: &mut Screen) -
                 if error.details.partial_text.is_none() && !reply.text.is_empty() {
                     error.details.partial_text = Some(reply.text);
                 }
+                screen.end_line();
+                say_notices(&reply.notices, screen);
                 return Err(error);
             }
         };

@@ -11,7 +11,6 @@ use anstyle::{AnsiColor, Effects, Style};
 use serde::Serialize;
 
 use super::clean::safe_json;
-use super::failure::Failure;
 
 /// Faint text, for what accompanies an answer.
 pub const FAINT: Style = Style::new().effects(Effects::DIMMED);
@@ -42,24 +41,23 @@ struct Claimed {
 /// Reserves stdout for the host: what others print, such as a plugin, goes to stderr. A terminal is left alone, because
 /// its user sees both anyway.
 #[cfg(unix)]
-pub fn claim_stdout() -> Result<(), Failure> {
-    let failed = |cause: io::Error| Failure::internal(format!("cannot keep stdout: {cause}"));
+pub fn claim_stdout() -> io::Result<()> {
     if CLAIMED.get().is_some() || io::stdout().is_terminal() {
         return Ok(());
     }
-    let real = rustix::io::fcntl_dupfd_cloexec(io::stdout(), 3).map_err(|cause| failed(cause.into()))?;
+    let real = rustix::io::fcntl_dupfd_cloexec(io::stdout(), 3)?;
     let claimed = Claimed {
         file: real.into(),
         has_colour: stdout_has_colour(),
     };
     if CLAIMED.set(claimed).is_ok() {
-        rustix::stdio::dup2_stdout(io::stderr()).map_err(|cause| failed(cause.into()))?;
+        rustix::stdio::dup2_stdout(io::stderr())?;
     }
     Ok(())
 }
 
 #[cfg(not(unix))]
-pub fn claim_stdout() -> Result<(), Failure> {
+pub fn claim_stdout() -> io::Result<()> {
     Ok(())
 }
 

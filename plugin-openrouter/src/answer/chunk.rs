@@ -21,6 +21,10 @@ pub struct Chunk<'a> {
     pub provider: Raw<'a>,
     /// Requests ask for one choice.
     pub choices: Place<Choice<'a>>,
+    /// Whether it has `choices`, be they empty, and so is a chunk of a chat completion at all.
+    pub has_choices: bool,
+    /// The addresses that the text cites, in Perplexity's form: each chunk has all of them so far.
+    pub citations: Raw<'a>,
     pub usage: Raw<'a>,
     pub error: Raw<'a>,
     /// MiniMax's status, also of an answer that succeeded.
@@ -90,7 +94,8 @@ impl<'a> Object<'a> for Chunk<'a> {
             "type" => self.kind = leaf(value)?,
             "model" => self.model = leaf(value)?,
             "provider" => self.provider = leaf(value)?,
-            "choices" => self.choices = by_number(place(value)?),
+            "choices" => (self.choices, self.has_choices) = (by_number(place(value)?), true),
+            "citations" => self.citations = leaf(value)?,
             "usage" => self.usage = leaf(value)?,
             "error" => self.error = leaf(value)?,
             "base_resp" => self.base_resp = leaf(value)?,

@@ -45,11 +45,10 @@ impl Reader {
         self.heard().has_begun
     }
 
-    /// What is known of the answer, complete or not.
-    fn take_done(&mut self) -> Done {
+    fn heard_mut(&mut self) -> &mut Heard {
         match self {
-            Self::Chat(reader) => reader.heard.take_done(),
-            Self::Foreign(reader) => reader.heard.take_done(),
+            Self::Chat(reader) => &mut reader.heard,
+            Self::Foreign(reader) => &mut reader.heard,
         }
     }
 
@@ -84,6 +83,27 @@ impl Reader {
     }
 }
 
+/// The last frames, as long as they are the beginning of one document: some providers cut a chunk in two events.
+#[derive(Default)]
+struct Pieces {
+    bytes: Vec<u8>,
+    /// How many frames came before the last one.
+    n_earlier: u32,
+}
+
+impl Pieces {
+    /// Adds a frame that is not JSON by itself.
+    ///
+    /// - Out: whether they may be a whole document now.
+    fn add(&mut self, data: &[u8]) -> bool {
+        self.n_earlier += u32::from(!self.bytes.is_empty());
+        if self.bytes.len() + data.len() <= LARGE_BYTES {
+            self.bytes.extend_from_slice(data);
+        }
+        self.n_earlier > 0 && !is_truncated(&self.bytes)
+    }
+}
+
 /// Reads one streamed answer.
 pub struct Decoder {
     frames: sse::Reader,
@@ -105,6 +125,7 @@ pub struct Decoder {
     /// Whether the answer is a truncated document, although the connection closed properly.
     pub is_cut: bool,
     bad_frames: u32,
+    pieces: Pieces,
     /// Frames with data since the last call of [`Self::take_n_data`].
     n_data: u32,
     limit_bytes: usize,
@@ -125,6 +146,7 @@ impl Decoder {
             is_empty: false,
             is_cut: false,
             bad_frames: 0,
+            pieces: Pieces::default(),
             n_data: 0,
             limit_bytes,
         }
@@ -251,7 +273,12 @@ impl Decoder {
 
     /// Reads a body that is one JSON document; some providers send one although a stream was requested.
     pub fn read_document(&mut self, body: &[u8]) {
-        let read = self.reader.document(body, &mut self.ready);
+        let mut read = self.reader.document(body, &mut self.ready);
+        if matches!(read, Err(FrameError::NotJson { .. })) && self.reader.heard().has_finish_reason() {
+            // Lines without the form of a stream, the last of which is not part of the answer.
+            self.bad_frames += 1;
+            read = Ok(());
+        }
         if self.raw.is_some() && read.is_ok() {
             match std::str::from_utf8(body) {
                 Ok(text) => {
@@ -280,7 +307,7 @@ impl Decoder {
         if let Some(Err(error)) = &self.end {
             let notice = Notice::new("error_in_answer", error.message.clone());
             self.ready.push_back(ChatEvent::Notice(notice));
-            self.end = Some(Ok(self.reader.take_done()));
+            self.end = Some(Ok(self.reader.heard_mut().take_done()));
         }
     }
 
@@ -319,7 +346,7 @@ impl Decoder {
     /// Reads one frame; `false` if there is none.
     fn read_frame(&mut self) -> bool {
         let whole_bytes = self.frames.whole_bytes();
-        match self.frames.next_frame() {
+        match self.frames.next_frame().map(|frame| frame.map(unwrapped)) {
             None => return false,
             Some(Ok(Frame::Comment(text))) => {
                 let event = keep_alive(text, self.reader.heard().secret());
@@ -343,7 +370,17 @@ impl Decoder {
             }
             Some(Ok(Frame::Event { name, data })) => {
                 self.n_data += 1;
-                let read = match self.reader.frame(data, &mut self.ready) {
+                let mut read = self.reader.frame(data, &mut self.ready);
+                if matches!(read, Err(FrameError::NotJson { .. })) && self.pieces.add(data) {
+                    read = self.reader.frame(&self.pieces.bytes, &mut self.ready);
+                }
+                if read.is_ok() {
+                    self.bad_frames -= self.pieces.n_earlier.min(self.bad_frames);
+                }
+                if !matches!(read, Err(FrameError::NotJson { .. })) || !is_truncated(&self.pieces.bytes) {
+                    self.pieces = Pieces::default();
+                }
+                let read = match read {
                     // Its data may have any form, even plain words.
                     Ok(()) | Err(FrameError::NotJson { .. }) if name == b"error" => {
                         let words = serde_json::from_slice(data);
@@ -357,7 +394,10 @@ impl Decoder {
                     Ok(()) if self.reader.is_complete() => self.finish(),
                     Ok(()) => {}
                     // A few corrupted frames do not cost the answer; a notice at the end reports them.
-                    Err(FrameError::NotJson { .. }) if self.bad_frames < MAX_BAD_FRAMES => self.bad_frames += 1,
+                    Err(FrameError::NotJson { .. }) if self.bad_frames < MAX_BAD_FRAMES => {
+                        self.bad_frames += 1;
+                        self.reader.heard_mut().n_unread += 1;
+                    }
                     Err(error) => {
                         self.is_reported = matches!(error, FrameError::Reported(_));
                         if self.is_reported && self.raw.is_some() && !self.reader.has_begun() {
@@ -391,6 +431,19 @@ impl Decoder {
         }
         self.end = Some(end);
         self.close_event();
+    }
+}
+
+/// An event without the `data:` that some proxies write twice.
+fn unwrapped(frame: Frame<'_>) -> Frame<'_> {
+    match frame {
+        Frame::Event { name, mut data } => {
+            while let Some(inner) = data.strip_prefix(b"data:") {
+                data = inner.trim_ascii_start();
+            }
+            Frame::Event { name, data }
+        }
+        comment @ Frame::Comment(_) => comment,
     }
 }
 

@@ -18,6 +18,8 @@ pub struct Heard {
     pub done: Done,
     /// Whether a piece of text, reasoning or a tool call has arrived.
     pub has_begun: bool,
+    /// In how many frames nothing could be read.
+    pub n_unread: u32,
     text: String,
     /// Whether a part of the text was not kept.
     lacks_text: bool,
@@ -147,12 +149,16 @@ impl Heard {
     ///
     /// - In: `how` it ended, as the end of a sentence.
     pub fn interrupted(&self, how: &str) -> Error {
-        let message = if self.has_begun {
-            format!("the answer broke off: it ended {how}")
-        } else {
-            "the answer ended before anything arrived".to_owned()
+        let (message, hint) = match self.n_unread {
+            _ if self.has_begun => (format!("the answer broke off: it ended {how}"), "try again"),
+            0 => ("the answer ended before anything arrived".to_owned(), "try again"),
+            n => {
+                let events = if n == 1 { "event" } else { "events" };
+                let message = format!("the answer ended without anything readable: {n} {events} had another form");
+                (message, "check the base URL, and whether a proxy alters the answers")
+            }
         };
-        self.attach_partial(Error::new(ErrorKind::INTERRUPTED, message).with_hint("try again"))
+        self.attach_partial(Error::new(ErrorKind::INTERRUPTED, message).with_hint(hint))
     }
 }
 

@@ -389,17 +389,39 @@ impl<'a> Text<'a> {
 
 /// Escapes the control characters inside the strings of a document, where JSON does not allow them.
 pub fn escape_control_characters(json: &str) -> Cow<'_, str> {
-    let mut escaped = String::new();
+    rewritten(json, |rest, is_in_string| match rest.as_bytes()[0] {
+        byte @ 0..=0x1f if is_in_string => Some((1, format!("\\u{byte:04x}"))),
+        _ => None,
+    })
+}
+
+/// Writes `null` for numbers that JSON does not have, but Python's `json` writes all the same.
+pub fn null_for_non_numbers(json: &str) -> Cow<'_, str> {
+    rewritten(json, |rest, is_in_string| {
+        let mut words = ["NaN", "Infinity", "-Infinity"].into_iter().filter(|_| !is_in_string);
+        let word = words.find(|word| rest.starts_with(word))?;
+        Some((word.len(), "null".to_owned()))
+    })
+}
+
+/// Rewrites parts of a document.
+///
+/// - In: `part`, which gets the rest of the document from an ASCII character on, and whether that is inside a string;
+///   it says how many bytes to replace, and by what.
+fn rewritten(json: &str, part: impl Fn(&str, bool) -> Option<(usize, String)>) -> Cow<'_, str> {
+    let mut written = String::new();
     let (mut kept, mut is_in_string, mut is_escaped) = (0, false, false);
     for (at, byte) in json.bytes().enumerate() {
         match byte {
             _ if is_escaped => is_escaped = false,
             b'\\' => is_escaped = is_in_string,
             b'"' => is_in_string = !is_in_string,
-            0..=0x1f if is_in_string => {
-                escaped.push_str(&json[kept..at]);
-                escaped.push_str(&format!("\\u{byte:04x}"));
-                kept = at + 1;
+            0..=0x7f if at >= kept => {
+                if let Some((n_bytes, replacement)) = part(&json[at..], is_in_string) {
+                    written.push_str(&json[kept..at]);
+                    written.push_str(&replacement);
+                    kept = at + n_bytes;
+                }
             }
             _ => {}
         }
@@ -407,8 +429,8 @@ pub fn escape_control_characters(json: &str) -> Cow<'_, str> {
     if kept == 0 {
         return json.into();
     }
-    escaped.push_str(&json[kept..]);
-    escaped.into()
+    written.push_str(&json[kept..]);
+    written.into()
 }
 
 fn raw(part: &RawValue) -> Raw<'_> {

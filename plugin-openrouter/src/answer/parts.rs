@@ -4,6 +4,8 @@
 
 use std::borrow::Cow;
 
+use serde_json::{Value, json};
+
 use crate::answer::json::{self, Kind, Raw, Text, each_element, each_member};
 use crate::answer::odd::Odd;
 use crate::answer::template::Part;
@@ -27,6 +29,21 @@ pub enum Found<'a> {
 /// - In: its name, for notices, and what a text in it is.
 pub fn of_content<'a>(name: &str, content: Raw<'a>, part: Part, found: &mut Vec<Found<'a>>, odd: &mut Odd) {
     read(name, content, part, MAX_DEPTH, found, odd);
+}
+
+/// Writes cited addresses as the annotations that they are elsewhere.
+///
+/// - In: an array of addresses, or of objects with an address. Anything else in it is left out.
+pub fn annotations_of(citations: Raw<'_>) -> String {
+    let Value::Array(citations) = json::value(citations) else {
+        return "[]".to_owned();
+    };
+    let of = |citation: Value| match citation {
+        Value::String(url) => Some(json!({"type": "url_citation", "url_citation": {"url": url}})),
+        page if page["url"].is_string() => Some(json!({"type": "url_citation", "url_citation": page})),
+        _ => None,
+    };
+    citations.into_iter().filter_map(of).collect::<Value>().to_string()
 }
 
 fn read<'a>(name: &str, content: Raw<'a>, part: Part, depth: u8, found: &mut Vec<Found<'a>>, odd: &mut Odd) {

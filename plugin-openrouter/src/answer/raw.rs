@@ -38,18 +38,17 @@ impl Raw {
 
     /// Overwrites the key, so that no later part of the event holds the other half of it.
     pub fn hide(&mut self, secret: &str) {
-        let mut from = 0;
-        while let Some(at) = memchr::memmem::find(&self.bytes[from..], secret.as_bytes()).filter(|_| !secret.is_empty())
-        {
-            self.bytes[from + at..][..secret.len()].fill(b'*');
-            from += at + secret.len();
+        let places: Vec<_> = secret::places_in_answer(&self.bytes, secret).collect();
+        for place in places {
+            self.bytes[place].fill(b'*');
         }
     }
 
     /// Takes what has arrived of an unfinished event, except for its end, which may hold half of the key.
     pub fn take_ahead(&mut self, secret: &str) -> String {
         self.hide(secret);
-        let mut n_bytes = self.bytes.len().saturating_sub(secret.len() + 1);
+        let held_back = secret::max_bytes_in_json(secret) + 1;
+        let mut n_bytes = self.bytes.len().saturating_sub(held_back);
         while n_bytes > 0 && self.bytes[n_bytes] & 0xC0 == 0x80 {
             n_bytes -= 1;
         }

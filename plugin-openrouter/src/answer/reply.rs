@@ -46,6 +46,8 @@ pub struct ReplyReader {
     has: Has,
     /// The name under which the reasoning arrived as text, and that text.
     reasoning: (&'static str, String),
+    /// The cited addresses, if they came beside the choices; a JSON array.
+    citations: String,
     template: Template,
     /// The high surrogates that await their other half, of the text and of the reasoning.
     pending: [Surrogate; 2],
@@ -117,29 +119,48 @@ impl ReplyReader {
         Ok(())
     }
 
-    /// Reads a frame that is not one JSON object: several, or one with control characters in its strings.
-    /// Those before the first unreadable one are kept.
+    /// Reads a frame that is not one JSON object: several, also in an array, or one with something that JSON does not
+    /// allow. Those before the first unreadable one are kept.
     fn documents(&mut self, json: &str, events: &mut VecDeque<ChatEvent>) -> Result<(), FrameError> {
         self.template = Template::default();
         let escaped = json::escape_control_characters(json);
-        let mut is_object = false;
+        let escaped = json::null_for_non_numbers(&escaped);
+        let mut is_read = false;
         for document in serde_json::Deserializer::from_str(&escaped).into_iter::<&RawValue>() {
-            let Ok(document) = document.map(RawValue::get) else {
-                is_object = false;
-                break;
+            is_read = match document.map(RawValue::get) {
+                Ok(document) => self.objects(document, events)?,
+                Err(_) => false,
             };
-            let chunk = json::read::<Chunk<'_>>(document);
-            is_object = chunk.is_some();
-            match chunk {
-                Some(chunk) => drop(self.chunk(document, &chunk, events)?),
-                None => break,
+            if !is_read {
+                break;
             }
         }
-        if is_object {
+        if is_read {
             Ok(())
         } else {
             Err(FrameError::NotJson { n_bytes: json.len() })
         }
+    }
+
+    /// Reads an object, or an array of objects.
+    ///
+    /// - Out: whether there was nothing else.
+    fn objects(&mut self, json: &str, events: &mut VecDeque<ChatEvent>) -> Result<bool, FrameError> {
+        let mut all = vec![json];
+        if Kind::of(json) == Kind::List {
+            all.clear();
+            json::each_element(json, |element| {
+                all.extend((all.len() <= json::MAX_ELEMENTS).then_some(element))
+            });
+        }
+        let n_read = all.len().min(json::MAX_ELEMENTS);
+        for json in &all[..n_read] {
+            let Some(chunk) = json::read::<Chunk<'_>>(json) else {
+                return Ok(false);
+            };
+            self.chunk(json, &chunk, events)?;
+        }
+        Ok(n_read > 0 && n_read == all.len())
     }
 
     /// Ends the answer, appends its tool calls to `events` and returns what is known of it.
@@ -176,6 +197,9 @@ impl ReplyReader {
         }
         if self.has.extras.contains("content") {
             self.extras.take_text(self.heard.text());
+        }
+        if !self.has.extras.contains("annotations") {
+            self.extras.take("annotations", &parts::annotations_of(&self.citations));
         }
         let extras = std::mem::take(&mut self.extras).finish();
         events.extend(extras.notice.map(ChatEvent::Notice));
@@ -227,6 +251,11 @@ impl ReplyReader {
         self.usage(chunk.usage, &mut seen);
         let [of_groq] = json::members(chunk.x_groq, &["usage"]).unwrap_or_default();
         self.usage(of_groq, &mut seen);
+        if !chunk.citations.is_empty() && self.view.has_types() {
+            self.citations.clear();
+            self.citations.push_str(chunk.citations);
+        }
+        self.heard.n_unread += u32::from(!chunk.has_choices);
         if !chunk.openrouter_metadata.is_empty() {
             seen.n_members += 1;
             self.heard.note_metadata(chunk.openrouter_metadata);

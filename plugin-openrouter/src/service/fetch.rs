@@ -5,7 +5,6 @@
 
 use std::time::{Duration, SystemTime};
 
-use memchr::memmem;
 use plugin_api::{Error, ErrorKind};
 use reqwest::Url;
 use reqwest::header::{self, HeaderMap};
@@ -116,7 +115,7 @@ async fn fetch(settings: &Settings, url: Url, limit: Duration) -> Result<Fetched
 
 /// Removes the key from a body, so that no list shows it or stores it.
 fn without_key(body: Vec<u8>, key: &str) -> Vec<u8> {
-    if memmem::find(&body, key.as_bytes()).is_none() {
+    if !secret::is_in_answer(&body, key) {
         return body;
     }
     secret::without_secret(String::from_utf8_lossy(&body).into_owned(), key).into_bytes()

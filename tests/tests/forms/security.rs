@@ -189,10 +189,14 @@ fn a_key_repeated_in_a_stream_is_removed_wherever_it_stands() {
     };
     let long = format!("{CANARY}{}", "x".repeat(300));
     let large = format!("{}{CANARY}{}", "x".repeat(400 << 10), "y".repeat(100_000));
+    let escaped: String = CANARY.bytes().map(|byte| format!("\\u{byte:04x}")).collect();
+    let large_escaped = chunk(&large).to_string().replace(CANARY, &escaped);
     let events = [
         format!(": waiting {CANARY}\n\n: {}{long}\n\n", "x".repeat(240)),
         format!(": {CANARY}\nid: {CANARY}\nevent: {CANARY}\ndata: {}\n\n", chunk("yes")),
         format!("data: {}\n\n", chunk(&large)),
+        format!("data: {large_escaped}\n\n"),
+        format!("data: {{\"choices\": [], \"escaped\": \"{escaped}\"}}\n\n"),
         format!("id: {CANARY}\n{}", finish_event("stop")),
         format!("data: {{\"choices\": [], \"x\": \"{CANARY}\"}}\n\n: {CANARY}\ndata: [DONE]"),
     ];
@@ -201,11 +205,13 @@ fn a_key_repeated_in_a_stream_is_removed_wherever_it_stands() {
     let printed = format!("{came:?}");
     assert_no_key(&printed);
     assert!(!printed.contains(&CANARY[..12]), "half of the key is left");
+    assert!(!printed.contains(r"u006b"), "part of the escaped key is left");
     let raw = came.raw();
     assert!(
         raw.contains("id: [key]\nevent: [key]\ndata: {\"id\":\"[key]\""),
         "{raw}"
     );
+    assert!(raw.contains(r#""escaped": "[key]""#), "{raw}");
     assert!(raw.ends_with(": [key]\ndata: [DONE]\n\n"), "{raw}");
 }
 

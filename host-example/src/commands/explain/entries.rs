@@ -3,7 +3,7 @@
 use plugin_api::{Error, ErrorKind, Explanation, Manifest, Problem, ServiceError};
 use serde::Serialize;
 
-use super::topics::topics;
+use super::topics::TOPICS;
 use crate::terminal::{Exit, exit};
 
 /// What is known about one code.
@@ -51,7 +51,21 @@ pub fn entries(manifests: &[Manifest]) -> Vec<Entry> {
             .iter()
             .map(|error| entry_of_service(&manifest.id, error))
     });
-    kinds.chain(exits).chain(topics()).chain(services).collect()
+    let topics = TOPICS.iter().map(|topic| entry_of_topic(*topic));
+    kinds.chain(exits).chain(topics).chain(services).collect()
+}
+
+fn entry_of_topic((name, meaning, remedy): (&str, &str, &str)) -> Entry {
+    Entry {
+        code: name.to_owned(),
+        source: "topic".to_owned(),
+        meaning: meaning.to_owned(),
+        fault: None,
+        retryable: None,
+        remedy: remedy.to_owned(),
+        kind: None,
+        exit_codes: Vec::new(),
+    }
 }
 
 fn entry_of_kind(kind: ErrorKind, explanation: &Explanation) -> Entry {

@@ -1,9 +1,7 @@
 //! Topics other than errors: how an answer may end, and what people ask about money, streams, fallbacks and caches.
 
-use super::entries::Entry;
-
 /// The name, what it is, and what to do with it.
-const TOPICS: &[(&str, &str, &str)] = &[
+pub const TOPICS: &[(&str, &str, &str)] = &[
     (
         "credits",
         "What is left to spend: the account's balance, and the limit of the key where it has one.",
@@ -49,17 +47,3 @@ const TOPICS: &[(&str, &str, &str)] = &[
         "Change the prompt, or choose another model.",
     ),
 ];
-
-/// The topics as entries.
-pub fn topics() -> impl Iterator<Item = Entry> {
-    TOPICS.iter().map(|(name, meaning, remedy)| Entry {
-        code: (*name).to_owned(),
-        source: "topic".to_owned(),
-        meaning: (*meaning).to_owned(),
-        fault: None,
-        retryable: None,
-        remedy: (*remedy).to_owned(),
-        kind: None,
-        exit_codes: Vec::new(),
-    })
-}

@@ -46,8 +46,13 @@ fn a_failed_answer_says_what_happened_and_quotes_no_frame() {
     let half = json!([{"index": 0, "id": "c", "function": {"name": "f", "arguments": "{\"a"}}]);
     let half = [piece(json!({"tool_calls": half})), finish("tool_calls")];
     let of_frame = [json!({"error": {"code": "server_error", "message": "Provider disconnected"}})];
-    let rows: [(&[Value], &str); 3] = [
+    let of_another_protocol = [json!({"type": "message_delta"}), json!({"type": "message_stop"})];
+    let rows: [(&[Value], &str); 4] = [
         (&[], "the answer ended before anything arrived"),
+        (
+            &of_another_protocol,
+            "the answer ended without anything readable: 2 events had another form",
+        ),
         (&half, "the answer broke off inside the arguments of the tool call `f`"),
         (&of_frame, "the service reported an error: Provider disconnected"),
     ];
