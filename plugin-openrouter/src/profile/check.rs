@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use plugin_api::{Error, ErrorKind, Problem};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::profile::options::{Attribution, Options, Privacy, TierOption};
 use crate::profile::parameters::Parameters;
@@ -273,12 +273,26 @@ fn parse(value: &Value) -> Result<Options, serde_json::Error> {
 pub fn problems_of(value: &Value) -> Vec<Problem> {
     match parse(value) {
         Ok(options) => options.problems(),
-        // The parser's own message would quote the value, which may be a secret.
-        Err(_) => vec![
-            Problem::error("", "an option is unknown or has the wrong type")
-                .with_hint("check the options against the schema in the plugin's manifest"),
-        ],
+        Err(_) => misfits(value),
     }
+}
+
+/// The options that are unknown or have the wrong type; the whole if none of them alone is to blame.
+fn misfits(value: &Value) -> Vec<Problem> {
+    let members = value.as_object().into_iter().flatten();
+    let misfits = members.filter(|(name, value)| parse(&json!({name.as_str(): value})).is_err());
+    let mut pointers: Vec<String> = misfits
+        .map(|(name, _)| format!("/{}", name.replace('~', "~0").replace('/', "~1")))
+        .collect();
+    if pointers.is_empty() {
+        pointers.push(String::new());
+    }
+    // The parser's own message would quote the value, which may be a secret.
+    let problem = |pointer| {
+        Problem::error(pointer, "the option is unknown or has the wrong type")
+            .with_hint("check the options against the schema in the plugin's manifest")
+    };
+    pointers.into_iter().map(problem).collect()
 }
 
 #[cfg(test)]

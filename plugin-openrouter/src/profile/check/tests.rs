@@ -14,6 +14,19 @@ fn problems(value: Value) -> Vec<String> {
 }
 
 #[test]
+fn options_that_the_schema_refuses_are_named_one_by_one() {
+    let options = json!({"model": 1, "baseUrl": "https://a.example", "un/known": true});
+    let places: Vec<String> = problems_of(&options)
+        .into_iter()
+        .map(|problem| problem.pointer)
+        .collect();
+    assert_eq!(places, ["/model", "/un~1known"]);
+    // Neither of two spellings is wrong by itself.
+    let twice = json!({"baseUrl": "https://a.example", "base_url": "https://a.example"});
+    assert_eq!(problems_of(&twice).len(), 1);
+}
+
+#[test]
 fn strict_privacy_overrides_looser_preferences_with_a_warning() {
     let profile = json!({
         "privacy": "strict",
