@@ -47,7 +47,9 @@ enum Command {
     Explain(explain::Args),
     /// Try the plugin on standard input; `plugins` runs it in a process of its own
     #[command(name = trial::COMMAND, hide = true)]
-    TryPlugin,
+    TryPlugin {
+        check: Option<String>,
+    },
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -74,7 +76,7 @@ impl Cli {
             Command::Selftest(args) => selftest::run(global, args).await,
             Command::Doctor(args) => doctor::run(global, args).await,
             Command::Explain(args) => explain::run(global, args),
-            Command::TryPlugin => Ok(trial::run_child().await),
+            Command::TryPlugin { check } => Ok(trial::run_child(check.as_deref()).await),
             Command::Completions { shell } => Ok(completions::run(Self::command(), *shell)),
         }
     }

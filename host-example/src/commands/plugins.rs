@@ -1,4 +1,6 @@
-//! `agent-host plugins`: what is in the plugin folder, and which bytes of it are used.
+//! `agent-host plugins`: what is in the plugin folder, and which bytes of it are used; and what plugin authors need.
+
+mod verify;
 
 use std::env::consts::DLL_EXTENSION;
 use std::fs;
@@ -37,6 +39,14 @@ pub enum Command {
     Accept(One),
     /// Record every plugin in the folder, for `--locked`
     Lock(Output),
+    /// Check whether a plugin does what every plugin must; for authors, without a key
+    Verify {
+        /// The shared library; or an id, for the library beside this program
+        #[arg(value_hint = ValueHint::FilePath)]
+        path: PathBuf,
+        #[command(flatten)]
+        output: Output,
+    },
 }
 
 /// One plugin of the folder.
@@ -51,6 +61,7 @@ pub struct One {
 pub async fn run(global: &Global, command: &Command) -> Result<Exit, Failure> {
     let mut setup = Setup::read(global)?;
     match command {
+        Command::Verify { path, output } => verify::run(&library_at(path)?, output),
         Command::List(output) => list(&setup, output).await,
         Command::Info(One { id, output }) => info(&setup, id, output),
         Command::Install { path, output } => {
@@ -97,25 +108,27 @@ pub async fn run(global: &Global, command: &Command) -> Result<Exit, Failure> {
                 &line,
             ))
         }
-        Command::Lock(output) => {
-            let usable = setup.folder.entries.iter().filter(|entry| entry.manifest.is_ok());
-            let images: Result<Vec<_>, Failure> = usable.map(|entry| setup.folder.accept(&entry.id())).collect();
-            let rows: Vec<[String; 3]> = images?
-                .iter()
-                .map(|image| {
-                    let manifest = image.manifest();
-                    [&manifest.id, &manifest.version, image.sha256()].map(str::to_owned)
-                })
-                .collect();
-            if output.json {
-                terminal::print_json(&rows);
-            } else {
-                let rows = rows.into_iter().map(Vec::from);
-                terminal::print(&terminal::table(&["PLUGIN", "VERSION", "SHA-256"], rows));
-            }
-            Ok(Exit::Ok)
-        }
+        Command::Lock(output) => lock(&setup, output),
     }
+}
+
+fn lock(setup: &Setup, output: &Output) -> Result<Exit, Failure> {
+    let usable = setup.folder.entries.iter().filter(|entry| entry.manifest.is_ok());
+    let images: Result<Vec<_>, Failure> = usable.map(|entry| setup.folder.accept(&entry.id())).collect();
+    let rows: Vec<[String; 3]> = images?
+        .iter()
+        .map(|image| {
+            let manifest = image.manifest();
+            [&manifest.id, &manifest.version, image.sha256()].map(str::to_owned)
+        })
+        .collect();
+    if output.json {
+        terminal::print_json(&rows);
+    } else {
+        let rows = rows.into_iter().map(Vec::from);
+        terminal::print(&terminal::table(&["PLUGIN", "VERSION", "SHA-256"], rows));
+    }
+    Ok(Exit::Ok)
 }
 
 /// Reports what a command did.

@@ -35,7 +35,7 @@ pub use self::global::Global;
 pub use self::keys::{CommandKeys, mode_for_others, read_secret_file};
 pub use self::log::{LogFile, open_file as open_log_file, start as start_log};
 pub use self::places::{Places, set_variable, state_file};
-pub use self::plugins::{Entry, Folder, Verdict, is_secret, trial};
+pub use self::plugins::{Entry, Folder, Verdict, checks, is_secret, trial};
 pub use self::protect::{Secret, forbid_dumps};
 #[cfg(unix)]
 pub use self::quotes::take_off_quotes;

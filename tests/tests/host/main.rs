@@ -18,6 +18,7 @@ mod process;
 mod profile;
 mod sources;
 mod unruly;
+mod verify;
 
 use sandbox::Script;
 use serde_json::Value;

@@ -7,6 +7,7 @@
 mod known;
 mod lock;
 pub mod trial;
+pub mod checks;
 mod install;
 
 use std::collections::BTreeMap;

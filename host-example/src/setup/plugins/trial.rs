@@ -1,9 +1,10 @@
 //! Tries bytes that were never used in a process of their own, so that a plugin that crashes or hangs harms nothing
 //! else.
 //!
-//! In: a plugin's bytes. Out: whether it could be loaded, created, asked and shut down. The process has an empty
-//! environment, and limits on time, memory and files. It reads the bytes from standard input, and announces each step
-//! on standard output before taking it. What the plugin itself prints goes elsewhere.
+//! In: a plugin's bytes. Out: whether it could be loaded, created, asked and shut down; or what one of the
+//! [`checks`] found. The process has an empty environment, and limits on time, memory and files. It reads the bytes
+//! from standard input, and announces each step on standard output before taking it. What the plugin itself prints
+//! goes elsewhere.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
@@ -15,10 +16,11 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use plugin_api::loader::{Image, Refusal};
-use plugin_api::{Config, LogOnly, PluginModule};
+use plugin_api::{Config, Finding, FindingStatus, LogOnly, PluginModule};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::checks;
 use crate::terminal::Exit;
 
 /// How long the whole trial may take.
@@ -41,6 +43,8 @@ pub const COMMAND: &str = "try-plugin";
 /// The last step of a report. Earlier steps are worded for people, as in "its process ended while being loaded".
 const PASSED: &str = "passed";
 const PRINTS: &str = "prints";
+/// What is wrong with a plugin that prints.
+pub const TO_STDOUT: &str = "it writes to standard output, which belongs to the host";
 
 /// How a trial ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,12 +98,49 @@ impl Outcome {
 ///
 /// - Errors: the process cannot be started.
 pub fn run(image: &Image) -> io::Result<Outcome> {
+    Ok(match in_a_process(image, None)? {
+        Ok(Report { prints: false, .. }) => Outcome::Passed,
+        Ok(_) => Outcome::Failed(TO_STDOUT.to_owned().into()),
+        Err(failed) => Outcome::Failed(failed),
+    })
+}
+
+/// Runs one of the [`checks`] on a plugin.
+///
+/// - Out: the result, and whether the plugin printed anything.
+/// - Errors: the process cannot be started.
+pub fn check(image: &Image, check: &str) -> io::Result<(Finding, bool)> {
+    let (finding, prints) = match in_a_process(image, Some(check))? {
+        Ok(Report { finding, prints }) => (finding.unwrap_or_default(), prints),
+        Err(Failed { reason, hint, .. }) => {
+            let failed = Finding {
+                status: FindingStatus::Failed,
+                summary: reason,
+                remedy: hint,
+                ..Finding::default()
+            };
+            (failed, false)
+        }
+    };
+    let id = check.to_owned();
+    Ok((Finding { id, ..finding }, prints))
+}
+
+/// What a process reported that came to its end.
+struct Report {
+    /// The result of the check, if there was one.
+    finding: Option<Finding>,
+    /// Whether the plugin printed anything.
+    prints: bool,
+}
+
+fn in_a_process(image: &Image, check: Option<&str>) -> io::Result<Result<Report, Failed>> {
     let mut input = tempfile::tempfile()?;
     input.write_all(image.bytes())?;
     input.rewind()?;
     let program = std::env::current_exe()?;
     let mut command = Command::new(program);
-    command.arg(COMMAND).env_clear().current_dir("/");
+    command.arg(COMMAND).args(check).env_clear().current_dir("/");
     // The child needs a file of its own.
     command.envs(std::env::var_os("TMPDIR").map(|folder| ("TMPDIR", folder)));
     // Ctrl-C is for the host, and must not become a verdict.
@@ -122,23 +163,25 @@ pub fn run(image: &Image) -> io::Result<Outcome> {
     let status = child.wait()?;
     let Ok(report) = report else {
         let limit = LIMIT.as_secs();
-        return Ok(Outcome::Failed(Failed {
+        return Ok(Err(Failed {
             // The machine may have been busy.
             until: Some(seconds_since_1970() + MEMORY.as_secs()),
             ..Failed::from(format!("it did not end within {limit} s"))
         }));
     };
-    let last = report.lines().last().unwrap_or("starting");
-    let reason = match last {
-        PASSED if status.success() => return Ok(Outcome::Passed),
-        PASSED => format!("its process ended badly ({status})"),
-        PRINTS => "it writes to standard output, which belongs to the host".to_owned(),
-        refused if refused.starts_with('{') => {
-            return Ok(Outcome::Failed(serde_json::from_str(refused).unwrap_or_default()));
+    let mut lines = report.lines().rev();
+    let reason = match lines.next().unwrap_or("starting") {
+        end @ (PASSED | PRINTS) if status.success() => {
+            return Ok(Ok(Report {
+                finding: lines.next().and_then(|line| serde_json::from_str(line).ok()),
+                prints: end == PRINTS,
+            }));
         }
+        PASSED | PRINTS => format!("its process ended badly ({status})"),
+        refused if refused.starts_with('{') => return Ok(Err(serde_json::from_str(refused).unwrap_or_default())),
         step => format!("its process ended while {step} ({status})"),
     };
-    Ok(Outcome::Failed(reason.into()))
+    Ok(Err(reason.into()))
 }
 
 fn seconds_since_1970() -> u64 {
@@ -146,9 +189,9 @@ fn seconds_since_1970() -> u64 {
     since.unwrap_or_default().as_secs()
 }
 
-/// Runs in the other process: reads a library from standard input and takes every step with it.
-pub async fn run_child() -> Exit {
-    match try_all().await {
+/// Runs in the other process: reads a library from standard input, and takes every step or this check with it.
+pub async fn run_child(check: Option<&str>) -> Exit {
+    match try_all(check).await {
         Ok(()) => Exit::Ok,
         Err(cause) => {
             // Nobody reads standard error, unless this command was started by hand.
@@ -158,7 +201,7 @@ pub async fn run_child() -> Exit {
     }
 }
 
-async fn try_all() -> io::Result<()> {
+async fn try_all(check: Option<&str>) -> io::Result<()> {
     let (report, mut printed) = take_stdout()?;
     // Leaked, so that it stays open until the process ends.
     let report = Box::leak(Box::new(report));
@@ -172,7 +215,13 @@ async fn try_all() -> io::Result<()> {
         Ok(module) => module,
         Err(Refusal { reason, hint, .. }) => return step(&json!({"reason": reason, "hint": hint}).to_string()),
     };
-    try_instance(&module, &mut step).await?;
+    match check {
+        None => try_instance(&module, &mut step).await?,
+        Some(check) => {
+            step(checks::step_of(check))?;
+            step(&json!(checks::run(check, &module).await).to_string())?;
+        }
+    }
     step(if printed.stream_position()? > 0 || printed.metadata()?.len() > 0 {
         PRINTS
     } else {
