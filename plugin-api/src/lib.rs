@@ -58,6 +58,7 @@
 //!
 //! | To | see |
 //! |---|---|
+//! | start from a crate that builds, with options, a key, a runtime and tests | `agent-host plugins new NAME` |
 //! | check whether a plugin does what every plugin must, without a key | `agent-host plugins verify FILE` |
 //! | copy a whole host in one short file | `host-example/examples/minimal.rs` in the repository |
 //! | answer more than chat: models, credit, embeddings | [`Provider`]; defaults answer `unsupported` |

@@ -1,5 +1,6 @@
 //! `agent-host plugins`: what is in the plugin folder, and which bytes of it are used; and what plugin authors need.
 
+mod new;
 mod verify;
 
 use std::env::consts::DLL_EXTENSION;
@@ -47,6 +48,8 @@ pub enum Command {
         #[command(flatten)]
         output: Output,
     },
+    /// Write a crate with a small plugin, to build on
+    New(new::Args),
 }
 
 /// One plugin of the folder.
@@ -62,6 +65,7 @@ pub async fn run(global: &Global, command: &Command) -> Result<Exit, Failure> {
     let mut setup = Setup::read(global)?;
     match command {
         Command::Verify { path, output } => verify::run(&library_at(path)?, output),
+        Command::New(args) => new::run(&setup, args),
         Command::List(output) => list(&setup, output).await,
         Command::Info(One { id, output }) => info(&setup, id, output),
         Command::Install { path, output } => {

@@ -17,6 +17,7 @@ mod plugins;
 mod process;
 mod profile;
 mod sources;
+mod starter;
 mod unruly;
 mod verify;
 
