@@ -53,6 +53,13 @@ impl Error {
         }
     }
 
+    /// The error of a call to a plugin that was shut down.
+    ///
+    /// - Since: 1.3.
+    pub fn shut_down() -> Self {
+        Self::new(ErrorKind::SHUT_DOWN, "the plugin was shut down")
+    }
+
     /// The error of a method that a plugin or a host does not have.
     pub fn unsupported(method: &str) -> Self {
         Self::new(

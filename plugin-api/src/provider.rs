@@ -149,7 +149,7 @@ pub trait Provider: Send + Sync + Sized + 'static {
         future::ready(Err(Error::unsupported(method)))
     }
 
-    /// Ends all work, within `deadline`. Calls that come later must fail with `shut_down`.
+    /// Ends all work, within `deadline`. Calls that come later fail with `shut_down` before they reach the provider.
     fn shutdown(&self, _deadline: Duration) -> impl Future<Output = ()> + Send {
         future::ready(())
     }

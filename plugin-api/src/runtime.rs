@@ -134,7 +134,7 @@ impl Runtime {
         }
         match &*self.owned.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(_) => Ok(()),
-            None => Err(Error::new(ErrorKind::SHUT_DOWN, "the plugin was shut down")),
+            None => Err(Error::shut_down()),
         }
     }
 
@@ -191,7 +191,7 @@ impl<T> Future for Task<T> {
         match ready!(Pin::new(handle).poll(context)) {
             Ok(result) => Poll::Ready(result),
             // Panics are caught inside the task, so the only failure left is the end of the runtime.
-            Err(_) => Poll::Ready(Err(Error::new(ErrorKind::SHUT_DOWN, "the plugin was shut down"))),
+            Err(_) => Poll::Ready(Err(Error::shut_down())),
         }
     }
 }
@@ -255,7 +255,7 @@ mod tests {
         block_on(runtime.shutdown(Duration::from_secs(3600)));
         assert!(since.elapsed() < Duration::from_secs(60));
         let error = block_on(runtime.spawn(async { Ok(()) })).expect_err("there is no runtime any more");
-        assert_eq!(error, Error::new(ErrorKind::SHUT_DOWN, "the plugin was shut down"));
+        assert_eq!(error, Error::shut_down());
     }
 
     #[test]

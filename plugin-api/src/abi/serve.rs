@@ -5,6 +5,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -57,28 +58,47 @@ extern "C" fn create<P: Provider>(host: RawHostBox, config: RStr<'_>) -> RResult
         P::create(host, config.as_str())
     });
     match created {
-        Ok(Ok(provider)) => RResult::ROk(RawPlugin_TO::from_value(
-            PluginAdapter(GuardedDrop::new(Arc::new(provider))),
-            TD_Opaque,
-        )),
+        Ok(Ok(provider)) => {
+            let adapter = PluginAdapter {
+                provider: GuardedDrop::new(Arc::new(provider)),
+                is_shut_down: AtomicBool::new(false),
+            };
+            RResult::ROk(RawPlugin_TO::from_value(adapter, TD_Opaque))
+        }
         Ok(Err(error)) | Err(error) => RResult::RErr(error.into()),
     }
 }
 
-struct PluginAdapter<P>(GuardedDrop<Arc<P>>);
+struct PluginAdapter<P> {
+    provider: GuardedDrop<Arc<P>>,
+    is_shut_down: AtomicBool,
+}
+
+impl<P> PluginAdapter<P> {
+    /// The provider for a call.
+    ///
+    /// - Errors: `shut_down`.
+    fn provider(&self) -> Result<GuardedDrop<Arc<P>>, Error> {
+        if self.is_shut_down.load(Ordering::Relaxed) {
+            return Err(Error::shut_down());
+        }
+        Ok(GuardedDrop::new(Arc::clone(&self.provider)))
+    }
+}
 
 impl<P: Provider> RawPlugin for PluginAdapter<P> {
     fn call(&self, method: RStr<'_>, payload: Payload) -> FfiFuture<RResult<Payload, RawError>> {
-        let provider = GuardedDrop::new(Arc::clone(&self.0));
+        let provider = self.provider();
         let method = method.as_str().to_owned();
-        let answer = async move { dispatch_call(&**provider, &method, payload).await };
+        let answer = async move { dispatch_call(&**provider?, &method, payload).await };
         Guarded::new(Side::Plugin, "call", answer).into_ffi()
     }
 
     fn open(&self, method: RStr<'_>, payload: Payload) -> FfiFuture<RResult<RawStreamBox, RawError>> {
-        let provider = GuardedDrop::new(Arc::clone(&self.0));
+        let provider = self.provider();
         let method = method.as_str().to_owned();
         let opened = async move {
+            let provider = provider?;
             let events = dispatch_open(&**provider, &method, payload).await?;
             let adapter = StreamAdapter {
                 events: Some(events),
@@ -91,7 +111,8 @@ impl<P: Provider> RawPlugin for PluginAdapter<P> {
     }
 
     fn shutdown(&self, deadline_ms: u64) -> FfiFuture<RResult<(), RawError>> {
-        let provider = GuardedDrop::new(Arc::clone(&self.0));
+        self.is_shut_down.store(true, Ordering::Relaxed);
+        let provider = GuardedDrop::new(Arc::clone(&self.provider));
         let done = async move {
             provider.shutdown(Duration::from_millis(deadline_ms)).await;
             Ok(())

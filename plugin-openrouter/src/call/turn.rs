@@ -40,7 +40,7 @@ pub async fn permit(settings: &Settings, clock: Clock) -> Result<OwnedSemaphoreP
         ..clock.total()
     };
     let permit = due.wait(Arc::clone(permits).acquire_owned()).await?;
-    permit.map_err(|_| Error::new(ErrorKind::SHUT_DOWN, "the plugin was shut down"))
+    permit.map_err(|_| Error::shut_down())
 }
 
 /// A place in the queue of waiting calls.

@@ -7,11 +7,11 @@ mod trick;
 use std::future;
 use std::panic::panic_any;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use plugin_api::{
-    ChatEvent, ChatReply, ChatRequest, Config, Done, Error, ErrorKind, EventStream, Host, Payload, Provider, TierModel,
+    ChatEvent, ChatReply, ChatRequest, Config, Done, Error, EventStream, Host, Payload, Provider, TierModel,
     export_plugin,
 };
 
@@ -26,7 +26,6 @@ struct Parrot {
     greeting: String,
     /// Events that have left the streams so far.
     given: Arc<AtomicU32>,
-    shut_down: AtomicBool,
 }
 
 impl Provider for Parrot {
@@ -61,7 +60,6 @@ impl Provider for Parrot {
             host,
             greeting,
             given: Arc::default(),
-            shut_down: AtomicBool::new(false),
         })
     }
 
@@ -75,9 +73,6 @@ impl Provider for Parrot {
     }
 
     async fn stream(&self, request: ChatRequest) -> Result<EventStream, Error> {
-        if self.shut_down.load(Ordering::Acquire) {
-            return Err(Error::new(ErrorKind::SHUT_DOWN, "the plugin was shut down"));
-        }
         let heard = heard(&request)?;
         let model = model_of(&request);
         let repeated = || pieces(&format!("{}{heard}", self.greeting));
@@ -149,7 +144,6 @@ impl Provider for Parrot {
     }
 
     async fn shutdown(&self, _deadline: Duration) {
-        self.shut_down.store(true, Ordering::Release);
         if self.greeting == "stall/shutdown" {
             future::pending::<()>().await;
         }
