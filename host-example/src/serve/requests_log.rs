@@ -3,6 +3,7 @@
 //! A thread of its own writes the lines, so that a slow reader of stderr delays no answer.
 //! Lines that it cannot keep up with are dropped and counted.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -62,44 +63,74 @@ fn write_all(lines: &Receiver<String>, mut file: Option<LogFile>) {
     }
 }
 
+/// One line in logfmt behind the time: words, then values by their names.
 fn line_of(ended: &Ended, now: SystemTime) -> String {
     let mut line = time::rfc_3339_ms(now);
-    let status = ended.status.map_or("-".to_owned(), |status| status.as_str().to_owned());
-    let elapsed_ms = ended.elapsed.as_millis();
-    let outcome = ended.outcome.word();
-    let Ended { method, path, .. } = ended;
-    // Writing to a text cannot fail.
-    let _ = write!(line, " {method} {path} {status} {outcome} duration_ms={elapsed_ms}");
+    let status = ended.status.as_ref().map_or("-", |status| status.as_str());
+    for word in [ended.method.as_str(), &ended.path, status, ended.outcome.word()] {
+        line.push(' ');
+        line.push_str(&quoted(word));
+    }
+    let mut pair = |name: &str, value: &str| {
+        // Writing to a text cannot fail.
+        let _ = write!(line, " {name}={}", quoted(value));
+    };
+    pair("duration_ms", &ended.elapsed.as_millis().to_string());
     if let Some(first_token) = ended.first_token {
-        let _ = write!(line, " first_token_ms={}", first_token.as_millis());
+        pair("first_token_ms", &first_token.as_millis().to_string());
     }
     if let Some(done) = &ended.done {
         if let Some(model) = &done.model {
-            let _ = write!(line, " model={model}");
+            pair("model", model);
         }
         if let Some(usage) = &done.usage {
-            let _ = write!(
-                line,
-                " prompt_tokens={} completion_tokens={}",
-                usage.prompt_tokens, usage.completion_tokens
-            );
+            pair("prompt_tokens", &usage.prompt_tokens.to_string());
+            pair("completion_tokens", &usage.completion_tokens.to_string());
             if let Some(cost) = &usage.cost_usd {
-                let _ = write!(line, " cost_usd={cost}");
+                pair("cost_usd", cost);
             }
         }
     }
-    let _ = write!(line, " id={}", ended.id);
+    pair("id", &ended.id);
     if let Some((word, model)) = &ended.failure {
         if let Some(model) = model {
-            let _ = write!(line, " model={model}");
+            pair("model", model);
         }
-        let _ = write!(line, " error={word}");
+        pair("error", word);
     }
     let attempts = ended.attempts().len();
     if attempts > 1 {
-        let _ = write!(line, " attempts={attempts}");
+        pair("attempts", &attempts.to_string());
     }
-    terminal::clean_line(&line)
+    line
+}
+
+/// A value as logfmt has it: in quotes unless it is one plain word, with escapes as in JSON, and nothing in it that a
+/// terminal obeys or hides.
+fn quoted(value: &str) -> Cow<'_, str> {
+    let is_plain = |letter: char| !letter.is_control() && !letter.is_whitespace() && !"\"=\\".contains(letter);
+    if !value.is_empty()
+        && value
+            .chars()
+            .all(|letter| is_plain(letter) && !terminal::is_unseen(letter))
+    {
+        return Cow::Borrowed(value);
+    }
+    let mut quoted = String::from("\"");
+    for letter in value.chars() {
+        match letter {
+            '"' | '\\' => quoted.extend(['\\', letter]),
+            '\n' => quoted.push_str("\\n"),
+            '\r' => quoted.push_str("\\r"),
+            '\t' => quoted.push_str("\\t"),
+            letter if letter.is_control() || terminal::is_unseen(letter) || "\u{2028}\u{2029}".contains(letter) => {
+                let _ = write!(quoted, "\\u{:04x}", u32::from(letter));
+            }
+            letter => quoted.push(letter),
+        }
+    }
+    quoted.push('"');
+    Cow::Owned(quoted)
 }
 
 #[cfg(test)]
@@ -132,8 +163,24 @@ mod tests {
         let now = SystemTime::UNIX_EPOCH + Duration::from_millis(1_795_207_197_123);
         assert_eq!(
             line_of(&ended, now),
-            "2026-11-20T20:39:57.123Z POST /v1/chat/completions 200 ok duration_ms=1234 model=acme/small prompt_tokens=12 \
+            "2026-11-20T20:39:57.123Z POST /v1/chat/completions 200 ok duration_ms=1234 model=\"acme/small\\u001b[2J\" prompt_tokens=12 \
              completion_tokens=34 cost_usd=0.0041 id=req-1"
         );
+    }
+
+    #[test]
+    fn no_value_looks_like_another_one_or_like_another_line() {
+        for (value, expected) in [
+            ("acme/small:free", "acme/small:free"),
+            ("é-1.5", "é-1.5"),
+            ("", r#""""#),
+            ("a b", r#""a b""#),
+            ("x error=none", r#""x error=none""#),
+            ("a\"b\\c", r#""a\"b\\c""#),
+            ("a\n2026-01-01T00:00:00Z POST", r#""a\n2026-01-01T00:00:00Z POST""#),
+            ("\u{1b}[2J\u{85}\u{202e}\u{2028}", r#""\u001b[2J\u0085\u202e\u2028""#),
+        ] {
+            assert_eq!(quoted(value), expected);
+        }
     }
 }
