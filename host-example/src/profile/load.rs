@@ -1,6 +1,7 @@
 //! Takes one profile out of a document: whole when everything is right, or what can be saved of it.
 
 use std::env;
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -53,7 +54,7 @@ pub fn profile_from(document: &Document, name: &str, providers: &[ProviderSchema
         return Err(no_such_profile(document, name));
     };
     let mut options = normalised(entry, &entry_schema(schema)).value;
-    let host = host_keys(&mut options).map_err(|error| {
+    let host = host_keys(&mut options, document).map_err(|error| {
         // The schema is derived from the same type, so this is a difference between the two.
         let problem = document.problem(&base, true, format!("cannot read the host's keys: {error}"), None);
         LoadError::Report(document.report(providers, vec![problem]))
@@ -126,7 +127,7 @@ pub fn salvaged(
         return None;
     }
     let mut whole = normal.value;
-    let host = host_keys(&mut whole).ok()?;
+    let host = host_keys(&mut whole, document).ok()?;
     let mut options = without_problems(entry, name, problems);
     leave_out_emptied(&mut options, entry);
     Some(Profile {
@@ -190,8 +191,9 @@ fn no_such_profile(document: &Document, name: &str) -> LoadError {
     }
 }
 
-/// Takes the host's keys out of a checked entry. `~/` at the start of a path becomes the home folder, if that is known.
-fn host_keys(entry: &mut Value) -> Result<HostKeys, serde_json::Error> {
+/// Takes the host's keys out of a checked entry. `~/` at the start of a path becomes the home folder, if that is known;
+/// any other relative path is one in the folder of the profile's file, wherever the program runs.
+fn host_keys(entry: &mut Value, document: &Document) -> Result<HostKeys, serde_json::Error> {
     let mut host = serde_json::Map::new();
     if let Some(object) = entry.as_object_mut() {
         for key in ["provider", "apiKey"] {
@@ -199,10 +201,21 @@ fn host_keys(entry: &mut Value) -> Result<HostKeys, serde_json::Error> {
         }
     }
     let mut keys: HostKeys = serde_json::from_value(Value::Object(host))?;
-    if let Some(KeySource::File(path)) = &mut keys.api_key
-        && let (Ok(rest), Some(home)) = (path.strip_prefix("~"), env::home_dir())
-    {
-        *path = home.join(rest);
+    let folder = Path::new(&document.name).parent().unwrap_or(Path::new(""));
+    match &mut keys.api_key {
+        Some(KeySource::File(path)) => match (path.strip_prefix("~"), env::home_dir()) {
+            (Ok(rest), Some(home)) => *path = home.join(rest),
+            _ => *path = folder.join(&*path),
+        },
+        Some(KeySource::Command(words)) => {
+            // A bare name is searched for in `PATH`.
+            if let Some(program) = words.first_mut().filter(|program| program.contains('/'))
+                && let Some(resolved) = folder.join(&*program).to_str()
+            {
+                *program = resolved.to_owned();
+            }
+        }
+        Some(KeySource::Env(_)) | None => {}
     }
     Ok(keys)
 }

@@ -55,9 +55,10 @@ pub enum KeySource {
         )]
         String,
     ),
-    /// The path of a file that contains only the key; `~/` is the home folder.
+    /// The path of a file that contains only the key; `~/` is the home folder, and a relative path starts at the
+    /// profile's folder.
     File(#[schemars(length(min = 1))] PathBuf),
-    /// A program and its arguments; it prints the key to stdout.
+    /// A program and its arguments; it prints the key to stdout. A relative path with a `/` starts at the profile's folder.
     Command(#[schemars(length(min = 1))] Vec<String>),
 }
 

@@ -58,6 +58,36 @@ fn the_three_sources_of_a_key_are_read() {
 }
 
 #[test]
+fn relative_paths_of_a_key_start_at_the_profiles_folder() {
+    let key_of = |form: &str| {
+        let text = acme_entry(&format!("\"apiKey\": {form}"));
+        let document = Document::parse("/etc/agents/agent.json", text).expect("it is JSON");
+        profile_from(&document, "default", &[acme()])
+            .expect("a good profile")
+            .api_key
+    };
+    let words = |program: &str| [program, "a/b"].map(str::to_owned).to_vec();
+    for (form, source) in [
+        (
+            r#"{ "file": "keys/acme" }"#,
+            KeySource::File(PathBuf::from("/etc/agents/keys/acme")),
+        ),
+        (r#"{ "file": "/run/key" }"#, KeySource::File(PathBuf::from("/run/key"))),
+        (
+            r#"{ "command": ["./key.sh", "a/b"] }"#,
+            KeySource::Command(words("/etc/agents/./key.sh")),
+        ),
+        (r#"{ "command": ["pass", "a/b"] }"#, KeySource::Command(words("pass"))),
+        (
+            r#"{ "command": ["/bin/pass", "a/b"] }"#,
+            KeySource::Command(words("/bin/pass")),
+        ),
+    ] {
+        assert_eq!(key_of(form), Some(source), "{form}");
+    }
+}
+
+#[test]
 fn plugin_findings_get_their_place_in_the_file() {
     let text = entry("\"provider\": \"acme\",\n\"provider_preferences\": { \"order\": [\"A\", \"B\"] }");
     let document = Document::parse("agent.json", text).expect("it is JSON");
