@@ -117,8 +117,9 @@ const EXPLANATIONS: &[(ErrorKind, Fault, &str, &str)] = explanations! {
          billed."
         "Raise the limit under `budget`, request fewer tokens with `maxTokens`, or choose a cheaper tier.";
     OVERLOADED Caller
-        "More calls are queued than the profile's `limits` allow. The request was not sent."
-        "Send fewer requests at once, or raise `limits.concurrency` and `limits.queue` in the profile.";
+        "More calls are queued than the profile's `limits` allow, or the process has no free files. The request was not sent."
+        "Send fewer requests at once, or raise `limits.concurrency` and `limits.queue` in the profile, or the limit of \
+         open files with `ulimit -n`.";
     FORKED Caller
         "The process was forked after the plugin started; the plugin's threads do not exist in the child."
         "Create the plugin in the child, after the fork.";

@@ -23,6 +23,13 @@ pub fn from_transport(cause: &reqwest::Error, service: &Service) -> Failed {
         ));
         return final_failure(error);
     }
+    if cause_that::<io::Error>(cause, is_out_of_files).is_some() {
+        // Nothing is known about the service, so it must not count as unreachable for the calls after this one.
+        let message = format!("this process has no free files for a connection to {host}: {reason}");
+        let error = Error::new(ErrorKind::OVERLOADED, message)
+            .with_hint("raise the limit of open files with `ulimit -n`, or make fewer calls at once");
+        return Failed::new(Class::Final, error);
+    }
     if cause.is_connect() {
         let error = Error::new(ErrorKind::CONNECT, format!("cannot connect to {host}: {reason}"))
             .with_hint(format!("check the network, the proxy and the base URL ({origin})"));
@@ -64,6 +71,13 @@ pub fn from_transport(cause: &reqwest::Error, service: &Service) -> Failed {
     Failed::new(class, error)
 }
 
+/// Whether the process or the system had no free file descriptor. The numbers are the same on all Unix systems.
+fn is_out_of_files(cause: &io::Error) -> bool {
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    cfg!(unix) && matches!(cause.raw_os_error(), Some(ENFILE | EMFILE))
+}
+
 /// A failure that is not retried, whatever its kind suggests.
 fn final_failure(mut error: Error) -> Failed {
     error.details.retryable = Some(false);
@@ -95,15 +109,21 @@ pub fn from_body(cause: &reqwest::Error) -> Error {
 
 /// The first cause of type `T`.
 fn cause_of<T: StdError + 'static>(error: &reqwest::Error) -> Option<&T> {
+    cause_that(error, |_| true)
+}
+
+/// The first cause of type `T` that is meant.
+fn cause_that<T: StdError + 'static>(error: &reqwest::Error, is_meant: impl Fn(&T) -> bool) -> Option<&T> {
+    let meant = |found: &&T| is_meant(found);
     let mut cause = error.source();
     while let Some(inner) = cause {
-        if let Some(found) = inner.downcast_ref() {
+        if let Some(found) = inner.downcast_ref().filter(meant) {
             return Some(found);
         }
         // `source()` of an I/O error skips the error that it wraps, which may be an I/O error again.
         let mut wrapped = inner.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
         while let Some(within) = wrapped {
-            if let Some(found) = within.downcast_ref() {
+            if let Some(found) = within.downcast_ref().filter(meant) {
                 return Some(found);
             }
             wrapped = within.downcast_ref::<io::Error>().and_then(io::Error::get_ref);

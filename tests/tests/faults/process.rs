@@ -205,7 +205,13 @@ fn fault_49_a_process_without_free_files_gets_an_error_and_recovers() {
                 take_all_files(&mut held);
                 wait_for(ask(&plugin, as_stream)).err().ok_or("an answer")
             });
-            assert_eq!(error.kind.code(), "connect", "{error:?}");
+            assert_eq!(error.kind.code(), "overloaded", "{error:?}");
+            assert!(error.message.contains("no free files"), "{error}");
+            assert!(error.hint().is_some_and(|hint| hint.contains("ulimit -n")), "{error:?}");
+        }
+        // More than open the circuit breaker, which is for a service that fails.
+        for _ in 0..12 {
+            assert_eq!(code(&wait_for(ask(&plugin, true))), "overloaded");
         }
         held.clear();
         for as_stream in [true, false] {
