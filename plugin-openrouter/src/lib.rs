@@ -91,7 +91,7 @@ impl Provider for OpenRouter {
 
     async fn stream(&self, request: ChatRequest) -> Result<EventStream, Error> {
         let (settings, common) = self.for_a_call()?;
-        let answer = call::stream(&self.runtime, settings, common, Ask::chat(request)).await?;
+        let answer = call::stream(&self.runtime, settings, common, || Ok(Ask::chat(request))).await?;
         Ok(EventStream::of(answer))
     }
 
@@ -102,7 +102,7 @@ impl Provider for OpenRouter {
 
     async fn raw_stream(&self, request: HttpRequest) -> Result<EventStream, Error> {
         let (settings, common) = self.for_a_call()?;
-        let answer = call::stream(&self.runtime, settings, common, Ask::raw(request)?).await?;
+        let answer = call::stream(&self.runtime, settings, common, || Ask::raw(request)).await?;
         Ok(EventStream::of(answer))
     }
 

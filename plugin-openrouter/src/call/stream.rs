@@ -19,12 +19,13 @@ use crate::service::http::Body;
 
 /// Sends a request and returns the answer as a stream.
 ///
+/// - In: `ask` makes the request on the plugin's thread, because reading a large one takes long.
 /// - Errors: the call's, if it fails before the service responds and before there is a notice.
 pub async fn stream(
     runtime: &Runtime,
     settings: Arc<Settings>,
     common: Arc<Common>,
-    ask: Ask,
+    ask: impl FnOnce() -> Result<Ask, Error> + Send + 'static,
 ) -> Result<Answer, Error> {
     let mut intake = Intake::begin(runtime, |writer| open(settings, common, ask, writer));
     intake.opened().await?;
@@ -32,7 +33,12 @@ pub async fn stream(
 }
 
 /// Opens an answer, hands it over and reads it to its end.
-async fn open(settings: Arc<Settings>, common: Arc<Common>, ask: Ask, writer: Writer<Box<Begun>>) {
+async fn open(
+    settings: Arc<Settings>,
+    common: Arc<Common>,
+    ask: impl FnOnce() -> Result<Ask, Error> + Send,
+    writer: Writer<Box<Begun>>,
+) {
     // Boxed and dropped once the answer has begun, because a stream may live long and does not need its request.
     let opening = Box::pin(begin_answer(settings, common, ask, &writer));
     match opening.await {
@@ -48,10 +54,10 @@ async fn open(settings: Arc<Settings>, common: Arc<Common>, ask: Ask, writer: Wr
 async fn begin_answer(
     settings: Arc<Settings>,
     common: Arc<Common>,
-    ask: Ask,
+    ask: impl FnOnce() -> Result<Ask, Error> + Send,
     writer: &Writer<Box<Begun>>,
 ) -> Result<Option<(Body, Duration)>, Error> {
-    let mut call = Call::begin(settings, common, ask, true).await?;
+    let mut call = Call::begin(settings, common, ask()?, true).await?;
     let mut report = |notice: Notice| writer.event(ChatEvent::Notice(notice));
     std::mem::take(&mut call.plan.notices).into_iter().for_each(&mut report);
     let (mut decoder, head, body) = loop {

@@ -191,7 +191,8 @@ async fn first_answer(runtime: &Runtime, settings: Arc<Settings>, common: Arc<Co
     let limit = RawValue::from_string(STREAMING_TOKENS.to_string())
         .map_err(|_| Error::new(ErrorKind::INTERNAL, "could not write a number as JSON"))?;
     request.parameters.insert("max_tokens".to_owned(), limit);
-    let mut events = EventStream::new(call::stream(runtime, settings, common, Ask::chat(request)).await?).until_done();
+    let answer = call::stream(runtime, settings, common, || Ok(Ask::chat(request))).await?;
+    let mut events = EventStream::new(answer).until_done();
     let mut first = None;
     let mut end = None;
     while let Some(event) = events.next().await {
