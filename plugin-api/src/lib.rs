@@ -113,6 +113,8 @@ pub mod runtime;
 #[cfg(test)]
 mod vocabulary;
 
+#[cfg(feature = "loader")]
+pub use abi::return_large_blocks;
 pub use abi::{Blob, Host, Payload, Text};
 pub use account::{Account, CreditStatus, Credits, CreditsRequest};
 pub use catalogue::{Model, ModelList, ModelsRequest};

@@ -14,26 +14,33 @@ use serde_json::error::Category;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
+use super::body_memory::{self, BodyMemory, Room, SMALL_BYTES};
 use super::problem::Problem;
 
 /// The longest silence within a body.
 const IDLE: Duration = Duration::from_secs(30);
 /// The longest time for a whole body.
 const WHOLE: Duration = Duration::from_secs(300);
-/// The most memory reserved for a body before any of it arrives, in bytes.
-const MAX_FIRST_BYTES: u64 = 256 << 10;
+/// A body, and its room in memory.
+#[derive(Default)]
+pub struct Read {
+    pub bytes: Vec<u8>,
+    pub room: Room,
+}
 
-/// - Errors: it is larger than `max_bytes`, it pauses for too long, or the client is gone.
-pub async fn read(mut body: Incoming, max_bytes: u64) -> Result<Vec<u8>, Problem> {
+/// - Errors: it is too large, it finds no room, it pauses for too long, or the client is gone.
+pub async fn read(mut body: Incoming, memory: &BodyMemory) -> Result<Read, Problem> {
+    let max_bytes = memory.max_bytes;
     let promised = body.size_hint().lower();
     if promised > max_bytes {
         return Err(too_large(max_bytes));
     }
-    let mut bytes = Vec::with_capacity(usize::try_from(promised.min(MAX_FIRST_BYTES)).unwrap_or(0));
+    let mut room = memory.room(promised).await.map_err(closing)?;
+    let mut bytes = Vec::with_capacity(usize::try_from(promised).unwrap_or(0));
     let end = Instant::now() + WHOLE;
     loop {
         let frame = match tokio::time::timeout_at(end.min(Instant::now() + IDLE), body.frame()).await {
-            Ok(None) => return Ok(bytes),
+            Ok(None) => break,
             Ok(Some(Ok(frame))) => frame,
             Ok(Some(Err(_))) => return Err(Problem::bad_request("the body ended early")),
             Err(_) => {
@@ -50,12 +57,19 @@ pub async fn read(mut body: Incoming, max_bytes: u64) -> Result<Vec<u8>, Problem
             }
         };
         if let Some(piece) = frame.data_ref() {
-            if (bytes.len() + piece.len()) as u64 > max_bytes {
+            let n_bytes = (bytes.len() + piece.len()) as u64;
+            if n_bytes > max_bytes {
                 return Err(too_large(max_bytes));
+            }
+            if room.is_none() && n_bytes > SMALL_BYTES {
+                // Nobody knows how long it gets, and bodies that each wait for more would wait for each other.
+                room = memory.room(max_bytes).await.map_err(closing)?;
             }
             bytes.extend_from_slice(piece);
         }
     }
+    body_memory::shrink(&mut room, bytes.len());
+    Ok(Read { bytes, room })
 }
 
 fn too_large(max_bytes: u64) -> Problem {
@@ -104,6 +118,20 @@ pub struct Wanted {
     pub stream: bool,
     /// `"stream_options": {"include_usage": true}`
     pub usage: bool,
+    /// Whether there is a `model`.
+    pub names_model: bool,
+}
+
+/// Reads the top level of a JSON body, a large one on another thread, because it delays the answers of this one.
+///
+/// - Errors: the body is not JSON; the message says where, and quotes nothing.
+pub async fn looked_through(body: Vec<u8>) -> (Result<Wanted, Problem>, Vec<u8>) {
+    if body.len() as u64 <= SMALL_BYTES {
+        return (wanted(&body), body);
+    }
+    let look = tokio::task::spawn_blocking(move || (wanted(&body), body));
+    // It does not panic, and nobody aborts it.
+    look.await.unwrap_or_else(|_| (Ok(Wanted::default()), Vec::new()))
 }
 
 /// Reads the top level of a JSON body.
@@ -124,6 +152,7 @@ pub fn wanted(body: &[u8]) -> Result<Wanted, Problem> {
                 let options: Result<Value, _> = serde_json::from_str(options.get());
                 options.is_ok_and(|options| options["include_usage"] == true)
             }),
+            names_model: members.contains_key("model"),
         }),
         Err(cause) if cause.is_data() => serde_json::from_str::<IgnoredAny>(text).map(|_| Wanted::default()),
         Err(cause) => Err(cause),
@@ -145,11 +174,6 @@ pub fn unreadable(cause: &serde_json::Error) -> Problem {
         _ => "unexpected character",
     };
     not_json(why, line, column)
-}
-
-/// Whether a JSON body names a model.
-pub fn names_model(body: &[u8]) -> bool {
-    serde_json::from_slice::<BTreeMap<String, &RawValue>>(body).is_ok_and(|members| members.contains_key("model"))
 }
 
 fn not_json(why: &str, line: usize, column: usize) -> Problem {

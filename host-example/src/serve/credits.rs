@@ -9,7 +9,9 @@ use super::shared::Serving;
 
 /// - Errors: the plugin's.
 pub async fn answer(serving: &Serving, force: bool) -> Result<Response<Body>, Error> {
-    let credits = serving.plugin.credits(CreditsRequest { force }).await?;
+    let credits = serving
+        .asked(|| serving.plugin.credits(CreditsRequest { force }))
+        .await?;
     Ok(json_response(StatusCode::OK, &page(&credits)))
 }
 

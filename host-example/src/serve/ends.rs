@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
+use super::course::Phase;
 use super::server::Server;
 use super::shared::Shared;
 use crate::terminal::{self, Exit, Failure};
 
+/// How long the errors of answers that are cut off may take to reach their clients.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// Lets answers end for a while, then ends.
 pub async fn wind_up(server: &mut Server, shared: &Shared, ends: &mut Ends, limit: Duration) -> Exit {
-    server.drain();
+    server.enter(Phase::Draining);
     let left = || shared.telemetry.metrics.in_flight.get();
     let in_flight = left();
     if in_flight > 0 {
@@ -24,7 +28,10 @@ pub async fn wind_up(server: &mut Server, shared: &Shared, ends: &mut Ends, limi
         () = ends.next() => false,
     };
     let cut = if is_over { 0 } else { left() };
-    server.end();
+    server.enter(Phase::Cutting);
+    // The error at their end is on its way to clients that read.
+    let _ = tokio::time::timeout(LAST_WORDS, server.ended()).await;
+    server.enter(Phase::Over);
     server.ended().await;
     if cut == 0 {
         terminal::say("stopped: no answer was cut off");

@@ -13,7 +13,8 @@ use hyper::{Response, StatusCode};
 use plugin_api::{ChatEvent, ChatRequest, Error, EventStream, HttpAnswer, HttpRequest, Notice};
 use serde_json::Value;
 
-use super::body;
+use super::body_memory::SMALL_BYTES;
+use super::course::Course;
 use super::error_object::{error_object, status_of};
 use super::headers::{
     X_ACCEL_BUFFERING, X_ATTEMPTS, X_GENERATION_ID, X_HINT, X_SERVED_MODEL, X_SERVED_PROVIDER, pass, set, set_done,
@@ -21,17 +22,22 @@ use super::headers::{
 };
 use super::record::Record;
 use super::reply::{self, Body, error_response, json_response};
-use super::route::Dialect;
 use super::shared::Serving;
 use super::source::Source;
 use super::stream::{Events, Form};
 use super::typed::{self, Asked};
 
 /// Gets a whole answer.
-pub async fn whole(serving: &Serving, request: HttpRequest, dialect: Dialect, mut record: Record) -> Response<Body> {
-    let asked = (dialect == Dialect::Other).then(|| {
+///
+/// - In: `names_model`, where the path is not one for asking a model: whether the body has a `model` all the same.
+pub async fn whole(
+    serving: &Serving,
+    request: HttpRequest,
+    names_model: Option<bool>,
+    mut record: Record,
+) -> Response<Body> {
+    let asked = names_model.map(|names_model| {
         let path = request.path.split('?').next().unwrap_or_default();
-        let names_model = request.body.as_deref().is_some_and(body::names_model);
         (format!("{} {path}", request.method), names_model)
     });
     let HttpAnswer {
@@ -62,10 +68,25 @@ pub async fn whole(serving: &Serving, request: HttpRequest, dialect: Dialect, mu
     response
 }
 
+/// A request as it may be sent once more if the key is renewed after it was refused.
+///
+/// A copy of a large body would double its memory, so before that one is sent, the key's file is read.
+async fn spare<T: Clone>(serving: &Serving, request: &T, n_bytes: usize) -> Option<T> {
+    if !serving.used_key.has_file() {
+        return None;
+    }
+    if n_bytes as u64 > SMALL_BYTES {
+        serving.used_key.read_again().await;
+        return None;
+    }
+    Some(request.clone())
+}
+
 /// Sends a request, and once more if the key was renewed after it was refused.
 async fn raw(serving: &Serving, request: HttpRequest) -> Result<HttpAnswer, Error> {
     let used_key = &serving.used_key;
-    let (spare, n_before) = (used_key.has_file().then(|| request.clone()), used_key.n_renewals());
+    let n_bytes = request.body.as_deref().map_or(0, <[u8]>::len);
+    let (spare, n_before) = (spare(serving, &request, n_bytes).await, used_key.n_renewals());
     let outcome = serving.plugin.raw(request).await;
     let outcome = match (outcome, spare) {
         (Err(error), Some(again)) if used_key.renewed(&error, n_before).await => serving.plugin.raw(again).await,
@@ -100,14 +121,7 @@ fn about_the_path(error: &mut Error, asked: &str, names_model: bool) {
 
 /// A whole answer of a plugin that has no raw form.
 pub async fn typed_whole(serving: &Serving, asked: &Asked, mut record: Record) -> Response<Body> {
-    let (used_key, n_before) = (&serving.used_key, serving.used_key.n_renewals());
-    let mut outcome = serving.plugin.chat(&asked.request).await;
-    if let Err(error) = &outcome
-        && used_key.renewed(error, n_before).await
-    {
-        outcome = serving.plugin.chat(&asked.request).await;
-    }
-    match outcome.map_err(|error| used_key.explained(error)) {
+    match serving.asked(|| serving.plugin.chat(&asked.request)).await {
         Ok(reply) => {
             let mut response = json_response(StatusCode::OK, &typed::completion(&reply));
             let headers = response.headers_mut();
@@ -130,6 +144,14 @@ pub enum Call<'a> {
 }
 
 impl Call<'_> {
+    /// How much a copy of it takes, in bytes.
+    fn n_bytes(&self) -> usize {
+        match self {
+            Self::Raw(request) => request.body.as_deref().map_or(0, <[u8]>::len),
+            Self::Typed(_) => 0,
+        }
+    }
+
     /// Sends it, and waits for the first event other than a notice.
     async fn begun(self, serving: &Serving, notices: &mut Vec<Notice>) -> Result<(EventStream, ChatEvent), Error> {
         let mut stream = match self {
@@ -148,10 +170,16 @@ impl Call<'_> {
 }
 
 /// Hands on a streamed answer. A failure before its first piece still gets its own status.
-pub async fn in_pieces(serving: &Serving, call: Call<'_>, form: Form, mut record: Record) -> Response<Body> {
+pub async fn in_pieces(
+    serving: &Serving,
+    call: Call<'_>,
+    form: Form,
+    course: Course,
+    mut record: Record,
+) -> Response<Body> {
     let mut notices: Vec<Notice> = Vec::new();
     let used_key = &serving.used_key;
-    let (spare, n_before) = (used_key.has_file().then(|| call.clone()), used_key.n_renewals());
+    let (spare, n_before) = (spare(serving, &call, call.n_bytes()).await, used_key.n_renewals());
     let begun = match (call.begun(serving, &mut notices).await, spare) {
         (Err(error), Some(again)) if used_key.renewed(&error, n_before).await => {
             again.begun(serving, &mut notices).await
@@ -195,7 +223,7 @@ pub async fn in_pieces(serving: &Serving, call: Call<'_>, form: Form, mut record
     set_notices(&notices, headers);
     *response.status_mut() = status;
     record.streams(status);
-    *response.body_mut() = Events::body(stream, held, form, is_events, record);
+    *response.body_mut() = Events::body(stream, held, form, is_events, course, record);
     response
 }
 

@@ -1,19 +1,22 @@
 //! One request: judged by `guard`, read, and passed to the module that answers it.
 
-use std::convert::Infallible;
+use std::fmt;
 use std::sync::Arc;
 
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode, Version};
 use plugin_api::{Error, method};
 
-use super::body::{self, Wanted};
+use super::body::{self, Read, Wanted};
 use super::choices::empty_choice;
+use super::client::Client;
+use super::connections::Connection;
 use super::count_tokens;
+use super::course::{Course, Interruption, cut_off};
 use super::credits;
-use super::error_object::anthropic;
+use super::error_object::{anthropic, error_object, status_of};
 use super::forward::{self, Call};
 use super::guard::{Passed, Verdict};
 use super::headers;
@@ -22,7 +25,7 @@ use super::models;
 use super::problem::Problem;
 use super::providers;
 use super::record::Record;
-use super::reply::{self, Body, OwnError};
+use super::reply::{self, Body, OwnError, error_response};
 use super::route::{self, Dialect, Route};
 use super::shared::{Serving, Shared};
 use super::stream::Form;
@@ -33,8 +36,25 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The longest time for which a browser may remember what it may ask, in seconds.
 const PREFLIGHT_S: &str = "600";
 
-/// The answer to a request; there always is one.
-pub async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+/// The client left before its answer began, so there is none.
+#[derive(Debug)]
+pub struct Left;
+
+impl fmt::Display for Left {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the client left")
+    }
+}
+
+impl std::error::Error for Left {}
+
+/// The answer to a request.
+pub async fn handle(
+    shared: Arc<Shared>,
+    connection: Arc<Connection>,
+    client: Client,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Left> {
     let serving = shared.serving.load_full();
     let (parts, incoming) = request.into_parts();
     let route = Route::of(parts.uri.path_and_query(), &serving.plugin.manifest().id);
@@ -48,9 +68,28 @@ pub async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<R
             .rules
             .judge(&serving.keys(), &parts.method, &parts.uri, &parts.headers, route);
     let mut response = match outcome {
-        Ok(Passed::Request { route, is_known }) => {
-            answer(&shared, &serving, &parts, incoming, route, is_known, record).await
+        // Takes no place, so that it comes at any load.
+        Ok(Passed::Request {
+            route: Route::Health,
+            is_known,
+        }) => {
+            let response = health::health(&shared, &serving, is_known);
+            record.answered(response.status());
+            response
         }
+        Ok(Passed::Request { route, is_known }) => match connection.work().await {
+            Ok(work) => {
+                let course = Course::new(client, shared.phase.subscribe());
+                let asked = Asked {
+                    parts: &parts,
+                    route,
+                    is_known,
+                };
+                let answered = answer(&shared, &serving, asked, incoming, course, record).await?;
+                answered.map(|body| reply::holding(body, work))
+            }
+            Err(problem) => refuse(body::closing(problem), &mut record),
+        },
         Ok(Passed::Preflight(methods)) => {
             let response = preflight(methods, &parts.headers);
             record.answered(response.status());
@@ -89,25 +128,81 @@ fn refuse(problem: Problem, record: &mut Record) -> Response<Body> {
     problem.into_response()
 }
 
+/// A request that may be answered.
+struct Asked<'a> {
+    parts: &'a Parts,
+    route: Route,
+    is_known: bool,
+}
+
+/// Reads the rest of a request, and answers it unless something ends the answer first.
 async fn answer(
     shared: &Shared,
     serving: &Serving,
-    parts: &Parts,
+    asked: Asked<'_>,
     incoming: Incoming,
-    route: Route,
-    is_known: bool,
+    course: Course,
+    mut record: Record,
+) -> Result<Response<Body>, Left> {
+    let takes_body = match asked.route {
+        Route::CountTokens => true,
+        Route::Raw { .. } => asked.is_known,
+        _ => false,
+    };
+    let body = if takes_body {
+        let checked = body::check_encoding(&asked.parts.headers);
+        let read = match checked {
+            Ok(()) => body::read(incoming, &shared.bodies).await,
+            Err(problem) => Err(problem),
+        };
+        match read {
+            Ok(body) => body,
+            Err(problem) => return Ok(refuse(problem, &mut record)),
+        }
+    } else {
+        Read::default()
+    };
+    let has_interim = asked.parts.version >= Version::HTTP_11;
+    let before = async { course.clone().ended(has_interim).await };
+    tokio::select! {
+        made = made(shared, serving, asked, body, course.clone(), record) => Ok(made),
+        end = before => match end {
+            Interruption::Cut => {
+                let error = cut_off();
+                Ok(error_response(status_of(&error), error_object(&error)))
+            }
+            Interruption::Left | Interruption::HalfClosed => Err(Left),
+        }
+    }
+}
+
+async fn made(
+    shared: &Shared,
+    serving: &Serving,
+    asked: Asked<'_>,
+    body: Read,
+    course: Course,
     mut record: Record,
 ) -> Response<Body> {
+    let Asked { parts, route, is_known } = asked;
     let made: Result<Response<Body>, Error> = match route {
         Route::Home => Ok(health::home(serving)),
         Route::Health => Ok(health::health(shared, serving, is_known)),
         Route::Metrics => Ok(health::metrics(shared, serving).await),
         Route::Models { force, filters } => models::list(serving, force, filters, is_known, is_anthropic(parts)).await,
-        Route::Model { id, is_data } => models::one(serving, &id, is_data, is_anthropic(parts)).await,
+        Route::Model { id, is_data } => models::one(serving, &id, is_data, is_known, is_anthropic(parts)).await,
         Route::Credits { force } => credits::answer(serving, force).await,
         Route::CountTokens => {
-            let body = read(shared, parts, incoming).await;
-            return match body.and_then(|body| count_tokens::answer(&body)) {
+            // Reading a large body delays the answers of this thread.
+            let counted = tokio::task::spawn_blocking(move || count_tokens::answer(&body.bytes)).await;
+            let cannot = |_| {
+                Err(Problem::new(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "internal",
+                    "cannot count the tokens",
+                ))
+            };
+            return match counted.unwrap_or_else(cannot) {
                 Ok(response) => {
                     record.answered(response.status());
                     response
@@ -118,10 +213,7 @@ async fn answer(
         // The only path of the service that needs no token.
         Route::Raw { .. } if !is_known => providers::answer(serving).await,
         Route::Raw { path, dialect } => {
-            return match read(shared, parts, incoming).await {
-                Ok(body) => passed_on(serving, parts, path, dialect, body, record).await,
-                Err(problem) => refuse(problem, &mut record),
-            };
+            return passed_on(serving, parts, path, dialect, body, course, record).await;
         }
     };
     match made {
@@ -133,41 +225,50 @@ async fn answer(
     }
 }
 
-async fn read(shared: &Shared, parts: &Parts, incoming: Incoming) -> Result<Vec<u8>, Problem> {
-    body::check_encoding(&parts.headers)?;
-    body::read(incoming, shared.max_body_bytes).await
-}
-
 /// Has the plugin answer.
 async fn passed_on(
     serving: &Serving,
     parts: &Parts,
     path: String,
     dialect: Dialect,
-    body: Vec<u8>,
+    body: Read,
+    course: Course,
     mut record: Record,
 ) -> Response<Body> {
+    // The room is given back when the answer begins.
+    let Read {
+        bytes: body,
+        room: _room,
+    } = body;
     let needs_body = dialect != Dialect::Other && parts.method == Method::POST;
-    let wanted = if body.is_empty() && !needs_body {
-        Wanted::default()
+    let (wanted, body) = if body.is_empty() && !needs_body {
+        (Wanted::default(), body)
     } else {
-        match body::wanted(&body) {
-            Ok(wanted) => wanted,
-            Err(problem) => return refuse(problem, &mut record),
+        match body::looked_through(body).await {
+            (Ok(wanted), body) => (wanted, body),
+            (Err(problem), _) => return refuse(problem, &mut record),
         }
     };
     #[cfg(feature = "otel")]
     record.wants_stream(wanted.stream);
     if !serving.has(method::RAW) {
-        return by_types(serving, dialect, &body, wanted.stream, record).await;
+        return by_types(serving, dialect, &body, wanted.stream, course, record).await;
     }
     let body = (!body.is_empty()).then_some(body);
     let request = headers::request(parts.method.as_str(), path, &parts.headers, body);
     if wanted.stream {
         let choice = empty_choice(dialect).filter(|_| !wanted.usage);
-        forward::in_pieces(serving, Call::Raw(request), Form::Raw { dialect, choice }, record).await
+        forward::in_pieces(
+            serving,
+            Call::Raw(request),
+            Form::Raw { dialect, choice },
+            course,
+            record,
+        )
+        .await
     } else {
-        forward::whole(serving, request, dialect, record).await
+        let names_model = (dialect == Dialect::Other).then_some(wanted.names_model);
+        forward::whole(serving, request, names_model, record).await
     }
 }
 
@@ -177,6 +278,7 @@ async fn by_types(
     dialect: Dialect,
     body: &[u8],
     wants_stream: bool,
+    course: Course,
     mut record: Record,
 ) -> Response<Body> {
     if dialect != Dialect::Chat {
@@ -188,7 +290,7 @@ async fn by_types(
     match typed::asked(body, &serving.tiers) {
         Ok(asked) if wants_stream => {
             let call = Call::Typed(&asked.request);
-            forward::in_pieces(serving, call, Form::Typed(Writer::new(&asked)), record).await
+            forward::in_pieces(serving, call, Form::Typed(Writer::new(&asked)), course, record).await
         }
         Ok(asked) => forward::typed_whole(serving, &asked, record).await,
         Err(problem) => refuse(problem, &mut record),

@@ -1,12 +1,12 @@
 //! `GET /health`, `GET /metrics` and `GET /`: how the endpoint is, and what it is.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hyper::{Response, StatusCode};
 use plugin_api::{CreditsRequest, method};
 use serde_json::json;
 
+use super::course::Phase;
 use super::metrics::Now;
 use super::reply::{Body, json_response, response};
 use super::shared::{Serving, Shared};
@@ -16,7 +16,7 @@ const CREDITS_WAIT: Duration = Duration::from_secs(1);
 
 /// - In: `is_known`, whether the caller may see more than the status.
 pub fn health(shared: &Shared, serving: &Serving, is_known: bool) -> Response<Body> {
-    let (code, status) = if shared.is_draining.load(Ordering::Relaxed) {
+    let (code, status) = if *shared.phase.borrow() > Phase::Serving {
         (StatusCode::SERVICE_UNAVAILABLE, "draining")
     } else {
         (StatusCode::OK, "ok")
@@ -53,7 +53,7 @@ pub async fn metrics(shared: &Shared, serving: &Serving) -> Response<Body> {
         ..Now::default()
     };
     if serving.has(method::CREDITS) {
-        let asked = serving.plugin.credits(CreditsRequest { force: false });
+        let asked = serving.asked(|| serving.plugin.credits(CreditsRequest { force: false }));
         // A service that does not answer must not block the counters.
         let credits = tokio::time::timeout(CREDITS_WAIT, asked).await;
         now.credits_remaining_usd = credits

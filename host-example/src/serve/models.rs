@@ -27,6 +27,9 @@ use crate::terminal::time::rfc_3339;
 /// How long a page, or the failure to get one, is reused without asking the plugin: clients ask in bursts, and a list
 /// is large.
 const KEPT: Duration = Duration::from_secs(2);
+/// The same for callers without the token, and for models that the list leaves out: any number of requests here must not
+/// become as many at the service.
+const KEPT_FOR_STRANGERS: Duration = Duration::from_secs(60);
 
 /// `GET /v1/models`
 ///
@@ -38,7 +41,7 @@ pub async fn list(
     is_known: bool,
     is_anthropic: bool,
 ) -> Result<Response<Body>, Error> {
-    let page = page(serving, force).await?;
+    let page = page(serving, force && is_known, is_known).await?;
     // Anthropic's clients page by their own parameters, and get the whole list as one page.
     let filters = filters.map(|filters| if is_anthropic { without_pages(&filters) } else { filters });
     let filters = filters.filter(|filters| serving.has(method::RAW) && !filters.is_empty());
@@ -72,18 +75,44 @@ fn without_pages(query: &str) -> String {
     pairs.join("&")
 }
 
+/// How long what is known is good enough for a caller.
+fn kept_for(is_known: bool) -> Duration {
+    if is_known { KEPT } else { KEPT_FOR_STRANGERS }
+}
+
+/// The page, if it is new enough.
+fn kept_page(serving: &Serving, kept: Duration) -> Option<Arc<Page>> {
+    let page = serving.models_page.load_full();
+    page.filter(|page| page.made_at.elapsed() < kept)
+}
+
 /// The whole list.
-async fn page(serving: &Serving, force: bool) -> Result<Arc<Page>, Error> {
-    let previous = serving.models_page.load_full().filter(|_| !force);
-    if let Some(page) = previous.as_ref().filter(|page| page.made_at.elapsed() < KEPT) {
-        return Ok(Arc::clone(page));
+async fn page(serving: &Serving, force: bool, is_known: bool) -> Result<Arc<Page>, Error> {
+    let kept = kept_for(is_known);
+    if let Some(page) = kept_page(serving, kept).filter(|_| !force) {
+        return Ok(page);
     }
-    let list = of(serving, force).await?;
-    let mut unlisted = previous.map(|page| page.unlisted.clone()).unwrap_or_default();
+    let asked_at = Instant::now();
+    let _asked = serving.models_asked.lock().await;
+    // Another caller may have got it in the meantime.
+    let now = kept_page(serving, kept).filter(|page| !force || page.made_at > asked_at);
+    if let Some(page) = now {
+        return Ok(page);
+    }
+    let list = of(serving, force, is_known).await?;
+    let previous = serving.models_page.load_full().filter(|_| !force);
+    let mut unlisted = previous.as_ref().map(|page| page.unlisted.clone()).unwrap_or_default();
+    let mut unlisted_asked = previous.map(|page| page.unlisted_asked.clone()).unwrap_or_default();
     let mut tiers = Vec::new();
     for tier in &serving.tiers {
         let listed = model_behind(tier, &list.models);
-        if listed.is_none() && !list.is_stale && !unlisted.contains_key(&tier.wire) {
+        let may_ask = |asked: &Instant| asked.elapsed() >= KEPT_FOR_STRANGERS;
+        if listed.is_none()
+            && !list.is_stale
+            && !unlisted.contains_key(&tier.wire)
+            && unlisted_asked.get(&tier.wire).is_none_or(may_ask)
+        {
+            unlisted_asked.insert(tier.wire.clone(), Instant::now());
             unlisted.extend(unlisted_model(serving, tier).await);
         }
         let behind = listed.as_ref().or_else(|| unlisted.get(&tier.wire));
@@ -100,6 +129,7 @@ async fn page(serving: &Serving, force: bool) -> Result<Arc<Page>, Error> {
         )),
         tiers,
         unlisted,
+        unlisted_asked,
         age: Duration::from_millis(list.age_ms),
         warning: list.is_stale.then(|| list.problem.unwrap_or_default()),
     });
@@ -121,8 +151,11 @@ async fn unlisted_model(serving: &Serving, tier: &TierModel) -> Option<(String, 
     if !serving.has(method::RAW) {
         return None;
     }
-    let request = HttpRequest::new("GET", format!("/model/{}", base_of(&tier.wire)));
-    let entry = match serving.plugin.raw(request).await {
+    let path = format!("/model/{}", base_of(&tier.wire));
+    let entry = match serving
+        .asked(|| serving.plugin.raw(HttpRequest::new("GET", path.as_str())))
+        .await
+    {
         Ok(answer) => serde_json::from_slice::<Answer>(&answer.body)
             .ok()?
             .data
@@ -136,8 +169,10 @@ async fn unlisted_model(serving: &Serving, tier: &TierModel) -> Option<(String, 
 
 /// The list as the service filters it, with the tiers on its last page.
 async fn filtered(serving: &Serving, filters: &str, tiers: &[Value], is_only_page: bool) -> Result<String, Error> {
-    let request = HttpRequest::new("GET", format!("/models?{filters}"));
-    let answer = serving.plugin.raw(request).await?;
+    let path = format!("/models?{filters}");
+    let answer = serving
+        .asked(|| serving.plugin.raw(HttpRequest::new("GET", path.as_str())))
+        .await?;
     let unreadable = || Error::new(ErrorKind::PROTOCOL, "expected a list of models, found something else");
     let mut list: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(&answer.body).map_err(|_| unreadable())?;
     let read = |name: &str| {
@@ -212,24 +247,27 @@ fn anthropic_entry(mut entry: Value) -> Value {
 }
 
 /// The plugin's list; an empty one if it has none.
-async fn of(serving: &Serving, force: bool) -> Result<ModelList, Error> {
+async fn of(serving: &Serving, force: bool, is_known: bool) -> Result<ModelList, Error> {
     if !serving.has(method::MODELS) {
         return Ok(ModelList::default());
     }
     let failed = serving.models_failed.load_full().filter(|_| !force);
-    if let Some(failed) = failed.filter(|failed| failed.at.elapsed() < KEPT) {
+    if let Some(failed) = failed.filter(|failed| failed.at.elapsed() < kept_for(is_known)) {
         return Err(failed.error.clone());
     }
-    let plugin = serving.plugin.clone();
-    // Parsing some hundred models takes milliseconds, which would delay other answers on this thread.
-    let work = move || {
-        let request = ModelsRequest { force, raw: true };
-        tokio::runtime::Handle::current().block_on(plugin.models(request))
+    let ask = || {
+        let plugin = serving.plugin.clone();
+        // Parsing some hundred models takes milliseconds, which would delay other answers on this thread.
+        let work = move || {
+            let request = ModelsRequest { force, raw: true };
+            tokio::runtime::Handle::current().block_on(plugin.models(request))
+        };
+        async move {
+            let unread = |_| Error::new(ErrorKind::INTERNAL, "cannot read the model list");
+            tokio::task::spawn_blocking(work).await.map_err(unread).flatten()
+        }
     };
-    let list = match tokio::task::spawn_blocking(work).await {
-        Ok(list) => list,
-        Err(_) => Err(Error::new(ErrorKind::INTERNAL, "cannot read the model list")),
-    };
+    let list = serving.asked(ask).await;
     if let Err(error) = &list {
         let (at, error) = (Instant::now(), error.clone());
         serving.models_failed.store(Some(Arc::new(Failed { at, error })));
@@ -254,11 +292,17 @@ fn set_age(page: &Page, headers: &mut HeaderMap) {
 
 /// `GET /v1/models/{id}`
 ///
-/// - In: whether a tier's entry is the member `data` of the answer.
-pub async fn one(serving: &Serving, id: &str, is_data: bool, is_anthropic: bool) -> Result<Response<Body>, Error> {
+/// - In: whether a tier's entry is the member `data` of the answer; whether the caller has the token.
+pub async fn one(
+    serving: &Serving,
+    id: &str,
+    is_data: bool,
+    is_known: bool,
+    is_anthropic: bool,
+) -> Result<Response<Body>, Error> {
     if let Some(tier) = tier_named(&serving.tiers, id) {
         // A tier is a model whether the service answers or not.
-        let tiers = page(serving, false)
+        let tiers = page(serving, false, is_known)
             .await
             .map(|page| page.tiers.clone())
             .unwrap_or_default();
@@ -269,7 +313,7 @@ pub async fn one(serving: &Serving, id: &str, is_data: bool, is_anthropic: bool)
         let entry = if is_data { json!({"data": entry}) } else { entry };
         return Ok(json_response(StatusCode::OK, &entry));
     }
-    let list = of(serving, false).await?;
+    let list = of(serving, false, is_known).await?;
     if let Some(model) = list.models.iter().find(|model| model.id == id) {
         let entry = entry(model);
         if is_anthropic {

@@ -39,7 +39,10 @@ pub struct Options {
     /// The largest request, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=1024))]
     pub max_body: u64,
-    /// The maximum number of connections at once; further ones wait
+    /// The memory for request bodies of all requests together, in MiB; further ones wait
+    #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=65_536))]
+    pub body_memory: u64,
+    /// The maximum number of requests at once; as many may wait, and as many connections be idle
     #[arg(long, value_name = "N", default_value_t = 2048, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub max_connections: u32,
     /// How long running answers may continue after the first signal, in seconds

@@ -18,7 +18,9 @@ pub async fn answer(serving: &Serving) -> Result<Response<Body>, Error> {
     let answer = match &*kept {
         Some((at, answer)) if at.elapsed() < KEPT => answer.clone(),
         _ => {
-            let answer = serving.plugin.raw(HttpRequest::new("GET", "/providers")).await;
+            let answer = serving
+                .asked(|| serving.plugin.raw(HttpRequest::new("GET", "/providers")))
+                .await;
             let answer = answer.map(|answer| Bytes::from_owner(answer.body));
             *kept = Some((Instant::now(), answer.clone()));
             answer

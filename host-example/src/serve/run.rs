@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use plugin_api::return_large_blocks;
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+use super::body_memory::BodyMemory;
 use super::ends::{Ends, wind_up};
 use super::guard::Rules;
 use super::options::Options;
@@ -24,13 +26,25 @@ use crate::setup::set_variable;
 use crate::setup::{Active, FOLDER_FILE, Global, Setup, listen_for_hangups, watch};
 use crate::terminal::{self, Exit, Failure, GOOD};
 
+/// Larger than what most requests and answers are read into.
+const LARGE_BLOCK_BYTES: u32 = 256 << 10;
+
 pub async fn run(global: &Global, options: &Options) -> Result<Exit, Failure> {
     options.check()?;
     raise_file_limit();
+    // The memory of large bodies goes back to the system when they are sent.
+    return_large_blocks(LARGE_BLOCK_BYTES);
     let mut ends = Ends::listen()?;
     let setup = Setup::read(global)?;
-    let mut active = setup.activate(true).await?;
-    active.read_tiers().await?;
+    let starting = async {
+        let mut active = setup.activate(true).await?;
+        active.read_tiers().await.map(|()| active)
+    };
+    // A key command may wait for a person.
+    let mut active = tokio::select! {
+        started = starting => started?,
+        () = ends.next() => return Ok(Exit::Interrupted),
+    };
     let listener = listen(options)?;
     let address = listener
         .local_addr()
@@ -51,7 +65,8 @@ pub async fn run(global: &Global, options: &Options) -> Result<Exit, Failure> {
         ..telemetry
     };
     let serving = serving(&setup, &active)?;
-    let shared = Arc::new(Shared::new(serving, rules, telemetry, options.max_body << 20));
+    let bodies = BodyMemory::new(options.max_body, options.body_memory);
+    let shared = Arc::new(Shared::new(serving, rules, telemetry, bodies));
     let (sender, reloads) = unbounded_channel();
     listen_for_hangups(sender.clone(), || true);
     let _watch = (!options.no_watch).then(|| watch(&setup.places, &sender));
@@ -88,23 +103,27 @@ async fn follow_until_the_end(
     mut reloads: UnboundedReceiver<Reload>,
     ends: &mut Ends,
 ) {
-    loop {
-        tokio::select! {
-            () = ends.next() => return,
-            Some(reload) = reloads.recv() => {
-                let line = match followed(active, global, options, shared, reload).await {
-                    Ok(line) => {
-                        shared.telemetry.metrics.reloaded(true);
-                        format!("{GOOD}↻{GOOD:#} {}", line.replace("from the next message on", "from the next request on"))
-                    }
-                    Err(failure) => {
-                        shared.telemetry.metrics.reloaded(false);
-                        reload.ignored(&failure)
-                    }
-                };
-                terminal::say(&line);
-            }
+    let follow = async {
+        while let Some(reload) = reloads.recv().await {
+            let line = match followed(active, global, options, shared, reload).await {
+                Ok(line) => {
+                    shared.telemetry.metrics.reloaded(true);
+                    format!(
+                        "{GOOD}↻{GOOD:#} {}",
+                        line.replace("from the next message on", "from the next request on")
+                    )
+                }
+                Err(failure) => {
+                    shared.telemetry.metrics.reloaded(false);
+                    reload.ignored(&failure)
+                }
+            };
+            terminal::say(&line);
         }
+    };
+    tokio::select! {
+        () = follow => {}
+        () = ends.next() => {}
     }
 }
 
@@ -151,6 +170,7 @@ fn serving(setup: &Setup, active: &Active) -> Result<Serving, Failure> {
         models_page: ArcSwapOption::empty(),
         used_key: Arc::clone(&active.used_key),
         models_failed: ArcSwapOption::empty(),
+        models_asked: Mutex::default(),
         providers: Mutex::default(),
         plugin: active.plugin.clone(),
     })

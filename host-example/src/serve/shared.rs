@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -10,8 +9,10 @@ use bytes::Bytes;
 use plugin_api::{Error, Plugin, TierModel};
 use serde::Serialize;
 use serde_json::Value;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
+use super::body_memory::BodyMemory;
+use super::course::Phase;
 use super::guard::Rules;
 use super::record::Telemetry;
 use crate::setup::{Secret, UsedKey};
@@ -21,9 +22,10 @@ pub struct Shared {
     pub serving: ArcSwap<Serving>,
     pub rules: Rules,
     pub telemetry: Arc<Telemetry>,
-    pub max_body_bytes: u64,
+    pub bodies: BodyMemory,
     pub started: Instant,
-    pub is_draining: AtomicBool,
+    /// How far the endpoint is.
+    pub phase: watch::Sender<Phase>,
 }
 
 /// The plugin that answers, and its state; a reload replaces it.
@@ -38,6 +40,8 @@ pub struct Serving {
     pub models_page: ArcSwapOption<Page>,
     /// Why the last attempt to get the list of models failed.
     pub models_failed: ArcSwapOption<Failed>,
+    /// Locked while the list is fetched, so that all who want it wait for one answer.
+    pub models_asked: Mutex<()>,
     /// The service's last answer to a caller without the token who asked for its providers.
     pub providers: Mutex<Option<(Instant, Result<Bytes, Error>)>>,
 }
@@ -69,6 +73,19 @@ impl Serving {
         self.keys_at_start.iter().map(now).collect()
     }
 
+    /// Asks the plugin, and once more if its key was renewed after the service had refused it.
+    pub async fn asked<T, F>(&self, ask: impl Fn() -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let n_before = self.used_key.n_renewals();
+        let outcome = match ask().await {
+            Err(error) if self.used_key.renewed(&error, n_before).await => ask().await,
+            outcome => outcome,
+        };
+        outcome.map_err(|error| self.used_key.explained(error))
+    }
+
     /// Whether the plugin has this method.
     pub fn has(&self, method: &str) -> bool {
         self.plugin.manifest().methods.iter().any(|name| name == method)
@@ -76,14 +93,14 @@ impl Serving {
 }
 
 impl Shared {
-    pub fn new(serving: Serving, rules: Rules, telemetry: Telemetry, max_body_bytes: u64) -> Self {
+    pub fn new(serving: Serving, rules: Rules, telemetry: Telemetry, bodies: BodyMemory) -> Self {
         Self {
             serving: ArcSwap::from_pointee(serving),
             rules,
             telemetry: Arc::new(telemetry),
-            max_body_bytes,
+            bodies,
             started: Instant::now(),
-            is_draining: AtomicBool::new(false),
+            phase: watch::Sender::default(),
         }
     }
 }
@@ -96,6 +113,8 @@ pub struct Page {
     pub tiers: Vec<Value>,
     /// The entries of models behind tiers that the list does not have, by their ids; empty if the service has none.
     pub unlisted: BTreeMap<String, String>,
+    /// When the service was last asked for each of those models, even in vain.
+    pub unlisted_asked: BTreeMap<String, Instant>,
     pub age: Duration,
     pub warning: Option<String>,
 }

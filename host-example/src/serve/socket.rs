@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::net::TcpSocket;
 
+use super::connections::Most;
 use super::options::Options;
 use crate::terminal::Failure;
 
@@ -16,6 +17,12 @@ const KEEPALIVE: Duration = Duration::from_secs(60);
 /// How long a client may leave sent data unacknowledged, in milliseconds.
 #[cfg(target_os = "linux")]
 const SILENCE_MS: u32 = 300_000;
+/// Open files of the program itself: its plugin, logs, event queues.
+const OTHER_FILES: usize = 64;
+/// Silent connections cost little, and clients that come at once may all need a moment for their requests.
+const LEAST_SILENT: usize = 1024;
+/// However few files the system gives.
+const LEAST_CONNECTIONS: usize = 4;
 /// Connections that the system keeps until they are accepted.
 const BACKLOG: u32 = 1024;
 
@@ -68,6 +75,51 @@ pub fn give_up_the_silent(socket: &tokio::net::TcpStream) {
     }
     #[cfg(not(target_os = "linux"))]
     let _ = socket;
+}
+
+/// How many connections there may be: each request that runs or waits and each silent connection is an open file, and a
+/// request that runs has a connection to the service.
+pub fn most_connections(wanted: u32) -> Most {
+    let wanted = wanted as usize;
+    let silent = wanted.max(LEAST_SILENT);
+    #[cfg(target_os = "linux")]
+    if let Some(most_files) = rustix::process::getrlimit(rustix::process::Resource::Nofile).current {
+        let room = usize::try_from(most_files)
+            .unwrap_or(usize::MAX)
+            .saturating_sub(OTHER_FILES)
+            / 4;
+        let room = room.max(LEAST_CONNECTIONS);
+        if room < wanted {
+            tracing::warn!(
+                "`--max-connections {wanted}` needs more than {most_files} open files; going on with {room}; raise the \
+                 limit: `ulimit -n`"
+            );
+        }
+        return Most {
+            requests: wanted.min(room),
+            silent: silent.min(room),
+        };
+    }
+    Most {
+        requests: wanted,
+        silent,
+    }
+}
+
+/// Whether the process, or the system, has no free file descriptors.
+pub fn is_out_of_files(cause: &io::Error) -> bool {
+    #[cfg(unix)]
+    let is_out = {
+        use rustix::io::Errno;
+        let code = cause.raw_os_error();
+        code.is_some_and(|code| [Errno::MFILE, Errno::NFILE].contains(&Errno::from_raw_os_error(code)))
+    };
+    #[cfg(not(unix))]
+    let is_out = {
+        let _ = cause;
+        false
+    };
+    is_out
 }
 
 /// Raises the limit of open files to the system's maximum, for more connections.

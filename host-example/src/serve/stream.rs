@@ -15,6 +15,7 @@ use plugin_api::{ChatEvent, Done, Error, EventStream, Text};
 use serde_json::{Value, json};
 
 use super::choices::filled;
+use super::course::{Course, Interruption, cut_off};
 use super::last_words::last_words;
 use super::record::Record;
 use super::reply::Body;
@@ -40,7 +41,17 @@ pub struct Events {
     last: Option<&'static str>,
     /// Whether the answer has events, and therefore room for comments.
     has_comments: bool,
+    /// Whether everything up to here ends with the end of an event.
+    is_between_events: bool,
+    /// The next interruption.
+    watched: Watched,
     record: Record,
+}
+
+type Watched = Pin<Box<dyn Future<Output = (Interruption, Course)> + Send>>;
+
+fn watched(mut course: Course) -> Watched {
+    Box::pin(async move { (course.interrupted().await, course) })
 }
 
 /// In which form the events go out.
@@ -71,6 +82,7 @@ impl Events {
         mut held: Vec<Result<ChatEvent, Error>>,
         form: Form,
         has_comments: bool,
+        course: Course,
         record: Record,
     ) -> Body {
         held.reverse();
@@ -81,6 +93,8 @@ impl Events {
             sequence_number: None,
             last: None,
             has_comments,
+            is_between_events: true,
+            watched: watched(course),
             record,
         };
         events.boxed_unsync()
@@ -118,6 +132,37 @@ impl Events {
         }
     }
 
+    /// Ends the answer, or finds out whether its client is still there.
+    fn interrupted(&mut self, interruption: Interruption, out: &mut Vec<Bytes>) {
+        match interruption {
+            // What it is sent is the probe; events may be far between.
+            Interruption::HalfClosed if self.has_comments && self.is_between(out) => {
+                out.push(Bytes::from_static(b":\n\n"));
+            }
+            Interruption::HalfClosed => {}
+            // The record, which knows nothing of an end, says who left.
+            Interruption::Left => self.stream = None,
+            Interruption::Cut => self.fail(&cut_off(), out),
+        }
+    }
+
+    /// Whether what has gone out, and `out`, end with the end of an event.
+    fn is_between(&self, out: &[Bytes]) -> bool {
+        let ends = |last: &Bytes| [&b"\n\n"[..], b"\n\r\n", b"\r\r"].iter().any(|end| last.ends_with(end));
+        out.last().map_or(self.is_between_events, ends)
+    }
+
+    fn fail(&mut self, error: &Error, out: &mut Vec<Bytes>) {
+        self.record.broke_off(error);
+        if !error.details.is_told {
+            if self.has_comments && !self.is_between(out) {
+                out.push(Bytes::from_static(b"\n\n"));
+            }
+            out.push(self.last_words(error).into());
+        }
+        self.stream = None;
+    }
+
     fn last_words(&self, error: &Error) -> String {
         match &self.form {
             Form::Raw { dialect, .. } => {
@@ -137,6 +182,12 @@ impl HttpBody for Events {
         let this = self.get_mut();
         let mut out = Vec::new();
         let mut n_bytes = 0;
+        while this.stream.is_some()
+            && let Poll::Ready((interruption, course)) = this.watched.as_mut().poll(context)
+        {
+            this.watched = watched(course);
+            this.interrupted(interruption, &mut out);
+        }
         while let Some(stream) = &mut this.stream {
             let n_before = out.len();
             let next = match this.held.pop() {
@@ -160,13 +211,7 @@ impl HttpBody for Events {
                     this.stream = None;
                 }
                 Some(Ok(event)) => this.take(event, &mut out),
-                Some(Err(error)) => {
-                    this.record.broke_off(&error);
-                    if !error.details.is_told {
-                        out.push(this.last_words(&error).into());
-                    }
-                    this.stream = None;
-                }
+                Some(Err(error)) => this.fail(&error, &mut out),
                 None => {
                     out.extend(this.last.take().map(Bytes::from));
                     this.stream = None;
@@ -177,6 +222,7 @@ impl HttpBody for Events {
                 break;
             }
         }
+        this.is_between_events = this.is_between(&out);
         // A single piece goes out as the plugin gave it, without a copy.
         let frame = match out.len() {
             0 | 1 => out.pop(),

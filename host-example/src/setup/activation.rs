@@ -51,6 +51,9 @@ impl Setup {
         let chosen = self.profile().await?;
         let (entry, manifest) = self.choose(chosen.as_ref())?;
         self.confirm_command(chosen.as_ref()).await?;
+        if !self.folder.is_disabled(&manifest.id) {
+            self.run_key_command(chosen.as_ref()).await;
+        }
         match self.verdict(entry, chosen.as_ref()) {
             Verdict::Disabled(_) => {
                 let id = &manifest.id;

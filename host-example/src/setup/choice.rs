@@ -34,6 +34,15 @@ impl Setup {
         }
     }
 
+    /// Runs the key command of a profile, if it may run, so that [`Self::give`] need not wait for it.
+    pub async fn run_key_command(&self, chosen: Option<&Chosen>) {
+        if let Some(KeySource::Command(words)) = chosen.and_then(|chosen| chosen.profile.api_key.as_ref())
+            && self.distrust_command(words).is_none()
+        {
+            self.environment.command_keys.run_ahead(words).await;
+        }
+    }
+
     /// Whether the plugin is on, and why; from its file and the environment alone.
     pub fn verdict(&self, entry: &Entry, chosen: Option<&Chosen>) -> Verdict {
         let manifest = match &entry.manifest {

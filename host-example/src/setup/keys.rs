@@ -11,6 +11,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
+
 use super::protect::Secret;
 use crate::terminal::Failure;
 
@@ -37,6 +39,21 @@ impl CommandKeys {
         let mut known = self.outcomes.borrow_mut();
         let outcome = known.entry(words.to_vec()).or_insert_with(|| run(words));
         outcome.clone()
+    }
+
+    /// Runs a command for [`Self::key_of`] without keeping this thread: it may take a minute, in which signals and other
+    /// work go on.
+    pub async fn run_ahead(&self, words: &[String]) {
+        if self.outcomes.borrow().contains_key(words) {
+            return;
+        }
+        let (sender, ran) = oneshot::channel();
+        let owned = words.to_vec();
+        thread::spawn(move || drop(sender.send(run(&owned))));
+        // If there is no thread for it, `key_of` says so.
+        if let Ok(outcome) = ran.await {
+            self.outcomes.borrow_mut().insert(words.to_vec(), outcome);
+        }
     }
 
     /// Forgets the commands that gave no key, so that they are tried again.

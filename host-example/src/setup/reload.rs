@@ -65,6 +65,7 @@ pub async fn follow(active: &mut Active, global: &Global, reload: Reload) -> Res
     let setup = Setup::read_with(global, active.reads_folder, command_keys)?;
     let file = &setup.places.config;
     let chosen = if exists(file) { setup.profile().await? } else { None };
+    setup.run_key_command(chosen.as_ref()).await;
     let gone = format!(
         "the profile file `{}` is gone; still using the previous profile",
         file.display()

@@ -85,9 +85,22 @@ impl UsedKey {
     ///
     /// - In: `n_before`, [`UsedKey::n_renewals`] from before the call.
     pub async fn renewed(&self, error: &Error, n_before: u64) -> bool {
-        let Some(file) = self.file.as_ref().filter(|_| is_refused_key(error)) else {
-            return false;
-        };
+        match self.file.as_ref().filter(|_| is_refused_key(error)) {
+            Some(file) => self.renew(file, n_before, "the service refused the key").await,
+            None => false,
+        }
+    }
+
+    /// The same before a call that cannot be sent once more.
+    pub async fn read_again(&self) {
+        if let Some(file) = &self.file {
+            self.renew(file, self.n_renewals(), "the key was compared with its file")
+                .await;
+        }
+    }
+
+    /// - In: `why` the file is read.
+    async fn renew(&self, file: &KeyFile, n_before: u64, why: &str) -> bool {
         let mut config = file.config.lock().await;
         if self.n_renewals() != n_before {
             // Another call has already renewed it.
@@ -109,8 +122,8 @@ impl UsedKey {
         let key = match read_key_file(path) {
             Ok((key, _)) => key,
             Err(failure) => {
-                let why = failure.message.trim_start_matches("no key: ");
-                tracing::warn!("the service refused the key, and it cannot be read again: {why}");
+                let cause = failure.message.trim_start_matches("no key: ");
+                tracing::warn!("{why}, and it cannot be read again: {cause}");
                 return false;
             }
         };
@@ -130,7 +143,7 @@ impl UsedKey {
                 return false;
             }
         };
-        tracing::warn!("the service refused the key; using the new one in `{}`", path.display());
+        tracing::warn!("{why}; using the new one in `{}`", path.display());
         *config = next;
         self.newest.store(Some(Arc::new(key)));
         self.n_renewals.fetch_add(1, Ordering::SeqCst);

@@ -25,6 +25,8 @@ mod serve;
 pub mod export;
 #[cfg(feature = "loader")]
 mod library;
+#[cfg(feature = "loader")]
+mod memory;
 
 pub use self::host::Host;
 pub use self::serve::module_of;
@@ -35,6 +37,8 @@ pub use self::visit::{Incoming, Instance, Module};
 pub use self::guard::{Side, caught};
 #[cfg(feature = "loader")]
 pub use self::library::{Library, LibraryRefusal};
+#[cfg(feature = "loader")]
+pub use self::memory::return_large_blocks;
 
 #[cfg(feature = "runtime")]
 pub(crate) use self::future::Caught;

@@ -1,5 +1,7 @@
 //! How much the endpoint accepts: bodies, heads, nesting.
 
+use std::thread;
+
 use serde_json::json;
 use tests::endpoint::{Endpoint, Serve};
 use tests::faultd::{Faultd, Script, json_reply, whole_answer};
@@ -58,6 +60,28 @@ fn counting_tokens_builds_no_tree_of_a_hostile_body() {
     let grown_kib = endpoint.status_kib("VmHWM").saturating_sub(before_kib);
     // The body itself, in the pieces in which it arrives and in one.
     assert!(grown_kib < 4 * body_kib, "{grown_kib} KiB for {body_kib} KiB");
+}
+
+#[test]
+fn bodies_of_many_requests_take_bounded_memory_and_give_it_back() {
+    const N_UPLOADS: usize = 24;
+    const BODY_KIB: u64 = 10 << 10;
+    let faultd = Faultd::answering(|_| Script::answer("read"));
+    let arguments = ["--body-memory", "32", "--max-body", "16"];
+    let endpoint = Serve::new().asking(&faultd).arguments(&arguments).start();
+    endpoint.chat("acme/model", "Hello").expect(200);
+    let before_kib = endpoint.status_kib("VmRSS");
+    let text = "x".repeat((BODY_KIB << 10) as usize);
+    thread::scope(|scope| {
+        for _ in 0..N_UPLOADS {
+            scope.spawn(|| endpoint.chat("acme/model", &text).expect(200));
+        }
+    });
+    let all_kib = N_UPLOADS as u64 * BODY_KIB;
+    let peak_kib = endpoint.status_kib("VmHWM").saturating_sub(before_kib);
+    assert!(peak_kib < all_kib, "{peak_kib} KiB for {all_kib} KiB of bodies");
+    let left_kib = endpoint.status_kib("VmRSS").saturating_sub(before_kib);
+    assert!(left_kib < all_kib / 4, "{left_kib} KiB are kept of {all_kib} KiB");
 }
 
 #[test]

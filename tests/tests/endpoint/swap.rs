@@ -9,7 +9,7 @@ use sandbox::Script;
 use serde_json::{Value, json};
 use tests::endpoint::{Endpoint, Serve, chat_body, profile_text};
 use tests::faultd::{Faultd, Script as Raw};
-use tests::{Service, openrouter_plugin, service};
+use tests::{Service, eventually, openrouter_plugin, service};
 
 use crate::bench::{CHAT, patient};
 
@@ -246,4 +246,27 @@ fn a_rotated_key_file_costs_no_request() {
             .with("authorization", &format!("Bearer {token}"));
         endpoint.answer(&request).expect(status);
     }
+}
+
+#[test]
+fn a_slow_key_command_keeps_nobody_waiting_but_the_reload() {
+    let service = service();
+    let key = service.key().to_owned();
+    let serve = Serve::before(service).without("OPENROUTER_API_KEY");
+    let work = serve.home().path().join("work");
+    // It says that it runs, and ends when its home is gone.
+    let script = format!("exec 2>/dev/null; touch asked; while [ -e slow ]; do sleep 0.1; done; echo {key}");
+    fs::write(work.join("key.sh"), script).expect("writable");
+    let command = json!({"apiKey": {"command": ["sh", "key.sh"]}});
+    let mut endpoint = serve
+        .profile(&command)
+        .arguments(&["--trust-profile", "--drain", "0"])
+        .start();
+    fs::remove_file(work.join("asked")).expect("it ran");
+    fs::write(work.join("slow"), "").expect("writable");
+    endpoint.signal("HUP");
+    eventually(|| work.join("asked").exists().then_some(()).ok_or("it does not run"));
+    endpoint.chat("sandbox/hello", "Hello").expect(200);
+    assert_eq!(endpoint.stop().code, Some(0), "a signal ends it");
+    fs::remove_file(work.join("slow")).expect("ours");
 }

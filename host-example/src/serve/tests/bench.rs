@@ -1,7 +1,7 @@
 //! The endpoint on a port of its own, and a client for it.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +10,8 @@ use plugin_api::{Config, LogOnly, PluginModule, Provider, TierModel};
 use tokio::sync::Mutex;
 
 use super::fake::{Fake, KEY};
+use crate::serve::body_memory::BodyMemory;
+use crate::serve::course::Phase;
 use crate::serve::guard::Rules;
 use crate::serve::record::Telemetry;
 use crate::serve::server::Server;
@@ -24,7 +26,7 @@ pub struct Bench {
     #[cfg(feature = "otel")]
     pub shared: Arc<Shared>,
     /// Serves for as long as it is held.
-    _server: Server,
+    server: Server,
 }
 
 impl Bench {
@@ -57,6 +59,7 @@ impl Bench {
             models_page: ArcSwapOption::empty(),
             used_key: Arc::default(),
             models_failed: ArcSwapOption::empty(),
+            models_asked: Mutex::default(),
             providers: Mutex::default(),
         };
         let rules = Rules {
@@ -66,14 +69,19 @@ impl Bench {
             cors_origins: vec!["http://localhost:3000".to_owned()],
             token: ArcSwapOption::from_pointee(Secret::new(TOKEN.to_owned())),
         };
-        let shared = Arc::new(Shared::new(serving, rules, telemetry, 1 << 20));
-        let _server = Server::start(&listener, Arc::clone(&shared), 1, max_connections).expect("a thread");
+        let shared = Arc::new(Shared::new(serving, rules, telemetry, BodyMemory::new(1, 1)));
+        let server = Server::start(&listener, Arc::clone(&shared), 1, max_connections).expect("a thread");
         Self {
             address,
             #[cfg(feature = "otel")]
             shared,
-            _server,
+            server,
         }
+    }
+
+    /// Ends running answers, as the end of the time for shutting down does.
+    pub fn cut(&self) {
+        self.server.enter(Phase::Cutting);
     }
 
     pub fn client(&self) -> Client {
@@ -156,6 +164,11 @@ impl Client {
     pub fn send(&mut self, text: &str) {
         let sent = self.socket.get_mut().write_all(text.as_bytes());
         sent.expect("the connection stands");
+    }
+
+    pub fn half_close(&self) {
+        let closed = self.socket.get_ref().shutdown(Shutdown::Write);
+        closed.expect("the connection stands");
     }
 
     /// Sends a request with everything that it needs.

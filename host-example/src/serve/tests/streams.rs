@@ -232,14 +232,58 @@ fn a_client_that_leaves_ends_the_request_to_the_service() {
 }
 
 #[test]
-fn a_connection_beyond_the_limit_waits_until_another_one_ends() {
+fn requests_beyond_the_limit_wait_or_are_refused_and_health_answers() {
     let bench = Bench::with::<Fake>(1);
-    let (mut first, held) = open(&bench, "first-of-two");
+    let (mut first, held) = open(&bench, "first-of-three");
     let mut second = bench.client();
-    second.ask("GET", "/health", "");
+    second.ask("GET", "/v1/key", "");
+    // The second request is counted before it waits.
+    while bench.get("/health").json()["in_flight"] != 3 {}
+    let third = bench.get("/v1/key");
+    third.fails(503, "message", "1 requests run and 1 wait");
+    third.has(&[("retry-after", "5")]);
     held.send(ChatEvent::done("stop"));
     assert_eq!(first.head().0, 200);
     first.chunks();
-    drop(first);
     assert_eq!(second.answer().status, 200);
+}
+
+#[test]
+fn a_client_that_closes_its_sending_half_gets_its_answer() {
+    let bench = Bench::new();
+    // In the middle of an answer, and before anything of it is there.
+    let (mut client, held) = open(&bench, "half-closes-later");
+    held.raw("data: 1\n\n");
+    assert_eq!(client.head().0, 200);
+    assert_eq!(client.chunk(), "data: 1\n\n");
+    client.half_close();
+    assert_eq!(client.chunk(), ":\n\n", "a comment finds out whether it is still there");
+    held.raw("data: 2\n\n");
+    assert_eq!(client.chunk(), "data: 2\n\n");
+    held.send(ChatEvent::done("stop"));
+    client.chunks();
+    let (mut client, held) = open(&bench, "half-closes-at-once");
+    client.half_close();
+    assert_eq!(client.head().0, 100);
+    held.raw("data: 1\n\n");
+    assert_eq!(client.head().0, 200);
+    held.send(ChatEvent::done("stop"));
+    assert!(client.chunks().contains("data: 1\n\n"));
+}
+
+#[test]
+fn a_stream_that_is_cut_in_an_event_ends_the_event_before_the_error() {
+    let bench = Bench::new();
+    let (mut client, held) = open(&bench, "cut-in-an-event");
+    held.raw("data: {\"a\":\"");
+    assert_eq!(client.head().0, 200);
+    assert_eq!(client.chunk(), "data: {\"a\":\"");
+    bench.cut();
+    let rest = client.chunks();
+    let data = rest
+        .strip_prefix("\n\ndata: ")
+        .and_then(|data| data.strip_suffix("\n\n"));
+    let event: Value = serde_json::from_str(data.unwrap_or_else(|| panic!("{rest}"))).expect("JSON");
+    assert_eq!(event["error"]["type"], "shut_down");
+    held.wait_until_dropped();
 }
