@@ -17,7 +17,7 @@ use notify::event::{AccessKind, AccessMode, EventKind};
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::read::MAX_BYTES;
-use crate::files::{ReadError, read_named};
+use crate::files::{ReadError, folder_of, read_named};
 
 /// Silence after which a change counts as finished.
 const QUIET: Duration = Duration::from_millis(50);
@@ -176,14 +176,6 @@ fn signals_from(event: notify::Result<Event>) -> Vec<Signal> {
     }
     let names = event.paths.iter().map(|path| path.file_name().map(OsString::from));
     names.map(Signal::Touched).collect()
-}
-
-/// The folder of the file; for a bare name the current one.
-fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
 }
 
 #[cfg(test)]

@@ -3,17 +3,16 @@
 //! Only the owner can read the file of a generated token. It appears whole or not at all;
 //! a link or a file that others can read is refused.
 
-use std::fs;
-use std::io::{ErrorKind, Read, Write};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use zeroize::Zeroizing;
 
 use super::options::Options;
-use crate::files::make_folder;
-use crate::setup::{Secret, mode_for_others, read_secret_file, set_variable, state_file};
+use crate::files::{Guard, ReadError, read};
+use crate::setup::{Secret, read_secret_file, set_variable, state_file, write_new};
 use crate::terminal::{self, Failure};
 
 /// Holds the token where no option does.
@@ -123,13 +122,13 @@ fn given(text: &str, from: &str, listen: IpAddr) -> Result<Token, Failure> {
 /// The token in the file; a new one where there is no file.
 fn kept(file: &Path) -> Result<(Secret, bool), Failure> {
     loop {
-        match fs::symlink_metadata(file) {
-            Ok(found) => return Ok((read_kept(file, &found)?, false)),
-            Err(cause) if cause.kind() == ErrorKind::NotFound => {}
-            Err(cause) => return Err(unusable(file, &format!("cannot be read: {cause}"), CHOOSE)),
+        if let Some(token) = read_kept(file)? {
+            return Ok((token, false));
         }
         let token = made()?;
-        if put(file, &token)? {
+        let line = Zeroizing::new(format!("{}\n", token.reveal()));
+        let written = write_new(file, line.as_bytes());
+        if written.map_err(|cause| unusable(file, &format!("cannot be written: {cause}"), CHOOSE))? {
             return Ok((token, true));
         }
         // Another process was faster; use its token.
@@ -143,50 +142,24 @@ fn unusable(file: &Path, why: &str, hint: &str) -> Failure {
     Failure::usage(format!("the token file `{}` {why}", file.display())).with_hint(hint)
 }
 
-fn read_kept(file: &Path, found: &fs::Metadata) -> Result<Secret, Failure> {
-    let shown = file.display();
-    let remove = format!("remove it, and the next start creates a new token: rm {shown}");
-    if found.is_symlink() {
-        return Err(unusable(file, "is a symbolic link, which is not followed", &remove));
-    }
-    if !found.is_file() || found.len() > MAX_FILE_BYTES {
-        let why = format!("is not a regular file of at most {} KiB", MAX_FILE_BYTES >> 10);
-        return Err(unusable(file, &why, &remove));
-    }
-    if let Some(mode) = mode_for_others(found) {
-        let why = format!("is readable by other users (mode {mode:03o}), so its token is not secret");
-        return Err(unusable(file, &why, &remove));
-    }
-    let unreadable = |cause: std::io::Error| unusable(file, &format!("cannot be read: {cause}"), CHOOSE);
-    let mut opened = fs::File::open(file).map_err(unreadable)?;
-    // Somebody may have put a link there between the check and the opening.
-    if !is_same(found, &opened.metadata().map_err(unreadable)?) {
-        return Err(unusable(file, "was replaced while it was being read", "start again"));
-    }
-    let mut text = String::new();
-    opened.read_to_string(&mut text).map_err(unreadable)?;
-    let token = Secret::new(text).trimmed();
-    if token.is_blank() || !token.reveal().bytes().all(|byte| byte.is_ascii_graphic()) {
+/// The token in the file; none where there is no file.
+fn read_kept(file: &Path) -> Result<Option<Secret>, Failure> {
+    let remove = format!(
+        "remove it, and the next start creates a new token: rm {}",
+        file.display()
+    );
+    let bytes = match read(file, MAX_FILE_BYTES, Guard::Private) {
+        Ok((bytes, _)) => Zeroizing::new(bytes),
+        Err(ReadError::Missing) => return Ok(None),
+        Err(ReadError::Refused(why)) => {
+            return Err(unusable(file, &format!("cannot be used: {why}"), &remove));
+        }
+    };
+    let text = std::str::from_utf8(&bytes).unwrap_or_default().trim();
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(unusable(file, "contains no token", &remove));
     }
-    Ok(token)
-}
-
-/// Writes a new token. Whether it was written: a file that is there already stays.
-fn put(file: &Path, token: &Secret) -> Result<bool, Failure> {
-    let failed = |cause: std::io::Error| unusable(file, &format!("cannot be written: {cause}"), CHOOSE);
-    let folder = file.parent().unwrap_or(Path::new("."));
-    make_folder(folder).map_err(failed)?;
-    // For its owner alone from the beginning, and linked to its name only when it is whole.
-    let mut fresh = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-    fresh.write_all(token.reveal().as_bytes()).map_err(failed)?;
-    fresh.write_all(b"\n").map_err(failed)?;
-    fresh.as_file().sync_all().map_err(failed)?;
-    match fresh.persist_noclobber(file) {
-        Ok(_) => Ok(true),
-        Err(error) if error.error.kind() == ErrorKind::AlreadyExists => Ok(false),
-        Err(error) => Err(failed(error.error)),
-    }
+    Ok(Some(Secret::new(text.to_owned())))
 }
 
 fn made() -> Result<Secret, Failure> {
@@ -194,17 +167,6 @@ fn made() -> Result<Secret, Failure> {
     getrandom::fill(&mut bytes)
         .map_err(|cause| Failure::internal(format!("cannot get random bytes for a token: {cause}")))?;
     Ok(Secret::new(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes))))
-}
-
-#[cfg(unix)]
-fn is_same(one: &fs::Metadata, other: &fs::Metadata) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    (one.dev(), one.ino()) == (other.dev(), other.ino())
-}
-
-#[cfg(not(unix))]
-fn is_same(_one: &fs::Metadata, other: &fs::Metadata) -> bool {
-    other.is_file()
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use super::environment::{FOLDER_FILE, Given, Place};
 use super::keys::is_plain;
 use super::places::{Named, state_file};
 use super::reading::{Chosen, Setup};
-use crate::files::{check_kept, read_named};
+use crate::files::{Guard, ReadError, check_kept, read};
 use crate::profile::{self, KeySource};
 use crate::terminal::{self, Exit, FAINT, Failure};
 
@@ -383,10 +383,14 @@ fn is_address(origin: &str) -> bool {
 fn trusted() -> Vec<String> {
     let read = || {
         let file = state_file(TRUSTED).ok()?;
-        check_kept(&file, MAX_TRUSTED_BYTES)
-            .map_err(|why| tracing::warn!("`{}` is not used: {why}", file.display()))
-            .ok()?;
-        String::from_utf8(read_named(&file, MAX_TRUSTED_BYTES).ok()?).ok()
+        match read(&file, MAX_TRUSTED_BYTES, Guard::Private) {
+            Ok((bytes, _)) => String::from_utf8(bytes).ok(),
+            Err(ReadError::Missing) => None,
+            Err(ReadError::Refused(why)) => {
+                tracing::warn!("`{}` is not used: {why}", file.display());
+                None
+            }
+        }
     };
     read().unwrap_or_default().lines().map(str::to_owned).collect()
 }

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{ErrorKind, Read};
+use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::rc::Rc;
@@ -12,8 +12,10 @@ use std::thread;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
+use zeroize::Zeroizing;
 
 use super::protect::Secret;
+use crate::files::{Guard, ReadError, mode_for_others, read};
 use crate::terminal::Failure;
 
 /// The largest file that can be a key, in bytes.
@@ -104,15 +106,15 @@ pub fn read_secret_file(
             "store only the {what} in the file, and make it readable for you alone: chmod 600"
         ))
     };
-    let metadata = fs::metadata(path).map_err(|cause| match cause.kind() {
-        ErrorKind::NotFound => failed("does not exist".to_owned()),
-        _ => failed(format!("cannot be read: {cause}")),
+    let (bytes, metadata) = read(path, max_bytes, Guard::Named).map_err(|error| match error {
+        ReadError::Missing => failed("does not exist".to_owned()),
+        ReadError::Refused(why) => failed(format!("cannot be used: {why}")),
     })?;
-    if !metadata.is_file() || metadata.len() > max_bytes {
-        let limit = max_bytes >> 10;
-        return Err(failed(format!("is not a regular file of at most {limit} KiB")));
-    }
-    let text = Secret::new(fs::read_to_string(path).map_err(|cause| failed(format!("cannot be read: {cause}")))?);
+    let text = String::from_utf8(bytes).map_err(|cause| {
+        drop(Zeroizing::new(cause.into_bytes()));
+        failed("cannot be used: it is not UTF-8".to_owned())
+    })?;
+    let text = Secret::new(text);
     if text.is_blank() {
         return Err(failed("is empty".to_owned()));
     }
@@ -120,19 +122,6 @@ pub fn read_secret_file(
         format!("the {what} file `{shown}` is readable by other users (mode {mode:03o}); run: chmod 600 {shown}")
     });
     Ok((text.trimmed(), warning))
-}
-
-/// The file's mode, if others can read it.
-#[cfg(unix)]
-pub fn mode_for_others(metadata: &fs::Metadata) -> Option<u32> {
-    use std::os::unix::fs::PermissionsExt;
-    let mode = metadata.permissions().mode() & 0o777;
-    (mode & 0o077 != 0).then_some(mode)
-}
-
-#[cfg(not(unix))]
-pub fn mode_for_others(_metadata: &fs::Metadata) -> Option<u32> {
-    None
 }
 
 /// Runs a key command, and takes what it prints for the key.

@@ -27,12 +27,12 @@ pub mod reload;
 mod wishes;
 
 pub use self::activation::Active;
-pub use self::atomic::write_atomically;
+pub use self::atomic::{write_atomically, write_new};
 pub use self::choice::key_hint;
 pub use self::destination::Bound;
 pub use self::environment::{Environment, FOLDER_FILE};
 pub use self::global::Global;
-pub use self::keys::{CommandKeys, mode_for_others, read_secret_file};
+pub use self::keys::{CommandKeys, read_secret_file};
 pub use self::log::{LogFile, open_file as open_log_file, start as start_log};
 pub use self::places::{Places, set_variable, state_file};
 pub use self::plugins::{Entry, Folder, Verdict, checks, is_secret, trial};

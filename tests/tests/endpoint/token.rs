@@ -56,7 +56,7 @@ fn a_token_file_that_others_can_read_is_refused() {
         fs::set_permissions(&file, fs::Permissions::from_mode(mode)).expect("ours");
         let ran = serve.run();
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{}", ran.stderr);
-        let told = format!("is readable by other users (mode {mode:03o})");
+        let told = format!("other users may open it: its mode is {mode:03o}, expected 600");
         assert!(ran.stderr.contains(&told), "{}", ran.stderr);
         let hint = ran.stderr.lines().find(|line| line.starts_with("hint: "));
         assert!(hint.is_some_and(|hint| hint.contains("rm ")), "{}", ran.stderr);

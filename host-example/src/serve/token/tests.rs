@@ -1,5 +1,6 @@
 //! Tokens from every place.
 
+use std::fs;
 use std::net::Ipv4Addr;
 
 use super::*;
@@ -23,7 +24,7 @@ fn the_first_start_makes_a_token_and_later_ones_find_it() {
     assert!(random.bytes().all(is_letter));
     let (second, is_new) = kept(&file).ok().expect("a token");
     assert!(second == first && !is_new);
-    assert!(!put(&file, &Secret::new("another".to_owned())).ok().expect("no failure"));
+    assert!(!write_new(&file, b"another").expect("a folder"));
     assert!(kept(&file).ok().expect("a token").0 == first);
     let left = fs::read_dir(file.parent().expect("a folder")).expect("a folder");
     assert_eq!(left.count(), 1);
@@ -45,18 +46,18 @@ fn a_link_or_a_readable_file_is_refused_as_token() {
     let set_mode = |mode| fs::set_permissions(&file, fs::Permissions::from_mode(mode)).expect("it is mine");
 
     set_mode(0o640);
-    is_refused("is readable by other users (mode 640), so its token is not secret");
+    is_refused("cannot be used: other users may open it: its mode is 640, expected 600");
     set_mode(0o600);
     let elsewhere = folder.path().join("elsewhere");
     fs::rename(&file, &elsewhere).expect("it is mine");
     symlink(&elsewhere, &file).expect("a link");
-    is_refused("is a symbolic link, which is not followed");
+    is_refused("cannot be used: it is a symbolic link, which is not followed");
     fs::remove_file(&elsewhere).expect("it is mine");
-    is_refused("is a symbolic link, which is not followed");
+    is_refused("cannot be used: it is a symbolic link, which is not followed");
     assert!(!elsewhere.exists());
     fs::remove_file(&file).expect("it is mine");
     fs::create_dir(&file).expect("a folder");
-    is_refused("is not a regular file of at most 4 KiB");
+    is_refused("cannot be used: expected a regular file, found a folder");
     fs::remove_dir(&file).expect("it is mine");
     fs::write(&file, " \n").expect("it is mine");
     set_mode(0o600);
