@@ -16,28 +16,48 @@ mod near;
 mod files;
 mod terminal;
 
-use std::process::ExitCode;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use clap::{CommandFactory, FromArgMatches};
 
 use crate::cli::{Cli, wants_json};
+use crate::terminal::{Exit, Failure};
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
+fn main() -> ! {
     #[cfg(unix)]
     setup::take_off_quotes();
     setup::forbid_dumps();
     let matches = Cli::command().get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    let outcome = match setup::start_log(&cli.global) {
-        Ok(()) => cli.run().await,
-        Err(failure) => Err(failure),
-    };
-    match outcome {
-        Ok(exit) => ExitCode::from(exit as u8),
-        Err(failure) => {
+    // A panic was reported when it happened.
+    match catch_unwind(AssertUnwindSafe(|| run(&cli))) {
+        Ok(Ok(exit)) => exit.end(),
+        Ok(Err(failure)) => {
             failure.print(wants_json(&matches));
-            ExitCode::from(failure.exit as u8)
+            failure.exit.end()
         }
+        Err(_) => Exit::Internal.end(),
     }
+}
+
+fn run(cli: &Cli) -> Result<Exit, Failure> {
+    let failed = |cause: io::Error| Failure::internal(format!("cannot start: {cause}"));
+    expect_free_files().map_err(failed)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(failed)?;
+    let outcome = setup::start_log(&cli.global).and_then(|()| runtime.block_on(cli.run()));
+    // Dropping it would wait for its threads.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// The runtime panics if it cannot open what it needs.
+fn expect_free_files() -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        let files = (0..16).map(|_| rustix::io::fcntl_dupfd_cloexec(io::stderr(), 3));
+        files.collect::<Result<Vec<_>, _>>()?;
+    }
+    Ok(())
 }

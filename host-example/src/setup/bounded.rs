@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -25,7 +26,7 @@ pub fn bounded<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Failure> {
     let (sender, receiver) = channel();
-    start(id, move || drop(sender.send(work())))?;
+    start(id, doing, move || drop(sender.send(work())))?;
     receiver.recv_timeout(limit).map_err(|cause| match cause {
         RecvTimeoutError::Timeout => late(id, doing, limit),
         RecvTimeoutError::Disconnected => panicked(id, doing),
@@ -42,7 +43,7 @@ where
         .build()
         .map_err(|cause| Failure::internal(format!("cannot start a runtime: {cause}")))?;
     let (sender, receiver) = oneshot::channel();
-    start(id, move || drop(sender.send(runtime.block_on(work))))?;
+    start(id, doing, move || drop(sender.send(runtime.block_on(work))))?;
     match tokio::time::timeout(limit, receiver).await {
         Ok(Ok(outcome)) => Ok(outcome),
         Ok(Err(_)) => Err(panicked(id, doing)),
@@ -50,8 +51,23 @@ where
     }
 }
 
-fn start(id: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
-    let spawned = thread::Builder::new().name(format!("plugin {id}")).spawn(work);
+/// What runs now, as `the plugin `x` … when it had to be created`: the plugin, and what it is about.
+static RUNNING: Mutex<Vec<(String, String)>> = Mutex::new(Vec::new());
+
+/// What of a plugin runs now, the newest last.
+pub fn running() -> Vec<(String, String)> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+fn start(id: &str, doing: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
+    let row = (id.to_owned(), doing.to_owned());
+    let watched = move || {
+        let rows = || RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+        rows().push(row.clone());
+        work();
+        rows().retain(|other| *other != row);
+    };
+    let spawned = thread::Builder::new().name(format!("plugin {id}")).spawn(watched);
     spawned.map_err(|cause| Failure::internal(format!("cannot start a thread: {cause}")))?;
     Ok(())
 }

@@ -1,16 +1,16 @@
 //! Loads a plugin's code, and gives it this host's log.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 
-use plugin_api::loader::Image;
+use plugin_api::loader::{self, Image};
 use plugin_api::{Config, HostServices, Level, Plugin, PluginModule};
 use serde_json::{Map, Value};
 
-use super::bounded::{LIMIT, bounded};
+use super::bounded::{LIMIT, bounded, running};
 use super::log;
 use super::protect::WipedConfig;
-use crate::terminal::{Exit, Failure, claim_stdout, clean_line};
+use crate::terminal::{Exit, Failure, claim_stdout, clean_line, listed};
 
 /// The maximum number of plugins, old versions included, that one process loads: none is ever unloaded.
 const MAX_LOADED: usize = 64;
@@ -22,12 +22,35 @@ static LOADED: Mutex<BTreeMap<String, PluginModule>> = Mutex::new(BTreeMap::new(
 /// output belongs to the host alone.
 pub fn create(image: Image, config: &Config) -> Result<Plugin, Failure> {
     claim_stdout().map_err(|cause| Failure::internal(format!("cannot keep stdout: {cause}")))?;
+    static WATCHED: Once = Once::new();
+    WATCHED.call_once(|| loader::on_exit(ended_by_a_plugin));
     let id = image.manifest().id.clone();
     let services = Arc::new(Services { plugin: id.clone() });
     let config = WipedConfig(config.clone());
     bounded(&id, "be created", LIMIT, move || {
         Ok(module_of(&image)?.create(services, &config)?)
     })?
+}
+
+/// Names the plugin that ends the program. The program itself ends without exit handlers.
+extern "C" fn ended_by_a_plugin() {
+    let what = match running().last() {
+        Some((id, doing)) => format!("the plugin `{id}` ended this program when it had to {doing}"),
+        None => {
+            let loaded = LOADED
+                .try_lock()
+                .map(|loaded| loaded.values().map(|module| module.manifest().id.clone()).collect());
+            let loaded: BTreeSet<String> = loaded.unwrap_or_default();
+            format!(
+                "this program was ended by a plugin: {}",
+                listed(loaded.iter().map(String::as_str), "or")
+            )
+        }
+    };
+    let failure = Failure::new(Exit::Plugin, what)
+        .with_hint("get a newer version of it, or disable it: agent-host plugins disable ID");
+    failure.print(false);
+    failure.exit.end()
 }
 
 fn module_of(image: &Image) -> Result<PluginModule, Failure> {

@@ -1,6 +1,6 @@
 //! The exit codes, and which error ends in which.
 
-use plugin_api::{Error, ErrorKind};
+use plugin_api::{Error, ErrorKind, loader};
 
 /// How the program ends. The numbers are part of the interface; [`TABLE`] explains them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,11 @@ impl Exit {
     pub fn word(self) -> &'static str {
         let known = TABLE.iter().find(|(exit, ..)| *exit == self);
         known.map_or("", |(_, word, _)| word)
+    }
+
+    /// Ends the program, whatever a plugin is doing. Everything printed is out by then.
+    pub fn end(self) -> ! {
+        loader::end_process(self as i32)
     }
 }
 

@@ -43,7 +43,7 @@ impl Interrupts {
                 runtime.block_on(async {
                     while signal.recv().await.is_some() {
                         if IS_PENDING.swap(true, SeqCst) || !IS_HEARD.load(SeqCst) {
-                            std::process::exit(Exit::Interrupted as i32);
+                            Exit::Interrupted.end();
                         }
                         PRESSED.notify_one();
                         tokio::time::sleep(PATIENCE).await;

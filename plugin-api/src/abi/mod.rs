@@ -27,6 +27,8 @@ pub mod export;
 mod library;
 #[cfg(feature = "loader")]
 mod memory;
+#[cfg(feature = "loader")]
+mod process;
 
 pub use self::host::Host;
 pub use self::serve::module_of;
@@ -39,6 +41,8 @@ pub use self::guard::{Side, caught};
 pub use self::library::{Library, LibraryRefusal};
 #[cfg(feature = "loader")]
 pub use self::memory::return_large_blocks;
+#[cfg(feature = "loader")]
+pub use self::process::{end_process, on_exit};
 
 #[cfg(feature = "runtime")]
 pub(crate) use self::future::Caught;

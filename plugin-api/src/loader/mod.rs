@@ -22,8 +22,10 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+pub use self::read::check_folder;
 use crate::VERSION;
 use crate::abi::{Library, LibraryRefusal, Side, caught};
+pub use crate::abi::{end_process, on_exit};
 use crate::manifest::Manifest;
 use crate::plugin::PluginModule;
 

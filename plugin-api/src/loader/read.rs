@@ -12,6 +12,26 @@ use super::{REMOVE_OR_REPLACE, Refusal};
 /// The largest file that is read, in bytes.
 const MAX_FILE_BYTES: u64 = 256 << 20;
 
+/// Checks who may change the folder of a file, which need not be there yet.
+///
+/// - Errors: the refusal that reading the file would end with.
+/// - Since: 1.3.
+pub fn check_folder(file: &Path) -> Result<(), Refusal> {
+    let unreadable = |cause: io::Error| {
+        Refusal::new(file, "unreadable", format!("its folder cannot be read: {cause}"))
+            .with_hint("make the folder readable for the host")
+    };
+    let folder = fs::metadata(folder_of(file)).map_err(unreadable)?;
+    permissions::of_folder(file, &folder).map(drop)
+}
+
+fn folder_of(file: &Path) -> &Path {
+    match file.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    }
+}
+
 /// Reads the file.
 ///
 /// - Out: its bytes, and warnings about what is allowed but should be changed.
@@ -20,12 +40,8 @@ pub fn read(file: &Path) -> Result<(Vec<u8>, Vec<String>), Refusal> {
         Refusal::new(file, "unreadable", format!("it cannot be read: {cause}"))
             .with_hint("make the file readable for the host")
     };
-    let folder = match file.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
-    };
     let real = fs::canonicalize(file).map_err(unreadable)?;
-    let real_folder = fs::canonicalize(folder).map_err(unreadable)?;
+    let real_folder = fs::canonicalize(folder_of(file)).map_err(unreadable)?;
     let Ok(name) = real.strip_prefix(&real_folder) else {
         let reason = format!("it is a link that leaves its folder, to `{}`", real.display());
         return Err(Refusal::new(file, "link", reason)
