@@ -4,40 +4,47 @@
 //! relocation points, and the process dies. So every range is checked first. Damage inside code or constants goes
 //! unnoticed.
 
+use std::fs;
+use std::io::Read;
 use std::path::Path;
+use std::sync::OnceLock;
 
+use object::elf;
 use object::read::{File, FileKind};
 use object::{
-    Architecture, Endianness, Object, ObjectKind, ObjectSection, ObjectSegment, ObjectSymbol, ObjectSymbolTable,
-    RelocationTarget, SymbolKind,
+    Object, ObjectKind, ObjectSection, ObjectSegment, ObjectSymbol, ObjectSymbolTable, RelocationTarget, SymbolKind,
 };
 
 use super::{REMOVE_OR_REPLACE, Refusal};
 use crate::abi::export::MANIFEST_SECTIONS;
 
+/// How much of a file says what it was built for: an ELF header.
+const HEADER_BYTES: usize = 64;
+
+type Header = [u8; HEADER_BYTES];
+
 /// Parses the file as a library for this machine, and checks that all of its parts lie inside it.
 pub fn library<'a>(file: &Path, bytes: &'a [u8]) -> Result<File<'a>, Refusal> {
     let kind = FileKind::parse(bytes)
         .map_err(|_| Refusal::new(file, "not_a_library", "it is not a shared library").with_hint(REMOVE_OR_REPLACE))?;
-    let native = native_kind();
-    if kind != native {
+    let ours = own_header();
+    let native = ours.and_then(|ours| FileKind::parse(&ours[..]).ok());
+    if let Some(native) = native.filter(|native| kind != *native) {
         let reason = format!("expected a library in the format {native:?}, found {kind:?}");
         return Err(Refusal::new(file, "wrong_format", reason).with_hint("get the build of the plugin for this system"));
+    }
+    let machines = bytes.first_chunk().zip(ours);
+    if let Some((theirs, ours)) = machines.and_then(|(theirs, ours)| other_machine(theirs, ours)) {
+        let reason = format!("built for {theirs}, this host runs on {ours}");
+        return Err(
+            Refusal::new(file, "wrong_machine", reason).with_hint("get the build of the plugin for this machine")
+        );
     }
     let damaged = |what: &str| {
         Refusal::new(file, "damaged", format!("it is truncated or damaged: {what}"))
             .with_hint("copy it again; it may still have been incomplete")
     };
     let library = File::parse(bytes).map_err(|_| damaged("its headers promise more than the file holds"))?;
-    let (theirs, ours) = (library.architecture(), native_architecture());
-    let is_native = library.endianness() == Endianness::default();
-    if theirs != ours || !is_native {
-        let order = if is_native { "" } else { " with the other byte order" };
-        let reason = format!("built for {theirs:?}{order}, this host runs on {ours:?}");
-        return Err(
-            Refusal::new(file, "wrong_machine", reason).with_hint("get the build of the plugin for this machine")
-        );
-    }
     if library.kind() != ObjectKind::Dynamic {
         let reason = format!(
             "expected a shared library, found a file of the kind {:?}",
@@ -105,28 +112,55 @@ fn flaw_in(library: &File<'_>, length: u64) -> Option<&'static str> {
     None
 }
 
-fn native_kind() -> FileKind {
-    match (
-        cfg!(target_vendor = "apple"),
-        cfg!(windows),
-        cfg!(target_pointer_width = "64"),
-    ) {
-        (true, _, _) => FileKind::MachO64,
-        (_, true, _) => FileKind::Pe64,
-        (_, _, true) => FileKind::Elf64,
-        (_, _, false) => FileKind::Elf32,
-    }
+/// The beginning of the program that runs. What it was built for is what this machine runs, whatever that is called.
+fn own_header() -> Option<&'static Header> {
+    static HEADER: OnceLock<Option<Header>> = OnceLock::new();
+    let read = || {
+        // The program's file may have been replaced since; the link leads to the one that runs.
+        let program = fs::File::open("/proc/self/exe").or_else(|_| fs::File::open(std::env::current_exe()?));
+        let mut header = [0; HEADER_BYTES];
+        program.ok()?.read_exact(&mut header).ok()?;
+        Some(header)
+    };
+    HEADER.get_or_init(read).as_ref()
 }
 
-fn native_architecture() -> Architecture {
-    match std::env::consts::ARCH {
-        "x86_64" => Architecture::X86_64,
-        "aarch64" => Architecture::Aarch64,
-        "riscv64" => Architecture::Riscv64,
-        "powerpc64" => Architecture::PowerPc64,
-        "s390x" => Architecture::S390x,
-        "x86" => Architecture::I386,
-        "arm" => Architecture::Arm,
-        _ => Architecture::Unknown,
+/// The machines of an ELF library and of this program, if they differ. Elsewhere the dynamic linker compares them.
+fn other_machine(theirs: &Header, ours: &Header) -> Option<(String, String)> {
+    // Class, byte order, and the machine's number.
+    let built_for = |header: &Header| (header[4], header[5], [header[18], header[19]]);
+    let differ = ours.starts_with(b"\x7fELF") && built_for(theirs) != built_for(ours);
+    differ.then(|| (machine_of(theirs), machine_of(ours)))
+}
+
+/// The machine in an ELF header, for people.
+fn machine_of(header: &Header) -> String {
+    let number = [header[18], header[19]];
+    let (number, order) = match header[5] {
+        2 => (u16::from_be_bytes(number), " with the other byte order"),
+        _ => (u16::from_le_bytes(number), ""),
+    };
+    let name = elf::Machine(number).name().and_then(|name| name.strip_prefix("EM_"));
+    name.map_or_else(|| format!("machine {number}{order}"), |name| format!("{name}{order}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn machines_are_compared_by_number_whatever_they_are_called() {
+        let header = |order: u8, machine: u8| {
+            let mut header = [0; HEADER_BYTES];
+            header[..6].copy_from_slice(&[0x7f, b'E', b'L', b'F', 2, order]);
+            header[if order == 1 { 18 } else { 19 }] = machine;
+            header
+        };
+        let odd = header(1, 239);
+        assert_eq!(other_machine(&odd, &odd), None);
+        let theirs = |theirs: Header| other_machine(&theirs, &odd).expect("they differ").0;
+        assert_eq!(theirs(header(1, 183)), "AARCH64");
+        assert_eq!(theirs(header(2, 21)), "PPC64 with the other byte order");
+        assert_eq!(theirs(header(1, 238)), "machine 238");
     }
 }

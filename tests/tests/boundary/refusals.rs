@@ -138,8 +138,8 @@ fn what_every_user_may_change_is_refused() {
 fn a_plugin_for_another_machine_is_refused() {
     // 183 is AArch64, 243 is RISC-V.
     let (number, theirs, ours): (u16, _, _) = match cfg!(target_arch = "aarch64") {
-        true => (243, "Riscv64", "Aarch64"),
-        false => (183, "Aarch64", "X86_64"),
+        true => (243, "RISCV", "AARCH64"),
+        false => (183, "AARCH64", "X86_64"),
     };
     let reason = format!("built for {theirs}, this host runs on {ours}");
     assert_altered_refused(
