@@ -7,12 +7,13 @@
 use std::env;
 use std::env::consts::DLL_EXTENSION;
 use std::fs;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::thread;
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::artefacts::{agent_host, openrouter_plugin, second_plugin};
@@ -116,8 +117,18 @@ impl Home {
             folder
                 .create(file.parent().expect("it is below the home"))
                 .expect("the home is writable");
-            fs::write(file, text).expect("the home is writable");
+            fs::write(&file, text).expect("the home is writable");
+            fs::set_permissions(file, fs::Permissions::from_mode(0o600)).expect("it is ours");
         }
+        let lock = self.path().join(LOCK_FILE);
+        let text = fs::read(&lock).expect("it was written just now");
+        let mut recorded: Value = serde_json::from_slice(&text).expect("the command wrote it");
+        let is_here = |record: &Value| self.plugins().join(record["file"].as_str().expect("a name")).exists();
+        recorded["plugins"]
+            .as_object_mut()
+            .expect("an object")
+            .retain(|_, record| is_here(record));
+        fs::write(lock, recorded.to_string()).expect("the home is writable");
     }
 
     /// The binary with these arguments, to run in this home with an otherwise empty environment.

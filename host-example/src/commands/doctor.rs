@@ -10,9 +10,7 @@ use serde_json::Value;
 
 use super::Output;
 use crate::profile::{Profile, salvaged};
-use crate::setup::{
-    Bound, Chosen, CommandKeys, Entry, Environment, Folder, Global, Places, Setup, Verdict, exists, key_hint,
-};
+use crate::setup::{Bound, Chosen, CommandKeys, Entry, Environment, Folder, Global, Places, Setup, Verdict, exists};
 use crate::terminal::{self, Exit, Failure, Rows, clean_line, counted, progress};
 
 /// Check everything an answer depends on, and say how to fix what is wrong
@@ -92,7 +90,10 @@ impl Rows {
             }
         };
         let folder = match Folder::read(&places) {
-            Ok(folder) => folder,
+            Ok(mut folder) => {
+                folder.try_all();
+                folder
+            }
             Err(failure) => {
                 self.failed(PLUGINS, "plugin_folder", &failure);
                 Folder::unknown(&places.plugins)
@@ -125,7 +126,7 @@ impl Rows {
             self.plugin(setup, entry, id, read.chosen.as_ref());
         }
         let (entry, manifest) = chosen
-            .filter(|(_, manifest)| !setup.folder.is_disabled(&manifest.id))
+            .filter(|(entry, _)| !setup.folder.is_disabled(entry))
             .ok_or("key, service and settings not checked: no usable plugin")?;
         self.diagnosis(setup, entry, manifest, &read, args).await
     }
@@ -175,33 +176,25 @@ impl Rows {
     }
 
     fn plugin(&mut self, setup: &Setup, entry: &Entry, chosen_id: Option<&str>, profile: Option<&Chosen>) {
-        let manifest = entry.manifest.as_ref().ok();
-        let is_chosen = manifest.is_some_and(|manifest| Some(manifest.id.as_str()) == chosen_id);
-        let version = manifest.map_or_else(String::new, |manifest| format!("{}, ", manifest.version));
+        let is_chosen = entry
+            .usable()
+            .is_some_and(|manifest| Some(manifest.id.as_str()) == chosen_id);
+        let version = entry
+            .manifest
+            .as_ref()
+            .map_or_else(String::new, |manifest| format!("{}, ", manifest.version));
         let verdict = setup.verdict(entry, profile);
-        let (if_chosen, if_not, remedy) = match &verdict {
-            Verdict::Enabled(_) => (FindingStatus::Ok, FindingStatus::Ok, None),
-            Verdict::Idle(_) => (FindingStatus::Failed, FindingStatus::Skipped, manifest.map(key_hint)),
-            Verdict::Disabled(_) => (
-                FindingStatus::Failed,
-                FindingStatus::Skipped,
-                manifest.map(|manifest| format!("enable it with `agent-host plugins enable {}`", manifest.id)),
-            ),
-            Verdict::Refused(_) => {
-                let hint = entry.manifest.as_ref().err().and_then(|refusal| refusal.hint.clone());
-                (FindingStatus::Failed, FindingStatus::Warning, hint)
-            }
-            Verdict::Failed(_) => {
-                let given = manifest.map(|manifest| setup.give(manifest, profile));
-                let hint = given.and_then(Result::err).and_then(|failure| failure.hint);
-                (FindingStatus::Failed, FindingStatus::Warning, hint)
-            }
+        let remedy = setup.remedy(entry, &verdict, profile);
+        let (if_chosen, if_not) = match &verdict {
+            Verdict::Enabled(_) => (FindingStatus::Ok, FindingStatus::Ok),
+            Verdict::Idle(_) | Verdict::Disabled(_) => (FindingStatus::Failed, FindingStatus::Skipped),
+            Verdict::Refused(_) | Verdict::Failed(_) => (FindingStatus::Failed, FindingStatus::Warning),
         };
         let status = if is_chosen { if_chosen } else { if_not };
         let summary = format!("{version}{}: {}", verdict.word(), verdict.reason());
         // A plugin that is not in use needs no remedy.
         let remedy = remedy.filter(|_| status != FindingStatus::Skipped);
-        self.add(PLUGINS, &format!("plugin:{}", entry.id()), status, &summary, remedy);
+        self.add(PLUGINS, &format!("plugin:{}", entry.label()), status, &summary, remedy);
     }
 
     async fn diagnosis(

@@ -9,7 +9,6 @@ mod topics;
 mod sentences;
 
 use plugin_api::Manifest;
-use plugin_api::loader::Refusal;
 
 use self::entries::{Entry, entries};
 use super::Output;
@@ -61,7 +60,8 @@ fn manifests(global: &Global) -> Vec<Manifest> {
         Ok(folder) => folder
             .entries
             .into_iter()
-            .filter_map(|entry| entry.manifest.map_err(|_: Refusal| ()).ok())
+            .filter(|entry| entry.refusal.is_none())
+            .filter_map(|entry| entry.manifest)
             .collect(),
         Err(failure) => {
             tracing::warn!("error codes of services are not listed: {}", failure.message);

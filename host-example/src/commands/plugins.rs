@@ -9,11 +9,12 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use clap::ValueHint;
+use plugin_api::Manifest;
 use serde_json::{Value, json};
 
 use super::Output;
 use crate::setup::{Chosen, Entry, Folder, Global, Setup, Verdict};
-use crate::terminal::{self, BAD, DOUBTFUL, Exit, FAINT, Failure, GOOD, clean_line, print_line};
+use crate::terminal::{self, BAD, DOUBTFUL, Exit, FAINT, Failure, GOOD, clean_line, few, print_line};
 
 /// List, install, enable and disable plugins
 #[derive(clap::Subcommand)]
@@ -38,7 +39,7 @@ pub enum Command {
     Disable(One),
     /// Record the bytes that a plugin's file has now, after you replaced it
     Accept(One),
-    /// Record every plugin in the folder, for `--locked`
+    /// Record every new plugin in the folder, for `--locked`; what is recorded stays
     Lock(Output),
     /// Check whether a plugin does what every plugin must; for authors, without a key
     Verify {
@@ -55,8 +56,8 @@ pub enum Command {
 /// One plugin of the folder.
 #[derive(clap::Args)]
 pub struct One {
-    /// The plugin's id
-    id: String,
+    /// The plugin's id, or the name of its file
+    plugin: String,
     #[command(flatten)]
     output: Output,
 }
@@ -66,8 +67,14 @@ pub async fn run(global: &Global, command: &Command) -> Result<Exit, Failure> {
     match command {
         Command::Verify { path, output } => verify::run(&library_at(path)?, output),
         Command::New(args) => new::run(&setup, args),
-        Command::List(output) => list(&setup, output).await,
-        Command::Info(One { id, output }) => info(&setup, id, output),
+        Command::List(output) => {
+            setup.folder.try_all();
+            list(&setup, output).await
+        }
+        Command::Info(One { plugin, output }) => {
+            setup.folder.try_all();
+            info(&setup, plugin, output)
+        }
         Command::Install { path, output } => {
             let (manifest, to) = setup.folder.install(&library_at(path)?)?;
             setup.folder = Folder::read(&setup.places)?;
@@ -84,17 +91,22 @@ pub async fn run(global: &Global, command: &Command) -> Result<Exit, Failure> {
                 &lines,
             ))
         }
-        Command::Remove(One { id, output }) => {
-            let files = setup.folder.remove(id)?;
+        Command::Remove(One { plugin, output }) => {
+            let id = setup.folder.named(plugin)?.id();
+            let files = setup.folder.remove(plugin)?;
             let files: Vec<_> = files.iter().map(|file| file.to_string_lossy()).collect();
-            let line = format!("deleted {}", files.join(" and "));
+            let line = match files.as_slice() {
+                [] => format!("forgot {id}; its file was missing already"),
+                files => format!("deleted {}", files.join(" and ")),
+            };
             Ok(say_done(output, json!({"id": id, "deleted": files}), &line))
         }
-        Command::Enable(One { id, output }) | Command::Disable(One { id, output }) => {
+        Command::Enable(One { plugin, output }) | Command::Disable(One { plugin, output }) => {
             let disabled = matches!(command, Command::Disable(_));
-            setup.folder.find(id)?;
-            setup.folder.set_disabled(id, disabled)?;
-            let verdict = setup.verdict(setup.folder.find(id)?.0, None);
+            let (id, file) = setup.folder.of(plugin)?;
+            setup.folder.set_disabled(&id, disabled)?;
+            let entry = setup.folder.named(&file)?;
+            let verdict = setup.verdict(entry, None);
             let line = if disabled {
                 format!("{id} is disabled; `agent-host plugins enable {id}` enables it again")
             } else {
@@ -102,9 +114,9 @@ pub async fn run(global: &Global, command: &Command) -> Result<Exit, Failure> {
             };
             Ok(say_done(output, json!({"id": id, "verdict": verdict.word()}), &line))
         }
-        Command::Accept(One { id, output }) => {
-            let image = setup.folder.accept(id)?;
-            let (version, sha256) = (&image.manifest().version, image.sha256());
+        Command::Accept(One { plugin, output }) => {
+            let image = setup.folder.accept(plugin)?;
+            let (id, version, sha256) = (&image.manifest().id, &image.manifest().version, image.sha256());
             let line = format!("recorded {id} {version}, SHA-256 {sha256}");
             Ok(say_done(
                 output,
@@ -112,27 +124,33 @@ pub async fn run(global: &Global, command: &Command) -> Result<Exit, Failure> {
                 &line,
             ))
         }
-        Command::Lock(output) => lock(&setup, output),
+        Command::Lock(output) => Ok(lock(setup.folder.record_all(), output)),
     }
 }
 
-fn lock(setup: &Setup, output: &Output) -> Result<Exit, Failure> {
-    let usable = setup.folder.entries.iter().filter(|entry| entry.manifest.is_ok());
-    let images: Result<Vec<_>, Failure> = usable.map(|entry| setup.folder.accept(&entry.id())).collect();
-    let rows: Vec<[String; 3]> = images?
-        .iter()
-        .map(|image| {
-            let manifest = image.manifest();
-            [&manifest.id, &manifest.version, image.sha256()].map(str::to_owned)
-        })
-        .collect();
+/// Says what is recorded now, and names every file that is not.
+fn lock(outcomes: Vec<Result<&Entry, Failure>>, output: &Output) -> Exit {
+    let (mut recorded, mut refused) = (Vec::new(), Vec::new());
+    for outcome in outcomes {
+        match outcome {
+            Ok(entry) => recorded.extend(entry.usable().zip(entry.sha256.clone())),
+            Err(failure) => refused.push(failure),
+        }
+    }
     if output.json {
-        terminal::print_json(&rows);
+        let rows = recorded
+            .iter()
+            .map(|(manifest, sha256)| json!({"id": manifest.id, "version": manifest.version, "sha256": sha256}));
+        let failures: Vec<&Value> = refused.iter().map(|failure| failure.details.as_ref()).collect();
+        terminal::print_json(&json!({"recorded": rows.collect::<Vec<_>>(), "refused": failures}));
     } else {
-        let rows = rows.into_iter().map(Vec::from);
+        let rows = recorded
+            .into_iter()
+            .map(|(manifest, sha256)| vec![manifest.id.clone(), manifest.version.clone(), sha256]);
         terminal::print(&terminal::table(&["PLUGIN", "VERSION", "SHA-256"], rows));
     }
-    Ok(Exit::Ok)
+    refused.iter().for_each(|failure| terminal::say(&failure.to_string()));
+    if refused.is_empty() { Exit::Ok } else { Exit::Plugin }
 }
 
 /// Reports what a command did.
@@ -189,42 +207,88 @@ fn expect_file(path: &Path) -> Result<(), Failure> {
     Err(Failure::new(Exit::Plugin, message).with_hint(format!("look for it: ls {folder}")))
 }
 
-/// What the list says of one file.
-fn verdict_of(setup: &Setup, entry: &Entry, chosen: Option<&Chosen>) -> Verdict {
-    if let Err(refusal) = setup.folder.examine(entry) {
-        return Verdict::Refused(refusal.reason);
-    }
-    let verdict = setup.verdict(entry, chosen);
-    let answers = setup.choose(chosen).is_ok_and(|(chosen, _)| chosen.file == entry.file);
-    let (Verdict::Enabled(_), Ok(manifest), true) = (&verdict, &entry.manifest, answers) else {
-        return verdict;
-    };
-    // Only loading shows whether the plugin that answers works with its key and profile.
-    let own = chosen.filter(|chosen| chosen.profile.provider == manifest.id);
-    let config = setup.config(manifest, own);
-    match config.and_then(|config| setup.create(entry, manifest, &config, own)) {
-        Ok(_) => verdict,
-        Err(failure) if failure.exit == Exit::Plugin => Verdict::Refused(failure.message),
-        Err(failure) => Verdict::Failed(failure.message),
-    }
+/// One line of the list.
+struct Row<'a> {
+    entry: &'a Entry,
+    verdict: Verdict,
+    hint: Option<String>,
 }
 
-/// What programs read of one file.
-fn json_of(setup: &Setup, entry: &Entry, verdict: &Verdict) -> Value {
-    let manifest = entry.manifest.as_ref().ok();
-    let mut row = serde_json::to_value(verdict).unwrap_or_default();
-    if let Err(refusal) = setup.folder.examine(entry) {
-        row["code"] = json!(refusal.code);
-        row["hint"] = json!(refusal.hint);
+impl<'a> Row<'a> {
+    /// - In: `answers`, the file of the plugin that answers. Only loading shows whether it works with its key and
+    ///   profile.
+    fn of(setup: &Setup, entry: &'a Entry, chosen: Option<&Chosen>, answers: Option<&Path>) -> Self {
+        let verdict = setup.verdict(entry, chosen);
+        let tried = match (&verdict, entry.usable()) {
+            (Verdict::Enabled(_), Some(manifest)) if answers == Some(&entry.file) => {
+                let own = chosen.filter(|chosen| chosen.profile.provider == manifest.id);
+                let config = setup.config(manifest, own);
+                config
+                    .and_then(|config| setup.create(entry, manifest, &config, own))
+                    .map(drop)
+            }
+            _ => Ok(()),
+        };
+        let Err(failure) = tried else {
+            let hint = setup.remedy(entry, &verdict, chosen);
+            return Self { entry, verdict, hint };
+        };
+        Self {
+            entry,
+            verdict: match failure.exit {
+                Exit::Plugin => Verdict::Refused(failure.message),
+                _ => Verdict::Failed(failure.message),
+            },
+            hint: failure.hint,
+        }
     }
-    row["id"] = json!(manifest.map(|manifest| &manifest.id));
-    row["file"] = json!(entry.file.to_string_lossy());
-    row["version"] = json!(manifest.map(|manifest| &manifest.version));
-    row["plugin_api"] = json!(manifest.map(|manifest| &manifest.plugin_api));
-    row["sha256"] = json!(entry.sha256);
-    row["recorded"] = json!(manifest.and_then(|manifest| setup.folder.lock.record_of(&manifest.id)));
-    row["warnings"] = json!(entry.warnings);
-    row
+
+    /// What programs read.
+    fn json(&self, setup: &Setup) -> Value {
+        let Self { entry, verdict, hint } = self;
+        let recorded = entry.known_id.as_ref().and_then(|id| setup.folder.lock.record_of(id));
+        let declared = entry
+            .manifest
+            .as_ref()
+            .map(|manifest| (&manifest.version, &manifest.plugin_api));
+        let declared = declared.or(recorded.map(|record| (&record.version, &record.plugin_api)));
+        let mut row = serde_json::to_value(verdict).unwrap_or_default();
+        if let Some(refusal) = &entry.refusal {
+            row["code"] = json!(refusal.code);
+        }
+        if matches!(verdict, Verdict::Refused(_) | Verdict::Failed(_)) {
+            row["hint"] = json!(hint);
+        }
+        row["id"] = json!(entry.known_id);
+        row["file"] = json!(entry.file.to_string_lossy());
+        row["version"] = json!(declared.map(|declared| declared.0));
+        row["plugin_api"] = json!(declared.map(|declared| declared.1));
+        row["sha256"] = json!(entry.sha256);
+        row["recorded"] = json!(recorded);
+        row["warnings"] = json!(entry.warnings);
+        row
+    }
+
+    /// What people read.
+    fn cells(&self) -> Vec<String> {
+        let Self { entry, verdict, .. } = self;
+        let manifest = entry.manifest.as_ref();
+        let is_about_the_file = entry.refusal.is_some() && entry.known_id.is_some();
+        let lead = if is_about_the_file {
+            format!("`{}`: ", entry.file_name())
+        } else {
+            String::new()
+        };
+        let mut reasons = vec![format!("{lead}{}", verdict.reason())];
+        reasons.extend(entry.warnings.iter().cloned());
+        vec![
+            entry.id(),
+            manifest.map_or("-", |manifest| &manifest.version).to_owned(),
+            manifest.map_or("-", |manifest| &manifest.plugin_api).to_owned(),
+            verdict.word().to_owned(),
+            reasons.join("; "),
+        ]
+    }
 }
 
 async fn list(setup: &Setup, output: &Output) -> Result<Exit, Failure> {
@@ -233,36 +297,21 @@ async fn list(setup: &Setup, output: &Output) -> Result<Exit, Failure> {
         Ok(chosen) => (chosen, None),
         Err(failure) => (None, Some(failure)),
     };
-    let entries = &setup.folder.entries;
-    let verdicts: Vec<Verdict> = entries
-        .iter()
-        .map(|entry| verdict_of(setup, entry, chosen.as_ref()))
-        .collect();
+    let chosen = chosen.as_ref();
+    let answers = setup.choose(chosen).ok().map(|(entry, _)| entry.file.as_path());
+    let entries = setup.folder.entries.iter();
+    let rows: Vec<Row<'_>> = entries.map(|entry| Row::of(setup, entry, chosen, answers)).collect();
     if output.json {
-        let rows = entries.iter().zip(&verdicts);
-        let rows: Vec<Value> = rows.map(|(entry, verdict)| json_of(setup, entry, verdict)).collect();
+        let rows: Vec<Value> = rows.iter().map(|row| row.json(setup)).collect();
         terminal::print_json(&rows);
-    } else if entries.is_empty() {
+    } else if rows.is_empty() {
         print_line(&format!("no plugins in {}", setup.folder.path.display()));
         terminal::say("hint: install one with `agent-host plugins install PATH`");
     } else {
-        let rows = entries.iter().zip(&verdicts).map(|(entry, verdict)| {
-            let manifest = entry.manifest.as_ref().ok();
-            let version = manifest.map_or("-", |manifest| manifest.version.as_str());
-            let api = manifest.map_or("-", |manifest| manifest.plugin_api.as_str());
-            let reasons: Vec<&str> = [verdict.reason()]
-                .into_iter()
-                .chain(entry.warnings.iter().map(String::as_str))
-                .collect();
-            vec![
-                entry.id(),
-                version.to_owned(),
-                api.to_owned(),
-                verdict.word().to_owned(),
-                reasons.join("; "),
-            ]
-        });
-        let mut table = terminal::table(&["PLUGIN", "VERSION", "API", "VERDICT", "REASON"], rows);
+        let mut table = terminal::table(
+            &["PLUGIN", "VERSION", "API", "VERDICT", "REASON"],
+            rows.iter().map(Row::cells),
+        );
         let styles = [
             ("enabled", GOOD),
             ("idle", DOUBTFUL),
@@ -274,6 +323,7 @@ async fn list(setup: &Setup, output: &Output) -> Result<Exit, Failure> {
             table = table.replace(&format!("  {word}  "), &format!("  {style}{word}{style:#}  "));
         }
         terminal::print(&table);
+        say_hints(&rows);
     }
     if let Some(failure) = trouble {
         terminal::say(&format!("{failure}\nnote: the verdicts above ignore the profile"));
@@ -281,15 +331,33 @@ async fn list(setup: &Setup, output: &Output) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-fn info(setup: &Setup, id: &str, output: &Output) -> Result<Exit, Failure> {
-    let (entry, manifest) = setup.folder.find(id)?;
-    let verdict = match setup.folder.examine(entry) {
-        Ok(()) => setup.verdict(entry, None),
-        Err(refusal) => Verdict::Refused(refusal.reason),
+/// What to do about the files that are not used, each hint once.
+fn say_hints(rows: &[Row<'_>]) {
+    let mut hints: Vec<(&str, Vec<String>)> = Vec::new();
+    for row in rows
+        .iter()
+        .filter(|row| matches!(row.verdict, Verdict::Refused(_) | Verdict::Failed(_)))
+    {
+        let Some(hint) = row.hint.as_deref() else { continue };
+        match hints.iter_mut().find(|(known, _)| *known == hint) {
+            Some((_, files)) => files.push(row.entry.file_name()),
+            None => hints.push((hint, vec![row.entry.file_name()])),
+        }
+    }
+    for (hint, files) in hints {
+        terminal::say(&clean_line(&format!("hint for {}: {hint}", few(&files))));
+    }
+}
+
+fn info(setup: &Setup, name: &str, output: &Output) -> Result<Exit, Failure> {
+    let entry = match setup.folder.find(name) {
+        Ok((entry, _)) => entry,
+        Err(_) => setup.folder.named(name)?,
     };
+    let row = Row::of(setup, entry, None, None);
     if output.json {
-        let mut value = json_of(setup, entry, &verdict);
-        value["manifest"] = json!(manifest);
+        let mut value = row.json(setup);
+        value["manifest"] = json!(entry.manifest);
         terminal::print_json(&value);
         return Ok(Exit::Ok);
     }
@@ -300,24 +368,37 @@ fn info(setup: &Setup, id: &str, output: &Output) -> Result<Exit, Failure> {
             names.join(", ")
         }
     };
-    let recorded = match setup.folder.lock.record_of(id) {
+    let record = entry.known_id.as_ref().and_then(|id| setup.folder.lock.record_of(id));
+    let recorded = match record {
         Some(record) => format!("{} on {}", record.version, record.first_seen),
         None => "not yet; the first use records it".to_owned(),
     };
     let texts = |texts: &[String]| names(texts.iter().map(String::as_str).collect());
-    let variables = manifest.environment.iter().map(|variable| variable.name.as_str());
+    let declared = |what: fn(&Manifest) -> String| entry.manifest.as_ref().map_or("-".to_owned(), what);
+    let variables = entry.manifest.iter().flat_map(|manifest| &manifest.environment);
+    let (tiers, methods) = entry
+        .manifest
+        .as_ref()
+        .map(|found| (&*found.tiers, &*found.methods))
+        .unwrap_or_default();
     terminal::print(&terminal::pairs([
-        ("name", format!("{} {}", manifest.name, manifest.version)),
-        ("about", manifest.description.clone()),
-        ("plugin-api", manifest.plugin_api.clone()),
-        ("verdict", format!("{}: {}", verdict.word(), verdict.reason())),
+        ("name", declared(|found| format!("{} {}", found.name, found.version))),
+        ("about", declared(|found| found.description.clone())),
+        ("plugin-api", declared(|found| found.plugin_api.clone())),
+        ("verdict", format!("{}: {}", row.verdict.word(), row.verdict.reason())),
         ("file", entry.file.to_string_lossy().into_owned()),
         ("SHA-256", entry.sha256.clone().unwrap_or_default()),
         ("recorded", recorded),
         ("warnings", texts(&entry.warnings)),
-        ("variables", names(variables.collect())),
-        ("tiers", texts(&manifest.tiers)),
-        ("methods", texts(&manifest.methods)),
+        (
+            "variables",
+            names(variables.map(|variable| variable.name.as_str()).collect()),
+        ),
+        ("tiers", texts(tiers)),
+        ("methods", texts(methods)),
     ]));
+    if let Some(hint) = row.hint {
+        terminal::say(&clean_line(&format!("hint: {hint}")));
+    }
     Ok(Exit::Ok)
 }

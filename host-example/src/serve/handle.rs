@@ -185,6 +185,10 @@ async fn made(
     mut record: Record,
 ) -> Response<Body> {
     let Asked { parts, route, is_known } = asked;
+    let is_about_itself = matches!(route, Route::Home | Route::Health | Route::Metrics);
+    if let Some(off) = serving.off.as_ref().filter(|_| !is_about_itself) {
+        return forward::failure(off, &[], &mut record);
+    }
     let made: Result<Response<Body>, Error> = match route {
         Route::Home => Ok(health::home(serving)),
         Route::Health => Ok(health::health(shared, serving, is_known)),

@@ -18,6 +18,8 @@ const CREDITS_WAIT: Duration = Duration::from_secs(1);
 pub fn health(shared: &Shared, serving: &Serving, is_known: bool) -> Response<Body> {
     let (code, status) = if *shared.phase.borrow() > Phase::Serving {
         (StatusCode::SERVICE_UNAVAILABLE, "draining")
+    } else if serving.off.is_some() {
+        (StatusCode::SERVICE_UNAVAILABLE, "no plugin")
     } else {
         (StatusCode::OK, "ok")
     };

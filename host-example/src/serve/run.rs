@@ -153,8 +153,8 @@ fn serving(setup: &Setup, active: &Active) -> Result<Serving, Failure> {
     let plugins = setup.folder.entries.iter().map(|entry| {
         let verdict = setup.verdict(entry, chosen);
         PluginRow {
-            is_active: entry.manifest.as_ref().is_ok_and(|found| found.id == manifest.id),
-            id: entry.id(),
+            is_active: entry.usable().is_some_and(|found| found.id == manifest.id),
+            id: entry.label(),
             verdict: verdict.word(),
             reason: verdict.reason().to_owned(),
         }
@@ -173,5 +173,6 @@ fn serving(setup: &Setup, active: &Active) -> Result<Serving, Failure> {
         models_asked: Mutex::default(),
         providers: Mutex::default(),
         plugin: active.plugin.clone(),
+        off: active.off.clone(),
     })
 }

@@ -31,6 +31,8 @@ pub struct Shared {
 /// The plugin that answers, and its state; a reload replaces it.
 pub struct Serving {
     pub plugin: Plugin,
+    /// Why it answers no more, if it was disabled or removed.
+    pub off: Option<Error>,
     pub tiers: Vec<TierModel>,
     pub used_key: Arc<UsedKey>,
     /// The plugin's own keys by their variables. They are tokens as well; see [`Self::keys`].

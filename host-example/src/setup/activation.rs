@@ -1,10 +1,11 @@
 //! Starts a plugin: chooses it, gives it key and options, loads it, asks for its tiers.
 
 use std::collections::BTreeMap;
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
-use plugin_api::{Config, ErrorKind, Manifest, Plugin, TierModel};
+use plugin_api::{Config, Error, ErrorKind, Manifest, Plugin, TierModel};
 use serde_json::{Value, json};
 
 use super::bounded::{LIMIT, bounded_future};
@@ -26,6 +27,8 @@ const SHUTDOWN: Duration = Duration::from_secs(2);
 /// The active plugin, and its profile.
 pub struct Active {
     pub plugin: Plugin,
+    /// Why it answers no more, if it was disabled or removed.
+    pub off: Option<Error>,
     /// `None` if there is no profile file; the plugin then uses its defaults.
     pub chosen: Option<Chosen>,
     pub tiers: Vec<TierModel>,
@@ -51,7 +54,7 @@ impl Setup {
         let chosen = self.profile().await?;
         let (entry, manifest) = self.choose(chosen.as_ref())?;
         self.confirm_command(chosen.as_ref()).await?;
-        if !self.folder.is_disabled(&manifest.id) {
+        if !self.folder.is_disabled(entry) {
             self.run_key_command(chosen.as_ref()).await;
         }
         match self.verdict(entry, chosen.as_ref()) {
@@ -72,6 +75,7 @@ impl Setup {
         Ok(Active {
             used_key: Arc::new(UsedKey::new(given, &plugin, config)),
             plugin,
+            off: None,
             chosen,
             tiers: Vec::new(),
             bound,
@@ -184,5 +188,7 @@ impl Active {
             Ok(Err(error)) => tracing::warn!("the plugin did not shut down cleanly: {error}"),
             Err(failure) => tracing::warn!("{}", failure.message),
         }
+        // The process ends, so its destructor need not run, which could block.
+        mem::forget(self.plugin.clone());
     }
 }

@@ -45,14 +45,13 @@ impl Setup {
 
     /// Whether the plugin is on, and why; from its file and the environment alone.
     pub fn verdict(&self, entry: &Entry, chosen: Option<&Chosen>) -> Verdict {
-        let manifest = match &entry.manifest {
-            Ok(manifest) => manifest,
-            Err(refusal) => return Verdict::Refused(refusal.reason.clone()),
-        };
-        if self.folder.is_disabled(&manifest.id) {
-            let id = &manifest.id;
-            return Verdict::Disabled(format!("by `agent-host plugins disable {id}`"));
+        if self.folder.is_disabled(entry) {
+            return Verdict::Disabled(format!("by `agent-host plugins disable {}`", entry.id()));
         }
+        let manifest = match (&entry.refusal, &entry.manifest) {
+            (None, Some(manifest)) => manifest,
+            (refusal, _) => return Verdict::Refused(refusal.iter().map(|refusal| refusal.reason.clone()).collect()),
+        };
         let keys: Vec<String> = manifest.keys().map(|variable| format!("`{}`", variable.name)).collect();
         match self.give(manifest, chosen) {
             Err(failure) => Verdict::Failed(failure.message),
@@ -73,6 +72,18 @@ impl Setup {
         }
     }
 
+    /// What to do about a verdict.
+    pub fn remedy(&self, entry: &Entry, verdict: &Verdict, chosen: Option<&Chosen>) -> Option<String> {
+        let manifest = entry.manifest.as_ref();
+        match verdict {
+            Verdict::Enabled(_) => None,
+            Verdict::Idle(_) => manifest.map(key_hint),
+            Verdict::Disabled(_) => Some(format!("enable it with `agent-host plugins enable {}`", entry.id())),
+            Verdict::Refused(_) => entry.refusal.as_ref()?.hint.clone(),
+            Verdict::Failed(_) => self.give(manifest?, chosen).err()?.hint,
+        }
+    }
+
     /// Whether the plugin is on without any profile.
     pub fn is_on(&self, manifest: &Manifest) -> bool {
         let found = self.folder.find(&manifest.id);
@@ -88,16 +99,21 @@ impl Setup {
             self.folder
                 .entries
                 .iter()
-                .filter_map(|entry| Some((entry, entry.manifest.as_ref().ok()?)))
+                .filter_map(|entry| Some((entry, entry.usable()?)))
         };
         let enabled: Vec<_> = usable()
             .filter(|(entry, _)| matches!(self.verdict(entry, None), Verdict::Enabled(_)))
             .collect();
         let folder = self.folder.path.display();
         // A refused plugin may be the intended one, so it must not be skipped silently.
-        let refused = self.folder.entries.iter().find(|entry| entry.refused_id.is_some());
-        if let (true, Some(Err(refusal))) = (enabled.is_empty(), refused.map(|entry| &entry.manifest)) {
-            return Err(refusal.clone().into());
+        let mut refused = self
+            .folder
+            .entries
+            .iter()
+            .filter(|entry| !self.folder.is_disabled(entry));
+        let refused = refused.find_map(|entry| entry.known_id.as_ref().and(entry.refusal.clone()));
+        if let (true, Some(refusal)) = (enabled.is_empty(), refused) {
+            return Err(refusal.into());
         }
         match (enabled.as_slice(), usable().next()) {
             ([only], _) => Ok(*only),

@@ -28,7 +28,6 @@ mod wishes;
 
 pub use self::activation::Active;
 pub use self::atomic::{write_atomically, write_new};
-pub use self::choice::key_hint;
 pub use self::destination::Bound;
 pub use self::environment::{Environment, FOLDER_FILE};
 pub use self::global::Global;

@@ -31,7 +31,7 @@ impl Setup {
             Ok(profile) => profile,
             Err(LoadError::Report(_)) => {
                 // Without a plugin no profile can be valid, so report the missing plugin instead.
-                if self.folder.entries.iter().all(|entry| entry.manifest.is_err()) {
+                if self.folder.entries.iter().all(|entry| entry.usable().is_none()) {
                     self.choose(None)?;
                 }
                 return Err(LoadError::Report(self.report(&document).await?).into());
@@ -76,7 +76,7 @@ impl Setup {
             let Ok((file, manifest)) = self.folder.find(provider) else {
                 continue;
             };
-            if self.folder.is_disabled(&manifest.id) {
+            if self.folder.is_disabled(file) {
                 // A disabled plugin is never loaded, not even to check options.
                 continue;
             }

@@ -6,7 +6,7 @@ use std::mem;
 use std::path::Path;
 use std::sync::Arc;
 
-use plugin_api::TierModel;
+use plugin_api::{Error, ErrorKind, TierModel};
 use serde_json::{Value, json};
 
 use super::activation::Active;
@@ -15,7 +15,7 @@ use super::choice::no_key;
 use super::destination::Bound;
 use super::environment::FOLDER_FILE;
 use super::global::Global;
-use super::plugins::Verdict;
+use super::plugins::{Verdict, short};
 use super::reading::{Chosen, Setup, exists};
 use super::used_key::UsedKey;
 use crate::profile;
@@ -28,7 +28,7 @@ pub enum Reload {
     Profile,
     /// On request: the profile, the files of variables, and the key from wherever it comes.
     Everything,
-    /// The lock file of the plugin folder changed: a plugin was installed or accepted.
+    /// The plugin folder changed: a plugin was installed, accepted, disabled, enabled or removed.
     Plugins,
 }
 
@@ -64,36 +64,59 @@ pub async fn follow(active: &mut Active, global: &Global, reload: Reload) -> Res
     command_keys.forget_failures();
     let setup = Setup::read_with(global, active.reads_folder, command_keys)?;
     let file = &setup.places.config;
-    let chosen = if exists(file) { setup.profile().await? } else { None };
+    let id = active.plugin.manifest().id.clone();
+    let off = why_off(&id, &setup);
+    let chosen = match exists(file) {
+        true => setup.profile().await,
+        false => Ok(None),
+    };
+    // The profile of a plugin that was removed cannot be checked.
+    let other = match &chosen {
+        Ok(chosen) => setup
+            .choose(chosen.as_ref())
+            .ok()
+            .map(|(_, manifest)| manifest.id.clone()),
+        Err(_) => None,
+    };
+    let chosen = match chosen {
+        Err(_) if off.is_some() => None,
+        chosen => chosen?,
+    };
     setup.run_key_command(chosen.as_ref()).await;
     let gone = format!(
         "the profile file `{}` is gone; still using the previous profile",
         file.display()
     );
     let file_is_gone = chosen.is_none() && (active.chosen.is_some() || reload == Reload::Profile);
-    let id = active.plugin.manifest().id.clone();
     let code = new_code(active, &setup);
-    let line = match chosen.as_ref().map(|chosen| &chosen.profile.provider) {
-        Some(provider) if *provider != id => {
-            replace(active, &setup, chosen.as_ref()).await?;
-            format!("profile reloaded: {provider} instead of {id}, from the next message on")
+    let was_off = mem::replace(&mut active.off, off.clone()).is_some();
+    let provider = chosen.as_ref().map(|chosen| chosen.profile.provider.clone());
+    let line = if let Some(provider) = provider.filter(|provider| *provider != id) {
+        replace(active, &setup, chosen.as_ref()).await?;
+        format!("profile reloaded: {provider} instead of {id}, from the next message on")
+    } else if let Some(off) = off {
+        match other.filter(|other| *other != id) {
+            Some(other) => match replace(active, &setup, chosen.as_ref()).await {
+                Ok(()) => format!("{}: {other} answers instead, from the next message on", off.message),
+                Err(failure) => format!("{}: nothing answers; {other} cannot: {}", off.message, failure.message),
+            },
+            None => format!("{}: nothing answers, from the next message on", off.message),
         }
-        _ if code == NewCode::Usable => {
-            let before = active.plugin.manifest().version.clone();
-            replace(active, &setup, chosen.as_ref()).await?;
-            let now = &active.plugin.manifest().version;
-            format!("plugin reloaded: {id} {now} instead of {before}, from the next message on")
-        }
-        _ if reload == Reload::Plugins => "plugin folder reloaded: nothing changed".to_owned(),
+    } else if code == NewCode::Usable {
+        rebuilt(active, &setup, chosen.as_ref()).await?
+    } else if was_off {
+        format!("plugin folder reloaded: {id} answers again, from the next message on")
+    } else if reload == Reload::Plugins {
+        "plugin folder reloaded: nothing changed".to_owned()
+    } else if chosen.is_none() && file_is_gone && reload == Reload::Profile {
         // Only the profile was to be read.
-        None if file_is_gone && reload == Reload::Profile => gone,
-        _ => {
-            let changed = configure(active, &setup, chosen, reload).await?;
-            if file_is_gone {
-                format!("variables and key reloaded; {gone}")
-            } else {
-                changed
-            }
+        gone
+    } else {
+        let changed = configure(active, &setup, chosen, reload).await?;
+        if file_is_gone {
+            format!("variables and key reloaded; {gone}")
+        } else {
+            changed
         }
     };
     let is_unread = !active.reads_folder && !global.no_env_file && Path::new(FOLDER_FILE).is_file();
@@ -108,6 +131,39 @@ pub async fn follow(active: &mut Active, global: &Global, reload: Reload) -> Res
     Ok((line, setup))
 }
 
+/// Replaces the active plugin by another build of it; the hashes tell builds of one version apart.
+///
+/// - Out: the line about it.
+async fn rebuilt(active: &mut Active, setup: &Setup, chosen: Option<&Chosen>) -> Result<String, Failure> {
+    let build = |active: &Active| {
+        let sha256 = short(active.sha256.as_deref().unwrap_or_default()).to_owned();
+        (active.plugin.manifest().version.clone(), sha256)
+    };
+    let before = build(active);
+    replace(active, setup, chosen).await?;
+    let now = build(active);
+    let is_same = before.0 == now.0;
+    let [before, now] = [before, now].map(|(version, sha256)| match is_same {
+        true => format!("{version} ({sha256}…)"),
+        false => version,
+    });
+    let id = &active.plugin.manifest().id;
+    Ok(format!(
+        "plugin reloaded: {id} {now} instead of {before}, from the next message on"
+    ))
+}
+
+/// Why the active plugin may not answer any more.
+fn why_off(id: &str, setup: &Setup) -> Option<Error> {
+    let entry = setup.folder.entries.iter().find(|entry| entry.has_id(id));
+    let why = match entry {
+        None => "was removed",
+        Some(entry) if setup.folder.is_disabled(entry) => "is disabled",
+        Some(_) => return None,
+    };
+    Some(Error::new(ErrorKind::SHUT_DOWN, format!("the plugin `{id}` {why}")))
+}
+
 /// Whether the file of the active plugin has other bytes than those that are loaded.
 #[derive(PartialEq, Eq)]
 enum NewCode {
@@ -118,15 +174,14 @@ enum NewCode {
 }
 
 fn new_code(active: &Active, setup: &Setup) -> NewCode {
-    let Ok((entry, _)) = setup.folder.find(&active.plugin.manifest().id) else {
-        return NewCode::None;
-    };
-    if entry.sha256 == active.sha256 {
-        return NewCode::None;
-    }
-    match setup.folder.examine(entry) {
-        Ok(()) => NewCode::Usable,
-        Err(refusal) => NewCode::Refused(refusal.reason),
+    let id = &active.plugin.manifest().id;
+    let entries = || setup.folder.entries.iter().filter(|entry| entry.has_id(id));
+    match entries().find(|entry| entry.usable().is_some()).or(entries().next()) {
+        Some(entry) if entry.sha256 != active.sha256 => match &entry.refusal {
+            None => NewCode::Usable,
+            Some(refusal) => NewCode::Refused(refusal.reason.clone()),
+        },
+        _ => NewCode::None,
     }
 }
 

@@ -1,4 +1,5 @@
-//! What causes a reload: an edit of the profile file, an installed plugin, or SIGHUP.
+//! What causes a reload: an edit of the profile file, a plugin that was installed, disabled or removed,
+//! or SIGHUP.
 
 use std::fs;
 
@@ -7,7 +8,7 @@ use tokio::sync::mpsc::UnboundedSender;
 #[cfg(unix)]
 use super::log;
 use super::places::Places;
-use super::plugins::LOCK_FILE;
+use super::plugins::{LOCK_FILE, SWITCHES_FILE};
 use super::reload::Reload;
 use crate::profile::{self, ProfileWatch};
 #[cfg(unix)]
@@ -23,7 +24,7 @@ pub fn listen_for_hangups(reloads: UnboundedSender<Reload>, may_go_on: impl Fn()
         Ok(mut hangups) => drop(tokio::spawn(async move {
             while hangups.recv().await.is_some() {
                 if !may_go_on() {
-                    std::process::exit(Exit::Interrupted as i32);
+                    Exit::Interrupted.end();
                 }
                 log::reopen();
                 if reloads.send(Reload::Everything).is_err() {
@@ -38,16 +39,21 @@ pub fn listen_for_hangups(reloads: UnboundedSender<Reload>, may_go_on: impl Fn()
 #[cfg(not(unix))]
 pub fn listen_for_hangups(_reloads: UnboundedSender<Reload>, _may_go_on: impl Fn() -> bool + Send + 'static) {}
 
-/// Reports edits of the profile file, and of the lock file of the plugin folder, until the returned watches are
-/// dropped.
-pub fn watch(places: &Places, edits: &UnboundedSender<Reload>) -> [Option<ProfileWatch>; 2] {
+/// Reports edits of the profile file, and of what the plugin folder says about its plugins, until the returned watches
+/// are dropped.
+pub fn watch(places: &Places, edits: &UnboundedSender<Reload>) -> [Option<ProfileWatch>; 3] {
     let config = &places.config;
     if let Some(folder) = config.parent().filter(|_| places.config_named.is_none()) {
         // A missing folder cannot be watched. If it cannot be created, the watch fails below.
         let _ = fs::create_dir_all(folder);
     }
-    let lock = places.plugins.join(LOCK_FILE);
-    [(config, Reload::Profile), (&lock, Reload::Plugins)].map(|(file, reload)| {
+    let [lock, switches] = [LOCK_FILE, SWITCHES_FILE].map(|name| places.plugins.join(name));
+    let watched = [
+        (config, Reload::Profile),
+        (&lock, Reload::Plugins),
+        (&switches, Reload::Plugins),
+    ];
+    watched.map(|(file, reload)| {
         let edits = edits.clone();
         let watch = profile::watch(file, move || {
             // If nobody listens, the program is ending.

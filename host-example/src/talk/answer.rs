@@ -67,6 +67,9 @@ pub async fn answer(
     schema: Option<&Schema>,
     target: Option<&Target>,
 ) -> Result<Answer, Error> {
+    if let Some(off) = &active.off {
+        return Err(off.clone());
+    }
     let mut screen = Screen::new(manner);
     let n_before = active.used_key.n_renewals();
     let mut shown = shown(active, request, manner, &mut screen).await;

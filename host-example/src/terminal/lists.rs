@@ -14,6 +14,14 @@ pub fn joined(mut parts: Vec<String>, last: &str) -> String {
     }
 }
 
+/// `a, b, c and 197 more`: names that may be many.
+pub fn few(names: &[String]) -> String {
+    const MOST: usize = 4;
+    let (shown, rest) = names.split_at(if names.len() > MOST { MOST - 1 } else { names.len() });
+    let rest = (!rest.is_empty()).then(|| format!("{} more", rest.len()));
+    joined(shown.iter().cloned().chain(rest).collect(), "and")
+}
+
 /// `1 item`, `2 items`.
 pub fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })

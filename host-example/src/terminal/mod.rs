@@ -24,7 +24,7 @@ pub use self::exit::Exit;
 pub use self::failure::Failure;
 pub use self::footer::{cost, fallback, footer, served};
 pub use self::interrupt::{Interrupts, stopped};
-pub use self::lists::{counted, joined, listed};
+pub use self::lists::{counted, few, joined, listed};
 pub use self::print::{
     BAD, DOUBTFUL, FAINT, GOOD, claim_stdout, print, print_json, print_line, say, say_styled, stderr_has_colour,
     stderr_has_cursor, stderr_is_terminal, stdout_has_colour, stdout_is_terminal, try_write,

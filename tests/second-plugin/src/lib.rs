@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use plugin_api::{
-    ChatEvent, ChatReply, ChatRequest, Config, Done, Error, EventStream, Host, Payload, Provider, TierModel,
+    ChatEvent, ChatReply, ChatRequest, Config, Done, Error, ErrorKind, EventStream, Host, Payload, Provider, TierModel,
     export_plugin,
 };
 
@@ -119,6 +119,9 @@ impl Provider for Parrot {
     }
 
     fn tiers(&self) -> Result<Vec<TierModel>, Error> {
+        if self.greeting == "fail/tiers" {
+            return Err(Error::new(ErrorKind::INTERNAL, "cannot list its tiers"));
+        }
         let tiers = [("TEXT_SMALL", "parrot/small"), ("TEXT_LARGE", "parrot/large")];
         let models = tiers.map(|(tier, model)| TierModel {
             tier: tier.to_owned(),

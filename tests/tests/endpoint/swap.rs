@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use plugin_api::VERSION;
+use plugin_api::loader::Image;
 use sandbox::Script;
 use serde_json::{Value, json};
 use tests::endpoint::{Endpoint, Serve, chat_body, profile_text};
 use tests::faultd::{Faultd, Script as Raw};
-use tests::{Service, eventually, openrouter_plugin, service};
+use tests::{LOCK_FILE, Service, eventually, openrouter_plugin, second_plugin, service};
 
 use crate::bench::{CHAT, patient};
 
@@ -82,7 +84,8 @@ fn fault_69_a_plugin_replaced_twenty_times_under_load_loses_no_request() {
             fs::write(&file, changed).expect("the home is writable");
             let accept = endpoint.home.host(&["plugins", "accept", "openrouter"]).run();
             accept.expect_success();
-            endpoint.wait_for_stderr("plugin reloaded: openrouter ", n + 1);
+            // Its version is the same, so the line has the hashes.
+            endpoint.wait_for_stderr(&format!("plugin reloaded: openrouter {VERSION} ("), n + 1);
         }
     });
     assert!(n_asked >= N_CLIENTS * N_ASKS);
@@ -91,6 +94,81 @@ fn fault_69_a_plugin_replaced_twenty_times_under_load_loses_no_request() {
         n_asked,
         "each request was asked once"
     );
+}
+
+#[test]
+fn a_plugin_that_is_disabled_or_removed_answers_no_more() {
+    let endpoint = Serve::before(service_of(0)).profile(&options(&model(0))).start();
+    let plugins = |arguments: &[&str]| {
+        let ran = endpoint.home.host(&[&["plugins"], arguments].concat()).run();
+        ran.expect_success();
+    };
+    let ask = |status| endpoint.chat("TEXT_SMALL", "Hello").expect(status);
+    let health = |status| endpoint.answer(&endpoint.get("/health")).expect(status);
+    plugins(&["disable", "openrouter"]);
+    endpoint.wait_for_stderr(
+        "the plugin `openrouter` is disabled: nothing answers, from the next request on",
+        1,
+    );
+    assert!(ask(503).text().contains("the plugin `openrouter` is disabled"));
+    health(503);
+    plugins(&["enable", "openrouter"]);
+    endpoint.wait_for_stderr("openrouter answers again, from the next request on", 1);
+    ask(200);
+    plugins(&["remove", "openrouter"]);
+    endpoint.wait_for_stderr("the plugin `openrouter` was removed: nothing answers", 1);
+    ask(503);
+    plugins(&["install", openrouter_plugin().to_str().expect("text")]);
+    endpoint.wait_for_stderr("openrouter answers again", 2);
+    ask(200);
+    health(200);
+}
+
+#[test]
+fn a_plugin_whose_tiers_cannot_be_read_takes_nobodys_place() {
+    let serve = Serve::before(service_of(0)).profile(&options(&model(0)));
+    serve.home().install(&second_plugin());
+    let endpoint = serve.env("PARROT_KEY", "parrot-1").start();
+    let parrot = json!({"auth": {"profiles": {"default": {"provider": "parrot", "greeting": "fail/tiers"}}}});
+    endpoint.home.write_profile(&parrot.to_string());
+    endpoint.wait_for_stderr(IGNORED, 1);
+    endpoint.wait_for_stderr("cannot list its tiers", 1);
+    assert_eq!(who_answers(&endpoint, 0), 0);
+}
+
+#[test]
+fn fault_70_after_64_builds_the_last_one_stays() {
+    let serve = Serve::new();
+    fs::remove_file(serve.home().plugins().join("libplugin_openrouter.so")).expect("ours");
+    let file = serve.home().install(&second_plugin());
+    let parrot = json!({"auth": {"profiles": {"default": {"provider": "parrot"}}}});
+    serve.home().write_profile(&parrot.to_string());
+    let endpoint = serve.env("PARROT_KEY", "parrot-1").start();
+    let sound = fs::read(&file).expect("the plugin");
+    let lock = endpoint.home.path().join(LOCK_FILE);
+    let mut recorded: Value = serde_json::from_slice(&fs::read(&lock).expect("it was used")).expect("JSON");
+    let replace = |recorded: &mut Value, n: usize| {
+        let new = endpoint.home.path().join("new");
+        fs::write(&new, [&sound[..], format!("build {n}").as_bytes()].concat()).expect("writable");
+        let sha256 = Image::read(&new).expect("it is sound").sha256().to_owned();
+        fs::rename(&new, &file).expect("writable");
+        recorded["plugins"]["parrot"]["sha256"] = json!(sha256);
+        fs::write(&new, recorded.to_string())
+            .and_then(|()| fs::rename(&new, &lock))
+            .expect("writable");
+    };
+    for n in 1..64 {
+        replace(&mut recorded, n);
+        endpoint.wait_for_stderr("plugin reloaded: parrot ", n);
+    }
+    replace(&mut recorded, 64);
+    endpoint.wait_for_stderr("new plugin ignored; still using the previous one", 1);
+    endpoint.wait_for_stderr(
+        "64 versions of plugins are loaded, and none can be unloaded\nhint: restart the program",
+        1,
+    );
+    let answer = endpoint.chat("parrot/large", "Hello").expect(200);
+    assert_eq!(answer.content(), "Hello");
 }
 
 /// A profile that cannot be used, in one of several ways, and different for each edit.

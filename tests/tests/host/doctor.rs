@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use plugin_api::VERSION;
 use serde_json::{Value, json};
-use tests::{Home, HostRun, Ran, second_plugin};
+use tests::{Home, HostRun, Ran, compiled, hasty_source, second_plugin};
 
 use crate::{Bench, assert_has, assert_starts, home_with_parrot, json_of, profile};
 
@@ -202,6 +202,23 @@ fn a_bad_file_and_an_unused_plugin_are_no_failures() {
     assert_eq!(found.code, Some(0), "{:#?}", found.checks);
     assert_eq!(found.check("plugin:text.so")["status"], "warning");
     assert_eq!(found.check("plugin:parrot")["status"], "skipped");
+}
+
+#[test]
+fn a_plugin_that_fails_its_trial_is_a_warning_and_not_chosen() {
+    let bench = Bench::new();
+    compiled(
+        &bench.home.plugins(),
+        "crash",
+        &hasty_source("crash", "std::process::abort()"),
+        &[],
+    );
+    let found = found(bench.host(&DOCTOR));
+    assert_eq!(found.code, Some(0), "{:#?}", found.checks);
+    assert_eq!(found.check("plugin:libcrash.so")["status"], "warning");
+    found.assert_check("plugin:libcrash.so", "summary", "refused: it failed its trial: ");
+    found.assert_check("plugin:libcrash.so", "remedy", "agent-host plugins accept crash");
+    assert_eq!(found.check("plugin:openrouter")["status"], "ok");
 }
 
 #[test]

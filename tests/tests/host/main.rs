@@ -9,6 +9,7 @@ mod docs;
 mod doctor;
 mod explain;
 mod fallback;
+mod folder;
 mod keys;
 mod minimal;
 mod origin;

@@ -47,6 +47,7 @@ impl Bench {
         let listener = block_on(async { socket::open(([127, 0, 0, 1], 0).into()) }).expect("a port");
         let address = listener.local_addr().expect("an address");
         let serving = Serving {
+            off: None,
             plugin,
             tiers: vec![tier()],
             keys_at_start: [("KEY".to_owned(), Arc::new(Secret::new(KEY.to_owned())))].into(),

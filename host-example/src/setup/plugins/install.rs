@@ -2,13 +2,14 @@
 
 use std::env::consts::DLL_EXTENSION;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use plugin_api::Manifest;
-use plugin_api::loader::{self, Image};
+use plugin_api::loader::{self, Image, Refusal};
 
 use super::lock::{Lock, check_sum, sum_beside};
-use super::{Folder, try_now};
+use super::{Entry, Folder, try_now};
 use crate::setup::atomic::write_atomically;
 use crate::terminal::{Exit, Failure};
 
@@ -17,7 +18,7 @@ impl Folder {
     /// name.
     ///
     /// - Errors: the file is not a plugin, or is not named like one; the folder has the same plugin under another
-    ///   name, or another plugin under this name.
+    ///   name, or another plugin under this name; others may change the folder.
     pub fn install(&self, from: &Path) -> Result<(Manifest, PathBuf), Failure> {
         let image = Image::read(from)?;
         let manifest = image.manifest();
@@ -48,7 +49,7 @@ impl Folder {
         let twin = self
             .entries
             .iter()
-            .find(|entry| entry.file != to && entry.plugin_id() == Some(manifest.id.as_str()));
+            .find(|entry| entry.file != to && entry.has_id(&manifest.id) && entry.sha256.is_some());
         if let Some(twin) = twin {
             let shown = twin.file.display();
             return Err(Failure::new(
@@ -57,14 +58,15 @@ impl Folder {
             )
             .with_hint(format!("remove that file first: rm {shown}")));
         }
-        check_sum(from, image.sha256())?;
-        try_now(&image, from)?;
         fs::create_dir_all(&self.path).map_err(|cause| {
             Failure::new(
                 Exit::Plugin,
                 format!("cannot create the folder `{}`: {cause}", self.path.display()),
             )
         })?;
+        loader::check_folder(&to)?;
+        check_sum(from, image.sha256())?;
+        try_now(&image, from)?;
         // That of other bytes, if it is there.
         let _ = fs::remove_file(sum_beside(&to));
         write_atomically(&to, image.bytes())?;
@@ -74,33 +76,72 @@ impl Folder {
 
     /// Records the bytes that a plugin's file has now, after a trial.
     ///
-    /// - Errors: no plugin has the id, or its file is refused.
-    pub fn accept(&self, id: &str) -> Result<Image, Failure> {
+    /// - In: the plugin's id, or the name of its file.
+    /// - Errors: no file is meant, or several are; its bytes are refused.
+    pub fn accept(&self, name: &str) -> Result<Image, Failure> {
         // Found even if its last trial failed: it may only have run out of time, and is tried again.
-        let entry = match self.entries.iter().find(|entry| entry.plugin_id() == Some(id)) {
-            Some(entry) => entry,
-            None => self.find(id)?.0,
-        };
-        let image = Image::read(&entry.file)?;
+        let entry = self.named(name)?;
+        let image = Image::read(&entry.file).map_err(|found| entry.refusal.clone().unwrap_or(found))?;
         check_sum(&entry.file, image.sha256())?;
         try_now(&image, &entry.file)?;
         Lock::record(&self.path, &image, &entry.file_name(), false)?;
         Ok(image)
     }
 
+    /// Records every plugin that is not recorded and may be used. What is recorded stays as it is.
+    ///
+    /// - Out: one outcome for each file.
+    pub fn record_all(&mut self) -> Vec<Result<&Entry, Failure>> {
+        self.try_all();
+        let record = |entry: &Entry| {
+            if let Some(refusal) = &entry.refusal {
+                return Err(Failure::from(refusal.clone()));
+            }
+            if entry.bytes().is_none_or(|(id, sha256)| self.lock.records(id, sha256)) {
+                return Ok(());
+            }
+            let image = Image::read(&entry.file)?;
+            if Some(image.sha256()) != entry.sha256.as_deref() {
+                return Err(Refusal::new(&entry.file, "changing", "it was replaced just now").into());
+            }
+            Lock::record(&self.path, &image, &entry.file_name(), true)
+        };
+        self.entries.iter().map(|entry| record(entry).map(|()| entry)).collect()
+    }
+
     /// Deletes a plugin's files, copies included, and its record.
     ///
+    /// - In: the plugin's id; or the name of a file, which is then the only one that goes.
     /// - Out: the files that were deleted.
-    pub fn remove(&self, id: &str) -> Result<Vec<PathBuf>, Failure> {
-        let sha256 = self.find(id)?.0.sha256.as_ref();
-        let copies = self.entries.iter().filter(|entry| entry.sha256.as_ref() == sha256);
-        let files: Vec<PathBuf> = copies.map(|entry| entry.file.clone()).collect();
-        for file in &files {
+    pub fn remove(&self, name: &str) -> Result<Vec<PathBuf>, Failure> {
+        let named = self.named(name)?;
+        let is_one = |entry: &&Entry| entry.file == named.file;
+        let is_same = |entry: &&Entry| entry.sha256 == named.sha256 && entry.known_id == named.known_id;
+        let has_copy = self.entries.iter().filter(is_same).any(|entry| !is_one(&entry));
+        let by_file = named.file_name() == name;
+        let gone: Vec<&Entry> = match by_file || named.sha256.is_none() {
+            true => vec![named],
+            false => self.entries.iter().filter(is_same).collect(),
+        };
+        let mut deleted = Vec::new();
+        for file in gone.iter().map(|entry| &entry.file) {
             let _ = fs::remove_file(sum_beside(file));
-            fs::remove_file(file)
-                .map_err(|cause| Failure::new(Exit::Plugin, format!("cannot delete `{}`: {cause}", file.display())))?;
+            match fs::remove_file(file) {
+                Ok(()) => deleted.push(file.clone()),
+                Err(cause) if cause.kind() == ErrorKind::NotFound => {}
+                Err(cause) => {
+                    let message = format!("cannot delete `{}`: {cause}", file.display());
+                    return Err(Failure::new(Exit::Plugin, message));
+                }
+            }
         }
-        Lock::forget(&self.path, id)?;
-        Ok(files)
+        let id = named.known_id.as_ref().filter(|_| !by_file);
+        // A copy that stays is still the recorded plugin.
+        let files = gone
+            .iter()
+            .map(|entry| entry.file_name())
+            .filter(|_| !(by_file && has_copy));
+        Lock::forget(&self.path, id.map(String::as_str), &files.collect::<Vec<_>>())?;
+        Ok(deleted)
     }
 }

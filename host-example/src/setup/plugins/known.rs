@@ -1,11 +1,12 @@
 //! Remembers files between runs: which bytes each had, and how their trial ended.
 //!
-//! This saves reading every file to list the folder. It is never trusted for loading: a file is read and hashed again
-//! before it is loaded.
+//! This saves reading every file to list the folder. For loading, a file is read and hashed again. But whoever can
+//! write this memory could make bytes pass a trial that they never had, so it must be the user's alone.
 
 use std::collections::BTreeMap;
 use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
 use plugin_api::Manifest;
 use plugin_api::loader::Image;
@@ -13,9 +14,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::trial::Outcome;
-use crate::files::check_kept;
-use crate::setup::atomic::write_atomically;
+use crate::files::{Guard, ReadError, check_kept, read};
+use crate::setup::atomic::write_private;
 use crate::setup::places::state_file;
+use crate::terminal::{clean_line, say};
 
 /// The largest memory that is read, in bytes.
 const MAX_BYTES: u64 = 64 << 20;
@@ -63,11 +65,22 @@ pub struct Remembered {
 impl Known {
     /// Reads the memory. If it cannot be read, it is empty: losing it costs only time.
     pub fn read() -> Self {
+        static NOTICE: Once = Once::new();
         let Ok(path) = state_file("known-plugins.json") else {
             return Self::default();
         };
-        let kept = check_kept(&path, MAX_BYTES).and_then(|()| fs::read(&path).map_err(|cause| cause.to_string()));
-        let known = kept.ok().and_then(|text| serde_json::from_slice(&text).ok());
+        let known = match read(&path, MAX_BYTES, Guard::Private) {
+            Ok((text, _)) => serde_json::from_slice(&text).ok(),
+            Err(ReadError::Missing) => None,
+            Err(ReadError::Refused(why)) => {
+                let line = format!(
+                    "note: `{}` is not used, so plugins are tried again: {why}",
+                    path.display()
+                );
+                NOTICE.call_once(|| say(&clean_line(&line)));
+                None
+            }
+        };
         Self {
             path: Some(path),
             ..known.unwrap_or_default()
@@ -92,7 +105,11 @@ impl Known {
     pub fn remember(&mut self, file: &Path, image: &Image, before: Option<Stamp>) {
         let stamp = stamp_of(file).filter(|stamp| Some(stamp) == before.as_ref());
         let Some(Stamp { name, stamp }) = stamp else { return };
-        self.remember_plugin(image);
+        let manifest = image.manifest();
+        self.plugins.entry(image.sha256().to_owned()).or_insert_with(|| Plugin {
+            manifest: json!({"plugin_api": manifest.plugin_api, "manifest": manifest}),
+            trial: None,
+        });
         let (sha256, warnings) = (image.sha256().to_owned(), image.warnings().to_vec());
         self.files.insert(
             name,
@@ -102,16 +119,6 @@ impl Known {
                 warnings,
             },
         );
-        self.has_news = true;
-    }
-
-    /// Remembers what bytes declare, wherever they are.
-    pub fn remember_plugin(&mut self, image: &Image) {
-        let manifest = image.manifest();
-        self.plugins.entry(image.sha256().to_owned()).or_insert_with(|| Plugin {
-            manifest: json!({"plugin_api": manifest.plugin_api, "manifest": manifest}),
-            trial: None,
-        });
         self.has_news = true;
     }
 
@@ -139,8 +146,10 @@ impl Known {
         let used: Vec<&String> = self.files.values().map(|file| &file.sha256).collect();
         self.plugins.retain(|sha256, _| used.contains(&sha256));
         let text = serde_json::to_string(self).unwrap_or_default();
-        if let Err(failure) = write_atomically(path, text.as_bytes()) {
-            tracing::debug!("{failure}");
+        let kept = check_kept(path, u64::MAX);
+        let written = kept.and_then(|()| write_private(path, text.as_bytes()).map_err(|failure| failure.message));
+        if let Err(why) = written {
+            tracing::debug!("`{}` is not written: {why}", path.display());
         }
         self.has_news = false;
     }

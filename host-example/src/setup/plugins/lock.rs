@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use plugin_api::loader::{Image, Refusal};
 use serde::{Deserialize, Serialize};
 
-use crate::files::{ReadError, read_named};
+use crate::files::{Guard, ReadError, read, read_named};
 use crate::setup::atomic::write_atomically;
 use crate::terminal::{Exit, Failure};
 
@@ -31,7 +31,6 @@ pub struct Lock {
 
 /// One plugin.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Record {
     pub version: String,
     /// The SHA-256 of the file, in lower-case hexadecimal digits.
@@ -64,12 +63,10 @@ impl Lock {
                 "restore it, or remove it: the plugins in the folder are then recorded again, whatever their bytes are",
             )
         };
-        let text = match read_named(&path, MAX_BYTES) {
-            Ok(text) => text,
-            Err(ReadError::Missing) => return Ok(Self::default()),
-            Err(ReadError::Refused(cause)) => return Err(failed(cause)),
-        };
-        serde_json::from_slice(&text).map_err(|cause| failed(cause.to_string()))
+        match read_trusted(&path, MAX_BYTES).map_err(failed)? {
+            Some(text) => serde_json::from_slice(&text).map_err(|cause| failed(cause.to_string())),
+            None => Ok(Self::default()),
+        }
     }
 
     /// - In: `file`, the name of the file with the bytes. A plugin in a file that is recorded for another one is changed
@@ -81,6 +78,15 @@ impl Lock {
             Some(record) if record.sha256 == sha256 => State::Recorded,
             Some(record) => State::Changed(record),
         }
+    }
+
+    /// Whether these bytes of a plugin are recorded, wherever they are.
+    pub fn records(&self, id: &str, sha256: &str) -> bool {
+        self.record_of(id).is_some_and(|record| record.sha256 == sha256)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&String, &Record)> {
+        self.plugins.iter()
     }
 
     pub fn record_of(&self, id: &str) -> Option<&Record> {
@@ -110,13 +116,17 @@ impl Lock {
         lock.write(folder)
     }
 
-    /// Forgets a plugin.
-    pub fn forget(folder: &Path, id: &str) -> Result<(), Failure> {
+    /// Forgets a plugin, and what is recorded for these files.
+    pub fn forget(folder: &Path, id: Option<&str>, files: &[String]) -> Result<(), Failure> {
         let _held = hold(folder);
         let mut lock = Self::read(folder)?;
-        match lock.plugins.remove(id) {
-            Some(_) => lock.write(folder),
-            None => Ok(()),
+        let n_before = lock.plugins.len();
+        lock.plugins
+            .retain(|other, record| Some(other.as_str()) != id && !files.contains(&record.file));
+        if lock.plugins.len() == n_before {
+            Ok(())
+        } else {
+            lock.write(folder)
         }
     }
 
@@ -126,8 +136,20 @@ impl Lock {
     }
 }
 
-/// Keeps other programs from changing the lock file while the guard lives, where the system can.
-fn hold(folder: &Path) -> Option<File> {
+/// Reads a file that decides which plugins are used; none where there is no file.
+///
+/// - Errors: it cannot be read, so what it says is unknown; another user may change it.
+pub fn read_trusted(path: &Path, max_bytes: u64) -> Result<Option<Vec<u8>>, String> {
+    match read(path, max_bytes, Guard::Trusted) {
+        Ok((text, _)) => Ok(Some(text)),
+        Err(ReadError::Missing) if path.is_symlink() => Err("it is a link to nothing".to_owned()),
+        Err(ReadError::Missing) => Ok(None),
+        Err(ReadError::Refused(why)) => Err(why),
+    }
+}
+
+/// Keeps other programs from changing what the plugin folder records while the guard lives, where the system can.
+pub fn hold(folder: &Path) -> Option<File> {
     let folder = File::open(folder).ok()?;
     folder.lock().ok().map(|()| folder)
 }

@@ -6,97 +6,35 @@
 // In the order in which data travels.
 mod known;
 mod lock;
+mod switches;
 pub mod trial;
 pub mod checks;
+mod entry;
 mod install;
 
-use std::collections::BTreeMap;
-use std::fs;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use plugin_api::loader::{self, Image, Refusal};
 use plugin_api::{Manifest, Role, Variable};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use self::known::{Known, stamp_of};
-pub use self::lock::FILE as LOCK_FILE;
+pub use self::entry::Entry;
+use self::entry::{file_name_of, refuse_twins};
+use self::known::Known;
+pub use self::lock::{FILE as LOCK_FILE, short};
 use self::lock::{Lock, State};
-use super::atomic::write_atomically;
+pub use self::switches::FILE as SWITCHES_FILE;
+use self::switches::Switches;
+use self::trial::Outcome;
 use super::places::Places;
-use crate::files::{ReadError, read_named};
 use crate::profile::ProviderSchema;
-use crate::terminal::{Exit, Failure, clean_line, say};
+use crate::terminal::{Exit, Failure, clean_line, few, say};
 
-/// The file in the plugin folder that remembers what was switched off.
-const SWITCHES: &str = "plugins.json";
-
-/// The largest such file that is read, in bytes.
-const MAX_SWITCHES_BYTES: u64 = 1 << 20;
-
-/// One library of the plugin folder.
-pub struct Entry {
-    pub file: PathBuf,
-    pub manifest: Result<Manifest, Refusal>,
-    /// The plugin's id, if it is refused but may be the one that is wanted.
-    pub refused_id: Option<String>,
-    /// The SHA-256 of the file, if it could be read.
-    pub sha256: Option<String>,
-    /// What is allowed but should be changed, such as permissions.
-    pub warnings: Vec<String>,
-}
-
-impl Entry {
-    fn read(file: PathBuf, known: &mut Known) -> Self {
-        let before = stamp_of(&file);
-        let (manifest, sha256, warnings) = match known.file(&file) {
-            Some(found) => (Ok(found.manifest), Some(found.sha256), found.warnings),
-            None => match Image::read(&file) {
-                Ok(image) => {
-                    known.remember(&file, &image, before);
-                    let sha256 = image.sha256().to_owned();
-                    (Ok(image.manifest().clone()), Some(sha256), image.warnings().to_vec())
-                }
-                Err(refusal) => (Err(refusal), None, Vec::new()),
-            },
-        };
-        let outcome = sha256.as_ref().and_then(|sha256| known.outcome(sha256));
-        let (manifest, refused_id) = match (manifest, outcome.and_then(|outcome| outcome.refusal(&file).err())) {
-            (Ok(manifest), Some(failed)) => (Err(failed), Some(manifest.id)),
-            (manifest, _) => (manifest, None),
-        };
-        Self {
-            manifest,
-            file,
-            refused_id,
-            sha256,
-            warnings,
-        }
-    }
-
-    /// The id of the plugin in the file, whether it may be used or not.
-    fn plugin_id(&self) -> Option<&str> {
-        match &self.manifest {
-            Ok(manifest) => Some(&manifest.id),
-            Err(_) => self.refused_id.as_deref(),
-        }
-    }
-
-    /// The plugin's id, or the file's name where there is none.
-    pub fn id(&self) -> String {
-        match &self.manifest {
-            Ok(manifest) => manifest.id.clone(),
-            Err(_) => self.file_name(),
-        }
-    }
-
-    pub fn file_name(&self) -> String {
-        file_name_of(&self.file)
-    }
-}
-
-fn file_name_of(file: &Path) -> String {
-    file.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
+/// The maximum number of trials at a time.
+const MAX_TRIALS: usize = 16;
 
 /// Whether a plugin is on, and why.
 #[derive(Clone, Debug, Serialize)]
@@ -141,19 +79,6 @@ pub struct Folder {
     is_locked: bool,
 }
 
-#[derive(Default, Serialize, Deserialize)]
-struct Switches {
-    /// By plugin id.
-    #[serde(default)]
-    plugins: BTreeMap<String, Switch>,
-}
-
-#[derive(Default, Serialize, Deserialize)]
-struct Switch {
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    disabled: bool,
-}
-
 impl Folder {
     /// A placeholder for a folder that cannot be read.
     pub fn unknown(path: &Path) -> Self {
@@ -166,8 +91,7 @@ impl Folder {
         }
     }
 
-    /// Inspects every library in the folder. Of two files with the same plugin, only the recorded one is used; if
-    /// neither is, both are refused, so that neither shadows the other.
+    /// Inspects every library in the folder: what is recorded may be used, what is not may be too if it passes a trial.
     pub fn read(places: &Places) -> Result<Self, Failure> {
         let path = &places.plugins;
         let files = loader::scan(path).map_err(|cause| {
@@ -181,14 +105,76 @@ impl Folder {
         let mut entries: Vec<Entry> = files.into_iter().map(|file| Entry::read(file, &mut known)).collect();
         known.keep();
         let lock = Lock::read(path)?;
+        for entry in &mut entries {
+            let Some((id, sha256)) = entry.bytes().filter(|(id, sha256)| !lock.records(id, sha256)) else {
+                continue;
+            };
+            let outcome = known.outcome(sha256);
+            entry.refusal = outcome.and_then(|outcome| outcome.refusal(&entry.file, id).err());
+            entry.is_untried = outcome.is_none();
+        }
         refuse_twins(&mut entries, &lock);
-        Ok(Self {
+        let mut folder = Self {
             path: path.clone(),
             entries,
             lock,
-            switches: read_switches(path)?,
+            switches: Switches::read(path)?,
             is_locked: places.is_locked,
-        })
+        };
+        let refusals = folder.entries.iter().map(|entry| {
+            let (id, sha256) = entry.bytes()?;
+            folder.is_recorded(&folder.lock, &entry.file, id, sha256).err()
+        });
+        let refusals: Vec<Option<Refusal>> = refusals.collect();
+        for (entry, refusal) in folder.entries.iter_mut().zip(refusals) {
+            entry.refusal = entry.refusal.take().or(refusal);
+        }
+        folder.add_missing();
+        Ok(folder)
+    }
+
+    /// Adds what is recorded and has no file.
+    fn add_missing(&mut self) {
+        let has = |id: &str, file: &str| {
+            let mut entries = self.entries.iter();
+            entries.any(|entry| entry.has_id(id) || entry.file_name() == file)
+        };
+        let missing = self.lock.iter().filter(|(id, record)| !has(id, &record.file));
+        let missing = missing.map(|(id, record)| {
+            let file = self.path.join(&record.file);
+            let refusal = Refusal::new(&file, "missing", "it is recorded, but its file is missing").with_hint(format!(
+                "put the file back, or forget the plugin: agent-host plugins remove {id}"
+            ));
+            Entry::refused(file, Some(id.clone()), refusal)
+        });
+        let missing: Vec<Entry> = missing.collect();
+        self.entries.extend(missing);
+    }
+
+    /// Tries what was never tried, several plugins at a time: one that hangs takes as long as the trial may.
+    pub fn try_all(&mut self) {
+        let untried = self
+            .entries
+            .iter_mut()
+            .filter(|entry| entry.is_untried && entry.refusal.is_none());
+        let untried: Vec<&mut Entry> = untried.collect();
+        let n_workers = untried.len().min(MAX_TRIALS);
+        let (queue, outcomes) = (Mutex::new(untried.into_iter()), Mutex::new(Vec::new()));
+        let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let work = || {
+            while let Some(entry) = next() {
+                let tried = try_entry(entry);
+                outcomes.lock().unwrap_or_else(PoisonError::into_inner).extend(tried);
+            }
+        };
+        thread::scope(|scope| {
+            for _ in 1..n_workers {
+                // Without a thread, the others do its work.
+                let _ = thread::Builder::new().spawn_scoped(scope, work);
+            }
+            work();
+        });
+        remember(outcomes.into_inner().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Reads the file of a plugin and decides whether its bytes may be loaded: they are recorded, or pass a trial now.
@@ -196,7 +182,7 @@ impl Folder {
     pub fn admit(&self, entry: &Entry) -> Result<Image, Failure> {
         let image = Image::read(&entry.file)?;
         let id = &image.manifest().id;
-        if let Ok(manifest) = &entry.manifest
+        if let Some(manifest) = &entry.manifest
             && manifest.id != *id
         {
             let reason = format!(
@@ -211,7 +197,7 @@ impl Folder {
             return Ok(image);
         }
         match Known::read().outcome(image.sha256()) {
-            Some(outcome) => outcome.refusal(&entry.file)?,
+            Some(outcome) => outcome.refusal(&entry.file, id)?,
             None => try_now(&image, &entry.file)?,
         }
         match Lock::record(&self.path, &image, &entry.file_name(), true) {
@@ -228,20 +214,6 @@ impl Folder {
         Ok(image)
     }
 
-    /// Whether a file would be admitted. Does not read the file if its bytes are known.
-    pub fn examine(&self, entry: &Entry) -> Result<(), Refusal> {
-        let (Ok(manifest), Some(sha256)) = (&entry.manifest, &entry.sha256) else {
-            return entry.manifest.as_ref().map(drop).map_err(Clone::clone);
-        };
-        if self.is_recorded(&self.lock, &entry.file, &manifest.id, sha256)? {
-            return Ok(());
-        }
-        match Known::read().outcome(sha256) {
-            Some(outcome) => outcome.refusal(&entry.file),
-            None => try_now(&Image::read(&entry.file)?, &entry.file),
-        }
-    }
-
     /// Whether these bytes of a plugin are recorded.
     ///
     /// - Errors: other bytes are recorded; the checksum beside the file differs; nothing is recorded, with `--locked`.
@@ -255,10 +227,15 @@ impl Folder {
         }
     }
 
-    /// The schema of every usable plugin, to check profiles against.
+    /// The schema of every plugin, to check profiles against: also of those that are refused, because a profile for one
+    /// is no mistake.
     pub fn schemas(&self) -> Vec<ProviderSchema> {
-        let manifests = self.entries.iter().filter_map(|entry| entry.manifest.as_ref().ok());
+        let refused = self.entries.iter().filter(|entry| entry.refusal.is_some());
+        let usable = self.entries.iter().filter(|entry| entry.refusal.is_none());
+        let mut seen = BTreeSet::new();
+        let manifests = usable.chain(refused).filter_map(|entry| entry.manifest.as_ref());
         manifests
+            .filter(|manifest| seen.insert(&manifest.id))
             .map(|manifest| ProviderSchema {
                 provider: manifest.id.clone(),
                 options_schema: manifest
@@ -275,35 +252,64 @@ impl Folder {
             .collect()
     }
 
-    /// The plugin with this id.
+    /// The plugin with this id, to use it.
     ///
-    /// - Errors: no plugin has it, or two files have it. The failure names what was found instead.
+    /// - Errors: no plugin has it, or it is refused. The failure names what was found instead.
     pub fn find(&self, id: &str) -> Result<(&Entry, &Manifest), Failure> {
-        let mut refused = None;
-        for entry in &self.entries {
-            match &entry.manifest {
-                Ok(manifest) if manifest.id == id => return Ok((entry, manifest)),
-                Ok(_) => {}
-                Err(refusal) if entry.refused_id.as_deref() == Some(id) => return Err(refusal.clone().into()),
-                Err(refusal) => refused = refused.or(Some(refusal)),
-            }
+        let with_id = || self.entries.iter().filter(|entry| entry.has_id(id));
+        if let Some(found) = with_id().find_map(|entry| Some((entry, entry.usable()?))) {
+            return Ok(found);
+        }
+        if let Some(refusal) = with_id().find_map(|entry| entry.refusal.clone()) {
+            return Err(refusal.into());
         }
         let failure = Failure::usage(format!("there is no plugin `{id}` in `{}`", self.path.display()));
-        Err(match refused {
+        Err(match self.entries.iter().find_map(|entry| entry.refusal.as_ref()) {
             Some(refusal) => failure.with_hint(format!("{refusal}; see `agent-host plugins list`")),
             None => failure.with_hint("install one with `agent-host plugins install PATH`"),
         })
     }
 
-    pub fn is_disabled(&self, id: &str) -> bool {
-        self.switches.plugins.get(id).is_some_and(|switch| switch.disabled)
+    /// The entry that a command is about, refused ones included.
+    ///
+    /// - In: the plugin's id, or the name of its file.
+    /// - Errors: there is none; files with different bytes have the id.
+    pub fn named(&self, name: &str) -> Result<&Entry, Failure> {
+        let with_id = || self.entries.iter().filter(|entry| entry.has_id(name));
+        if let Some(entry) = self.entries.iter().find(|entry| entry.file_name() == name) {
+            return Ok(entry);
+        }
+        let Some(first) = with_id().next() else {
+            return self.find(name).map(|(entry, _)| entry);
+        };
+        if with_id().all(|entry| entry.sha256 == first.sha256) {
+            return Ok(with_id().find(|entry| entry.usable().is_some()).unwrap_or(first));
+        }
+        let files: Vec<String> = with_id().map(|entry| format!("`{}`", entry.file_name())).collect();
+        let (message, first) = (few(&files), first.file_name());
+        Err(
+            Failure::usage(format!("{message} contain different builds of the plugin `{name}`"))
+                .with_hint(format!("name the file instead of the plugin, such as `{first}`")),
+        )
+    }
+
+    /// The plugin's id and its file's name; any of its files will do.
+    pub fn of(&self, name: &str) -> Result<(String, String), Failure> {
+        let mut entries = self.entries.iter();
+        let entry = entries.find(|entry| entry.has_id(name) || entry.file_name() == name);
+        let entry = entry.map_or_else(|| self.named(name), Ok)?;
+        Ok((entry.id(), entry.file_name()))
+    }
+
+    /// Whether a plugin is disabled, by its id or by the name of its file.
+    pub fn is_disabled(&self, entry: &Entry) -> bool {
+        self.switches.has_off(&entry.file_name()) || entry.known_id.as_ref().is_some_and(|id| self.switches.has_off(id))
     }
 
     /// Disables a plugin, or enables it again.
     pub fn set_disabled(&mut self, id: &str, disabled: bool) -> Result<(), Failure> {
-        self.switches.plugins.entry(id.to_owned()).or_default().disabled = disabled;
-        let text = serde_json::to_string_pretty(&self.switches).unwrap_or_default();
-        write_atomically(&self.path.join(SWITCHES), (text + "\n").as_bytes())
+        self.switches = Switches::set(&self.path, id, disabled)?;
+        Ok(())
     }
 }
 
@@ -314,66 +320,47 @@ pub fn is_secret(variable: &Variable) -> bool {
 
 /// Tries these bytes, and remembers how that ended.
 fn try_now(image: &Image, file: &Path) -> Result<(), Refusal> {
-    let outcome = trial::run(image).map_err(|cause| {
+    let outcome = outcome_of(image, file)?;
+    remember(vec![(image.sha256().to_owned(), outcome.clone())]);
+    outcome.refusal(file, &image.manifest().id)
+}
+
+/// Tries the bytes that an entry is about, and refuses it if they fail.
+fn try_entry(entry: &mut Entry) -> Option<(String, Outcome)> {
+    let tried = Image::read(&entry.file).and_then(|image| {
+        let outcome = outcome_of(&image, &entry.file)?;
+        Ok((image.manifest().id.clone(), image.sha256().to_owned(), outcome))
+    });
+    match tried {
+        Ok((id, sha256, outcome)) => {
+            entry.refusal = outcome.refusal(&entry.file, &id).err();
+            Some((sha256, outcome))
+        }
+        Err(refusal) => {
+            entry.refusal = Some(refusal);
+            None
+        }
+    }
+}
+
+fn outcome_of(image: &Image, file: &Path) -> Result<Outcome, Refusal> {
+    trial::run(image).map_err(|cause| {
         Refusal::new(
             file,
             "trial",
             format!("it cannot be tried in a process of its own: {cause}"),
         )
         .with_hint("make room for another process, or record the plugin on another machine")
-    })?;
+    })
+}
+
+fn remember(outcomes: Vec<(String, Outcome)>) {
+    if outcomes.is_empty() {
+        return;
+    }
     let mut known = Known::read();
-    known.remember_plugin(image);
-    known.set_outcome(image.sha256(), outcome.clone());
+    for (sha256, outcome) in outcomes {
+        known.set_outcome(&sha256, outcome);
+    }
     known.keep();
-    outcome.refusal(file)
-}
-
-fn refuse_twins(entries: &mut [Entry], lock: &Lock) {
-    let mut files: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
-    for entry in entries.iter() {
-        if let (Ok(manifest), Some(sha256)) = (&entry.manifest, &entry.sha256) {
-            files
-                .entry(manifest.id.clone())
-                .or_default()
-                .push((entry.file_name(), sha256.clone()));
-        }
-    }
-    for entry in entries {
-        let (Ok(manifest), Some(sha256)) = (&entry.manifest, &entry.sha256) else {
-            continue;
-        };
-        let (id, twins) = (manifest.id.clone(), &files[&manifest.id]);
-        let is_first = |name: &String| *name == entry.file_name();
-        let first_with = |wanted: &str| twins.iter().find(|(_, sha256)| sha256 == wanted).map(|(name, _)| name);
-        let used = lock.record_of(&id).and_then(|record| first_with(&record.sha256));
-        let all_same = twins.iter().all(|(_, other)| other == sha256);
-        let used = used.or_else(|| first_with(sha256).filter(|_| all_same));
-        let reason = match used {
-            Some(used) if is_first(used) => continue,
-            Some(used) if first_with(sha256) == Some(used) => format!("it is a copy of `{used}`, which is used"),
-            Some(used) => format!("it contains the plugin `{id}` too, and `{used}` is the recorded one"),
-            None => {
-                let names: Vec<&str> = twins.iter().map(|(name, _)| name.as_str()).collect();
-                entry.refused_id = Some(id.clone());
-                format!("{} contain the same plugin `{id}`", names.join(" and "))
-            }
-        };
-        entry.manifest = Err(Refusal::new(&entry.file, "twins", reason).with_hint("remove all but one of them"));
-    }
-}
-
-fn read_switches(folder: &Path) -> Result<Switches, Failure> {
-    let path = folder.join(SWITCHES);
-    let damaged = |cause: String| {
-        Failure::new(Exit::Plugin, format!("`{}` cannot be used: {cause}", path.display()))
-            .with_hint("fix or remove it; it only records which plugins are disabled")
-    };
-    match read_named(&path, MAX_SWITCHES_BYTES) {
-        Ok(text) => serde_json::from_slice(&text).map_err(|cause| damaged(cause.to_string())),
-        // A link to nowhere counts as unreadable: what it recorded is not known.
-        Err(ReadError::Missing) if fs::symlink_metadata(&path).is_err() => Ok(Switches::default()),
-        Err(ReadError::Missing) => Err(damaged("it is a link to nothing".to_owned())),
-        Err(ReadError::Refused(cause)) => Err(damaged(cause)),
-    }
 }

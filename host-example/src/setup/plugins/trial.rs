@@ -9,7 +9,7 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread;
@@ -21,18 +21,20 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::checks;
+use crate::setup::places::set_variable;
 use crate::terminal::Exit;
 
 /// How long the whole trial may take.
-const LIMIT: Duration = Duration::from_secs(10);
+const LIMIT_S: u64 = 10;
+
+/// Sets another limit, in seconds, for slow machines.
+const LIMIT_VARIABLE: &str = "AGENT_HOST_TRIAL_SECONDS";
 
 /// How long the plugin may take for its shutdown.
 const SHUTDOWN: Duration = Duration::from_secs(1);
 
 /// How long it is remembered that there was not enough time.
 const MEMORY: Duration = Duration::from_secs(600);
-
-const TRY_AGAIN: &str = "get a sound build from its author; `agent-host plugins accept ID` tries it once more";
 
 /// The longest report that is read, in bytes.
 const MAX_REPORT_BYTES: u64 = 64 << 10;
@@ -82,15 +84,15 @@ impl Outcome {
         !matches!(self, Self::Failed(Failed { until: Some(until), .. }) if *until <= seconds_since_1970())
     }
 
-    /// The refusal of a plugin that failed.
-    pub fn refusal(&self, file: &Path) -> Result<(), Refusal> {
-        match self {
-            Self::Passed => Ok(()),
-            Self::Failed(Failed { reason, hint, .. }) => {
-                let hint = hint.as_deref().unwrap_or(TRY_AGAIN);
-                Err(Refusal::new(file, "trial", format!("it failed its trial: {reason}")).with_hint(hint))
-            }
-        }
+    /// The refusal of the plugin `id` that failed.
+    pub fn refusal(&self, file: &Path, id: &str) -> Result<(), Refusal> {
+        let Self::Failed(Failed { reason, hint, .. }) = self else {
+            return Ok(());
+        };
+        let try_again =
+            || format!("get a sound build from its author; `agent-host plugins accept {id}` tries it once more");
+        let hint = hint.clone().unwrap_or_else(try_again);
+        Err(Refusal::new(file, "trial", format!("it failed its trial: {reason}")).with_hint(hint))
     }
 }
 
@@ -142,8 +144,9 @@ fn in_a_process(image: &Image, check: Option<&str>) -> io::Result<Result<Report,
     let mut command = Command::new(program);
     command.arg(COMMAND).args(check).env_clear().current_dir("/");
     // The child needs a file of its own.
-    command.envs(std::env::var_os("TMPDIR").map(|folder| ("TMPDIR", folder)));
-    // Ctrl-C is for the host, and must not become a verdict.
+    let passed_on = ["TMPDIR", LIMIT_VARIABLE].into_iter();
+    command.envs(passed_on.filter_map(|name| Some((name, std::env::var_os(name)?))));
+    // Ctrl-C is for the host, and must not become a verdict. What the plugin forks is in the group too.
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
     let mut child = command
@@ -158,11 +161,12 @@ fn in_a_process(image: &Image, check: Option<&str>) -> io::Result<Result<Report,
         let _ = pipe.map(|pipe| pipe.take(MAX_REPORT_BYTES).read_to_string(&mut report));
         let _ = sender.send(report);
     });
-    let report = receiver.recv_timeout(LIMIT);
-    let _ = child.kill();
+    let limit = limit();
+    let report = receiver.recv_timeout(limit);
+    kill_all(&mut child);
     let status = child.wait()?;
     let Ok(report) = report else {
-        let limit = LIMIT.as_secs();
+        let limit = limit.as_secs();
         return Ok(Err(Failed {
             // The machine may have been busy.
             until: Some(seconds_since_1970() + MEMORY.as_secs()),
@@ -182,6 +186,18 @@ fn in_a_process(image: &Image, check: Option<&str>) -> io::Result<Result<Report,
         step => format!("its process ended while {step} ({status})"),
     };
     Ok(Err(reason.into()))
+}
+
+fn limit() -> Duration {
+    let chosen = set_variable(LIMIT_VARIABLE).and_then(|text| text.to_str()?.trim().parse().ok());
+    Duration::from_secs(chosen.filter(|seconds| (1..=600).contains(seconds)).unwrap_or(LIMIT_S))
+}
+
+/// Kills a process and what it forked. It was not waited for, so its number is still its own.
+fn kill_all(child: &mut Child) {
+    #[cfg(unix)]
+    let _ = rustix::process::kill_process_group(rustix::process::Pid::from_child(child), rustix::process::Signal::KILL);
+    let _ = child.kill();
 }
 
 fn seconds_since_1970() -> u64 {
@@ -261,7 +277,7 @@ fn take_stdout() -> io::Result<(File, File)> {
 fn limit_resources() {
     use rustix::process::{Resource, Rlimit, setrlimit};
     for (resource, most) in [
-        (Resource::Cpu, LIMIT.as_secs()),
+        (Resource::Cpu, limit().as_secs()),
         (Resource::As, 8 << 30),
         (Resource::Fsize, 1 << 30),
         (Resource::Nofile, 256),
