@@ -34,23 +34,24 @@ pub fn create(image: Image, config: &Config) -> Result<Plugin, Failure> {
 
 /// Names the plugin that ends the program. The program itself ends without exit handlers.
 extern "C" fn ended_by_a_plugin() {
-    let what = match running().last() {
-        Some((id, doing)) => format!("the plugin `{id}` ended this program when it had to {doing}"),
-        None => {
-            let loaded = LOADED
-                .try_lock()
-                .map(|loaded| loaded.values().map(|module| module.manifest().id.clone()).collect());
-            let loaded: BTreeSet<String> = loaded.unwrap_or_default();
-            format!(
-                "this program was ended by a plugin: {}",
-                listed(loaded.iter().map(String::as_str), "or")
-            )
+    let loaded = LOADED.try_lock();
+    let loaded = loaded.iter().flat_map(|loaded| loaded.values());
+    let mut ids: BTreeSet<String> = loaded.map(|module| module.manifest().id.clone()).collect();
+    let what = match running().pop() {
+        Some((id, doing)) => {
+            let what = format!("the plugin `{id}` ended this program when it had to {doing}");
+            ids = BTreeSet::from([id]);
+            what
         }
+        None => format!(
+            "a plugin ended this program: {}",
+            listed(ids.iter().map(String::as_str), "or")
+        ),
     };
-    let failure = Failure::new(Exit::Plugin, what)
-        .with_hint("get a newer version of it, or disable it: agent-host plugins disable ID");
-    failure.print(false);
-    failure.exit.end()
+    let id = ids.first().map_or("ID", String::as_str);
+    let hint = format!("get a newer version of it, or disable it: agent-host plugins disable {id}");
+    Failure::new(Exit::Plugin, what).with_hint(hint).print(false);
+    Exit::Plugin.end()
 }
 
 fn module_of(image: &Image) -> Result<PluginModule, Failure> {

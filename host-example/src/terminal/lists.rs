@@ -26,3 +26,15 @@ pub fn few(names: &[String]) -> String {
 pub fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_names_three_are_shown() {
+        let few_of = |n: usize| few(&(0..n).map(|n| n.to_string()).collect::<Vec<_>>());
+        assert_eq!([1, 2, 4].map(few_of), ["0", "0 and 1", "0, 1, 2 and 3"]);
+        assert_eq!(few_of(200), "0, 1, 2 and 197 more");
+    }
+}

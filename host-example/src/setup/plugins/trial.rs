@@ -156,15 +156,17 @@ fn in_a_process(image: &Image, check: Option<&str>) -> io::Result<Result<Report,
         .spawn()?;
     let pipe = child.stdout.take();
     let (sender, receiver) = channel();
-    thread::spawn(move || {
+    let reading = thread::Builder::new().spawn(move || {
         let mut report = String::new();
         let _ = pipe.map(|pipe| pipe.take(MAX_REPORT_BYTES).read_to_string(&mut report));
         let _ = sender.send(report);
     });
     let limit = limit();
+    // Without the thread nobody sends, and this ends at once.
     let report = receiver.recv_timeout(limit);
     kill_all(&mut child);
     let status = child.wait()?;
+    reading?;
     let Ok(report) = report else {
         let limit = limit.as_secs();
         return Ok(Err(Failed {
