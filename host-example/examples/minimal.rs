@@ -56,7 +56,7 @@ async fn run() -> Fallible<()> {
 fn start(file: &Path) -> Fallible<(Plugin, Config)> {
     let module = loader::load(file)?;
     let manifest = module.manifest();
-    let config = manifest.config_from_environment();
+    let config = manifest.config_from_environment()?;
     let plugin = module.create(Arc::new(LogOnly::new(manifest.id.as_str())), &config)?;
     Ok((plugin, config))
 }

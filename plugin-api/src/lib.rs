@@ -41,7 +41,7 @@
 //! async fn ask(file: &Path) -> Result<(), Box<dyn Error>> {
 //!     let module = loader::load(file)?;
 //!     let services = LogOnly::new(&*module.manifest().id);
-//!     let config = module.manifest().config_from_environment();
+//!     let config = module.manifest().config_from_environment()?;
 //!     let plugin = module.create(Arc::new(services), &config)?;
 //!     let mut events = plugin.stream(&ChatRequest::new(&[Message::user("Hello?")])?).await?;
 //!     while let Some(event) = events.next().await {

@@ -3,10 +3,13 @@
 //! The author writes the manifest as JSON. [`export_plugin!`](crate::export_plugin) seals it: it adds the version of
 //! this crate that the plugin was built with, and stores both in the library as data.
 
+use std::env::VarError;
+
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::config::Config;
+use crate::error::{Error, ErrorKind};
 use crate::provider::Provider;
 
 /// A plugin's name, what enables it and what it offers.
@@ -164,18 +167,27 @@ impl Manifest {
 
     /// What to create the plugin with: no options, and those of its variables that this process's environment has.
     ///
-    /// For hosts whose keys are in their environment. Variables that are blank or not Unicode count as not set.
+    /// For hosts whose keys are in their environment. Blank variables count as not set.
     ///
+    /// - Errors: `config` if one is not UTF-8.
     /// - Since: 1.3.
-    pub fn config_from_environment(&self) -> Config {
-        let variables = self.environment.iter().filter_map(|variable| {
-            let value = std::env::var(&variable.name).ok()?;
-            (!value.trim().is_empty()).then(|| (variable.name.clone(), value))
-        });
-        Config {
+    pub fn config_from_environment(&self) -> Result<Config, Error> {
+        let mut config = Config {
             options: json!({}),
-            environment: variables.collect(),
+            ..Config::default()
+        };
+        for Variable { name, .. } in &self.environment {
+            match std::env::var(name) {
+                Ok(value) if !value.trim().is_empty() => drop(config.environment.insert(name.clone(), value)),
+                Ok(_) | Err(VarError::NotPresent) => {}
+                Err(VarError::NotUnicode(_)) => {
+                    let message =
+                        format!("expected UTF-8 in the environment variable `{name}`, found bytes that are not");
+                    return Err(Error::new(ErrorKind::CONFIG, message));
+                }
+            }
         }
+        Ok(config)
     }
 
     /// The variables whose role is [`Role::Key`], in order.

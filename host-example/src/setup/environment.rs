@@ -35,6 +35,8 @@ pub struct Environment {
     sources: Vec<Source>,
     /// The variables of the process whose values stood in quotes.
     quoted: BTreeSet<String>,
+    /// The variables of the process whose values are not UTF-8.
+    not_utf_8: BTreeSet<String>,
     /// The keys that commands printed, for a later environment.
     pub command_keys: CommandKeys,
 }
@@ -103,8 +105,12 @@ impl Environment {
     pub fn read(named: Option<&Path>, reads_folder: bool, command_keys: CommandKeys) -> Result<Self, Failure> {
         let mut process = BTreeMap::new();
         let mut quoted = BTreeSet::new();
+        let mut not_utf_8 = BTreeSet::new();
         for (name, value) in env::vars_os() {
-            let (Ok(name), Ok(value)) = (name.into_string(), value.into_string()) else {
+            // Nobody asks for a variable whose name is not UTF-8.
+            let Ok(name) = name.into_string() else { continue };
+            let Ok(value) = value.into_string() else {
+                not_utf_8.insert(name);
                 continue;
             };
             let mut value = Secret::new(value);
@@ -140,6 +146,7 @@ impl Environment {
         Ok(Self {
             sources,
             quoted,
+            not_utf_8,
             command_keys,
         })
     }
@@ -173,6 +180,15 @@ impl Environment {
     /// - Errors: the key source in the profile, or a key file, gives no key.
     pub fn give(&self, manifest: &Manifest, source: Option<&KeySource>, profile: &str) -> Result<Given, Failure> {
         let mut given = Given::default();
+        let keys = manifest
+            .keys()
+            .flat_map(|key| [key.name.clone(), format!("{}_FILE", key.name)]);
+        let others = manifest
+            .environment
+            .iter()
+            .filter(|variable| variable.role != Role::Key);
+        let keys = keys.filter(|_| source.is_none());
+        self.expect_utf_8(keys.chain(others.map(|variable| variable.name.clone())))?;
         let key_place = match (source, manifest.keys().next()) {
             (Some(source), variable) => {
                 let found = self.key_from(source, &mut given)?;
@@ -204,6 +220,16 @@ impl Environment {
             given.warnings.push(super::quotes::warning(&quoted));
         }
         Ok(given)
+    }
+
+    fn expect_utf_8(&self, names: impl IntoIterator<Item = String>) -> Result<(), Failure> {
+        match names.into_iter().find(|name| self.not_utf_8.contains(name)) {
+            Some(name) => Err(Failure::usage(format!(
+                "expected UTF-8 in the environment variable `{name}`, found bytes that are not"
+            ))
+            .with_hint(format!("set `{name}` again, or unset it"))),
+            None => Ok(()),
+        }
     }
 
     /// Takes the key from the first source that has one.
@@ -242,10 +268,13 @@ impl Environment {
             place: Place::Process,
         };
         match source {
-            KeySource::Env(name) => self.variable(name).ok_or_else(|| {
-                Failure::usage(format!("no key: the profile reads it from `{name}`, which is not set"))
-                    .with_hint(format!("set `{name}`, or change `apiKey` in the profile"))
-            }),
+            KeySource::Env(name) => {
+                self.expect_utf_8([name.clone()])?;
+                self.variable(name).ok_or_else(|| {
+                    Failure::usage(format!("no key: the profile reads it from `{name}`, which is not set"))
+                        .with_hint(format!("set `{name}`, or change `apiKey` in the profile"))
+                })
+            }
             KeySource::File(path) => {
                 let (key, warning) = read_key_file(path)?;
                 given.warnings.extend(warning);

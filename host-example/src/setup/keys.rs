@@ -107,6 +107,9 @@ pub fn read_secret_file(
         ))
     };
     let (bytes, metadata) = read(path, max_bytes, Guard::Named).map_err(|error| match error {
+        ReadError::Missing if path.starts_with("~") => {
+            failed("does not exist".to_owned()).with_hint("write the whole path: `~` is not expanded here")
+        }
         ReadError::Missing => failed("does not exist".to_owned()),
         ReadError::Refused(why) => failed(format!("cannot be used: {why}")),
     })?;

@@ -39,12 +39,16 @@ impl Secret {
     }
 
     pub fn is_blank(&self) -> bool {
-        self.0.trim().is_empty()
+        self.inside().is_empty()
     }
 
-    /// The same without the blanks around it.
+    /// The same without the blanks around it, and without the byte order mark that some editors write.
     pub fn trimmed(&self) -> Self {
-        Self::new(self.0.trim().to_owned())
+        Self::new(self.inside().to_owned())
+    }
+
+    fn inside(&self) -> &str {
+        self.0.strip_prefix('\u{feff}').unwrap_or(&self.0).trim()
     }
 }
 

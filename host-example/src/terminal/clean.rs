@@ -60,11 +60,30 @@ pub fn visible(text: &str) -> String {
     shown
 }
 
-/// Whether a character has no shape of its own but turns, joins or hides its neighbours.
+/// Whether a character has no shape of its own but turns, joins or hides its neighbours, or is blank where nobody
+/// expects it: the property `Default_Ignorable_Code_Point`, which includes `Bidi_Control`.
+///
+/// Source: Unicode 17, `DerivedCoreProperties.txt`.
 pub fn is_unseen(letter: char) -> bool {
     matches!(
         letter,
-        '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'
+        '\u{ad}'
+            | '\u{34f}'
+            | '\u{61c}'
+            | '\u{115f}'..='\u{1160}'
+            | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{feff}'
+            | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fff8}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}'
     )
 }
 
@@ -108,10 +127,11 @@ mod tests {
 
     #[test]
     fn characters_that_turn_or_hide_others_are_visible_in_lines_and_stay_in_answers() {
-        let hidden = "\u{61c}\u{200b}\u{200f}\u{202a}\u{202e}\u{2066}\u{2069}\u{feff}";
+        let hidden =
+            "\u{61c}\u{200b}\u{200f}\u{202a}\u{202e}\u{2066}\u{2069}\u{feff}\u{2060}\u{3164}\u{e0041}\u{34f}\u{ad}";
         assert_eq!(clean(hidden), hidden);
         assert_eq!(clean_line(hidden), hidden.escape_unicode().to_string());
-        let others = "e\u{301} \u{200a}\u{2010}\u{2029}\u{206a}";
+        let others = "e\u{301} \u{200a}\u{2010}\u{2029}\u{2070}\u{fff9}";
         assert_eq!(clean_line(others), others);
     }
 

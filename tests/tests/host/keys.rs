@@ -1,10 +1,13 @@
 //! Where the key may come from, and where it never goes.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+use tests::{LIMIT, run};
 
 use crate::{Bench, assert_fails, assert_has, assert_lacks, assert_starts, profile, row};
 
@@ -263,4 +266,44 @@ fn another_secret_is_hidden_too_and_enables_nothing() {
     assert_has(row(&shown, "OPENROUTER_SECONDARY_API_KEY"), "\"(set)\"");
     run(&["-vvv", "doctor"]);
     run(&["-vvv", "tiers"]);
+}
+
+#[test]
+fn a_variable_that_is_not_utf_8_is_named() {
+    let bench = Bench::new();
+    for name in ["OPENROUTER_API_KEY", "OPENROUTER_BASE_URL", "OPENROUTER_API_KEY_FILE"] {
+        let mut command = bench.host(&["chat", "Hello"]).into_command();
+        command.env(name, OsStr::from_bytes(b"sk-or-v1-\xff"));
+        let expected =
+            format!("expected UTF-8 in the environment variable `{name}`, found bytes that are not\nhint: set");
+        assert_fails(&run(command, None, LIMIT), 2, &expected);
+    }
+}
+
+#[test]
+fn a_key_file_may_begin_with_a_byte_order_mark() {
+    let bench = Bench::new();
+    let file = bench.home.path().join("key");
+    let with_file = || {
+        bench
+            .without_key(&["chat", "Hello"])
+            .env("OPENROUTER_API_KEY_FILE", file.to_str().expect("text"))
+    };
+    write_key(&file, &format!("\u{feff}{}\r\n", bench.service.key()), 0o600);
+    with_file().run().expect_success();
+    write_key(&file, "\u{feff}\n", 0o600);
+    assert_fails(&with_file().run(), 2, "is empty");
+    fs::write(&file, b"\xff\xfes\0k\0").expect("ours");
+    assert_fails(&with_file().run(), 2, "is not UTF-8\nhint: store only the key");
+}
+
+#[test]
+fn a_tilde_that_is_not_expanded_is_explained() {
+    let bench = Bench::new();
+    let run = bench
+        .without_key(&["chat", "Hello"])
+        .env("OPENROUTER_API_KEY_FILE", "~/key");
+    let expected =
+        "no key: the key file `~/key` does not exist\nhint: write the whole path: `~` is not expanded here\n";
+    assert_fails(&run.run(), 2, expected);
 }
