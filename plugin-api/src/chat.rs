@@ -11,7 +11,7 @@ mod stream;
 mod reply;
 mod debug;
 
-pub use self::event::{ChatEvent, ToolCall, ToolDelta};
+pub use self::event::{ChatEvent, ToolCall};
 pub use self::message::Message;
 pub use self::parts::{Part, ResponseFormat, Tool};
 pub use self::reply::ChatReply;

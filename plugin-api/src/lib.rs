@@ -119,7 +119,7 @@ pub use abi::{Blob, Host, Payload, Text};
 pub use account::{Account, CreditStatus, Credits, CreditsRequest};
 pub use catalogue::{Model, ModelList, ModelsRequest};
 pub use chat::{Attribution, ChatEvent, ChatReply, ChatRequest, EventStream, Events, Message};
-pub use chat::{Part, ResponseFormat, Tool, ToolCall, ToolDelta, View};
+pub use chat::{Part, ResponseFormat, Tool, ToolCall, View};
 pub use config::{Config, TierModel};
 pub use diagnose::{DiagnoseRequest, Finding, FindingStatus};
 pub use embedding::{EmbedRequest, Embeddings};

@@ -33,6 +33,7 @@ pub struct Notice {
 /// Since: 1.3.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct About {
     /// What the model is not listed as supporting: `tools`, `image_input`, `json_schema` and the like.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -41,6 +42,24 @@ pub struct About {
     /// A model that was not asked has a code and no status.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub passed_over: Vec<Attempt>,
+}
+
+impl About {
+    /// About what the model is not listed as supporting.
+    pub fn ability(ability: impl Into<String>) -> Self {
+        Self {
+            ability: Some(ability.into()),
+            ..Self::default()
+        }
+    }
+
+    /// About the models that another one replaces.
+    pub fn passed_over(models: impl IntoIterator<Item = Attempt>) -> Self {
+        Self {
+            passed_over: models.into_iter().collect(),
+            ..Self::default()
+        }
+    }
 }
 
 impl Notice {
@@ -111,10 +130,15 @@ pub struct Done {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
     /// Further fields of the assistant's message, by their names on the wire, exactly as received:
-    /// `reasoning_details`, `annotations`, `images`, `audio`, and `content` if it had parts with reasoning. Send them
-    /// back with the message; `Message::assistant` does. Since: 1.2.
+    /// `reasoning_details`, `annotations`, `images`, `audio`. Send them back with the message; `Message::assistant`
+    /// does. Since: 1.2.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub extras: BTreeMap<String, Verbatim>,
+    /// The content of the assistant's message, if it is parts with reasoning among them. Send it back instead of the
+    /// text; `Message::assistant` does. Since: 1.3.
+    // Not among the extras: older hosts write those beside a `content` of their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<Verbatim>,
     /// From the start of the call to the first text, reasoning or tool call, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time_to_first_token_ms: Option<u64>,

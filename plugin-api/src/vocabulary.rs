@@ -15,8 +15,7 @@ use crate::abi::{RawEvent, RawEventKind, export::MANIFEST_SECTIONS};
 use crate::{
     Account, ChatEvent, ChatReply, ChatRequest, Config, Credits, CreditsRequest, Details, DiagnoseRequest, Done,
     EmbedRequest, Embeddings, Error, ErrorKind, Finding, Head, Host, HttpAnswer, HttpRequest, Level, Manifest,
-    ModelList, ModelsRequest, Notice, Payload, Problem, Provider, TierModel, ToolCall, ToolDelta, VERSION, manifest,
-    method,
+    ModelList, ModelsRequest, Notice, Payload, Problem, Provider, TierModel, ToolCall, VERSION, manifest, method,
 };
 
 const FILE: &str = "vocabulary.txt";
@@ -115,7 +114,6 @@ impl Vocabulary {
                 ChatEvent::KeepAlive(_) => "KeepAlive, as text".to_owned(),
                 ChatEvent::Raw(_) => "Raw, as text".to_owned(),
                 ChatEvent::ToolCall(_) => self.of::<ToolCall>(),
-                ChatEvent::ToolDelta(_) => self.of::<ToolDelta>(),
                 ChatEvent::Notice(_) => self.of::<Notice>(),
                 ChatEvent::Done(_) => self.of::<Done>(),
                 ChatEvent::Head(_) => self.of::<Head>(),

@@ -268,12 +268,7 @@ mod tests {
 
     #[test]
     fn each_missing_ability_is_named_once() {
-        let lacks = |ability: &str| {
-            about(About {
-                ability: Some(ability.to_owned()),
-                ..About::default()
-            })
-        };
+        let lacks = |ability: &str| about(About::ability(ability));
         let mut headers = HeaderMap::new();
         set_notices(&["tools", "image_input", "tools"].map(lacks), &mut headers);
         assert_eq!(headers[X_LACKS], "tools, image_input");
@@ -283,16 +278,12 @@ mod tests {
     fn replaced_models_are_named_shortly_and_in_plain_ascii() {
         let replaced = |model: &str, status: Option<u16>, code: Option<&str>| {
             let (model, code) = (model.to_owned(), code.map(str::to_owned));
-            let passed_over = vec![Attempt {
+            about(About::passed_over([Attempt {
                 model,
                 status,
                 code,
                 ..Attempt::default()
-            }];
-            about(About {
-                passed_over,
-                ..About::default()
-            })
+            }]))
         };
         let shown = |notices: &[Notice]| {
             let mut headers = HeaderMap::new();

@@ -46,6 +46,7 @@ impl Answer {
             self.reply.tool_calls.clear();
             let is_usable = is_usable(&self.reply);
             self.reply.done.extras.clear();
+            self.reply.done.content = None;
             if is_usable || self.failure.is_some() {
                 terminal::say_styled(DOUBTFUL, &terminal::clean_line(&calls.warning()));
             } else {

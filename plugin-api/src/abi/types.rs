@@ -237,8 +237,6 @@ kinds! {
         HEAD = 7 "head",
         /// A piece of the service's answer as it was written, in the raw form: `text`.
         RAW = 8 "raw",
-        /// A piece of a tool call: `json`. Since: 1.3.
-        TOOL_DELTA = 9 "tool_delta",
     }
 }
 

@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::{ChatReply, ChatRequest, Message, Part, ToolCall, ToolDelta};
+use super::{ChatReply, ChatRequest, Message, Part, ToolCall};
 
 impl fmt::Debug for ChatRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -45,22 +45,11 @@ impl fmt::Debug for ToolCall {
     }
 }
 
-impl fmt::Debug for ToolDelta {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ToolDelta")
-            .field("index", &self.index)
-            .field("id", &self.id)
-            .field("name", &self.name)
-            .field("argument_bytes", &self.arguments.len())
-            .finish()
-    }
-}
-
 impl fmt::Debug for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Text(_) => "Text",
-            Self::Image(_) => "Image",
+            Self::Image { .. } => "Image",
             Self::Audio { .. } => "Audio",
             Self::File { .. } => "File",
         })
@@ -137,10 +126,6 @@ mod tests {
             ChatEvent::Reasoning(CANARY.into()),
             ChatEvent::KeepAlive(CANARY.into()),
             ChatEvent::ToolCall(tool_call()),
-            ChatEvent::ToolDelta(Box::new(ToolDelta {
-                arguments: CANARY.to_owned(),
-                ..ToolDelta::default()
-            })),
             ChatEvent::Other {
                 kind: 99,
                 text: CANARY.into(),
@@ -157,7 +142,7 @@ mod tests {
             format!("{:?}", Text::from(CANARY)),
             format!("{:?}", message()),
             format!("{:?}", Message::user(CANARY)),
-            format!("{:?}", Part::Image(CANARY.to_owned())),
+            format!("{:?}", Part::image(CANARY)),
             format!("{:?}", request()),
             format!("{:?}", reply()),
             format!("{:?}", payload.with_blob(CANARY.into())),

@@ -23,9 +23,6 @@ pub enum ChatEvent {
     Reasoning(Text),
     /// A tool call, complete with its arguments.
     ToolCall(ToolCall),
-    /// A piece of a tool call that is still being written, for hosts that show it. A plugin may send them or not; the
-    /// complete [`ToolCall`](Self::ToolCall) always follows. Since: 1.3.
-    ToolDelta(Box<ToolDelta>),
     /// A keep-alive comment, empty or with the service's words. The service is still working.
     KeepAlive(Text),
     /// Something that the caller should know, such as a retry or a fallback to another model.
@@ -77,24 +74,6 @@ pub struct ToolCall {
     // Boxed, because every event is as large as the largest, and the frequent ones are small.
     #[serde(default, skip_serializing_if = "is_empty")]
     pub extras: Box<BTreeMap<String, Verbatim>>,
-}
-
-/// The next piece of a tool call.
-///
-/// Since: 1.3.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
-pub struct ToolDelta {
-    /// The call's place among the calls of this answer, from 0.
-    pub index: u32,
-    /// The call's id. Absent: unknown so far, or known from an earlier piece.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub id: Option<String>,
-    /// The function's name. Absent: unknown so far, or known from an earlier piece.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// The next piece of the arguments, which are JSON once they are complete.
-    pub arguments: String,
 }
 
 fn is_empty(extras: &BTreeMap<String, Verbatim>) -> bool {

@@ -46,7 +46,7 @@ impl Message {
     /// ```
     /// use plugin_api::{Message, Part};
     ///
-    /// let picture = Part::Image("https://example.com/cat.png".to_owned());
+    /// let picture = Part::image("https://example.com/cat.png");
     /// let message = Message::parts("user", [Part::Text("What is this?".to_owned()), picture]);
     /// assert_eq!(message.text_content(), "What is this?");
     /// assert_eq!(message.content[1]["image_url"]["url"], "https://example.com/cat.png");
@@ -102,8 +102,7 @@ impl Message {
             message.others.insert("tool_calls".to_owned(), calls);
         }
         message.extras.clone_from(&reply.done.extras);
-        // The text with the reasoning between it, instead of the text alone.
-        if let Some(parts) = message.extras.remove("content") {
+        if let Some(parts) = &reply.done.content {
             message.content = serde_json::from_str(parts.get()).unwrap_or(message.content);
         }
         message

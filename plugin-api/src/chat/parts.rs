@@ -12,8 +12,13 @@ use serde_json::{Value, json};
 pub enum Part {
     /// Text.
     Text(String),
-    /// A picture: its address, or the picture itself as a `data:` URL.
-    Image(String),
+    /// A picture.
+    Image {
+        /// Its address, or the picture itself as a `data:` URL.
+        url: String,
+        /// How closely the model should look: `low`, `high` or `auto`. Absent: the service decides.
+        detail: Option<String>,
+    },
     /// A sound.
     Audio {
         /// Its bytes in base64.
@@ -30,11 +35,24 @@ pub enum Part {
     },
 }
 
+impl Part {
+    /// A picture whose detail the service decides.
+    pub fn image(url: impl Into<String>) -> Self {
+        Self::Image {
+            url: url.into(),
+            detail: None,
+        }
+    }
+}
+
 impl From<Part> for Value {
     fn from(part: Part) -> Self {
         match part {
             Part::Text(text) => json!({"type": "text", "text": text}),
-            Part::Image(url) => json!({"type": "image_url", "image_url": {"url": url}}),
+            Part::Image { url, detail: None } => json!({"type": "image_url", "image_url": {"url": url}}),
+            Part::Image { url, detail } => {
+                json!({"type": "image_url", "image_url": {"url": url, "detail": detail}})
+            }
             Part::Audio { base64, format } => {
                 json!({"type": "input_audio", "input_audio": {"data": base64, "format": format}})
             }
@@ -47,6 +65,7 @@ impl From<Part> for Value {
 ///
 /// Since: 1.3.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Tool {
     /// The function's name: letters, digits, `_` and `-`.
     pub name: String,
@@ -54,6 +73,19 @@ pub struct Tool {
     pub description: String,
     /// The JSON Schema of its arguments, an object.
     pub parameters: Value,
+}
+
+impl Tool {
+    /// A function with this name and description.
+    ///
+    /// - In: `parameters`, the JSON Schema of its arguments.
+    pub fn new(name: impl Into<String>, description: impl Into<String>, parameters: Value) -> Self {
+        Self {
+            name: name.into(),
+            description: description.into(),
+            parameters,
+        }
+    }
 }
 
 impl From<Tool> for Value {
@@ -106,7 +138,11 @@ mod tests {
             "user",
             [
                 Part::Text("one ".to_owned()),
-                Part::Image(url.clone()),
+                Part::image(url.clone()),
+                Part::Image {
+                    url: url.clone(),
+                    detail: Some("low".to_owned()),
+                },
                 Part::Audio {
                     base64: "AAAA".to_owned(),
                     format: "wav".to_owned(),
@@ -122,6 +158,7 @@ mod tests {
         let expected = json!([
             {"type": "text", "text": "one "},
             {"type": "image_url", "image_url": {"url": "data:,x"}},
+            {"type": "image_url", "image_url": {"url": "data:,x", "detail": "low"}},
             {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}},
             {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:,x"}},
             {"type": "text", "text": "two"},
@@ -129,11 +166,7 @@ mod tests {
         assert_eq!(message.content, expected);
 
         let schema = json!({"type": "object"});
-        let tool = Tool {
-            name: "clock".to_owned(),
-            description: "The time.".to_owned(),
-            parameters: schema.clone(),
-        };
+        let tool = Tool::new("clock", "The time.", schema.clone());
         let format = ResponseFormat::JsonSchema {
             name: "answer".to_owned(),
             schema: schema.clone(),

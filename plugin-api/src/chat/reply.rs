@@ -38,8 +38,6 @@ impl ChatReply {
             ChatEvent::Notice(notice) => self.notices.push(notice),
             ChatEvent::Done(done) => self.done = *done,
             ChatEvent::Raw(piece) => self.raw.get_or_insert_default().push_str(&piece),
-            // The complete call follows.
-            ChatEvent::ToolDelta(_) => {}
             ChatEvent::Head(_) | ChatEvent::KeepAlive(_) | ChatEvent::Other { .. } => {}
         }
     }

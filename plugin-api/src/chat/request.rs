@@ -61,11 +61,8 @@ impl ChatRequest {
     /// use plugin_api::{ChatRequest, Message, Tool};
     /// use serde_json::json;
     ///
-    /// let weather = Tool {
-    ///     name: "get_weather".to_owned(),
-    ///     description: "The weather in a city.".to_owned(),
-    ///     parameters: json!({"type": "object", "properties": {"city": {"type": "string"}}}),
-    /// };
+    /// let schema = json!({"type": "object", "properties": {"city": {"type": "string"}}});
+    /// let weather = Tool::new("get_weather", "The weather in a city.", schema);
     /// let request = ChatRequest::new(&[Message::user("Is it raining in Paris?")])?
     ///     .with_tools([weather])
     ///     .with_parameter("temperature", 0.2);
@@ -74,10 +71,8 @@ impl ChatRequest {
     ///
     /// - Since: 1.3.
     pub fn with_parameter(mut self, name: &str, value: impl Into<Value>) -> Self {
-        // A `Value` has no keys but text, so writing it cannot fail.
-        if let Ok(value) = to_raw_value(&value.into()) {
-            self.parameters.insert(name.to_owned(), value);
-        }
+        let value = to_raw_value(&value.into()).expect("a `Value` has no keys but text, so it can be written");
+        self.parameters.insert(name.to_owned(), value);
         self
     }
 

@@ -201,8 +201,9 @@ impl ReplyReader {
         if !self.has.extras.contains("annotations") {
             self.extras.take("annotations", &parts::annotations_of(&self.citations));
         }
-        let extras = std::mem::take(&mut self.extras).finish();
+        let mut extras = std::mem::take(&mut self.extras).finish();
         events.extend(extras.notice.map(ChatEvent::Notice));
+        self.heard.done.content = extras.members.remove("content");
         self.heard.done.extras = extras.members;
         if self.has.refusal {
             let notice = Notice::new("refusal", "the model refused to answer; the text says why");

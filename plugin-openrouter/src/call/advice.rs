@@ -142,12 +142,9 @@ fn check_abilities(wants: &Wants, plan: &mut Plan, catalogue: &Catalogue, is_str
         return Err(Error::new(ErrorKind::INVALID_REQUEST, messages.join("; "))
             .with_hint("choose another model, or remove `strictCapabilities` from the profile"));
     }
-    let notices = lacks.into_iter().map(|lack| {
-        Notice::new("capability", lack.message).with_about(About {
-            ability: Some(lack.ability.to_owned()),
-            ..About::default()
-        })
-    });
+    let notices = lacks
+        .into_iter()
+        .map(|lack| Notice::new("capability", lack.message).with_about(About::ability(lack.ability)));
     plan.notices.extend(notices);
     Ok(())
 }

@@ -345,10 +345,7 @@ fn replaced<'a>(models: impl IntoIterator<Item = &'a String>, attempts: &[Attemp
         attempt.code = attempt.code.or(code);
         attempt
     });
-    About {
-        passed_over: passed_over.collect(),
-        ..About::default()
-    }
+    About::passed_over(passed_over)
 }
 
 /// Why a model did not answer, if that is known.

@@ -81,10 +81,7 @@ impl Call {
             code: Some(ErrorKind::RATE_LIMIT.code().to_owned()),
             ..Attempt::default()
         });
-        let about = About {
-            passed_over: passed_over.collect(),
-            ..About::default()
-        };
+        let about = About::passed_over(passed_over);
         self.reported_held.append(&mut held);
         report(Notice::new("fallback", message).with_about(about));
     }

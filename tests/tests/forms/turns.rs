@@ -195,3 +195,25 @@ fn pieces_of_reasoning_go_back_as_blocks_on_every_later_turn() {
         }
     }
 }
+
+#[test]
+fn a_host_of_an_earlier_version_sends_one_content() {
+    let thinking = json!({"content": [{"type": "thinking", "thinking": "Let me look.", "signature": "U0lH"}]});
+    let last = Bytes::stream(&[text_event("21"), finish_event("stop"), DONE.to_owned()]);
+    let service = Faultd::playing([turn_with(&[thinking]), last]);
+    let plugin = plugin_of(&service, json!({}));
+    let first = stream(&plugin, &[Message::user("?")]);
+    // All that it knows of an answer: text, calls and extras.
+    let mut old = first.clone();
+    old.done.content = None;
+    stream(
+        &plugin,
+        &[Message::user("?"), Message::assistant(&old), Message::tool("c", "21")],
+    );
+    let sent = service.requests()[1].json();
+    assert_eq!(sent["messages"][1]["content"], json!(null));
+    let body = service.requests()[1].body.clone();
+    let body = String::from_utf8(body).expect("text");
+    assert_eq!(body.matches("\"content\":").count(), 3, "{body}");
+    assert!(first.done.content.is_some());
+}
