@@ -36,8 +36,12 @@ async fn run() -> Fallible<()> {
         }
     }
     let (plugin, config) = working.ok_or_else(|| format!("no plugin in `{folder}` works"))?;
-    for problem in plugin.check(&options).await? {
+    let problems = plugin.check(&options).await?;
+    for problem in &problems {
         eprintln!("at {}: {}", problem.pointer, problem.message);
+    }
+    if !problems.iter().all(|problem| problem.warning) {
+        return Err("the options cannot be used".into());
     }
     plugin.configure(&Config { options, ..config }).await?;
     let request = ChatRequest::new(&[Message::user(prompt.as_str())])?;

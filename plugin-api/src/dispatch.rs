@@ -21,7 +21,7 @@ pub(crate) async fn dispatch_call<P: Provider>(provider: &P, method: &str, paylo
             request.payload()?;
             Payload::of(&provider.tiers()?)
         }
-        method::CHECK => Payload::of(&P::check(&request.read()?)),
+        method::CHECK => dispatch_check::<P>(&payload),
         method::CONFIGURE => Payload::of(&provider.configure(request.payload()?.json())?),
         method::DIAGNOSE => Payload::of(&provider.diagnose(request.read()?).await?),
         method::ACCOUNT => {
@@ -34,6 +34,11 @@ pub(crate) async fn dispatch_call<P: Provider>(provider: &P, method: &str, paylo
         method::RAW => provider.raw(HttpRequest::from_payload(payload)?).await?.into_payload(),
         other => provider.call(other, payload).await,
     }
+}
+
+/// Answers [`method::CHECK`], which needs no instance.
+pub(crate) fn dispatch_check<P: Provider>(payload: &Payload) -> Result<Payload, Error> {
+    Payload::of(&P::check(&Request(method::CHECK, payload).read()?))
 }
 
 /// Routes a call that is answered with a stream.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::abi::{Instance, Module, Payload, module_of};
 use crate::account::{Account, Credits, CreditsRequest};
@@ -56,7 +56,27 @@ impl PluginModule {
         &self.manifest
     }
 
-    /// Creates an instance of the plugin.
+    /// Lists the problems of `options` that their JSON Schema cannot express. It needs neither an instance nor a key.
+    ///
+    /// Call it before [`create`](Self::create) and [`Plugin::configure`], and give them no options with a problem that
+    /// is not a [warning](Problem::warning).
+    ///
+    /// - In: `services`, for a plugin older than 1.3: it needs an instance to check options, so one is created for it,
+    ///   without options and key. Such a plugin may write its log to those of its first instance for good.
+    /// - Errors: `internal` if the plugin panics.
+    /// - Since: 1.3.
+    pub async fn check(&self, services: Arc<dyn HostServices>, options: &Value) -> Result<Vec<Problem>, Error> {
+        if let Some(problems) = self.module.check(Payload::of(options)?) {
+            return problems?.read();
+        }
+        let config = Config {
+            options: json!({}),
+            ..Config::default()
+        };
+        self.create(services, &config)?.check(options).await
+    }
+
+    /// Creates an instance of the plugin. [`check`](Self::check) the options first.
     ///
     /// - Errors: those of [`Provider::create`]; `internal` if it panics.
     pub fn create(&self, services: Arc<dyn HostServices>, config: &Config) -> Result<Plugin, Error> {

@@ -26,8 +26,8 @@ use crate::method;
 ///
 /// | | when | with | deadline |
 /// |---|---|---|---|
-/// | [`create`](Self::create) | first, for each instance | options, environment | none: answer at once |
-/// | [`check`](Self::check) | for each edit of a profile | options alone, no key | none: answer at once |
+/// | [`check`](Self::check) | before `create` and `configure` | options alone: no instance, no key | none: answer at once |
+/// | [`create`](Self::create) | for each instance | options that `check` accepts, environment | none: answer at once |
 /// | [`configure`](Self::configure) | for each accepted edit, and for a new key | as `create` | none: answer at once |
 /// | all other methods | between `create` and `shutdown` | their requests | yours; the host may drop the call |
 /// | [`shutdown`](Self::shutdown) | at the end; a host may also just drop the instance | a deadline | that one |
@@ -45,7 +45,7 @@ pub trait Provider: Send + Sync + Sized + 'static {
     ///   may be absent, and may break the schema: a host should check them first, but need not. Its environment has
     ///   those variables of the manifest that are set. Keep `host` if the plugin calls the host's services.
     /// - Errors: `config` if the options cannot be used; `auth` if the key is malformed. A missing key is no error
-    ///   here, because hosts create an instance without one to check options. The calls that need it fail with `auth`.
+    ///   here, because hosts list tiers without one. The calls that need it fail with `auth`.
     fn create(host: Host, config: &str) -> Result<Self, Error>;
 
     /// Answers a chat request with a stream of events, the last of which is [`Done`](crate::ChatEvent::Done).
@@ -66,7 +66,7 @@ pub trait Provider: Send + Sync + Sized + 'static {
     }
 
     /// Lists the problems of `options` that their JSON Schema cannot express. Pure: it changes nothing, and knows no
-    /// instance, no environment and no key.
+    /// instance, no environment and no key. Options with a problem that is not a warning are not used.
     ///
     /// - In: the options as they were edited. The host reports what breaks the schema by itself; skip such values.
     /// - Out: every problem, each with the JSON pointer of its place in `options`.

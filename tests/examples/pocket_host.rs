@@ -15,6 +15,7 @@ use plugin_api::{BoxFuture, ChatRequest, Config, HostServices, Level, Message, P
 fn main() -> Result<(), Box<dyn Error>> {
     let path = std::env::args_os().nth(1).ok_or("expected the path of a plugin")?;
     let module = loader::load(path.as_ref())?;
+    let n_problems = wait_for(module.check(Arc::new(Services), &Config::default().options))?.len();
     let plugin = module.create(Arc::new(Services), &Config::default())?;
     let request = |model: &str, text: &str| {
         ChatRequest::new(&[Message::user(text)]).map(|request| ChatRequest {
@@ -23,6 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         })
     };
     println!("plugin {} in host {VERSION}", module.manifest().plugin_api);
+    println!("check: {n_problems} problems");
     println!("chat: {}", wait_for(plugin.chat(&request("any", "hello")?))?.text);
     println!(
         "host-call: {}",

@@ -3,7 +3,7 @@
 //! This needs the history and some minutes, so only `.ci/run` and `cargo test --workspace --test releases` run it. The
 //! suites hold the same promise without a history: by the layout, the vocabulary and plugins of future versions.
 
-use tests::versions::{Built, VersionSources};
+use tests::versions::{Built, RELEASE, VersionSources};
 
 /// Each release, and the last commit of its version.
 const RELEASES: [(&str, &str); 3] = [
@@ -15,7 +15,7 @@ const RELEASES: [(&str, &str); 3] = [
 #[test]
 fn plugins_and_hosts_of_every_release_work_together() {
     let mut all = Vec::from(RELEASES.map(|(version, commit)| {
-        let label = format!("release-{}", version.replace('.', "-"));
+        let label = format!("{RELEASE}{}", version.replace('.', "-"));
         let sources = VersionSources::of_commit(&label, commit).unwrap_or_else(|cause| {
             panic!(
                 "the commit of release {version} is not in this checkout: {cause}\n\

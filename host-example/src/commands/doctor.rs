@@ -222,8 +222,8 @@ impl Rows {
             self.failed(PLUGINS, "address", &failure);
             return Err(format!("{id} not checked: its address is not trusted"));
         }
-        let config = setup.config_of(&given, manifest, profile);
-        let plugin = match setup.create(entry, manifest, &config, profile) {
+        let checked = setup.check(entry, manifest, profile).await;
+        let plugin = match checked.and_then(|checked| setup.create(&checked, &given, profile)) {
             Ok(plugin) => plugin,
             Err(failure) => {
                 self.failed(PLUGINS, "plugin_start", &failure);

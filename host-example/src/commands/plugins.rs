@@ -73,7 +73,7 @@ pub async fn run(global: &Global, command: &Command) -> Result<Exit, Failure> {
         }
         Command::Info(One { plugin, output }) => {
             setup.folder.try_all();
-            info(&setup, plugin, output)
+            info(&setup, plugin, output).await
         }
         Command::Install { path, output } => {
             let (manifest, to) = setup.folder.install(&library_at(path)?)?;
@@ -217,15 +217,12 @@ struct Row<'a> {
 impl<'a> Row<'a> {
     /// - In: `answers`, the file of the plugin that answers. Only loading shows whether it works with its key and
     ///   profile.
-    fn of(setup: &Setup, entry: &'a Entry, chosen: Option<&Chosen>, answers: Option<&Path>) -> Self {
+    async fn of(setup: &Setup, entry: &'a Entry, chosen: Option<&Chosen>, answers: Option<&Path>) -> Self {
         let verdict = setup.verdict(entry, chosen);
         let tried = match (&verdict, entry.usable()) {
             (Verdict::Enabled(_), Some(manifest)) if answers == Some(&entry.file) => {
                 let own = chosen.filter(|chosen| chosen.profile.provider == manifest.id);
-                let config = setup.config(manifest, own);
-                config
-                    .and_then(|config| setup.create(entry, manifest, &config, own))
-                    .map(drop)
+                setup.try_out(entry, manifest, own).await
             }
             _ => Ok(()),
         };
@@ -299,8 +296,10 @@ async fn list(setup: &Setup, output: &Output) -> Result<Exit, Failure> {
     };
     let chosen = chosen.as_ref();
     let answers = setup.choose(chosen).ok().map(|(entry, _)| entry.file.as_path());
-    let entries = setup.folder.entries.iter();
-    let rows: Vec<Row<'_>> = entries.map(|entry| Row::of(setup, entry, chosen, answers)).collect();
+    let mut rows = Vec::new();
+    for entry in &setup.folder.entries {
+        rows.push(Row::of(setup, entry, chosen, answers).await);
+    }
     if output.json {
         let rows: Vec<Value> = rows.iter().map(|row| row.json(setup)).collect();
         terminal::print_json(&rows);
@@ -349,12 +348,12 @@ fn say_hints(rows: &[Row<'_>]) {
     }
 }
 
-fn info(setup: &Setup, name: &str, output: &Output) -> Result<Exit, Failure> {
+async fn info(setup: &Setup, name: &str, output: &Output) -> Result<Exit, Failure> {
     let entry = match setup.folder.find(name) {
         Ok((entry, _)) => entry,
         Err(_) => setup.folder.named(name)?,
     };
-    let row = Row::of(setup, entry, None, None);
+    let row = Row::of(setup, entry, None, None).await;
     if output.json {
         let mut value = row.json(setup);
         value["manifest"] = json!(entry.manifest);

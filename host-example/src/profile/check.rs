@@ -28,10 +28,22 @@ const KEY_FORMS: &str = "write `{ \"env\": \"VARIABLE\" }`, `{ \"file\": \"PATH\
 
 /// Checks every profile of the document.
 ///
-/// - In: `providers`, one for each plugin that is installed.
-/// - Out: the problems by line and column, at most 100 and then a count of the others. No message
-///   quotes a key.
+/// - Out: as [`all_problems`], but at most 100 and then a count of the others.
 pub fn check(document: &Document, providers: &[ProviderSchema]) -> Vec<Problem> {
+    let mut problems = all_problems(document, providers);
+    let left_out = problems.len().saturating_sub(MAX_PROBLEMS);
+    if left_out > 0 {
+        problems.truncate(MAX_PROBLEMS);
+        problems.push(document.problem("", false, format!("{left_out} more problems are not shown"), None));
+    }
+    problems
+}
+
+/// Checks every profile of the document.
+///
+/// - In: `providers`, one for each plugin that is installed.
+/// - Out: the problems by line and column. No message quotes a key.
+pub fn all_problems(document: &Document, providers: &[ProviderSchema]) -> Vec<Problem> {
     let mut checker = Checker {
         document,
         providers,
@@ -46,11 +58,6 @@ pub fn check(document: &Document, providers: &[ProviderSchema]) -> Vec<Problem> 
     let mut problems = checker.problems;
     problems.sort_by_key(|problem| problem.range.start);
     problems.dedup_by(|second, first| second.pointer == first.pointer && second.message == first.message);
-    let left_out = problems.len().saturating_sub(MAX_PROBLEMS);
-    if left_out > 0 {
-        problems.truncate(MAX_PROBLEMS);
-        problems.push(document.problem("", false, format!("{left_out} more problems are not shown"), None));
-    }
     problems
 }
 

@@ -5,14 +5,13 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::check::check;
+use super::check::all_problems;
 use super::document::Document;
 use super::normalise::{normalised, pointer_in};
 use super::pointer::{PROFILES, join, segments};
 use super::problem::{Problem, Severity};
 use super::read::LoadError;
 use super::schema::{HostKeys, KeySource, ProviderSchema, entry_schema};
-use super::secret;
 use super::words::names_in;
 use crate::near::{closest, fold};
 use crate::terminal::listed;
@@ -34,13 +33,12 @@ pub struct Profile {
 
 /// Returns one profile of a parsed document, after checking all of them.
 ///
-/// - Errors: see [`LoadError`]; a mistake in any profile is a problem of the file.
-///   An unknown provider in another profile is only a warning: files are shared between machines and programs.
+/// - Errors: see [`LoadError`]. A mistake in another profile is only a warning.
 pub fn profile_from(document: &Document, name: &str, providers: &[ProviderSchema]) -> Result<Profile, LoadError> {
     let base = join(PROFILES, name);
-    let mut problems = check(document, providers);
+    let mut problems = all_problems(document, providers);
     for problem in &mut problems {
-        if names_unknown_provider(document, providers, problem) && problem.pointer != join(&base, "provider") {
+        if profile_at(&problem.pointer).is_some_and(|other| other != name) {
             problem.severity = Severity::Warning;
         }
     }
@@ -167,15 +165,9 @@ pub fn map_plugin_problem(
     document.problem(&pointer, is_profile, message, hint)
 }
 
-/// Whether the problem is that a profile names a provider which is not installed.
-fn names_unknown_provider(document: &Document, providers: &[ProviderSchema], problem: &Problem) -> bool {
-    let mut segments = segments(&problem.pointer).skip(3);
-    let is_provider = segments.next().is_some_and(|key| key == "provider") && segments.next().is_none();
-    let name = document.value.pointer(&problem.pointer).and_then(Value::as_str);
-    // A duplicate key is reported at the key, not at its value.
-    is_provider
-        && document.value_range(&problem.pointer).as_ref() == Some(&problem.range)
-        && name.is_some_and(|name| !secret::looks_like_key(name, &secret::prefixes(providers)))
+/// The name of the profile that a pointer into the file is in.
+pub fn profile_at(pointer: &str) -> Option<String> {
+    segments(pointer.strip_prefix(PROFILES)?).next()
 }
 
 fn no_such_profile(document: &Document, name: &str) -> LoadError {

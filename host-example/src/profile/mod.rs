@@ -27,7 +27,7 @@ mod tests;
 pub use self::check::{MAX_PROBLEMS, check};
 pub use self::document::Document;
 pub use self::leaves::{differences, dotted, leaves_of};
-pub use self::load::{Profile, map_plugin_problem, profile_from, salvaged, without_problems};
+pub use self::load::{Profile, map_plugin_problem, profile_at, profile_from, salvaged, without_problems};
 pub use self::problem::{Problem, Report, Severity};
 pub use self::read::{LoadError, read};
 pub use self::schema::{KeySource, ProviderSchema, document_schema};

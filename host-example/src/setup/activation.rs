@@ -5,7 +5,7 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
-use plugin_api::{Config, Error, ErrorKind, Manifest, Plugin, TierModel};
+use plugin_api::{Error, ErrorKind, Manifest, Plugin, PluginModule, TierModel};
 use serde_json::{Value, json};
 
 use super::bounded::{LIMIT, bounded_future};
@@ -14,9 +14,9 @@ use super::destination::Bound;
 use super::environment::Given;
 use super::keys::CommandKeys;
 use super::plugins::{Entry, Verdict};
-use super::protect::WipedConfig;
+use super::profiles::warn_of_others;
 use super::reading::{Chosen, Setup};
-use super::services;
+use super::services::{self, Checked};
 use super::used_key::UsedKey;
 use crate::profile::Profile;
 use crate::terminal::{self, FAINT, Failure, Interrupts};
@@ -29,6 +29,7 @@ pub struct Active {
     pub plugin: Plugin,
     /// Why it answers no more, if it was disabled or removed.
     pub off: Option<Error>,
+    pub module: PluginModule,
     /// `None` if there is no profile file; the plugin then uses its defaults.
     pub chosen: Option<Chosen>,
     pub tiers: Vec<TierModel>,
@@ -53,27 +54,27 @@ impl Setup {
     pub async fn activate(&self, key_needed: bool) -> Result<Active, Failure> {
         let chosen = self.profile().await?;
         let (entry, manifest) = self.choose(chosen.as_ref())?;
-        self.confirm_command(chosen.as_ref()).await?;
-        if !self.folder.is_disabled(entry) {
-            self.run_key_command(chosen.as_ref()).await;
+        if self.folder.is_disabled(entry) {
+            let id = &manifest.id;
+            return Err(Failure::usage(format!("the plugin `{id}` is disabled"))
+                .with_hint(format!("enable it with `agent-host plugins enable {id}`")));
         }
-        match self.verdict(entry, chosen.as_ref()) {
-            Verdict::Disabled(_) => {
-                let id = &manifest.id;
-                return Err(Failure::usage(format!("the plugin `{id}` is disabled"))
-                    .with_hint(format!("enable it with `agent-host plugins enable {id}`")));
-            }
-            Verdict::Idle(reason) if key_needed => return Err(no_key(manifest, &reason)),
-            _ => {}
+        // Before anything that concerns the key: a command may have to ask a person for it.
+        let checked = self.check(entry, manifest, chosen.as_ref()).await?;
+        self.confirm_command(chosen.as_ref()).await?;
+        self.run_key_command(chosen.as_ref()).await;
+        if let (Verdict::Idle(reason), true) = (self.verdict(entry, chosen.as_ref()), key_needed) {
+            return Err(no_key(manifest, &reason));
         }
         let given = self.give(manifest, chosen.as_ref())?;
         let bound = Bound::of(self, manifest, chosen.as_ref(), &given);
         self.confirm(&bound, &given).await?;
         given.warn();
-        let config = self.config_of(&given, manifest, chosen.as_ref());
-        let plugin = self.create(entry, manifest, &config, chosen.as_ref())?;
+        let plugin = self.create(&checked, &given, chosen.as_ref())?;
+        let config = checked.config(&given);
         Ok(Active {
             used_key: Arc::new(UsedKey::new(given, &plugin, config)),
+            module: checked.module().clone(),
             plugin,
             off: None,
             chosen,
@@ -86,52 +87,35 @@ impl Setup {
         })
     }
 
-    /// Loads a plugin and makes an instance of it. Its findings get their places in the profile file.
-    pub fn create(
-        &self,
-        entry: &Entry,
-        manifest: &Manifest,
-        config: &Config,
-        chosen: Option<&Chosen>,
-    ) -> Result<Plugin, Failure> {
-        services::create(self.folder.admit(entry)?, config)
-            .map_err(|failure| self.with_key_origin(failure, manifest, chosen))
-            .map_err(|failure| self.place(failure, chosen))
+    /// Loads a plugin and lets it check its options. Its findings get their places in the profile file.
+    pub async fn check(&self, entry: &Entry, manifest: &Manifest, chosen: Option<&Chosen>) -> Result<Checked, Failure> {
+        let module = services::load(self.folder.admit(entry)?)?;
+        let options = self.options(manifest, chosen.map(|chosen| &chosen.profile));
+        let checked = Checked::of(module, options).await;
+        let checked = checked.map_err(|failure| self.place(failure, chosen))?;
+        warn_of_others(checked.module(), chosen).await;
+        Ok(checked)
     }
 
-    /// What the plugin is configured with, for commands that ask nothing.
-    pub fn config(&self, manifest: &Manifest, chosen: Option<&Chosen>) -> Result<WipedConfig, Failure> {
+    /// Makes an instance of a plugin and drops it, for commands that ask nothing.
+    pub async fn try_out(&self, entry: &Entry, manifest: &Manifest, chosen: Option<&Chosen>) -> Result<(), Failure> {
+        let checked = self.check(entry, manifest, chosen).await?;
         let given = self.give(manifest, chosen)?;
         self.confirmed(&Bound::of(self, manifest, chosen, &given))?;
         given.warn();
-        Ok(self.config_of(&given, manifest, chosen))
+        self.create(&checked, &given, chosen).map(drop)
     }
 
-    /// The same for variables that are already collected and whose addresses are confirmed.
-    pub fn config_of(&self, given: &Given, manifest: &Manifest, chosen: Option<&Chosen>) -> WipedConfig {
-        let variables = given.variables.iter();
-        WipedConfig(Config {
-            options: self.options(manifest, chosen.map(|chosen| &chosen.profile)),
-            environment: variables
-                .map(|(name, value)| (name.clone(), value.reveal().to_owned()))
-                .collect(),
-        })
-    }
-
-    /// The plugin knows only the key's variable; this adds where the key really came from.
-    fn with_key_origin(&self, mut failure: Failure, manifest: &Manifest, chosen: Option<&Chosen>) -> Failure {
-        let is_about_the_key = failure.details["code"] == ErrorKind::AUTH.code();
-        if is_about_the_key
-            && let Ok(given) = self.give(manifest, chosen)
-            && let Some(origin) = given.key_origin
-        {
-            failure.message.push_str(&format!(" (key from {origin})"));
-        }
-        failure
+    /// Makes an instance of a plugin.
+    pub fn create(&self, checked: &Checked, given: &Given, chosen: Option<&Chosen>) -> Result<Plugin, Failure> {
+        checked
+            .create(given)
+            .map_err(|failure| with_key_origin(failure, given))
+            .map_err(|failure| self.place(failure, chosen))
     }
 
     /// The options for the plugin: the profile's, and what the command line adds.
-    fn options(&self, manifest: &Manifest, profile: Option<&Profile>) -> Value {
+    pub fn options(&self, manifest: &Manifest, profile: Option<&Profile>) -> Value {
         let mut options = profile.map_or_else(|| json!({}), |profile| profile.options.clone());
         let knows = |option: &str| {
             manifest
@@ -144,6 +128,16 @@ impl Setup {
         }
         options
     }
+}
+
+/// The plugin knows only the key's variable; this adds where the key really came from.
+fn with_key_origin(mut failure: Failure, given: &Given) -> Failure {
+    if failure.details["code"] == ErrorKind::AUTH.code()
+        && let Some(origin) = &given.key_origin
+    {
+        failure.message.push_str(&format!(" (key from {origin})"));
+    }
+    failure
 }
 
 impl Active {

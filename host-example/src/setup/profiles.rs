@@ -6,18 +6,18 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::path::Path;
 
-use plugin_api::Config;
-use serde_json::{Value, json};
+use plugin_api::PluginModule;
+use serde_json::Value;
 
 use super::reading::{Chosen, Setup};
 use super::services;
-use crate::profile::{self, Document, LoadError, Problem, Report};
+use crate::profile::{self, Document, LoadError, Problem, Report, Severity};
 use crate::terminal::{self, Exit, Failure};
 
 impl Setup {
     /// The selected profile; `None` if there is no file and the user named none.
     ///
-    /// - Errors: every problem of the file.
+    /// - Errors: every problem of the file, if the profile has one.
     pub async fn profile(&self) -> Result<Option<Chosen>, Failure> {
         let document = match self.document(&self.places.config) {
             Err(LoadError::NotFound { .. })
@@ -38,9 +38,7 @@ impl Setup {
             }
             Err(error) => return Err(error.into()),
         };
-        for warning in &profile.warnings {
-            tracing::warn!("{}:{warning}", document.name);
-        }
+        warn_of(&document, &profile.warnings);
         Ok(Some(Chosen { document, profile }))
     }
 
@@ -58,7 +56,7 @@ impl Setup {
         let is_selected = |name: &String| *name == self.places.profile;
         let mut profiles: Vec<_> = profiles.into_iter().flatten().collect();
         profiles.sort_by_key(|(name, _)| !is_selected(name));
-        let mut plugins = BTreeMap::new();
+        let mut modules = BTreeMap::new();
         for (name, entry) in profiles {
             if problems.len() >= profile::MAX_PROBLEMS && !is_selected(name) {
                 let message =
@@ -80,18 +78,12 @@ impl Setup {
                 // A disabled plugin is never loaded, not even to check options.
                 continue;
             }
-            let plugin = match plugins.entry(&manifest.id) {
+            let module = match modules.entry(&manifest.id) {
                 Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(place) => {
-                    let config = Config {
-                        options: json!({}),
-                        ..Config::default()
-                    };
-                    place.insert(services::create(self.folder.admit(file)?, &config)?)
-                }
+                Entry::Vacant(place) => place.insert(services::load(self.folder.admit(file)?)?),
             };
             let options = profile::without_problems(entry, name, &problems);
-            let found = plugin.check(&options).await?;
+            let found = services::problems_of(module, &options).await?;
             problems.extend(placed(document, name, found));
         }
         problems.sort_by_key(|problem| problem.range.start);
@@ -112,6 +104,54 @@ impl Setup {
     }
 }
 
+/// Logs which other profiles of the plugin it would refuse. They stop nothing.
+pub async fn warn_of_others(module: &PluginModule, chosen: Option<&Chosen>) {
+    let Some(Chosen { document, profile }) = chosen else {
+        return;
+    };
+    let profiles = document.value.pointer("/auth/profiles").and_then(Value::as_object);
+    let others = profiles
+        .into_iter()
+        .flatten()
+        .filter(|(name, entry)| **name != profile.name && entry["provider"] == *module.manifest().id);
+    let mut found = Vec::new();
+    for (name, entry) in others.take(profile::MAX_PROBLEMS) {
+        // There is a warning already about what the schema refuses.
+        let options = profile::without_problems(entry, name, &profile.warnings);
+        let mut problems = match services::problems_of(module, &options).await {
+            Ok(problems) => problems,
+            Err(failure) => return tracing::warn!("profile `{name}` is not checked: {}", failure.message),
+        };
+        problems.retain(|problem| !problem.warning);
+        problems.iter_mut().for_each(|problem| problem.warning = true);
+        found.extend(placed(document, name, problems));
+    }
+    warn_of(document, &found);
+}
+
+/// Logs one line for each profile with problems.
+fn warn_of(document: &Document, problems: &[Problem]) {
+    let mut by_profile: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for problem in problems {
+        by_profile
+            .entry(profile::profile_at(&problem.pointer))
+            .or_default()
+            .push(problem);
+    }
+    for problems in by_profile.into_values() {
+        let more = match problems.len() - 1 {
+            0 => String::new(),
+            n => format!(" (and {n} more; see `agent-host profile check`)"),
+        };
+        let first = Problem {
+            severity: Severity::Error,
+            ..problems[0].clone()
+        };
+        // The log says that it is a warning.
+        tracing::warn!("{}:{first}{more}", document.name);
+    }
+}
+
 /// The plugin's findings at their places in the file.
 fn placed(document: &Document, profile: &str, problems: Vec<plugin_api::Problem>) -> Vec<Problem> {
     problems
@@ -121,7 +161,7 @@ fn placed(document: &Document, profile: &str, problems: Vec<plugin_api::Problem>
             let mut placed =
                 profile::map_plugin_problem(document, profile, &problem.pointer, problem.message, problem.hint);
             if warning {
-                placed.severity = profile::Severity::Warning;
+                placed.severity = Severity::Warning;
             }
             placed
         })

@@ -16,7 +16,9 @@ use super::destination::Bound;
 use super::environment::FOLDER_FILE;
 use super::global::Global;
 use super::plugins::{Verdict, short};
+use super::profiles::warn_of_others;
 use super::reading::{Chosen, Setup, exists};
+use super::services::Checked;
 use super::used_key::UsedKey;
 use crate::profile;
 use crate::terminal::{BAD, Failure, clean_line};
@@ -221,10 +223,14 @@ async fn configure(
     {
         return Err(no_key(manifest, &reason));
     }
+    let options = setup.options(manifest, holding.map(|chosen| &chosen.profile));
+    let checked = Checked::of(active.module.clone(), options).await;
+    let checked = checked.map_err(|failure| setup.place(failure, holding))?;
+    warn_of_others(&active.module, holding).await;
     let given = setup.give(manifest, holding)?;
     active.bound.check(&Bound::of(setup, manifest, holding, &given))?;
     given.warn();
-    let config = setup.config_of(&given, manifest, holding);
+    let config = checked.config(&given);
     let (plugin, id) = (active.plugin.clone(), manifest.id.clone());
     let used_key = Arc::clone(&active.used_key);
     let _held = used_key.hold().await;

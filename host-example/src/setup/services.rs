@@ -1,16 +1,17 @@
-//! Loads a plugin's code, and gives it this host's log.
+//! Loads a plugin's code, lets it check its options, and gives it this host's log.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, Once, PoisonError};
 
 use plugin_api::loader::{self, Image};
-use plugin_api::{Config, HostServices, Level, Plugin, PluginModule};
+use plugin_api::{Config, Error, ErrorKind, HostServices, Level, Plugin, PluginModule, Problem};
 use serde_json::{Map, Value};
 
-use super::bounded::{LIMIT, bounded, running};
+use super::bounded::{LIMIT, bounded, bounded_future, running};
+use super::environment::Given;
 use super::log;
 use super::protect::WipedConfig;
-use crate::terminal::{Exit, Failure, claim_stdout, clean_line, listed};
+use crate::terminal::{Exit, Failure, claim_stdout, clean_line, counted, listed};
 
 /// The maximum number of plugins, old versions included, that one process loads: none is ever unloaded.
 const MAX_LOADED: usize = 64;
@@ -18,18 +19,68 @@ const MAX_LOADED: usize = 64;
 /// What this process has loaded, by the SHA-256 of its bytes.
 static LOADED: Mutex<BTreeMap<String, PluginModule>> = Mutex::new(BTreeMap::new());
 
-/// Loads a plugin's code, unless these bytes are loaded already, and makes an instance of it. From then on, standard
-/// output belongs to the host alone.
-pub fn create(image: Image, config: &Config) -> Result<Plugin, Failure> {
+/// Loads a plugin's code, unless these bytes are loaded already. From then on, standard output belongs to the host
+/// alone.
+pub fn load(image: Image) -> Result<PluginModule, Failure> {
     claim_stdout().map_err(|cause| Failure::internal(format!("cannot keep stdout: {cause}")))?;
     static WATCHED: Once = Once::new();
     WATCHED.call_once(|| loader::on_exit(ended_by_a_plugin));
     let id = image.manifest().id.clone();
+    bounded(&id, "be loaded", LIMIT, move || module_of(&image))?
+}
+
+/// The problems that the plugin finds in `options`. It has no key for this.
+pub async fn problems_of(module: &PluginModule, options: &Value) -> Result<Vec<Problem>, Failure> {
+    let id = module.manifest().id.clone();
+    let (module, options) = (module.clone(), options.clone());
     let services = Arc::new(Services { plugin: id.clone() });
-    let config = WipedConfig(config.clone());
-    bounded(&id, "be created", LIMIT, move || {
-        Ok(module_of(&image)?.create(services, &config)?)
-    })?
+    let checked = async move { module.check(services, &options).await };
+    Ok(bounded_future(&id, "check its options", LIMIT, checked).await??)
+}
+
+/// A plugin's code and options that its check accepts. Instances are created and configured with nothing else.
+pub struct Checked {
+    module: PluginModule,
+    options: Value,
+}
+
+impl Checked {
+    /// - Errors: the plugin finds problems that are not warnings; they are in the details.
+    pub async fn of(module: PluginModule, options: Value) -> Result<Self, Failure> {
+        let mut problems = problems_of(&module, &options).await?;
+        problems.retain(|problem| !problem.warning);
+        let Some(first) = problems.first() else {
+            return Ok(Self { module, options });
+        };
+        let (n, at) = (counted(problems.len(), "problem"), &first.pointer);
+        let message = format!("the options have {n}, the first at {at}: {}", first.message);
+        let mut error = Error::new(ErrorKind::CONFIG, message);
+        error.details.problems = problems;
+        Err(error.into())
+    }
+
+    pub fn module(&self) -> &PluginModule {
+        &self.module
+    }
+
+    /// What the plugin is configured with: the options, and the variables that it is given.
+    pub fn config(&self, given: &Given) -> WipedConfig {
+        let variables = given.variables.iter();
+        WipedConfig(Config {
+            options: self.options.clone(),
+            environment: variables
+                .map(|(name, value)| (name.clone(), value.reveal().to_owned()))
+                .collect(),
+        })
+    }
+
+    /// Creates an instance.
+    pub fn create(&self, given: &Given) -> Result<Plugin, Failure> {
+        let (module, config) = (self.module.clone(), self.config(given));
+        let id = module.manifest().id.clone();
+        let services = Arc::new(Services { plugin: id.clone() });
+        bounded(&id, "be created", LIMIT, move || module.create(services, &config))?.map_err(Failure::from)
+    }
 }
 
 /// Names the plugin that ends the program. The program itself ends without exit handlers.

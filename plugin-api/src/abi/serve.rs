@@ -23,7 +23,7 @@ use super::traits::{
 use super::types::{Payload, RawError, RawEvent};
 use super::visit::Module;
 use crate::chat::EventStream;
-use crate::dispatch::{dispatch_call, dispatch_open};
+use crate::dispatch::{dispatch_call, dispatch_check, dispatch_open};
 use crate::error::Error;
 use crate::log_bridge;
 use crate::manifest;
@@ -41,6 +41,7 @@ pub fn raw_module_of<P: Provider>() -> RawModule_Ref {
         const MODULE: RawModule = RawModule {
             manifest: manifest_of::<P>,
             create: create::<P>,
+            check: check::<P>,
         };
         const STATIC: &'static WithMetadata<RawModule> = &WithMetadata::new(Self::MODULE);
     }
@@ -65,6 +66,13 @@ extern "C" fn create<P: Provider>(host: RawHostBox, config: RStr<'_>) -> RResult
             };
             RResult::ROk(RawPlugin_TO::from_value(adapter, TD_Opaque))
         }
+        Ok(Err(error)) | Err(error) => RResult::RErr(error.into()),
+    }
+}
+
+extern "C" fn check<P: Provider>(options: Payload) -> RResult<Payload, RawError> {
+    match caught(Side::Plugin, "check", || dispatch_check::<P>(&options)) {
+        Ok(Ok(problems)) => RResult::ROk(problems),
         Ok(Err(error)) | Err(error) => RResult::RErr(error.into()),
     }
 }

@@ -1,4 +1,4 @@
-//! The nine functions that cross the boundary. None of them knows about language models.
+//! The ten functions that cross the boundary. None of them knows about language models.
 //!
 //! A minor version may append methods after the last one, with default bodies. The marker `last_prefix_field` never
 //! moves.
@@ -66,6 +66,9 @@ pub struct RawModule {
 
     #[sabi(last_prefix_field)]
     pub create: extern "C" fn(host: RawHostBox, config: RStr<'_>) -> RResult<RawPluginBox, RawError>,
+
+    /// The method `check`, without an instance. Since: 1.3.
+    pub check: extern "C" fn(options: Payload) -> RResult<Payload, RawError>,
 }
 
 impl RootModule for RawModule_Ref {

@@ -47,6 +47,15 @@ impl Module {
             RResult::RErr(error) => Err(error.into()),
         }
     }
+
+    /// Calls the method `check`; `None` if the plugin is older than 1.3 and needs an instance for it.
+    pub fn check(&self, options: Payload) -> Option<Result<Payload, Error>> {
+        let check = self.raw.check()?;
+        Some(match check(options) {
+            RResult::ROk(problems) => Ok(problems),
+            RResult::RErr(error) => Err(error.into()),
+        })
+    }
 }
 
 /// An instance of a plugin.

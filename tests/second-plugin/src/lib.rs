@@ -11,14 +11,18 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use plugin_api::{
-    ChatEvent, ChatReply, ChatRequest, Config, Done, Error, ErrorKind, EventStream, Host, Payload, Provider, TierModel,
-    export_plugin,
+    ChatEvent, ChatReply, ChatRequest, Config, Done, Error, ErrorKind, EventStream, Host, Payload, Problem, Provider,
+    TierModel, export_plugin,
 };
+use serde_json::Value;
 
 use crate::trick::{Bomb, Then, Trick, WhenDropped};
 
 /// Events of the model `many`, `Done` included.
 const MANY: usize = 200;
+
+/// The greeting that `check` refuses.
+const REFUSED: &str = "refused";
 
 struct Parrot {
     host: Host,
@@ -55,12 +59,23 @@ impl Provider for Parrot {
             .as_str()
             .unwrap_or_default()
             .to_owned();
-        assert!(greeting != "panic/create", "cannot greet with {greeting}");
+        assert!(
+            !["panic/create", REFUSED].contains(&&*greeting),
+            "cannot greet with {greeting}"
+        );
         Ok(Self {
             host,
             greeting,
             given: Arc::default(),
         })
+    }
+
+    fn check(options: &Value) -> Vec<Problem> {
+        let refused = Problem::error("/greeting", "Parrot does not say that");
+        (options["greeting"] == REFUSED)
+            .then_some(refused)
+            .into_iter()
+            .collect()
     }
 
     async fn chat(&self, request: ChatRequest) -> Result<ChatReply, Error> {

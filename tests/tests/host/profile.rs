@@ -2,10 +2,11 @@
 
 use std::fs;
 
+use sandbox::Script;
 use serde_json::{Map, Value, json};
 use tests::HostRun;
 
-use crate::{Bench, assert_fails, assert_has, assert_lacks, assert_starts, json_of, profile};
+use crate::{Bench, assert_fails, assert_has, assert_lacks, assert_starts, home_with_parrot, json_of, profile};
 
 #[test]
 fn five_mistakes_are_five_reports_with_their_places() {
@@ -255,4 +256,72 @@ fn ids_with_quotes_blanks_or_separators_and_urls_are_refused() {
             assert_fails(&bench.run(&["profile", "check"]), 3, "model id, found ");
         }
     }
+}
+
+#[test]
+fn a_mistake_in_another_profile_is_one_line_and_stops_nothing() {
+    for (options, found) in [
+        (r#""limits": {"concurrency": "many"}"#, "/limits/concurrency: expected"),
+        (r#""modle": "a/b""#, "/modle: unknown option"),
+        (
+            r#""tiers": {"TEXT_SMALL": 7}, "modle": 1"#,
+            "(and 1 more; see `agent-host profile check`)",
+        ),
+        // Only the plugin itself knows what is wrong with these.
+        (r#""baseUrl": "http://example.com""#, "/baseUrl: `http://` would send"),
+        (r#""model": "a/b c""#, "/model: "),
+    ] {
+        let profiles = format!(
+            r#"{{"work": {{"provider": "openrouter", {options}}}, "default": {{"provider": "openrouter", "model": "a/b"}}}}"#
+        );
+        let bench = Bench::with_profile(&format!(r#"{{"auth": {{"profiles": {profiles}}}}}"#));
+        bench.script("a/b", Script::text("Hi"));
+        let commands: [&[&str]; 4] = [&["chat", "Hello"], &["tiers"], &["models"], &["doctor", "--offline"]];
+        for command in commands {
+            let ran = bench.host(command).with_a_log_of_its_own().run().expect_success();
+            let lines: Vec<&str> = ran
+                .stderr
+                .lines()
+                .filter(|line| line.contains("/profiles/work"))
+                .collect();
+            assert!(
+                matches!(lines[..], [line] if line.contains(found)),
+                "{command:?}: {}",
+                ran.stderr
+            );
+            assert_starts(lines[0], " WARN ");
+        }
+        assert_eq!(bench.run(&["profile", "check"]).code, Some(3), "{options}");
+        assert_fails(&bench.run(&["--profile", "work", "tiers"]), 3, "/profiles/work/");
+    }
+}
+
+#[test]
+fn no_instance_is_created_with_options_that_the_check_refuses() {
+    // Parrot panics if it is.
+    let home = home_with_parrot();
+    home.write_profile(r#"{"auth": {"profiles": {"default": {"provider": "parrot", "greeting": "refused"}}}}"#);
+    let commands: [(&[&str], &str); 3] = [
+        (&["chat", "Hello"], "parrot-1"),
+        (&["tiers"], ""),
+        (&["serve"], "parrot-1"),
+    ];
+    for (command, key) in commands {
+        let ran = home.host(command).env("PARROT_KEY", key).run();
+        assert_fails(&ran, 3, "at /auth/profiles/default/greeting: Parrot does not say that");
+    }
+    let doctor = home.host(&["doctor", "--offline"]).env("PARROT_KEY", "parrot-1").run();
+    assert_has(&doctor.stdout, "Parrot does not say that");
+}
+
+#[test]
+fn options_are_checked_before_a_command_for_the_key_runs() {
+    let bench = Bench::new();
+    let ran = bench.home.path().join("ran");
+    let command = json!(["touch", ran]);
+    bench.home.write_profile(&profile(&format!(
+        r#""apiKey": {{"command": {command}}}, "baseUrl": "http://example.com""#
+    )));
+    assert_fails(&bench.without_key(&["chat", "Hello"]).run(), 3, "/baseUrl");
+    assert!(!ran.exists());
 }

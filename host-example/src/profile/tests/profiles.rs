@@ -120,7 +120,7 @@ fn a_missing_profile_is_reported_with_the_known_ones() {
 }
 
 #[test]
-fn another_profile_may_name_a_provider_that_is_not_installed() {
+fn mistakes_in_another_profile_are_warnings() {
     let text = "{ \"auth\": { \"profiles\": { \"default\": { \"provider\": \"acme\" }, \"b\": { \"provider\": \"other\" } } } }";
     let document = Document::parse("agent.json", text.to_owned()).expect("it is JSON");
     let profile = profile_from(&document, "default", &[acme()]).expect("the chosen profile is good");

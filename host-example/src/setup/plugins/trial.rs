@@ -249,15 +249,16 @@ async fn try_all(check: Option<&str>) -> io::Result<()> {
 
 /// Errors of the plugin are fine here: it has no key and no profile.
 async fn try_instance(module: &PluginModule, step: &mut impl FnMut(&str) -> io::Result<()>) -> io::Result<()> {
+    step("checking a profile")?;
+    let services = Arc::new(LogOnly::new("trial"));
+    let _ = module.check(services.clone(), &json!({})).await;
     step("being created")?;
     let config = Config {
         options: json!({}),
         environment: Default::default(),
     };
-    let created = module.create(Arc::new(LogOnly::new("trial")), &config);
+    let created = module.create(services, &config);
     let Ok(plugin) = created else { return Ok(()) };
-    step("checking a profile")?;
-    let _ = plugin.check(&json!({})).await;
     step("listing its tiers")?;
     let _ = plugin.tiers().await;
     step("being shut down")?;
