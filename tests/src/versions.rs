@@ -155,7 +155,7 @@ impl VersionSources {
         };
         let package = format!(
             "[package]\nname = \"pocket-host-{label}\"\nversion = \"1.0.0\"\nedition.workspace = true\n\n\
-             [dependencies]\nplugin-api.workspace = true\n"
+             [dependencies]\nplugin-api = {{ workspace = true, features = [\"loader\"] }}\n"
         );
         sources.files.insert("pocket-host/Cargo.toml".into(), package);
         let name = format!("name = \"{}\"", parrot(label));
