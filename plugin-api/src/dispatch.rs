@@ -31,6 +31,8 @@ pub(crate) async fn dispatch_call<P: Provider>(provider: &P, method: &str, paylo
         method::MODELS => Payload::of(&provider.models(request.read()?).await?),
         method::CREDITS => Payload::of(&provider.credits(request.read()?).await?),
         method::EMBED => provider.embed(request.read()?).await?.into_payload(),
+        method::SIGN_IN => Payload::of(&provider.sign_in(request.read()?).await?),
+        method::REDEEM => Payload::of(&provider.redeem(request.read()?).await?),
         method::RAW => provider.raw(HttpRequest::from_payload(payload)?).await?.into_payload(),
         other => provider.call(other, payload).await,
     }

@@ -62,6 +62,7 @@
 //! | check whether a plugin does what every plugin must, without a key | `agent-host plugins verify FILE` |
 //! | copy a whole host in one short file | `host-example/examples/minimal.rs` in the repository |
 //! | answer more than chat: models, credit, embeddings | [`Provider`]; defaults answer `unsupported` |
+//! | let users sign in instead of pasting a key | [`Provider::sign_in`], [`Provider::redeem`] |
 //! | declare a key, options with a schema, model tiers | [`Manifest`] |
 //! | read options and the key, and learn when which method is called | [`Config::parse`], [`Provider`] |
 //! | send tools, pictures, a format for the answer | [`Tool`], [`Part`], [`ResponseFormat`], or any JSON |
@@ -98,6 +99,7 @@ mod embedding;
 mod http;
 mod catalogue;
 mod account;
+mod sign_in;
 mod diagnose;
 pub mod method;
 mod provider;
@@ -131,6 +133,7 @@ pub use outcome::{About, Attempt, Done, Notice, Usage};
 pub use plugin::{Plugin, PluginModule};
 pub use provider::Provider;
 pub use services::{BoxFuture, HostServices, Level, LogOnly};
+pub use sign_in::{Redeem, SignIn, SignInRequest, SignedIn};
 pub use verbatim::Verbatim;
 
 /// This crate's version, such as `1.2.0`. A host and a plugin fit together if the major versions are equal.
@@ -166,6 +169,9 @@ mod schemas {
         is_published::<crate::Finding>("finding");
         is_published::<crate::Account>("account");
         is_published::<crate::Credits>("credits");
+        is_published::<crate::SignIn>("sign-in");
+        is_published::<crate::Redeem>("redeem");
+        is_published::<crate::SignedIn>("signed-in");
         is_published::<crate::ModelList>("model-list");
         is_published::<crate::EmbedRequest>("embed-request");
         is_published::<crate::Embeddings>("embeddings");

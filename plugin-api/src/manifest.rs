@@ -77,6 +77,9 @@ pub struct Variable {
     /// What to set it to, in one sentence for people.
     #[serde(default)]
     pub description: String,
+    /// The web page where users get a value, for keys. Absent: unknown. Since: 1.3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<String>,
 }
 
 /// What an environment variable is for. Unknown values from later versions read as `setting`.
@@ -131,10 +134,11 @@ impl Manifest {
             ("methods", self.methods.len(), 200),
             ("errors", self.errors.len(), 1000),
         ];
-        let names = self
-            .environment
-            .iter()
-            .flat_map(|variable| [&variable.name, &variable.description]);
+        let names = self.environment.iter().flat_map(|variable| {
+            [&variable.name, &variable.description]
+                .into_iter()
+                .chain(&variable.page)
+        });
         let errors = self
             .errors
             .iter()

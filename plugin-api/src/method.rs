@@ -16,6 +16,8 @@
 //! | [`MODELS`] | [`ModelsRequest`](crate::ModelsRequest) | [`ModelList`](crate::ModelList) |
 //! | [`CREDITS`] | [`CreditsRequest`](crate::CreditsRequest) | [`Credits`](crate::Credits) |
 //! | [`EMBED`] | [`EmbedRequest`](crate::EmbedRequest) | [`Embeddings`](crate::Embeddings) |
+//! | [`SIGN_IN`] | [`SignInRequest`](crate::SignInRequest) | [`SignIn`](crate::SignIn) |
+//! | [`REDEEM`] | [`Redeem`](crate::Redeem) | [`SignedIn`](crate::SignedIn) |
 //!
 //! Any other name reaches [`Provider::call`](crate::Provider::call) or [`Provider::open`](crate::Provider::open).
 
@@ -41,3 +43,7 @@ pub const MODELS: &str = "models";
 pub const CREDITS: &str = "credits";
 /// See [`Provider::embed`](crate::Provider::embed).
 pub const EMBED: &str = "embed";
+/// See [`Provider::sign_in`](crate::Provider::sign_in).
+pub const SIGN_IN: &str = "sign_in";
+/// See [`Provider::redeem`](crate::Provider::redeem).
+pub const REDEEM: &str = "redeem";

@@ -23,6 +23,7 @@ use crate::manifest::Manifest;
 use crate::method;
 use crate::provider::Provider;
 use crate::services::HostServices;
+use crate::sign_in::{Redeem, SignIn, SignInRequest, SignedIn};
 
 /// A plugin's code and its manifest. It creates [`Plugin`]s.
 ///
@@ -201,6 +202,21 @@ impl Plugin {
     /// - Since: 1.2.
     pub async fn embed(&self, request: &EmbedRequest) -> Result<Embeddings, Error> {
         Embeddings::from_payload(&self.instance.call(method::EMBED, Payload::of(request)?).await?)
+    }
+
+    /// Begins to sign in, for users without a key. Only for plugins that list `sign_in` and `redeem` in
+    /// [`Manifest::methods`].
+    ///
+    /// - Since: 1.3.
+    pub async fn sign_in(&self, request: &SignInRequest) -> Result<SignIn, Error> {
+        self.ask(method::SIGN_IN, request).await
+    }
+
+    /// Exchanges the code of a sign-in for a key.
+    ///
+    /// - Since: 1.3.
+    pub async fn redeem(&self, redeem: &Redeem) -> Result<SignedIn, Error> {
+        self.ask(method::REDEEM, redeem).await
     }
 
     /// Calls any method by name, such as one that the plugin adds to those in [`method`].

@@ -15,6 +15,7 @@ use crate::embedding::{EmbedRequest, Embeddings};
 use crate::error::{Error, Problem};
 use crate::http::{HttpAnswer, HttpRequest};
 use crate::method;
+use crate::sign_in::{Redeem, SignIn, SignInRequest, SignedIn};
 
 /// A plugin. Implement it and export it with `export_plugin!(TheType);`.
 ///
@@ -137,6 +138,22 @@ pub trait Provider: Send + Sync + Sized + 'static {
     /// - Since: 1.2.
     fn embed(&self, _request: EmbedRequest) -> impl Future<Output = Result<Embeddings, Error>> + Send {
         future::ready(Err(Error::unsupported(method::EMBED)))
+    }
+
+    /// Begins to sign in, for users without a key. Hosts offer it only if the manifest lists `sign_in` and `redeem`
+    /// among its methods.
+    ///
+    /// - Since: 1.3.
+    fn sign_in(&self, _request: SignInRequest) -> impl Future<Output = Result<SignIn, Error>> + Send {
+        future::ready(Err(Error::unsupported(method::SIGN_IN)))
+    }
+
+    /// Exchanges the code of a sign-in for a key.
+    ///
+    /// - Errors: those of the service, without the code.
+    /// - Since: 1.3.
+    fn redeem(&self, _redeem: Redeem) -> impl Future<Output = Result<SignedIn, Error>> + Send {
+        future::ready(Err(Error::unsupported(method::REDEEM)))
     }
 
     /// Answers a method that is not in [`method`].

@@ -15,7 +15,8 @@ use crate::abi::{RawEvent, RawEventKind, export::MANIFEST_SECTIONS};
 use crate::{
     Account, ChatEvent, ChatReply, ChatRequest, Config, Credits, CreditsRequest, Details, DiagnoseRequest, Done,
     EmbedRequest, Embeddings, Error, ErrorKind, Finding, Head, Host, HttpAnswer, HttpRequest, Level, Manifest,
-    ModelList, ModelsRequest, Notice, Payload, Problem, Provider, TierModel, ToolCall, VERSION, manifest, method,
+    ModelList, ModelsRequest, Notice, Payload, Problem, Provider, Redeem, SignIn, SignInRequest, SignedIn, TierModel,
+    ToolCall, VERSION, manifest, method,
 };
 
 const FILE: &str = "vocabulary.txt";
@@ -80,6 +81,8 @@ impl Vocabulary {
         self.method::<ModelsRequest, ModelList>(method::MODELS);
         self.method::<CreditsRequest, Credits>(method::CREDITS);
         self.method::<EmbedRequest, Embeddings>(method::EMBED);
+        self.method::<SignInRequest, SignIn>(method::SIGN_IN);
+        self.method::<Redeem, SignedIn>(method::REDEEM);
         let names: BTreeSet<&str> = self.lines.iter().filter_map(|line| line.split(':').next()).collect();
         let n_declared = include_str!("method.rs").matches("pub const ").count();
         assert_eq!(

@@ -158,6 +158,11 @@ fn serve(mut stream: TcpStream, seen: &Mutex<Vec<String>>, answer: &dyn Fn(&str)
     }
     let head = String::from_utf8_lossy(&head).into_owned();
     let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+    // Closing a connection with unread bytes would reset it, and the reply might be lost.
+    let _ = stream.read_exact(&mut vec![0; length.unwrap_or(0)]);
     seen.lock().unwrap_or_else(PoisonError::into_inner).push(head);
     let (status, lines, body) = answer(&path);
     let length = if lines.contains("content-length: ") {

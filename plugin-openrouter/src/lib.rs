@@ -32,7 +32,8 @@ use arc_swap::ArcSwap;
 use plugin_api::runtime::Runtime;
 use plugin_api::{
     Account, ChatReply, ChatRequest, Config, Credits, CreditsRequest, DiagnoseRequest, EmbedRequest, Embeddings, Error,
-    EventStream, Finding, Host, HttpAnswer, HttpRequest, ModelList, ModelsRequest, Problem, Provider, TierModel,
+    EventStream, Finding, Host, HttpAnswer, HttpRequest, ModelList, ModelsRequest, Problem, Provider, Redeem, SignIn,
+    SignInRequest, SignedIn, TierModel,
 };
 use serde_json::Value;
 use zeroize::Zeroize;
@@ -42,6 +43,7 @@ use crate::refresh::Refresher;
 use crate::request::Ask;
 use crate::service::Settings;
 use crate::service::kept::Refresh;
+use crate::service::sign_in;
 use crate::values::base_url::origin_of;
 
 /// Shortest time that shutdown leaves for writing the last bookings, whatever the deadline.
@@ -177,6 +179,17 @@ impl Provider for OpenRouter {
         };
         self.runtime
             .spawn(async move { common.account.balance(&settings, refresh).await })
+            .await
+    }
+
+    async fn sign_in(&self, request: SignInRequest) -> Result<SignIn, Error> {
+        sign_in::begin(&self.settings()?.service.base_url, request.callback_url.as_deref())
+    }
+
+    async fn redeem(&self, redeem: Redeem) -> Result<SignedIn, Error> {
+        let settings = self.settings()?;
+        self.runtime
+            .spawn(async move { sign_in::redeem(&settings, &redeem).await })
             .await
     }
 

@@ -6,7 +6,7 @@
 //! what the service would refuse. The same requests in the same order get the same replies.
 //!
 //! Models answer on `/chat/completions`, `/completions`, `/responses` and `/messages`, each in its own form;
-//! `/embeddings`, `/rerank`, `/audio/speech`, `/audio/transcriptions`, `/images` and `/videos` are there too.
+//! `/auth` signs everybody in. `/embeddings`, `/rerank`, `/audio/speech`, `/audio/transcriptions`, `/images` and `/videos` are there too.
 //!
 //! Every model follows a [`Script`]. Some are built in (`sandbox/echo`, `sandbox/status-429`, …); a test adds its own:
 //!
@@ -50,6 +50,9 @@ pub use crate::{
     record::{Outcome, Recorded, WaitError},
     script::{Empty, Script, ScriptedCall},
 };
+
+/// The service whose place it takes, as the id of that service's plugin.
+pub const SERVICE: &str = "openrouter";
 
 /// The key that is accepted unless others are given.
 pub const DEFAULT_KEY: &str = "sk-or-v1-sandbox";

@@ -14,7 +14,7 @@ pub const TEXT: &str = concat!(
     r#"",
   "description": "Models from many authors through one service, chosen by tier",
   "environment": [
-    {"name": "OPENROUTER_API_KEY", "role": "key", "prefix": "sk-or-", "description": "The API key; the plugin is enabled if it is set"},
+    {"name": "OPENROUTER_API_KEY", "role": "key", "prefix": "sk-or-", "page": "https://openrouter.ai/settings/keys", "description": "The API key; the plugin is enabled if it is set"},
     {"name": "OPENROUTER_KEY", "role": "key", "prefix": "sk-or-", "description": "Another name for OPENROUTER_API_KEY"},
     {"name": "OPENROUTER_BASE_URL", "role": "endpoint", "description": "Address of the service, if not openrouter.ai"},
     {"name": "OPENROUTER_SECONDARY_API_KEY", "role": "secret", "description": "The key of the secondary service, if the profile has one"},
@@ -49,7 +49,7 @@ pub const TEXT: &str = concat!(
   ],
   "tiers": ["TEXT_NANO", "TEXT_SMALL", "TEXT_MEDIUM", "TEXT_LARGE", "TEXT_MEGA", "TEXT_REASONING_LARGE",
     "RESPONSE_HANDLER", "ACTION_PLANNER", "TEXT_EMBEDDING", "IMAGE_DESCRIPTION", "IMAGE"],
-  "methods": ["chat", "stream", "tiers", "check", "configure", "diagnose", "account", "raw", "models", "credits", "embed"],
+  "methods": ["chat", "stream", "tiers", "check", "configure", "diagnose", "account", "raw", "models", "credits", "embed", "sign_in", "redeem"],
   "options_schema": "#,
     include_str!("../../../schemas/openrouter-options.schema.json"),
     r#",

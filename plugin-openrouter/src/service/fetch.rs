@@ -6,8 +6,10 @@
 use std::time::{Duration, SystemTime};
 
 use plugin_api::{Error, ErrorKind};
-use reqwest::Url;
 use reqwest::header::{self, HeaderMap};
+use reqwest::{RequestBuilder, Url};
+use serde_json::Value;
+use zeroize::Zeroizing;
 
 use crate::failure;
 use crate::service::{Settings, transport};
@@ -34,9 +36,12 @@ pub struct Fetched {
 /// - Errors: `auth` without a key; by the status if it is not 200; `connect`; `timeout` after 10 seconds;
 ///   `too_large` beyond 16 MiB; `interrupted`.
 pub async fn get(settings: &Settings, path: &str) -> Result<Fetched, Error> {
-    let url = Url::parse(&format!("{}{path}", settings.service.base_url))
-        .map_err(|_| Error::new(ErrorKind::INTERNAL, format!("`{}` is not a path", without_query(path))))?;
-    fetch(settings, url, LIMIT).await
+    fetch(settings, url_of(settings, path)?, LIMIT).await
+}
+
+fn url_of(settings: &Settings, path: &str) -> Result<Url, Error> {
+    Url::parse(&format!("{}{path}", settings.service.base_url))
+        .map_err(|_| Error::new(ErrorKind::INTERNAL, format!("`{}` is not a path", without_query(path))))
 }
 
 /// Fetches what the `next` link of an earlier answer points to.
@@ -65,15 +70,39 @@ fn next_url(base_url: &str, link: &str) -> Result<Url, Error> {
     Ok(url)
 }
 
+/// Sends JSON to `path` below the base URL without the key, and returns the answer untouched: it may hold a new key.
+///
+/// - Errors: as for [`get`], apart from those about the key.
+pub async fn post(settings: &Settings, path: &str, body: &Value) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let url = url_of(settings, path)?;
+    let request = settings.service.client.post(url).body(body.to_string());
+    let request = request.header(header::CONTENT_TYPE, "application/json");
+    let fetched = answered(settings, request, path, "", LIMIT).await?;
+    Ok(Zeroizing::new(fetched.body))
+}
+
 async fn fetch(settings: &Settings, url: Url, limit: Duration) -> Result<Fetched, Error> {
     let key = settings.key()?;
     let path = url.path().to_owned();
+    let request = settings.service.client.get(url);
+    let request = request.header(header::AUTHORIZATION, key.header.clone());
+    let mut fetched = answered(settings, request, &path, &key.secret, limit).await?;
+    fetched.body = without_key(fetched.body, &key.secret);
+    Ok(fetched)
+}
+
+/// Sends a request, and reads its answer.
+///
+/// - In: `path` for messages; `secret`, which no error may repeat.
+async fn answered(
+    settings: &Settings,
+    request: RequestBuilder,
+    path: &str,
+    secret: &str,
+    limit: Duration,
+) -> Result<Fetched, Error> {
     let work = async {
-        let mut response = settings
-            .service
-            .client
-            .get(url)
-            .header(header::AUTHORIZATION, key.header.clone())
+        let mut response = request
             .header(header::ACCEPT, "application/json")
             .send()
             .await
@@ -87,16 +116,13 @@ async fn fetch(settings: &Settings, url: Url, limit: Duration) -> Result<Fetched
                 status,
                 &headers,
                 &body,
-                &key.secret,
+                secret,
                 SystemTime::now(),
             ));
         }
         let (body, end) = read(&mut response, MAX_BODY_BYTES).await;
         match end {
-            End::Whole => Ok(Fetched {
-                headers,
-                body: without_key(body, &key.secret),
-            }),
+            End::Whole => Ok(Fetched { headers, body }),
             End::TooLarge => Err(Error::new(
                 ErrorKind::TOO_LARGE,
                 format!("expected at most {} MiB at `{path}`, found more", MAX_BODY_BYTES >> 20),

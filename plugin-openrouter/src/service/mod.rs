@@ -10,6 +10,7 @@ pub mod gate;
 pub mod http;
 pub mod kept;
 pub mod settings;
+pub mod sign_in;
 pub mod transport;
 
 pub use self::client::proxy_for;

@@ -8,6 +8,7 @@ pub(crate) mod plan;
 mod route;
 mod chat;
 mod other;
+mod sign_in;
 mod routing;
 mod account;
 pub(crate) mod state;

@@ -55,7 +55,7 @@ pub(super) fn media(service: &Service, received: &Received, kind: Kind) -> Resul
     Ok(Plan { status, ..plan })
 }
 
-fn body_of(received: &Received) -> Result<Map<String, Value>, Failure> {
+pub(super) fn body_of(received: &Received) -> Result<Map<String, Value>, Failure> {
     rules::object_from(received.content_type.as_deref(), &received.body)
 }
 

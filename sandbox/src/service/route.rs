@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{
     chat, other,
     plan::{Plan, Received, USER_ID, json_plan, refusal},
+    sign_in,
     state::Service,
 };
 use crate::{
@@ -24,6 +25,9 @@ enum Access {
     Model(Form),
 }
 
+/// A route: its method, who may use it, what it answers.
+type Route<'a> = (&'static str, Access, Answer<'a>);
+
 /// What a route answers.
 type Answer<'a> = Box<dyn FnOnce(&Service, &Received) -> Result<Plan, Failure> + 'a>;
 
@@ -32,13 +36,13 @@ pub(crate) fn plan_for(service: &Service, received: &Received) -> Plan {
     let decoded = |segment| percent_decode_str(segment).decode_utf8_lossy();
     let segments: Vec<Cow<'_, str>> = received.path.split('/').skip(1).map(decoded).collect();
     let segments: Vec<&str> = segments.iter().map(|segment| &**segment).collect();
-    let Some((access, answer)) = route(&segments) else {
+    let Some((method, access, answer)) = route(&segments) else {
         let message = format!("{} {} is no route of the sandbox", received.method, received.path);
         return refusal(Form::Chat, &Failure::status(404).message(message), None);
     };
-    let (method, form) = match access {
-        Access::Model(form) => ("POST", form),
-        Access::Anyone | Access::Key => ("GET", Form::Chat),
+    let form = match access {
+        Access::Model(form) => form,
+        Access::Anyone | Access::Key => Form::Chat,
     };
     if received.method != method {
         let message = format!("{} is not allowed here, {method} is", received.method);
@@ -69,16 +73,19 @@ fn check_key(service: &Service, received: &Received) -> Result<(), Failure> {
     Err(Failure::status(401).message(message))
 }
 
-fn route<'a>(segments: &[&'a str]) -> Option<(Access, Answer<'a>)> {
+fn route<'a>(segments: &[&'a str]) -> Option<Route<'a>> {
     use Access::{Anyone, Key};
+    if segments == ["auth"] {
+        return Some(("GET", Anyone, Box::new(sign_in::page)));
+    }
     match *segments.strip_prefix(&["api", "v1"])? {
         ["chat", "completions"] => writes(Form::Chat),
         ["completions"] => writes(Form::Text),
         ["responses"] => writes(Form::Responses),
         ["messages"] => writes(Form::Messages),
-        ["embeddings"] => Some((Access::Model(Form::Chat), Box::new(other::embeddings))),
-        ["rerank"] => Some((Access::Model(Form::Chat), Box::new(other::rerank))),
-        ["audio", "speech"] => Some((Access::Model(Form::Chat), Box::new(other::speech))),
+        ["embeddings"] => takes(Access::Model(Form::Chat), other::embeddings),
+        ["rerank"] => takes(Access::Model(Form::Chat), other::rerank),
+        ["audio", "speech"] => takes(Access::Model(Form::Chat), other::speech),
         ["audio", "transcriptions"] => makes(Kind::Transcripts),
         ["images"] => makes(Kind::Pictures),
         ["videos"] => makes(Kind::Videos),
@@ -104,32 +111,44 @@ fn route<'a>(segments: &[&'a str]) -> Option<(Access, Answer<'a>)> {
         }),
         ["credits"] => gives(Key, credits),
         ["generation"] => gives(Key, generation),
+        ["auth", "keys"] => takes(Anyone, sign_in::exchange),
+        ["auth", "keys", "code"] => takes(Key, sign_in::code),
         _ => None,
     }
 }
 
+/// A route that takes a body.
+fn takes<'a>(
+    access: Access,
+    answer: impl FnOnce(&Service, &Received) -> Result<Plan, Failure> + 'a,
+) -> Option<Route<'a>> {
+    Some(("POST", access, Box::new(answer)))
+}
+
 /// A route that asks a model to write, in this form.
-fn writes<'a>(form: Form) -> Option<(Access, Answer<'a>)> {
-    let answer = move |service: &Service, received: &Received| chat::plan(service, received, form);
-    Some((Access::Model(form), Box::new(answer)))
+fn writes<'a>(form: Form) -> Option<Route<'a>> {
+    takes(Access::Model(form), move |service, received| {
+        chat::plan(service, received, form)
+    })
 }
 
 /// A route that makes media of this kind.
-fn makes<'a>(kind: Kind) -> Option<(Access, Answer<'a>)> {
-    let answer = move |service: &Service, received: &Received| other::media(service, received, kind);
-    Some((Access::Model(Form::Chat), Box::new(answer)))
+fn makes<'a>(kind: Kind) -> Option<Route<'a>> {
+    takes(Access::Model(Form::Chat), move |service, received| {
+        other::media(service, received, kind)
+    })
 }
 
 /// A route that gives a JSON value.
 fn gives<'a>(
     access: Access,
     value: impl FnOnce(&Service, &Received) -> Result<Value, Failure> + 'a,
-) -> Option<(Access, Answer<'a>)> {
+) -> Option<Route<'a>> {
     let answer = |service: &Service, received: &Received| Ok(json_plan(200, &value(service, received)?));
-    Some((access, Box::new(answer)))
+    Some(("GET", access, Box::new(answer)))
 }
 
-fn query_of(received: &Received) -> Vec<(String, String)> {
+pub(super) fn query_of(received: &Received) -> Vec<(String, String)> {
     form_urlencoded::parse(received.query.as_bytes()).into_owned().collect()
 }
 

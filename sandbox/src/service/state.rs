@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::account::Account;
+use super::{account::Account, sign_in::Codes};
 use crate::{
     catalogue::{self, Entry, Model, listing},
     failure::Failure,
@@ -59,6 +59,7 @@ pub(crate) struct Service {
     slots: Mutex<BTreeMap<String, Slot>>,
     own: Mutex<OwnEntries>,
     account: Mutex<Account>,
+    codes: Mutex<Codes>,
 }
 
 impl Service {
@@ -67,6 +68,7 @@ impl Service {
         Self {
             slots: Mutex::new(slots.collect()),
             own: Mutex::default(),
+            codes: Mutex::default(),
             account: Mutex::new(Account::new(settings.keep_generations, settings.late_asks)),
             settings,
         }
@@ -174,6 +176,10 @@ impl Service {
 
     fn own_entry(&self, id: &str) -> Option<Value> {
         lock(&self.own).entries.iter().find(|entry| entry["id"] == id).cloned()
+    }
+
+    pub(crate) fn codes(&self) -> MutexGuard<'_, Codes> {
+        lock(&self.codes)
     }
 
     pub(crate) fn account(&self) -> MutexGuard<'_, Account> {

@@ -326,3 +326,28 @@ fn tests_may_add_replace_and_set_all_entries() {
     assert_eq!(list["data"], json!([entry("acme/only")]));
     assert_eq!(t.chat(json!({"model": "openai/gpt-4o"})).0, 200);
 }
+
+#[test]
+fn a_code_buys_the_key_once_and_only_with_its_verifier() {
+    // Source: RFC 7636, appendix B.
+    let (verifier, challenge) = (
+        "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
+        "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+    );
+    let bench = Bench::new();
+    let callback = "http://localhost:1/a";
+    let asked = json!({"callback_url": callback, "code_challenge": challenge, "code_challenge_method": "S256"});
+    let code = || bench.post("/auth/keys/code", asked.clone()).1["data"]["id"].clone();
+    let exchanged = |code: &Value, verifier: &str, method: &str| {
+        let body = json!({"code": code, "code_verifier": verifier, "code_challenge_method": method});
+        let (status, answer) = bench.post("/auth/keys", body);
+        (status, answer["key"].clone())
+    };
+    let first = code();
+    assert_eq!(exchanged(&first, verifier, "S256"), (200, json!(DEFAULT_KEY)));
+    assert_eq!(exchanged(&first, verifier, "S256").0, 403);
+    assert_eq!(exchanged(&code(), "another", "S256").0, 403);
+    assert_eq!(exchanged(&code(), verifier, "plain").0, 400);
+    let elsewhere = json!({"callback_url": "http://example.com/a"});
+    assert_eq!(bench.post("/auth/keys/code", elsewhere).0, 400);
+}
