@@ -1,27 +1,32 @@
 //! The command line: the commands by their names, and who runs each.
 
+use std::env;
+use std::io::{self, IsTerminal};
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgMatches, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::commands::{
-    Output, agent, api, chat, completions, credits, doctor, explain, fallback, key, models, plugins, profile, selftest,
-    tiers,
+    Output, agent, api, chat, completions, credits, doctor, explain, fallback, key, keys, models, plugins, profile,
+    selftest, tiers,
 };
 use crate::serve;
 use crate::setup::{Global, trial};
-use crate::terminal::{Exit, Failure, exit};
+use crate::terminal::{Exit, Failure, clean_line, exit};
 
 /// Chat with models through plugins, from a terminal.
 ///
 /// A plugin is a shared library in the plugin folder, enabled as soon as its key is set. You choose a model by tier;
-/// the profile file says which model a tier stands for.
+/// the profile file says which model a tier stands for. Without a command, on a terminal, it starts a conversation.
 #[derive(Parser)]
-#[command(name = "agent-host", version, after_help = EXAMPLES, after_long_help = after_long_help(), max_term_width = 100)]
+#[command(name = "agent-host", version, after_help = EXAMPLES, after_long_help = after_long_help(), max_term_width = 100,
+    arg_required_else_help = !io::stdin().is_terminal())]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Subcommand)]
@@ -40,6 +45,8 @@ enum Command {
     Credits(credits::Args),
     /// Show what the service reports about the key: limit, usage, credit left
     Key(Output),
+    #[command(subcommand)]
+    Keys(keys::Command),
     Api(api::Args),
     Serve(serve::Options),
     Selftest(selftest::Args),
@@ -61,7 +68,10 @@ impl Cli {
     /// Runs the command.
     pub async fn run(&self) -> Result<Exit, Failure> {
         let global = &self.global;
-        match &self.command {
+        let Some(command) = &self.command else {
+            return Box::pin(conversation(global)).await;
+        };
+        match command {
             Command::Chat(args) => chat::run(global, args).await,
             Command::Plugins(command) => plugins::run(global, command).await,
             Command::Tiers(output) => tiers::run(global, output.json).await,
@@ -71,6 +81,7 @@ impl Cli {
             Command::Models(args) => models::run(global, args).await,
             Command::Credits(args) => credits::run(global, args).await,
             Command::Key(output) => key::run(global, output.json).await,
+            Command::Keys(command) => keys::run(global, command).await,
             Command::Api(args) => api::run(global, args).await,
             Command::Serve(options) => serve::run(global, options).await,
             Command::Selftest(args) => selftest::run(global, args).await,
@@ -82,6 +93,35 @@ impl Cli {
     }
 }
 
+/// What happens without a command.
+async fn conversation(global: &Global) -> Result<Exit, Failure> {
+    let chat = Cli::parse_from(["agent-host", "chat"]).command;
+    match chat {
+        Some(Command::Chat(args)) => chat::run(global, &args).await,
+        _ => Ok(Exit::Usage),
+    }
+}
+
+/// Adds to an unknown command how to send it as a prompt.
+pub fn with_tip(mut error: clap::Error) -> clap::Error {
+    let Some(ContextValue::String(unknown)) = error.get(ContextKind::InvalidSubcommand) else {
+        return error;
+    };
+    let is_command = |word: &String| Cli::command().find_subcommand(word).is_some();
+    let (before, words): (Vec<_>, Vec<_>) = {
+        let mut is_past = false;
+        env::args().skip(1).partition(|word| {
+            is_past |= word == unknown;
+            !is_past
+        })
+    };
+    if error.kind() == ErrorKind::InvalidSubcommand && !before.iter().any(is_command) {
+        let tip = clean_line(&format!("to ask a model: agent-host chat \"{}\"", words.join(" ")));
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    }
+    error
+}
+
 /// Whether the caller asked for JSON, so that a failure is printed as JSON too.
 pub fn wants_json(matches: &ArgMatches) -> bool {
     matches!(matches.try_get_one("json"), Ok(Some(true)))
@@ -90,10 +130,10 @@ pub fn wants_json(matches: &ArgMatches) -> bool {
 
 const EXAMPLES: &str = "\
 Examples:
+  agent-host                      a conversation; without a key, it helps you to get one
   agent-host plugins install ./libplugin_openrouter.so
   agent-host chat \"What is a stable ABI?\"
   git diff | agent-host chat -t small \"Write a commit message for this\"
-  agent-host chat                 a conversation; /help lists its commands
   agent-host chat -a photo.jpg \"What is this?\"
   agent-host models claude --sort price
   agent-host doctor               what is wrong, and how to fix it";

@@ -2,7 +2,7 @@
 //!
 //! [`cli`] picks one of the [`commands`] or starts [`serve`], an endpoint for programs that speak OpenAI's protocol.
 //! [`setup`] turns options, variables and the [`profile`] file into a plugin that answers;
-//! [`talk`] holds the conversation; [`terminal`] prints. No code here names a provider: what differs between providers
+//! [`talk`] holds the conversation, [`welcome`] the dialogue before the first one; [`terminal`] prints. No code here names a provider: what differs between providers
 //! comes from their plugins. For a whole host in one short file see `examples/minimal.rs`.
 
 // In the order in which data travels.
@@ -10,6 +10,7 @@ mod cli;
 mod commands;
 mod serve;
 mod talk;
+mod welcome;
 mod setup;
 mod profile;
 mod near;
@@ -28,7 +29,8 @@ fn main() -> ! {
     #[cfg(unix)]
     setup::take_off_quotes();
     setup::forbid_dumps();
-    let matches = Cli::command().get_matches();
+    let matches = Cli::command().try_get_matches();
+    let matches = matches.unwrap_or_else(|error| cli::with_tip(error).exit());
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     // A panic was reported when it happened.
     match catch_unwind(AssertUnwindSafe(|| run(&cli))) {

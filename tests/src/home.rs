@@ -2,7 +2,7 @@
 //!
 //! Files directly in the home and in its folder `work` come from the test and may hold keys: a profile, a file of
 //! variables, a key file. The host wrote everything in other folders: history, ledger, manifests, switches. When a home
-//! is dropped, no such file may hold a key.
+//! is dropped, no such file may hold a key, apart from those that the host stores keys in.
 
 use std::env;
 use std::env::consts::DLL_EXTENSION;
@@ -163,12 +163,13 @@ impl Drop for Home {
         if thread::panicking() {
             return;
         }
-        let by_the_test =
-            |file: &Path| file.parent() == Some(self.path()) || file.starts_with(self.path().join("work"));
+        let [work, keys] = ["work", ".config/agent-host/keys"].map(|folder| self.path().join(folder));
+        let may_hold_keys =
+            |file: &Path| file.parent() == Some(self.path()) || file.starts_with(&work) || file.starts_with(&keys);
         // Libraries are copies.
         let is_library = |file: &Path| file.extension().is_some_and(|extension| extension == DLL_EXTENSION);
         let files = files_below(self.path()).into_iter();
-        for file in files.filter(|file| !by_the_test(file) && !is_library(file)) {
+        for file in files.filter(|file| !may_hold_keys(file) && !is_library(file)) {
             // A file may be gone by now, such as the socket of a process that ends.
             let bytes = fs::read(&file).unwrap_or_default();
             canary::assert_none(&file.display(), &bytes);

@@ -23,10 +23,15 @@ pub struct Typist {
 
 impl Typist {
     /// Starts `command` on a new terminal of 100 columns.
-    pub fn at(mut command: Command) -> Self {
+    pub fn at(command: Command) -> Self {
+        Self::at_columns(command, 100)
+    }
+
+    /// The same with this many columns.
+    pub fn at_columns(mut command: Command, columns: u16) -> Self {
         command.env("TERM", "xterm");
         let mut process = PtyProcess::spawn(command).expect("the program starts on a terminal");
-        process.set_window_size(100, 40).expect("the terminal is ours");
+        process.set_window_size(columns, 40).expect("the terminal is ours");
         // Without the terminal's echo, only the program shows what is typed.
         let keyboard = process.get_raw_handle().expect("the terminal can be written to");
         let screen = process.get_raw_handle().expect("the terminal can be read");

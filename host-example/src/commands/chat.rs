@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::ValueHint;
 
-use crate::setup::{Global, Setup};
+use crate::setup::Global;
 use crate::talk::answer::{answer, report, request};
 use crate::talk::attach;
 use crate::talk::conversation::{Conversation, Habits, system_message};
@@ -14,6 +14,7 @@ use crate::talk::prompt;
 use crate::talk::screen::Manner;
 use crate::talk::structured::Schema;
 use crate::terminal::{Exit, Failure, Interrupts, stopped};
+use crate::welcome::{self, Ready};
 
 /// Ask a model; on a terminal without a prompt, start a conversation
 #[derive(clap::Args)]
@@ -28,6 +29,9 @@ pub struct Args {
     /// Print the answer when it is complete instead of streaming it
     #[arg(long)]
     pub no_stream: bool,
+    /// Let the sandbox answer: no key, no network, no cost, invented answers
+    #[arg(long)]
+    pub sandbox: bool,
     /// Do not print the line about model, time and cost
     #[arg(short, long)]
     pub quiet: bool,
@@ -63,7 +67,8 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
         has_footer: !args.quiet,
     };
     let mut interrupts = Interrupts::listen()?;
-    let mut active = Setup::read(global)?.activate(true).await?;
+    let ready = welcome::ready(global, args.sandbox, &mut interrupts).await?;
+    let Ready { mut active, global, .. } = ready;
     if manner.has_footer {
         active.say_address();
     }
@@ -82,7 +87,7 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
             target: args.target.clone(),
             manner,
         };
-        return conversation.run(global, &args.habits).await;
+        return conversation.run(&global, &args.habits).await;
     };
     let mut messages = system_message(system.as_deref());
     messages.push(attach::message(prompt, attached));

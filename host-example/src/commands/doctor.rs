@@ -77,8 +77,7 @@ impl Rows {
                 return None;
             }
         };
-        let env_file = global.env_file.as_deref();
-        let environment = match Environment::read(env_file, !global.no_env_file, CommandKeys::default()) {
+        let environment = match Environment::read(global, &places, !global.no_env_file, CommandKeys::default()) {
             Ok(environment) => {
                 self.add(HOST, "variables", FindingStatus::Ok, &environment.described(), None);
                 environment
@@ -86,7 +85,11 @@ impl Rows {
             Err(failure) => {
                 self.failed(HOST, "variables", &failure);
                 // Without the file that was named, reading cannot fail.
-                Environment::read(None, !global.no_env_file, CommandKeys::default()).ok()?
+                let global = Global {
+                    env_file: None,
+                    ..global.clone()
+                };
+                Environment::read(&global, &places, !global.no_env_file, CommandKeys::default()).ok()?
             }
         };
         let folder = match Folder::read(&places) {

@@ -7,6 +7,7 @@ pub mod fallback;
 pub mod models;
 pub mod credits;
 pub mod key;
+pub mod keys;
 pub mod api;
 pub mod plugins;
 pub mod profile;

@@ -54,6 +54,18 @@ impl Setup {
     pub async fn activate(&self, key_needed: bool) -> Result<Active, Failure> {
         let chosen = self.profile().await?;
         let (entry, manifest) = self.choose(chosen.as_ref())?;
+        self.start(entry, manifest, chosen, key_needed).await
+    }
+
+    /// The same for this plugin, under the profile if that is the plugin's.
+    pub async fn start(
+        &self,
+        entry: &Entry,
+        manifest: &Manifest,
+        chosen: Option<Chosen>,
+        key_needed: bool,
+    ) -> Result<Active, Failure> {
+        let chosen = chosen.filter(|chosen| chosen.profile.provider == manifest.id);
         if self.folder.is_disabled(entry) {
             let id = &manifest.id;
             return Err(Failure::usage(format!("the plugin `{id}` is disabled"))
@@ -64,7 +76,7 @@ impl Setup {
         self.confirm_command(chosen.as_ref()).await?;
         self.run_key_command(chosen.as_ref()).await;
         if let (Verdict::Idle(reason), true) = (self.verdict(entry, chosen.as_ref()), key_needed) {
-            return Err(no_key(manifest, &reason));
+            return Err(no_key(manifest, chosen.as_ref(), &reason));
         }
         let given = self.give(manifest, chosen.as_ref())?;
         let bound = Bound::of(self, manifest, chosen.as_ref(), &given);

@@ -6,6 +6,7 @@ use plugin_api::Manifest;
 
 use super::environment::{Found, Given};
 use super::plugins::{Entry, Verdict};
+use super::practice;
 use super::reading::{Chosen, Setup};
 use crate::profile::KeySource;
 use crate::terminal::{Exit, Failure, clean_line};
@@ -155,22 +156,31 @@ fn ignored_address(manifest: &Manifest, address: &Found, given: &Given) -> Failu
 }
 
 /// The failure for a plugin without a key.
-pub fn no_key(manifest: &Manifest, reason: &str) -> Failure {
+pub fn no_key(manifest: &Manifest, chosen: Option<&Chosen>, reason: &str) -> Failure {
     let message = format!("no key for the plugin `{}`: {reason}", manifest.id);
-    Failure::usage(message).with_hint(key_hint(manifest))
+    let mut steps = key_steps(manifest);
+    if practice::fits(manifest, chosen) {
+        steps.push("or try it without a key: agent-host chat --sandbox \"Hello?\"".to_owned());
+    }
+    let mut failure = Failure::usage(message).with_hint(steps.join("\n  "));
+    failure.lacks_key = true;
+    failure
 }
 
-/// How to give the plugin a key.
+/// How to give the plugin a key, in one line.
 pub fn key_hint(manifest: &Manifest) -> String {
+    key_steps(manifest).join("; ")
+}
+
+fn key_steps(manifest: &Manifest) -> Vec<String> {
     let Some(key) = manifest.keys().next() else {
-        return "see the plugin's documentation; its manifest names no key variable".to_owned();
+        return vec!["see the plugin's documentation; its manifest names no key variable".to_owned()];
     };
-    let value = key
-        .prefix
-        .as_deref()
-        .map_or("…".to_owned(), |prefix| format!("{prefix}…"));
-    format!(
-        "set it: export {name}={value}; or add it to `.env` in the working directory, or set `apiKey` in the profile to a file or a command",
-        name = key.name
-    )
+    let page = key.page.as_ref().map(|page| format!("create a key at {page}"));
+    let value = key.prefix.as_deref().unwrap_or_default();
+    let set = format!(
+        "store it with `agent-host keys set`, or set it: export {}={value}…",
+        key.name
+    );
+    page.into_iter().chain([set]).collect()
 }

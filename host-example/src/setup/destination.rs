@@ -202,7 +202,7 @@ impl Setup {
                 origin: origin_of(found.value.reveal()),
                 source: found.origin.clone(),
                 decider: match found.place {
-                    Place::Process | Place::NamedFile => Decider::User,
+                    Place::Own(_) | Place::Process | Place::NamedFile => Decider::User,
                     Place::Folder => Decider::Folder,
                 },
                 is_main: true,

@@ -1,9 +1,10 @@
 //! The variables that plugins are given, and where keys come from.
 //!
-//! The sources in order: the process's environment, the file given with `--env-file`, `.env` of the working directory.
-//! The first source with a key gives it, whatever the key's variable is called; in each, `NAME_FILE` may point to a
-//! file with the key instead. The key source in the profile comes before all of them. A blank variable is an absent
-//! one. A plugin sees the variables that its manifest asks for and no others.
+//! The sources in order: what the program sets itself, the process's environment, the file given with `--env-file`,
+//! `.env` of the working directory. The first source with a key gives it, whatever the key's variable is called; in
+//! each, `NAME_FILE` may point to a file with the key instead. A key stored with `agent-host keys` comes last. The key
+//! source in the profile comes before all of them. A blank variable is an absent one. A plugin sees the variables that
+//! its manifest asks for and no others.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
@@ -13,7 +14,9 @@ use plugin_api::{Manifest, Role, Variable};
 use zeroize::Zeroizing;
 
 use super::dotenv;
-use super::keys::{CommandKeys, is_plain, read_key_file};
+use super::global::Global;
+use super::keys::{CommandKeys, is_plain, read_key_file, stored_key_file};
+use super::places::Places;
 use super::protect::Secret;
 use super::quotes::unquoted;
 use crate::files::{ReadError, read_named};
@@ -37,6 +40,8 @@ pub struct Environment {
     quoted: BTreeSet<String>,
     /// The variables of the process whose values are not UTF-8.
     not_utf_8: BTreeSet<String>,
+    /// The user's own folder, where keys are stored.
+    config_folder: PathBuf,
     /// The keys that commands printed, for a later environment.
     pub command_keys: CommandKeys,
 }
@@ -51,6 +56,8 @@ struct Source {
 /// Where variables come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
+    /// The program itself; for people, where it got them.
+    Own(&'static str),
     /// The process's environment.
     Process,
     /// The file given with `--env-file`.
@@ -64,6 +71,20 @@ pub struct Found {
     pub value: Secret,
     pub origin: String,
     pub place: Place,
+}
+
+/// A key that was found, read or not.
+pub struct Candidate<'a> {
+    pub variable: &'a Variable,
+    pub origin: String,
+    /// The place that provides the key. `.env` does not provide what another file holds.
+    place: Option<Place>,
+    pub at: KeyAt,
+}
+
+pub enum KeyAt {
+    Value(Secret),
+    File(PathBuf),
 }
 
 /// The file that a key was read from.
@@ -102,7 +123,12 @@ impl Environment {
     /// - In: `reads_folder`, whether `.env` counts; `command_keys`, the keys that commands printed before and that are
     ///   still valid.
     /// - Errors: the file given with `--env-file` cannot be read. A bad `.env` is only a warning.
-    pub fn read(named: Option<&Path>, reads_folder: bool, command_keys: CommandKeys) -> Result<Self, Failure> {
+    pub fn read(
+        global: &Global,
+        places: &Places,
+        reads_folder: bool,
+        command_keys: CommandKeys,
+    ) -> Result<Self, Failure> {
         let mut process = BTreeMap::new();
         let mut quoted = BTreeSet::new();
         let mut not_utf_8 = BTreeSet::new();
@@ -120,12 +146,19 @@ impl Environment {
             }
             process.insert(name, value);
         }
-        let mut sources = vec![Source {
-            place: Place::Process,
-            file: PathBuf::new(),
-            values: process,
-        }];
-        if let Some(path) = named {
+        let mut sources = vec![
+            Source {
+                place: Place::Own(global.own.origin),
+                file: PathBuf::new(),
+                values: global.own.values.clone(),
+            },
+            Source {
+                place: Place::Process,
+                file: PathBuf::new(),
+                values: process,
+            },
+        ];
+        if let Some(path) = &global.env_file {
             sources.push(Source {
                 place: Place::NamedFile,
                 file: path.to_owned(),
@@ -147,15 +180,17 @@ impl Environment {
             sources,
             quoted,
             not_utf_8,
+            config_folder: places.config_folder.clone(),
             command_keys,
         })
     }
 
     /// The sources of variables in order of precedence, for people.
     pub fn described(&self) -> String {
-        let places = self.sources.iter().map(|source| match source.place {
-            Place::Process => "the environment".to_owned(),
-            Place::NamedFile | Place::Folder => format!("`{}`", source.file.display()),
+        let places = self.sources.iter().filter_map(|source| match source.place {
+            Place::Own(_) => None,
+            Place::Process => Some("the environment".to_owned()),
+            Place::NamedFile | Place::Folder => Some(format!("`{}`", source.file.display())),
         });
         format!("from {}", places.collect::<Vec<_>>().join(", then "))
     }
@@ -189,7 +224,9 @@ impl Environment {
             .filter(|variable| variable.role != Role::Key);
         let keys = keys.filter(|_| source.is_none());
         self.expect_utf_8(keys.chain(others.map(|variable| variable.name.clone())))?;
-        let key_place = match (source, manifest.keys().next()) {
+        let is_own = |found: Candidate<'_>| matches!(found.place, Some(Place::Own(_)));
+        let has_own = self.candidates(manifest).next().is_some_and(is_own);
+        let key_place = match (source.filter(|_| !has_own), manifest.keys().next()) {
             (Some(source), variable) => {
                 let found = self.key_from(source, &mut given)?;
                 given.key_origin = Some(format!("`apiKey` of profile `{profile}`"));
@@ -232,33 +269,76 @@ impl Environment {
         }
     }
 
-    /// Takes the key from the first source that has one.
+    /// The file in which the plugin's key is stored, if it is.
+    pub fn stored_key(&self, manifest: &Manifest) -> PathBuf {
+        stored_key_file(&self.config_folder, &manifest.id)
+    }
+
+    /// The keys that were found, in order of precedence: the first one is used.
+    pub fn candidates<'a>(&'a self, manifest: &'a Manifest) -> impl Iterator<Item = Candidate<'a>> {
+        let found = self.sources.iter().flat_map(|source| {
+            let values = manifest.keys().filter_map(|variable| {
+                let found = source.variable(&variable.name)?;
+                Some(Candidate {
+                    variable,
+                    origin: found.origin,
+                    place: Some(source.place),
+                    at: KeyAt::Value(found.value),
+                })
+            });
+            let files = manifest.keys().filter_map(|variable| {
+                let name = format!("{}_FILE", variable.name);
+                let path = PathBuf::from(source.variable(&name)?.value.reveal());
+                Some(Candidate {
+                    variable,
+                    origin: format!("`{name}`"),
+                    place: Some(source.place).filter(|place| *place == Place::NamedFile),
+                    at: KeyAt::File(path),
+                })
+            });
+            values.chain(files)
+        });
+        let stored = manifest.keys().take(1).filter_map(|variable| {
+            let path = self.stored_key(manifest);
+            path.symlink_metadata().is_ok().then(|| Candidate {
+                variable,
+                origin: described_file(&path),
+                place: None,
+                at: KeyAt::File(path),
+            })
+        });
+        found.chain(stored)
+    }
+
+    /// Takes the first key that was found.
     ///
-    /// - Out: the place that provides the key. `.env` does not provide what another file holds.
+    /// - Out: the place that provides it.
     fn give_key(&self, manifest: &Manifest, given: &mut Given) -> Result<Option<Place>, Failure> {
-        for source in &self.sources {
-            for variable in manifest.keys() {
-                if let Some(found) = source.variable(&variable.name) {
-                    given.key_holder = Some(found.origin.clone());
-                    given.key_origin = Some(found.origin);
-                    given.variables.insert(variable.name.clone(), found.value);
-                    return Ok(Some(source.place));
-                }
+        let Some(found) = self.candidates(manifest).next() else {
+            return Ok(None);
+        };
+        let (key, holder) = match found.at {
+            KeyAt::Value(key) => (key, found.origin.clone()),
+            KeyAt::File(path) => {
+                let (key, warning) = read_key_file(&path)?;
+                given.warnings.extend(warning);
+                given.key_file = Some(KeyFile::new(found.variable, &path));
+                let file = described_file(&path);
+                let is_stored = found.origin == file;
+                (
+                    key,
+                    if is_stored {
+                        file
+                    } else {
+                        format!("{}, {file}", found.origin)
+                    },
+                )
             }
-            for variable in manifest.keys() {
-                if let Some(found) = source.variable(&format!("{}_FILE", variable.name)) {
-                    let path = PathBuf::from(found.value.reveal());
-                    let (key, warning) = read_key_file(&path)?;
-                    given.warnings.extend(warning);
-                    given.key_origin = Some(format!("`{}_FILE`", variable.name));
-                    given.key_holder = Some(format!("`{}_FILE`, {}", variable.name, described_file(&path)));
-                    given.key_file = Some(KeyFile::new(variable, &path));
-                    given.variables.insert(variable.name.clone(), key);
-                    return Ok(Some(source.place).filter(|place| *place == Place::NamedFile));
-                }
-            }
-        }
-        Ok(None)
+        };
+        given.key_origin = Some(found.origin);
+        given.key_holder = Some(holder);
+        given.variables.insert(found.variable.name.clone(), key);
+        Ok(found.place)
     }
 
     fn key_from(&self, source: &KeySource, given: &mut Given) -> Result<Found, Failure> {
@@ -299,7 +379,7 @@ impl KeyFile {
 }
 
 /// The file with its whole path, links included: another folder's `key` is another file.
-fn described_file(path: &Path) -> String {
+pub fn described_file(path: &Path) -> String {
     let path = path::absolute(path).unwrap_or_else(|_| path.to_owned());
     format!("file `{}`", path.display())
 }
@@ -317,6 +397,7 @@ impl Source {
     fn variable(&self, name: &str) -> Option<Found> {
         let value = self.values.get(name).filter(|value| !value.is_blank())?;
         let (value, origin) = match self.place {
+            Place::Own(origin) => (value.clone(), origin.to_owned()),
             Place::Process => (value.clone(), format!("environment variable `{name}`")),
             Place::NamedFile | Place::Folder => (value.trimmed(), format!("`{name}` in `{}`", self.file.display())),
         };

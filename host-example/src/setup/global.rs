@@ -1,9 +1,13 @@
 //! The options that every command accepts.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueHint};
+use plugin_api::Manifest;
+
+use super::protect::Secret;
 
 /// What every command accepts.
 #[derive(Args, Clone)]
@@ -41,4 +45,26 @@ pub struct Global {
     /// Append the log to a file instead; warnings are still printed [env: AGENT_HOST_LOG_FILE]
     #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub log_file: Option<PathBuf>,
+    #[arg(skip)]
+    pub own: Own,
+}
+
+/// Variables that the program sets for itself, before all others: a key that is tried, the sandbox's address.
+#[derive(Clone, Default)]
+pub struct Own {
+    /// Where they come from, for people.
+    pub origin: &'static str,
+    pub values: BTreeMap<String, Secret>,
+}
+
+impl Global {
+    /// The same with another key for this plugin.
+    pub fn with_key(&self, manifest: &Manifest, key: Secret, origin: &'static str) -> Self {
+        let variable = manifest.keys().next().map(|variable| variable.name.clone());
+        let values = variable.map(|name| (name, key)).into_iter().collect();
+        Self {
+            own: Own { origin, values },
+            ..self.clone()
+        }
+    }
 }

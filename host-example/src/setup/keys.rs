@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::rc::Rc;
 use std::sync::mpsc;
@@ -14,8 +14,9 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
+use super::atomic::write_private;
 use super::protect::Secret;
-use crate::files::{Guard, ReadError, mode_for_others, read};
+use crate::files::{Guard, ReadError, check_kept, mode_for_others, read};
 use crate::terminal::Failure;
 
 /// The largest file that can be a key, in bytes.
@@ -77,6 +78,30 @@ impl CommandKeys {
 
     pub fn allows(&self, words: &[String]) -> bool {
         self.allowed.borrow().contains(words)
+    }
+}
+
+/// The file in which this program keeps the key of a plugin.
+pub fn stored_key_file(config_folder: &Path, id: &str) -> PathBuf {
+    config_folder.join("keys").join(id)
+}
+
+/// Keeps a key for later runs, for its owner alone to read.
+pub fn store_key(path: &Path, key: &Secret) -> Result<(), Failure> {
+    check_kept(path, MAX_KEY_BYTES)
+        .map_err(|why| Failure::usage(format!("the key cannot be stored in `{}`: {why}", path.display())))?;
+    write_private(path, key.reveal().as_bytes())
+}
+
+/// The key on standard input, without the blanks around it.
+pub fn read_key_from_stdin() -> Result<Secret, Failure> {
+    let failed = |cause: &str| Failure::usage(format!("expected a key on standard input, {cause}"));
+    let mut text = Zeroizing::new(String::new());
+    let read = std::io::stdin().lock().take(MAX_KEY_BYTES).read_to_string(&mut text);
+    read.map_err(|_| failed("which cannot be read"))?;
+    match text.trim() {
+        "" => Err(failed("found nothing").with_hint("pipe it in, or run `agent-host keys set` on a terminal")),
+        key => Ok(Secret::new(key.to_owned())),
     }
 }
 

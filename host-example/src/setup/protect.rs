@@ -42,6 +42,12 @@ impl Secret {
         self.inside().is_empty()
     }
 
+    /// The last four letters, to tell keys apart; `None` if that would reveal much of a short one.
+    pub fn ending(&self) -> Option<&str> {
+        let letters = self.0.len().checked_sub(4).filter(|rest| *rest >= 12)?;
+        self.0.get(letters..)
+    }
+
     /// The same without the blanks around it, and without the byte order mark that some editors write.
     pub fn trimmed(&self) -> Self {
         Self::new(self.inside().to_owned())

@@ -36,7 +36,7 @@ impl Setup {
         let reads_folder = may_read_folder && !global.no_env_file;
         let places = Places::from(global)?;
         Ok(Self {
-            environment: Environment::read(global.env_file.as_deref(), reads_folder, command_keys)?,
+            environment: Environment::read(global, &places, reads_folder, command_keys)?,
             folder: Folder::read(&places)?,
             places,
             allow_any_key: global.allow_any_key,

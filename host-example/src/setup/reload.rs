@@ -221,7 +221,7 @@ async fn configure(
     if let Ok((entry, _)) = setup.folder.find(&manifest.id)
         && let Verdict::Idle(reason) = setup.verdict(entry, holding)
     {
-        return Err(no_key(manifest, &reason));
+        return Err(no_key(manifest, holding, &reason));
     }
     let options = setup.options(manifest, holding.map(|chosen| &chosen.profile));
     let checked = Checked::of(active.module.clone(), options).await;

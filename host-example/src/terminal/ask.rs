@@ -1,9 +1,42 @@
-//! A question at the terminal.
+//! Questions at the terminal.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::thread;
 
+use inquire::InquireError;
 use tokio::sync::oneshot;
+
+use super::exit::Exit;
+use super::failure::Failure;
+use super::print::stderr_has_cursor;
+
+/// Whether somebody is there to answer, on a terminal that prompts can be drawn on.
+pub fn can_ask() -> bool {
+    io::stdin().is_terminal() && stderr_has_cursor()
+}
+
+/// Shows a prompt, on a thread of its own because it blocks; `None` if the user left it with Esc.
+///
+/// - Errors: the user stopped it with Ctrl-C, or the terminal cannot be used.
+pub async fn prompted<T: Send + 'static>(
+    prompt: impl FnOnce() -> Result<T, InquireError> + Send + 'static,
+) -> Result<Option<T>, Failure> {
+    let unusable = |cause: &dyn std::fmt::Display| Failure::internal(format!("cannot use the terminal: {cause}"));
+    match tokio::task::spawn_blocking(prompt)
+        .await
+        .map_err(|cause| unusable(&cause))?
+    {
+        Ok(answer) => Ok(Some(answer)),
+        Err(InquireError::OperationCanceled) => Ok(None),
+        Err(InquireError::OperationInterrupted) => Err(left()),
+        Err(cause) => Err(unusable(&cause)),
+    }
+}
+
+/// The failure of a dialogue that the user left.
+pub fn left() -> Failure {
+    Failure::new(Exit::Interrupted, "stopped; nothing was stored")
+}
 
 /// Reads a line from the terminal, in lower case; `None` after Ctrl-C, empty at the end of the input.
 pub async fn ask(question: &str) -> Option<String> {

@@ -25,6 +25,8 @@ pub struct Failure {
     attempts: Vec<String>,
     /// The code that `agent-host explain` knows more about.
     pub explained: Option<&'static str>,
+    /// The plugin has no key, which the user may have.
+    pub lacks_key: bool,
     /// The message is a report with a first line of its own.
     is_report: bool,
 }
@@ -40,6 +42,7 @@ impl Failure {
             details,
             attempts: Vec::new(),
             explained: None,
+            lacks_key: false,
             is_report: false,
         }
     }
@@ -145,6 +148,7 @@ impl From<Error> for Failure {
             details: Box::new(details),
             attempts,
             explained: error.kind.explanation().map(|explanation| explanation.code),
+            lacks_key: false,
             is_report: false,
         }
     }

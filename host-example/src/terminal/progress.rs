@@ -23,6 +23,22 @@ pub async fn while_waiting<T>(what: &str, work: impl Future<Output = T>) -> T {
 
 /// The same with a countdown until `resumes_at`, if that is known.
 pub async fn while_waiting_until<T>(what: &str, resumes_at: Option<Instant>, work: impl Future<Output = T>) -> T {
+    let counted = |left_s| format!("… retrying in {left_s} s; Ctrl-C to stop");
+    shown(what, resumes_at, counted, work).await
+}
+
+/// The same with a countdown until `ends_at`, when the work is given up.
+pub async fn while_counting_down<T>(what: &str, ends_at: Instant, work: impl Future<Output = T>) -> T {
+    let counted = |left_s| format!("… {what}: {left_s} s left; Ctrl-C to stop");
+    shown(what, Some(ends_at), counted, work).await
+}
+
+async fn shown<T>(
+    what: &str,
+    until: Option<Instant>,
+    counted: impl Fn(u128) -> String,
+    work: impl Future<Output = T>,
+) -> T {
     if !stderr_has_cursor() {
         return work.await;
     }
@@ -32,9 +48,9 @@ pub async fn while_waiting_until<T>(what: &str, resumes_at: Option<Instant>, wor
     }
     let mut shown = String::new();
     let done = loop {
-        let left = resumes_at.map(|moment| moment.saturating_duration_since(Instant::now()));
+        let left = until.map(|moment| moment.saturating_duration_since(Instant::now()));
         let line = match left.filter(|left| !left.is_zero()) {
-            Some(left) => format!("… retrying in {} s; Ctrl-C to stop", left.as_millis().div_ceil(1000)),
+            Some(left) => counted(left.as_millis().div_ceil(1000)),
             None => format!("… {what}"),
         };
         if line != shown {
@@ -43,7 +59,7 @@ pub async fn while_waiting_until<T>(what: &str, resumes_at: Option<Instant>, wor
             let _ = write!(anstream::stderr(), "{FAINT}{line}{FAINT:#}");
             shown = line;
         }
-        if resumes_at.is_none_or(|moment| moment <= Instant::now()) {
+        if until.is_none_or(|moment| moment <= Instant::now()) {
             break work.await;
         }
         if let Ok(done) = timeout(TICK, &mut work).await {

@@ -59,7 +59,7 @@ fn a_start_that_lacks_something_says_what() {
     assert_refused(
         &no_key,
         2,
-        "error: no key for the plugin `openrouter`: `OPENROUTER_API_KEY` is not set\nhint: set it: ",
+        "error: no key for the plugin `openrouter`: `OPENROUTER_API_KEY` is not set\nhint: create a key at ",
     );
     let mistake = Serve::new().profile(&json!({"tiers": {"TEXT_SMALL": 7}})).run();
     assert_refused(&mistake, 3, "/tiers/TEXT_SMALL");

@@ -120,7 +120,7 @@ fn a_missing_key_is_a_row_and_the_rest_is_checked() {
     let id = "plugin:openrouter";
     assert_eq!(found.check(id)["status"], "failed");
     found.assert_check(id, "summary", ", idle: `OPENROUTER_API_KEY` is not set");
-    found.assert_check(id, "remedy", "set it: export OPENROUTER_API_KEY=sk-or-…");
+    found.assert_check(id, "remedy", "create a key at https://openrouter.ai/settings/keys; store it with `agent-host keys set`, or set it: export OPENROUTER_API_KEY=sk-or-…");
     found.assert_plugin_looked();
 }
 

@@ -27,11 +27,8 @@ fn write_key(file: &Path, key: &str, mode: u32) {
 }
 
 #[test]
-fn a_missing_or_blank_key_is_a_usage_error_with_a_hint() {
+fn a_blank_key_is_a_missing_one() {
     let bench = Bench::new();
-    let ran = bench.without_key(&["chat", "Hello"]).run();
-    let expected = "error: no key for the plugin `openrouter`: `OPENROUTER_API_KEY` is not set\nhint: set it: ";
-    assert_fails(&ran, 2, expected);
     let blank = bench.without_key(&["chat", "Hello"]).env("OPENROUTER_API_KEY", "  ");
     assert_fails(&blank.run(), 2, "`OPENROUTER_API_KEY` is set but blank");
 }
@@ -306,4 +303,90 @@ fn a_tilde_that_is_not_expanded_is_explained() {
     let expected =
         "no key: the key file `~/key` does not exist\nhint: write the whole path: `~` is not expanded here\n";
     assert_fails(&run.run(), 2, expected);
+}
+
+#[test]
+fn a_stored_key_is_the_last_of_all_and_each_place_is_listed() {
+    let bench = Bench::new();
+    let stored = bench.home.path().join(".config/agent-host/keys/openrouter");
+    let set = |run: tests::HostRun| run.stdin(&format!(" {}\n", bench.service.key())).run();
+    let ran = set(bench.without_key(&["keys", "set"])).expect_success();
+    assert_starts(&ran.stdout, "the service accepts the key …b7c0: label `");
+    assert_has(&ran.stdout, &format!("stored in `{}`", stored.display()));
+    let mode = fs::metadata(&stored).expect("it is stored").permissions().mode() & 0o777;
+    assert_eq!(mode, 0o600);
+    let by_stored = bench.without_key(&["plugins", "list"]).run().expect_success().stdout;
+    assert_has(&by_stored, &format!("enabled  by file `{}`", stored.display()));
+    write(&dot_env(&bench), "OPENROUTER_KEY=sk-or-v1-of-the-folder\n");
+    let with_variable = |arguments: &[&str]| {
+        bench
+            .without_key(arguments)
+            .env("OPENROUTER_API_KEY", bench.service.key())
+    };
+    let listed = with_variable(&["keys", "list"]).run().expect_success().stdout;
+    let rows: Vec<_> = listed.lines().map(crate::cells).collect();
+    let file = format!("file `{}`", stored.display());
+    let expected: [&[&str]; 5] = [
+        &["status", "source", "key"],
+        &["none", "`apiKey` of profile `default`"],
+        &["used", "environment variable `OPENROUTER_API_KEY`", "…b7c0"],
+        &["shadowed", "`OPENROUTER_KEY` in `.env`", "…lder"],
+        &["shadowed", &file, "…b7c0"],
+    ];
+    assert_eq!(rows, expected);
+    let ran = set(with_variable(&["keys", "set"])).expect_success();
+    assert_has(
+        &ran.stderr,
+        "not used: environment variable `OPENROUTER_API_KEY` comes first",
+    );
+    let tested = with_variable(&["keys", "test", "--json"]).run().expect_success();
+    let tested = crate::json_of(&tested);
+    assert_eq!(tested["source"], "environment variable `OPENROUTER_API_KEY`");
+    assert_eq!((&tested["ending"], &tested["accepted"]), (&json!("b7c0"), &json!(true)));
+    fs::remove_file(dot_env(&bench)).expect("ours");
+    bench.without_key(&["keys", "remove"]).run().expect_success();
+    assert!(!stored.exists());
+    assert_fails(
+        &bench.without_key(&["keys", "remove"]).run(),
+        2,
+        "no key is stored in `",
+    );
+    assert_fails(
+        &bench.without_key(&["keys", "test"]).run(),
+        2,
+        "no key for the plugin `openrouter`",
+    );
+}
+
+#[test]
+fn a_key_that_is_refused_is_not_stored() {
+    let bench = Bench::new();
+    for (key, code, why) in [
+        ("sk-or-v1-wrong", 4, "the service answered 401"),
+        ("hello", 2, "expected it to begin with `sk-or-`"),
+        ("", 2, "expected a key on standard input, found nothing"),
+    ] {
+        assert_fails(&bench.without_key(&["keys", "set"]).stdin(key).run(), code, why);
+    }
+    assert!(!bench.home.path().join(".config/agent-host/keys").exists());
+    let tested = bench
+        .without_key(&["keys", "test"])
+        .env("OPENROUTER_API_KEY", "sk-or-v1-wrong");
+    assert_fails(
+        &tested.run(),
+        4,
+        "the key came from environment variable `OPENROUTER_API_KEY`",
+    );
+}
+
+#[test]
+fn a_link_in_place_of_the_stored_key_is_not_written_through() {
+    let bench = Bench::new();
+    let folder = bench.home.path().join(".config/agent-host/keys");
+    fs::create_dir_all(&folder).expect("writable");
+    let elsewhere = bench.home.path().join("elsewhere");
+    std::os::unix::fs::symlink(&elsewhere, folder.join("openrouter")).expect("writable");
+    let ran = bench.host(&["keys", "set"]).stdin(bench.service.key()).run();
+    assert_fails(&ran, 2, "it is a symbolic link, which is not followed");
+    assert!(!elsewhere.exists());
 }

@@ -9,6 +9,7 @@ mod docs;
 mod doctor;
 mod explain;
 mod fallback;
+mod first_minute;
 mod folder;
 mod keys;
 mod minimal;
