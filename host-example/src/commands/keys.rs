@@ -70,7 +70,7 @@ async fn set(
         false => read_key_from_stdin()?,
     };
     let account = interrupts.or(key::check(global, manifest, &key)).await;
-    let account = account.ok_or_else(terminal::left)??;
+    let account = account.ok_or_else(terminal::interrupted)??;
     let file = key::store(setup, manifest, &key)?;
     let rows = rows(setup, manifest, chosen);
     let used = rows.iter().find(|row| row.key.is_some());

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::exit::Exit;
 use super::failure::Failure;
-use super::print::stderr_has_cursor;
+use super::print::{say, stderr_has_cursor};
 
 /// Whether somebody is there to answer, on a terminal that prompts can be drawn on.
 pub fn can_ask() -> bool {
@@ -31,6 +31,13 @@ pub async fn prompted<T: Send + 'static>(
         Err(InquireError::OperationInterrupted) => Err(left()),
         Err(cause) => Err(unusable(&cause)),
     }
+}
+
+/// The failure of a wait that Ctrl-C ended.
+pub fn interrupted() -> Failure {
+    // The terminal has printed `^C` on the current line.
+    say("");
+    left()
 }
 
 /// The failure of a dialogue that the user left.

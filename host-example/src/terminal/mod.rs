@@ -17,7 +17,7 @@ mod interrupt;
 mod ask;
 mod checklist;
 
-pub use self::ask::{ask, can_ask, left, prompted};
+pub use self::ask::{ask, can_ask, interrupted, left, prompted};
 pub use self::checklist::Rows;
 pub use self::clean::{Cleaner, clean, clean_line, is_unseen, safe_json, shortened};
 pub use self::exit::Exit;

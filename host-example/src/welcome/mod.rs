@@ -150,7 +150,7 @@ async fn new_key(
     };
     let Some(key) = key else { return Ok(false) };
     let accepted = interrupts.or(key::check(global, manifest, &key)).await;
-    let account = accepted.unwrap_or_else(|| Err(terminal::left()))?;
+    let account = accepted.ok_or_else(terminal::interrupted)??;
     let file = key::store(setup, manifest, &key)?;
     terminal::say(&format!("{account}\nstored in `{}`", file.display()));
     Ok(true)

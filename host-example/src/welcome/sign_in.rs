@@ -40,7 +40,7 @@ pub async fn new_key(
     let plugin = &active.plugin;
     let (code, verifier) = if has_desktop() {
         let received = interrupts.or(from_browser(plugin)).await;
-        received.unwrap_or_else(|| Err(terminal::left()))?
+        received.ok_or_else(terminal::interrupted)??
     } else {
         let begun = plugin.sign_in(&SignInRequest::default()).await?;
         show(&begun);
@@ -59,7 +59,7 @@ pub async fn new_key(
         verifier: verifier.reveal().to_owned(),
     };
     let exchange = progress::while_waiting("exchanging the code for a key", plugin.redeem(&redeem));
-    let signed_in = interrupts.or(exchange).await.ok_or_else(terminal::left)??;
+    let signed_in = interrupts.or(exchange).await.ok_or_else(terminal::interrupted)??;
     Ok(Some(Secret::new(signed_in.key)))
 }
 
