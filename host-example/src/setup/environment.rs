@@ -1,9 +1,9 @@
 //! The variables that plugins are given, and where keys come from.
 //!
 //! The sources in order: what the program sets itself, the process's environment, the file given with `--env-file`,
-//! `.env` of the working directory. The first source with a key gives it, whatever the key's variable is called; in
-//! each, `NAME_FILE` may point to a file with the key instead. A key stored with `agent-host keys` comes last. The key
-//! source in the profile comes before all of them. A blank variable is an absent one. A plugin sees the variables that
+//! the key stored with `agent-host keys`, `.env` of the working directory. The first source with a key gives it, whatever
+//! the key's variable is called; in each, `NAME_FILE` may point to a file with the key instead. The key source in the
+//! profile comes before all of them. A blank variable is an absent one. A plugin sees the variables that
 //! its manifest asks for and no others.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -269,35 +269,18 @@ impl Environment {
         }
     }
 
-    /// The file in which the plugin's key is stored, if it is.
+    /// The file for the plugin's stored key, which need not exist.
     pub fn stored_key(&self, manifest: &Manifest) -> PathBuf {
         stored_key_file(&self.config_folder, &manifest.id)
     }
 
     /// The keys that were found, in order of precedence: the first one is used.
     pub fn candidates<'a>(&'a self, manifest: &'a Manifest) -> impl Iterator<Item = Candidate<'a>> {
-        let found = self.sources.iter().flat_map(|source| {
-            let values = manifest.keys().filter_map(|variable| {
-                let found = source.variable(&variable.name)?;
-                Some(Candidate {
-                    variable,
-                    origin: found.origin,
-                    place: Some(source.place),
-                    at: KeyAt::Value(found.value),
-                })
-            });
-            let files = manifest.keys().filter_map(|variable| {
-                let name = format!("{}_FILE", variable.name);
-                let path = PathBuf::from(source.variable(&name)?.value.reveal());
-                Some(Candidate {
-                    variable,
-                    origin: format!("`{name}`"),
-                    place: Some(source.place).filter(|place| *place == Place::NamedFile),
-                    at: KeyAt::File(path),
-                })
-            });
-            values.chain(files)
-        });
+        let sources = |of_folder: bool| {
+            let is_wanted = move |source: &&Source| (source.place == Place::Folder) == of_folder;
+            let sources = self.sources.iter().filter(is_wanted);
+            sources.flat_map(|source| source.keys(manifest))
+        };
         let stored = manifest.keys().take(1).filter_map(|variable| {
             let path = self.stored_key(manifest);
             path.symlink_metadata().is_ok().then(|| Candidate {
@@ -307,7 +290,8 @@ impl Environment {
                 at: KeyAt::File(path),
             })
         });
-        found.chain(stored)
+        // A folder may be somebody else's, and its key may come with an address: the user's own key is before it.
+        sources(false).chain(stored).chain(sources(true))
     }
 
     /// Takes the first key that was found.
@@ -324,15 +308,10 @@ impl Environment {
                 given.warnings.extend(warning);
                 given.key_file = Some(KeyFile::new(found.variable, &path));
                 let file = described_file(&path);
-                let is_stored = found.origin == file;
-                (
-                    key,
-                    if is_stored {
-                        file
-                    } else {
-                        format!("{}, {file}", found.origin)
-                    },
-                )
+                match found.origin == file {
+                    true => (key, file),
+                    false => (key, format!("{}, {file}", found.origin)),
+                }
             }
         };
         given.key_origin = Some(found.origin);
@@ -393,6 +372,30 @@ impl Given {
 }
 
 impl Source {
+    /// The keys for a plugin, its variables before the files that others name.
+    fn keys<'a>(&'a self, manifest: &'a Manifest) -> impl Iterator<Item = Candidate<'a>> {
+        let values = manifest.keys().filter_map(|variable| {
+            let found = self.variable(&variable.name)?;
+            Some(Candidate {
+                variable,
+                origin: found.origin,
+                place: Some(self.place),
+                at: KeyAt::Value(found.value),
+            })
+        });
+        let files = manifest.keys().filter_map(|variable| {
+            let name = format!("{}_FILE", variable.name);
+            let path = PathBuf::from(self.variable(&name)?.value.reveal());
+            Some(Candidate {
+                variable,
+                origin: format!("`{name}`"),
+                place: Some(self.place).filter(|place| *place == Place::NamedFile),
+                at: KeyAt::File(path),
+            })
+        });
+        values.chain(files)
+    }
+
     /// The variable's value, unless it is blank.
     fn variable(&self, name: &str) -> Option<Found> {
         let value = self.values.get(name).filter(|value| !value.is_blank())?;

@@ -306,7 +306,7 @@ fn a_tilde_that_is_not_expanded_is_explained() {
 }
 
 #[test]
-fn a_stored_key_is_the_last_of_all_and_each_place_is_listed() {
+fn a_stored_key_is_before_a_folders_and_each_place_is_listed() {
     let bench = Bench::new();
     let stored = bench.home.path().join(".config/agent-host/keys/openrouter");
     let set = |run: tests::HostRun| run.stdin(&format!(" {}\n", bench.service.key())).run();
@@ -330,8 +330,8 @@ fn a_stored_key_is_the_last_of_all_and_each_place_is_listed() {
         &["status", "source", "key"],
         &["none", "`apiKey` of profile `default`"],
         &["used", "environment variable `OPENROUTER_API_KEY`", "…b7c0"],
-        &["shadowed", "`OPENROUTER_KEY` in `.env`", "…lder"],
         &["shadowed", &file, "…b7c0"],
+        &["shadowed", "`OPENROUTER_KEY` in `.env`", "…lder"],
     ];
     assert_eq!(rows, expected);
     let ran = set(with_variable(&["keys", "set"])).expect_success();

@@ -11,6 +11,9 @@ use crate::{Bench, assert_fails, assert_has, assert_lacks, conversation, home_wi
 
 const FOLDER_KEY: &str = "OPENROUTER_API_KEY=sk-or-v1-of-the-folder\n";
 
+/// The folder of stored keys.
+const STORED: &str = ".config/agent-host/keys";
+
 /// Commands that use a profile.
 const COMMANDS: [&[&str]; 4] = [
     &["doctor"],
@@ -49,7 +52,12 @@ fn a_folder_moves_no_address_where_another_source_has_a_key() {
         (&[][..], "OPENROUTER_KEY", canary::CANARY),
         (&[], "OPENROUTER_API_KEY_FILE", key_file),
         (&["--env-file", named], "UNUSED", ""),
+        (&[], STORED, ""),
     ] {
+        if variable == STORED {
+            fs::create_dir_all(home.path().join(STORED)).expect("writable");
+            write(&home, &format!("{STORED}/openrouter"), canary::CANARY);
+        }
         let n_before = proxy.requests().len();
         let run = home.host(&[flags, &["chat", "Hello"]].concat()).env(variable, value);
         // The service's own address is asked through a proxy, which shows where the call went.
@@ -58,6 +66,7 @@ fn a_folder_moves_no_address_where_another_source_has_a_key() {
         assert!(proxy.requests().len() > n_before, "{variable}: {ran:?}");
         assert_has(&ran.stderr, "`OPENROUTER_BASE_URL` in `.env` is ignored");
     }
+    fs::remove_dir_all(home.path().join(STORED)).expect("ours");
     let alone = home.host(&["chat", "-q", "Hello"]).run().expect_success();
     assert_eq!(elsewhere.requests().len(), 1);
     let line = format!(
