@@ -32,6 +32,7 @@ fn main() -> ! {
     let matches = Cli::command().try_get_matches();
     let matches = matches.unwrap_or_else(|error| cli::with_tip(error).exit());
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    cli.global.looks.apply();
     // A panic was reported when it happened.
     match catch_unwind(AssertUnwindSafe(|| run(&cli))) {
         Ok(Ok(exit)) => exit.end(),

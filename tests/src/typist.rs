@@ -1,7 +1,10 @@
 //! A user at a terminal: types lines into a program and waits for what appears.
 
+use std::env;
 use std::fs::File;
 use std::io::Write;
+use std::num::NonZeroU16;
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::thread;
@@ -22,15 +25,25 @@ pub struct Typist {
 }
 
 impl Typist {
-    /// Starts `command` on a new terminal of 100 columns.
+    /// Starts `command`, which sets every variable that it needs, on a new terminal where no line is too long.
     pub fn at(command: Command) -> Self {
-        Self::at_columns(command, 100)
+        Self::of_width(400, command)
     }
 
-    /// The same with this many columns.
-    pub fn at_columns(mut command: Command, columns: u16) -> Self {
-        command.env("TERM", "xterm");
-        let mut process = PtyProcess::spawn(command).expect("the program starts on a terminal");
+    /// The same on a terminal of so many columns.
+    pub fn of_width(columns: u16, command: Command) -> Self {
+        // The terminal gets its size when its first program has started, so a shell waits for that.
+        let mut sized = Command::new("sh");
+        let wait = format!("until [ \"$(stty size)\" = '40 {columns}' ]; do :; done; exec \"$0\" \"$@\"");
+        sized
+            .args(["-c", &wait])
+            .arg(command.get_program())
+            .args(command.get_args());
+        sized.env_clear().env("PATH", env::var_os("PATH").unwrap_or_default());
+        sized.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        sized.env("TERM", "xterm");
+        sized.current_dir(command.get_current_dir().unwrap_or(Path::new(".")));
+        let mut process = PtyProcess::spawn(sized).expect("the program starts on a terminal");
         process.set_window_size(columns, 40).expect("the terminal is ours");
         // Without the terminal's echo, only the program shows what is typed.
         let keyboard = process.get_raw_handle().expect("the terminal can be written to");
@@ -41,6 +54,17 @@ impl Typist {
             output: Output::of(screen),
             seen: 0,
         }
+    }
+
+    /// What a terminal of this width shows at the end of the program, however far it has scrolled.
+    pub fn picture(&self, columns: u16) -> String {
+        self.output.wait_for_end(LIMIT);
+        let size = |number| NonZeroU16::new(number).expect("more than none");
+        let mut terminal = vt100::Parser::new(size(1000), size(columns), 0);
+        terminal.process(&self.output.bytes());
+        let rows: Vec<String> = terminal.screen().rows(0, columns).collect();
+        let rows: Vec<&str> = rows.iter().map(|row| row.trim_end()).collect();
+        rows.join("\n").trim_end().to_owned() + "\n"
     }
 
     /// Types a line and the return key.

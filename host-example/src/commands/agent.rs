@@ -20,7 +20,7 @@ use crate::talk::ending::is_usable;
 use crate::talk::media::{self, Target};
 use crate::talk::parameters::{Recipient, Wanted, fields, parameters};
 use crate::talk::prompt;
-use crate::talk::screen::Manner;
+use crate::talk::screen::{Manner, Shown};
 use crate::talk::tools::{self, Outcome, Tool};
 use crate::terminal::{self, Exit, FAINT, Failure, Interrupts, counted, shortened, stopped, time};
 
@@ -47,6 +47,8 @@ pub struct Args {
     /// Do not print the lines about tools, models, time and cost
     #[arg(short, long)]
     pub quiet: bool,
+    #[command(flatten)]
+    pub shown: Shown,
     #[command(flatten)]
     pub target: Target,
     #[command(flatten)]
@@ -113,7 +115,8 @@ async fn work(active: &Active, args: &Args, prompt: String) -> Result<Exit, Fail
         is_streamed: true,
         has_text: shows_all_text,
         has_json: false,
-        has_thoughts: !args.json && !args.quiet,
+        is_raw: args.shown.raw,
+        reasoning: args.shown.reasoning(args.json || args.quiet),
         has_footer: !args.quiet,
     };
     let mut approver = Approver {

@@ -11,7 +11,7 @@ use crate::talk::conversation::{Conversation, Habits, system_message};
 use crate::talk::media::Target;
 use crate::talk::parameters::{Recipient, Wanted, parameters};
 use crate::talk::prompt;
-use crate::talk::screen::Manner;
+use crate::talk::screen::{Manner, Shown};
 use crate::talk::structured::Schema;
 use crate::terminal::{Exit, Failure, Interrupts, stopped};
 use crate::welcome::{self, Ready};
@@ -42,6 +42,8 @@ pub struct Args {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub schema: Option<PathBuf>,
     #[command(flatten)]
+    pub shown: Shown,
+    #[command(flatten)]
     pub target: Target,
     #[command(flatten)]
     pub wanted: Wanted,
@@ -63,7 +65,8 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
         is_streamed: !args.no_stream,
         has_text: !args.json,
         has_json: args.json,
-        has_thoughts: !args.json && !args.quiet,
+        is_raw: args.shown.raw,
+        reasoning: args.shown.reasoning(args.json || args.quiet),
         has_footer: !args.quiet,
     };
     let mut interrupts = Interrupts::listen()?;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::Output;
 use crate::setup::{Global, Setup};
-use crate::terminal::{self, Exit, Failure, Supply, dollars, progress, time};
+use crate::terminal::{self, Exit, Failure, Page, Supply, dollars, progress, time};
 
 /// Show what is left to spend
 #[derive(clap::Args)]
@@ -34,8 +34,8 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
         }
         terminal::print_json(&object);
     } else {
-        let supply = Supply::from(credits.status);
-        terminal::print(&supply.coloured(table(&credits, supply)));
+        let (supply, page) = (Supply::from(credits.status), Page::of_stdout());
+        terminal::print(&supply.coloured(&table(&credits, supply, page), page));
     }
     if credits.status == CreditStatus::Red {
         terminal::say("warning: less than $1 left; the service refuses requests that may cost more");
@@ -43,7 +43,7 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-fn table(credits: &Credits, supply: Supply) -> String {
+fn table(credits: &Credits, supply: Supply, page: Page) -> String {
     let reason = || {
         let reason = credits.problem.as_deref().unwrap_or("not reported by the service");
         format!("- ({reason})")
@@ -60,13 +60,14 @@ fn table(credits: &Credits, supply: Supply) -> String {
         let reason = credits.problem.as_deref().unwrap_or("no newer answer is available");
         age.push_str(&format!(", stale: {reason}"));
     }
-    terminal::pairs([
+    let pairs = [
         ("credit", supply.shown().to_owned()),
         ("balance", usd(&credits.balance_usd).unwrap_or_else(reason)),
         ("source", of),
         ("spent", usd(&credits.usage_usd).unwrap_or_else(|| "-".to_owned())),
         ("age", age),
-    ])
+    ];
+    terminal::pairs(pairs, page)
 }
 
 #[cfg(test)]
@@ -75,7 +76,7 @@ mod tests {
 
     fn text(json: Value) -> String {
         let credits: Credits = serde_json::from_value(json).expect("credits");
-        table(&credits, credits.status.into())
+        table(&credits, credits.status.into(), Page::PIPE)
     }
 
     #[test]

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::Output;
 use crate::profile::{Profile, salvaged};
 use crate::setup::{Bound, Chosen, CommandKeys, Entry, Environment, Folder, Global, Places, Setup, Verdict, exists};
-use crate::terminal::{self, Exit, Failure, Rows, clean_line, counted, progress};
+use crate::terminal::{self, Exit, Failure, Page, Rows, clean_line, counted, progress};
 
 /// Check everything an answer depends on, and say how to fix what is wrong
 #[derive(clap::Args)]
@@ -54,7 +54,7 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     if args.output.json {
         terminal::print_json(&rows.json());
     } else {
-        terminal::print(&rows.text(terminal::stdout_has_colour()));
+        terminal::print(&rows.text(Page::of_stdout()));
     }
     Ok(rows.exit())
 }

@@ -8,13 +8,14 @@ mod entries;
 mod topics;
 mod sentences;
 
+use anstyle::Style;
 use plugin_api::Manifest;
 
 use self::entries::{Entry, entries};
 use super::Output;
 use crate::near::closest;
 use crate::setup::{Folder, Global, Places};
-use crate::terminal::{self, Exit, Failure};
+use crate::terminal::{self, Exit, Failure, Fit, Page, Table, clean};
 
 /// Explain an error code, an exit code, a service's own error code or message, or a topic
 #[derive(clap::Args)]
@@ -25,9 +26,6 @@ pub struct Args {
     #[command(flatten)]
     pub output: Output,
 }
-
-/// The widest line of an entry, in characters.
-const MAX_LINE_CHARS: usize = 100;
 
 pub fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     let manifests = manifests(global);
@@ -45,9 +43,10 @@ pub fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     if args.output.json {
         terminal::print_json(&serde_json::json!({"explanations": found}));
     } else if words.is_empty() {
-        terminal::print(&table(&entries));
+        terminal::print_table(&table(&entries, Page::of_stdout()));
     } else {
-        let texts: Vec<String> = found.into_iter().map(text_of).collect();
+        let page = Page::of_stdout();
+        let texts: Vec<String> = found.into_iter().map(|entry| text_of(entry, page)).collect();
         terminal::print(&texts.join("\n"));
     }
     Ok(Exit::Ok)
@@ -146,16 +145,14 @@ fn unknown(entries: &[Entry], words: &str) -> Failure {
     }
 }
 
-fn text_of(entry: &Entry) -> String {
-    let head = format!("{}: {}", entry.title(), entry.meaning);
-    let mut text = terminal::wrapped(&head, MAX_LINE_CHARS, 2) + "\n";
+fn text_of(entry: &Entry, page: Page) -> String {
+    let title = page.styled(Style::new().bold(), &clean(&entry.title()));
+    let head = format!("{title}: {}", clean(&entry.meaning));
+    let mut text = terminal::wrapped(&head, page.columns, "  ") + "\n";
     let mut line = |name: &str, value: &str| {
         let name = format!("  {name:<11}");
-        text.push_str(&terminal::wrapped(
-            &format!("{name}{value}"),
-            MAX_LINE_CHARS,
-            name.len(),
-        ));
+        let line = clean(&format!("{name}{value}"));
+        text.push_str(&terminal::wrapped(&line, page.columns, &" ".repeat(name.len())));
         text.push('\n');
     };
     if let Some(kind) = &entry.kind {
@@ -177,7 +174,7 @@ fn text_of(entry: &Entry) -> String {
         "plugin-api" => line("source", "every plugin"),
         plugin => line("source", &format!("the service of plugin `{plugin}`")),
     }
-    terminal::clean(&text)
+    text
 }
 
 /// Whether a retry may help, in one word and with the reason; `None` where that depends on the error.
@@ -192,8 +189,14 @@ fn retry(entry: &Entry) -> Option<(&'static str, &'static str)> {
     })
 }
 
-fn table(entries: &[Entry]) -> String {
-    const HEAD: [&str; 5] = ["CODE", "SOURCE", "EXIT", "RETRY", "MEANING"];
+fn table(entries: &[Entry], page: Page) -> Table {
+    const HEAD: [(&str, Fit); 5] = [
+        ("CODE", Fit::Whole),
+        ("SOURCE", Fit::Dropped),
+        ("EXIT", Fit::Whole),
+        ("RETRY", Fit::Whole),
+        ("MEANING", Fit::Wrapped),
+    ];
     let rows = entries.iter().map(|entry| {
         vec![
             entry.title(),
@@ -206,7 +209,7 @@ fn table(entries: &[Entry]) -> String {
             first_sentence(&entry.meaning).to_owned(),
         ]
     });
-    terminal::table(&HEAD, rows)
+    terminal::table(&HEAD, rows, page)
 }
 
 fn exits_shown(codes: &[u8]) -> String {

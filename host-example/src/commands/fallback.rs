@@ -11,7 +11,7 @@ use super::Output;
 use crate::setup::{Active, Global, Setup, tiers};
 use crate::talk::answer::advised;
 use crate::talk::parameters::fields;
-use crate::terminal::{self, Exit, Failure, counted, exit, progress, time};
+use crate::terminal::{self, Exit, Failure, Fit, Page, Table, counted, exit, progress, time};
 
 /// Try the models of a fallback chain
 #[derive(clap::Subcommand)]
@@ -90,7 +90,7 @@ pub async fn run(global: &Global, command: &Command) -> Result<Exit, Failure> {
         terminal::print_json(&json!({"tier": tier, "ok": exit == Exit::Ok, "models": tried}));
         return Ok(exit);
     }
-    terminal::print(&table(&tried));
+    terminal::print_table(&table(&tried));
     for failed in &tried {
         if let Some(message) = &failed.message {
             terminal::say(&terminal::clean_line(&format!("{}: {message}", failed.model)));
@@ -177,8 +177,15 @@ fn request(tier: &str, model: &str) -> Result<ChatRequest, Error> {
     Ok(request)
 }
 
-fn table(tried: &[Tried]) -> String {
-    const HEAD: [&str; 6] = ["MODEL", "RESULT", "TIME", "PROVIDER", "COST", "ERROR"];
+fn table(tried: &[Tried]) -> Table {
+    const HEAD: [(&str, Fit); 6] = [
+        ("MODEL", Fit::Whole),
+        ("RESULT", Fit::Whole),
+        ("TIME", Fit::Dropped),
+        ("PROVIDER", Fit::Dropped),
+        ("COST", Fit::Dropped),
+        ("ERROR", Fit::Whole),
+    ];
     let rows = tried.iter().map(|tried| {
         let result = if tried.ok { "✓ answered" } else { "✗ failed" };
         let billed = match (&tried.cost_usd, tried.ok) {
@@ -195,7 +202,7 @@ fn table(tried: &[Tried]) -> String {
             tried.code.unwrap_or("-").to_owned(),
         ]
     });
-    terminal::table(&HEAD, rows)
+    terminal::table(&HEAD, rows, Page::of_stdout())
 }
 
 #[cfg(test)]

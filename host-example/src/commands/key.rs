@@ -6,7 +6,7 @@ use plugin_api::Account;
 use serde_json::json;
 
 use crate::setup::{Global, Setup};
-use crate::terminal::{self, Exit, Failure, Supply, dollars};
+use crate::terminal::{self, Exit, Failure, Page, Supply, dollars};
 
 pub async fn run(global: &Global, as_json: bool) -> Result<Exit, Failure> {
     let setup = Setup::read(global)?;
@@ -26,14 +26,15 @@ pub async fn run(global: &Global, as_json: bool) -> Result<Exit, Failure> {
         terminal::print_json(&object);
     } else {
         let origin = setup.give(manifest, active.chosen.as_ref())?.key_origin;
-        let table = table(&account, supply, origin.as_deref());
-        terminal::print(&supply.coloured(table));
+        let page = Page::of_stdout();
+        let table = table(&account, supply, origin.as_deref(), page);
+        terminal::print(&supply.coloured(&table, page));
     }
     active.shut_down().await;
     Ok(Exit::Ok)
 }
 
-fn table(account: &Account, supply: Supply, origin: Option<&str>) -> String {
+fn table(account: &Account, supply: Supply, origin: Option<&str>, page: Page) -> String {
     let unknown = || "unknown".to_owned();
     let usd = |amount: &Option<String>| amount.as_deref().map_or_else(unknown, dollars);
     let limit = match &account.limit_usd {
@@ -49,7 +50,7 @@ fn table(account: &Account, supply: Supply, origin: Option<&str>) -> String {
     let free_tier = account.is_free_tier.map_or_else(unknown, |is_free| {
         if is_free { "yes: nothing paid yet" } else { "no" }.to_owned()
     });
-    terminal::pairs([
+    let pairs = [
         ("credit", supply.shown().to_owned()),
         ("key", account.label.clone().unwrap_or_else(unknown)),
         ("from", origin.unwrap_or("none: the plugin needs no key").to_owned()),
@@ -60,7 +61,8 @@ fn table(account: &Account, supply: Supply, origin: Option<&str>) -> String {
         ("balance", usd(&account.balance_usd)),
         ("free tier", free_tier),
         ("expires", account.expires_at.clone().unwrap_or_else(unknown)),
-    ])
+    ];
+    terminal::pairs(pairs, page)
 }
 
 #[cfg(test)]
@@ -69,7 +71,7 @@ mod tests {
 
     #[test]
     fn missing_values_are_unknown_and_never_zero() {
-        let text = table(&Account::default(), Supply::Unknown, None);
+        let text = table(&Account::default(), Supply::Unknown, None, Page::PIPE);
         assert!(!text.contains("$0"), "{text}");
         assert_eq!(text.matches("unknown").count(), 8, "{text}");
     }

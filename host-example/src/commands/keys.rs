@@ -13,7 +13,7 @@ use crate::profile::KeySource;
 use crate::setup::{
     Chosen, Entry, Global, KeyAt, Secret, Setup, described_file, exists, read_key_file, read_key_from_stdin,
 };
-use crate::terminal::{self, DOUBTFUL, Exit, Failure, GOOD, Interrupts};
+use crate::terminal::{self, DOUBTFUL, Exit, Failure, Fit, GOOD, Interrupts, Page};
 use crate::welcome::key;
 
 /// Store a key, or see where keys come from
@@ -194,12 +194,12 @@ fn list(setup: &Setup, manifest: &Manifest, chosen: Option<&Chosen>, output: &Ou
         };
         vec![status.to_owned(), row.source.clone(), key]
     });
-    let table = terminal::table(&["status", "source", "key"], lines);
-    let used = match terminal::stdout_has_colour() {
-        true => table.replacen("\nused", &format!("\n{GOOD}used{GOOD:#}"), 1),
-        false => table,
-    };
-    terminal::print(&used);
+    const HEAD: [(&str, Fit); 3] = [("STATUS", Fit::Whole), ("SOURCE", Fit::Wrapped), ("KEY", Fit::Whole)];
+    let mut table = terminal::table(&HEAD, lines, Page::of_stdout());
+    if terminal::stdout_has_colour() {
+        table.text = table.text.replacen("\nused", &format!("\n{GOOD}used{GOOD:#}"), 1);
+    }
+    terminal::print_table(&table);
     Exit::Ok
 }
 

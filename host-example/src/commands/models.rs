@@ -17,7 +17,7 @@ use self::filter::{fits, sort};
 use self::shown::{description, table};
 use crate::near;
 use crate::setup::{Active, Global, Setup, tiers};
-use crate::terminal::{self, Exit, Failure, counted, progress, time};
+use crate::terminal::{self, Exit, Failure, Page, counted, progress, time};
 
 pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     let mut active = Setup::read(global)?.activate(false).await?;
@@ -35,7 +35,7 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
         if as_json {
             terminal::print_json(model);
         } else {
-            terminal::print(&description(model, &active.tiers));
+            terminal::print(&description(model, &active.tiers, Page::of_stdout()));
         }
         return Ok(Exit::Ok);
     }
@@ -52,7 +52,7 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
             .collect();
         terminal::print(&lines.concat());
     } else if !models.is_empty() {
-        terminal::print(&table(&models, &active.tiers));
+        terminal::print_table(&table(&models, &active.tiers, Page::of_stdout()));
     }
     if models.is_empty() {
         let line = nothing_found(&list.models, &args.query.join(" "));

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::Output;
 use crate::setup::{Chosen, Entry, Folder, Global, Setup, Verdict};
-use crate::terminal::{self, BAD, DOUBTFUL, Exit, FAINT, Failure, GOOD, clean_line, few, print_line};
+use crate::terminal::{self, BAD, DOUBTFUL, Exit, FAINT, Failure, Fit, GOOD, Page, clean_line, few, print_line};
 
 /// List, install, enable and disable plugins
 #[derive(clap::Subcommand)]
@@ -147,7 +147,12 @@ fn lock(outcomes: Vec<Result<&Entry, Failure>>, output: &Output) -> Exit {
         let rows = recorded
             .into_iter()
             .map(|(manifest, sha256)| vec![manifest.id.clone(), manifest.version.clone(), sha256]);
-        terminal::print(&terminal::table(&["PLUGIN", "VERSION", "SHA-256"], rows));
+        const HEAD: [(&str, Fit); 3] = [
+            ("PLUGIN", Fit::Whole),
+            ("VERSION", Fit::Dropped),
+            ("SHA-256", Fit::Whole),
+        ];
+        terminal::print_table(&terminal::table(&HEAD, rows, Page::of_stdout()));
     }
     refused.iter().for_each(|failure| terminal::say(&failure.to_string()));
     if refused.is_empty() { Exit::Ok } else { Exit::Plugin }
@@ -206,6 +211,14 @@ fn expect_file(path: &Path) -> Result<(), Failure> {
     let message = format!("`{shown}`: expected the file of a plugin, such as `libNAME.{DLL_EXTENSION}`, found {found}");
     Err(Failure::new(Exit::Plugin, message).with_hint(format!("look for it: ls {folder}")))
 }
+
+const LIST_HEAD: [(&str, Fit); 5] = [
+    ("PLUGIN", Fit::Whole),
+    ("VERSION", Fit::Whole),
+    ("API", Fit::Dropped),
+    ("VERDICT", Fit::Whole),
+    ("REASON", Fit::Cut),
+];
 
 /// One line of the list.
 struct Row<'a> {
@@ -307,10 +320,7 @@ async fn list(setup: &Setup, output: &Output) -> Result<Exit, Failure> {
         print_line(&format!("no plugins in {}", setup.folder.path.display()));
         terminal::say("hint: install one with `agent-host plugins install PATH`");
     } else {
-        let mut table = terminal::table(
-            &["PLUGIN", "VERSION", "API", "VERDICT", "REASON"],
-            rows.iter().map(Row::cells),
-        );
+        let mut table = terminal::table(&LIST_HEAD, rows.iter().map(Row::cells), Page::of_stdout());
         let styles = [
             ("enabled", GOOD),
             ("idle", DOUBTFUL),
@@ -319,13 +329,16 @@ async fn list(setup: &Setup, output: &Output) -> Result<Exit, Failure> {
             ("failed", BAD),
         ];
         for (word, style) in styles.iter().filter(|_| terminal::stdout_has_colour()) {
-            table = table.replace(&format!("  {word}  "), &format!("  {style}{word}{style:#}  "));
+            table.text = table
+                .text
+                .replace(&format!("  {word}  "), &format!("  {style}{word}{style:#}  "));
         }
-        terminal::print(&table);
+        terminal::print_table(&table);
         say_hints(&rows);
     }
     if let Some(failure) = trouble {
-        terminal::say(&format!("{failure}\nnote: the verdicts above ignore the profile"));
+        failure.say();
+        terminal::say("note: the verdicts above ignore the profile");
     }
     Ok(Exit::Ok)
 }
@@ -380,7 +393,7 @@ async fn info(setup: &Setup, name: &str, output: &Output) -> Result<Exit, Failur
         .as_ref()
         .map(|found| (&*found.tiers, &*found.methods))
         .unwrap_or_default();
-    terminal::print(&terminal::pairs([
+    let pairs = [
         ("name", declared(|found| format!("{} {}", found.name, found.version))),
         ("about", declared(|found| found.description.clone())),
         ("plugin-api", declared(|found| found.plugin_api.clone())),
@@ -395,7 +408,8 @@ async fn info(setup: &Setup, name: &str, output: &Output) -> Result<Exit, Failur
         ),
         ("tiers", texts(tiers)),
         ("methods", texts(methods)),
-    ]));
+    ];
+    terminal::print(&terminal::pairs(pairs, Page::of_stdout()));
     if let Some(hint) = row.hint {
         terminal::say(&clean_line(&format!("hint: {hint}")));
     }

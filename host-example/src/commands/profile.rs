@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::Output;
 use crate::profile::{self, LoadError, Report, dotted, leaves_of};
 use crate::setup::{Chosen, Global, Setup, exists, is_secret, write_atomically};
-use crate::terminal::{self, Exit, Failure};
+use crate::terminal::{self, Exit, Failure, Fit, Page};
 
 /// Check, show, describe and create profile files
 #[derive(clap::Subcommand)]
@@ -106,7 +106,7 @@ fn print_report(report: &Report, as_json: bool) -> Exit {
     if as_json {
         terminal::print_line(&terminal::safe_json(&report.to_json().to_string()));
     } else {
-        terminal::say(report.render(terminal::stderr_has_colour()).trim_end());
+        terminal::say_raw(report.render(terminal::stderr_has_colour()).trim_end());
     }
     if report.has_errors() { Exit::Profile } else { Exit::Ok }
 }
@@ -170,7 +170,8 @@ async fn show_resolved(setup: &Setup, as_json: bool) -> Result<Exit, Failure> {
     } else {
         let rows = settings.into_iter();
         let rows = rows.map(|(name, value, origin)| vec![name, value.to_string(), origin]);
-        terminal::print(&terminal::table(&["NAME", "VALUE", "SOURCE"], rows));
+        let head = [("NAME", Fit::Whole), ("VALUE", Fit::Wrapped), ("SOURCE", Fit::Wrapped)];
+        terminal::print_table(&terminal::table(&head, rows, Page::of_stdout()));
     }
     Ok(Exit::Ok)
 }

@@ -22,7 +22,7 @@ use self::service::{account, credits, models, unknown_model};
 use super::Output;
 use crate::setup::{Active, Global, Setup};
 use crate::talk::calc;
-use crate::terminal::{self, Exit, Failure, Interrupts, Rows, counted, progress, stopped};
+use crate::terminal::{self, Exit, Failure, Interrupts, Page, Rows, counted, progress, stopped};
 
 /// Test the service the way a user would
 #[derive(clap::Args)]
@@ -92,7 +92,7 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
         object["cost_usd"] = json!(cost.as_ref().filter(|_| test.n_unknown == 0));
         terminal::print_json(&object);
     } else {
-        terminal::print(&test.rows.text(terminal::stdout_has_colour()));
+        terminal::print(&test.rows.text(Page::of_stdout()));
         if let Some(line) = cost_line(cost, test.n_unknown) {
             terminal::say(&line);
         }

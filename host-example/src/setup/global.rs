@@ -9,6 +9,8 @@ use plugin_api::Manifest;
 
 use super::protect::Secret;
 
+use crate::terminal::Looks;
+
 /// What every command accepts.
 #[derive(Args, Clone)]
 pub struct Global {
@@ -45,6 +47,8 @@ pub struct Global {
     /// Append the log to a file instead; warnings are still printed [env: AGENT_HOST_LOG_FILE]
     #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub log_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub looks: Looks,
     #[arg(skip)]
     pub own: Own,
 }

@@ -90,7 +90,7 @@ pub fn start(global: &Global) -> Result<(), Failure> {
         tracing::Level::TRACE
     };
     let on_stderr = fmt::layer()
-        .with_writer(io::stderr.with_max_level(most_on_stderr))
+        .with_writer(terminal::stderr_for_lines.with_max_level(most_on_stderr))
         .with_ansi(terminal::stderr_has_colour())
         .without_time();
     let in_file = file.map(|file| fmt::layer().with_writer(move || file.clone()).with_ansi(false));

@@ -3,7 +3,7 @@
 use plugin_api::TierModel;
 
 use crate::near::closest;
-use crate::terminal;
+use crate::terminal::{self, Fit, Page, Table};
 
 /// The tier of this name; `small` stands for `TEXT_SMALL`, `reasoning` for `TEXT_REASONING_LARGE`.
 pub fn find<'a>(tiers: &'a [TierModel], name: &str) -> Option<&'a TierModel> {
@@ -28,7 +28,13 @@ pub fn did_you_mean(tiers: &[TierModel], unknown: &str) -> Option<String> {
 }
 
 /// A table: tier, configured id, id on the wire, origin.
-pub fn table(tiers: &[TierModel]) -> String {
+pub fn table(tiers: &[TierModel], page: Page) -> Table {
+    const HEAD: [(&str, Fit); 4] = [
+        ("TIER", Fit::Whole),
+        ("CONFIGURED", Fit::Dropped),
+        ("ON THE WIRE", Fit::Whole),
+        ("FROM", Fit::Cut),
+    ];
     let rows = tiers.iter().map(|model| {
         vec![
             model.tier.clone(),
@@ -37,5 +43,5 @@ pub fn table(tiers: &[TierModel]) -> String {
             model.origin.clone(),
         ]
     });
-    terminal::table(&["TIER", "CONFIGURED", "ON THE WIRE", "FROM"], rows)
+    terminal::table(&HEAD, rows, page)
 }

@@ -138,7 +138,7 @@ async fn shown(
     if manner.is_streamed {
         return streamed(active, request, screen).await;
     }
-    let reply = active.plugin.chat(request).await;
+    let reply = screen.while_waiting(active.plugin.chat(request)).await;
     match &reply {
         Ok(reply) => screen.text(&reply.text),
         Err(error) => screen.text(error.details.partial_text.as_deref().unwrap_or_default()),
@@ -211,10 +211,9 @@ fn flat(reply: &ChatReply) -> Value {
 
 async fn streamed(active: &Active, request: &ChatRequest, screen: &mut Screen) -> Result<ChatReply, Error> {
     let mut reply = ChatReply::default();
-    let mut events = screen
-        .while_waiting("waiting for the service", active.plugin.stream(request))
-        .await?;
-    while let Some(event) = screen.while_waiting("waiting for the model", events.next()).await {
+    let mut events = screen.while_waiting(active.plugin.stream(request)).await?;
+    screen.wait_for("waiting for the model");
+    while let Some(event) = screen.while_waiting(events.next()).await {
         let event = match event {
             Ok(event) => event,
             Err(mut error) => {
@@ -230,6 +229,7 @@ async fn streamed(active: &Active, request: &ChatRequest, screen: &mut Screen) -
             ChatEvent::Text(text) => screen.text(text),
             ChatEvent::Reasoning(text) => screen.reasoning(text),
             ChatEvent::Notice(notice) => screen.notice(notice),
+            ChatEvent::KeepAlive(_) => screen.wait_for("queued at the provider"),
             _ => {}
         }
         reply.add(event);

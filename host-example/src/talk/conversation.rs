@@ -22,7 +22,7 @@ use super::screen::Manner;
 use super::structured::Schema;
 use crate::setup::reload::{self, Reload};
 use crate::setup::{self, Active, Global, Places, tiers};
-use crate::terminal::{self, Exit, FAINT, Failure, GOOD, Interrupts};
+use crate::terminal::{self, Exit, FAINT, Failure, GOOD, Interrupts, Page};
 
 const HELP: &str = "\
 /tier NAME     switch to a tier: small, large, reasoning, …
@@ -152,7 +152,7 @@ impl Conversation {
                 self.attached.clear();
                 terminal::say("conversation cleared");
             }
-            "/tiers" => terminal::say(tiers::table(&self.active.tiers).trim_end()),
+            "/tiers" => terminal::say(tiers::table(&self.active.tiers, Page::of_stderr()).text.trim_end()),
             "/tier" | "/model" => {
                 (self.tier, self.model) = (None, None);
                 terminal::say("using the default tier");
@@ -219,7 +219,7 @@ impl Conversation {
                 let files = terminal::counted(self.attached.len(), "attachment");
                 terminal::say(&format!("{files} for the next message"));
             }
-            Err(failure) => terminal::say(&failure.to_string()),
+            Err(failure) => failure.say(),
         }
     }
 
@@ -239,7 +239,7 @@ impl Conversation {
             Ok(request) => request,
             Err(error) => {
                 self.messages.pop();
-                return terminal::say(&Failure::from(error).to_string());
+                return Failure::from(error).say();
             }
         };
         let (schema, target) = (self.schema.as_ref(), Some(&self.target));

@@ -10,6 +10,7 @@ pub mod conversation;
 pub mod answer;
 pub mod ending;
 pub mod media;
+pub mod thoughts;
 pub mod screen;
 pub mod tools;
 pub mod calc;

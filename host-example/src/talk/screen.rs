@@ -1,15 +1,18 @@
-//! An answer on the screen: its text on stdout, thoughts, retries and progress on a terminal's stderr.
+//! An answer on the screen: its text on stdout, thoughts, retries and progress on stderr.
 //!
 //! Takes pieces as they come and remembers what the last one left open. Asks nothing of the plugin.
 
 use std::future::Future;
-use std::io::{self, Write};
+use std::io;
 use std::time::Duration;
 
+use clap::Args;
 use plugin_api::Notice;
 use tokio::time::Instant;
 
-use crate::terminal::{self, Cleaner, FAINT, progress};
+use super::thoughts::{Reasoning, Thoughts};
+use crate::terminal::progress::Wait;
+use crate::terminal::{self, Cleaner, FAINT, Markdown, Page};
 
 /// How an answer is shown.
 #[derive(Clone, Copy)]
@@ -18,31 +21,55 @@ pub struct Manner {
     pub is_streamed: bool,
     /// The text, on stdout.
     pub has_text: bool,
+    /// As it is written, even on a terminal.
+    pub is_raw: bool,
     /// One JSON object, on stdout.
     pub has_json: bool,
-    /// The model's thoughts, on a terminal's stderr.
-    pub has_thoughts: bool,
+    /// The model's thoughts, on stderr.
+    pub reasoning: Reasoning,
     /// The line about model, time and cost.
     pub has_footer: bool,
 }
 
-/// Where an answer appears: the text on stdout, the reasoning on a terminal's stderr.
-#[derive(Default)]
+/// Options for how an answer is shown.
+#[derive(Args)]
+pub struct Shown {
+    /// Print Markdown as it is written, on a terminal too
+    #[arg(long)]
+    pub raw: bool,
+    /// How much of the model's reasoning to show on stderr [default: brief on a terminal, otherwise hide]
+    #[arg(long, value_name = "HOW", value_enum)]
+    reasoning: Option<Reasoning>,
+}
+
+impl Shown {
+    /// How much of the reasoning is shown: what the user chose, or a part on a terminal.
+    pub fn reasoning(&self, is_quiet: bool) -> Reasoning {
+        let usual = match terminal::stderr_is_terminal() && !is_quiet {
+            true => Reasoning::Brief,
+            false => Reasoning::Hide,
+        };
+        self.reasoning.unwrap_or(usual)
+    }
+}
+
+/// Where an answer appears: the text on stdout, the thoughts and what it waits for on stderr.
 pub struct Screen {
     text: Cleaner,
-    thoughts: Cleaner,
+    /// On a terminal that can show it.
+    markdown: Option<Markdown>,
+    thoughts: Thoughts,
     shows_text: bool,
-    shows_thoughts: bool,
-    shows_progress: bool,
     /// The notices already printed during the wait.
     pub printed: Vec<Notice>,
     /// How many attempts failed so far.
     failed_attempts: usize,
-    /// When the plugin retries, if it announced a wait.
-    resumes_at: Option<Instant>,
+    /// What it waits for.
+    wait: Wait,
     /// The last thing written did not end a line.
     line_open: bool,
-    thinking: bool,
+    /// How many lines others had printed by then.
+    n_lines: usize,
     /// The reader of stdout is gone.
     pub is_gone: bool,
     /// Why stdout failed, unless its reader went away.
@@ -51,11 +78,19 @@ pub struct Screen {
 
 impl Screen {
     pub fn new(manner: Manner) -> Self {
+        let is_formatted = manner.has_text && !manner.is_raw && terminal::stdout_has_cursor();
         Self {
+            text: Cleaner::default(),
+            markdown: is_formatted.then(Markdown::default),
+            thoughts: Thoughts::new(manner.reasoning),
             shows_text: manner.has_text,
-            shows_thoughts: manner.has_thoughts && terminal::stderr_is_terminal(),
-            shows_progress: terminal::stderr_has_cursor(),
-            ..Self::default()
+            printed: Vec::new(),
+            failed_attempts: 0,
+            wait: Wait::new("connecting to the service"),
+            line_open: false,
+            n_lines: 0,
+            is_gone: false,
+            trouble: None,
         }
     }
 
@@ -63,25 +98,32 @@ impl Screen {
         if !self.shows_text {
             return;
         }
-        self.end_thoughts();
+        self.thoughts.end();
         let clean = self.text.clean(text);
-        if let Some(last) = clean.chars().last() {
+        let Some(last) = clean.chars().last() else { return };
+        let Some(markdown) = &mut self.markdown else {
             self.line_open = last != '\n';
-            self.raw(&clean);
+            return self.raw(&clean);
+        };
+        if self.line_open && self.n_lines != terminal::n_lines() {
+            markdown.move_below();
         }
+        let bytes = markdown.text(&clean, Page::of_stdout());
+        self.line_open = true;
+        self.raw(&bytes);
+        self.n_lines = terminal::n_lines();
     }
 
     pub fn reasoning(&mut self, text: &str) {
-        if self.shows_thoughts {
-            self.thinking = true;
-            let clean = self.thoughts.clean(text);
-            // No newline: the next piece continues this one.
-            let _ = write!(anstream::stderr(), "{FAINT}{clean}{FAINT:#}");
+        if self.thoughts.are_visible() {
+            self.end_text();
         }
+        self.wait_for("thinking");
+        self.thoughts.add(text);
     }
 
     /// Prints notices about the wait at once: a retry, another model. In the middle of an answer they would be in the
-    /// way, and are printed at the end like other notices.
+    /// way, and are printed at the end like other notices; so is a retry that a terminal shows while it lasts.
     pub fn notice(&mut self, notice: &Notice) {
         let is_about_the_wait = notice.wait_ms.is_some()
             || notice.attempt.is_some()
@@ -89,21 +131,37 @@ impl Screen {
         if !is_about_the_wait || self.line_open {
             return;
         }
-        self.end_thoughts();
+        self.thoughts.end();
         self.failed_attempts += usize::from(notice.attempt.is_some());
+        if let Some(wait_ms) = notice.wait_ms
+            && terminal::stderr_has_cursor()
+        {
+            let what = format!("retry {}", self.failed_attempts.max(1));
+            let until = Instant::now() + Duration::from_millis(wait_ms);
+            let message = notice.message.trim_end().trim_end_matches('.');
+            let reason = terminal::clean_line(message.trim_end_matches("; trying again"));
+            self.wait = Wait::until(what, until, reason);
+            return;
+        }
         terminal::say_styled(FAINT, &wait_line(notice, self.failed_attempts));
-        self.resumes_at = notice.wait_ms.map(|ms| Instant::now() + Duration::from_millis(ms));
         self.printed.push(notice.clone());
     }
 
+    /// From now on it waits for this.
+    pub fn wait_for(&mut self, what: &str) {
+        if self.wait.what() != what {
+            self.wait = Wait::new(what);
+        }
+    }
+
     /// Waits for `work`, with progress on a terminal as long as nothing of the answer is printed.
-    pub async fn while_waiting<T>(&mut self, what: &str, work: impl Future<Output = T>) -> T {
+    pub async fn while_waiting<T>(&mut self, work: impl Future<Output = T>) -> T {
         // A plugin that is always ready would starve other tasks, such as Ctrl-C, so they get a turn now and then.
         tokio::task::consume_budget().await;
-        if !self.shows_progress || self.line_open || self.thinking {
+        if self.line_open || (self.thoughts.are_open() && self.thoughts.are_visible()) {
             return work.await;
         }
-        progress::while_waiting_until(what, self.resumes_at.take(), work).await
+        self.wait.during(work).await
     }
 
     pub fn raw(&mut self, text: &str) {
@@ -117,18 +175,20 @@ impl Screen {
         }
     }
 
-    fn end_thoughts(&mut self) {
-        if std::mem::take(&mut self.thinking) {
-            terminal::say("");
+    fn end_text(&mut self) {
+        if std::mem::take(&mut self.line_open) {
+            let end = match &mut self.markdown {
+                Some(markdown) => markdown.end(Page::of_stdout()),
+                None => "\n".to_owned(),
+            };
+            self.raw(&end);
         }
     }
 
     pub fn end_line(&mut self) {
-        self.end_thoughts();
-        if self.line_open {
-            self.line_open = false;
-            self.raw("\n");
-        }
+        self.thoughts.end();
+        self.end_text();
+        terminal::progress::erase();
     }
 }
 

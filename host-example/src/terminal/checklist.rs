@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use anstyle::Style;
 use plugin_api::{Finding, FindingStatus};
 use serde_json::{Value, json};
 
@@ -9,14 +10,13 @@ use super::clean::clean_line;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::lists::counted;
+use super::page::Page;
 use super::print::{BAD, DOUBTFUL, FAINT, GOOD};
-use super::table;
+use super::table::{width, wrapped};
 use super::time::elapsed_ms;
 
-/// The widest line, in characters; a longer remedy gets lines of its own.
-const MAX_LINE_CHARS: usize = 110;
-/// The widest first column, in characters; longer labels stick out.
-const MAX_LABEL_CHARS: usize = 32;
+/// The widest first column; longer labels stick out.
+const MAX_LABEL_WIDTH: usize = 32;
 
 /// All findings, in order.
 #[derive(Default)]
@@ -96,20 +96,20 @@ impl Rows {
         json!({"schemaVersion": 1, "checks": checks, "ok": self.exit() == Exit::Ok})
     }
 
-    pub fn text(&self, colour: bool) -> String {
+    pub fn text(&self, page: Page) -> String {
         let mut groups: Vec<&str> = Vec::new();
         for finding in &self.findings {
             if !groups.contains(&finding.group.as_str()) {
                 groups.push(&finding.group);
             }
         }
-        let labels = self.findings.iter().map(|finding| label(&finding.id).chars().count());
-        let label_chars = labels.max().unwrap_or(0).min(MAX_LABEL_CHARS);
+        let labels = self.findings.iter().map(|finding| width(&label(&finding.id)));
+        let label_width = labels.max().unwrap_or(0).min(MAX_LABEL_WIDTH);
         let mut text = String::new();
         for group in groups {
-            text.push_str(&format!("{group}\n"));
+            text.push_str(&format!("{}\n", page.styled(Style::new().bold(), group)));
             for finding in self.findings.iter().filter(|finding| finding.group == group) {
-                text.push_str(&row(finding, label_chars, colour));
+                text.push_str(&row(finding, label_width, page));
             }
             text.push('\n');
         }
@@ -125,36 +125,33 @@ impl Rows {
     }
 }
 
-fn row(finding: &Finding, label_chars: usize, colour: bool) -> String {
+fn row(finding: &Finding, label_width: usize, page: Page) -> String {
     let (mark, style) = match finding.status {
         FindingStatus::Ok => ("✓", GOOD),
         FindingStatus::Warning => ("⚠", DOUBTFUL),
         FindingStatus::Failed => ("✗", BAD),
         FindingStatus::Skipped => ("○", FAINT),
     };
-    let shown = if colour {
-        format!("{style}{mark}{style:#}")
-    } else {
-        mark.to_owned()
+    let label = label(&finding.id);
+    let blanks = " ".repeat(label_width.saturating_sub(width(&label)));
+    let head = format!("  {} {label}{blanks}  ", page.styled(style, &page.text(mark)));
+    let indent = " ".repeat(width(&head));
+    let summary = page.text(&finding.summary);
+    let Some(remedy) = &finding.remedy else {
+        return wrapped(&format!("{head}{summary}"), page.columns, &indent) + "\n";
     };
-    let label = format!("{:<label_chars$}", label(&finding.id));
-    let indent = "  ✓ ".chars().count() + label.chars().count() + 2;
-    let wrapped = |text: &str| table::wrapped(&format!("  {mark} {label}  {text}"), MAX_LINE_CHARS, indent);
-    let is_one_line = |text: &str| !text.contains('\n');
-    let text = match &finding.remedy {
-        None => wrapped(&finding.summary),
-        Some(remedy) => {
-            let whole = wrapped(&format!("{} — {remedy}", finding.summary));
-            if is_one_line(&whole) {
-                whole
-            } else {
-                let remedy = format!("{}→ {remedy}", " ".repeat(indent));
-                let remedy = table::wrapped(&remedy, MAX_LINE_CHARS, indent + 2);
-                format!("{}\n{remedy}", wrapped(&finding.summary))
-            }
-        }
-    };
-    text.replacen(mark, &shown, 1) + "\n"
+    let line = format!("{head}{summary}{}{remedy}", page.text(" — "));
+    if page.columns.is_none_or(|columns| width(&line) <= columns) {
+        return line + "\n";
+    }
+    // A remedy that does not fit gets lines of its own.
+    let summary = wrapped(&format!("{head}{summary}"), page.columns, &indent);
+    let arrow = page.text("→ ");
+    let below = format!("{indent}{}", " ".repeat(width(&arrow)));
+    format!(
+        "{summary}\n{}\n",
+        wrapped(&format!("{indent}{arrow}{remedy}"), page.columns, &below)
+    )
 }
 
 /// The label of a finding: `model known TEXT_SMALL` for `model_known:TEXT_SMALL`.
@@ -187,6 +184,11 @@ fn problems_in_a_line(failure: &Failure) -> Option<String> {
 mod tests {
     use super::*;
 
+    const PAGE: Page = Page {
+        columns: Some(110),
+        ..Page::PIPE
+    };
+
     #[test]
     fn rows_stand_under_their_groups_and_are_counted() {
         let mut rows = Rows::default();
@@ -213,7 +215,7 @@ mod tests {
             });
         }
         assert_eq!(
-            rows.text(false),
+            rows.text(PAGE),
             format!(
                 "Key\n  ✓ a thing X_1  the key  is valid\n  ⚠ a thing X_1  it ends soon\n\nService\n  ✗ a thing X_1  no \
                  connection — check the network\n  ○ a thing X_1  not asked\n{blank}→ {}\n{blank}  {}\n\n1 ok, 1 warning, 1 \
@@ -223,9 +225,12 @@ mod tests {
                 blank = " ".repeat(17)
             )
         );
-        let coloured = rows.text(true);
+        let coloured = rows.text(Page {
+            has_colour: true,
+            ..PAGE
+        });
         assert!(
-            coloured.starts_with("Key\n  \u{1b}[32m✓\u{1b}[0m a thing X_1  the key"),
+            coloured.contains("\n  \u{1b}[32m✓\u{1b}[0m a thing X_1  the key"),
             "{coloured}"
         );
         assert_eq!(rows.json()["ok"], false);

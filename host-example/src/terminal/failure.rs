@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 
 use super::clean::{clean, clean_line, safe_json, visible};
 use super::exit::{Exit, exit_of};
-use super::print::{print_line, say};
+use super::page::Page;
+use super::print::{BAD, FAINT, HINT, print_line, say, say_raw};
+use super::table::wrapped;
 
 /// Why a command failed. It has no `Debug`, because the details may hold a part of an answer.
 #[derive(Clone)]
@@ -96,7 +98,47 @@ impl Failure {
             let json = json!({"error": self.details});
             print_line(&safe_json(&json.to_string()));
         }
-        say(&self.to_string());
+        self.say();
+    }
+
+    /// Prints the failure to stderr.
+    pub fn say(&self) {
+        let page = Page::of_stderr();
+        match page.columns {
+            None => say(&self.to_string()),
+            Some(_) => say_raw(&self.shown(page)),
+        }
+    }
+
+    /// The failure for a terminal: the code beside `error`, colours, and the ids that its service's support asks for.
+    fn shown(&self, page: Page) -> String {
+        let message = self.message.trim_end();
+        // A report is laid out already.
+        let mut lines: Vec<String> = self.is_report.then(|| message.to_owned()).into_iter().collect();
+        let mut add = |text: &str, indent: &str| {
+            let text = page.text(text);
+            lines.extend(text.split('\n').map(|line| wrapped(line, page.columns, indent)));
+        };
+        if !self.is_report {
+            let code = self.details["code"].as_str().unwrap_or_default();
+            add(
+                &format!("{} {message}", page.styled(BAD.bold(), &format!("error[{code}]:"))),
+                "  ",
+            );
+        }
+        for attempt in &self.attempts {
+            add(&format!("  {attempt}"), "     ");
+        }
+        if let Some(hint) = &self.hint {
+            add(&format!("{} {hint}", page.styled(HINT, "hint:")), "      ");
+        }
+        if let Some(id) = self.details["generation_id"].as_str() {
+            add(&page.styled(FAINT, &format!("generation: {}", clean_line(id))), "  ");
+        }
+        if let Some(code) = self.explained {
+            add(&page.styled(FAINT, &format!("more: agent-host explain {code}")), "  ");
+        }
+        lines.join("\n")
     }
 }
 

@@ -1,12 +1,15 @@
-//! What people see: safe text, tables, progress, and how the program ends.
+//! What people see: safe text, tables, Markdown, progress, and how the program ends.
 //!
 //! Data goes to stdout, everything for people to stderr. No other module prints.
 
 // In the order in which data travels.
 mod clean;
 mod lists;
+mod page;
 mod print;
 mod table;
+mod draft;
+mod markdown;
 pub mod time;
 mod footer;
 mod supply;
@@ -20,15 +23,19 @@ mod checklist;
 pub use self::ask::{ask, can_ask, interrupted, left, prompted};
 pub use self::checklist::Rows;
 pub use self::clean::{Cleaner, clean, clean_line, is_unseen, safe_json, shortened};
+pub use self::draft::Draft;
 pub use self::exit::Exit;
 pub use self::failure::Failure;
 pub use self::footer::{cost, fallback, footer, served};
 pub use self::interrupt::{Interrupts, stopped};
 pub use self::lists::{counted, few, joined, listed};
+pub use self::markdown::{Markdown, plain_rows};
+pub use self::page::{Looks, Page};
 pub use self::print::{
-    BAD, DOUBTFUL, FAINT, GOOD, claim_stdout, print, print_json, print_line, say, say_styled, stderr_has_colour,
-    stderr_has_cursor, stderr_is_terminal, stdout_has_colour, stdout_is_terminal, try_write,
+    BAD, DOUBTFUL, FAINT, GOOD, claim_stdout, n_lines, print, print_json, print_line, print_table, say, say_part,
+    say_raw, say_styled, stderr_for_lines, stderr_has_colour, stderr_has_cursor, stderr_is_terminal, stdout_has_colour,
+    stdout_has_cursor, stdout_is_terminal, try_write,
 };
 pub use self::supply::{Supply, dollars};
-pub use self::table::{pairs, table, wrapped};
+pub use self::table::{Fit, Table, pairs, table, wrapped};
 pub use self::time::seconds;

@@ -6,11 +6,15 @@
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use anstyle::{AnsiColor, Effects, Style};
 use serde::Serialize;
 
 use super::clean::safe_json;
+use super::page::Page;
+use super::progress;
+use super::table::{Table, wrapped};
 
 /// Faint text, for what accompanies an answer.
 pub const FAINT: Style = Style::new().effects(Effects::DIMMED);
@@ -18,6 +22,8 @@ pub const FAINT: Style = Style::new().effects(Effects::DIMMED);
 pub const GOOD: Style = AnsiColor::Green.on_default();
 pub const BAD: Style = AnsiColor::Red.on_default();
 pub const DOUBTFUL: Style = AnsiColor::Yellow.on_default();
+/// For the word in front of what to do.
+pub const HINT: Style = AnsiColor::Cyan.on_default();
 
 /// Whether stderr may have colours: it is a terminal, and neither `NO_COLOR` nor `TERM=dumb` is set.
 pub fn stderr_has_colour() -> bool {
@@ -70,6 +76,7 @@ pub fn stdout_is_terminal() -> bool {
 ///
 /// - Errors: the reader is gone, or there is no room left for the output.
 pub fn try_write(bytes: &[u8]) -> io::Result<()> {
+    progress::erase();
     if let Some(claimed) = CLAIMED.get() {
         return (&claimed.file).write_all(bytes);
     }
@@ -92,15 +99,54 @@ pub fn print_line(line: &str) {
     print(&format!("{line}\n"));
 }
 
+/// Writes a table to stdout, and says so if it lacks something.
+pub fn print_table(table: &Table) {
+    print(&table.text);
+    if table.is_cut {
+        say_styled(FAINT, "note: cut to the width of the terminal; `--json` has everything");
+    }
+}
+
 /// Writes a value as JSON in several lines to stdout.
 pub fn print_json(value: &impl Serialize) {
     print_line(&safe_json(&serde_json::to_string_pretty(value).unwrap_or_default()));
 }
 
-/// Writes a line for people.
-pub fn say(line: &str) {
+/// Writes a line for people, on a terminal in several rows if it is long.
+pub fn say(text: &str) {
+    let page = Page::of_stderr();
+    let text = page.text(text);
+    let lines: Vec<String> = text.split('\n').map(|line| wrapped(line, page.columns, "  ")).collect();
+    say_raw(&lines.join("\n"));
+}
+
+/// Writes text for people that was laid out before.
+pub fn say_raw(text: &str) {
+    let mut stderr = stderr_for_lines();
     // If stderr is gone, nobody is left to read about it.
-    let _ = writeln!(anstream::stderr(), "{line}");
+    let _ = writeln!(stderr, "{text}");
+}
+
+/// How many times lines were written between the pieces of an answer.
+static N_LINES: AtomicUsize = AtomicUsize::new(0);
+
+/// Stderr for whole lines, below everything that is shown for a moment only.
+pub fn stderr_for_lines() -> anstream::AutoStream<io::Stderr> {
+    progress::erase();
+    N_LINES.fetch_add(1, Relaxed);
+    anstream::stderr()
+}
+
+/// A number that changes whenever lines for people are written.
+pub fn n_lines() -> usize {
+    N_LINES.load(Relaxed)
+}
+
+/// Writes a part of a line for people.
+pub fn say_part(text: &str) {
+    progress::erase();
+    let mut stderr = anstream::stderr();
+    let _ = write!(stderr, "{text}").and_then(|()| stderr.flush());
 }
 
 /// Writes a line in a style, where the terminal has styles.
@@ -115,5 +161,14 @@ pub fn stderr_is_terminal() -> bool {
 
 /// Whether a line on stderr can be erased.
 pub fn stderr_has_cursor() -> bool {
-    stderr_is_terminal() && std::env::var_os("TERM").is_none_or(|name| name != "dumb")
+    stderr_is_terminal() && has_cursor()
+}
+
+/// The same for stdout.
+pub fn stdout_has_cursor() -> bool {
+    stdout_is_terminal() && has_cursor()
+}
+
+fn has_cursor() -> bool {
+    std::env::var_os("TERM").is_none_or(|name| name != "dumb")
 }

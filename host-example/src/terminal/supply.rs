@@ -3,7 +3,8 @@
 use anstyle::Style;
 use plugin_api::{Account, CreditStatus};
 
-use super::print::{BAD, DOUBTFUL, FAINT, GOOD, stdout_has_colour};
+use super::page::Page;
+use super::print::{BAD, DOUBTFUL, FAINT, GOOD};
 
 /// More US dollars than this are enough; less than `LITTLE_USD` is nearly gone.
 const ENOUGH_USD: f64 = 5.0;
@@ -37,13 +38,11 @@ impl Supply {
         self.parts().1
     }
 
-    /// The table with its shape and word in colour, where stdout has colours.
-    pub fn coloured(self, table: String) -> String {
-        if !stdout_has_colour() {
-            return table;
-        }
+    /// The table with its shape and word in colour, where there are colours.
+    pub fn coloured(self, table: &str, page: Page) -> String {
         let (_, shown, style) = self.parts();
-        table.replacen(shown, &format!("{style}{shown}{style:#}"), 1)
+        let shown = page.text(shown);
+        table.replacen(&*shown, &page.styled(style, &shown), 1)
     }
 }
 

@@ -14,7 +14,7 @@ fn main() {
     let plugin = plugin.to_str().expect("the target folder's path is text");
     home.host(&["plugins", "install", plugin]).run().expect_success();
     seconds("the plugin is installed");
-    let mut typist = Typist::at_columns(home.host(&[]).into_command(), 80);
+    let mut typist = Typist::of_width(80, home.host(&[]).into_command());
     typist.sees("needs a key:");
     seconds("the user is asked how to go on");
     typist.types("sandbox");

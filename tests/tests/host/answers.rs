@@ -101,7 +101,7 @@ fn a_question_whose_answer_is_of_no_use_can_be_asked_again() {
     let mut typist = conversation(host_at(&home, &service, &["chat"]));
     for _ in 0..2 {
         typist.types("Hello");
-        typist.sees("error: the answer reached its token limit");
+        typist.sees("error[refused]: the answer reached its token limit");
         typist.sees("\n> ");
     }
     let messages = service.requests()[1].json()["messages"].clone();
@@ -118,7 +118,7 @@ fn tool_calls_that_nobody_runs_do_not_go_back_to_the_service() {
     for (text, words, next) in [
         (
             "",
-            "error: the answer calls `look`, but `chat` runs no tools",
+            ": the answer calls `look`, but `chat` runs no tools",
             vec![&question],
         ),
         (

@@ -144,7 +144,7 @@ fn a_failed_question_can_be_asked_again() {
     let bench = Bench::with_profile(&profile(r#""model": "sandbox/fails-once", "retry": {"attempts": 1}"#));
     let mut typist = bench.conversation();
     typist.types("Hello");
-    typist.sees("error: the service answered");
+    typist.sees("error[unavailable]: the service answered");
     typist.sees("> ");
     typist.types("Hello again");
     typist.sees("via Sandbox");

@@ -110,7 +110,7 @@ fn an_empty_plugin_folder_is_a_row_with_its_remedy() {
     assert_eq!(found.check("profile")["status"], "skipped");
     let text = shown(&home.host(&["doctor"]).run());
     assert_has(&text, "\n✗ plugin chosen there is no plugin in ");
-    assert_has(&text, &format!("\n→ {remedy}\n"));
+    assert_has(&text, &format!(" — {remedy}\n"));
 }
 
 #[test]

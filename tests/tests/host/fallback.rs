@@ -98,10 +98,9 @@ fn on_a_terminal_the_seconds_until_a_retry_count_down() {
     };
     bench.script("acme/busy", Script::fail(failure));
     let mut typist = Typist::at(bench.host(&["chat", "-m", "acme/busy", "Hello"]).into_command());
-    typist.sees("attempt 1)");
     let mut seconds = || {
-        typist.sees("… retrying in ");
-        let shown = typist.sees(" s; Ctrl-C to stop");
+        typist.sees("… retry 1 in ");
+        let shown = typist.sees(" s (Ctrl-C to stop): `acme/busy`: the service answered 429");
         shown.parse::<u32>().expect("a number")
     };
     let first = seconds();

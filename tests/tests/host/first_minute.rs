@@ -20,7 +20,7 @@ fn stored(bench: &Bench) -> PathBuf {
 
 /// A user without a key, at the question.
 fn at_the_question(run: HostRun) -> Typist {
-    let mut typist = Typist::at_columns(run.into_command(), 80);
+    let mut typist = Typist::of_width(80, run.into_command());
     typist.sees(QUESTION);
     typist.sees("Esc to leave");
     typist
@@ -215,7 +215,7 @@ fn ctrl_c_ends_the_dialogue_at_every_step() {
     let asked = at_the_question(run());
     let mut in_the_browser = on_a_desktop(&bench, run());
     signs_in(&mut in_the_browser);
-    in_the_browser.sees("s left; Ctrl-C to stop");
+    in_the_browser.sees("s (Ctrl-C to stop): waiting for the browser");
     let mut at_the_code = at_the_question(run());
     signs_in(&mut at_the_code);
     at_the_code.sees("Esc to go back");
@@ -261,7 +261,7 @@ fn the_sandbox_does_not_stand_in_for_an_address_of_the_profile() {
 #[test]
 fn a_plugin_without_sign_in_is_offered_a_pasted_key_alone() {
     let home = home_with_parrot();
-    let mut typist = Typist::at_columns(home.host(&["chat", "Hello"]).into_command(), 80);
+    let mut typist = Typist::of_width(80, home.host(&["chat", "Hello"]).into_command());
     typist.sees("Parrot needs a key:");
     typist.sees("Esc to leave");
     let screen = typist.screen();

@@ -327,7 +327,7 @@ fn a_stored_key_is_before_a_folders_and_each_place_is_listed() {
     let rows: Vec<_> = listed.lines().map(crate::cells).collect();
     let file = format!("file `{}`", stored.display());
     let expected: [&[&str]; 5] = [
-        &["status", "source", "key"],
+        &["STATUS", "SOURCE", "KEY"],
         &["none", "`apiKey` of profile `default`"],
         &["used", "environment variable `OPENROUTER_API_KEY`", "…b7c0"],
         &["shadowed", &file, "…b7c0"],

@@ -18,6 +18,7 @@ mod picture;
 mod plugins;
 mod process;
 mod profile;
+mod screens;
 mod sources;
 mod starter;
 mod unruly;

@@ -127,7 +127,7 @@ fn sighup_and_reload_read_the_key_again() {
     typist.types("/reload");
     typist.sees(RELOADED);
     typist.types("one");
-    typist.sees("error: ");
+    typist.sees("error[auth]: ");
     typist.sees("\n> ");
     write(bench.service.key());
     typist.hangs_up();

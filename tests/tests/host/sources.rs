@@ -171,7 +171,7 @@ fn a_terminal_asks_once_for_each_address() {
     let mut no = Typist::at(chat().into_command());
     no.sees("Trust this address? [y]es, [n]o: ");
     no.types("n");
-    no.sees("error: ");
+    no.sees("error[untrusted_address]: ");
     assert_eq!(no.leaves(), Some(2));
     assert_eq!(elsewhere.accepted_connections(), 0);
     let mut yes = Typist::at(chat().into_command());

@@ -80,7 +80,7 @@ fn several_codes_and_the_services_sentences_are_explained() {
 #[test]
 fn an_entry_says_what_happened_whose_fault_it_is_and_what_to_do() {
     let entries = entries(&[service()]);
-    let text = text_of(found(&entries, "402")[0]);
+    let text = text_of(found(&entries, "402")[0], Page::PIPE);
     assert_eq!(
         text,
         "402: It means this.\n  kind       payment\n  cause      the set-up\n  retry      no: the same request will \

@@ -2,16 +2,19 @@
 
 use plugin_api::{Model, TierModel};
 
-use crate::terminal::{self, time};
+use crate::terminal::{self, Fit, Page, Table, time};
 
-/// The widest line, in characters.
-const MAX_LINE_CHARS: usize = 100;
-
-pub fn table(models: &[&Model], known: &[TierModel]) -> String {
+pub fn table(models: &[&Model], known: &[TierModel], page: Page) -> Table {
     let has_tiers = models.iter().any(|model| !tiers_of(model, known).is_empty());
-    let mut head = vec!["MODEL", "CONTEXT", "$/M IN", "$/M OUT", "ABILITIES"];
+    let mut head = vec![
+        ("MODEL", Fit::Whole),
+        ("CONTEXT", Fit::Spare),
+        ("$/M IN", Fit::Whole),
+        ("$/M OUT", Fit::Whole),
+        ("ABILITIES", Fit::Cut),
+    ];
     if has_tiers {
-        head.insert(1, "TIER");
+        head.insert(1, ("TIER", Fit::Dropped));
     }
     let rows = models.iter().map(|model| {
         let mut row = vec![
@@ -27,11 +30,11 @@ pub fn table(models: &[&Model], known: &[TierModel]) -> String {
         }
         row
     });
-    terminal::table(&head, rows)
+    terminal::table(&head, rows, page)
 }
 
 /// Everything that is known about a model, in lines.
-pub fn description(model: &Model, known: &[TierModel]) -> String {
+pub fn description(model: &Model, known: &[TierModel], page: Page) -> String {
     let usd = |text: &Option<String>, unit: &str| match (text, price(text)) {
         (_, Some(0.0)) => Some("free".to_owned()),
         (Some(text), _) => Some(format!("${text} {unit}")),
@@ -61,16 +64,7 @@ pub fn description(model: &Model, known: &[TierModel]) -> String {
         ("available until", model.expiration_date.clone()),
         ("about", model.description.clone()),
     ];
-    let shown = lines.iter().filter(|(_, value)| value.is_some());
-    let width = shown.map(|(name, _)| name.len()).max().unwrap_or(0);
-    let mut text = String::new();
-    for (name, value) in lines {
-        let Some(value) = value else { continue };
-        let line = format!("{name:<width$}  {}", terminal::clean_line(&value));
-        text.push_str(&terminal::wrapped(&line, MAX_LINE_CHARS, width + 2));
-        text.push('\n');
-    }
-    text
+    terminal::pairs(lines.into_iter().filter_map(|(name, value)| Some((name, value?))), page)
 }
 
 /// The short names of the tiers that stand for a model: `small`.

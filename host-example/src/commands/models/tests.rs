@@ -137,7 +137,7 @@ fn the_table_marks_the_tiers_and_says_what_is_unknown() {
         }
     });
     assert_eq!(
-        table(&shown, &tiers),
+        table(&shown, &tiers, Page::PIPE).text,
         "\
 MODEL           TIER          CONTEXT  $/M IN  $/M OUT  ABILITIES
 acme/large-4.5                200k     3       15       vision tools json
@@ -146,7 +146,7 @@ beta/mid        small, large  1.04M    0.15    0.6      tools reasoning
 router/auto                   -        -       -        -
 "
     );
-    assert!(!table(&shown, &[]).contains("TIER"));
+    assert!(!table(&shown, &[], Page::PIPE).text.contains("TIER"));
     let small = found(&models, &tiers, "small").ok();
     assert_eq!(small.map(|model| model.id.as_str()), Some("beta/mid"));
 }
@@ -157,7 +157,7 @@ fn a_model_is_shown_with_all_that_is_known_and_no_escape_sequence() {
     model.description = Some("Bold \u{1b}[2J\nand long".to_owned());
     model.created_s = Some(1_771_459_200);
     assert_eq!(
-        description(&model, &[]),
+        description(&model, &[], Page::PIPE),
         "\
 id              acme/x
 name            Name of acme/x

@@ -8,7 +8,7 @@ use plugin_api::{Finding, FindingStatus};
 
 use super::super::Output;
 use crate::setup::{checks, trial};
-use crate::terminal::{self, Exit, Failure, Rows};
+use crate::terminal::{self, Exit, Failure, Page, Rows};
 
 pub fn run(file: &Path, output: &Output) -> Result<Exit, Failure> {
     let image = Image::read(file);
@@ -65,7 +65,7 @@ pub fn run(file: &Path, output: &Output) -> Result<Exit, Failure> {
     if output.json {
         terminal::print_json(&rows.json());
     } else {
-        terminal::print(&rows.text(terminal::stdout_has_colour()));
+        terminal::print(&rows.text(Page::of_stdout()));
     }
     Ok(match rows.exit() {
         Exit::Ok => Exit::Ok,
