@@ -52,8 +52,7 @@ const USUAL_SIZE: (Width, Height) = (Width(80), Height(24));
 /// On a narrower terminal, lines are laid out for this width.
 const MIN_COLUMNS: usize = 20;
 
-/// The signs in this program's own lines, and how they are spelled in ASCII. Those of one column stay so narrow where
-/// they stand in columns.
+/// The signs in this program's own lines, and how they are spelled in ASCII. Those that mark rows are equally wide.
 const SIGNS: [(char, &str); 17] = [
     ('✓', "[ok]"),
     ('⚠', "[!!]"),

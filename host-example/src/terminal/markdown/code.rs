@@ -1,7 +1,5 @@
 //! Colours for code, by the scopes of Sublime Text's grammars, in the colours of the user's terminal.
 
-use anstyle::Style;
-
 /// A code block that is being coloured line by line.
 pub struct Painter(#[cfg(feature = "highlight")] Option<paint::Grammar>);
 
@@ -32,11 +30,9 @@ impl Painter {
 mod paint {
     use std::sync::OnceLock;
 
-    use anstyle::{AnsiColor, Effects};
+    use anstyle::{AnsiColor, Effects, Style};
     use syntect::easy::ScopeRegionIterator;
     use syntect::parsing::{ParseState, Scope, ScopeStack, SyntaxSet};
-
-    use super::Style;
 
     /// What the scopes of a grammar look like; the first prefix that matches counts.
     const STYLES: [(&str, Style); 9] = [
