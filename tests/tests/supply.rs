@@ -95,12 +95,32 @@ fn texts_of(package: &Value) -> Vec<String> {
     files.sort();
     let read = |path: PathBuf| fs::read_to_string(&path).unwrap_or_else(|cause| panic!("{}: {cause}", path.display()));
     let lines = |text: String| text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
-    let texts: Vec<String> = files.into_iter().map(read).map(lines).collect();
+    let mut texts: Vec<String> = files.into_iter().map(read).map(lines).collect();
+    if texts.is_empty() && licence == "MIT" {
+        texts.push(mit_of(&package["authors"]));
+    }
     assert!(
         is_apache || !texts.is_empty(),
         "{folder:?} has no licence text; add a row to `WITHOUT_TEXT`"
     );
     texts
+}
+
+/// The MIT licence of a crate that names its authors, but lacks the text.
+fn mit_of(authors: &Value) -> String {
+    let ours = fs::read_to_string(workspace().join("LICENSE-MIT")).expect("it is in the repository");
+    let authors: Vec<&str> = authors
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    assert!(!authors.is_empty(), "nobody to name");
+    let theirs = format!("Copyright (c) {}", authors.join(", "));
+    let lines = ours
+        .lines()
+        .map(|line| if line.starts_with("Copyright") { &theirs } else { line });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// The whole file of notices.

@@ -74,7 +74,7 @@ fn a_plugin_that_ends_the_program_is_named() {
     assert_fails(
         &home.host(&["chat", "Hello"]).run(),
         9,
-        "error: the plugin `quitter` ended this program when it had to be created\n",
+        "error: the plugin `quitter` ended this program when it had to be loaded\n",
     );
 }
 
