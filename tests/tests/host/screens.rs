@@ -105,7 +105,7 @@ fn at_relative_paths(run: HostRun) -> HostRun {
 #[test]
 fn a_missing_key_is_an_error_with_its_remedy() {
     let bench = bench();
-    assert_shows("no-key", || bench.without_key(&["chat", "Hello"]), &[]);
+    assert_shows("no-key", || bench.without_key(&["models"]), &[]);
 }
 
 #[test]
