@@ -80,6 +80,10 @@ pub struct Variable {
     /// The web page where users get a value, for keys. Absent: unknown. Since: 1.3.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<String>,
+    /// The JSON pointer of the option that means the same, such as `/tiers/TEXT_SMALL`. Absent: there is none.
+    /// Since: 1.3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub option: Option<String>,
 }
 
 /// What an environment variable is for. Unknown values from later versions read as `setting`.

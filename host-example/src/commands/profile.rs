@@ -1,4 +1,6 @@
-//! `agent-host profile`: check, show, schema, init.
+//! `agent-host profile`: check, show, schema, init, import.
+
+mod import;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -42,6 +44,24 @@ pub enum Command {
         #[arg(long)]
         force: bool,
     },
+    /// Write a profile from another program's settings
+    ///
+    /// Reads librechat.yaml, milady.json, a file of variables such as .env, LiteLLM's config.yaml, opencode.json and
+    /// aichat's config.yaml, whatever their names are. Says for each line what it became, or why it was not taken.
+    /// A key is never copied, and no file is overwritten.
+    Import {
+        /// The other program's file
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+        /// The profile file to write; by default the profile file
+        #[arg(short, long, value_name = "PROFILE", value_hint = ValueHint::FilePath)]
+        output: Option<PathBuf>,
+        /// The plugin that the profile is for
+        #[arg(long, value_name = "ID")]
+        provider: Option<String>,
+        #[command(flatten)]
+        format: Output,
+    },
 }
 
 pub async fn run(global: &Global, command: &Command) -> Result<Exit, Failure> {
@@ -58,6 +78,12 @@ pub async fn run(global: &Global, command: &Command) -> Result<Exit, Failure> {
             Ok(Exit::Ok)
         }
         Command::Init { provider, force } => init(&setup, provider.as_deref(), *force),
+        Command::Import {
+            file,
+            output,
+            provider,
+            format,
+        } => import::run(&setup, file, output.as_deref(), provider.as_deref(), format.json).await,
     }
 }
 

@@ -4,6 +4,7 @@
 //! plugin's schema, or every problem of the file with line and column. Keys never get into a report.
 
 // In the order in which data travels.
+mod import;
 mod watch;
 mod load;
 mod read;
@@ -26,6 +27,7 @@ mod tests;
 
 pub use self::check::{MAX_PROBLEMS, check};
 pub use self::document::Document;
+pub use self::import::{Fate, Imported, Source, import};
 pub use self::leaves::{differences, dotted, leaves_of};
 pub use self::load::{Profile, map_plugin_problem, profile_at, profile_from, salvaged, without_problems};
 pub use self::problem::{Problem, Report, Severity};

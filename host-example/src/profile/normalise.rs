@@ -66,7 +66,7 @@ impl Normalised {
             Value::Object(object) => {
                 let mut out = Map::new();
                 for (key, value) in object {
-                    let name = name_in(parts, key);
+                    let name = member_name(parts, key);
                     let below_in_file = join(in_file, key);
                     if name != *key && object.contains_key(&name) {
                         self.conflicts.push(below_in_file);
@@ -139,12 +139,27 @@ fn collect_parts<'a>(schema: &'a Value, root: &'a Value, left: usize, parts: &mu
     }
 }
 
+/// The schemas that apply to the value at a pointer.
+pub(super) fn parts_at<'a>(schema: &'a Value, pointer: &str) -> Vec<&'a Value> {
+    segments(pointer).fold(parts_of(schema, schema), |parts, name| {
+        let inner = parts.iter().filter_map(|part| match name.parse() {
+            Ok(index) => element_schema(part, index).or_else(|| member_schema(part, &name)),
+            Err(_) => member_schema(part, &name),
+        });
+        inner
+            .filter(|inner| !inner.is_boolean())
+            .flat_map(|inner| parts_of(inner, schema))
+            .collect()
+    })
+}
+
 /// What the `$ref` of a schema names, if it has one.
 pub(super) fn referenced<'a>(schema: &Value, root: &'a Value) -> Option<&'a Value> {
     root.pointer(schema.get("$ref")?.as_str()?.strip_prefix('#')?)
 }
 
-fn name_in(parts: &[&Value], key: &str) -> String {
+/// A key in the spelling of the schema.
+pub(super) fn member_name(parts: &[&Value], key: &str) -> String {
     let knows = |name: &str| {
         parts
             .iter()

@@ -9,7 +9,7 @@ mod protect;
 mod global;
 mod places;
 mod log;
-mod dotenv;
+pub mod dotenv;
 mod keys;
 mod environment;
 mod atomic;

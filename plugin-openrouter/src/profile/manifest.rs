@@ -16,36 +16,36 @@ pub const TEXT: &str = concat!(
   "environment": [
     {"name": "OPENROUTER_API_KEY", "role": "key", "prefix": "sk-or-", "page": "https://openrouter.ai/settings/keys", "description": "The API key; the plugin is enabled if it is set"},
     {"name": "OPENROUTER_KEY", "role": "key", "prefix": "sk-or-", "description": "Another name for OPENROUTER_API_KEY"},
-    {"name": "OPENROUTER_BASE_URL", "role": "endpoint", "description": "Address of the service, if not openrouter.ai"},
+    {"name": "OPENROUTER_BASE_URL", "role": "endpoint", "option": "/baseUrl", "description": "Address of the service, if not openrouter.ai"},
     {"name": "OPENROUTER_SECONDARY_API_KEY", "role": "secret", "description": "The key of the secondary service, if the profile has one"},
-    {"name": "OPENROUTER_CACHE_TTL_MODELS", "role": "setting", "description": "How long the model list is cached, in milliseconds"},
-    {"name": "OPENROUTER_CACHE_TTL_CREDITS", "role": "setting", "description": "How long the account is cached, in milliseconds"},
+    {"name": "OPENROUTER_CACHE_TTL_MODELS", "role": "setting", "option": "/caches/modelsMs", "description": "How long the model list is cached, in milliseconds"},
+    {"name": "OPENROUTER_CACHE_TTL_CREDITS", "role": "setting", "option": "/caches/creditsMs", "description": "How long the account is cached, in milliseconds"},
     {"name": "OPENROUTER_BACKGROUND_REFRESH", "role": "setting", "description": "How often the model list and the account are refreshed in the background, in milliseconds; true: whenever they expire"},
     {"name": "OPENROUTER_MODELS", "role": "setting", "description": "The models to list, as ids separated by commas; author/* means all of an author"},
-    {"name": "OPENROUTER_SITE_URL", "role": "setting", "description": "The application's web address, for attribution"},
-    {"name": "OPENROUTER_SITE_NAME", "role": "setting", "description": "The application's name, for attribution"},
-    {"name": "OPENROUTER_SMALL_MODEL", "role": "setting"},
-    {"name": "SMALL_MODEL", "role": "setting"},
-    {"name": "OPENROUTER_LARGE_MODEL", "role": "setting"},
-    {"name": "LARGE_MODEL", "role": "setting"},
-    {"name": "OPENROUTER_REASONING_LARGE_MODEL", "role": "setting"},
-    {"name": "REASONING_LARGE_MODEL", "role": "setting"},
-    {"name": "OPENROUTER_NANO_MODEL", "role": "setting"},
-    {"name": "NANO_MODEL", "role": "setting"},
-    {"name": "OPENROUTER_MEDIUM_MODEL", "role": "setting"},
-    {"name": "MEDIUM_MODEL", "role": "setting"},
-    {"name": "OPENROUTER_MEGA_MODEL", "role": "setting"},
-    {"name": "MEGA_MODEL", "role": "setting"},
-    {"name": "OPENROUTER_RESPONSE_HANDLER_MODEL", "role": "setting"},
-    {"name": "RESPONSE_HANDLER_MODEL", "role": "setting"},
-    {"name": "OPENROUTER_ACTION_PLANNER_MODEL", "role": "setting"},
-    {"name": "ACTION_PLANNER_MODEL", "role": "setting"},
-    {"name": "OPENROUTER_EMBEDDING_MODEL", "role": "setting"},
-    {"name": "EMBEDDING_MODEL", "role": "setting"},
-    {"name": "OPENROUTER_IMAGE_MODEL", "role": "setting"},
-    {"name": "IMAGE_MODEL", "role": "setting"},
-    {"name": "OPENROUTER_IMAGE_GENERATION_MODEL", "role": "setting"},
-    {"name": "IMAGE_GENERATION_MODEL", "role": "setting"}
+    {"name": "OPENROUTER_SITE_URL", "role": "setting", "option": "/attribution/siteUrl", "description": "The application's web address, for attribution"},
+    {"name": "OPENROUTER_SITE_NAME", "role": "setting", "option": "/attribution/appName", "description": "The application's name, for attribution"},
+    {"name": "OPENROUTER_SMALL_MODEL", "role": "setting", "option": "/tiers/TEXT_SMALL/model"},
+    {"name": "SMALL_MODEL", "role": "setting", "option": "/tiers/TEXT_SMALL/model"},
+    {"name": "OPENROUTER_LARGE_MODEL", "role": "setting", "option": "/tiers/TEXT_LARGE/model"},
+    {"name": "LARGE_MODEL", "role": "setting", "option": "/tiers/TEXT_LARGE/model"},
+    {"name": "OPENROUTER_REASONING_LARGE_MODEL", "role": "setting", "option": "/tiers/TEXT_REASONING_LARGE/model"},
+    {"name": "REASONING_LARGE_MODEL", "role": "setting", "option": "/tiers/TEXT_REASONING_LARGE/model"},
+    {"name": "OPENROUTER_NANO_MODEL", "role": "setting", "option": "/tiers/TEXT_NANO/model"},
+    {"name": "NANO_MODEL", "role": "setting", "option": "/tiers/TEXT_NANO/model"},
+    {"name": "OPENROUTER_MEDIUM_MODEL", "role": "setting", "option": "/tiers/TEXT_MEDIUM/model"},
+    {"name": "MEDIUM_MODEL", "role": "setting", "option": "/tiers/TEXT_MEDIUM/model"},
+    {"name": "OPENROUTER_MEGA_MODEL", "role": "setting", "option": "/tiers/TEXT_MEGA/model"},
+    {"name": "MEGA_MODEL", "role": "setting", "option": "/tiers/TEXT_MEGA/model"},
+    {"name": "OPENROUTER_RESPONSE_HANDLER_MODEL", "role": "setting", "option": "/tiers/RESPONSE_HANDLER/model"},
+    {"name": "RESPONSE_HANDLER_MODEL", "role": "setting", "option": "/tiers/RESPONSE_HANDLER/model"},
+    {"name": "OPENROUTER_ACTION_PLANNER_MODEL", "role": "setting", "option": "/tiers/ACTION_PLANNER/model"},
+    {"name": "ACTION_PLANNER_MODEL", "role": "setting", "option": "/tiers/ACTION_PLANNER/model"},
+    {"name": "OPENROUTER_EMBEDDING_MODEL", "role": "setting", "option": "/tiers/TEXT_EMBEDDING/model"},
+    {"name": "EMBEDDING_MODEL", "role": "setting", "option": "/tiers/TEXT_EMBEDDING/model"},
+    {"name": "OPENROUTER_IMAGE_MODEL", "role": "setting", "option": "/tiers/IMAGE_DESCRIPTION/model"},
+    {"name": "IMAGE_MODEL", "role": "setting", "option": "/tiers/IMAGE_DESCRIPTION/model"},
+    {"name": "OPENROUTER_IMAGE_GENERATION_MODEL", "role": "setting", "option": "/tiers/IMAGE/model"},
+    {"name": "IMAGE_GENERATION_MODEL", "role": "setting", "option": "/tiers/IMAGE/model"}
   ],
   "tiers": ["TEXT_NANO", "TEXT_SMALL", "TEXT_MEDIUM", "TEXT_LARGE", "TEXT_MEGA", "TEXT_REASONING_LARGE",
     "RESPONSE_HANDLER", "ACTION_PLANNER", "TEXT_EMBEDDING", "IMAGE_DESCRIPTION", "IMAGE"],
@@ -96,6 +96,9 @@ mod tests {
         for tier in tiers::all() {
             for variable in tier.variables() {
                 assert!(named.contains(*variable), "{variable} is read but not listed");
+                let mut listed = manifest["environment"].as_array().expect("a list").iter();
+                let entry = listed.find(|entry| entry["name"] == *variable).expect("it is listed");
+                assert_eq!(entry["option"], format!("/tiers/{tier}/model"));
             }
         }
         let tiers: BTreeSet<String> = tiers::all().iter().map(|tier| tier.name().to_owned()).collect();

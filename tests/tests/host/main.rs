@@ -11,6 +11,7 @@ mod explain;
 mod fallback;
 mod first_minute;
 mod folder;
+mod import;
 mod keys;
 mod minimal;
 mod origin;

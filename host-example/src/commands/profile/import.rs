@@ -1,0 +1,118 @@
+//! `agent-host profile import`: a profile from another program's settings.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::profile::{self, Document, Fate, Imported, Source};
+use crate::setup::{Setup, dotenv, exists, write_new};
+use crate::terminal::{self, Exit, Failure};
+
+pub async fn run(
+    setup: &Setup,
+    file: &Path,
+    output: Option<&Path>,
+    provider: Option<&str>,
+    as_json: bool,
+) -> Result<Exit, Failure> {
+    let path = output.unwrap_or(&setup.places.config);
+    let taken = || {
+        Failure::usage(format!("`{}` already exists", path.display()))
+            .with_hint("write to another file with `--output FILE`; nothing is overwritten")
+    };
+    if exists(path) {
+        return Err(taken());
+    }
+    let manifest = match provider {
+        Some(id) => setup.folder.find(id)?.1,
+        None => setup.choose(None)?.1,
+    };
+    let source = source(file)?;
+    let schemas = setup.folder.schemas();
+    let schema = schemas.iter().find(|schema| schema.provider == manifest.id);
+    let Some(schema) = schema else {
+        return Err(Failure::internal(format!("plugin `{}` has no schema", manifest.id)));
+    };
+    let imported = profile::import(&source, manifest, schema, &setup.places.profile);
+    let mut imported = imported.map_err(|message| unreadable(file, &message))?;
+    while imported.has_anything() {
+        let document = Document::parse(&path.display().to_string(), imported.text());
+        let document = document.map_err(|report| Failure::from(profile::LoadError::Report(report)))?;
+        let report = setup.report(&document).await?;
+        if !report.has_errors() {
+            break;
+        }
+        if !imported.without(&report.problems) {
+            return Err(profile::LoadError::Report(report).into());
+        }
+    }
+    let is_written = imported.has_anything();
+    if is_written {
+        let written = write_new(path, imported.text().as_bytes());
+        let failed = |cause| Failure::internal(format!("`{}` cannot be written: {cause}", path.display()));
+        if !written.map_err(failed)? {
+            return Err(taken());
+        }
+    }
+    print(&imported, &source.file, is_written.then_some(path), as_json);
+    if !is_written {
+        let message = format!(
+            "`{}` has nothing that a profile of `{}` can hold",
+            file.display(),
+            manifest.id
+        );
+        return Err(Failure::usage(message).with_hint("create a profile with `agent-host profile init`"));
+    }
+    Ok(Exit::Ok)
+}
+
+fn source(file: &Path) -> Result<Source, Failure> {
+    let text = profile::read(file)?;
+    let name = file.file_name().unwrap_or(file.as_os_str()).display().to_string();
+    let variables = dotenv::parse(&text);
+    if variables.odd_lines.is_empty() && !variables.values.is_empty() {
+        let lines = text.lines().enumerate().flat_map(|(index, line)| {
+            let variables = dotenv::parse(line).values.into_iter();
+            variables.map(move |(name, value)| (name, value, index + 1))
+        });
+        return Ok(Source::of_variables(&name, lines));
+    }
+    Source::parse(&name, &text).map_err(|message| unreadable(file, &message))
+}
+
+fn unreadable(file: &Path, message: &str) -> Failure {
+    Failure::usage(format!("`{}` cannot be imported: {message}", file.display()))
+        .with_hint("`agent-host profile import --help` lists what can be imported")
+}
+
+fn print(imported: &Imported, file: &str, written: Option<&Path>, as_json: bool) {
+    if as_json {
+        let fates = imported.fates.iter().map(|fate| {
+            json!({"line": fate.line, "source": fate.path, "taken": fate.is_taken, "pointer": fate.pointer, "why": fate.why})
+        });
+        return terminal::print_json(&json!({
+            "format": imported.format,
+            "written": written.map(|path| path.display().to_string()),
+            "lines": fates.collect::<Vec<Value>>(),
+        }));
+    }
+    for fate in &imported.fates {
+        let fate = format!("{file}:{}: {}{}", fate.line, fate.path, told(fate));
+        terminal::print_line(&terminal::clean_line(&fate));
+    }
+    if let Some(path) = written {
+        let n_taken = imported.fates.iter().filter(|fate| fate.is_taken).count();
+        let n_left = imported.fates.len() - n_taken;
+        terminal::print_line(&format!("wrote {}: {n_taken} taken, {n_left} not", path.display()));
+        terminal::print_line("next: agent-host profile check; agent-host tiers");
+    }
+}
+
+fn told(fate: &Fate) -> String {
+    let why = fate.why.as_deref().unwrap_or_default();
+    match (&fate.pointer, fate.is_taken) {
+        (Some(pointer), true) => format!(" -> {pointer}"),
+        (_, true) => format!(": not needed: {why}"),
+        (_, false) => format!(": not taken: {why}"),
+    }
+}
