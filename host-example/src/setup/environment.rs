@@ -27,7 +27,7 @@ use crate::terminal::Failure;
 pub const FOLDER_FILE: &str = ".env";
 
 /// The largest file of variables, in bytes.
-const MAX_FILE_BYTES: u64 = 1 << 20;
+pub(super) const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// How many lines of a file are reported one by one.
 const MAX_WARNINGS: usize = 3;

@@ -1,7 +1,8 @@
 //! The log: its level is decided once, from the command line and four variables.
 //!
 //! In this order: `RUST_LOG`, the number of `-v`, `DEBUG`, `LOG_LEVEL`; without any, warnings.
-//! `DEBUG` selects plugins whose details are logged; `LOG_LEVEL` applies to the others.
+//! `DEBUG` selects plugins whose details are logged; `LOG_LEVEL` applies to the others. Where the environment has
+//! neither, a file of variables may: the one given with `--env-file`, then `.env` of the working directory.
 //!
 //! It goes to stderr, or with `--log-file` to the end of a file, which SIGHUP opens again after a rename. Records in
 //! a file have times. Warnings are printed as well, because they concern the user who waits for the answer.
@@ -17,9 +18,13 @@ use tracing_subscriber::fmt::writer::MakeWriterExt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
+use zeroize::Zeroizing;
 
+use super::dotenv;
+use super::environment::{FOLDER_FILE, MAX_FILE_BYTES};
 use super::global::Global;
 use super::places::set_variable;
+use crate::files::read_named;
 use crate::terminal::{self, Failure};
 
 /// Names the log file where the command line does not.
@@ -76,11 +81,12 @@ struct Choice {
 pub fn start(global: &Global) -> Result<(), Failure> {
     let file = open_file(global)?;
     let variable = |name: &str| set_variable(name)?.into_string().ok();
+    let [debug, log_level] = in_files(global, ["DEBUG", "LOG_LEVEL"]);
     let choice = choice(
         variable("RUST_LOG").as_deref(),
         global.verbose,
-        variable("DEBUG").as_deref(),
-        variable("LOG_LEVEL").as_deref(),
+        variable("DEBUG").or(debug).as_deref(),
+        variable("LOG_LEVEL").or(log_level).as_deref(),
     );
     let filter = EnvFilter::new(&choice.filter);
     let choice = CHOICE.get_or_init(|| choice);
@@ -102,6 +108,32 @@ pub fn start(global: &Global) -> Result<(), Failure> {
         tracing::warn!("{warning}");
     }
     Ok(())
+}
+
+/// The variables in the files of variables. What is wrong with a file is reported when its other variables are read.
+fn in_files<const N: usize>(global: &Global, names: [&str; N]) -> [Option<String>; N] {
+    let folder = (!global.no_env_file).then_some(Path::new(FOLDER_FILE));
+    let mut found = [const { None }; N];
+    for path in global.env_file.as_deref().into_iter().chain(folder) {
+        let text = read_named(path, MAX_FILE_BYTES).map(Zeroizing::new);
+        let Some(text) = text.as_ref().ok().and_then(|bytes| std::str::from_utf8(bytes).ok()) else {
+            continue;
+        };
+        for (name, value) in dotenv::parse(text).values {
+            // Any other of them may be a key.
+            let value = Zeroizing::new(value);
+            let place = names
+                .iter()
+                .position(|wanted| *wanted == name)
+                .map(|place| &mut found[place]);
+            if let Some(place @ None) = place
+                && !value.trim().is_empty()
+            {
+                *place = Some(value.to_string());
+            }
+        }
+    }
+    found
 }
 
 /// The log file, where one is named.

@@ -76,6 +76,24 @@ fn flags_and_variables_choose_the_level_of_the_log() {
 }
 
 #[test]
+fn a_file_of_variables_may_choose_the_level_too() {
+    let bench = logging();
+    let write = |file: &str, text: &str| fs::write(bench.home.path().join("work").join(file), text).expect("writable");
+    write(".env", "DEBUG=parrot:*\nLOG_LEVEL=error\n");
+    write("named", "DEBUG=\nLOG_LEVEL=info\n");
+    for (flags, n_levels) in [
+        (&[][..], 4),
+        (&["--no-env-file"], 2),
+        (&["--env-file", "named", "--no-env-file"], 3),
+        (&["--env-file", "named"], 4),
+    ] {
+        assert_logged(&logging_chat(&bench, flags).run().expect_success().stderr, n_levels);
+    }
+    let by_the_environment = logging_chat(&bench, &["--no-env-file"]).env("LOG_LEVEL", "error").run();
+    assert_logged(&by_the_environment.expect_success().stderr, 1);
+}
+
+#[test]
 fn a_log_file_is_private_and_warnings_are_still_printed() {
     let bench = logging();
     let file = bench.home.path().join("work/host.log");
