@@ -8,8 +8,8 @@ use clap::{ArgMatches, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::commands::{
-    Output, agent, api, chat, completions, credits, doctor, explain, fallback, key, keys, models, plugins, profile,
-    selftest, tiers,
+    Output, agent, api, chat, completions, credits, doctor, explain, fallback, key, keys, links, models, plugins,
+    profile, selftest, tiers,
 };
 use crate::serve;
 use crate::setup::{Global, trial};
@@ -52,6 +52,8 @@ enum Command {
     Selftest(selftest::Args),
     Doctor(doctor::Args),
     Explain(explain::Args),
+    /// Show the service's pages: status, keys, credits, support
+    Links(Output),
     /// Try the plugin on standard input; `plugins` runs it in a process of its own
     #[command(name = trial::COMMAND, hide = true)]
     TryPlugin {
@@ -87,6 +89,7 @@ impl Cli {
             Command::Selftest(args) => selftest::run(global, args).await,
             Command::Doctor(args) => doctor::run(global, args).await,
             Command::Explain(args) => explain::run(global, args),
+            Command::Links(output) => links::run(global, output.json),
             Command::TryPlugin { check } => Ok(trial::run_child(check.as_deref()).await),
             Command::Completions { shell } => Ok(completions::run(Self::command(), *shell)),
         }

@@ -128,7 +128,7 @@ pub use embedding::{EmbedRequest, Embeddings};
 pub use error::{Details, Error, ErrorKind, Problem, ServiceAnswer};
 pub use explain::{Explanation, Fault};
 pub use http::{Head, HttpAnswer, HttpRequest};
-pub use manifest::{Manifest, Role, ServiceError, Variable};
+pub use manifest::{Link, Manifest, Role, ServiceError, Variable};
 pub use outcome::{About, Attempt, Done, Notice, Usage};
 pub use plugin::{Plugin, PluginModule};
 pub use provider::Provider;

@@ -47,6 +47,20 @@ pub struct Manifest {
     /// The error codes of the service itself, and what each means. Since: 1.1.
     #[serde(default)]
     pub errors: Vec<ServiceError>,
+    /// Pages of the service, such as its status, for people. Since: 1.3.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<Link>,
+}
+
+/// A page of the service.
+///
+/// Since: 1.3.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Link {
+    /// What is there, in a few words: `status`, `keys`.
+    pub name: String,
+    /// Its address.
+    pub url: String,
 }
 
 /// One of the service's own error codes.
@@ -137,6 +151,7 @@ impl Manifest {
             ("tiers", self.tiers.len(), 200),
             ("methods", self.methods.len(), 200),
             ("errors", self.errors.len(), 1000),
+            ("links", self.links.len(), 200),
         ];
         let names = self.environment.iter().flat_map(|variable| {
             [&variable.name, &variable.description]
@@ -147,7 +162,14 @@ impl Manifest {
             .errors
             .iter()
             .flat_map(|error| [&error.code, &error.kind, &error.meaning, &error.remedy]);
-        let inner = self.tiers.iter().chain(&self.methods).chain(names).chain(errors);
+        let links = self.links.iter().flat_map(|link| [&link.name, &link.url]);
+        let inner = self
+            .tiers
+            .iter()
+            .chain(&self.methods)
+            .chain(names)
+            .chain(errors)
+            .chain(links);
         let inner = inner.map(|text| ("a text in a list", text, 4000));
         let mut texts = texts.into_iter().chain(inner);
         let text = texts.find(|(_, text, most)| text.chars().count() > *most);

@@ -14,6 +14,7 @@ pub mod profile;
 pub mod doctor;
 pub mod selftest;
 pub mod explain;
+pub mod links;
 pub mod completions;
 
 use clap::Args;

@@ -49,6 +49,16 @@ pub const TEXT: &str = concat!(
   ],
   "tiers": ["TEXT_NANO", "TEXT_SMALL", "TEXT_MEDIUM", "TEXT_LARGE", "TEXT_MEGA", "TEXT_REASONING_LARGE",
     "RESPONSE_HANDLER", "ACTION_PLANNER", "TEXT_EMBEDDING", "IMAGE_DESCRIPTION", "IMAGE"],
+  "links": [
+    {"name": "status", "url": "https://status.openrouter.ai"},
+    {"name": "keys", "url": "https://openrouter.ai/settings/keys"},
+    {"name": "credits", "url": "https://openrouter.ai/settings/credits"},
+    {"name": "activity", "url": "https://openrouter.ai/activity"},
+    {"name": "privacy settings", "url": "https://openrouter.ai/settings/privacy"},
+    {"name": "models", "url": "https://openrouter.ai/models"},
+    {"name": "documentation", "url": "https://openrouter.ai/docs"},
+    {"name": "support", "url": "mailto:support@openrouter.ai"}
+  ],
   "methods": ["chat", "stream", "tiers", "check", "configure", "diagnose", "account", "raw", "models", "credits", "embed", "sign_in", "redeem"],
   "options_schema": "#,
     include_str!("../../../schemas/openrouter-options.schema.json"),

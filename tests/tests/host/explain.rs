@@ -3,7 +3,7 @@
 use serde_json::json;
 use tests::Home;
 
-use crate::{Bench, assert_fails, assert_has, assert_lacks, assert_starts, cells, json_of};
+use crate::{Bench, assert_fails, assert_has, assert_lacks, assert_starts, cells, json_of, row};
 
 #[test]
 fn a_code_or_exit_code_is_explained() {
@@ -95,4 +95,24 @@ fn several_codes_topics_and_the_services_sentences_are_explained() {
     }
     let unknown = bench.without_key(&["explain", "402", "nonsense"]).run();
     assert_fails(&unknown, 2, "error: unknown code `nonsense`\n");
+}
+
+#[test]
+fn the_pages_of_the_service_are_listed() {
+    let bench = Bench::new();
+    let ran = bench.without_key(&["links"]).run().expect_success();
+    let status = row(&ran.stdout, "openrouter  status");
+    assert_eq!(cells(status), ["openrouter", "status", "https://status.openrouter.ai"]);
+    let links = json_of(&bench.ok(&["links", "--json"]));
+    let names: Vec<_> = links
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|link| &link["name"])
+        .collect();
+    assert!(
+        names.contains(&&json!("support")) && names.contains(&&json!("activity")),
+        "{links}"
+    );
+    assert_eq!(bench.n_requests(), 0);
 }
