@@ -77,7 +77,7 @@ impl Provider for OpenRouter {
 
     fn create(_host: Host, config: &str) -> Result<Self, Error> {
         let settings = settings_from(config, None)?;
-        tracing::info!(service = origin_of(&settings.service.base_url), "initialised");
+        tracing::info!(base_url = origin_of(&settings.service.base_url), "initialised");
         Ok(Self {
             settings: Arc::new(ArcSwap::new(settings)),
             common: Arc::default(),

@@ -16,7 +16,7 @@ use crate::call::Common;
 use crate::service::Settings;
 use crate::service::kept::Refresh;
 
-const VARIABLE: &str = "OPENROUTER_BACKGROUND_REFRESH";
+pub const VARIABLE: &str = "OPENROUTER_BACKGROUND_REFRESH";
 
 /// The shortest interval.
 const SHORTEST: Duration = Duration::from_secs(1);
@@ -122,6 +122,20 @@ impl Drop for Running {
 fn value(environment: &BTreeMap<String, String>) -> Option<&str> {
     let value = environment.get(VARIABLE)?.trim();
     (!value.is_empty()).then_some(value)
+}
+
+/// What the variable asks for in words, and what is wrong with it, if anything.
+pub fn described(environment: &BTreeMap<String, String>) -> (String, Option<String>) {
+    let (wanted, wrong) = wanted(value(environment).unwrap_or_default());
+    let wanted = match wanted {
+        Wanted::Nothing => "the model list and the credit are fetched when they are used".to_owned(),
+        Wanted::Every(interval) => format!(
+            "the model list and the credit are fetched every {} ms",
+            interval.as_millis()
+        ),
+        Wanted::BeforeExpiry => "the model list and the credit are fetched whenever they expire".to_owned(),
+    };
+    (wanted, wrong)
 }
 
 /// What the variable asks for.

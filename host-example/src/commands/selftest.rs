@@ -15,10 +15,11 @@ use plugin_api::FindingStatus;
 use serde_json::json;
 
 use self::answers::{
-    auto_router, cancelled_stream, streamed_answer, structured_output, tier_answer, tool_call, whole_answer,
+    auto_router, cancelled_stream, credit_update, fallback, streamed_answer, structured_output, tier_answer, tool_call,
+    whole_answer,
 };
 use self::outcome::{Billed, Outcome};
-use self::service::{account, credits, models, unknown_model};
+use self::service::{account, cache, credits, models, provider, unknown_model};
 use super::Output;
 use crate::setup::{Active, Global, Setup};
 use crate::talk::calc;
@@ -38,8 +39,8 @@ pub struct Args {
 const ABOUT: &str = "\
 Test the service the way a user would
 
-Tests the key, the model list, credit, whole and streamed answers, the auto router, tiers, tool calls, structured output, \
-an unknown model and a cancelled stream. It sends small requests, which are billed as usual; --free skips them.
+Tests the key, the model list, credit and its cache, whole and streamed answers, what they take off the credit, the auto \
+router, a fallback, tiers, tool calls, structured output, an unknown model and a cancelled stream. It sends small requests, which are billed as usual; --free skips them.
 
 The exit code is 0 if no row is marked ✗, otherwise 2.";
 
@@ -52,11 +53,13 @@ const TIERS: &str = "Tiers";
 const ABILITIES: &str = "Abilities";
 
 /// What is billed.
-const BILLED: [(&str, &str); 9] = [
+const BILLED: [(&str, &str); 11] = [
     (ANSWERS, "whole_answer"),
+    (ANSWERS, "credit_update"),
     (ANSWERS, "streamed_answer"),
     (ANSWERS, "cancelled_stream"),
     (ANSWERS, "auto_router"),
+    (ANSWERS, "fallback"),
     (TIERS, "tier:small"),
     (TIERS, "tier:large"),
     (TIERS, "tier:reasoning"),
@@ -120,6 +123,7 @@ struct Test<'a> {
 impl Test<'_> {
     async fn all(&mut self, is_free: bool) {
         let plugin = &self.active.plugin;
+        self.check(SERVICE, "provider", provider(self.active)).await;
         let key = self.check(SERVICE, "key", account(plugin)).await;
         self.check(SERVICE, "models", models(plugin)).await;
         let is_refused = key == Some(Exit::Auth);
@@ -130,11 +134,12 @@ impl Test<'_> {
             (false, false) => None,
         };
         if is_refused {
-            for id in ["credits", "unknown_model"] {
+            for id in ["credits", "cache", "unknown_model"] {
                 self.rows.skip(SERVICE, id, skip_reason.unwrap_or_default());
             }
         } else {
             self.check(SERVICE, "credits", credits(plugin)).await;
+            self.check(SERVICE, "cache", cache(plugin)).await;
             self.check(SERVICE, "unknown_model", unknown_model(self.active)).await;
         }
         if let Some(reason) = skip_reason {
@@ -145,12 +150,15 @@ impl Test<'_> {
         }
         self.check_billed(ANSWERS, "whole_answer", whole_answer(self.active))
             .await;
+        self.check_billed(ANSWERS, "credit_update", credit_update(self.active))
+            .await;
         self.check_billed(ANSWERS, "streamed_answer", streamed_answer(self.active))
             .await;
         self.check(ANSWERS, "cancelled_stream", cancelled_stream(self.active))
             .await;
         self.check_billed(ANSWERS, "auto_router", auto_router(self.active))
             .await;
+        self.check_billed(ANSWERS, "fallback", fallback(self.active)).await;
         for tier in TRIED_TIERS {
             self.check_billed(TIERS, &format!("tier:{tier}"), tier_answer(self.active, tier))
                 .await;

@@ -9,6 +9,7 @@ use super::{failed, ok, took, warning};
 use crate::money::ledger::{self, Ledger};
 use crate::profile::policy::Budget;
 use crate::profile::price::Price;
+use crate::refresh;
 use crate::service::Settings;
 use crate::service::kept::ttl;
 use crate::values::base_url::{base_url_problem, is_loopback, origin_of};
@@ -40,6 +41,7 @@ pub async fn findings(settings: &Settings) -> Vec<Finding> {
             caches.credits_ms,
             CREDITS_MS,
         ),
+        background(settings),
         budget(settings).await,
         secondary(settings),
     ]
@@ -60,6 +62,21 @@ fn cache(settings: &Settings, id: &str, name: &str, option_ms: Option<u64>, defa
             format!("set `{name}` to milliseconds, such as {default_ms}, or remove it"),
         ),
         None => ok(id, format!("cached for {} ms", time.as_millis())),
+    }
+}
+
+fn background(settings: &Settings) -> Finding {
+    let id = "background_refresh";
+    match refresh::described(&settings.profile.environment) {
+        (described, None) => ok(id, described),
+        (_, Some(wrong)) => warning(
+            id,
+            format!("`{}`: {wrong}", refresh::VARIABLE),
+            format!(
+                "set `{}` to milliseconds, such as {CREDITS_MS}, to `true`, or remove it",
+                refresh::VARIABLE
+            ),
+        ),
     }
 }
 
@@ -187,6 +204,7 @@ mod tests {
         let expected = [
             "ok cache_models: cached for 3600000 ms",
             "ok cache_credits: cached for 300000 ms",
+            "ok background_refresh: the model list and the credit are fetched when they are used",
             "ok budget: none is set",
             "ok secondary: no secondary service is set",
         ];
@@ -206,6 +224,19 @@ mod tests {
         assert_eq!(seen(json!({}))[..2], expected);
         let by_option = seen(json!({"caches": {"modelsMs": 5}}));
         assert_eq!(by_option[0], "ok cache_models: cached for 5 ms");
+    }
+
+    #[test]
+    fn the_background_refresh_is_reported_and_its_variable_checked() {
+        let seen = |value| line(&background(&settings(json!({}), &[(refresh::VARIABLE, value)])));
+        let fetched = "ok background_refresh: the model list and the credit are fetched";
+        assert_eq!(seen("true"), format!("{fetched} whenever they expire"));
+        assert_eq!(seen("60000"), format!("{fetched} every 60000 ms"));
+        assert_eq!(seen("false"), format!("{fetched} when they are used"));
+        let expected = "warning background_refresh: `OPENROUTER_BACKGROUND_REFRESH`: expected a whole number of \
+                        milliseconds, `true` or `false`, found something else; nothing is refreshed | set \
+                        `OPENROUTER_BACKGROUND_REFRESH` to milliseconds, such as 300000, to `true`, or remove it";
+        assert_eq!(seen("hourly"), expected);
     }
 
     #[test]

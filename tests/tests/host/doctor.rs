@@ -267,3 +267,65 @@ fn a_key_file_that_others_can_read_is_a_warning() {
     let remedy = format!("chmod 600 {}", file.display());
     assert_eq!((&row["status"], &row["remedy"]), (&json!("warning"), &json!(remedy)));
 }
+
+#[test]
+fn every_item_of_the_troubleshooting_list_is_a_row() {
+    let bench = Bench::with_profile(&profile(
+        r#""model": "sandbox/hello", "fallbackModels": ["openai/gpt-4o-mini"], "parameters": {"temperature": 0.5}"#,
+    ));
+    let found = found(bench.host(&DOCTOR));
+    let key = ["key_present", "key_form", "key_valid", "credit"];
+    let service = ["service_reachable", "base_url", "clock", "streaming", "models_listed"];
+    let models = [
+        "model_known:TEXT_LARGE",
+        "model_known:openai/gpt-4o-mini",
+        "fallbacks_auto",
+        "fallback_chain",
+    ];
+    let settings = ["cache_models", "cache_credits", "background_refresh"];
+    for id in [&key[..], &service, &models, &settings, &["plugin:openrouter"]].concat() {
+        assert_eq!(found.check(id)["status"], "ok", "{:#?}", found.checks);
+    }
+    found.assert_check("base_url", "summary", "http://127.0.0.1");
+    found.assert_check("base_url", "summary", "OPENROUTER_BASE_URL");
+    // Both models of the chain are looked up.
+    found.assert_check(
+        "model_able:TEXT_LARGE",
+        "summary",
+        "supports everything configured for it",
+    );
+}
+
+#[test]
+fn the_selftest_sees_the_credit_fall_a_fallback_and_the_cache() {
+    let bench = Bench::new();
+    let ran = bench.ok(&["selftest", "--json"]);
+    let report = json_of(&ran);
+    let checks = report["checks"].as_array().expect("a list");
+    for (id, part) in [
+        ("provider", "OpenRouter is listed as `openrouter`"),
+        ("cache", "saved a request for each of the model list and the credit"),
+        ("credit_update", "the balance fell by the cost, $"),
+        ("fallback", "no-such-author/no-such-model-0"),
+    ] {
+        let check = checks.iter().find(|check| check["id"] == id).expect("the row is there");
+        assert_eq!(check["status"], "ok", "{check}");
+        assert_has(check["summary"].as_str().unwrap_or_default(), part);
+    }
+}
+
+#[test]
+fn the_log_names_the_start_the_fetches_and_the_cache() {
+    let bench = Bench::new();
+    let run = bench.host(&["selftest", "--free"]).with_a_log_of_its_own();
+    let log = run.env("LOG_LEVEL", "debug").run().expect_success().stderr;
+    for line in [
+        "initialised",
+        "fetching models",
+        "models from cache",
+        "credits from cache",
+    ] {
+        assert_has(&log, line);
+    }
+    assert_has(&log, "base_url=\"http://127.0.0.1");
+}

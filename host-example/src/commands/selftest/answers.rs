@@ -2,13 +2,15 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use plugin_api::{ChatEvent, ChatReply, ErrorKind, Message};
+use plugin_api::{ChatEvent, ChatReply, CreditsRequest, ErrorKind, Message};
 use serde_json::json;
 
-use super::outcome::{Billed, Outcome, answered, served};
+use super::outcome::{Billed, Outcome, answered, served, supported};
+use super::service::UNKNOWN_MODEL;
 use super::small::{REASONING_TOKENS, SHORT_TOKENS, limited, ping, usual};
 use crate::setup::{Active, tiers};
 use crate::talk::answer::request;
+use crate::talk::calc;
 use crate::talk::parameters::fields;
 use crate::talk::structured::Schema;
 use crate::talk::tools::{self, Tool};
@@ -52,6 +54,59 @@ pub async fn streamed_answer(active: &Active) -> Billed {
         Outcome::Doubtful(summary, "the service did not report the cost")
     } else {
         Outcome::Ok(summary)
+    };
+    Ok((outcome, vec![reply]))
+}
+
+/// The credit must fall by what an answer costs.
+pub async fn credit_update(active: &Active) -> Billed {
+    let plugin = &active.plugin;
+    let balance = async || -> Result<Option<String>, Failure> {
+        let credits = supported(plugin.credits(CreditsRequest::default()).await)?;
+        Ok(credits.and_then(|credits| credits.balance_usd))
+    };
+    let before = balance().await?;
+    let request = request(usual(active), None, &ping(), &limited(SHORT_TOKENS))?;
+    let reply = plugin.chat(&request).await?;
+    let after = balance().await?;
+    let cost = reply.done.usage.as_ref().and_then(|usage| usage.cost_usd.clone());
+    let (Some(before), Some(after)) = (before, after) else {
+        return Ok((Outcome::Skipped("the balance is unknown".to_owned()), vec![reply]));
+    };
+    let fall = calc::calculate(&format!("{before} - {after}")).map_err(Failure::internal)?;
+    let outcome = match cost {
+        None => Outcome::Doubtful(
+            format!("the balance fell by ${fall}"),
+            "the service did not report the cost",
+        ),
+        Some(cost) if calc::sum([cost.as_str()]).as_deref() == Some(fall.as_str()) => {
+            Outcome::Ok(format!("the balance fell by the cost, ${fall}"))
+        }
+        Some(cost) => Outcome::Doubtful(
+            format!("an answer cost ${cost}, and the balance fell by ${fall}"),
+            "another program may use the same account; run it again",
+        ),
+    };
+    Ok((outcome, vec![reply]))
+}
+
+/// Where the service does not know a model, the next one that the request names must answer, and say so.
+pub async fn fallback(active: &Active) -> Billed {
+    let Some(small) = tiers::find(&active.tiers, "small") else {
+        return Ok((Outcome::Skipped("the plugin has no such tier".to_owned()), Vec::new()));
+    };
+    let parameters = fields(json!({"max_tokens": SHORT_TOKENS, "models": [small.wire]}));
+    let request = request(None, Some(UNKNOWN_MODEL), &ping(), &parameters)?;
+    let reply = active.plugin.chat(&request).await?;
+    let outcome = match terminal::fallback(&reply.done, &[]) {
+        Some(steps) => Outcome::Ok(steps),
+        None => Outcome::Doubtful(
+            format!(
+                "another model answered, and the answer does not say why: {}",
+                served(&reply)
+            ),
+            "`agent-host fallback test` tries each model of a chain",
+        ),
     };
     Ok((outcome, vec![reply]))
 }

@@ -1,15 +1,31 @@
 //! Checks that cost nothing: key, models, credit, an unknown model.
 
+use std::time::Duration;
+
 use plugin_api::{CreditStatus, CreditsRequest, ErrorKind, ModelsRequest, Plugin};
 
 use super::outcome::{Outcome, served, skipped, supported};
 use super::small::{limited, ping};
 use crate::setup::Active;
 use crate::talk::answer::request;
-use crate::terminal::{Failure, time};
+use crate::terminal::{Failure, counted, joined, time};
+
+/// What is older than this pause came from the cache.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// A model that does not exist.
-const UNKNOWN_MODEL: &str = "no-such-author/no-such-model-0";
+pub const UNKNOWN_MODEL: &str = "no-such-author/no-such-model-0";
+
+pub async fn provider(active: &Active) -> Result<Outcome, Failure> {
+    let manifest = active.plugin.manifest();
+    Ok(Outcome::Ok(format!(
+        "{} is listed as `{}`, version {}, with {}",
+        manifest.name,
+        manifest.id,
+        manifest.version,
+        counted(active.tiers.len(), "tier")
+    )))
+}
 
 pub async fn account(plugin: &Plugin) -> Result<Outcome, Failure> {
     let Some(account) = supported(plugin.account().await)? else {
@@ -78,6 +94,30 @@ pub async fn credits(plugin: &Plugin) -> Result<Outcome, Failure> {
             Outcome::Doubtful(format!("only ${balance} {of}"), "add credit before it runs out")
         }
         (Some(balance), _) => Outcome::Ok(format!("${balance} {of}")),
+    })
+}
+
+/// What was fetched a moment ago must not be fetched again.
+pub async fn cache(plugin: &Plugin) -> Result<Outcome, Failure> {
+    tokio::time::sleep(PAUSE).await;
+    let models = supported(plugin.models(ModelsRequest::default()).await)?.map(|list| list.age_ms);
+    let credits = supported(plugin.credits(CreditsRequest::default()).await)?.map(|credits| credits.age_ms);
+    let ages = [("the model list", models), ("the credit", credits)];
+    let known: Vec<_> = ages
+        .iter()
+        .filter_map(|(what, age_ms)| Some((*what, (*age_ms)?)))
+        .collect();
+    let (cached, fetched): (Vec<_>, Vec<_>) = known
+        .into_iter()
+        .partition(|(_, age_ms)| u128::from(*age_ms) >= PAUSE.as_millis());
+    let named = |parts: &[(&str, u64)]| joined(parts.iter().map(|(what, _)| (*what).to_owned()).collect(), "and");
+    Ok(match (cached.as_slice(), fetched.as_slice()) {
+        ([], []) => skipped("cache anything"),
+        (_, []) => Outcome::Ok(format!("saved a request for each of {}", named(&cached))),
+        _ => Outcome::Doubtful(
+            format!("each use fetches {} again", named(&fetched)),
+            "raise the time under `caches` in the profile, or in the variables of the plugin",
+        ),
     })
 }
 
