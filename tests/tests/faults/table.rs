@@ -1,10 +1,10 @@
-//! Holds `faults.md` and `features.md` against the tests: the tests that they name exist, and they name every `fault_…`
-//! and every `row_…` test.
+//! Holds `faults.md`, `features.md` and `ux.md` against the tests: the tests that they name exist, and the first two name
+//! every `fault_…` and every `row_…` test. The commands that `ux.md` names exist as well.
 
 use std::collections::BTreeMap;
 use std::fs;
 
-use tests::{files_below, workspace};
+use tests::{Home, files_below, workspace};
 
 /// The features that show at the endpoint, and those of plugins, by their numbers.
 const FEATURES: [usize; 48] = [
@@ -14,33 +14,65 @@ const FEATURES: [usize; 48] = [
 
 #[test]
 fn the_table_of_faults_and_the_tests_agree() {
-    assert_agrees("faults.md", "fault_", (1..=72).collect());
+    let numbers = assert_agrees("faults.md", 2, "fault_");
+    assert_eq!(numbers, (1..=72).collect::<Vec<_>>());
 }
 
 #[test]
 fn the_table_of_features_and_the_tests_agree() {
-    assert_agrees("features.md", "row_", FEATURES.into());
+    assert_eq!(assert_agrees("features.md", 2, "row_"), FEATURES);
 }
 
-/// Asserts that the table has these rows, each with tests or a reason why not, that the tests exist, and that every
-/// test with this prefix is in the row of its number.
-fn assert_agrees(file: &str, prefix: &str, numbers: Vec<usize>) {
-    let table = fs::read_to_string(workspace().join("tests").join(file)).expect("the table is there");
-    let rows: Vec<(usize, Vec<&str>)> = table
+#[test]
+fn what_people_are_promised_has_its_commands_and_tests() {
+    let numbers = assert_agrees("ux.md", 3, "ux_");
+    assert!(
+        numbers.windows(2).all(|pair| pair[0] < pair[1]),
+        "each row once: {numbers:?}"
+    );
+    let table = read("ux.md");
+    for (number, cells) in rows(&table) {
+        let commands: Vec<&str> = quoted(cells[2]).collect();
+        assert!(!commands.is_empty(), "row {number} names no command");
+        for command in commands {
+            let words: Vec<&str> = command.split(' ').skip(1).chain(["--help"]).collect();
+            let ran = Home::new().host(&words).run();
+            assert_eq!(
+                (ran.code, command.starts_with("agent-host ")),
+                (Some(0), true),
+                "row {number}: {command}"
+            );
+        }
+    }
+}
+
+fn read(file: &str) -> String {
+    fs::read_to_string(workspace().join("tests").join(file)).expect("the table is there")
+}
+
+/// The rows of a table by their numbers.
+fn rows(table: &str) -> Vec<(usize, Vec<&str>)> {
+    table
         .lines()
         .filter_map(|line| {
             let cells: Vec<&str> = line.strip_prefix('|')?.split('|').map(str::trim).collect();
             Some((cells.first()?.parse().ok()?, cells))
         })
-        .collect();
-    let mut found: Vec<usize> = rows.iter().map(|(number, _)| *number).collect();
-    found.sort_unstable();
-    assert_eq!(found, numbers, "each row of `{file}` once");
+        .collect()
+}
+
+/// Asserts that each row has tests in this column or a reason why not behind it, that the tests exist, and that every
+/// test with this prefix is in the row of its number. Returns the rows' numbers, in order.
+fn assert_agrees(file: &str, column: usize, prefix: &str) -> Vec<usize> {
+    let table = read(file);
+    let rows = rows(&table);
+    let mut numbers: Vec<usize> = rows.iter().map(|(number, _)| *number).collect();
+    numbers.sort_unstable();
     let tests = tests_of_the_workspace();
     for (number, cells) in &rows {
-        let mut named = quoted(cells[2]).peekable();
+        let mut named = quoted(cells[column]).peekable();
         assert!(
-            named.peek().is_some() || !cells[3].is_empty(),
+            named.peek().is_some() || cells.get(column + 1).is_some_and(|reason| !reason.is_empty()),
             "{number} has neither a test nor a reason"
         );
         let missing: Vec<&str> = named.filter(|name| !tests.contains_key(*name)).collect();
@@ -55,9 +87,10 @@ fn assert_agrees(file: &str, prefix: &str, numbers: Vec<usize>) {
         let Some(number) = number else { continue };
         let is_named = rows
             .get(&number)
-            .is_some_and(|cells| quoted(cells[2]).any(|named| named == name));
+            .is_some_and(|cells| quoted(cells[column]).any(|named| named == name));
         assert!(is_named, "`{name}` in {path} is not in row {number} of `{file}`");
     }
+    numbers
 }
 
 /// The words between backticks.
