@@ -115,8 +115,20 @@ fn an_unknown_file_is_refused_with_the_known_formats() {
     );
     assert_fails(&import("{\"a\": }"), 2, "its JSON cannot be read: line 1");
     let broken = import("model_list:\n  - api_key: sk-or-v1-invented-invented-1\n - x: [\n");
-    assert_fails(&broken, 2, "its YAML cannot be read");
+    assert_fails(&broken, 2, " at line ");
     assert_lacks(&broken.stderr, "invented");
+    assert_fails(
+        &import("a: 1\n---\nb: 2\n"),
+        2,
+        "multiple YAML documents detected at line 3",
+    );
+    let missing = bench.run(&["profile", "import", "nowhere.yaml"]);
+    assert_fails(&missing, 2, "`nowhere.yaml` cannot be imported: there is no such file");
+    assert_fails(
+        &import(&format!("a: {}", "[".repeat(50_000))),
+        2,
+        "its YAML cannot be read",
+    );
     let nothing = import("clients:\n  - type: claude\n    api_key: x\n");
     assert_fails(&nothing, 2, "has nothing that a profile of `openrouter` can hold");
     assert_has(
@@ -131,4 +143,30 @@ fn an_unknown_file_is_refused_with_the_known_formats() {
     }
     assert_fails(&import(&bomb), 2, "its YAML cannot be read");
     assert!(!bench.home.profile().exists());
+}
+
+#[test]
+fn another_address_is_named_and_a_key_in_any_place_stays_behind() {
+    let bench = Bench::new();
+    let source = "model_list:
+  - litellm_params:
+      model: openrouter/acme/large
+      api_base: https://relay.example/v1
+      extra_body: {sk-or-v1-invented-invented: 1, note: {a: sk-invented-1}, top_k: .nan, seed: 7}
+";
+    fs::write(bench.home.path().join("work/gateway"), source).expect("the home is writable");
+    let ran = bench.ok(&["profile", "import", "gateway", "-o", "out.json"]);
+    assert_has(
+        &ran.stderr,
+        "note: prompts and the key will go to the address in line 4 of `gateway`",
+    );
+    assert_has(
+        &ran.stdout,
+        "gateway:5: model_list[0].litellm_params.extra_body.(a key): not taken: it may hold a key",
+    );
+    assert_has(&ran.stdout, "extra_body.note: not taken: it may hold a key");
+    let written = fs::read_to_string(bench.home.path().join("work/out.json")).expect("it was written");
+    assert_has(&written, r#""baseUrl": "https://relay.example/v1", // gateway, line 4"#);
+    assert_has(&written, r#""seed": 7 // gateway, line 5"#);
+    assert_lacks(&(ran.stdout + &ran.stderr + &written), "invented");
 }

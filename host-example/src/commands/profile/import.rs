@@ -4,9 +4,13 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::files::{ReadError, read_named};
 use crate::profile::{self, Document, Fate, Imported, Source};
 use crate::setup::{Setup, dotenv, exists, write_new};
 use crate::terminal::{self, Exit, Failure};
+
+/// The largest file, in bytes.
+const MAX_BYTES: u64 = 1 << 20;
 
 pub async fn run(
     setup: &Setup,
@@ -67,7 +71,11 @@ pub async fn run(
 }
 
 fn source(file: &Path) -> Result<Source, Failure> {
-    let text = profile::read(file)?;
+    let bytes = read_named(file, MAX_BYTES).map_err(|error| match error {
+        ReadError::Missing => unreadable(file, "there is no such file"),
+        ReadError::Refused(why) => unreadable(file, &why),
+    })?;
+    let text = String::from_utf8(bytes).map_err(|_| unreadable(file, "expected UTF-8, found other bytes"))?;
     let name = file.file_name().unwrap_or(file.as_os_str()).display().to_string();
     let variables = dotenv::parse(&text);
     if variables.odd_lines.is_empty() && !variables.values.is_empty() {
@@ -101,6 +109,17 @@ fn print(imported: &Imported, file: &str, written: Option<&Path>, as_json: bool)
         terminal::print_line(&terminal::clean_line(&fate));
     }
     if let Some(path) = written {
+        let is_address = |fate: &&Fate| {
+            fate.pointer
+                .as_ref()
+                .is_some_and(|pointer| pointer.ends_with("/baseUrl"))
+        };
+        for fate in imported.fates.iter().filter(is_address) {
+            let line = fate.line;
+            terminal::say(&terminal::clean_line(&format!(
+                "note: prompts and the key will go to the address in line {line} of `{file}`"
+            )));
+        }
         let n_taken = imported.fates.iter().filter(|fate| fate.is_taken).count();
         let n_left = imported.fates.len() - n_taken;
         terminal::print_line(&format!("wrote {}: {n_taken} taken, {n_left} not", path.display()));

@@ -35,11 +35,18 @@ impl Source {
         if text.trim_start().starts_with(['{', '[']) {
             return Err(broken);
         }
-        let options = serde_saphyr::options! { with_snippet: false };
+        let options = serde_saphyr::options! {
+            with_snippet: false,
+            // No JSON number, so the check refuses it where it stands.
+            non_finite_float_policy: serde_saphyr::options::NonFiniteFloatPolicy::AsString,
+        };
         let node: Spanned<Node> = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
             // A parser may quote what it found, such as a line that holds a key.
-            let message = secret::masked_text(&error.to_string(), &[], &[]);
-            format!("its YAML cannot be read: {message}")
+            let message = secret::masked_text(&error.without_snippet().to_string(), &[], &[]);
+            // Behind a semicolon it says what a programmer could do, and where.
+            let (message, rest) = message.split_once(';').unwrap_or((&message, ""));
+            let place = rest.find(" at line ").map_or("", |at| &rest[at..]);
+            format!("its YAML cannot be read: {message}{place}")
         })?;
         let mut source = Self::named(file);
         source.value = source.value_of(node.value, "");

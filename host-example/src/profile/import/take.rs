@@ -138,7 +138,13 @@ impl<'a> Taker<'a> {
         match option {
             Some(option) => self.put(found, &option, value),
             // The check knows only the keys of its plugins.
-            None if may_hold_key(&value) => self.tell_literal(found),
+            None if may_hold_key(name, &value) => {
+                self.leave(
+                    &found.path,
+                    &found.pointer,
+                    "it may hold a key, and a key is never copied",
+                );
+            }
             None if found.action == Action::Body && !parts_at(&self.schema, EXTRA).is_empty() => {
                 self.put(found, &join(EXTRA, name), value);
             }
@@ -423,8 +429,8 @@ fn fitting(value: Value, parts: &[&Value]) -> Value {
     }
 }
 
-fn may_hold_key(value: &Value) -> bool {
-    let text = value.to_string();
+fn may_hold_key(name: &str, value: &Value) -> bool {
+    let text = json!({name: value}).to_string();
     secret::masked_text(&text, &[], &[]) != text
 }
 
