@@ -129,6 +129,14 @@ fn an_unknown_file_is_refused_with_the_known_formats() {
         2,
         "its YAML cannot be read",
     );
+    let asked = import(
+        "endpoints:\n  custom:\n    - {name: OpenRouter, apiKey: user_provided, models: {default: [current_model]}}\n",
+    );
+    assert_has(&asked.stdout, "endpoints.custom[0].apiKey: not taken: it names no key");
+    assert_has(
+        &asked.stdout,
+        "endpoints.custom[0].models.default[0]: not taken: it names no model",
+    );
     let nothing = import("clients:\n  - type: claude\n    api_key: x\n");
     assert_fails(&nothing, 2, "has nothing that a profile of `openrouter` can hold");
     assert_has(
@@ -166,7 +174,7 @@ fn another_address_is_named_and_a_key_in_any_place_stays_behind() {
     );
     assert_has(&ran.stdout, "extra_body.note: not taken: it may hold a key");
     let written = fs::read_to_string(bench.home.path().join("work/out.json")).expect("it was written");
-    assert_has(&written, r#""baseUrl": "https://relay.example/v1", // gateway, line 4"#);
+    assert_has(&written, r#""baseUrl": "https://relay.example/v1" // gateway, line 4"#);
     assert_has(&written, r#""seed": 7 // gateway, line 5"#);
     assert_lacks(&(ran.stdout + &ran.stderr + &written), "invented");
 }

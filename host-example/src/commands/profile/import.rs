@@ -78,7 +78,12 @@ fn source(file: &Path) -> Result<Source, Failure> {
     let text = String::from_utf8(bytes).map_err(|_| unreadable(file, "expected UTF-8, found other bytes"))?;
     let name = file.file_name().unwrap_or(file.as_os_str()).display().to_string();
     let variables = dotenv::parse(&text);
-    if variables.odd_lines.is_empty() && !variables.values.is_empty() {
+    if variables.values.len() > variables.odd_lines.len() {
+        for line in variables.odd_lines {
+            terminal::say(&format!(
+                "note: expected `NAME=value` in line {line}; the line is left out"
+            ));
+        }
         let lines = text.lines().enumerate().flat_map(|(index, line)| {
             let variables = dotenv::parse(line).values.into_iter();
             variables.map(move |(name, value)| (name, value, index + 1))

@@ -83,8 +83,9 @@ pub(super) const HEADERS: &[(&str, &str)] = &[
     ("xtitle", "/attribution/appName"),
 ];
 
-/// Words that stand where a model might.
-pub(super) const NO_MODELS: &[&str] = &["current_model", "user_provided", ""];
+/// Words that stand where a model or a key might.
+pub(super) const NO_MODELS: &[&str] = &["current_model", ""];
+pub(super) const NO_KEYS: &[&str] = &["user_provided", "none", ""];
 
 const SECOND: f64 = 1000.0;
 
@@ -98,6 +99,7 @@ const FORMATS: &[Format] = &[
             ("auth.profiles.@profile.apiKey", Key),
             ("auth.profiles.@profile.model", Model("/model")),
             ("auth.profiles.@profile", Options),
+            ("agents.defaults.model", OwnModel("/model")),
             ("agents.defaults.model.primary", OwnModel("/model")),
             ("agents.defaults.model.fallbacks", Fallback),
             ("env.vars.*", Variable),

@@ -70,7 +70,8 @@ pub fn import(
 impl Imported {
     /// Whether the profile has anything but its provider.
     pub fn has_anything(&self) -> bool {
-        self.fates.iter().any(|fate| fate.is_taken)
+        let mut pointers = self.fates.iter().filter_map(|fate| fate.pointer.as_ref());
+        pointers.any(|pointer| !pointer.ends_with("/provider"))
     }
 
     /// The profile file, with the source of each member in a comment.

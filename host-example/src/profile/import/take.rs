@@ -9,7 +9,7 @@ use super::super::normalise::{member_name, parts_at};
 use super::super::pointer::{PROFILES, join, segments};
 use super::super::secret;
 use super::Fate;
-use super::formats::{Action, HEADERS, MEMBERS, NO_MODELS};
+use super::formats::{Action, HEADERS, MEMBERS, NO_KEYS, NO_MODELS};
 use super::source::Source;
 use super::walk::{Found, Spot, own_address, own_id};
 use crate::near::fold;
@@ -50,7 +50,24 @@ impl<'a> Taker<'a> {
         }
     }
 
-    pub fn finish(self) -> (Value, Vec<Fate>) {
+    /// The profile, its options in the order of their schema, and what became of each value.
+    pub fn finish(mut self) -> (Value, Vec<Fate>) {
+        let rank = |name: &String| {
+            self.schema["properties"]
+                .as_object()?
+                .keys()
+                .position(|known| known == name)
+        };
+        let entries = self.document.pointer_mut(PROFILES).and_then(Value::as_object_mut);
+        for options in entries
+            .into_iter()
+            .flatten()
+            .filter_map(|(_, entry)| entry.as_object_mut())
+        {
+            let mut members: Vec<_> = std::mem::take(options).into_iter().collect();
+            members.sort_by_key(|(name, _)| rank(name));
+            options.extend(members);
+        }
         (self.document, self.fates)
     }
 
@@ -253,7 +270,7 @@ impl<'a> Taker<'a> {
         match reference(text) {
             Some(Reference::Variable(name)) => self.key_from(found, name),
             Some(Reference::File(path)) => self.put(found, "/apiKey", json!({"file": path})),
-            None if text.trim().is_empty() => {}
+            None if NO_KEYS.contains(&text.trim()) => self.leave(&found.path, &found.pointer, "it names no key"),
             None => self.tell_literal(found),
         }
     }

@@ -178,7 +178,7 @@ impl Walker<'_, '_> {
         let mut fitting = rules.filter(|(_, (rule, _))| rule.split('.').count() == path.len() && begins(rule, path));
         let is_group = value.is_object() || value.is_array();
         fitting
-            .find(|(_, (_, action))| !(is_group && *action == Action::Variable))
+            .find(|(_, (_, action))| !(is_group && matches!(action, Action::Variable | Action::OwnModel(_))))
             .map(|(index, (_, action))| (index, *action))
     }
 
