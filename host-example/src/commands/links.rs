@@ -3,15 +3,11 @@
 use serde_json::{Value, json};
 
 use crate::setup::{Global, Setup};
-use crate::terminal::{self, Exit, Failure};
+use crate::terminal::{self, Exit, Failure, Fit, Page};
 
 pub fn run(global: &Global, as_json: bool) -> Result<Exit, Failure> {
     let setup = Setup::read(global)?;
-    let manifests = setup
-        .folder
-        .entries
-        .iter()
-        .filter_map(|entry| entry.manifest.as_ref().ok());
+    let manifests = setup.folder.entries.iter().filter_map(|entry| entry.manifest.as_ref());
     let links: Vec<_> = manifests
         .flat_map(|manifest| manifest.links.iter().map(|link| (manifest.id.as_str(), link)))
         .collect();
@@ -24,7 +20,8 @@ pub fn run(global: &Global, as_json: bool) -> Result<Exit, Failure> {
     } else {
         let rows = links.into_iter();
         let rows = rows.map(|(plugin, link)| vec![plugin.to_owned(), link.name.clone(), link.url.clone()]);
-        terminal::print(&terminal::table(&["PLUGIN", "PAGE", "ADDRESS"], rows));
+        const HEAD: [(&str, Fit); 3] = [("PLUGIN", Fit::Dropped), ("PAGE", Fit::Whole), ("ADDRESS", Fit::Whole)];
+        terminal::print_table(&terminal::table(&HEAD, rows, Page::of_stdout()));
     }
     Ok(Exit::Ok)
 }

@@ -10,6 +10,7 @@ mod source;
 mod formats;
 mod walk;
 mod take;
+mod convert;
 mod text;
 
 use serde_json::Value;
