@@ -8,7 +8,8 @@ use tokio::sync::oneshot;
 
 use super::exit::Exit;
 use super::failure::Failure;
-use super::print::{say, stderr_has_cursor};
+use super::print::say;
+use super::streams::stderr_has_cursor;
 
 /// Whether somebody is there to answer, on a terminal that prompts can be drawn on.
 pub fn can_ask() -> bool {

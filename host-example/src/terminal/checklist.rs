@@ -11,7 +11,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::lists::counted;
 use super::page::Page;
-use super::print::{BAD, DOUBTFUL, FAINT, GOOD};
+use super::streams::{BAD, DOUBTFUL, FAINT, GOOD};
 use super::table::{width, wrapped};
 use super::time::elapsed_ms;
 

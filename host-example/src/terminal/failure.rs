@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use super::clean::{clean, clean_line, safe_json, visible};
 use super::exit::{Exit, exit_of};
 use super::page::Page;
-use super::print::{BAD, FAINT, HINT, print_line, say, say_raw};
+use super::print::{print_line, say, say_raw};
+use super::streams::{BAD, FAINT, HINT};
 use super::table::wrapped;
 
 /// Why a command failed. It has no `Debug`, because the details may hold a part of an answer.

@@ -13,7 +13,8 @@ use tokio::sync::Notify;
 
 use super::exit::Exit;
 use super::failure::Failure;
-use super::print::{say, stdout_is_terminal};
+use super::print::say;
+use super::streams::stdout_is_terminal;
 
 /// Wakes the work that Ctrl-C stops.
 static PRESSED: Notify = Notify::const_new();

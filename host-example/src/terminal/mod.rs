@@ -3,17 +3,18 @@
 //! Data goes to stdout, everything for people to stderr. No other module prints.
 
 // In the order in which data travels.
+mod streams;
 mod clean;
 mod lists;
 mod page;
-mod print;
 mod table;
+pub mod progress;
+mod print;
 mod draft;
 mod markdown;
 pub mod time;
 mod footer;
 mod supply;
-pub mod progress;
 pub mod exit;
 mod failure;
 mod interrupt;
@@ -32,9 +33,12 @@ pub use self::lists::{counted, few, joined, listed};
 pub use self::markdown::{Markdown, plain_rows};
 pub use self::page::{Looks, Page};
 pub use self::print::{
-    BAD, DOUBTFUL, FAINT, GOOD, claim_stdout, n_lines, print, print_json, print_line, print_table, say, say_part,
-    say_raw, say_styled, stderr_for_lines, stderr_has_colour, stderr_has_cursor, stderr_is_terminal, stdout_has_colour,
-    stdout_has_cursor, stdout_is_terminal, try_write,
+    n_lines, print, print_json, print_line, print_table, say, say_part, say_raw, say_styled, stderr_for_lines,
+    try_write,
+};
+pub use self::streams::{
+    BAD, DOUBTFUL, FAINT, GOOD, claim_stdout, stderr_has_colour, stderr_has_cursor, stderr_is_terminal,
+    stdout_has_colour, stdout_has_cursor, stdout_is_terminal,
 };
 pub use self::supply::{Supply, dollars};
 pub use self::table::{Fit, Table, pairs, table, wrapped};

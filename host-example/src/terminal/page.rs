@@ -8,7 +8,7 @@ use anstyle::Style;
 use clap::{Args, ColorChoice};
 use terminal_size::{Height, Width, terminal_size_of};
 
-use super::print::{stderr_has_colour, stderr_is_terminal, stdout_has_colour, stdout_is_terminal};
+use super::streams::{stderr_has_colour, stderr_is_terminal, stdout_has_colour, stdout_is_terminal};
 
 /// What every command accepts about its looks.
 #[derive(Args, Clone, Copy)]

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::page::Page;
-use super::print::{FAINT, stderr_has_cursor};
+use super::streams::{FAINT, stderr_has_cursor};
 use super::table::cut;
 
 /// Waits shorter than this show no progress.

@@ -4,7 +4,7 @@ use anstyle::Style;
 use plugin_api::{Account, CreditStatus};
 
 use super::page::Page;
-use super::print::{BAD, DOUBTFUL, FAINT, GOOD};
+use super::streams::{BAD, DOUBTFUL, FAINT, GOOD};
 
 /// More US dollars than this are enough; less than `LITTLE_USD` is nearly gone.
 const ENOUGH_USD: f64 = 5.0;

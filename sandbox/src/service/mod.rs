@@ -9,6 +9,7 @@ mod route;
 mod chat;
 mod other;
 mod sign_in;
+mod codes;
 mod routing;
 mod account;
 pub(crate) mod state;

@@ -28,6 +28,13 @@ pub(crate) struct Received {
     pub(crate) body: Bytes,
 }
 
+impl Received {
+    /// The parameters behind the path.
+    pub(crate) fn parameters(&self) -> Vec<(String, String)> {
+        form_urlencoded::parse(self.query.as_bytes()).into_owned().collect()
+    }
+}
+
 /// What to send back, and when.
 #[derive(Debug)]
 pub(crate) struct Plan {

@@ -95,7 +95,7 @@ fn route<'a>(segments: &[&'a str]) -> Option<Route<'a>> {
             models(service, received, Some("embeddings"))
         }),
         ["models", "count"] => gives(Anyone, |service, received| {
-            let body = listing::models_value(service.entries(), &query_of(received), &received.path, None)?;
+            let body = listing::models_value(service.entries(), &received.parameters(), &received.path, None)?;
             Ok(json!({"data": {"count": body["total_count"]}}))
         }),
         ["model", author, slug] => gives(Anyone, move |service, _| {
@@ -148,13 +148,9 @@ fn gives<'a>(
     Some(("GET", access, Box::new(answer)))
 }
 
-pub(super) fn query_of(received: &Received) -> Vec<(String, String)> {
-    form_urlencoded::parse(received.query.as_bytes()).into_owned().collect()
-}
-
 /// The list of models; `output` overrides what the query says of it.
 fn models(service: &Service, received: &Received, output: Option<&str>) -> Result<Value, Failure> {
-    let mut query = query_of(received);
+    let mut query = received.parameters();
     query.retain(|(name, _)| name != "output_modalities" || output.is_none());
     query.extend(output.map(|output| ("output_modalities".to_owned(), output.to_owned())));
     listing::models_value(service.entries(), &query, &received.path, service.settings.page_size)
@@ -174,7 +170,7 @@ fn credits(service: &Service, _: &Received) -> Result<Value, Failure> {
 }
 
 fn generation(service: &Service, received: &Received) -> Result<Value, Failure> {
-    let query = query_of(received);
+    let query = received.parameters();
     let id = query.iter().find(|(name, _)| name == "id").map(|(_, id)| id.as_str());
     let id = id.ok_or_else(|| Failure::status(400).message("id: expected text, found nothing"))?;
     let not_found = || Failure::status(404).message(format!("Generation {id} not found"));

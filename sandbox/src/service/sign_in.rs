@@ -4,66 +4,20 @@
 //! the callback's address, the challenge, and that a code is good once.
 // Source: OpenRouter docs, `guides/overview/auth/oauth`, and the API description, `/auth/keys`, `/auth/keys/code`.
 
-use std::collections::BTreeMap;
-
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
 
 use super::{
+    codes::Challenge,
     other::body_of,
     plan::{Body, Plan, Received, USER_ID, json_plan, plan},
-    route::query_of,
     state::Service,
 };
 use crate::failure::Failure;
 
-/// The codes that were given and not exchanged yet, with their challenges.
-#[derive(Default)]
-pub(crate) struct Codes {
-    n_given: u64,
-    open: BTreeMap<String, Option<Challenge>>,
-}
-
-/// What the verifier has to match.
-struct Challenge {
-    text: String,
-    is_hashed: bool,
-}
-
-impl Codes {
-    fn give(&mut self, challenge: Option<Challenge>) -> String {
-        self.n_given += 1;
-        let code = format!("auth-code-sandbox-{:06}", self.n_given);
-        self.open.insert(code.clone(), challenge);
-        code
-    }
-}
-
-impl Challenge {
-    /// - In: members or parameters of these names.
-    fn read<'a>(member: impl Fn(&str) -> Option<&'a str>) -> Result<Option<Self>, Failure> {
-        let is_hashed = match member("code_challenge_method") {
-            Some("S256") => true,
-            Some("plain") | None => false,
-            Some(_) => return Err(refused("Invalid code_challenge_method")),
-        };
-        let text = member("code_challenge").map(str::to_owned);
-        Ok(text.map(|text| Self { text, is_hashed }))
-    }
-
-    fn is_met_by(&self, verifier: &str) -> bool {
-        match self.is_hashed {
-            true => self.text == URL_SAFE_NO_PAD.encode(Sha256::digest(verifier)),
-            false => self.text == verifier,
-        }
-    }
-}
-
 /// `GET /auth`, for browsers: sends them to the callback with a code, or shows the code.
 pub(super) fn page(service: &Service, received: &Received) -> Result<Plan, Failure> {
-    let query = query_of(received);
+    let query = received.parameters();
     let parameter = |name: &str| Some(query.iter().find(|(known, _)| known == name)?.1.as_str());
     let callback = parameter("callback_url");
     callback.map_or(Ok(()), check_callback)?;

@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::{account::Account, sign_in::Codes};
+use super::{account::Account, codes::Codes};
 use crate::{
     catalogue::{self, Entry, Model, listing},
     failure::Failure,

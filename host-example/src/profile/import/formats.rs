@@ -7,7 +7,6 @@
 use serde_json::Value;
 
 use super::source::Source;
-use super::walk::{exists, text_at};
 use crate::terminal::{joined, listed};
 
 /// What is done with a value.
@@ -267,4 +266,21 @@ pub(super) fn unknown(value: &Value) -> String {
         ),
     };
     format!("expected the settings of {}, {found}", joined(names, "or"))
+}
+
+/// Whether there is something at a path of [`Format::marks`](Format).
+fn exists(value: &Value, path: &str) -> bool {
+    let Some((name, rest)) = path.split_once('.') else {
+        return path == "*" || value.get(path).is_some();
+    };
+    match name {
+        "*" => value
+            .as_object()
+            .is_some_and(|all| all.values().any(|member| exists(member, rest))),
+        name => value.get(name).is_some_and(|member| exists(member, rest)),
+    }
+}
+
+fn text_at<'a>(value: &'a Value, path: &str) -> Option<&'a str> {
+    path.split('.').try_fold(value, |value, name| value.get(name))?.as_str()
 }

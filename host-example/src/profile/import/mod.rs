@@ -8,6 +8,8 @@
 // In the order in which data travels.
 mod source;
 mod formats;
+mod found;
+mod owner;
 mod walk;
 mod take;
 mod convert;

@@ -11,8 +11,9 @@ use super::super::secret;
 use super::Fate;
 use super::convert::{Reference, fitting, may_hold_key, reference, whole};
 use super::formats::{Action, HEADERS, MEMBERS, NO_KEYS, NO_MODELS};
+use super::found::{Found, Spot};
+use super::owner::{own_address, own_id};
 use super::source::Source;
-use super::walk::{Found, Spot, own_address, own_id};
 use crate::near::fold;
 use crate::terminal::listed;
 

@@ -7,47 +7,14 @@ use serde_json::Value;
 
 use super::super::pointer::join;
 use super::formats::{Action, Format};
+use super::found::{Found, Spot};
+use super::owner::owns;
 use super::source::Source;
 use super::take::Taker;
 use crate::near::fold;
 
 /// How deep an entry is searched for what says whose it is.
 const ENTRY_DEPTH: usize = 2;
-
-/// A value that a rule is for.
-#[derive(Debug, Clone)]
-pub(super) struct Found {
-    pub action: Action,
-    /// The keys on the way to it.
-    pub path: Vec<String>,
-    pub pointer: String,
-    pub spot: Spot,
-}
-
-impl Found {
-    /// The same value under another rule.
-    pub fn with(&self, action: Action) -> Self {
-        Self { action, ..self.clone() }
-    }
-
-    /// A member of it.
-    pub fn below(&self, name: &str, action: Action) -> Self {
-        let mut below = self.with(action);
-        below.path.push(name.to_owned());
-        below.pointer = join(&below.pointer, name);
-        below
-    }
-}
-
-/// Which part of the profile a value is for.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Spot {
-    pub profile: String,
-    /// The tier's pointer in the profile; empty for the profile itself.
-    pub tier: String,
-    /// The model whose settings these are, if they are those of one.
-    pub model: Option<String>,
-}
 
 /// The values that have rules, those of the first rules first. The others are left.
 pub(super) fn found(
@@ -205,70 +172,4 @@ fn begins(rule: &str, path: &[String]) -> bool {
         Some("#") => name.parse::<usize>().is_ok(),
         Some(part) => part.starts_with('@') || fold(part) == fold(name),
     })
-}
-
-/// Whether an entry is for the plugin's provider: its key or a text in it is the provider's name, begins with its id,
-/// or is its address.
-fn owns(manifest: &Manifest, key: &str, entry: &Value, depth: usize) -> bool {
-    if is_name(manifest, key) {
-        return true;
-    }
-    match entry {
-        Value::String(text) => {
-            is_name(manifest, text) || own_id(manifest, text).is_some() || is_address(manifest, text)
-        }
-        Value::Object(members) if depth > 0 => members.values().any(|member| owns(manifest, "", member, depth - 1)),
-        _ => false,
-    }
-}
-
-fn is_name(manifest: &Manifest, text: &str) -> bool {
-    [&manifest.id, &manifest.name]
-        .iter()
-        .any(|name| fold(name) == fold(text))
-}
-
-/// The model id behind the provider's id, where it stands in front: `ID/AUTHOR/MODEL` or `ID:MODEL`.
-pub(super) fn own_id<'a>(manifest: &Manifest, text: &'a str) -> Option<&'a str> {
-    let rest = text.strip_prefix(manifest.id.as_str())?;
-    match rest.strip_prefix('/') {
-        Some(model) if model.contains('/') => Some(model),
-        // The service's own models have its name for their author.
-        Some(_) => Some(text),
-        None => rest.strip_prefix(':'),
-    }
-}
-
-/// The plugin's own address of its service.
-pub(super) fn own_address(manifest: &Manifest) -> Option<&str> {
-    manifest
-        .options_schema
-        .as_ref()?
-        .pointer("/properties/baseUrl/x-default")?
-        .as_str()
-}
-
-fn is_address(manifest: &Manifest, text: &str) -> bool {
-    let host = |address: &str| -> Option<String> {
-        let rest = address.split_once("://")?.1;
-        Some(rest.split(['/', ':', '?']).next()?.to_lowercase())
-    };
-    host(text).is_some() && own_address(manifest).is_some_and(|own| host(own) == host(text))
-}
-
-/// Whether there is something at a path of [`Format::marks`](Format).
-pub(super) fn exists(value: &Value, path: &str) -> bool {
-    let Some((name, rest)) = path.split_once('.') else {
-        return path == "*" || value.get(path).is_some();
-    };
-    match name {
-        "*" => value
-            .as_object()
-            .is_some_and(|all| all.values().any(|member| exists(member, rest))),
-        name => value.get(name).is_some_and(|member| exists(member, rest)),
-    }
-}
-
-pub(super) fn text_at<'a>(value: &'a Value, path: &str) -> Option<&'a str> {
-    path.split('.').try_fold(value, |value, name| value.get(name))?.as_str()
 }

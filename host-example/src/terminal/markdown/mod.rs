@@ -15,7 +15,7 @@ use self::pieces::{Piece, Pieces};
 use self::rows::rows;
 use super::draft::Draft;
 use super::page::Page;
-use super::print::FAINT;
+use super::streams::FAINT;
 
 /// An answer on its way to the terminal.
 #[derive(Default)]

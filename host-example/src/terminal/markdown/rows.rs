@@ -13,7 +13,7 @@ use super::code::Painter;
 use super::pieces::{language_of, options};
 use crate::terminal::clean::clean;
 use crate::terminal::page::Page;
-use crate::terminal::print::FAINT;
+use crate::terminal::streams::FAINT;
 use crate::terminal::table::{Fit, grid, width, wrapped};
 
 const CODE: Style = AnsiColor::Cyan.on_default();
