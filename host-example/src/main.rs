@@ -2,7 +2,7 @@
 //!
 //! [`cli`] picks one of the [`commands`] or starts [`serve`], an endpoint for programs that speak OpenAI's protocol.
 //! [`setup`] turns options, variables and the [`profile`] file into a plugin that answers;
-//! [`talk`] holds the conversation, [`welcome`] the dialogue before the first one; [`terminal`] prints. No code here names a provider: what differs between providers
+//! [`talk`] holds the conversation, [`welcome`] the dialogue before the first one; [`views`] lays out lists, [`terminal`] prints. No code here names a provider: what differs between providers
 //! comes from their plugins. For a whole host in one short file see `examples/minimal.rs`.
 
 // In the order in which data travels.
@@ -13,6 +13,7 @@ mod talk;
 mod welcome;
 mod setup;
 mod profile;
+mod views;
 mod near;
 mod files;
 mod terminal;

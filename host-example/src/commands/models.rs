@@ -7,17 +7,16 @@
 mod args;
 mod values;
 mod filter;
-mod shown;
 
 use plugin_api::{Model, ModelList, ModelsRequest, TierModel};
 
 pub use self::args::{Args, Command};
 
 use self::filter::{fits, sort};
-use self::shown::{description, table};
 use crate::near;
 use crate::setup::{Active, Global, Setup, tiers};
 use crate::terminal::{self, Exit, Failure, Page, counted, progress, time};
+use crate::views::models::{description, table};
 
 pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     let mut active = Setup::read(global)?.activate(false).await?;

@@ -7,14 +7,11 @@ use std::cmp::Reverse;
 use plugin_api::Model;
 
 use super::args::{Args, Order};
-use super::shown::prices;
-use crate::near::spaced;
+use crate::views::models::{is_named, prices};
 
 pub fn fits(model: &Model, args: &Args) -> bool {
-    let text = spaced(&format!("{}\n{}", model.id, model.name));
-    let is_meant = args.query.iter().all(|word| text.contains(spaced(word).trim()));
     let author = || model.id.split('/').next().unwrap_or_default();
-    is_meant
+    is_named(model, args.query.iter().map(String::as_str))
         && (!args.free || can(model, "free"))
         && (!args.tools || can(model, "tools"))
         && (!args.vision || can(model, "vision"))

@@ -2,9 +2,9 @@
 
 use clap::Parser;
 
-use super::shown::size;
 use super::values::{tokens, usd};
 use super::*;
+use crate::views::models::size;
 
 fn model(id: &str, context_length: u64, prices: Option<(&str, &str)>, abilities: &[&str]) -> Model {
     Model {

@@ -2,7 +2,14 @@
 
 use plugin_api::{Model, TierModel};
 
+use crate::near::spaced;
 use crate::terminal::{self, Fit, Page, Table, time};
+
+/// Whether the id or name of a model contains all of these words, in any spelling.
+pub fn is_named<'a>(model: &Model, words: impl IntoIterator<Item = &'a str>) -> bool {
+    let text = spaced(&format!("{}\n{}", model.id, model.name));
+    words.into_iter().all(|word| text.contains(spaced(word).trim()))
+}
 
 pub fn table(models: &[&Model], known: &[TierModel], page: Page) -> Table {
     let has_tiers = models.iter().any(|model| !tiers_of(model, known).is_empty());
