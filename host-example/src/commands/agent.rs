@@ -15,12 +15,13 @@ use serde_json::{Value, json};
 use crate::setup::{Active, Global, Setup};
 use crate::talk::answer::{Answer, answer, report, request};
 use crate::talk::calc;
-use crate::talk::conversation::system_message;
+use crate::talk::dialogue::system_message;
 use crate::talk::ending::is_usable;
 use crate::talk::media::{self, Target};
 use crate::talk::parameters::{Recipient, Wanted, fields, parameters};
 use crate::talk::prompt;
 use crate::talk::screen::{Manner, Shown};
+use crate::talk::session::Session;
 use crate::talk::tools::{self, Outcome, Tool};
 use crate::terminal::{self, Exit, FAINT, Failure, Interrupts, counted, shortened, stopped, time};
 
@@ -129,7 +130,7 @@ async fn work(active: &Active, args: &Args, prompt: String) -> Result<Exit, Fail
     let mut called: Vec<Called> = Vec::new();
     for step in 1..=args.max_steps {
         let request = request(tier.as_deref(), model.as_deref(), &messages, &parameters)?;
-        let answer = answer(active, &request, manner, None, None).await;
+        let answer = answer(active, &request, manner, None, None, &mut Session::default()).await;
         let Answer { reply, failure } = answer.map_err(|error| report(error, manner))?;
         add(&mut spent, reply.done.usage.as_ref());
         if reply.tool_calls.is_empty() {

@@ -7,11 +7,14 @@ use clap::ValueHint;
 use crate::setup::Global;
 use crate::talk::answer::{answer, report, request};
 use crate::talk::attach;
-use crate::talk::conversation::{Conversation, Habits, system_message};
+use crate::talk::choosing::Who;
+use crate::talk::conversation::{Conversation, Habits};
+use crate::talk::dialogue::{Dialogue, system_message};
 use crate::talk::media::Target;
 use crate::talk::parameters::{Recipient, Wanted, parameters};
 use crate::talk::prompt;
 use crate::talk::screen::{Manner, Shown};
+use crate::talk::session::Session;
 use crate::talk::structured::Schema;
 use crate::terminal::{Exit, Failure, Interrupts, stopped};
 use crate::welcome::{self, Ready};
@@ -80,22 +83,26 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
         let conversation = Conversation {
             active,
             interrupts,
-            messages: system_message(system.as_deref()),
-            system: system.clone(),
-            tier: tier.clone(),
-            model: model.clone(),
+            dialogue: Dialogue::with(system.clone()),
+            who: Who {
+                tier: tier.clone(),
+                model: model.clone(),
+            },
             attached,
             parameters,
             schema,
             target: args.target.clone(),
             manner,
+            session: Session::default(),
+            listed: Vec::new(),
         };
         return conversation.run(&global, &args.habits).await;
     };
     let mut messages = system_message(system.as_deref());
     messages.push(attach::message(prompt, attached));
     let request = request(tier.as_deref(), model.as_deref(), &messages, &parameters)?;
-    let answer = answer(&active, &request, manner, schema.as_ref(), Some(&args.target));
+    let (schema, mut session) = (schema.as_ref(), Session::default());
+    let answer = answer(&active, &request, manner, schema, Some(&args.target), &mut session);
     let outcome = interrupts.or(answer).await;
     active.shut_down().await;
     match outcome {

@@ -28,7 +28,7 @@ pub mod reload;
 mod wishes;
 
 pub use self::activation::Active;
-pub use self::atomic::{write_atomically, write_new};
+pub use self::atomic::{write_atomically, write_new, write_private};
 pub use self::destination::Bound;
 pub use self::environment::{Environment, FOLDER_FILE, KeyAt, described_file};
 pub use self::global::Global;

@@ -20,11 +20,16 @@ pub fn find<'a>(tiers: &'a [TierModel], name: &str) -> Option<&'a TierModel> {
 /// A question that names the tier closest to an unknown one, in its short form, if any is close.
 pub fn did_you_mean(tiers: &[TierModel], unknown: &str) -> Option<String> {
     let unknown = unknown.to_ascii_uppercase();
-    let short = |model: &TierModel| model.tier.strip_prefix("TEXT_").unwrap_or(&model.tier).to_owned();
     let short: Vec<String> = tiers.iter().map(short).collect();
     let full = tiers.iter().map(|model| model.tier.as_str());
     let near = closest(&unknown, short.iter().map(String::as_str).chain(full))?;
     Some(format!("did you mean `{}`?", near.to_ascii_lowercase()))
+}
+
+/// The short name of a tier: `small`.
+pub fn short(tier: &TierModel) -> String {
+    let name = tier.tier.strip_prefix("TEXT_").unwrap_or(&tier.tier);
+    name.to_ascii_lowercase()
 }
 
 /// A table: tier, configured id, id on the wire, origin.

@@ -1,17 +1,17 @@
 //! One answer: its events on the way to the screen, and the lines below it.
 
-use std::time::Duration;
-
-use plugin_api::{ChatEvent, ChatReply, ChatRequest, Error, ErrorKind, Message, ModelsRequest, Notice};
+use plugin_api::{ChatEvent, ChatReply, ChatRequest, Error, ErrorKind, Message, Notice};
 use serde_json::Value;
 
+use super::choosing::{self, Who};
 use super::ending::{self, Ending, ending, is_usable};
 use super::media::{self, Target};
 use super::parameters::Parameters;
 use super::screen::{Manner, Screen};
+use super::session::Session;
 use super::structured::Schema;
 use crate::near;
-use crate::setup::{Active, tiers};
+use crate::setup::Active;
 use crate::terminal::{self, DOUBTFUL, FAINT, Failure};
 
 /// A request for these messages.
@@ -27,9 +27,6 @@ pub fn request(
     request.parameters.clone_from(parameters);
     Ok(request)
 }
-
-/// How long to wait for the model list, which is needed only for a suggestion.
-const SUGGESTION_LIMIT: Duration = Duration::from_secs(3);
 
 /// An answer that is whole.
 pub struct Answer {
@@ -59,7 +56,8 @@ impl Answer {
 
 /// Gets one answer and prints it in this manner.
 ///
-/// - In: `target`, where its pictures go; without one, nothing is printed below its text.
+/// - In: `target`, where its pictures go; without one, nothing is printed below its text. `session`, to which it adds
+///   its cost, and of an answer that is dropped the text so far.
 /// - Errors: the plugin's. What arrived before is already on the screen.
 pub async fn answer(
     active: &Active,
@@ -67,18 +65,20 @@ pub async fn answer(
     manner: Manner,
     schema: Option<&Schema>,
     target: Option<&Target>,
+    session: &mut Session,
 ) -> Result<Answer, Error> {
     if let Some(off) = &active.off {
         return Err(off.clone());
     }
+    session.begin();
     let mut screen = Screen::new(manner);
     let n_before = active.used_key.n_renewals();
-    let mut shown = shown(active, request, manner, &mut screen).await;
+    let mut shown = shown(active, request, manner, &mut screen, &mut session.heard).await;
     if let Err(error) = &shown
         && error.details.partial_text.is_none()
         && active.used_key.renewed(error, n_before).await
     {
-        shown = self::shown(active, request, manner, &mut screen).await;
+        shown = self::shown(active, request, manner, &mut screen, &mut session.heard).await;
     }
     if let Some(words) = shown.as_ref().ok().and_then(media::transcript) {
         screen.text(&words);
@@ -88,6 +88,7 @@ pub async fn answer(
         Ok(reply) => reply,
         Err(error) => return Err(active.used_key.explained(advised(active, request, error).await)),
     };
+    session.end(&reply.done);
     if screen.is_gone && screen.trouble.is_none() {
         // Nobody reads the answer, and the rest of it was not fetched.
         return Ok(Answer { reply, failure: None });
@@ -120,7 +121,7 @@ pub async fn answer(
     }
     let saved = target.map_or(Ok(()), |target| media::below(&reply.done, target, manner.has_json));
     say_notices(&reply.notices, &screen);
-    say_below(&reply, manner, ending.filter(|_| unusable.is_none()));
+    say_below(&reply, manner, session, ending.filter(|_| unusable.is_none()));
     let mismatch = schema
         .filter(|_| !mismatches.is_empty())
         .map(|schema| schema.failure(&mismatches));
@@ -134,9 +135,10 @@ async fn shown(
     request: &ChatRequest,
     manner: Manner,
     screen: &mut Screen,
+    heard: &mut String,
 ) -> Result<ChatReply, Error> {
     if manner.is_streamed {
-        return streamed(active, request, screen).await;
+        return streamed(active, request, screen, heard).await;
     }
     let reply = screen.while_waiting(active.plugin.chat(request)).await;
     match &reply {
@@ -154,12 +156,14 @@ fn say_notices(notices: &[Notice], screen: &Screen) {
 }
 
 /// The lines for people below an answer.
-fn say_below(reply: &ChatReply, manner: Manner, ending: Option<Ending>) {
+fn say_below(reply: &ChatReply, manner: Manner, session: &Session, ending: Option<Ending>) {
     if let Some(line) = terminal::fallback(&reply.done, &reply.notices) {
         terminal::say_styled(FAINT, &format!("note: {line}"));
     }
     if manner.has_footer {
-        terminal::say_styled(FAINT, &terminal::footer(&reply.done));
+        let parts = [Some(terminal::footer(&reply.done)), session.footer()];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        terminal::say_styled(FAINT, &parts.join(" · "));
     }
     if let Some(ending) = ending {
         terminal::say_styled(DOUBTFUL, &terminal::clean_line(&ending.warning()));
@@ -172,30 +176,21 @@ pub async fn advised(active: &Active, request: &ChatRequest, error: Error) -> Er
     if error.kind != ErrorKind::NOT_FOUND || has_suggestion {
         return error;
     }
-    let named = request.model.clone().or_else(|| error.details.model.clone());
-    let Some(model) = (match named {
-        Some(model) => Some(model),
-        None => model_of_tier(active, request.tier.as_deref()).await,
-    }) else {
+    let tiers = active.plugin.tiers().await.unwrap_or_default();
+    let who = Who {
+        tier: request.tier.clone(),
+        model: request.model.clone().or_else(|| error.details.model.clone()),
+    };
+    let (Some(model), Some(models)) = (who.wire(&tiers), choosing::models(active).await) else {
         return error;
     };
-    let listed = active.plugin.models(ModelsRequest::default());
-    let Ok(Ok(list)) = tokio::time::timeout(SUGGESTION_LIMIT, listed).await else {
-        return error;
-    };
-    if list.models.iter().any(|listed| listed.id == model) {
+    if models.iter().any(|listed| listed.id == model) {
         return error;
     }
-    match near::did_you_mean(&model, list.models.iter().map(|model| model.id.as_str())) {
+    match near::did_you_mean(model, models.iter().map(|model| model.id.as_str())) {
         Some(hint) => error.with_hint(hint),
         None => error,
     }
-}
-
-/// The model that a tier, or the default one, stands for.
-async fn model_of_tier(active: &Active, tier: Option<&str>) -> Option<String> {
-    let tiers = active.plugin.tiers().await.ok()?;
-    tiers::find(&tiers, tier.unwrap_or("large")).map(|model| model.wire.clone())
 }
 
 /// A reply as one flat object, for programs.
@@ -209,7 +204,12 @@ fn flat(reply: &ChatReply) -> Value {
     object
 }
 
-async fn streamed(active: &Active, request: &ChatRequest, screen: &mut Screen) -> Result<ChatReply, Error> {
+async fn streamed(
+    active: &Active,
+    request: &ChatRequest,
+    screen: &mut Screen,
+    heard: &mut String,
+) -> Result<ChatReply, Error> {
     let mut reply = ChatReply::default();
     let mut events = screen.while_waiting(active.plugin.stream(request)).await?;
     screen.wait_for("waiting for the model");
@@ -226,7 +226,10 @@ async fn streamed(active: &Active, request: &ChatRequest, screen: &mut Screen) -
             }
         };
         match &event {
-            ChatEvent::Text(text) => screen.text(text),
+            ChatEvent::Text(text) => {
+                heard.push_str(text);
+                screen.text(text);
+            }
             ChatEvent::Reasoning(text) => screen.reasoning(text),
             ChatEvent::Notice(notice) => screen.notice(notice),
             ChatEvent::KeepAlive(_) => screen.wait_for("queued at the provider"),

@@ -66,6 +66,23 @@ pub fn parts(named: &[String]) -> Result<Vec<Value>, Failure> {
     Ok(parts)
 }
 
+/// The files and addresses that a prompt mentions as `@FILE`, and the words that look like one of a file that is not
+/// there.
+pub fn mentioned(text: &str) -> (Vec<String>, Vec<String>) {
+    let is_there = |name: &str| name.contains("://") || Path::new(name).is_file();
+    let (mut found, mut missing) = (Vec::new(), Vec::new());
+    for name in text.split_whitespace().filter_map(|word| word.strip_prefix('@')) {
+        let short = name.trim_end_matches(['.', ',', ';', ':', '!', '?', ')', '"', '\'']);
+        match [name, short].into_iter().find(|name| is_there(name)) {
+            Some(name) if found.iter().any(|known| known == name) => {}
+            Some(name) => found.push(name.to_owned()),
+            None if short.contains(['.', '/']) => missing.push(short.to_owned()),
+            None => {}
+        }
+    }
+    (found, missing)
+}
+
 /// The user's message with its attachments.
 pub fn message(text: String, attached: Vec<Value>) -> Message {
     let mut message = Message::user("");

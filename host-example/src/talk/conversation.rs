@@ -4,37 +4,33 @@
 //! One task waits for the next line, for edits of the profile and for SIGHUP at once.
 
 use std::io::{self, IsTerminal};
+use std::mem;
 use std::path::Path;
 
 use clap::Args;
-use plugin_api::Message;
+use plugin_api::{CreditsRequest, Model};
 use rustyline::error::ReadlineError;
 use serde_json::Value;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::answer;
 use super::attach;
-use super::ending::is_usable;
+use super::choosing::{self, Who};
+use super::completion::Names;
+use super::dialogue::Dialogue;
 use super::media::Target;
 use super::parameters::Parameters;
 use super::reader::Reader;
 use super::screen::Manner;
+use super::session::Session;
+use super::slash::{self, Action};
 use super::structured::Schema;
 use crate::setup::reload::{self, Reload};
 use crate::setup::{self, Active, Global, Places, tiers};
-use crate::terminal::{self, Exit, FAINT, Failure, GOOD, Interrupts, Page};
+use crate::terminal::{self, Exit, FAINT, Failure, GOOD, Interrupts, Page, progress};
+use crate::views::{self, credits};
 
-const HELP: &str = "\
-/tier NAME     switch to a tier: small, large, reasoning, …
-/model ID      switch to a model
-/tier, /model  without a name: back to the default tier
-/tiers         list the tiers and their models
-/attach FILE   attach a file or an image URL to the next message
-/reload        reload the profile, the variables and the key
-/clear         forget the conversation and start over
-/help          show this help
-/quit          leave; Ctrl-D works too
-Ctrl-C stops an answer, not the conversation.";
+/// How many models `/models` lists at most.
+const MOST_MODELS: usize = 30;
 
 /// Options that only a conversation has.
 #[derive(Args)]
@@ -50,10 +46,8 @@ pub struct Habits {
 pub struct Conversation {
     pub active: Active,
     pub interrupts: Interrupts,
-    pub system: Option<String>,
-    pub messages: Vec<Message>,
-    pub tier: Option<String>,
-    pub model: Option<String>,
+    pub dialogue: Dialogue,
+    pub who: Who,
     /// What goes with the next message.
     pub attached: Vec<Value>,
     /// What every request has.
@@ -63,19 +57,16 @@ pub struct Conversation {
     /// Where pictures and sounds go.
     pub target: Target,
     pub manner: Manner,
+    pub session: Session,
+    /// The ids of the model list, once it was read.
+    pub listed: Vec<String>,
 }
 
-/// The message that the model gets before the conversation, if there is one.
-pub fn system_message(text: Option<&str>) -> Vec<Message> {
-    text.map(|text| Message::text("system", text)).into_iter().collect()
-}
-
-/// The command at the start of a line, and its argument. A path such as `/etc/hosts` is not a command.
-fn command_of(line: &str) -> Option<(&str, &str)> {
-    let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-    let name = word.strip_prefix('/')?;
-    let is_command = !name.is_empty() && name.chars().all(|letter| letter.is_ascii_alphabetic());
-    is_command.then_some((word, rest.trim()))
+/// What comes after a line.
+enum Next {
+    /// A prompt that begins like this.
+    Prompt(String),
+    Leave,
 }
 
 impl Conversation {
@@ -87,18 +78,17 @@ impl Conversation {
         setup::listen_for_hangups(sender.clone(), || io::stdin().is_terminal());
         let _watch = (!habits.no_watch).then(|| setup::watch(&places, &sender));
         let reader = Reader::start((!habits.no_history).then_some(places.history.as_path()))?;
+        if let Some(name) = &self.who.tier {
+            let Some(tier) = tiers::find(&self.active.tiers, name) else {
+                let near = tiers::did_you_mean(&self.active.tiers, name);
+                return Err(Failure::usage(format!("unknown tier `{name}`"))
+                    .with_hint(near.unwrap_or_else(|| "`agent-host tiers` lists them".to_owned())));
+            };
+            self.who.tier = Some(tier.tier.clone());
+        }
         if self.manner.has_footer {
             self.greet(&places.config);
         }
-        let model = self.model.take();
-        if let Some(name) = self.tier.take()
-            && !self.choose_tier(&name)
-        {
-            let near = tiers::did_you_mean(&self.active.tiers, &name);
-            return Err(Failure::usage(format!("unknown tier `{name}`"))
-                .with_hint(near.unwrap_or_else(|| "`agent-host tiers` lists them".to_owned())));
-        }
-        self.model = model;
         self.go_on(global, reader, reloads).await?;
         self.active.shut_down().await;
         Ok(Exit::Ok)
@@ -111,8 +101,10 @@ impl Conversation {
         mut reader: Reader,
         mut reloads: UnboundedReceiver<Reload>,
     ) -> Result<(), Failure> {
+        let mut begun = String::new();
         loop {
-            reader.ask(&self.prompt());
+            reader.know(self.names());
+            reader.ask(self.prompt(), mem::take(&mut begun));
             let input = loop {
                 tokio::select! {
                     input = reader.input.recv() => break input.unwrap_or(Err(ReadlineError::Eof)),
@@ -120,12 +112,19 @@ impl Conversation {
                         let line = followed(&mut self.active, global, reload).await;
                         reader.print_above(&line);
                     }
+                    Some(()) = reader.wanted.recv() => {
+                        if self.listed.is_empty() && self.models().await.is_some() {
+                            reader.know(self.names());
+                            let n_models = terminal::counted(self.listed.len(), "model");
+                            reader.print_above(&format!("read the list of {n_models}: Tab completes their ids now"));
+                        }
+                    }
                 }
             };
             match input {
-                Ok(line) => match line.trim() {
-                    "/quit" | "/exit" => return Ok(()),
-                    line => self.take(line, global).await,
+                Ok(line) => match self.take(line.trim(), global, &mut reader).await {
+                    Next::Prompt(text) => begun = text,
+                    Next::Leave => return Ok(()),
                 },
                 Err(ReadlineError::Interrupted) => {
                     terminal::say("press Ctrl-D or type /quit to leave");
@@ -142,32 +141,51 @@ impl Conversation {
     }
 
     /// Runs a command, or asks the model.
-    async fn take(&mut self, line: &str, global: &Global) {
-        match line {
-            "" => {}
-            "/help" => terminal::say(HELP),
-            "/reload" => terminal::say(&followed(&mut self.active, global, Reload::Everything).await),
-            "/clear" => {
-                self.messages = system_message(self.system.as_deref());
+    async fn take(&mut self, line: &str, global: &Global, reader: &mut Reader) -> Next {
+        let (command, argument) = match slash::parsed(line) {
+            None if line.is_empty() => return Next::Prompt(String::new()),
+            None => {
+                self.say(line).await;
+                return Next::Prompt(String::new());
+            }
+            Some(Err(unknown)) => {
+                terminal::say(&unknown);
+                return Next::Prompt(String::new());
+            }
+            Some(Ok(found)) => found,
+        };
+        match command.action {
+            Action::Quit => return Next::Leave,
+            Action::Undo => return Next::Prompt(self.undo()),
+            Action::Help => terminal::say(&slash::help(Page::of_stderr())),
+            Action::Reload => terminal::say(&followed(&mut self.active, global, Reload::Everything).await),
+            Action::Clear => {
+                self.dialogue.clear();
                 self.attached.clear();
                 terminal::say("conversation cleared");
             }
-            "/tiers" => terminal::say(tiers::table(&self.active.tiers, Page::of_stderr()).text.trim_end()),
-            "/tier" | "/model" => {
-                (self.tier, self.model) = (None, None);
+            Action::Tiers => terminal::say(tiers::table(&self.active.tiers, Page::of_stderr()).text.trim_end()),
+            Action::Tier | Action::Model if argument.is_empty() => {
+                self.who = Who::default();
                 terminal::say("using the default tier");
             }
-            text => match command_of(text) {
-                Some(("/tier", name)) => drop(self.choose_tier(name)),
-                Some(("/model", id)) => {
-                    terminal::say(&terminal::clean_line(&format!("using {id}")));
-                    self.model = Some(id.to_owned());
+            Action::Tier | Action::Model => {
+                if let Some(who) = self.chosen(argument, command.action).await {
+                    let shown = who.shown(&self.active.tiers).unwrap_or_default();
+                    terminal::say(&terminal::clean_line(&format!("using {shown}")));
+                    self.who = who;
                 }
-                Some(("/attach", name)) => self.attach(name),
-                Some((unknown, _)) => terminal::say(&format!("unknown command `{unknown}`; /help lists them")),
-                None => self.say(text).await,
-            },
+            }
+            Action::Models => self.list_models(argument).await,
+            Action::Retry => self.retry(argument).await,
+            Action::Continue => self.resume().await,
+            Action::Attach => self.attach(argument).await,
+            Action::System => self.system(argument),
+            Action::Cost => terminal::say(&self.session.line()),
+            Action::Credits => self.show_credits().await,
+            Action::Save => self.save(argument, reader).await,
         }
+        Next::Prompt(String::new())
     }
 
     fn greet(&self, config: &Path) {
@@ -179,99 +197,143 @@ impl Conversation {
                 config.display()
             ),
         };
-        terminal::say_styled(
-            FAINT,
-            &terminal::clean_line(&format!("{} {} · {source} · /help", manifest.name, manifest.version)),
-        );
+        let plugin = format!("{} {}", manifest.name, manifest.version);
+        let parts = [Some(plugin), self.who.shown(&self.active.tiers), Some(source)];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        terminal::say_styled(FAINT, &terminal::clean_line(&format!("{} · /help", parts.join(" · "))));
     }
 
     /// The prompt names the model or tier that will answer.
     fn prompt(&self) -> String {
-        let who = self.model.as_deref().or(self.tier.as_deref()).unwrap_or_default();
-        format!("{}> ", terminal::clean_line(who))
+        let who = self.who.model.as_deref().or(self.who.tier.as_deref());
+        format!("{}> ", terminal::clean_line(who.unwrap_or_default()))
     }
 
-    /// Whether there is such a tier.
-    fn choose_tier(&mut self, name: &str) -> bool {
-        match tiers::find(&self.active.tiers, name) {
-            Some(model) => {
-                terminal::say(&terminal::clean_line(&format!("using {}: {}", model.tier, model.wire)));
-                self.tier = Some(model.tier.clone());
-                self.model = None;
-                true
+    fn names(&self) -> Names {
+        Names {
+            tiers: self.active.tiers.iter().map(tiers::short).collect(),
+            models: self.listed.clone(),
+        }
+    }
+
+    /// The service's models, if they can be had soon.
+    pub async fn models(&mut self) -> Option<Vec<Model>> {
+        let models = choosing::models(&self.active).await?;
+        self.listed = models.iter().map(|model| terminal::clean_line(&model.id)).collect();
+        Some(models)
+    }
+
+    /// Who is meant by the name of a tier, or of a model, or for `/retry` of either. If nobody is, says so.
+    pub async fn chosen(&mut self, name: &str, action: Action) -> Option<Who> {
+        if action != Action::Model {
+            match tiers::find(&self.active.tiers, name) {
+                Some(tier) => return Some(Who::of_tier(tier)),
+                None if action == Action::Tier => {
+                    let near = tiers::did_you_mean(&self.active.tiers, name);
+                    let near = near.map_or_else(String::new, |near| format!("{near} "));
+                    terminal::say(&format!("unknown tier `{name}`; {near}/tiers lists them"));
+                    return None;
+                }
+                None => {}
             }
-            None => {
-                let near = tiers::did_you_mean(&self.active.tiers, name);
-                let near = near.map_or_else(String::new, |near| format!("{near} "));
-                terminal::say(&format!("unknown tier `{name}`; {near}/tiers lists them"));
-                false
+        }
+        let Some(models) = progress::while_waiting("fetching the model list", self.models()).await else {
+            terminal::say("the model list cannot be read, so the id is not checked");
+            return Some(Who::of_model(name.to_owned()));
+        };
+        match choosing::meant(&models, name) {
+            Ok((id, is_listed)) => {
+                if !is_listed {
+                    terminal::say(&terminal::clean_line(&format!("note: no model `{id}` is listed")));
+                }
+                Some(Who::of_model(id))
+            }
+            Err(line) => {
+                terminal::say(&terminal::clean_line(&line));
+                None
             }
         }
     }
 
-    fn attach(&mut self, name: &str) {
+    async fn list_models(&mut self, query: &str) {
+        let Some(models) = progress::while_waiting("fetching the model list", self.models()).await else {
+            return terminal::say("the model list cannot be read; `agent-host models` says why");
+        };
+        let is_meant = |model: &&Model| views::models::is_named(model, query.split_whitespace());
+        let found: Vec<&Model> = models.iter().filter(is_meant).collect();
+        let shown = &found[..found.len().min(MOST_MODELS)];
+        if !shown.is_empty() {
+            let table = views::models::table(shown, &self.active.tiers, Page::of_stderr());
+            terminal::say(table.text.trim_end());
+        }
+        let (n_shown, n_found) = (shown.len(), found.len());
+        let line = match (n_shown == n_found, n_found) {
+            (_, 0) => "no model matches".to_owned(),
+            (true, _) => format!("{n_found} of {}", terminal::counted(models.len(), "model")),
+            (false, _) => format!("the first {n_shown} of {n_found} models; /models QUERY lists fewer"),
+        };
+        terminal::say(&line);
+    }
+
+    async fn attach(&mut self, name: &str) {
         if name.is_empty() || name == "-" {
             return terminal::say("expected a file or a URL: /attach FILE");
         }
-        match attach::parts(&[name.to_owned()]) {
-            Ok(parts) => {
-                self.attached.extend(parts);
-                let files = terminal::counted(self.attached.len(), "attachment");
-                terminal::say(&format!("{files} for the next message"));
+        let parts = match attach::parts(&[name.to_owned()]) {
+            Ok(parts) => parts,
+            Err(failure) => return failure.say(),
+        };
+        if let Err(failure) = self.check(&parts, &self.who.clone()).await {
+            return failure.say();
+        }
+        self.attached.extend(parts);
+        let files = terminal::counted(self.attached.len(), "attachment");
+        terminal::say(&format!("{files} for the next message"));
+    }
+
+    fn system(&mut self, text: &str) {
+        match text {
+            "" => {
+                let text = self.dialogue.system.as_deref();
+                return terminal::say(&terminal::clean(text.unwrap_or("there is no system message")));
             }
-            Err(failure) => failure.say(),
+            "-" => self.dialogue.system = None,
+            text => self.dialogue.system = Some(text.to_owned()),
+        }
+        let done = if text == "-" { "removed" } else { "replaced" };
+        terminal::say(&format!("system message {done}, from the next message on"));
+    }
+
+    async fn show_credits(&mut self) {
+        let credits = self.active.plugin.credits(CreditsRequest::default());
+        let credits = progress::while_waiting("fetching the balance", credits);
+        match self.interrupts.or(credits).await {
+            Some(Ok(credits)) => terminal::say(credits::shown(&credits, Page::of_stderr()).trim_end()),
+            Some(Err(error)) => {
+                let id = &self.active.plugin.manifest().id;
+                Failure::of_plugin(self.active.used_key.explained(error), id, "report its credit").say();
+            }
+            None => terminal::say("\nstopped"),
         }
     }
 
-    /// Sends the message with the whole conversation. An answer that broke off stays in the conversation, because it is
-    /// on the screen. If it failed before its first word, was stopped, was empty or only calls tools, the question is
-    /// removed.
-    async fn say(&mut self, text: &str) {
-        self.messages
-            .push(attach::message(text.to_owned(), self.attached.clone()));
-        let request = answer::request(
-            self.tier.as_deref(),
-            self.model.as_deref(),
-            &self.messages,
-            &self.parameters,
-        );
-        let request = match request {
-            Ok(request) => request,
-            Err(error) => {
-                self.messages.pop();
-                return Failure::from(error).say();
-            }
+    async fn save(&self, name: &str, reader: &mut Reader) {
+        if name.is_empty() {
+            return terminal::say("expected a file: /save FILE");
+        }
+        let (path, document) = (Path::new(name), self.dialogue.document(name));
+        let shown = terminal::clean_line(name);
+        let saved = match setup::write_new(path, document.as_bytes()) {
+            Ok(true) => Ok(()),
+            Ok(false) => match reader.confirms(format!("`{shown}` exists. Replace it?")).await {
+                true => setup::write_private(path, document.as_bytes()),
+                false => return terminal::say("nothing was saved"),
+            },
+            Err(cause) => Err(Failure::internal(format!("`{shown}` cannot be written: {cause}"))),
         };
-        let (schema, target) = (self.schema.as_ref(), Some(&self.target));
-        let answer = answer::answer(&self.active, &request, self.manner, schema, target);
-        match self.interrupts.or(answer).await {
-            Some(Ok(answer)) => {
-                let answer = answer.without_calls();
-                if is_usable(&answer.reply) {
-                    self.attached.clear();
-                    self.messages.push(Message::assistant(&answer.reply));
-                } else {
-                    self.messages.pop();
-                }
-                if let Some(failure) = answer.failure {
-                    failure.print(false);
-                }
-            }
-            Some(Err(error)) => {
-                match error.details.partial_text.clone() {
-                    Some(partial) => {
-                        self.attached.clear();
-                        self.messages.push(Message::text("assistant", partial));
-                    }
-                    // The attachments stay for the next message.
-                    None => drop(self.messages.pop()),
-                }
-                answer::report(error, self.manner).print(self.manner.has_json);
-            }
-            None => {
-                self.messages.pop();
-                terminal::say("\nstopped; your message is no longer part of the conversation");
-            }
+        match saved {
+            Ok(()) => terminal::say(&format!("saved in `{shown}`")),
+            Err(failure) => failure.say(),
         }
     }
 }

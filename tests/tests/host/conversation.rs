@@ -116,27 +116,50 @@ fn history_is_kept_unless_that_is_not_wanted() {
 fn ctrl_c_stops_the_answer_and_not_the_conversation() {
     let bench = Bench::with_model("sandbox/echo");
     let endless = Script {
+        text: Some("It begins.\n\n".to_owned()),
         chunk_delay_ms: 5,
         ..Script::words(100_000)
     };
     bench.script("acme/endless", endless);
+    let silent = Script {
+        comments_forever: true,
+        stall_after_chunks: Some(0),
+        ..Script::default()
+    };
+    bench.script("acme/silent", silent);
     let mut typist = bench.conversation();
-    typist.types("/model acme/endless");
-    typist.sees("acme/endless> ");
-    typist.types("Go on");
-    bench.service.wait_for_requests(1, LIMIT).expect("the request");
-    typist.sees("\n");
-    typist.presses(b"\x03");
-    typist.sees("stopped");
-    bench.service.wait_until_idle(LIMIT).expect("the request is cancelled");
-    typist.sees("acme/endless> ");
+    for (model, shown, kept) in [
+        (
+            "acme/endless",
+            "It begins.",
+            "the part above stays in the conversation: /continue",
+        ),
+        (
+            "acme/silent",
+            "queued at the provider",
+            "no longer part of the conversation; /retry",
+        ),
+    ] {
+        typist.types(&format!("/model {model}"));
+        typist.sees(&format!("{model}> "));
+        typist.types("Go on");
+        typist.sees(shown);
+        typist.presses(b"\x03");
+        typist.sees("stopped");
+        typist.sees(kept);
+        bench.service.wait_until_idle(LIMIT).expect("the request is cancelled");
+        typist.sees(&format!("{model}> "));
+    }
     typist.types("/model");
     typist.sees("\n> ");
     asks(&mut typist, "Still there?");
     typist.presses(b"\x04");
     assert_eq!(typist.leaves(), Some(0));
-    let messages = &bench.bodies()[1]["messages"];
-    assert_eq!(*messages, json!([{"role": "user", "content": "Still there?"}]));
+    let messages = bench.bodies()[2]["messages"].clone();
+    let part = messages[1]["content"].as_str().expect("text");
+    assert_has(part, "It begins.");
+    let contents = [&messages[0], &messages[2], &messages[3]].map(|message| &message["content"]);
+    assert_eq!(contents, [&json!("Go on"), &json!("Still there?"), &json!(null)]);
 }
 
 #[test]
@@ -158,7 +181,7 @@ fn slash_commands_choose_tier_and_model_and_other_slashes_are_text() {
     ));
     let mut typist = bench.conversation();
     for (command, answer) in [
-        ("/tier small", "using TEXT_SMALL: sandbox/hello"),
+        ("/tier small", "using small → sandbox/hello"),
         ("/tier huge", "unknown tier `huge`; /tiers lists them"),
         ("/nonsense", "unknown command `/nonsense`; /help lists them"),
         ("/Model acme/x", "unknown command `/Model`"),
@@ -172,7 +195,7 @@ fn slash_commands_choose_tier_and_model_and_other_slashes_are_text() {
     typist.types("/model acme/x");
     typist.sees("using acme/x");
     typist.types("/tier large");
-    typist.sees("using TEXT_LARGE: sandbox/echo");
+    typist.sees("using large → sandbox/echo");
     typist.types("/model");
     typist.sees("using the default tier");
     typist.sees("> ");

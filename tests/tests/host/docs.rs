@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 use tests::{Home, agent_host, workspace};
 
-use crate::Bench;
+use crate::{Bench, assert_has};
 
 /// The README, the changelog and the pages of the book, by their paths.
 fn pages() -> BTreeMap<String, String> {
@@ -211,6 +211,23 @@ fn every_command_is_documented_with_its_options() {
         )
     });
     assert_eq!(documented.collect::<BTreeMap<String, BTreeSet<String>>>(), commands);
+}
+
+#[test]
+fn the_commands_of_a_conversation_are_those_of_its_help() {
+    let bench = Bench::new();
+    let mut typist = bench.conversation();
+    typist.types("/help");
+    let help = typist.sees("Tab completes");
+    let rows = help.lines().filter(|line| line.starts_with('/') && line.contains("  "));
+    let rows = rows.filter_map(|row| row.split_once("  ")).map(|(usage, about)| {
+        let about = about.trim();
+        let (first, rest) = about.split_at(1);
+        format!("| `{}` | {}{rest} |\n", usage.replace('|', "\\|"), first.to_uppercase())
+    });
+    let table = rows.collect::<String>();
+    assert!(table.lines().count() > 10, "{help}");
+    assert_has(&read("docs/commands.md"), &format!("|---|---|\n{table}\n"));
 }
 
 fn help(command: &str) -> String {

@@ -3,6 +3,7 @@
 mod account;
 mod answers;
 mod chat;
+mod commands;
 mod contract;
 mod conversation;
 mod docs;
@@ -84,7 +85,8 @@ impl Bench {
     /// The bodies that the sandbox received.
     fn bodies(&self) -> Vec<Value> {
         let requests = self.service.requests().into_iter();
-        requests.map(|request| request.body).collect()
+        let bodies = requests.map(|request| request.body);
+        bodies.filter(|body| !body.is_null()).collect()
     }
 
     fn n_requests(&self) -> usize {

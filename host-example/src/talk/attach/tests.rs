@@ -85,3 +85,11 @@ fn a_message_without_attachments_stays_text() {
     let parts = json!([{"type": "text", "text": "what?"}, part]);
     assert_eq!(content("what?".to_owned(), vec![part]), parts);
 }
+
+#[test]
+fn a_prompt_mentions_files_that_are_there() {
+    let (found, missing) =
+        mentioned("@Cargo.toml, (@src/main.rs) @Cargo.toml me@Cargo.toml @ada @no.txt? @https://a.b/c.png");
+    assert_eq!(found, ["Cargo.toml", "https://a.b/c.png"]);
+    assert_eq!(missing, ["no.txt"]);
+}
