@@ -69,7 +69,8 @@ pub fn parts(named: &[String]) -> Result<Vec<Value>, Failure> {
 /// The files and addresses that a prompt mentions as `@FILE`, and the words that look like one of a file that is not
 /// there.
 pub fn mentioned(text: &str) -> (Vec<String>, Vec<String>) {
-    let is_there = |name: &str| name.contains("://") || Path::new(name).is_file();
+    let is_address = |name: &str| name.starts_with("https://") || name.starts_with("http://");
+    let is_there = |name: &str| is_address(name) || Path::new(name).is_file();
     let (mut found, mut missing) = (Vec::new(), Vec::new());
     for name in text.split_whitespace().filter_map(|word| word.strip_prefix('@')) {
         let short = name.trim_end_matches(['.', ',', ';', ':', '!', '?', ')', '"', '\'']);

@@ -60,6 +60,9 @@ const LIMIT: Duration = Duration::from_secs(3);
 
 /// The service's models, if they can be had soon.
 pub async fn models(active: &Active) -> Option<Vec<Model>> {
+    if active.off.is_some() {
+        return None;
+    }
     let listed = active.plugin.models(ModelsRequest::default());
     Some(tokio::time::timeout(LIMIT, listed).await.ok()?.ok()?.models)
 }

@@ -32,13 +32,15 @@ pub struct Typing {
 
 impl Typing {
     /// The input without the backslashes that began new lines. Those of a pasted block stay.
-    pub fn joined(&self, mut line: String) -> String {
-        for end in self.continued.take().into_iter().rev() {
+    pub fn joined(&self, input: Result<String>) -> Result<String> {
+        let ends = self.continued.take();
+        let mut line = input?;
+        for end in ends.into_iter().rev() {
             if line.get(end.saturating_sub(1)..=end) == Some("\\\n") {
                 line.remove(end - 1);
             }
         }
-        line
+        Ok(line)
     }
 }
 
@@ -93,7 +95,7 @@ impl Wanted {
 
 /// What is completed at the end of this text, and where it begins.
 fn place(head: &str) -> (usize, Wanted) {
-    let word = head.rfind(char::is_whitespace).map_or(0, |at| at + 1);
+    let word = head.len() - head.rsplit(char::is_whitespace).next().unwrap_or_default().len();
     if head.starts_with('/') && word == 0 {
         return (0, Wanted::Command);
     }
@@ -192,6 +194,7 @@ mod tests {
         assert_eq!(completed("/model ACME/O"), ["/model acme/opus"]);
         assert_eq!(completed("/retry l"), ["/retry large"]);
         assert_eq!(completed("what is in @Cargo.t"), ["what is in @Cargo.toml"]);
+        assert_eq!(completed("in\u{3000}@Cargo.t"), ["in\u{3000}@Cargo.toml"]);
         assert_eq!(completed("/attach src/main"), ["/attach src/main.rs"]);
         for nothing in ["", "small", "mail@Cargo", "/cost x", "/tier small"] {
             assert!(completed(nothing).iter().all(|text| text == nothing), "{nothing}");

@@ -305,6 +305,9 @@ impl Conversation {
     }
 
     async fn show_credits(&mut self) {
+        if let Some(off) = &self.active.off {
+            return Failure::from(off.clone()).say();
+        }
         let credits = self.active.plugin.credits(CreditsRequest::default());
         let credits = progress::while_waiting("fetching the balance", credits);
         match self.interrupts.or(credits).await {

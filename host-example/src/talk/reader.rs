@@ -67,7 +67,10 @@ impl Reader {
             .spawn(move || {
                 for question in asked {
                     let input = editor.readline_with_initial(&question.prompt, (&question.begun, ""));
-                    let input = input.map(|line| editor.helper().map_or(line.clone(), |typing| typing.joined(line)));
+                    let input = match editor.helper() {
+                        Some(typing) => typing.joined(input),
+                        None => input,
+                    };
                     if let Ok(line) = &input
                         && question.is_kept
                     {
