@@ -8,8 +8,8 @@ use clap::{ArgMatches, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::commands::{
-    Output, agent, api, chat, completions, credits, doctor, explain, fallback, key, keys, links, models, plugins,
-    profile, selftest, tiers,
+    Output, agent, api, chat, completions, config, credits, doctor, explain, fallback, key, keys, links, models,
+    plugins, profile, selftest, tiers,
 };
 use crate::serve;
 use crate::setup::{Global, trial};
@@ -34,10 +34,11 @@ enum Command {
     Chat(chat::Args),
     #[command(subcommand)]
     Plugins(plugins::Command),
-    /// Show which model each tier stands for, and why
-    Tiers(Output),
+    Tiers(tiers::Args),
     #[command(subcommand)]
     Profile(profile::Command),
+    #[command(subcommand)]
+    Config(config::Command),
     #[command(subcommand)]
     Fallback(fallback::Command),
     Agent(agent::Args),
@@ -76,8 +77,9 @@ impl Cli {
         match command {
             Command::Chat(args) => chat::run(global, args).await,
             Command::Plugins(command) => plugins::run(global, command).await,
-            Command::Tiers(output) => tiers::run(global, output.json).await,
+            Command::Tiers(args) => tiers::run(global, args).await,
             Command::Profile(command) => profile::run(global, command).await,
+            Command::Config(command) => config::run(global, command).await,
             Command::Fallback(command) => fallback::run(global, command).await,
             Command::Agent(args) => agent::run(global, args).await,
             Command::Models(args) => models::run(global, args).await,

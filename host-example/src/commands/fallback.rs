@@ -3,13 +3,13 @@
 use std::time::Instant;
 
 use clap::builder::NonEmptyStringValueParser;
-use plugin_api::{ChatReply, ChatRequest, Error, ErrorKind, Message, TierModel};
+use plugin_api::{ChatReply, Error, ErrorKind, Message, TierModel};
 use serde::Serialize;
 use serde_json::json;
 
 use super::Output;
 use crate::setup::{Active, Global, Setup, tiers};
-use crate::talk::answer::advised;
+use crate::talk::answer::{advised, request};
 use crate::talk::parameters::fields;
 use crate::terminal::{self, Exit, Failure, Fit, Page, Table, counted, exit, progress, time};
 
@@ -43,12 +43,14 @@ const MAX_TOKENS: u32 = 16;
 
 /// The outcome for one model.
 #[derive(Serialize)]
-struct Tried {
+pub(super) struct Tried {
     model: String,
-    ok: bool,
+    pub(super) ok: bool,
     /// The model that served, where the service said so.
     served: Option<String>,
     provider: Option<String>,
+    /// From the start of the call to the first token; `null` is unknown.
+    time_to_first_token_ms: Option<u64>,
     duration_ms: u64,
     /// US dollars; `null` is unknown.
     cost_usd: Option<String>,
@@ -56,7 +58,7 @@ struct Tried {
     code: Option<&'static str>,
     message: Option<String>,
     #[serde(skip)]
-    exit: Exit,
+    pub(super) exit: Exit,
 }
 
 pub async fn run(global: &Global, command: &Command) -> Result<Exit, Failure> {
@@ -64,7 +66,7 @@ pub async fn run(global: &Global, command: &Command) -> Result<Exit, Failure> {
     let mut active = Setup::read(global)?.activate(true).await?;
     active.say_address();
     active.read_tiers().await?;
-    let tier = tier_of(&active.tiers, &args.tier)?;
+    let tier = tiers::named(&active.tiers, &args.tier)?;
     let models = chain(tier);
     if tier.fallbacks.is_empty() {
         terminal::say(&terminal::clean_line(&format!(
@@ -77,7 +79,7 @@ pub async fn run(global: &Global, command: &Command) -> Result<Exit, Failure> {
     let mut tried = Vec::new();
     for model in models {
         let what = terminal::clean_line(&format!("testing {model}"));
-        tried.push(progress::while_waiting(&what, ask(&active, &tier.tier, model)).await);
+        tried.push(progress::while_waiting(&what, ask(&active, &tier.tier, model, false)).await);
     }
     let tier = tier.tier.clone();
     active.shut_down().await;
@@ -90,25 +92,18 @@ pub async fn run(global: &Global, command: &Command) -> Result<Exit, Failure> {
         terminal::print_json(&json!({"tier": tier, "ok": exit == Exit::Ok, "models": tried}));
         return Ok(exit);
     }
-    terminal::print_table(&table(&tried));
-    for failed in &tried {
+    print(&tried);
+    Ok(exit)
+}
+
+/// Prints a table, and below it what went wrong.
+pub(super) fn print(tried: &[Tried]) {
+    terminal::print_table(&table(tried));
+    for failed in tried {
         if let Some(message) = &failed.message {
             terminal::say(&terminal::clean_line(&format!("{}: {message}", failed.model)));
         }
     }
-    Ok(exit)
-}
-
-fn tier_of<'a>(known: &'a [TierModel], name: &str) -> Result<&'a TierModel, Failure> {
-    tiers::find(known, name).ok_or_else(|| {
-        let names: Vec<String> = known.iter().map(|model| format!("`{}`", model.tier)).collect();
-        let failure = Failure::usage(format!("unknown tier `{name}`"));
-        if names.is_empty() {
-            return failure.with_hint("the plugin has no tiers");
-        }
-        let near = tiers::did_you_mean(known, name);
-        failure.with_hint(near.unwrap_or_else(|| format!("known tiers: {}", names.join(", "))))
-    })
 }
 
 /// The models of a tier in the order of the fallback chain, each once.
@@ -122,41 +117,51 @@ fn chain(tier: &TierModel) -> Vec<&str> {
     models
 }
 
-async fn ask(active: &Active, tier: &str, model: &str) -> Tried {
+/// Sends a small request to a model of a tier; the tier supplies everything else.
+///
+/// - In: `with_fallbacks`, whether the tier's fallback models may answer in its place.
+pub(super) async fn ask(active: &Active, tier: &str, model: &str, with_fallbacks: bool) -> Tried {
     let begun = Instant::now();
-    let reply = answered(active, tier, model).await;
+    let reply = answered(active, tier, (!with_fallbacks).then_some(model)).await;
     let duration_ms = time::elapsed_ms(begun);
+    let failed = Tried {
+        model: model.to_owned(),
+        ok: false,
+        served: None,
+        provider: None,
+        time_to_first_token_ms: None,
+        duration_ms,
+        cost_usd: None,
+        code: None,
+        message: None,
+        exit: Exit::Ok,
+    };
     match reply {
         Ok(reply) => Tried {
-            model: model.to_owned(),
             ok: true,
             served: reply.done.model,
             provider: reply.done.provider,
-            duration_ms,
+            time_to_first_token_ms: reply.done.time_to_first_token_ms,
             cost_usd: reply.done.usage.and_then(|usage| usage.cost_usd),
-            code: None,
-            message: None,
-            exit: Exit::Ok,
+            ..failed
         },
         Err(error) => Tried {
-            model: model.to_owned(),
-            ok: false,
-            served: None,
             provider: error.details.provider.clone(),
-            duration_ms,
-            cost_usd: None,
             code: Some(error.kind.code()),
             exit: exit::exit_of(&error),
             message: Some(match error.hint() {
                 Some(hint) if error.kind == ErrorKind::NOT_FOUND => format!("{}; {hint}", error.message),
                 _ => error.message,
             }),
+            ..failed
         },
     }
 }
 
-async fn answered(active: &Active, tier: &str, model: &str) -> Result<ChatReply, Error> {
-    let request = request(tier, model)?;
+async fn answered(active: &Active, tier: &str, model: Option<&str>) -> Result<ChatReply, Error> {
+    let question = [Message::user("Answer with the one word: yes")];
+    // A model named in the request is asked without fallbacks.
+    let request = request(Some(tier), model, &question, &fields(json!({"max_tokens": MAX_TOKENS})))?;
     // Streamed: a plain answer would log its retries as warnings.
     let reply = match active.plugin.stream(&request).await {
         Ok(events) => events.collect().await,
@@ -168,19 +173,11 @@ async fn answered(active: &Active, tier: &str, model: &str) -> Result<ChatReply,
     }
 }
 
-/// A model named in the request is asked without fallbacks; the tier supplies everything else.
-fn request(tier: &str, model: &str) -> Result<ChatRequest, Error> {
-    let mut request = ChatRequest::new(&[Message::user("Answer with the one word: yes")])?;
-    request.model = Some(model.to_owned());
-    request.tier = Some(tier.to_owned());
-    request.parameters = fields(json!({"max_tokens": MAX_TOKENS}));
-    Ok(request)
-}
-
 fn table(tried: &[Tried]) -> Table {
-    const HEAD: [(&str, Fit); 6] = [
+    const HEAD: [(&str, Fit); 7] = [
         ("MODEL", Fit::Whole),
         ("RESULT", Fit::Whole),
+        ("FIRST TOKEN", Fit::Dropped),
         ("TIME", Fit::Dropped),
         ("PROVIDER", Fit::Dropped),
         ("COST", Fit::Dropped),
@@ -196,6 +193,7 @@ fn table(tried: &[Tried]) -> Table {
         vec![
             tried.model.clone(),
             result.to_owned(),
+            tried.time_to_first_token_ms.map_or("-".to_owned(), terminal::seconds),
             terminal::seconds(tried.duration_ms),
             tried.provider.clone().unwrap_or_else(|| "-".to_owned()),
             billed,

@@ -11,6 +11,7 @@ pub mod keys;
 pub mod api;
 pub mod plugins;
 pub mod profile;
+pub mod config;
 pub mod doctor;
 pub mod selftest;
 pub mod explain;

@@ -209,7 +209,7 @@ fn origin_in(chosen: &Chosen, pointer: &str) -> String {
 }
 
 /// The defaults in the schema of the options, by their pointers.
-fn defaults_of(schema: &Value) -> BTreeMap<String, Value> {
+pub(super) fn defaults_of(schema: &Value) -> BTreeMap<String, Value> {
     let mut defaults = BTreeMap::new();
     for (name, property) in schema["properties"].as_object().into_iter().flatten() {
         let pointer = format!("/{name}");

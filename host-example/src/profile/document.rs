@@ -61,6 +61,11 @@ impl Document {
         }
     }
 
+    /// The text without a byte order mark.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The range of the value at `pointer`, in bytes of the text.
     pub fn value_range(&self, pointer: &str) -> Option<Range<usize>> {
         Some(self.found.places.get(pointer)?.range.clone())

@@ -7,6 +7,7 @@
 mod import;
 mod watch;
 mod load;
+mod edit;
 mod read;
 mod check;
 mod words;
@@ -27,6 +28,7 @@ mod tests;
 
 pub use self::check::{MAX_PROBLEMS, check};
 pub use self::document::Document;
+pub use self::edit::{edited, place_of};
 pub use self::import::{Fate, Imported, Source, import};
 pub use self::leaves::{differences, dotted, leaves_of};
 pub use self::load::{Profile, map_plugin_problem, profile_at, profile_from, salvaged, without_problems};

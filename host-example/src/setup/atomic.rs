@@ -13,15 +13,36 @@ use crate::terminal::Failure;
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let write = || {
         fs::create_dir_all(folder_of(path))?;
-        let file = written(path, bytes)?;
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
-        }
-        file.persist(path).map_err(|error| error.error)
+        put(path, bytes, rights_for_all())
     };
-    write().map(drop).map_err(|cause| unwritable(path, &cause))
+    write().map_err(|cause| unwritable(path, &cause))
+}
+
+/// Replaces a file of the user's, whole or not at all: the one that a link leads to, with the rights that it has.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let replace = || {
+        let file = fs::canonicalize(path)?;
+        put(&file, bytes, Some(fs::metadata(&file)?.permissions()))
+    };
+    replace().map_err(|cause| unwritable(path, &cause))
+}
+
+#[cfg(unix)]
+fn rights_for_all() -> Option<fs::Permissions> {
+    Some(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+}
+
+#[cfg(not(unix))]
+fn rights_for_all() -> Option<fs::Permissions> {
+    None
+}
+
+fn put(path: &Path, bytes: &[u8], rights: Option<fs::Permissions>) -> io::Result<()> {
+    let file = written(path, bytes)?;
+    if let Some(rights) = rights {
+        file.as_file().set_permissions(rights)?;
+    }
+    file.persist(path).map(drop).map_err(|error| error.error)
 }
 
 /// The same for a file that only its owner may read, in a folder of its owner.

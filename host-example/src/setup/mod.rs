@@ -20,6 +20,7 @@ mod reading;
 pub mod practice;
 mod choice;
 mod profiles;
+mod edit;
 mod destination;
 mod used_key;
 mod activation;

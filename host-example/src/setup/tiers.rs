@@ -3,7 +3,7 @@
 use plugin_api::TierModel;
 
 use crate::near::closest;
-use crate::terminal::{self, Fit, Page, Table};
+use crate::terminal::{self, Failure, Fit, Page, Table};
 
 /// The tier of this name; `small` stands for `TEXT_SMALL`, `reasoning` for `TEXT_REASONING_LARGE`.
 pub fn find<'a>(tiers: &'a [TierModel], name: &str) -> Option<&'a TierModel> {
@@ -15,6 +15,21 @@ pub fn find<'a>(tiers: &'a [TierModel], name: &str) -> Option<&'a TierModel> {
                 .is_some_and(|short| short == wanted || (wanted == "REASONING" && short == "REASONING_LARGE"))
     };
     tiers.iter().find(|model| is_meant(&model.tier))
+}
+
+/// The same.
+///
+/// - Errors: there is none; the hint names the closest one, or all.
+pub fn named<'a>(known: &'a [TierModel], name: &str) -> Result<&'a TierModel, Failure> {
+    find(known, name).ok_or_else(|| {
+        let names: Vec<String> = known.iter().map(|model| format!("`{}`", model.tier)).collect();
+        let failure = Failure::usage(format!("unknown tier `{name}`"));
+        if names.is_empty() {
+            return failure.with_hint("the plugin has no tiers");
+        }
+        let near = did_you_mean(known, name);
+        failure.with_hint(near.unwrap_or_else(|| format!("known tiers: {}", names.join(", "))))
+    })
 }
 
 /// A question that names the tier closest to an unknown one, in its short form, if any is close.

@@ -4,6 +4,7 @@ mod account;
 mod answers;
 mod chat;
 mod commands;
+mod config;
 mod contract;
 mod conversation;
 mod docs;

@@ -1,0 +1,125 @@
+//! `agent-host config`: reads and changes single options of the profile.
+
+use clap::builder::NonEmptyStringValueParser;
+use serde_json::{Value, json};
+
+use super::Output;
+use super::profile::defaults_of;
+use crate::near::closest;
+use crate::profile::{dotted, place_of};
+use crate::setup::{Global, Setup};
+use crate::terminal::{self, Exit, FAINT, Failure};
+
+/// Read and change single options of the profile
+#[derive(clap::Subcommand)]
+#[command(after_help = EXAMPLES)]
+pub enum Command {
+    /// Print the value of an option: the profile's, or else the built-in default
+    Get {
+        /// The option, such as `retry.attempts`, or its JSON pointer, such as `/retry/attempts`
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        option: String,
+    },
+    /// Set an option in the profile file, if the file stays valid; comments and formatting stay
+    Set {
+        /// The option, such as `retry.attempts`, or its JSON pointer, such as `/retry/attempts`
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        option: String,
+        /// The value: JSON, or plain text
+        #[arg(allow_hyphen_values = true)]
+        value: String,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Remove an option from the profile file, so that its default applies
+    Unset {
+        /// The option, such as `retry.attempts`, or its JSON pointer, such as `/retry/attempts`
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        option: String,
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  agent-host config get retry.attempts
+  agent-host config set model openrouter/auto      let the service choose the model
+  agent-host config set providerPreferences.order '[\"anthropic\", \"amazon-bedrock\"]'
+  agent-host config unset budget";
+
+pub async fn run(global: &Global, command: &Command) -> Result<Exit, Failure> {
+    let setup = Setup::read(global)?;
+    match command {
+        Command::Get { option } => get(&setup, option).await,
+        Command::Set { option, value, output } => {
+            let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value.as_str()));
+            change(&setup, option, Some(&value), output.json).await
+        }
+        Command::Unset { option, output } => change(&setup, option, None, output.json).await,
+    }
+}
+
+async fn get(setup: &Setup, option: &str) -> Result<Exit, Failure> {
+    let chosen = setup.profile().await?;
+    let (_, manifest) = setup.choose(chosen.as_ref())?;
+    let set = chosen.as_ref().and_then(|chosen| {
+        let document = &chosen.document;
+        document
+            .value
+            .pointer(&place_of(document, &chosen.profile.name, option))
+    });
+    if let Some(value) = set {
+        print(value);
+        return Ok(Exit::Ok);
+    }
+    let schema = manifest.options_schema.as_ref().unwrap_or(&Value::Null);
+    let wanted = dotted(option);
+    let defaults = defaults_of(schema);
+    if let Some((_, default)) = defaults.iter().find(|(pointer, _)| dotted(pointer) == wanted) {
+        terminal::say_styled(FAINT, "note: the profile does not set it; this is the built-in default");
+        print(default);
+        return Ok(Exit::Ok);
+    }
+    let names = schema["properties"].as_object();
+    let mut names = names.into_iter().flatten().map(|(name, _)| name.as_str());
+    let first = wanted.split('.').next().unwrap_or_default();
+    let shown = terminal::clean_line(option);
+    if names.clone().any(|name| name == first) {
+        return Err(Failure::usage(format!("`{shown}` is not set and has no default"))
+            .with_hint(format!("set it: agent-host config set {shown} VALUE")));
+    }
+    let near = closest(first, &mut names).map(|near| format!("did you mean `{near}`?"));
+    Err(Failure::usage(format!("`{shown}` is no option of the profile"))
+        .with_hint(near.unwrap_or_else(|| "`agent-host profile show --resolved` lists the options".to_owned())))
+}
+
+/// Text as it is, anything else as JSON.
+fn print(value: &Value) {
+    match value {
+        Value::String(text) => terminal::print_line(&terminal::clean(text)),
+        value => terminal::print_json(value),
+    }
+}
+
+/// Changes an option and shows the change.
+pub(super) async fn change(setup: &Setup, option: &str, value: Option<&Value>, as_json: bool) -> Result<Exit, Failure> {
+    let changed = setup.change(option, value).await?;
+    let file = setup.places.config.display().to_string();
+    if as_json {
+        let (pointer, before, after) = (changed.pointer, changed.before, changed.after);
+        terminal::print_json(&json!({"file": file, "pointer": pointer, "before": before, "after": after}));
+    } else {
+        let shown = |value: Option<Value>| value.map_or("not set".to_owned(), |value| value.to_string());
+        let (before, after) = (shown(changed.before), shown(changed.after));
+        let change = match before == after {
+            true => format!("already {after}"),
+            false => format!("{before} → {after}"),
+        };
+        terminal::print_line(&terminal::clean_line(&format!("{file}: {}: {change}", changed.pointer)));
+    }
+    if !changed.warnings.is_empty() {
+        terminal::say(changed.warnings.trim_end());
+    }
+    Ok(Exit::Ok)
+}
