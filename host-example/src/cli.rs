@@ -13,6 +13,7 @@ use crate::commands::{
 };
 use crate::serve;
 use crate::setup::{Global, trial};
+use crate::talk::events::{self, End};
 use crate::terminal::{Exit, Failure, clean_line, exit};
 
 /// Chat with models through plugins, from a terminal.
@@ -55,6 +56,12 @@ enum Command {
     Explain(explain::Args),
     /// Show the service's pages: status, keys, credits, support
     Links(Output),
+    /// Print the JSON Schema of what the program prints or reads
+    Schema {
+        /// Of the lines of `--jsonl`, or of profile files
+        #[arg(value_parser = ["events", "profile"])]
+        of: String,
+    },
     /// Try the plugin on standard input; `plugins` runs it in a process of its own
     #[command(name = trial::COMMAND, hide = true)]
     TryPlugin {
@@ -92,6 +99,7 @@ impl Cli {
             Command::Doctor(args) => doctor::run(global, args).await,
             Command::Explain(args) => explain::run(global, args),
             Command::Links(output) => links::run(global, output.json),
+            Command::Schema { of } => profile::print_schema(global, of),
             Command::TryPlugin { check } => Ok(trial::run_child(check.as_deref()).await),
             Command::Completions { shell } => Ok(completions::run(Self::command(), *shell)),
         }
@@ -127,10 +135,18 @@ pub fn with_tip(mut error: clap::Error) -> clap::Error {
     error
 }
 
-/// Whether the caller asked for JSON, so that a failure is printed as JSON too.
-pub fn wants_json(matches: &ArgMatches) -> bool {
-    matches!(matches.try_get_one("json"), Ok(Some(true)))
-        || matches.subcommand().is_some_and(|(_, below)| wants_json(below))
+/// Prints a failure to stderr, and to stdout in the form that the caller asked for.
+pub fn print(failure: &Failure, matches: &ArgMatches) {
+    if wants(matches, "jsonl") {
+        events::print_end(None, Some(failure), End::default());
+    }
+    failure.print(wants(matches, "json"));
+}
+
+/// Whether the command has this flag.
+fn wants(matches: &ArgMatches, flag: &str) -> bool {
+    matches!(matches.try_get_one(flag), Ok(Some(true)))
+        || matches.subcommand().is_some_and(|(_, below)| wants(below, flag))
 }
 
 const EXAMPLES: &str = "\

@@ -23,7 +23,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use clap::{CommandFactory, FromArgMatches};
 
-use crate::cli::{Cli, wants_json};
+use crate::cli::Cli;
 use crate::terminal::{Exit, Failure};
 
 fn main() -> ! {
@@ -38,7 +38,7 @@ fn main() -> ! {
     match catch_unwind(AssertUnwindSafe(|| run(&cli))) {
         Ok(Ok(exit)) => exit.end(),
         Ok(Err(failure)) => {
-            failure.print(wants_json(&matches));
+            cli::print(&failure, &matches);
             failure.exit.end()
         }
         Err(_) => Exit::Internal.end(),

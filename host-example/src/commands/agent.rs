@@ -17,6 +17,7 @@ use crate::talk::answer::{Answer, answer, report, request};
 use crate::talk::calc;
 use crate::talk::dialogue::system_message;
 use crate::talk::ending::is_usable;
+use crate::talk::events::{self, End, Event, print_end};
 use crate::talk::media::{self, Target};
 use crate::talk::parameters::{Recipient, Wanted, fields, parameters};
 use crate::talk::prompt;
@@ -45,6 +46,9 @@ pub struct Args {
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
+    /// Print an object for each event, one a line; `agent-host schema events` describes them
+    #[arg(long, conflicts_with = "json")]
+    pub jsonl: bool,
     /// Do not print the lines about tools, models, time and cost
     #[arg(short, long)]
     pub quiet: bool,
@@ -111,13 +115,15 @@ async fn work(active: &Active, args: &Args, prompt: String) -> Result<Exit, Fail
     let descriptions: Vec<Value> = tools.iter().map(|tool| tool.description()).collect();
     let mut parameters = parameters(&args.wanted, None);
     parameters.append(&mut fields(json!({"tools": descriptions})));
-    let shows_all_text = !args.json && terminal::stdout_is_terminal();
+    let is_for_programs = args.json || args.jsonl;
+    let shows_all_text = !is_for_programs && terminal::stdout_is_terminal();
     let manner = Manner {
         is_streamed: true,
         has_text: shows_all_text,
         has_json: false,
+        has_events: args.jsonl,
         is_raw: args.shown.raw,
-        reasoning: args.shown.reasoning(args.json || args.quiet),
+        reasoning: args.shown.reasoning(is_for_programs || args.quiet),
         has_footer: !args.quiet,
     };
     let mut approver = Approver {
@@ -131,24 +137,16 @@ async fn work(active: &Active, args: &Args, prompt: String) -> Result<Exit, Fail
     for step in 1..=args.max_steps {
         let request = request(tier.as_deref(), model.as_deref(), &messages, &parameters)?;
         let answer = answer(active, &request, manner, None, None, &mut Session::default()).await;
-        let Answer { reply, failure } = answer.map_err(|error| report(error, manner))?;
+        let Answer { reply, failure, .. } = answer.map_err(|error| report(error, manner))?;
         add(&mut spent, reply.done.usage.as_ref());
         if reply.tool_calls.is_empty() {
-            if args.json {
-                terminal::print_json(&object(&reply, step, &called, &spent));
-            } else if !shows_all_text && is_usable(&reply) {
-                let text = media::transcript(&reply).unwrap_or_else(|| reply.text.clone());
-                terminal::print_line(terminal::clean(&text).trim_end_matches('\n'));
-            }
-            let saved = media::below(&reply.done, &args.target, args.json);
-            if step > 1 && !args.quiet {
-                terminal::say_styled(FAINT, &summary(step, called.len(), &spent));
-            }
-            return Ok(failure.or(saved.err()).map_or(Exit::Ok, |failure| {
-                // The answer is on stdout already, as JSON where that was asked for.
-                failure.print(false);
-                failure.exit
-            }));
+            let last = Last {
+                reply: &reply,
+                step,
+                called: &called,
+                spent: &spent,
+            };
+            return Ok(last.print(args, failure, shows_all_text));
         }
         if !shows_all_text && !args.quiet && !reply.text.trim().is_empty() {
             // Only the last answer is data.
@@ -160,25 +158,9 @@ async fn work(active: &Active, args: &Args, prompt: String) -> Result<Exit, Fail
         }
         messages.push(Message::assistant(&reply));
         for call in &reply.tool_calls {
-            let is_allowed = approver.allows(call).await;
-            let begun = Instant::now();
-            let outcome = match is_allowed {
-                true => tools::run(&tools, &call.name, &call.arguments, SystemTime::now()),
-                false => Outcome::error("the user denied this call"),
-            };
-            let duration_ms = time::elapsed_ms(begun);
-            if !args.quiet {
-                terminal::say(&call_line(call, &outcome, duration_ms));
-            }
-            messages.push(Message::tool(call.id.as_str(), outcome.result.as_str()));
-            called.push(Called {
-                step,
-                name: call.name.clone(),
-                arguments: call.arguments.clone(),
-                result: outcome.result,
-                is_error: outcome.is_error,
-                duration_ms,
-            });
+            called.push(approver.called(call, &tools, step, args).await);
+            let result = called.last().map(|called| called.result.as_str()).unwrap_or_default();
+            messages.push(Message::tool(call.id.as_str(), result));
         }
     }
     Err(still_calls_tools(args.max_steps))
@@ -191,6 +173,55 @@ fn still_calls_tools(max_steps: u32) -> Failure {
         .with_hint(format!("allow more steps: --max-steps {more}"))
 }
 
+/// The answer without calls.
+struct Last<'a> {
+    reply: &'a ChatReply,
+    step: u32,
+    called: &'a [Called],
+    spent: &'a Usage,
+}
+
+impl Last<'_> {
+    /// Prints it, unless it `is_shown` already, and what goes below it.
+    fn print(&self, args: &Args, failure: Option<Failure>, is_shown: bool) -> Exit {
+        let Self {
+            reply,
+            step,
+            called,
+            spent,
+        } = *self;
+        let is_for_programs = args.json || args.jsonl;
+        if args.json {
+            terminal::print_json(&object(reply, step, called, spent));
+        } else if !is_for_programs && !is_shown && is_usable(reply) {
+            let text = media::transcript(reply).unwrap_or_else(|| reply.text.clone());
+            terminal::print_line(terminal::clean(&text).trim_end_matches('\n'));
+        }
+        let saved = media::below(reply, &args.target, is_for_programs);
+        let failure = failure.or(saved.err());
+        if args.jsonl {
+            let (steps, usage) = (Some(step), Some(spent));
+            print_end(
+                Some(reply),
+                failure.as_ref(),
+                End {
+                    steps,
+                    usage,
+                    ..End::default()
+                },
+            );
+        }
+        if step > 1 && !args.quiet {
+            terminal::say_styled(FAINT, &summary(step, called.len(), spent));
+        }
+        failure.map_or(Exit::Ok, |failure| {
+            // The answer is on stdout already, as JSON where that was asked for.
+            failure.print(false);
+            failure.exit
+        })
+    }
+}
+
 /// Decides whether a call may run.
 struct Approver {
     approval: Approval,
@@ -198,6 +229,37 @@ struct Approver {
 }
 
 impl Approver {
+    /// Runs the call, if it may run, and shows it.
+    async fn called(&mut self, call: &ToolCall, tools: &[Tool], step: u32, args: &Args) -> Called {
+        let is_allowed = self.allows(call).await;
+        let begun = Instant::now();
+        let outcome = match is_allowed {
+            true => tools::run(tools, &call.name, &call.arguments, SystemTime::now()),
+            false => Outcome::error("the user denied this call"),
+        };
+        let duration_ms = time::elapsed_ms(begun);
+        if !args.quiet {
+            terminal::say(&call_line(call, &outcome, duration_ms));
+        }
+        let Outcome { result, is_error } = outcome;
+        if args.jsonl {
+            let outcome = Some(events::Outcome {
+                result: result.clone(),
+                is_error,
+                duration_ms,
+            });
+            Event::Tool(events::Tool { call, outcome }).print();
+        }
+        Called {
+            step,
+            name: call.name.clone(),
+            arguments: call.arguments.clone(),
+            result,
+            is_error,
+            duration_ms,
+        }
+    }
+
     async fn allows(&mut self, call: &ToolCall) -> bool {
         match self.approval {
             Approval::Always => true,

@@ -1,15 +1,14 @@
 //! `agent-host chat`: one question, or a conversation.
 
-use std::path::PathBuf;
-
 use clap::ValueHint;
 
 use crate::setup::Global;
-use crate::talk::answer::{answer, report, request};
+use crate::talk::answer::{Answer, answer, report, request};
 use crate::talk::attach;
 use crate::talk::choosing::Who;
 use crate::talk::conversation::{Conversation, Habits};
 use crate::talk::dialogue::{Dialogue, system_message};
+use crate::talk::events::{End, print_end};
 use crate::talk::media::Target;
 use crate::talk::parameters::{Recipient, Wanted, parameters};
 use crate::talk::prompt;
@@ -29,6 +28,9 @@ pub struct Args {
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
+    /// Print an object for each event, one a line; `agent-host schema events` describes them
+    #[arg(long, conflicts_with_all = ["json", "no_stream"])]
+    pub jsonl: bool,
     /// Print the answer when it is complete instead of streaming it
     #[arg(long)]
     pub no_stream: bool,
@@ -41,9 +43,13 @@ pub struct Args {
     /// Attach a picture, a sound or a document, by file or URL; may be repeated; `-` for standard input
     #[arg(short, long, visible_alias = "image", value_name = "FILE|URL", value_hint = ValueHint::FilePath)]
     pub attach: Vec<String>,
-    /// A JSON Schema that the answer must match; exit code 8 if it does not
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub schema: Option<PathBuf>,
+    /// What the answer must match: a file with a JSON Schema, the schema itself, or its short form, such as
+    /// 'name, age int, tags [string], address {street, zip?}'; exit code 8 if it does not
+    #[arg(long, value_name = "SCHEMA", value_hint = ValueHint::FilePath)]
+    pub schema: Option<String>,
+    /// If the answer does not match the schema, ask once more with the list of what is wrong
+    #[arg(long, requires = "schema")]
+    pub repair: bool,
     #[command(flatten)]
     pub shown: Shown,
     #[command(flatten)]
@@ -61,17 +67,22 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
         false => prompt::read(&args.prompt, !args.attach.is_empty())?,
     };
     let attached = attach::parts(&args.attach)?;
-    let schema = args.schema.as_deref().map(Schema::read).transpose()?;
+    let schema = args.schema.as_deref();
+    let schema = schema.map(|given| Schema::read(given, args.repair)).transpose()?;
     let response_format = schema.as_ref().map(Schema::response_format);
     let parameters = parameters(&args.wanted, response_format.as_ref());
     let manner = Manner {
         is_streamed: !args.no_stream,
-        has_text: !args.json,
+        has_text: !args.json && !args.jsonl,
         has_json: args.json,
+        has_events: args.jsonl,
         is_raw: args.shown.raw,
-        reasoning: args.shown.reasoning(args.json || args.quiet),
+        reasoning: args.shown.reasoning(args.json || args.jsonl || args.quiet),
         has_footer: !args.quiet,
     };
+    if args.jsonl && prompt.is_none() {
+        return Err(Failure::usage("`--jsonl` needs a prompt").with_hint("a conversation has no end to print"));
+    }
     let mut interrupts = Interrupts::listen()?;
     let ready = welcome::ready(global, args.sandbox, &mut interrupts).await?;
     let Ready { mut active, global, .. } = ready;
@@ -106,17 +117,36 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     let outcome = interrupts.or(answer).await;
     active.shut_down().await;
     match outcome {
-        Some(Ok(answer)) => match (if args.json { answer } else { answer.without_calls() }).failure {
-            None => Ok(Exit::Ok),
-            Some(failure) => {
-                // The answer is on stdout already, as JSON where that was asked for.
-                failure.print(false);
-                Ok(failure.exit)
-            }
-        },
+        Some(Ok(answer)) => Ok(ended(args, schema, answer)),
         Some(Err(error)) => Err(with_modality_hint(report(error, manner), !args.attach.is_empty())),
         None => Err(stopped()),
     }
+}
+
+/// The end of a whole answer. It is on stdout already, as JSON where that was asked for.
+fn ended(args: &Args, schema: Option<&Schema>, answer: Answer) -> Exit {
+    let is_for_programs = args.json || args.jsonl;
+    let answer = if is_for_programs {
+        answer
+    } else {
+        answer.without_calls()
+    };
+    let failure = answer.failure.as_ref();
+    if args.jsonl {
+        let mismatches = schema.map(|_| answer.mismatches.as_slice());
+        print_end(
+            Some(&answer.reply),
+            failure,
+            End {
+                mismatches,
+                ..End::default()
+            },
+        );
+    }
+    if let Some(failure) = failure {
+        failure.print(false);
+    }
+    failure.map_or(Exit::Ok, |failure| failure.exit)
 }
 
 /// Services answer "no such model" when a model cannot read an attachment; the model list says which ones can.

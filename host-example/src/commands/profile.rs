@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use super::Output;
 use crate::profile::{self, LoadError, Report, dotted, leaves_of};
 use crate::setup::{Chosen, Global, Setup, exists, is_secret, write_atomically};
+use crate::talk::events;
 use crate::terminal::{self, Exit, Failure, Fit, Page};
 
 /// Check, show, describe and create profile files
@@ -73,10 +74,7 @@ pub async fn run(global: &Global, command: &Command) -> Result<Exit, Failure> {
             output: _,
         } => show(&setup).await,
         Command::Show { resolved: true, output } => show_resolved(&setup, output.json).await,
-        Command::Schema => {
-            terminal::print_json(&profile::document_schema(&setup.folder.schemas()));
-            Ok(Exit::Ok)
-        }
+        Command::Schema => print_schema(global, "profile"),
         Command::Init { provider, force } => init(&setup, provider.as_deref(), *force),
         Command::Import {
             file,
@@ -85,6 +83,16 @@ pub async fn run(global: &Global, command: &Command) -> Result<Exit, Failure> {
             format,
         } => import::run(&setup, file, output.as_deref(), provider.as_deref(), format.json).await,
     }
+}
+
+/// Prints the schema of `events` or of a `profile`.
+pub fn print_schema(global: &Global, of: &str) -> Result<Exit, Failure> {
+    let schema = match of {
+        "events" => events::schema(),
+        _ => profile::document_schema(&Setup::read(global)?.folder.schemas()),
+    };
+    terminal::print_json(&schema);
+    Ok(Exit::Ok)
 }
 
 async fn check(setup: &Setup, file: Option<&Path>, as_json: bool) -> Result<Exit, Failure> {

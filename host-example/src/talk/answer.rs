@@ -5,11 +5,12 @@ use serde_json::Value;
 
 use super::choosing::{self, Who};
 use super::ending::{self, Ending, ending, is_usable};
+use super::events::{Event, Piece, Start, Tool};
 use super::media::{self, Target};
 use super::parameters::Parameters;
 use super::screen::{Manner, Screen};
 use super::session::Session;
-use super::structured::Schema;
+use super::structured::{Mismatch, Schema};
 use crate::near;
 use crate::setup::Active;
 use crate::terminal::{self, DOUBTFUL, FAINT, Failure};
@@ -31,11 +32,21 @@ pub fn request(
 /// An answer that is whole.
 pub struct Answer {
     pub reply: ChatReply,
+    /// Where it does not match its schema.
+    pub mismatches: Vec<Mismatch>,
     /// Why the answer is unusable, does not match its schema, or has a picture that cannot be saved.
     pub failure: Option<Failure>,
 }
 
 impl Answer {
+    fn read_by_nobody(reply: ChatReply) -> Self {
+        Self {
+            reply,
+            mismatches: Vec::new(),
+            failure: None,
+        }
+    }
+
     /// The answer for hosts that run no tools: if it calls some, only its text, and a line about them. Services refuse
     /// a conversation with calls that have no results, or with reasoning that belongs to missing calls.
     pub fn without_calls(mut self) -> Self {
@@ -72,13 +83,23 @@ pub async fn answer(
     }
     session.begin();
     let mut screen = Screen::new(manner);
-    let n_before = active.used_key.n_renewals();
-    let mut shown = shown(active, request, manner, &mut screen, &mut session.heard).await;
-    if let Err(error) = &shown
-        && error.details.partial_text.is_none()
-        && active.used_key.renewed(error, n_before).await
-    {
-        shown = self::shown(active, request, manner, &mut screen, &mut session.heard).await;
+    // An answer that may be replaced by another one is printed when it is known.
+    let is_held = schema.is_some_and(|schema| schema.repairs);
+    screen.shows_text &= !is_held;
+    let mut shown = asked(active, request, manner, &mut screen, &mut session.heard).await;
+    if is_held {
+        if let (Some(schema), Ok(reply)) = (schema, &shown)
+            && let Some(again) = repaired(schema, request, reply, manner, &mut screen)?
+        {
+            shown = asked(active, &again, manner, &mut screen, &mut session.heard).await;
+        }
+        screen.shows_text = manner.has_text;
+        let text = |error: &Error| error.details.partial_text.clone();
+        screen.text(
+            &shown
+                .as_ref()
+                .map_or_else(|error| text(error).unwrap_or_default(), |reply| reply.text.clone()),
+        );
     }
     if let Some(words) = shown.as_ref().ok().and_then(media::transcript) {
         screen.text(&words);
@@ -91,7 +112,7 @@ pub async fn answer(
     session.end(&reply.done);
     if screen.is_gone && screen.trouble.is_none() {
         // Nobody reads the answer, and the rest of it was not fetched.
-        return Ok(Answer { reply, failure: None });
+        return Ok(Answer::read_by_nobody(reply));
     }
     let ending = ending(&reply);
     let unusable = ending.as_ref().filter(|_| !is_usable(&reply)).map(Ending::failure);
@@ -109,6 +130,9 @@ pub async fn answer(
         }
         screen.raw(&format!("{}\n", terminal::safe_json(&object.to_string())));
     }
+    if let Some(usage) = &reply.done.usage {
+        screen.event(Event::Usage(usage));
+    }
     if let Some(cause) = screen.trouble {
         return Err(Error::new(
             ErrorKind::INTERNAL,
@@ -117,16 +141,67 @@ pub async fn answer(
     }
     if screen.is_gone {
         // Nobody reads the answer, so nobody needs the footer.
-        return Ok(Answer { reply, failure: None });
+        return Ok(Answer::read_by_nobody(reply));
     }
-    let saved = target.map_or(Ok(()), |target| media::below(&reply.done, target, manner.has_json));
+    let saved = target.map_or(Ok(()), |target| {
+        media::below(&reply, target, manner.has_json || manner.has_events)
+    });
     say_notices(&reply.notices, &screen);
     say_below(&reply, manner, session, ending.filter(|_| unusable.is_none()));
     let mismatch = schema
         .filter(|_| !mismatches.is_empty())
         .map(|schema| schema.failure(&mismatches));
     let failure = unusable.or(mismatch).or(saved.err());
-    Ok(Answer { reply, failure })
+    Ok(Answer {
+        reply,
+        mismatches,
+        failure,
+    })
+}
+
+/// Gets the answer and prints its text; with a renewed key if the first one was refused.
+async fn asked(
+    active: &Active,
+    request: &ChatRequest,
+    manner: Manner,
+    screen: &mut Screen,
+    heard: &mut String,
+) -> Result<ChatReply, Error> {
+    let n_before = active.used_key.n_renewals();
+    let (tier, model) = (request.tier.clone(), request.model.clone());
+    screen.event(Event::Start(Start { tier, model }));
+    let shown = shown(active, request, manner, screen, heard).await;
+    match &shown {
+        Err(error) if error.details.partial_text.is_none() && active.used_key.renewed(error, n_before).await => {
+            self::shown(active, request, manner, screen, heard).await
+        }
+        _ => shown,
+    }
+}
+
+/// The request that asks for a repair, if the answer is of use and does not match its schema. Says so.
+fn repaired(
+    schema: &Schema,
+    request: &ChatRequest,
+    reply: &ChatReply,
+    manner: Manner,
+    screen: &mut Screen,
+) -> Result<Option<ChatRequest>, Error> {
+    let mismatches = schema.mismatches(&reply.text);
+    if mismatches.is_empty() || !is_usable(reply) || !reply.tool_calls.is_empty() || screen.is_gone {
+        return Ok(None);
+    }
+    let places = terminal::counted(mismatches.len(), "place");
+    let message = format!("the answer does not match its schema in {places}; asking once more");
+    if let Some(usage) = &reply.done.usage {
+        screen.event(Event::Usage(usage));
+    }
+    screen.event(Event::Notice(&Notice::new("repair", message.as_str())));
+    terminal::say_styled(FAINT, &format!("note: {message}"));
+    if manner.has_footer {
+        terminal::say_styled(FAINT, &terminal::footer(&reply.done));
+    }
+    schema.again(request, reply, &mismatches).map(Some)
 }
 
 /// Gets the answer and prints its text.
@@ -228,10 +303,18 @@ async fn streamed(
         match &event {
             ChatEvent::Text(text) => {
                 heard.push_str(text);
+                screen.event(Event::Text(Piece { text }));
                 screen.text(text);
             }
-            ChatEvent::Reasoning(text) => screen.reasoning(text),
-            ChatEvent::Notice(notice) => screen.notice(notice),
+            ChatEvent::Reasoning(text) => {
+                screen.event(Event::Reasoning(Piece { text }));
+                screen.reasoning(text);
+            }
+            ChatEvent::Notice(notice) => {
+                screen.event(Event::of(notice));
+                screen.notice(notice);
+            }
+            ChatEvent::ToolCall(call) => screen.event(Event::Tool(Tool { call, outcome: None })),
             ChatEvent::KeepAlive(_) => screen.wait_for("queued at the provider"),
             _ => {}
         }

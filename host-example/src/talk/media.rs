@@ -21,12 +21,27 @@ use crate::terminal::{self, Failure};
 /// Where a picture or sound goes.
 #[derive(Args, Clone, Default)]
 pub struct Target {
-    /// The file for a picture or sound in the answer; without it, a new file in the working directory
+    /// The file for the picture or sound in the answer, or else for its text; replaced if it exists. Without it, only
+    /// pictures and sounds are saved, as new files in the working directory
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
     /// Whether its name was used; later pictures get names of their own.
     #[arg(skip)]
     is_used: Cell<bool>,
+}
+
+impl Target {
+    /// Whether the user named a file that is not one of a picture or sound.
+    fn takes_text(&self) -> bool {
+        let ending = |path: &Path| {
+            path.extension()
+                .map(|ending| ending.to_string_lossy().to_ascii_lowercase())
+        };
+        let is_medium = |path: &Path| ending(path).is_some_and(|ending| ENDINGS.contains(&ending.as_str()));
+        self.output
+            .as_deref()
+            .is_some_and(|path| !self.is_used.get() && !is_medium(path))
+    }
 }
 
 /// How many names are tried for a new file.
@@ -68,9 +83,19 @@ pub fn transcript(reply: &ChatReply) -> Option<String> {
 ///
 /// - In: `is_json`, whether stdout has all of it as JSON; then only a file that the user named is written.
 /// - Errors: the last of the files that cannot be written. Those before it are printed, and the rest is saved.
-pub fn below(done: &Done, target: &Target, is_json: bool) -> Result<(), Failure> {
+pub fn below(reply: &ChatReply, target: &Target, is_json: bool) -> Result<(), Failure> {
     if is_json && target.output.is_none() {
         return Ok(());
+    }
+    let done = &reply.done;
+    if !has_any(done) && target.takes_text() && !reply.text.is_empty() {
+        let text = terminal::clean(&reply.text);
+        written(
+            target,
+            "text",
+            "txt",
+            format!("{}\n", text.trim_end_matches('\n')).as_bytes(),
+        )?;
     }
     let print = if is_json { terminal::say } else { terminal::print_line };
     let saved = save(done, target, print);

@@ -4,6 +4,7 @@
 pub mod prompt;
 pub mod attach;
 pub mod parameters;
+mod short_schema;
 pub mod structured;
 mod slash;
 mod completion;
@@ -16,6 +17,7 @@ pub mod session;
 pub mod answer;
 pub mod ending;
 pub mod media;
+pub mod events;
 pub mod thoughts;
 pub mod screen;
 pub mod tools;

@@ -10,6 +10,7 @@ use clap::Args;
 use plugin_api::Notice;
 use tokio::time::Instant;
 
+use super::events::Event;
 use super::thoughts::{Reasoning, Thoughts};
 use crate::terminal::progress::Wait;
 use crate::terminal::{self, Cleaner, FAINT, Markdown, Page};
@@ -25,6 +26,8 @@ pub struct Manner {
     pub is_raw: bool,
     /// One JSON object, on stdout.
     pub has_json: bool,
+    /// An object for each event, on stdout.
+    pub has_events: bool,
     /// The model's thoughts, on stderr.
     pub reasoning: Reasoning,
     /// The line about model, time and cost.
@@ -59,7 +62,8 @@ pub struct Screen {
     /// On a terminal that can show it.
     markdown: Option<Markdown>,
     thoughts: Thoughts,
-    shows_text: bool,
+    pub shows_text: bool,
+    shows_events: bool,
     /// The notices already printed during the wait.
     pub printed: Vec<Notice>,
     /// How many attempts failed so far.
@@ -84,6 +88,7 @@ impl Screen {
             markdown: is_formatted.then(Markdown::default),
             thoughts: Thoughts::new(manner.reasoning),
             shows_text: manner.has_text,
+            shows_events: manner.has_events,
             printed: Vec::new(),
             failed_attempts: 0,
             wait: Wait::new("connecting to the service"),
@@ -112,6 +117,13 @@ impl Screen {
         self.line_open = true;
         self.raw(&bytes);
         self.n_lines = terminal::n_lines();
+    }
+
+    /// Prints an event for programs, where they asked for events.
+    pub fn event(&mut self, event: Event) {
+        if self.shows_events && !self.is_gone {
+            self.raw(&event.line());
+        }
     }
 
     pub fn reasoning(&mut self, text: &str) {

@@ -3,12 +3,14 @@
 //! Services promise nothing and many models ignore a schema, so every answer is checked here. An answer
 //! that does not match is still printed, because it may be usable.
 
-use std::fs;
 use std::path::Path;
 
 use jsonschema::Validator;
+use plugin_api::{ChatReply, ChatRequest, Error, Message};
 use serde_json::{Value, json};
 
+use super::short_schema::expanded;
+use crate::files::{ReadError, read_named};
 use crate::terminal::{Exit, Failure, clean_line, shortened};
 
 /// The largest schema, in bytes.
@@ -24,32 +26,54 @@ pub struct Schema {
     name: String,
     schema: Value,
     validator: Validator,
+    /// Whether a model whose answer does not match is asked once more.
+    pub repairs: bool,
 }
 
 impl Schema {
-    /// Reads the schema from a file.
+    /// Reads a schema: JSON, the name of a file with JSON, or the short form.
     ///
-    /// - Errors: the file cannot be read or is not a JSON Schema.
-    pub fn read(file: &Path) -> Result<Self, Failure> {
-        let shown = file.display();
-        let size =
-            fs::metadata(file).map_err(|cause| Failure::usage(format!("cannot read schema `{shown}`: {cause}")))?;
-        if size.len() > MAX_SCHEMA_BYTES {
-            let limit = MAX_SCHEMA_BYTES >> 20;
-            return Err(Failure::usage(format!(
-                "schema `{shown}`: expected at most {limit} MiB, found more"
-            )));
-        }
-        let text = fs::read_to_string(file)
-            .map_err(|cause| Failure::usage(format!("cannot read schema `{shown}`: {cause}")))?;
-        let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-        Self::parse(&text, &stem.unwrap_or_default())
-            .map_err(|reason| Failure::usage(format!("schema `{shown}`: {reason}")))
+    /// - In: `repairs`, whether a model whose answer does not match is asked once more.
+    /// - Errors: the file cannot be read; it is neither a JSON Schema nor the short form of one.
+    pub fn read(given: &str, repairs: bool) -> Result<Self, Failure> {
+        let file = Path::new(given);
+        let (shown, parsed) = if given.trim_start().starts_with('{') {
+            ("the schema".to_owned(), Self::parse(given, ""))
+        } else if file.is_file() || given.contains(['/', '\\', '.']) && !given.contains([',', '\n']) {
+            let failed = |why: String| Failure::usage(format!("cannot read schema `{given}`: {why}"));
+            let bytes = read_named(file, MAX_SCHEMA_BYTES).map_err(|error| {
+                failed(match error {
+                    ReadError::Missing => "no such file".to_owned(),
+                    ReadError::Refused(why) => why,
+                })
+            })?;
+            let text = String::from_utf8(bytes).map_err(|_| failed("expected UTF-8, found other bytes".to_owned()))?;
+            let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+            (
+                format!("schema `{given}`"),
+                Self::parse(&text, &stem.unwrap_or_default()),
+            )
+        } else {
+            let schema = expanded(given).map_err(|reason| {
+                Failure::usage(format!("the short schema is unclear: {reason}"))
+                    .with_hint("write it like `name, age int, tags [string], address {street, zip?}`, or name a file")
+            })?;
+            ("the schema".to_owned(), Self::of(schema, ""))
+        };
+        let mut schema = parsed.map_err(|reason| Failure::usage(format!("{shown}: {reason}")))?;
+        schema.repairs = repairs;
+        Ok(schema)
     }
 
     /// - In: `stem`, the name for a schema without a title.
     pub fn parse(text: &str, stem: &str) -> Result<Self, String> {
-        let schema: Value = serde_json::from_str(text).map_err(|cause| format!("expected JSON: {cause}"))?;
+        Self::of(
+            serde_json::from_str(text).map_err(|cause| format!("expected JSON: {cause}"))?,
+            stem,
+        )
+    }
+
+    fn of(schema: Value, stem: &str) -> Result<Self, String> {
         if !schema.is_object() {
             return Err("expected a JSON object, such as {\"type\": \"object\", …}".to_owned());
         }
@@ -66,6 +90,7 @@ impl Schema {
             name: name.unwrap_or_else(|| "answer".to_owned()),
             schema,
             validator,
+            repairs: false,
         })
     }
 
@@ -109,13 +134,33 @@ impl Schema {
             let Mismatch { pointer, message } = mismatch;
             text.push_str(&format!("\n  {}: {}", place(&clean_line(pointer)), clean_line(message)));
         }
-        Failure::new(Exit::Mismatch, text)
-            .with_hint("not every model follows a schema; `agent-host models --structured` lists those that can")
+        let mut failure = Failure::new(Exit::Mismatch, text);
+        failure.details["mismatches"] = json!(mismatches);
+        failure.with_hint("not every model follows a schema; `agent-host models --structured` lists those that can")
+    }
+
+    /// The request once more, with the answer that does not match and what is wrong with it.
+    pub fn again(
+        &self,
+        request: &ChatRequest,
+        reply: &ChatReply,
+        mismatches: &[Mismatch],
+    ) -> Result<ChatRequest, Error> {
+        let mut asked = String::from("Your answer does not match the JSON Schema:\n");
+        for Mismatch { pointer, message } in mismatches {
+            asked.push_str(&format!("- {}: {message}\n", place(pointer)));
+        }
+        asked.push_str("Answer again with the corrected JSON and nothing else.");
+        let mut messages = request.read_messages()?;
+        messages.extend([Message::assistant(reply), Message::user(asked)]);
+        let mut again = request.clone();
+        again.messages = ChatRequest::new(&messages)?.messages;
+        Ok(again)
     }
 }
 
 /// One place where an answer does not match its schema.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Mismatch {
     /// Where, as a JSON pointer into the answer; empty for the whole.
     pub pointer: String,

@@ -22,6 +22,7 @@ mod plugins;
 mod process;
 mod profile;
 mod screens;
+mod scripts;
 mod sources;
 mod starter;
 mod unruly;
