@@ -5,10 +5,9 @@ use std::io::{self, IsTerminal};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgMatches, CommandFactory, Parser, Subcommand};
-use clap_complete::Shell;
 
 use crate::commands::{
-    Output, agent, api, chat, completions, config, credits, doctor, explain, fallback, key, keys, links, models,
+    Output, agent, api, chat, completions, config, credits, doctor, explain, fallback, key, keys, links, models, paths,
     plugins, profile, selftest, tiers,
 };
 use crate::serve;
@@ -49,6 +48,8 @@ enum Command {
     Key(Output),
     #[command(subcommand)]
     Keys(keys::Command),
+    /// List every file and folder: what it is for, whether it exists, what moves it
+    Paths(Output),
     Api(api::Args),
     Serve(serve::Options),
     Selftest(selftest::Args),
@@ -70,8 +71,10 @@ enum Command {
     /// Print a completion script for a shell
     Completions {
         /// The shell
-        shell: Shell,
+        #[arg(value_parser = ["bash", "elvish", "fish", "powershell", "zsh"])]
+        shell: String,
     },
+    Man(completions::Man),
 }
 
 impl Cli {
@@ -93,6 +96,7 @@ impl Cli {
             Command::Credits(args) => credits::run(global, args).await,
             Command::Key(output) => key::run(global, output.json).await,
             Command::Keys(command) => keys::run(global, command).await,
+            Command::Paths(output) => paths::run(global, output.json),
             Command::Api(args) => api::run(global, args).await,
             Command::Serve(options) => serve::run(global, options).await,
             Command::Selftest(args) => selftest::run(global, args).await,
@@ -101,7 +105,8 @@ impl Cli {
             Command::Links(output) => links::run(global, output.json),
             Command::Schema { of } => profile::print_schema(global, of),
             Command::TryPlugin { check } => Ok(trial::run_child(check.as_deref()).await),
-            Command::Completions { shell } => Ok(completions::run(Self::command(), *shell)),
+            Command::Completions { shell } => completions::run(shell),
+            Command::Man(args) => completions::man(Self::command(), args),
         }
     }
 }

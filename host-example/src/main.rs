@@ -22,6 +22,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use clap::{CommandFactory, FromArgMatches};
+use clap_complete::CompleteEnv;
 
 use crate::cli::Cli;
 use crate::terminal::{Exit, Failure};
@@ -30,6 +31,9 @@ fn main() -> ! {
     #[cfg(unix)]
     setup::take_off_quotes();
     setup::forbid_dumps();
+    CompleteEnv::with_factory(Cli::command)
+        .var(commands::completions::VARIABLE)
+        .complete();
     let matches = Cli::command().try_get_matches();
     let matches = matches.unwrap_or_else(|error| cli::with_tip(error).exit());
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());

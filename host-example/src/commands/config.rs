@@ -1,13 +1,14 @@
 //! `agent-host config`: reads and changes single options of the profile.
 
 use clap::builder::NonEmptyStringValueParser;
+use clap_complete::ArgValueCandidates;
 use serde_json::{Value, json};
 
 use super::Output;
 use super::profile::defaults_of;
 use crate::near::closest;
 use crate::profile::{dotted, place_of};
-use crate::setup::{Global, Setup};
+use crate::setup::{Global, Setup, candidates};
 use crate::terminal::{self, Exit, FAINT, Failure};
 
 /// Read and change single options of the profile
@@ -17,13 +18,13 @@ pub enum Command {
     /// Print the value of an option: the profile's, or else the built-in default
     Get {
         /// The option, such as `retry.attempts`, or its JSON pointer, such as `/retry/attempts`
-        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        #[arg(value_parser = NonEmptyStringValueParser::new(), add = ArgValueCandidates::new(candidates::options))]
         option: String,
     },
     /// Set an option in the profile file, if the file stays valid; comments and formatting stay
     Set {
         /// The option, such as `retry.attempts`, or its JSON pointer, such as `/retry/attempts`
-        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        #[arg(value_parser = NonEmptyStringValueParser::new(), add = ArgValueCandidates::new(candidates::options))]
         option: String,
         /// The value: JSON, or plain text
         #[arg(allow_hyphen_values = true)]
@@ -34,7 +35,7 @@ pub enum Command {
     /// Remove an option from the profile file, so that its default applies
     Unset {
         /// The option, such as `retry.attempts`, or its JSON pointer, such as `/retry/attempts`
-        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        #[arg(value_parser = NonEmptyStringValueParser::new(), add = ArgValueCandidates::new(candidates::options))]
         option: String,
         #[command(flatten)]
         output: Output,

@@ -9,6 +9,7 @@ mod topics;
 mod sentences;
 
 use anstyle::Style;
+use clap_complete::{ArgValueCandidates, CompletionCandidate};
 use plugin_api::Manifest;
 
 use self::entries::{Entry, entries};
@@ -22,6 +23,7 @@ use crate::terminal::{self, Exit, Failure, Fit, Page, Table, clean};
 pub struct Args {
     /// Error codes such as `rate_limit`, exit codes such as `6`, a service's own codes such as `402`, its message in
     /// quotes, or a topic: credits, streaming, fallback, caching; without any, lists all
+    #[arg(add = ArgValueCandidates::new(codes))]
     pub code: Vec<String>,
     #[command(flatten)]
     pub output: Output,
@@ -67,6 +69,12 @@ fn manifests(global: &Global) -> Vec<Manifest> {
             Vec::new()
         }
     }
+}
+
+/// Every code, for completions in a shell.
+fn codes() -> Vec<CompletionCandidate> {
+    let entries = entries(&manifests(&Global::default())).into_iter();
+    entries.map(|entry| CompletionCandidate::new(entry.code)).collect()
 }
 
 /// Upper case, dashes and blanks make no difference.

@@ -3,12 +3,13 @@
 use std::time::Instant;
 
 use clap::builder::NonEmptyStringValueParser;
+use clap_complete::ArgValueCandidates;
 use plugin_api::{ChatReply, Error, ErrorKind, Message, TierModel};
 use serde::Serialize;
 use serde_json::json;
 
 use super::Output;
-use crate::setup::{Active, Global, Setup, tiers};
+use crate::setup::{Active, Global, Setup, candidates, tiers};
 use crate::talk::answer::{advised, request};
 use crate::talk::parameters::fields;
 use crate::terminal::{self, Exit, Failure, Fit, Page, Table, counted, exit, progress, time};
@@ -24,7 +25,8 @@ pub enum Command {
 #[command(long_about = ABOUT)]
 pub struct Test {
     /// The tier: small, large or reasoning, or any name that `agent-host tiers` shows
-    #[arg(short, long, value_name = "TIER", default_value = "large", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(short, long, value_name = "TIER", default_value = "large", value_parser = NonEmptyStringValueParser::new(),
+        add = ArgValueCandidates::new(candidates::tiers))]
     pub tier: String,
     #[command(flatten)]
     pub output: Output,

@@ -16,6 +16,7 @@ pub mod doctor;
 pub mod selftest;
 pub mod explain;
 pub mod links;
+pub mod paths;
 pub mod completions;
 
 use clap::Args;

@@ -14,6 +14,7 @@ pub use self::args::{Args, Command};
 
 use self::filter::{fits, sort};
 use crate::near;
+use crate::setup::candidates::keep_model_ids;
 use crate::setup::{Active, Global, Setup, tiers};
 use crate::terminal::{self, Exit, Failure, Page, counted, progress, time};
 use crate::views::models::{description, table};
@@ -66,6 +67,9 @@ async fn listed(active: &mut Active, wanted: ModelsRequest) -> Result<ModelList,
     let id = active.plugin.manifest().id.clone();
     let list = progress::while_waiting("fetching the model list", active.plugin.models(wanted)).await;
     let list = list.map_err(|error| Failure::of_plugin(active.used_key.explained(error), &id, "list its models"))?;
+    if let Err(failure) = keep_model_ids(list.models.iter().map(|model| model.id.as_str())) {
+        tracing::debug!("the ids are not kept for completions: {}", failure.message);
+    }
     // The list is useful without tiers.
     if let Err(error) = active.read_tiers().await {
         tracing::warn!("tiers are not shown: {error}");

@@ -9,11 +9,12 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use clap::ValueHint;
+use clap_complete::ArgValueCandidates;
 use plugin_api::Manifest;
 use serde_json::{Value, json};
 
 use super::Output;
-use crate::setup::{Chosen, Entry, Folder, Global, Setup, Verdict};
+use crate::setup::{Chosen, Entry, Folder, Global, Setup, Verdict, candidates};
 use crate::terminal::{self, BAD, DOUBTFUL, Exit, FAINT, Failure, Fit, GOOD, Page, clean_line, few, print_line};
 
 /// List, install, enable and disable plugins
@@ -57,6 +58,7 @@ pub enum Command {
 #[derive(clap::Args)]
 pub struct One {
     /// The plugin's id, or the name of its file
+    #[arg(add = ArgValueCandidates::new(candidates::plugins))]
     plugin: String,
     #[command(flatten)]
     output: Output,

@@ -1,11 +1,12 @@
 //! `agent-host tiers`: which model each tier stands for, and why; set one, try one.
 
 use clap::builder::NonEmptyStringValueParser;
+use clap_complete::ArgValueCandidates;
 use serde_json::{Value, json};
 
 use super::{Output, config, fallback};
 use crate::profile::place_of;
-use crate::setup::{Active, Global, Setup, tiers};
+use crate::setup::{Active, Global, Setup, candidates, tiers};
 use crate::terminal::{self, Exit, Failure, Page, progress};
 
 /// Show which model each tier stands for, and why; set or try one
@@ -23,10 +24,10 @@ enum Command {
     /// Set the model of a tier in the profile file, if the file stays valid
     Set {
         /// The tier: small, large or reasoning, or any name that `agent-host tiers` shows
-        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        #[arg(value_parser = NonEmptyStringValueParser::new(), add = ArgValueCandidates::new(candidates::tiers))]
         tier: String,
         /// The model's id
-        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        #[arg(value_parser = NonEmptyStringValueParser::new(), add = ArgValueCandidates::new(candidates::models))]
         model: String,
         #[command(flatten)]
         output: Output,
@@ -34,7 +35,8 @@ enum Command {
     /// Send one small request to a tier: which model and provider answer, how fast, and for how much
     Try {
         /// The tier: small, large or reasoning, or any name that `agent-host tiers` shows
-        #[arg(default_value = "large", value_parser = NonEmptyStringValueParser::new())]
+        #[arg(default_value = "large", value_parser = NonEmptyStringValueParser::new(),
+            add = ArgValueCandidates::new(candidates::tiers))]
         tier: String,
         #[command(flatten)]
         output: Output,

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::options::Options;
 use crate::files::{Guard, ReadError, read};
-use crate::setup::{Secret, read_secret_file, set_variable, state_file, write_new};
+use crate::setup::{Secret, TOKEN, read_secret_file, set_variable, state_file, write_new};
 use crate::terminal::{self, Failure};
 
 /// Holds the token where no option does.
@@ -65,7 +65,7 @@ impl Token {
         if let Some(text) = set_variable(VARIABLE).and_then(|text| text.into_string().ok()) {
             return given(&text, &format!("`{VARIABLE}`"), options.listen);
         }
-        let file = state_file("token")?;
+        let file = state_file(TOKEN)?;
         let (secret, is_new) = kept(&file)?;
         Ok(Self::Kept { secret, file, is_new })
     }

@@ -16,15 +16,11 @@ use serde_json::json;
 use super::atomic::write_private;
 use super::environment::{FOLDER_FILE, Given, Place};
 use super::keys::is_plain;
-use super::places::{Named, state_file};
+use super::places::{Named, TRUSTED, state_file};
 use super::reading::{Chosen, Setup};
 use crate::files::{Guard, ReadError, check_kept, read};
 use crate::profile::{self, KeySource};
 use crate::terminal::{self, Exit, FAINT, Failure};
-
-/// The file of addresses that the user trusts, in the state folder. Each line is a JSON list of an address and of what
-/// holds the key that it gets.
-const TRUSTED: &str = "trusted-addresses";
 
 /// The largest file of trusted addresses, in bytes.
 const MAX_TRUSTED_BYTES: u64 = 64 << 10;

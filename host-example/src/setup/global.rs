@@ -5,14 +5,15 @@ use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueHint};
+use clap_complete::ArgValueCandidates;
 use plugin_api::Manifest;
 
+use super::candidates;
 use super::protect::Secret;
-
 use crate::terminal::Looks;
 
 /// What every command accepts.
-#[derive(Args, Clone)]
+#[derive(Args, Clone, Default)]
 pub struct Global {
     /// The profile file [env: AGENT_HOST_CONFIG] [default: ~/.config/agent-host/profile.json]
     #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -24,7 +25,8 @@ pub struct Global {
     #[arg(long, global = true)]
     pub locked: bool,
     /// The profile in the file [env: AGENT_HOST_PROFILE] [default: default]
-    #[arg(long, global = true, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, global = true, value_name = "NAME", value_parser = NonEmptyStringValueParser::new(),
+        add = ArgValueCandidates::new(candidates::profiles))]
     pub profile: Option<String>,
     /// A file of variables; the environment wins over it, and it wins over `.env` of the working directory
     #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]

@@ -12,6 +12,13 @@ use etcetera::base_strategy::Xdg;
 use super::global::Global;
 use crate::terminal::Failure;
 
+// The names of the files that are kept between runs.
+pub const HISTORY: &str = "history";
+pub const KNOWN: &str = "known-plugins.json";
+pub const MODEL_IDS: &str = "model-ids";
+pub const TOKEN: &str = "token";
+pub const TRUSTED: &str = "trusted-addresses";
+
 pub struct Places {
     /// The profile file.
     pub config: PathBuf,
@@ -63,7 +70,7 @@ impl Places {
                 .clone()
                 .or(profile)
                 .unwrap_or_else(|| "default".to_owned()),
-            history: state_file("history")?,
+            history: state_file(HISTORY)?,
         })
     }
 }

@@ -6,17 +6,22 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
+use clap_complete::ArgValueCandidates;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
+
+use crate::setup::candidates;
 
 /// Who is asked, and what comes before the prompt.
 #[derive(Args)]
 pub struct Recipient {
     /// The tier: small, large or reasoning, or any name that `agent-host tiers` shows
-    #[arg(short, long, value_name = "TIER", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(short, long, value_name = "TIER", value_parser = NonEmptyStringValueParser::new(),
+        add = ArgValueCandidates::new(candidates::tiers))]
     pub tier: Option<String>,
     /// A model id, instead of a tier
-    #[arg(short, long, value_name = "MODEL", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(short, long, value_name = "MODEL", value_parser = NonEmptyStringValueParser::new(),
+        add = ArgValueCandidates::new(candidates::models))]
     pub model: Option<String>,
     /// The system message
     #[arg(short, long, value_name = "TEXT")]

@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn mistakes_are_named_with_their_place() {
-        let deep = "a [".repeat(1).replace('a', "a ") + &"[".repeat(50);
+        let deep = format!("a {}", "[".repeat(50));
         for (text, expected) in [
             ("", "expected the name of a field at character 1, found the end"),
             ("a, 'b'", "expected the name of a field at character 4, found `'b'`"),

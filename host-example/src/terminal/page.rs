@@ -11,7 +11,7 @@ use terminal_size::{Height, Width, terminal_size_of};
 use super::streams::{stderr_has_colour, stderr_is_terminal, stdout_has_colour, stdout_is_terminal};
 
 /// What every command accepts about its looks.
-#[derive(Args, Clone, Copy)]
+#[derive(Args, Clone, Copy, Default)]
 pub struct Looks {
     /// When to use colours; `auto` heeds NO_COLOR, CLICOLOR_FORCE and TERM=dumb
     #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t)]

@@ -321,6 +321,9 @@ fn help_names_the_exit_codes_and_every_shell_has_completions() {
     }
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let script = home.host(&["completions", shell]).run().expect_success().stdout;
-        assert!(script.contains("agent-host") && script.contains("plugins"), "{shell}");
+        assert!(
+            script.contains("agent-host") && script.contains("AGENT_HOST_COMPLETE"),
+            "{shell}"
+        );
     }
 }

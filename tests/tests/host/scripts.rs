@@ -194,3 +194,93 @@ fn an_answer_that_does_not_match_is_asked_for_once_more() {
         (format!("{ADA}\n"), String::new(), 1)
     );
 }
+
+/// What a shell offers for the last of these words.
+fn offered(bench: &Bench, words: &[&str]) -> Vec<String> {
+    let line = [&["--", "agent-host"], words].concat();
+    let ran = bench.without_key(&line).env("AGENT_HOST_COMPLETE", "fish").run();
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{words:?}");
+    let lines = ran.stdout.lines().filter_map(|line| line.split('\t').next());
+    lines.map(str::to_owned).collect()
+}
+
+#[test]
+fn shells_complete_names_from_the_disk_alone() {
+    let bench = Bench::with_profile(&profile(r#""model": "sandbox/hello""#).replace("\"default\"", "\"work\""));
+    assert_eq!(
+        offered(&bench, &["chat", "-m", "sandbox/he"]),
+        [""; 0],
+        "no list was fetched yet"
+    );
+    bench.ok(&["--profile", "work", "models", "--ids"]);
+    let n_requests = bench.n_requests();
+    for (words, expected) in [
+        (&["chat", "-m", "sandbox/hel"][..], "sandbox/hello"),
+        (&["models", "show", "sandbox/hel"], "sandbox/hello"),
+        (&["chat", "-t", "sm"], "small"),
+        (&["tiers", "set", "TEXT_N"], "TEXT_NANO"),
+        (&["--profile", "w"], "work"),
+        (&["plugins", "info", "open"], "openrouter"),
+        (&["explain", "rate_l"], "rate_limit"),
+        (&["config", "set", "fallback"], "fallbackModels"),
+        (&["fall"], "fallback"),
+        (&["chat", "--jso"], "--json"),
+    ] {
+        let found = offered(&bench, words);
+        assert!(found.iter().any(|name| name == expected), "{words:?}: {found:?}");
+    }
+    assert_eq!(bench.n_requests(), n_requests);
+    let empty = Bench::new();
+    empty.home.write_profile("{");
+    assert_eq!(offered(&empty, &["--profile", ""]), [""; 0]);
+}
+
+#[test]
+fn manual_pages_are_printed_or_written_for_every_command() {
+    let home = Home::new();
+    let page = home.host(&["man"]).run().expect_success().stdout;
+    assert!(
+        page.contains(".TH agent-host 1") && page.contains("Exit codes"),
+        "{page}"
+    );
+    let ran = home.host(&["man", "../man/man1"]).run().expect_success();
+    assert_has(&ran.stdout, "next: man -M ../man agent-host\n");
+    for name in ["agent-host", "agent-host-chat", "agent-host-plugins-install"] {
+        let file = home.path().join(format!("man/man1/{name}.1"));
+        assert!(file.is_file(), "{}", file.display());
+    }
+}
+
+#[test]
+fn paths_say_what_each_file_is_for_and_what_moves_it() {
+    let bench = Bench::with_model("sandbox/hello");
+    let places: Value = serde_json::from_str(&bench.ok(&["paths", "--json"]).stdout).expect("JSON");
+    let place = |name: &str| {
+        let all = places.as_array().into_iter().flatten();
+        let found: Vec<&Value> = all.filter(|place| place["name"] == name).collect();
+        assert_eq!(found.len(), 1, "{name} in {places}");
+        found[0].clone()
+    };
+    let path = |file: &str| json!(bench.home.path().join(file).display().to_string());
+    for (name, file, exists, moved_by) in [
+        ("profile", "profile.json", true, "AGENT_HOST_CONFIG"),
+        ("plugins", "plugins", true, "--plugins"),
+        ("lock", "plugins/plugins.lock.json", true, "XDG_DATA_HOME"),
+        ("switches", "plugins/plugins.json", false, "--plugins"),
+        ("token", ".local/state/agent-host/token", false, "AGENT_HOST_TOKEN"),
+        ("history", ".local/state/agent-host/history", false, "XDG_STATE_HOME"),
+    ] {
+        let place = place(name);
+        assert_eq!(
+            (&place["path"], &place["exists"]),
+            (&path(file), &json!(exists)),
+            "{name}"
+        );
+        let all = place["moved_by"].as_array().expect("a list");
+        assert!(all.contains(&json!(moved_by)), "{place}");
+    }
+    assert_eq!(place("log")["path"], Value::Null);
+    let moved = bench.ok(&["paths", "--config", "/elsewhere/p.json"]).stdout;
+    assert_has(&moved, "/elsewhere/p.json");
+    assert_eq!(bench.n_requests(), 0);
+}

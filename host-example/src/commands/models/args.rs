@@ -2,9 +2,11 @@
 
 use clap::ValueEnum;
 use clap::builder::NonEmptyStringValueParser;
+use clap_complete::ArgValueCandidates;
 
 use super::values::{tokens, usd};
 use crate::commands::Output;
+use crate::setup::candidates;
 
 /// List the service's models: search, filter, sort
 #[derive(clap::Args)]
@@ -56,6 +58,7 @@ pub enum Command {
     /// Show everything that is known about one model
     Show {
         /// Its id, or a tier such as small
+        #[arg(add = ArgValueCandidates::new(candidates::models))]
         id: String,
         /// Fetch the list even if a cached one is fresh
         #[arg(long)]

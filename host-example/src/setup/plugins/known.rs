@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::trial::Outcome;
 use crate::files::{Guard, ReadError, check_kept, read};
 use crate::setup::atomic::write_private;
-use crate::setup::places::state_file;
+use crate::setup::places::{KNOWN, state_file};
 use crate::terminal::{clean_line, say};
 
 /// The largest memory that is read, in bytes.
@@ -66,7 +66,7 @@ impl Known {
     /// Reads the memory. If it cannot be read, it is empty: losing it costs only time.
     pub fn read() -> Self {
         static NOTICE: Once = Once::new();
-        let Ok(path) = state_file("known-plugins.json") else {
+        let Ok(path) = state_file(KNOWN) else {
             return Self::default();
         };
         let known = match read(&path, MAX_BYTES, Guard::Private) {
