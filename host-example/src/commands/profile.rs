@@ -236,9 +236,9 @@ fn init(setup: &Setup, provider: Option<&str>, force: bool) -> Result<Exit, Fail
         return Err(Failure::usage(format!("`{}` already exists", path.display()))
             .with_hint("replace it with `--force`, or check it with `agent-host profile check`"));
     }
-    let provider = match provider {
-        Some(id) => setup.folder.find(id)?.1.id.clone(),
-        None => setup.choose(None)?.1.id.clone(),
+    let (_, manifest) = match provider {
+        Some(id) => setup.folder.find(id)?,
+        None => setup.choose(None)?,
     };
     let schema_name = "profile.schema.json";
     let schema_path: PathBuf = path.with_file_name(schema_name);
@@ -251,7 +251,9 @@ fn init(setup: &Setup, provider: Option<&str>, force: bool) -> Result<Exit, Fail
         .with_hint("replace it with `--force`"));
     }
     write_atomically(&schema_path, schema.as_bytes())?;
-    let text = profile::starter(&setup.places.profile, &provider, Some(&format!("./{schema_name}")));
+    let options = manifest.options_schema.as_ref().unwrap_or(&Value::Null);
+    let schema_ref = format!("./{schema_name}");
+    let text = profile::starter(&setup.places.profile, &manifest.id, Some(&schema_ref), options);
     write_atomically(path, text.as_bytes())?;
     terminal::print_line(&format!("wrote {} and {}", path.display(), schema_path.display()));
     terminal::print_line("next: agent-host profile check; agent-host tiers");

@@ -14,6 +14,7 @@ use crate::terminal::Looks;
 
 /// What every command accepts.
 #[derive(Args, Clone, Default)]
+#[command(next_help_heading = "Options of every command")]
 pub struct Global {
     /// The profile file [env: AGENT_HOST_CONFIG] [default: ~/.config/agent-host/profile.json]
     #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]

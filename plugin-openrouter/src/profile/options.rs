@@ -32,10 +32,14 @@ pub struct Options {
     /// Default model, such as `anthropic/claude-sonnet-4.5` or `openrouter/auto`. It is the model of the
     /// tier TEXT_LARGE unless `tiers` names one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["anthropic/claude-sonnet-4.5"]))]
     pub model: Option<String>,
     /// The model of each tier: a model id, or an object with further settings.
     #[serde(deserialize_with = "without_nulls", skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(with = "Option<BTreeMap<String, Option<TierOption>>>", transform = only_known_tiers)]
+    #[schemars(with = "Option<BTreeMap<String, Option<TierOption>>>", transform = only_known_tiers, extend("examples" = [{
+        "TEXT_SMALL": "openai/gpt-4o-mini",
+        "TEXT_REASONING_LARGE": {"model": "openai/gpt-5", "parameters": {"reasoning": {"effort": "high"}}},
+    }]))]
     pub tiers: BTreeMap<String, TierOption>,
     /// Models to try, in this order, when the first one fails; at most ten.
     #[serde(
@@ -43,13 +47,15 @@ pub struct Options {
         deserialize_with = "null_as_default",
         skip_serializing_if = "Vec::is_empty"
     )]
-    #[schemars(with = "Option<Vec<String>>", length(max = MAX_FALLBACKS), inner(length(min = 1)))]
+    #[schemars(with = "Option<Vec<String>>", length(max = MAX_FALLBACKS), inner(length(min = 1)),
+        extend("examples" = [["google/gemini-2.5-flash"]]))]
     pub fallback_models: Vec<String>,
     /// Sampling and output parameters for every request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parameters: Option<Parameters>,
     /// Which providers may be used, and which first.
     #[serde(alias = "provider_preferences", skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = [{"order": ["Anthropic", "AWS Bedrock"], "allowFallbacks": true}]))]
     pub provider_preferences: Option<ProviderPreferences>,
     /// OpenRouter's own request plugins, such as `{"id": "context-compression"}`.
     #[serde(deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
@@ -86,6 +92,7 @@ pub struct Options {
     pub limits: Limits,
     /// How much may be spent.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = [{"perRequestUsd": "0.5", "perDayUsd": "5"}]))]
     pub budget: Option<Budget>,
     /// A secondary service, used while the primary one is unreachable.
     #[serde(skip_serializing_if = "Option::is_none")]

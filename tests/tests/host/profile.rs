@@ -114,6 +114,30 @@ fn a_new_profile_is_valid_and_has_its_schema_beside_it() {
 }
 
 #[test]
+fn a_new_profile_stays_valid_with_all_its_examples() {
+    let bench = Bench::new();
+    bench.ok(&["profile", "init"]);
+    let config = bench.home.path().join(".config/agent-host/profile.json");
+    let text = fs::read_to_string(&config).expect("a new profile");
+    let (before, examples) = text.split_once("such as these:\n").expect("examples");
+    for option in ["tiers", "fallbackModels", "providerPreferences", "budget"] {
+        assert_has(examples, &format!("// \"{option}\": "));
+    }
+    // Lines of JSON, not of prose.
+    let begins = ["// \"", "// {", "// }", "// [", "// ]", "//  "];
+    let lines = examples
+        .lines()
+        .map(|line| match begins.iter().any(|begin| line.trim().starts_with(begin)) {
+            true => line.replacen("// ", "", 1),
+            false => line.to_owned(),
+        });
+    let enabled: Vec<String> = lines.collect();
+    fs::write(&config, format!("{before}\n{}", enabled.join("\n"))).expect("the home is writable");
+    assert_eq!(bench.ok(&["profile", "check"]).stderr, "");
+    assert_has(&bench.ok(&["config", "get", "budget"]).stdout, "\"perDayUsd\": \"5\"");
+}
+
+#[test]
 fn a_new_profile_may_have_another_name_and_place() {
     let bench = Bench::new();
     let file = bench.home.path().join("mine.json");

@@ -284,3 +284,11 @@ fn paths_say_what_each_file_is_for_and_what_moves_it() {
     assert_has(&moved, "/elsewhere/p.json");
     assert_eq!(bench.n_requests(), 0);
 }
+
+#[test]
+fn a_help_begins_with_the_commands_own_options() {
+    let help = Home::new().host(&["models", "-h"]).run().expect_success().stdout;
+    let place = |text: &str| help.find(text).unwrap_or_else(|| panic!("no {text} in {help}"));
+    assert!(place("--free") < place("Options of every command:"));
+    assert!(place("Options of every command:") < place("--config"));
+}

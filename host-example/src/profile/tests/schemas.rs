@@ -26,12 +26,12 @@ fn a_schema_that_cannot_be_used_is_the_plugins_fault() {
 #[test]
 fn a_starter_is_good_as_it_stands_and_with_its_lines_enabled() {
     for schema in [None, Some("schema.json")] {
-        let text = starter("default", "acme", schema);
+        let text = starter("default", "acme", schema, &json!({}));
         let enabled = text.replace("// \"apiKey\": { \"env\"", "\"apiKey\": { \"env\"");
         let enabled = enabled.replace("// \"model\"", "\"model\"");
         assert_eq!((problems_of(&text), problems_of(&enabled)), (Vec::new(), Vec::new()));
     }
-    let profile = profile_of(&starter("default", "acme", None), acme());
+    let profile = profile_of(&starter("default", "acme", None, &json!({})), acme());
     assert_eq!((profile.provider.as_str(), profile.options), ("acme", json!({})));
     assert!(profile.warnings.is_empty());
 }
