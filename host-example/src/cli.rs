@@ -5,13 +5,14 @@ use std::io::{self, IsTerminal};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgMatches, CommandFactory, Parser, Subcommand};
+use clap_complete::ArgValueCandidates;
 
 use crate::commands::{
     Output, agent, api, chat, completions, config, credits, doctor, explain, fallback, key, keys, links, models, paths,
     plugins, profile, selftest, tiers,
 };
 use crate::serve;
-use crate::setup::{Global, trial};
+use crate::setup::{Global, candidates, trial};
 use crate::talk::events::{self, End};
 use crate::terminal::{Exit, Failure, clean_line, exit};
 
@@ -78,6 +79,12 @@ enum Command {
 }
 
 impl Cli {
+    /// The commands, with the names from the disk that shells complete.
+    pub fn completing() -> clap::Command {
+        let profiles = ArgValueCandidates::new(candidates::profiles);
+        Self::command().mut_arg("profile", |profile| profile.add(profiles))
+    }
+
     /// Runs the command.
     pub async fn run(&self) -> Result<Exit, Failure> {
         let global = &self.global;

@@ -31,7 +31,7 @@ fn main() -> ! {
     #[cfg(unix)]
     setup::take_off_quotes();
     setup::forbid_dumps();
-    CompleteEnv::with_factory(Cli::command)
+    CompleteEnv::with_factory(Cli::completing)
         .var(commands::completions::VARIABLE)
         .complete();
     let matches = Cli::command().try_get_matches();

@@ -44,7 +44,7 @@ pub struct Args {
     #[arg(short, long, visible_alias = "image", value_name = "FILE|URL", value_hint = ValueHint::FilePath)]
     pub attach: Vec<String>,
     /// What the answer must match: a file with a JSON Schema, the schema itself, or its short form, such as
-    /// 'name, age int, tags [string], address {street, zip?}'; exit code 8 if it does not
+    /// `name, age int, tags [string], address {street, zip?}`; exit code 8 if it does not
     #[arg(long, value_name = "SCHEMA", value_hint = ValueHint::FilePath)]
     pub schema: Option<String>,
     /// If the answer does not match the schema, ask once more with the list of what is wrong

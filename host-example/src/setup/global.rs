@@ -5,10 +5,8 @@ use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueHint};
-use clap_complete::ArgValueCandidates;
 use plugin_api::Manifest;
 
-use super::candidates;
 use super::protect::Secret;
 use crate::terminal::Looks;
 
@@ -26,8 +24,7 @@ pub struct Global {
     #[arg(long, global = true)]
     pub locked: bool,
     /// The profile in the file [env: AGENT_HOST_PROFILE] [default: default]
-    #[arg(long, global = true, value_name = "NAME", value_parser = NonEmptyStringValueParser::new(),
-        add = ArgValueCandidates::new(candidates::profiles))]
+    #[arg(long, global = true, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub profile: Option<String>,
     /// A file of variables; the environment wins over it, and it wins over `.env` of the working directory
     #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
