@@ -279,7 +279,7 @@ fn paths_say_what_each_file_is_for_and_what_moves_it() {
         let all = place["moved_by"].as_array().expect("a list");
         assert!(all.contains(&json!(moved_by)), "{place}");
     }
-    assert_eq!(place("log")["path"], Value::Null);
+    assert_eq!(place("log")["moved_by"], json!(["--log-file", "AGENT_HOST_LOG_FILE"]));
     let moved = bench.ok(&["paths", "--config", "/elsewhere/p.json"]).stdout;
     assert_has(&moved, "/elsewhere/p.json");
     assert_eq!(bench.n_requests(), 0);
