@@ -42,6 +42,13 @@ pub async fn run(global: &Global, command: &Command) -> Result<Exit, Failure> {
     let setup = Setup::read(global)?;
     let chosen = setup.profile().await?;
     let (entry, manifest) = match &args.id {
+        Some(id) if setup.folder.entries.iter().all(|entry| !entry.has_id(id)) => {
+            // It may be a key.
+            let message = "no plugin has the id that was given, which is not repeated here: it may be a key";
+            let hint = "list the ids with `agent-host plugins list`; a key is never an argument: pipe it in, or run \
+                        `agent-host keys set` on a terminal";
+            return Err(Failure::usage(message).with_hint(hint));
+        }
         Some(id) => setup.folder.find(id)?,
         None => setup.choose(chosen.as_ref())?,
     };

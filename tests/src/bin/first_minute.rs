@@ -17,7 +17,7 @@ fn main() {
     let mut typist = Typist::of_width(80, home.host(&[]).into_command());
     typist.sees("needs a key:");
     seconds("the user is asked how to go on");
-    typist.types("sandbox");
+    typist.presses(b"\x1b[B\x1b[B\r");
     typist.sees("/help");
     typist.sees("> ");
     seconds("the conversation begins");

@@ -45,9 +45,15 @@ fn page(bench: &Bench) -> PathBuf {
     bench.home.path().join("page")
 }
 
+/// Goes down in the list so many times, and chooses.
+fn chooses(typist: &mut Typist, n_down: usize) {
+    typist.presses(&b"\x1b[B".repeat(n_down));
+    typist.presses(b"\r");
+}
+
 /// Chooses to sign in, and returns the address of the page.
 fn signs_in(typist: &mut Typist) -> String {
-    typist.types("Sign in");
+    chooses(typist, 0);
     typist.sees("Sign in on this page:\n\n");
     typist.sees("\n")
 }
@@ -147,7 +153,7 @@ fn a_pasted_key_is_stored_only_if_the_service_accepts_it() {
         ("hello", "is malformed: expected it to begin"),
         ("sk-or-v1-wrong", "the service answered 401: User not found."),
     ] {
-        typist.types("Paste");
+        chooses(&mut typist, 1);
         typist.sees("https://openrouter.ai/settings/keys");
         typist.types(key);
         typist.sees(refusal);
@@ -155,7 +161,7 @@ fn a_pasted_key_is_stored_only_if_the_service_accepts_it() {
         typist.sees(QUESTION);
         assert!(!stored(&bench).exists());
     }
-    typist.types("Paste");
+    chooses(&mut typist, 1);
     typist.sees("https://openrouter.ai/settings/keys");
     typist.types(bench.service.key());
     typist.sees("the service accepts the key …b7c0");
@@ -175,8 +181,10 @@ fn the_sandbox_answers_without_key_or_network() {
         .find(|line| line.chars().count() > 80)
         .map(str::to_owned);
     assert_eq!(wide, None);
-    typist.types("sandbox");
+    typist.presses(b"sk-or-v1-pasted-too-early");
+    chooses(&mut typist, 2);
     typist.sees("the sandbox answers: a program on this machine; answers and costs are invented");
+    assert_lacks(&typist.screen(), "pasted");
     typist.sees("/help");
     typist.sees("> ");
     typist.types("Hello");
@@ -217,7 +225,7 @@ fn ctrl_c_ends_the_dialogue_at_every_step() {
     signs_in(&mut at_the_code);
     at_the_code.sees("Esc to go back");
     let mut at_the_key = at_the_question(run());
-    at_the_key.types("Paste");
+    chooses(&mut at_the_key, 1);
     at_the_key.sees("Esc to go back");
     for mut typist in [asked, in_the_browser, at_the_code, at_the_key] {
         typist.presses(b"\x03");

@@ -359,6 +359,20 @@ fn a_stored_key_is_before_a_folders_and_each_place_is_listed() {
 }
 
 #[test]
+fn a_key_that_is_an_argument_is_not_repeated() {
+    let bench = Bench::new();
+    let ran = bench
+        .without_key(&["keys", "set", "sk-or-v1-on-the-command-line"])
+        .run();
+    assert_fails(
+        &ran,
+        2,
+        "no plugin has the id that was given, which is not repeated here",
+    );
+    assert_lacks(&ran.stderr, "on-the-command-line");
+}
+
+#[test]
 fn a_key_that_is_refused_is_not_stored() {
     let bench = Bench::new();
     for (key, code, why) in [
