@@ -51,8 +51,7 @@ pub fn man(line: Command, args: &Man) -> Result<Exit, Failure> {
     make_folder(folder).map_err(failed)?;
     clap_mangen::generate_to(line, folder).map_err(failed)?;
     terminal::print_line(&format!("wrote the pages to {}", folder.display()));
-    if let Some(above) = folder.parent().filter(|above| *above != Path::new("")) {
-        terminal::print_line(&format!("next: man -M {} {NAME}", above.display()));
-    }
+    let page = Path::new(".").join(folder).join(format!("{NAME}.1"));
+    terminal::print_line(&format!("next: man {}", page.display()));
     Ok(Exit::Ok)
 }

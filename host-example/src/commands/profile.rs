@@ -4,6 +4,7 @@ mod import;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use clap::ValueHint;
@@ -11,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::Output;
 use crate::profile::{self, LoadError, Report, dotted, leaves_of};
-use crate::setup::{Chosen, Global, Setup, exists, is_secret, write_atomically};
+use crate::setup::{Chosen, Global, Setup, exists, is_secret, write_atomically, write_new};
 use crate::talk::events;
 use crate::terminal::{self, Exit, Failure, Fit, Page};
 
@@ -230,6 +231,26 @@ pub(super) fn defaults_of(schema: &Value) -> BTreeMap<String, Value> {
     defaults
 }
 
+/// Copies a file that is about to be replaced, under a name that is free.
+fn keep_previous(path: &Path) -> Result<Option<PathBuf>, Failure> {
+    let failed = |cause| Failure::internal(format!("`{}` cannot be kept: {cause}", path.display()));
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(cause) => return Err(failed(cause)),
+    };
+    let name = |number: u32| {
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        path.with_file_name(format!("{file}.bak{number}"))
+    };
+    for kept in (1..).map(name) {
+        if write_new(&kept, &bytes).map_err(failed)? {
+            return Ok(Some(kept));
+        }
+    }
+    Ok(None)
+}
+
 fn init(setup: &Setup, provider: Option<&str>, force: bool) -> Result<Exit, Failure> {
     let path = &setup.places.config;
     if exists(path) && !force {
@@ -254,7 +275,11 @@ fn init(setup: &Setup, provider: Option<&str>, force: bool) -> Result<Exit, Fail
     let options = manifest.options_schema.as_ref().unwrap_or(&Value::Null);
     let schema_ref = format!("./{schema_name}");
     let text = profile::starter(&setup.places.profile, &manifest.id, Some(&schema_ref), options);
+    let kept = keep_previous(path)?;
     write_atomically(path, text.as_bytes())?;
+    if let Some(kept) = kept {
+        terminal::say(&format!("note: the previous file is kept as {}", kept.display()));
+    }
     terminal::print_line(&format!("wrote {} and {}", path.display(), schema_path.display()));
     terminal::print_line("next: agent-host profile check; agent-host tiers");
     Ok(Exit::Ok)

@@ -74,14 +74,19 @@ impl From<&Account> for Supply {
     }
 }
 
-/// An amount of US dollars for people: cents, rounded towards zero; an amount below a cent keeps all its digits.
+/// An amount of US dollars for people: cents, rounded towards zero; an amount below a cent keeps six digits, or all
+/// if those are zero.
 pub fn dollars(amount: &str) -> String {
     let (sign, unsigned) = amount.strip_prefix('-').map_or(("", amount), |rest| ("-", rest));
     let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
     let is_decimal = [whole, fraction].concat().bytes().all(|byte| byte.is_ascii_digit());
     let cents: String = fraction.chars().chain("00".chars()).take(2).collect();
     if !is_decimal || whole.trim_start_matches('0').is_empty() && cents == "00" && !fraction.is_empty() {
-        return format!("{sign}${unsigned}");
+        // Sums of binary fractions have noise behind the sixth digit.
+        let rounded = format!("{:.6}", unsigned.parse::<f64>().unwrap_or_default());
+        let rounded = rounded.trim_end_matches('0');
+        let is_noisy = is_decimal && fraction.len() > 6 && rounded != "0.";
+        return format!("{sign}${}", if is_noisy { rounded } else { unsigned });
     }
     format!("{sign}${whole}.{cents}")
 }
@@ -100,6 +105,8 @@ mod tests {
             ("0.0041", "$0.0041"),
             ("0", "$0.00"),
             ("1e-7", "$1e-7"),
+            ("0.0022719999999999997", "$0.002272"),
+            ("0.00000001", "$0.00000001"),
             ("much", "$much"),
         ] {
             assert_eq!(dollars(amount), shown);

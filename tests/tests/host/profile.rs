@@ -111,6 +111,14 @@ fn a_new_profile_is_valid_and_has_its_schema_beside_it() {
     assert!(schema == bench.ok(&["profile", "schema"]).stdout);
     bench.ok(&["profile", "check"]);
     assert_fails(&bench.run(&["profile", "init"]), 2, "replace it with `--force`");
+    fs::write(&config, "{\"mine\": 1}").expect("the home is writable");
+    let kept = config.with_file_name("profile.json.bak1");
+    let ran = bench.run(&["profile", "init", "--force"]);
+    assert_has(
+        &ran.stderr,
+        &format!("note: the previous file is kept as {}", kept.display()),
+    );
+    assert_eq!(fs::read_to_string(&kept).expect("a copy"), "{\"mine\": 1}");
 }
 
 #[test]

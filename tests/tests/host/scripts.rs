@@ -244,7 +244,7 @@ fn manual_pages_are_printed_or_written_for_every_command() {
         "{page}"
     );
     let ran = home.host(&["man", "../man/man1"]).run().expect_success();
-    assert_has(&ran.stdout, "next: man -M ../man agent-host\n");
+    assert_has(&ran.stdout, "next: man ./../man/man1/agent-host.1\n");
     for name in ["agent-host", "agent-host-chat", "agent-host-plugins-install"] {
         let file = home.path().join(format!("man/man1/{name}.1"));
         assert!(file.is_file(), "{}", file.display());

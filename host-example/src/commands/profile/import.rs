@@ -128,7 +128,7 @@ fn print(imported: &Imported, file: &str, written: Option<&Path>, as_json: bool)
         let n_taken = imported.fates.iter().filter(|fate| fate.is_taken).count();
         let n_left = imported.fates.len() - n_taken;
         terminal::print_line(&format!("wrote {}: {n_taken} taken, {n_left} not", path.display()));
-        terminal::print_line("next: agent-host profile check; agent-host tiers");
+        terminal::print_line(&format!("next: agent-host --config {} tiers", path.display()));
     }
 }
 
