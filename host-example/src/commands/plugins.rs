@@ -80,18 +80,17 @@ pub async fn run(global: &Global, command: &Command) -> Result<Exit, Failure> {
         Command::Install { path, output } => {
             let (manifest, to) = setup.folder.install(&library_at(path)?)?;
             setup.folder = Folder::read(&setup.places)?;
-            let verdict = setup.verdict(setup.folder.find(&manifest.id)?.0, None);
+            let entry = setup.folder.find(&manifest.id)?.0;
+            let verdict = setup.verdict(entry, None);
             let (id, version, to) = (&manifest.id, &manifest.version, to.to_string_lossy());
             let lines = format!(
                 "installed {id} {version} as {to}\nit is {}: {}",
                 verdict.word(),
                 verdict.reason()
             );
-            Ok(say_done(
-                output,
-                json!({"id": id, "version": version, "file": to}),
-                &lines,
-            ))
+            let exit = say_done(output, json!({"id": id, "version": version, "file": to}), &lines);
+            say_remedy(&setup, entry, &verdict);
+            Ok(exit)
         }
         Command::Remove(One { plugin, output }) => {
             let id = setup.folder.named(plugin)?.id();
@@ -114,7 +113,11 @@ pub async fn run(global: &Global, command: &Command) -> Result<Exit, Failure> {
             } else {
                 format!("{id} is {}: {}", verdict.word(), verdict.reason())
             };
-            Ok(say_done(output, json!({"id": id, "verdict": verdict.word()}), &line))
+            let exit = say_done(output, json!({"id": id, "verdict": verdict.word()}), &line);
+            if !disabled {
+                say_remedy(&setup, entry, &verdict);
+            }
+            Ok(exit)
         }
         Command::Accept(One { plugin, output }) => {
             let image = setup.folder.accept(plugin)?;
@@ -158,6 +161,13 @@ fn lock(outcomes: Vec<Result<&Entry, Failure>>, output: &Output) -> Exit {
     }
     refused.iter().for_each(|failure| terminal::say(&failure.to_string()));
     if refused.is_empty() { Exit::Ok } else { Exit::Plugin }
+}
+
+/// Says what a plugin that is not enabled needs.
+fn say_remedy(setup: &Setup, entry: &Entry, verdict: &Verdict) {
+    if let Some(hint) = setup.remedy(entry, verdict, None) {
+        terminal::say(&clean_line(&format!("hint: {hint}")));
+    }
 }
 
 /// Reports what a command did.

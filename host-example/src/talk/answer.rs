@@ -83,24 +83,11 @@ pub async fn answer(
     }
     session.begin();
     let mut screen = Screen::new(manner);
-    // An answer that may be replaced by another one is printed when it is known.
-    let is_held = schema.is_some_and(|schema| schema.repairs);
-    screen.shows_text &= !is_held;
-    let mut shown = asked(active, request, manner, &mut screen, &mut session.heard).await;
-    if is_held {
-        if let (Some(schema), Ok(reply)) = (schema, &shown)
-            && let Some(again) = repaired(schema, request, reply, manner, &mut screen)?
-        {
-            shown = asked(active, &again, manner, &mut screen, &mut session.heard).await;
-        }
-        screen.shows_text = manner.has_text;
-        let text = |error: &Error| error.details.partial_text.clone();
-        screen.text(
-            &shown
-                .as_ref()
-                .map_or_else(|error| text(error).unwrap_or_default(), |reply| reply.text.clone()),
-        );
-    }
+    let repairing = schema.filter(|schema| schema.repairs);
+    let shown = match repairing {
+        Some(schema) => held(active, request, manner, &mut screen, &mut session.heard, schema).await,
+        None => asked(active, request, manner, &mut screen, &mut session.heard).await,
+    };
     if let Some(words) = shown.as_ref().ok().and_then(media::transcript) {
         screen.text(&words);
     }
@@ -177,6 +164,32 @@ async fn asked(
         }
         _ => shown,
     }
+}
+
+/// Gets an answer that must match its schema, asks once more if it does not, and prints only the last one.
+async fn held(
+    active: &Active,
+    request: &ChatRequest,
+    manner: Manner,
+    screen: &mut Screen,
+    heard: &mut String,
+    schema: &Schema,
+) -> Result<ChatReply, Error> {
+    screen.shows_text = false;
+    let mut shown = asked(active, request, manner, screen, heard).await;
+    if let Ok(reply) = &shown {
+        match repaired(schema, request, reply, manner, screen) {
+            Ok(Some(again)) => shown = asked(active, &again, manner, screen, heard).await,
+            Ok(None) => {}
+            Err(error) => shown = Err(error),
+        }
+    }
+    screen.shows_text = manner.has_text;
+    screen.text(match &shown {
+        Ok(reply) => &reply.text,
+        Err(error) => error.details.partial_text.as_deref().unwrap_or_default(),
+    });
+    shown
 }
 
 /// The request that asks for a repair, if the answer is of use and does not match its schema. Says so.
