@@ -127,8 +127,18 @@ async fn conversation(global: &Global) -> Result<Exit, Failure> {
     }
 }
 
-/// Adds to an unknown command how to send it as a prompt.
+/// Adds to an unknown command how to send it as a prompt, and suggests no hidden one.
 pub fn with_tip(mut error: clap::Error) -> clap::Error {
+    if let Some(ContextValue::Strings(mut near)) = error.remove(ContextKind::SuggestedSubcommand) {
+        let is_hidden = |name: &String| {
+            let found = Cli::command().find_subcommand(name).cloned();
+            found.is_some_and(|command| command.is_hide_set())
+        };
+        near.retain(|name| !is_hidden(name));
+        if !near.is_empty() {
+            error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(near));
+        }
+    }
     let Some(ContextValue::String(unknown)) = error.get(ContextKind::InvalidSubcommand) else {
         return error;
     };
