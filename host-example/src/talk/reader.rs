@@ -7,7 +7,7 @@ use std::thread;
 
 use rustyline::error::ReadlineError;
 use rustyline::history::FileHistory;
-use rustyline::{CompletionType, Config, Editor, ExternalPrinter};
+use rustyline::{Cmd, CompletionType, Config, Editor, ExternalPrinter, KeyEvent};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::completion::{Names, Typing};
@@ -51,6 +51,8 @@ impl Reader {
             wanted: wish,
             continued: RefCell::default(),
         }));
+        // Not Ctrl-J too: a Return that is pressed during an answer arrives as one.
+        editor.bind_sequence(KeyEvent::alt('\r'), Cmd::Newline);
         let printer = editor
             .create_external_printer()
             .ok()

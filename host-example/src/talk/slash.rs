@@ -143,8 +143,8 @@ pub const COMMANDS: [Command; 16] = [
 
 /// What the commands do not say.
 const RULES: [&str; 3] = [
-    "Tab completes commands, tiers, models and files. A backslash at the end of a line starts a new one, and a pasted \
-     block is one prompt.",
+    "Tab completes commands, tiers, models and files. Alt-Enter starts a new line, as a backslash at the end of one \
+     does, and a pasted block is one prompt.",
     "Ctrl-C stops an answer, not the conversation.",
     "What arrived of an answer that was stopped or failed stays in the conversation; if nothing did, the prompt is \
      dropped too, and /retry asks it again.",
