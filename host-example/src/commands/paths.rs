@@ -48,7 +48,7 @@ pub fn run(global: &Global, as_json: bool) -> Result<Exit, Failure> {
         ("WHAT FOR", Fit::Spare),
         ("MOVED BY", Fit::Dropped),
     ];
-    terminal::print_table(&terminal::table(&HEAD, rows, Page::of_stdout()));
+    terminal::print_table(&terminal::records(&HEAD, rows, Page::of_stdout()));
     Ok(Exit::Ok)
 }
 

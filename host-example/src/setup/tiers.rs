@@ -63,5 +63,5 @@ pub fn table(tiers: &[TierModel], page: Page) -> Table {
             model.origin.clone(),
         ]
     });
-    terminal::table(&HEAD, rows, page)
+    terminal::records(&HEAD, rows, page)
 }

@@ -53,7 +53,7 @@ const USUAL_SIZE: (Width, Height) = (Width(80), Height(24));
 const MIN_COLUMNS: usize = 20;
 
 /// The signs in this program's own lines, and how they are spelled in ASCII. Those that mark rows are equally wide.
-const SIGNS: [(char, &str); 17] = [
+const SIGNS: [(char, &str); 20] = [
     ('✓', "[ok]"),
     ('⚠', "[!!]"),
     ('✗', "[XX]"),
@@ -66,6 +66,9 @@ const SIGNS: [(char, &str); 17] = [
     ('…', "..."),
     ('→', "->"),
     ('—', "--"),
+    ('–', "-"),
+    ('×', "x"),
+    ('≈', "~"),
     ('↻', "[ok]"),
     ('⚙', "*"),
     ('●', "[ok]"),

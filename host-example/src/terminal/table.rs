@@ -31,6 +31,8 @@ pub struct Table {
 
 /// Blanks between two columns.
 const GAP: usize = 2;
+/// From this width on, a row of a table stays a row.
+const USUAL_COLUMNS: usize = 80;
 /// No column becomes narrower than this.
 const MIN_WIDTH: usize = 8;
 
@@ -93,6 +95,32 @@ pub fn table(head: &[(&str, Fit)], rows: impl IntoIterator<Item = Vec<String>>, 
         page,
         false,
     )
+}
+
+/// The same for rows that no column may be missing from: on a narrow terminal, where they are too wide, each row becomes
+/// a block of lines, its first cell above the others.
+pub fn records(head: &[(&str, Fit)], rows: impl IntoIterator<Item = Vec<String>>, page: Page) -> Table {
+    let rows: Vec<Vec<String>> = rows.into_iter().collect();
+    let table = table(head, rows.clone(), page);
+    let Some(columns) = page.columns.filter(|columns| *columns < USUAL_COLUMNS) else {
+        return table;
+    };
+    if !table.is_cut && table.text.lines().all(|line| width(line) <= columns) {
+        return table;
+    }
+    let blocks = rows.into_iter().map(|row| {
+        let mut cells = cleaned(row, page).into_iter();
+        let title = page.styled(Style::new().bold(), &cells.next().unwrap_or_default());
+        let lines = head.iter().skip(1).zip(cells).map(|((name, _), cell)| {
+            let line = format!("  {}: {cell}", name.to_lowercase());
+            wrapped(&line, Some(columns), "    ") + "\n"
+        });
+        format!("{title}\n{}", lines.collect::<String>())
+    });
+    Table {
+        text: blocks.collect(),
+        is_cut: false,
+    }
 }
 
 /// A table of names and values, without a head.
@@ -240,6 +268,15 @@ mod tests {
             ("an/id  one two three four five six…".to_owned(), true)
         );
         assert_eq!(shown(&"a".repeat(38), "many words of it"), ("a".repeat(38), true));
+    }
+
+    #[test]
+    fn records_that_are_too_wide_become_blocks_without_a_cut_id() {
+        let head = [("ID", Fit::Whole), ("OLD", Fit::Dropped), ("WORDS", Fit::Cut)];
+        let shown = |id: &str| records(&head, [["a", id, "some words"].map(str::to_owned).to_vec()], WIDE).text;
+        assert_eq!(shown("before"), "ID  OLD     WORDS\na   before  some words\n");
+        let id = "acme/a-very-long-id-of-a-model-that-is-wide";
+        assert_eq!(shown(id), format!("a\n  old:\n    {id}\n  words: some words\n"));
     }
 
     #[test]
