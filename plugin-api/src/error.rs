@@ -120,6 +120,9 @@ pub struct Details {
     /// The service's id of the generation, to quote to its support or to find in its logs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generation_id: Option<String>,
+    /// The id that the service, or the proxy in front of it, gave the request, to quote to its support. Since: 1.3.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
     /// The answer's text up to the point where it broke off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partial_text: Option<String>,
@@ -154,6 +157,7 @@ impl fmt::Debug for Details {
             .field("model", &self.model)
             .field("provider", &self.provider)
             .field("generation_id", &self.generation_id)
+            .field("request_id", &self.request_id)
             .field("partial_text_bytes", &self.partial_text.as_ref().map(String::len))
             .field("answer", &self.answer)
             .field("notices", &self.notices)

@@ -42,6 +42,12 @@ pub struct About {
     /// A model that was not asked has a code and no status.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub passed_over: Vec<Attempt>,
+    /// The number of the attempt that follows, among those with the same models; the first one is 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_attempt: Option<u64>,
+    /// How many attempts with the same models are allowed at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_attempts: Option<u64>,
 }
 
 impl About {
@@ -49,6 +55,15 @@ impl About {
     pub fn ability(ability: impl Into<String>) -> Self {
         Self {
             ability: Some(ability.into()),
+            ..Self::default()
+        }
+    }
+
+    /// About a retry: the number of the attempt that follows, and how many are allowed.
+    pub fn attempts(next: u64, max: u64) -> Self {
+        Self {
+            next_attempt: Some(next),
+            max_attempts: Some(max),
             ..Self::default()
         }
     }

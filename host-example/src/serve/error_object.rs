@@ -36,6 +36,15 @@ pub fn error_object(error: &Error) -> Value {
     if let Some(provider) = &details.provider {
         metadata["provider_name"] = Value::from(provider.as_str());
     }
+    let ids = [
+        ("generation_id", &details.generation_id),
+        ("request_id", &details.request_id),
+    ];
+    for (name, id) in ids {
+        if let Some(id) = id {
+            metadata[name] = Value::from(id.as_str());
+        }
+    }
     if details.attempts.len() > 1 {
         metadata["attempts"] = json!(details.attempts);
     }

@@ -148,11 +148,12 @@ impl Screen {
         if let Some(wait_ms) = notice.wait_ms
             && terminal::stderr_has_cursor()
         {
-            let what = format!("retry {}", self.failed_attempts.max(1));
             let until = Instant::now() + Duration::from_millis(wait_ms);
             let message = notice.message.trim_end().trim_end_matches('.');
             let reason = terminal::clean_line(message.trim_end_matches("; trying again"));
-            self.wait = Wait::until(what, until, reason);
+            let attempt = next_attempt(notice).map(|attempt| format!("{attempt}, "));
+            let aside = format!("{}Ctrl-C to stop", attempt.unwrap_or_default());
+            self.wait = Wait::until("retrying", until, format!("({aside}): {reason}"));
             return;
         }
         terminal::say_styled(FAINT, &wait_line(notice, self.failed_attempts));
@@ -204,7 +205,13 @@ impl Screen {
     }
 }
 
-/// `… rate limited by Acme, trying again (in 8 s; attempt 1: 429)`
+/// `attempt 2 of 4`: the attempt that follows, if the plugin says how many are allowed.
+fn next_attempt(notice: &Notice) -> Option<String> {
+    let about = notice.about.as_ref()?;
+    Some(format!("attempt {} of {}", about.next_attempt?, about.max_attempts?))
+}
+
+/// `… rate limited by Acme, trying again (in 8 s; attempt 2 of 4, 429)`
 fn wait_line(notice: &Notice, n_attempts: usize) -> String {
     let message = notice.message.trim_end().trim_end_matches('.');
     let mut asides = Vec::new();
@@ -214,10 +221,11 @@ fn wait_line(notice: &Notice, n_attempts: usize) -> String {
     if let Some(attempt) = &notice.attempt {
         let status = attempt.status.map(|status| status.to_string());
         let outcome = status.as_deref().or(attempt.code.as_deref()).unwrap_or("no answer");
+        let attempt = next_attempt(notice).unwrap_or_else(|| format!("attempt {n_attempts} failed"));
         asides.push(if message.contains(outcome) {
-            format!("attempt {n_attempts}")
+            attempt
         } else {
-            format!("attempt {n_attempts}: {outcome}")
+            format!("{attempt}, {outcome}")
         });
     }
     let aside = if asides.is_empty() {
@@ -230,7 +238,7 @@ fn wait_line(notice: &Notice, n_attempts: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use plugin_api::Attempt;
+    use plugin_api::{About, Attempt};
 
     use super::*;
 
@@ -245,19 +253,22 @@ mod tests {
             ..Attempt::default()
         };
         notice.attempt = Some(Box::new(attempt));
-        let line = "… rate limited by Acme: trying again (in 8.0 s; attempt 1: 429)";
+        let line = "… rate limited by Acme: trying again (in 8.0 s; attempt 1 failed, 429)";
+        assert_eq!(wait_line(&notice, 1), line);
+        notice.about = Some(Box::new(About::attempts(2, 4)));
+        let line = "… rate limited by Acme: trying again (in 8.0 s; attempt 2 of 4, 429)";
         assert_eq!(wait_line(&notice, 1), line);
         notice.message = "Acme answered 429; trying again.".to_owned();
         assert_eq!(
             wait_line(&notice, 1),
-            "… Acme answered 429; trying again (in 8.0 s; attempt 1)"
+            "… Acme answered 429; trying again (in 8.0 s; attempt 2 of 4)"
         );
         notice.message = "rate limited by Acme: trying again".to_owned();
-        notice.wait_ms = None;
+        (notice.wait_ms, notice.about) = (None, None);
         notice.attempt = Some(Box::default());
         assert_eq!(
             wait_line(&notice, 2),
-            "… rate limited by Acme: trying again (attempt 2: no answer)"
+            "… rate limited by Acme: trying again (attempt 2 failed, no answer)"
         );
     }
 }

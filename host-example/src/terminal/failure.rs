@@ -102,6 +102,12 @@ impl Failure {
         self.say();
     }
 
+    /// The ids that the service's support asks for: `generation: gen-1`, `request: req-2`.
+    fn ids(&self) -> impl Iterator<Item = String> {
+        let known = [("generation", "generation_id"), ("request", "request_id")].into_iter();
+        known.filter_map(|(word, name)| Some(format!("{word}: {}", clean_line(self.details[name].as_str()?))))
+    }
+
     /// Prints the failure to stderr.
     pub fn say(&self) {
         let page = Page::of_stderr();
@@ -133,8 +139,8 @@ impl Failure {
         if let Some(hint) = &self.hint {
             add(&format!("{} {hint}", page.styled(HINT, "hint:")), "      ");
         }
-        if let Some(id) = self.details["generation_id"].as_str() {
-            add(&page.styled(FAINT, &format!("generation: {}", clean_line(id))), "  ");
+        for line in self.ids() {
+            add(&page.styled(FAINT, &line), "  ");
         }
         if let Some(code) = self.explained {
             add(&page.styled(FAINT, &format!("more: agent-host explain {code}")), "  ");
@@ -152,6 +158,9 @@ impl fmt::Display for Failure {
         }
         if let Some(hint) = &self.hint {
             write!(f, "\nhint: {hint}")?;
+        }
+        for line in self.ids() {
+            write!(f, "\n{line}")?;
         }
         match self.explained {
             Some(code) => write!(f, "\nmore: agent-host explain {code}"),

@@ -72,7 +72,7 @@ impl Wait {
         }
     }
 
-    /// `… waiting for the model · 3 s`, `… retry 1 in 7 s (Ctrl-C to stop): too many requests`
+    /// `… waiting for the model · 3 s`, `… retrying in 7 s (attempt 2 of 4, Ctrl-C to stop): too many requests`
     fn line(&self) -> String {
         let what = &self.what;
         if let Some((moment, reason)) = &self.until {
@@ -81,7 +81,7 @@ impl Wait {
                 0 => String::new(),
                 seconds => format!(" in {seconds} s"),
             };
-            return format!("… {what}{when} (Ctrl-C to stop): {reason}");
+            return format!("… {what}{when} {reason}");
         }
         match self.begun.elapsed().as_secs() {
             0..UNCOUNTED_S => format!("… {what}"),
@@ -99,7 +99,9 @@ pub async fn while_waiting<T>(what: &str, work: impl Future<Output = T>) -> T {
 
 /// The same with a countdown until the work is given up.
 pub async fn while_counting_down<T>(what: &str, ends_at: Instant, work: impl Future<Output = T>) -> T {
-    let done = Wait::until("giving up", ends_at, what).during(work).await;
+    let done = Wait::until("giving up", ends_at, format!("(Ctrl-C to stop): {what}"))
+        .during(work)
+        .await;
     erase();
     done
 }

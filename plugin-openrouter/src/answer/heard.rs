@@ -23,6 +23,8 @@ pub struct Heard {
     text: String,
     /// Whether a part of the text was not kept.
     lacks_text: bool,
+    /// The service's id of the request, for errors.
+    pub request_id: Option<String>,
     /// The key, which is removed from every text.
     secret: Zeroizing<String>,
 }
@@ -141,6 +143,7 @@ impl Heard {
         }
         error.details.model = error.details.model.or_else(|| self.done.model.clone());
         error.details.provider = error.details.provider.or_else(|| self.done.provider.clone());
+        error.details.request_id = error.details.request_id.or_else(|| self.request_id.clone());
         error.details.generation_id = error.details.generation_id.or_else(|| self.done.generation_id.clone());
         error
     }

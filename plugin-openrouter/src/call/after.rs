@@ -87,7 +87,9 @@ impl Call {
             }
             Next::Repeat(wait) => {
                 let message = format!("{}: {}; trying again", self.names(), error.message);
-                report(self.notice("retry", message, Some(milliseconds(wait))));
+                let about = About::attempts(self.tries.attempts + 1, self.retry().attempts);
+                let notice = self.notice("retry", message, Some(milliseconds(wait)));
+                report(notice.with_about(about));
                 tokio::time::sleep(wait).await;
             }
             Next::GiveUp => {}

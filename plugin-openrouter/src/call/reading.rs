@@ -19,6 +19,7 @@ use crate::answer::shape::Shape;
 use crate::call::attempts::Call;
 use crate::call::events::Begun;
 use crate::call::intake::Writer;
+use crate::failure;
 use crate::failure::retry::{Class, Failed};
 use crate::request::Dialect;
 use crate::service::http::{self, Body};
@@ -56,7 +57,8 @@ impl Call {
             .and_then(|id| id.to_str().ok())
             .map(|id| secret::scrub(id, secret));
         let model = self.models().first().cloned();
-        let heard = Heard::new(model, generation_id, secret);
+        let mut heard = Heard::new(model, generation_id, secret);
+        heard.request_id = failure::request_id(response.headers(), secret);
         let reader = match self.ask.dialect {
             Dialect::Chat => Reader::Chat(Box::new(ReplyReader::new(heard, self.ask.view, self.limit_bytes()))),
             dialect => Reader::Foreign(Box::new(ForeignReader::new(dialect, heard))),

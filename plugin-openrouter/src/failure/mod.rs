@@ -10,7 +10,8 @@ pub mod refused_model;
 pub mod table;
 
 pub use self::report::{
-    attempt_of, from_error_object, from_response, is_the_services_own, page, router_attempts, too_large, until_then,
+    attempt_of, from_error_object, from_response, is_the_services_own, page, request_id, router_attempts, too_large,
+    until_then,
 };
 pub use self::shapes::{has_failed, has_words};
 pub use self::table::{meaning_of_status, sentence_of_status};

@@ -43,6 +43,7 @@ pub fn from_response(status: u16, headers: &HeaderMap, body: &[u8], secret: &str
     };
     error.retry_after_ms = retry_after_ms(status, headers, Some(now)).or(error.retry_after_ms);
     error.details.generation_id = text_header(headers, "x-generation-id").map(|id| scrub(&id, secret));
+    error.details.request_id = request_id(headers, secret);
     if let Some(document) = &parsed {
         error.details.attempts = router_attempts(&document["openrouter_metadata"], secret);
         error.details.attempts.extend(previous_errors(document, secret));
@@ -267,6 +268,13 @@ fn milliseconds(seconds: f64) -> Option<u64> {
 
 fn whole_ms(wait: Duration) -> u64 {
     u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The id of a request: the service's own, or that of Cloudflare in front of it.
+pub fn request_id(headers: &HeaderMap, secret: &str) -> Option<String> {
+    let ids = ["x-request-id", "request-id", "cf-ray"].into_iter();
+    let mut known = ids.filter_map(|name| text_header(headers, name));
+    known.next().map(|id| scrub(&id, secret))
 }
 
 fn text_header(headers: &HeaderMap, name: &str) -> Option<String> {

@@ -6,9 +6,13 @@ use std::process::{Output, Stdio};
 
 use sandbox::{Failure, Script};
 use serde_json::{Value, json};
+use tests::faultd::{self, Faultd};
 use tests::{Home, HostRun};
 
-use crate::{Bench, assert_fails, assert_has, assert_starts, home_with_parrot, json_of, profile};
+use crate::{
+    Bench, assert_fails, assert_has, assert_lacks, assert_starts, home_with_openrouter, home_with_parrot, host_at,
+    json_of, profile,
+};
 
 #[test]
 fn the_answer_goes_to_stdout_and_everything_else_to_stderr() {
@@ -216,6 +220,26 @@ fn the_services_retry_after_wait_is_shown() {
 }
 
 #[test]
+fn an_error_has_the_ids_that_its_services_support_asks_for() {
+    let home = home_with_openrouter();
+    let head = [
+        ("x-request-id", "req-1"),
+        ("x-generation-id", "gen-1"),
+        ("cf-ray", "ray-1"),
+    ];
+    let body = json!({"error": {"code": 400, "message": "no"}});
+    for (flag, expected) in [
+        ("--quiet", "\ngeneration: gen-1\nrequest: req-1"),
+        ("--json", "\"request_id\":\"req-1\""),
+        ("--jsonl", "\"request_id\":\"req-1\""),
+    ] {
+        let service = Faultd::playing([faultd::Script::reply(400, &head, &body)]);
+        let ran = host_at(&home, &service, &["chat", flag, "Hello"]).run();
+        assert_has(&format!("{}{}", ran.stdout, ran.stderr), expected);
+    }
+}
+
+#[test]
 fn escape_sequences_of_a_service_never_reach_the_terminal() {
     let bench = Bench::new();
     let text = "safe\u{1b}]0;owned\u{7} \u{1b}[2Jtext\u{9b}31m\u{8}\u{7f}\r\n";
@@ -306,6 +330,17 @@ fn a_folder_without_plugins_is_explained() {
             )
         )
     );
+}
+
+#[test]
+fn a_hidden_command_is_never_suggested() {
+    let home = Home::new();
+    for typo in ["try-plug", "tryplugin"] {
+        let ran = home.host(&[typo]).run();
+        assert_fails(&ran, 2, "error: unrecognized subcommand");
+        assert_lacks(&ran.stderr, "'try-plugin'");
+    }
+    assert_has(&home.host(&["modles"]).run().stderr, "'models'");
 }
 
 #[test]

@@ -84,7 +84,7 @@ fn a_retry_is_shown_once_when_it_happens() {
     assert_eq!(bench.n_requests(), 2);
     assert_eq!(ran.stderr.matches("… ").count(), 1, "{}", ran.stderr);
     let line = row(&ran.stderr, "… ");
-    assert!(line.contains("503") && line.ends_with(" s; attempt 1)"), "{line}");
+    assert!(line.contains("503") && line.ends_with(" s; attempt 2 of 3)"), "{line}");
     assert_lacks(&ran.stderr, "note: ");
     assert_has(&ran.stderr, " · 2 attempts · ");
 }
@@ -99,8 +99,8 @@ fn on_a_terminal_the_seconds_until_a_retry_count_down() {
     bench.script("acme/busy", Script::fail(failure));
     let mut typist = Typist::at(bench.host(&["chat", "-m", "acme/busy", "Hello"]).into_command());
     let mut seconds = || {
-        typist.sees("… retry 1 in ");
-        let shown = typist.sees(" s (Ctrl-C to stop): `acme/busy`: the service answered 429");
+        typist.sees("… retrying in ");
+        let shown = typist.sees(" s (attempt 2 of 3, Ctrl-C to stop): `acme/busy`: the service answered 429");
         shown.parse::<u32>().expect("a number")
     };
     let first = seconds();
