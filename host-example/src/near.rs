@@ -53,7 +53,9 @@ fn ids<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> Vec<&'a str> 
         // The start of an id counts as well, but less.
         let begun = |text: &str| strsim::osa_distance(&written, &text.chars().take(n_chars).collect::<String>()) + 1;
         let whole = |text: &str| strsim::osa_distance(&written, text);
-        whole(&id).min(whole(name)).min(begun(&id)).min(begun(name))
+        // So does a word of its name.
+        let word = name.split(' ').map(|word| whole(word) + 1).min().unwrap_or(usize::MAX);
+        whole(&id).min(whole(name)).min(begun(&id)).min(begun(name)).min(word)
     };
     let mut near: Vec<(usize, &str)> = known
         .map(|id| (distance(id), id))
@@ -79,6 +81,10 @@ mod tests {
         assert_eq!(near("large"), ["acme/large", "other/large"]);
         assert_eq!(near("acme/smal"), ["acme/small"]);
         assert_eq!(near("TEXT_SMAL"), ["TEXT_SMALL"]);
+        assert_eq!(
+            ids("sonet", ["acme/claude-sonnet-5"].into_iter()),
+            ["acme/claude-sonnet-5"]
+        );
         assert!(near("zzzzzzzz").is_empty() && near(" ").is_empty());
     }
 }

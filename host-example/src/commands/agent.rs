@@ -99,6 +99,7 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
         return Err(nothing());
     }
     let prompt = prompt::read(&args.prompt, false)?.ok_or_else(nothing)?;
+    args.target.check()?;
     let mut interrupts = Interrupts::listen()?;
     let active = Setup::read(global)?.activate(true).await?;
     if !args.quiet {

@@ -1,11 +1,12 @@
 //! `agent-host chat`: one question, or a conversation.
 
 use clap::ValueHint;
+use serde_json::Value;
 
-use crate::setup::Global;
+use crate::setup::{Active, Global};
 use crate::talk::answer::{Answer, answer, report, request};
 use crate::talk::attach;
-use crate::talk::choosing::Who;
+use crate::talk::choosing::{self, Who};
 use crate::talk::conversation::{Conversation, Habits};
 use crate::talk::dialogue::{Dialogue, system_message};
 use crate::talk::events::{End, print_end};
@@ -15,7 +16,7 @@ use crate::talk::prompt;
 use crate::talk::screen::{Manner, Shown};
 use crate::talk::session::Session;
 use crate::talk::structured::Schema;
-use crate::terminal::{Exit, Failure, Interrupts, stopped};
+use crate::terminal::{Exit, Failure, Interrupts, progress, stopped};
 use crate::welcome::{self, Ready};
 
 /// Ask a model; on a terminal without a prompt, start a conversation
@@ -66,6 +67,7 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
         true => prompt::words(&args.prompt)?.or_else(|| Some(String::new())),
         false => prompt::read(&args.prompt, !args.attach.is_empty())?,
     };
+    args.target.check()?;
     let attached = attach::parts(&args.attach)?;
     let schema = args.schema.as_deref();
     let schema = schema.map(|given| Schema::read(given, args.repair)).transpose()?;
@@ -89,16 +91,17 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     if manner.has_footer {
         active.say_address();
     }
+    let who = Who {
+        tier: tier.clone(),
+        model: model.clone(),
+    };
     let Some(prompt) = prompt else {
         active.read_tiers().await?;
         let conversation = Conversation {
             active,
             interrupts,
             dialogue: Dialogue::with(system.clone()),
-            who: Who {
-                tier: tier.clone(),
-                model: model.clone(),
-            },
+            who,
             attached,
             parameters,
             schema,
@@ -109,6 +112,10 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
         };
         return conversation.run(&global, &args.habits).await;
     };
+    if choosing::has_media(&attached) && active.off.is_none() {
+        active.read_tiers().await?;
+        check(&active, &who, &attached).await?;
+    }
     let mut messages = system_message(system.as_deref());
     messages.push(attach::message(prompt, attached));
     let request = request(tier.as_deref(), model.as_deref(), &messages, &parameters)?;
@@ -120,6 +127,15 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
         Some(Ok(answer)) => Ok(ended(args, schema, answer)),
         Some(Err(error)) => Err(with_modality_hint(report(error, manner), !args.attach.is_empty())),
         None => Err(stopped()),
+    }
+}
+
+/// Checks that the model that will answer reads these parts, as far as that is known.
+async fn check(active: &Active, who: &Who, attached: &[Value]) -> Result<(), Failure> {
+    let models = progress::while_waiting("fetching the model list", choosing::models(active)).await;
+    match (models, who.wire(&active.tiers)) {
+        (Some(models), Some(id)) => choosing::check(&models, &active.tiers, id, attached, "--model ID"),
+        _ => Ok(()),
     }
 }
 

@@ -85,7 +85,7 @@ pub async fn answer(
     let mut screen = Screen::new(manner);
     let repairing = schema.filter(|schema| schema.repairs);
     let shown = match repairing {
-        Some(schema) => held(active, request, manner, &mut screen, &mut session.heard, schema).await,
+        Some(schema) => held(active, request, manner, &mut screen, session, schema).await,
         None => asked(active, request, manner, &mut screen, &mut session.heard).await,
     };
     if let Some(words) = shown.as_ref().ok().and_then(media::transcript) {
@@ -172,14 +172,18 @@ async fn held(
     request: &ChatRequest,
     manner: Manner,
     screen: &mut Screen,
-    heard: &mut String,
+    session: &mut Session,
     schema: &Schema,
 ) -> Result<ChatReply, Error> {
     screen.shows_text = false;
-    let mut shown = asked(active, request, manner, screen, heard).await;
+    let mut shown = asked(active, request, manner, screen, &mut session.heard).await;
     if let Ok(reply) = &shown {
         match repaired(schema, request, reply, manner, screen) {
-            Ok(Some(again)) => shown = asked(active, &again, manner, screen, heard).await,
+            Ok(Some(again)) => {
+                session.end(&reply.done);
+                session.begin();
+                shown = asked(active, &again, manner, screen, &mut session.heard).await;
+            }
             Ok(None) => {}
             Err(error) => shown = Err(error),
         }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::near;
 use crate::setup::{Active, tiers};
-use crate::terminal::{Failure, clean_line, few, listed};
+use crate::terminal::{Failure, clean_line, few, joined, listed};
 use crate::views::models::is_named;
 
 /// Who answers: a model, or else a tier, or else the default one.
@@ -109,6 +109,9 @@ pub fn meant(models: &[Model], written: &str) -> Result<(String, bool), String> 
     }
 }
 
+/// How many models a hint names at most.
+const MOST_SHOWN: usize = 3;
+
 /// Parts of messages that not every model reads: the part's type, the modality, and a word for it. Documents are not
 /// among them, because services turn them into text.
 const KINDS: [(&str, &str, &str); 2] = [("image_url", "image", "pictures"), ("input_audio", "audio", "sounds")];
@@ -122,8 +125,9 @@ pub fn has_media(parts: &[Value]) -> bool {
 
 /// Checks that the model of this id reads these parts, as far as the list says.
 ///
-/// - Errors: what it does not read, and three models that do.
-pub fn check(models: &[Model], known: &[TierModel], id: &str, parts: &[Value]) -> Result<(), Failure> {
+/// - In: `how`, what to type to choose another model.
+/// - Errors: what it does not read, and three models that do, those of tiers first.
+pub fn check(models: &[Model], known: &[TierModel], id: &str, parts: &[Value], how: &str) -> Result<(), Failure> {
     let is_this = |model: &Model, id: &str| id == model.id || id.split(':').next() == Some(model.id.as_str());
     let Some(model) = models.iter().find(|model| is_this(model, id)) else {
         return Ok(());
@@ -137,19 +141,21 @@ pub fn check(models: &[Model], known: &[TierModel], id: &str, parts: &[Value]) -
     };
     let of_tiers = known
         .iter()
-        .filter_map(|tier| models.iter().find(|model| is_this(model, &tier.wire)));
-    let mut able: Vec<&str> = Vec::new();
-    for model in of_tiers.chain(models).filter(|model| reads(model, modality)) {
-        if able.len() < 3 && !able.contains(&model.id.as_str()) {
-            able.push(&model.id);
+        .filter_map(|tier| Some((models.iter().find(|model| is_this(model, &tier.wire))?, Some(tier))));
+    let others = models.iter().map(|model| (model, None));
+    let mut able: Vec<(&str, String)> = Vec::new();
+    for (model, tier) in of_tiers.chain(others).filter(|(model, _)| reads(model, modality)) {
+        if able.len() < MOST_SHOWN && able.iter().all(|(id, _)| *id != model.id) {
+            let tier = tier.map_or_else(String::new, |tier| format!(" (tier {})", tiers::short(tier)));
+            able.push((&model.id, format!("`{}`{tier}", model.id)));
         }
     }
     let failure = Failure::usage(format!("`{}` reads no {what}", clean_line(&model.id)));
     Err(match able.is_empty() {
         true => failure.with_hint(format!("no listed model reads {what}")),
         false => failure.with_hint(format!(
-            "choose one that does, such as {}: /model ID",
-            listed(able, "or")
+            "choose one that does, such as {}: {how}",
+            joined(able.into_iter().map(|(_, shown)| shown).collect(), "or")
         )),
     })
 }
@@ -196,8 +202,13 @@ mod tests {
 
     #[test]
     fn a_model_that_cannot_read_an_attachment_is_refused_with_others() {
+        let tiers = [TierModel {
+            tier: "TEXT_SMALL".to_owned(),
+            wire: "acme/opus".to_owned(),
+            ..TierModel::default()
+        }];
         let check = |id: &str, kind: &str| {
-            let failure = check(&models(), &[], id, &[json!({"type": kind})]).err()?;
+            let failure = check(&models(), &tiers, id, &[json!({"type": kind})], "/model ID").err()?;
             Some(format!("{}; {}", failure.message, failure.hint.unwrap_or_default()))
         };
         for (id, kind) in [
@@ -208,8 +219,8 @@ mod tests {
         ] {
             assert_eq!(check(id, kind), None);
         }
-        let refused = "`acme/sonnet-5` reads no pictures; choose one that does, such as `acme/sonnet-4` or \
-                       `acme/opus`: /model ID";
+        let refused = "`acme/sonnet-5` reads no pictures; choose one that does, such as `acme/opus` (tier small) \
+                       or `acme/sonnet-4`: /model ID";
         assert_eq!(check("acme/sonnet-5:free", "image_url").as_deref(), Some(refused));
         let nobody = "`acme/opus` reads no sounds; no listed model reads sounds";
         assert_eq!(check("acme/opus", "input_audio").as_deref(), Some(nobody));

@@ -17,7 +17,7 @@ use super::attach;
 use super::choosing::{self, Who};
 use super::completion::Names;
 use super::dialogue::Dialogue;
-use super::media::Target;
+use super::media::{Target, writable};
 use super::parameters::Parameters;
 use super::reader::Reader;
 use super::screen::Manner;
@@ -326,6 +326,11 @@ impl Conversation {
         }
         let (path, document) = (Path::new(name), self.dialogue.document(name));
         let shown = terminal::clean_line(name);
+        if let Err(why) = writable(path) {
+            return Failure::usage(format!("`{shown}` cannot be written: {why}"))
+                .with_hint("choose another file: /save FILE")
+                .say();
+        }
         let saved = match setup::write_new(path, document.as_bytes()) {
             Ok(true) => Ok(()),
             Ok(false) => match reader.confirms(format!("`{shown}` exists. Replace it?")).await {

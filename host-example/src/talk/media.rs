@@ -6,7 +6,7 @@
 use std::cell::Cell;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 
 use base64::Engine;
 use base64::alphabet;
@@ -31,6 +31,16 @@ pub struct Target {
 }
 
 impl Target {
+    /// Checks before the call that the file that the user named can be written.
+    pub fn check(&self) -> Result<(), Failure> {
+        let Some(path) = &self.output else { return Ok(()) };
+        writable(path).map_err(|why| {
+            let path = terminal::clean_line(&path.display().to_string());
+            Failure::usage(format!("`{path}` cannot be written: {why}"))
+                .with_hint("nothing was asked; choose another file with `--output`")
+        })
+    }
+
     /// Whether the user named a file that is not one of a picture or sound.
     fn takes_text(&self) -> bool {
         let ending = |path: &Path| {
@@ -41,6 +51,33 @@ impl Target {
         self.output
             .as_deref()
             .is_some_and(|path| !self.is_used.get() && !is_medium(path))
+    }
+}
+
+/// Checks that a file can be written, and changes nothing. Its folder must be there.
+///
+/// - Errors: why not.
+pub fn writable(path: &Path) -> Result<(), String> {
+    let is_folder = path.as_os_str().to_string_lossy().ends_with(['/', MAIN_SEPARATOR]);
+    match fs::metadata(path) {
+        _ if is_folder => Err("expected a file, found a folder".to_owned()),
+        Ok(found) if found.is_dir() => Err("expected a file, found a folder".to_owned()),
+        Ok(found) if found.is_file() => {
+            let opened = File::options().append(true).open(path);
+            opened.map(drop).map_err(|cause| cause.to_string())
+        }
+        // Opening a pipe would wait for its reader.
+        Ok(_) => Ok(()),
+        Err(_) => {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            let folder = folder.unwrap_or(Path::new("."));
+            match folder.is_dir() {
+                true => tempfile::tempfile_in(folder)
+                    .map(drop)
+                    .map_err(|cause| format!("its folder is not writable: {cause}")),
+                false => Err(format!("there is no folder `{}`", folder.display())),
+            }
+        }
     }
 }
 

@@ -47,7 +47,7 @@ pub struct Wanted {
     #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     pub user: Option<String>,
     /// The maximum length of the answer, in tokens
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = tokens)]
     pub max_tokens: Option<u64>,
     /// The sampling temperature; usually 0 to 2
     #[arg(long, value_name = "X", value_parser = temperature)]
@@ -114,6 +114,11 @@ fn parameter(text: &str) -> Result<(String, Box<RawValue>), String> {
     let value = RawValue::from_string(value.to_owned())
         .map_err(|_| format!("expected JSON after `{name}=`; text needs quotation marks: '{name}=\"text\"'"))?;
     Ok((name.to_owned(), value))
+}
+
+fn tokens(text: &str) -> Result<u64, String> {
+    let number = text.parse().ok().filter(|tokens| *tokens > 0);
+    number.ok_or_else(|| "expected a whole number of tokens, 1 or more".to_owned())
 }
 
 fn temperature(text: &str) -> Result<f64, String> {
@@ -186,7 +191,7 @@ mod tests {
             (&["--temperature", "warm"], "expected a number, 0 or more"),
             (&["--temperature", "NaN"], "expected a number, 0 or more"),
             (&["--effort", "some"], "max, xhigh, high, medium, low, minimal, none"),
-            (&["--max-tokens", "0"], "0 is not in 1.."),
+            (&["--max-tokens", "0"], "expected a whole number of tokens, 1 or more"),
         ];
         for (arguments, expected) in table {
             let Err(error) = Line::try_parse_from([&["x"], *arguments].concat()) else {

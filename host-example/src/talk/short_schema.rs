@@ -30,7 +30,10 @@ impl Parser {
     fn fields(&mut self, closing: Option<char>, depth: usize) -> Result<Value, String> {
         let mut properties = Map::new();
         loop {
-            self.skip(|letter| letter.is_whitespace() || letter == ',');
+            self.skip(char::is_whitespace);
+            if !properties.is_empty() && self.takes(',') {
+                self.skip(char::is_whitespace);
+            }
             if self.peek() == closing && !properties.is_empty() {
                 self.at += 1;
                 let required: Vec<&String> = properties.keys().collect();
@@ -198,6 +201,8 @@ mod tests {
                 "a {b",
                 "expected `,` or the end of the fields at character 5, found the end",
             ),
+            ("a,, b", "expected the name of a field at character 3, found `, b`"),
+            (", a", "expected the name of a field at character 1, found `, a`"),
             ("a {}", "expected the name of a field at character 4, found `}`"),
             ("a [int", "expected `]` at character 7, found the end"),
             (

@@ -76,7 +76,7 @@ impl Conversation {
         }
         let models = terminal::progress::while_waiting("fetching the model list", self.models()).await;
         match (models, who.wire(&self.active.tiers)) {
-            (Some(models), Some(id)) => choosing::check(&models, &self.active.tiers, id, parts),
+            (Some(models), Some(id)) => choosing::check(&models, &self.active.tiers, id, parts, "/model ID"),
             _ => Ok(()),
         }
     }

@@ -208,24 +208,51 @@ fn a_picture_that_cannot_be_saved_does_not_stop_the_rest() {
     bench.script("acme/painter", drawn);
     let work = bench.home.path().join("work");
     for command in ["chat", "agent"] {
-        let folder = format!("{command}-folder");
-        fs::create_dir(work.join(&folder)).expect("writable");
-        let ran = bench.run(&[command, "-m", "acme/painter", "-o", &folder, "Draw"]);
+        let full = format!("{command}-full");
+        std::os::unix::fs::symlink("/dev/full", work.join(&full)).expect("writable");
+        let ran = bench.run(&[command, "-m", "acme/painter", "-o", &full, "Draw"]);
         assert_fails(
             &ran,
             1,
-            &format!("error: the picture cannot be saved: cannot write `{folder}`: "),
+            &format!("error: the picture cannot be saved: cannot write `{full}`: "),
         );
         assert_has(
             &ran.stderr,
             "warning: a picture is not saved: expected its bytes in base64, found none\n",
         );
-        let printed = format!("Here they are.\n{folder}-1.webp\nhttps://pictures.example/a.png\n");
+        let printed = format!("Here they are.\n{full}-1.webp\nhttps://pictures.example/a.png\n");
         assert_eq!(ran.stdout, printed);
-        let json = bench.run(&[command, "--json", "-m", "acme/painter", "-o", &folder, "Draw"]);
+        let json = bench.run(&[command, "--json", "-m", "acme/painter", "-o", &full, "Draw"]);
         assert_fails(&json, 1, "cannot write `");
         assert_eq!(json_of(&json)["text"], "Here they are.");
     }
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_found_before_the_call() {
+    let bench = Bench::new();
+    for command in ["chat", "agent"] {
+        for (file, why) in [
+            ("/nowhere/x", "there is no folder `/nowhere`"),
+            (".", "expected a file, found a folder"),
+        ] {
+            let ran = bench.run(&[command, "-o", file, "Hello"]);
+            assert_fails(&ran, 2, &format!("error: `{file}` cannot be written: {why}\nhint: "));
+        }
+    }
+    assert_eq!(bench.n_requests(), 0);
+}
+
+#[test]
+fn a_picture_for_a_model_that_reads_none_is_refused_before_the_call() {
+    let bench = Bench::new();
+    let url = "https://pictures.example/a.png";
+    let ran = bench.run(&["chat", "--image", url, "-m", "openai/gpt-4", "What is it?"]);
+    assert_fails(&ran, 2, "error: `openai/gpt-4` reads no pictures\n");
+    assert_has(hint(&ran), "choose one that does, such as `");
+    assert_has(hint(&ran), " (tier ");
+    assert_has(hint(&ran), "--model ID");
+    assert_eq!(bench.bodies(), Vec::<Value>::new());
 }
 
 #[test]
@@ -358,6 +385,8 @@ fn an_unknown_tier_or_model_is_answered_with_the_nearest_one() {
         (&["fallback", "test", "-t", "lage"], "did you mean `large`?"),
         (&["models", "show", "lage"], "did you mean `large`?"),
         (&["models", "show", "claude-sonet-4.5"], "`anthropic/claude-sonnet-4.5`"),
+        (&["agent", "-m", "sonet", "Hello"], "-sonnet-"),
+        (&["chat", "-m", "opus", "Hello"], "/claude-opus"),
         // The profile's own model.
         (&["chat", "Hello"], "`anthropic/claude-sonnet-4.5`"),
         (

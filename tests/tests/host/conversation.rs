@@ -163,6 +163,41 @@ fn ctrl_c_stops_the_answer_and_not_the_conversation() {
 }
 
 #[test]
+fn alt_enter_starts_a_new_line() {
+    let bench = Bench::with_model("sandbox/echo");
+    let mut typist = bench.conversation();
+    typist.presses(b"one\x1b\r");
+    typist.types("two");
+    typist.sees("via Sandbox");
+    assert_eq!(bench.bodies()[0]["messages"][0]["content"], "one\ntwo");
+}
+
+#[test]
+fn a_conversation_is_saved_in_a_file_and_never_makes_a_folder() {
+    let bench = Bench::with_model("sandbox/echo");
+    let work = bench.home.path().join("work");
+    fs::create_dir(work.join("notes")).expect("writable");
+    let mut typist = bench.conversation();
+    asks(&mut typist, "Hello");
+    for (name, answer) in [
+        ("notes", "`notes` cannot be written: expected a file, found a folder"),
+        ("new/", "`new/` cannot be written: expected a file, found a folder"),
+        (
+            "new/talk.md",
+            "`new/talk.md` cannot be written: there is no folder `new`",
+        ),
+        ("notes/talk.md", "saved in `notes/talk.md`"),
+    ] {
+        typist.types(&format!("/save {name}"));
+        typist.sees(answer);
+        typist.sees("> ");
+    }
+    assert!(!work.join("new").exists());
+    let saved = fs::read_to_string(work.join("notes/talk.md")).expect("it is there");
+    assert_has(&saved, "## You\n\nHello\n");
+}
+
+#[test]
 fn a_failed_question_can_be_asked_again() {
     let bench = Bench::with_profile(&profile(r#""model": "sandbox/fails-once", "retry": {"attempts": 1}"#));
     let mut typist = bench.conversation();

@@ -140,6 +140,10 @@ fn a_schema_may_be_short_inline_or_a_file() {
             "name, age integre",
             "error: the short schema is unclear: expected `string`, `int`, ",
         ),
+        (
+            "a,, b",
+            "error: the short schema is unclear: expected the name of a field at character 3, found `, b`\n",
+        ),
         ("{\"type\": 1}", "error: the schema: not a valid JSON Schema: "),
         ("{", "error: the schema: expected JSON: "),
     ] {
@@ -160,6 +164,10 @@ fn an_answer_that_does_not_match_is_asked_for_once_more() {
         &ran.stderr,
         "note: the answer does not match its schema in 1 place; asking once more\n",
     );
+    // The first answer costs something too.
+    assert_eq!(ran.stderr.matches("session $").count(), 0, "{ran:?}");
+    let shown = bench.run(&["chat", "--schema", "name, age int", "--repair", "Who?"]);
+    assert_has(&shown.stderr, " · session $");
     assert_eq!(
         ran.stdout.matches("Ada").count(),
         1,
@@ -167,7 +175,7 @@ fn an_answer_that_does_not_match_is_asked_for_once_more() {
         ran.stdout
     );
     let bodies = bench.bodies();
-    assert_eq!(bodies.len(), 2);
+    assert_eq!(bodies.len(), 4);
     let messages = bodies[1]["messages"].as_array().expect("messages");
     assert_eq!(messages[1]["role"], "assistant");
     let asked = messages[2]["content"].as_str().expect("text");
