@@ -150,11 +150,11 @@ pub fn check(models: &[Model], known: &[TierModel], id: &str, parts: &[Value], h
             able.push((&model.id, format!("`{}`{tier}", model.id)));
         }
     }
-    let failure = Failure::usage(format!("`{}` reads no {what}", clean_line(&model.id)));
+    let failure = Failure::usage(format!("`{}` cannot read {what}", clean_line(&model.id)));
     Err(match able.is_empty() {
-        true => failure.with_hint(format!("no listed model reads {what}")),
+        true => failure.with_hint(format!("no listed model can read {what}")),
         false => failure.with_hint(format!(
-            "choose one that does, such as {}: {how}",
+            "choose one that can, such as {}: {how}",
             joined(able.into_iter().map(|(_, shown)| shown).collect(), "or")
         )),
     })
@@ -219,10 +219,10 @@ mod tests {
         ] {
             assert_eq!(check(id, kind), None);
         }
-        let refused = "`acme/sonnet-5` reads no pictures; choose one that does, such as `acme/opus` (tier small) \
+        let refused = "`acme/sonnet-5` cannot read pictures; choose one that can, such as `acme/opus` (tier small) \
                        or `acme/sonnet-4`: /model ID";
         assert_eq!(check("acme/sonnet-5:free", "image_url").as_deref(), Some(refused));
-        let nobody = "`acme/opus` reads no sounds; no listed model reads sounds";
+        let nobody = "`acme/opus` cannot read sounds; no listed model can read sounds";
         assert_eq!(check("acme/opus", "input_audio").as_deref(), Some(nobody));
     }
 }

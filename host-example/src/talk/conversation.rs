@@ -116,7 +116,7 @@ impl Conversation {
                         if self.listed.is_empty() && self.models().await.is_some() {
                             reader.know(self.names());
                             let n_models = terminal::counted(self.listed.len(), "model");
-                            reader.print_above(&format!("read the list of {n_models}: Tab completes their ids now"));
+                            reader.print_above(&format!("the list of {n_models} is here; Tab now completes their ids"));
                         }
                     }
                 }

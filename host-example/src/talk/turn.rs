@@ -167,7 +167,7 @@ impl Conversation {
     /// Lets the model go on from the end of its last answer. Both become one.
     pub async fn resume(&mut self) {
         let Some(messages) = self.dialogue.going_on() else {
-            return terminal::say("there is no answer to go on from");
+            return terminal::say("there is no answer to continue");
         };
         let who = self.who.clone();
         match self.heard(&messages, &who).await {
@@ -190,7 +190,7 @@ impl Conversation {
         }
         match self.dialogue.pop() {
             None => {
-                terminal::say("there is nothing to drop");
+                terminal::say("there is nothing to undo");
                 String::new()
             }
             Some(Exchange { prompt, .. }) => {

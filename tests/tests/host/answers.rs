@@ -248,8 +248,8 @@ fn a_picture_for_a_model_that_reads_none_is_refused_before_the_call() {
     let bench = Bench::new();
     let url = "https://pictures.example/a.png";
     let ran = bench.run(&["chat", "--image", url, "-m", "openai/gpt-4", "What is it?"]);
-    assert_fails(&ran, 2, "error: `openai/gpt-4` reads no pictures\n");
-    assert_has(hint(&ran), "choose one that does, such as `");
+    assert_fails(&ran, 2, "error: `openai/gpt-4` cannot read pictures\n");
+    assert_has(hint(&ran), "choose one that can, such as `");
     assert_has(hint(&ran), " (tier ");
     assert_has(hint(&ran), "--model ID");
     assert_eq!(bench.bodies(), Vec::<Value>::new());

@@ -96,7 +96,7 @@ fn an_answer_that_broke_off_is_continued_as_one() {
     };
     bench.script("acme/breaks", breaks);
     let mut typist = conversation(bench.host(&["chat", "-m", "acme/breaks"]));
-    gets(&mut typist, "/continue", "there is no answer to go on from");
+    gets(&mut typist, "/continue", "there is no answer to continue");
     gets(&mut typist, "Count", "the part above stays in the conversation");
     gets(&mut typist, "/model sandbox/hello", "using sandbox/hello");
     gets(&mut typist, "/continue", "sandbox/hello via Sandbox");
@@ -121,7 +121,7 @@ fn an_answer_that_broke_off_is_continued_as_one() {
 fn a_dropped_prompt_can_be_edited() {
     let bench = bench();
     let mut typist = bench.conversation();
-    gets(&mut typist, "/undo", "there is nothing to drop");
+    gets(&mut typist, "/undo", "there is nothing to undo");
     gets(&mut typist, "One", "heard: One");
     gets(&mut typist, "Two", "heard: Two");
     typist.types("/undo");
@@ -163,11 +163,11 @@ fn attachments_go_to_models_that_can_read_them() {
     fs::write(work.join("notes.txt"), "Bees dance.").expect("writable");
     let mut typist = bench.conversation();
     gets(&mut typist, "/model llama-3.3-70b-instruct", "using meta-llama/");
-    let refused = "`meta-llama/llama-3.3-70b-instruct` reads no pictures";
+    let refused = "`meta-llama/llama-3.3-70b-instruct` cannot read pictures";
     gets(&mut typist, "/attach cat.png", refused);
     typist.types("What is in @cat.png?");
     typist.sees(refused);
-    typist.sees("choose one that does, such as `");
+    typist.sees("choose one that can, such as `");
     typist.sees("`, `");
     typist.sees("` or `");
     typist.sees("nothing was sent; /retry sends it again");
@@ -227,10 +227,10 @@ fn tab_completes_commands_names_and_files() {
     let bench = bench();
     fs::write(bench.home.path().join("work/notes.txt"), "Bees dance.").expect("writable");
     let mut typist = bench.conversation();
-    gets(&mut typist, "/und\t", "there is nothing to drop");
+    gets(&mut typist, "/und\t", "there is nothing to undo");
     gets(&mut typist, "/tier sm\t", "using small → sandbox/hello");
     typist.presses(b"/model gro\t");
-    typist.sees("Tab completes their ids now");
+    typist.sees("Tab now completes their ids");
     typist.presses(b"\t");
     gets(&mut typist, "", "using x-ai/grok-4");
     gets(&mut typist, "/attach no\t", "1 attachment for the next message");
