@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::near;
 use crate::setup::{Active, tiers};
-use crate::terminal::{Failure, clean_line, few, joined, listed};
+use crate::terminal::{Failure, clean_line, few, joined};
 use crate::views::models::is_named;
 
 /// Who answers: a model, or else a tier, or else the default one.

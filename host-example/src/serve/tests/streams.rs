@@ -150,7 +150,7 @@ fn a_stream_that_breaks_off_says_so_once_in_the_form_of_its_protocol() {
     };
     let error = json!({
         "code": 502, "message": "the answer broke off", "type": "interrupted", "param": null,
-        "metadata": {"error_type": "interrupted"}
+        "metadata": {"error_type": "interrupted", "generation_id": "gen-1"}
     });
     let mut chunk = data(&last_words("/chat/completions", false), "");
     assert!(chunk["created"].take().as_u64() > Some(1_700_000_000));
