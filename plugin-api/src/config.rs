@@ -63,6 +63,10 @@ pub struct TierModel {
     /// The fallback chain behind the model, in order, as ids that go to the service.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fallbacks: Vec<String>,
+    /// The models that the tier's calls are divided between, each with its weight; `configured` is the heaviest.
+    /// Empty: one model answers. Since: 1.3.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub split: BTreeMap<String, u32>,
 }
 
 #[cfg(test)]

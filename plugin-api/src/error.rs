@@ -123,6 +123,9 @@ pub struct Details {
     /// The id that the service, or the proxy in front of it, gave the request, to quote to its support. Since: 1.3.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
+    /// The model of the tier's split that the call was given to, as configured. Since: 1.3.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arm: Option<String>,
     /// The answer's text up to the point where it broke off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partial_text: Option<String>,
@@ -158,6 +161,7 @@ impl fmt::Debug for Details {
             .field("provider", &self.provider)
             .field("generation_id", &self.generation_id)
             .field("request_id", &self.request_id)
+            .field("arm", &self.arm)
             .field("partial_text_bytes", &self.partial_text.as_ref().map(String::len))
             .field("answer", &self.answer)
             .field("notices", &self.notices)

@@ -128,6 +128,9 @@ pub struct Done {
     /// The id of the requested model, as it was sent to the service.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requested_model: Option<String>,
+    /// The model of the tier's split that the call was given to, as configured. Since: 1.3.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arm: Option<String>,
     /// The model that answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,

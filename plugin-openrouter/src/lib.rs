@@ -119,6 +119,7 @@ impl Provider for OpenRouter {
             let choice = settings.profile.choice(*tier);
             TierModel {
                 tier: tier.name().to_owned(),
+                split: settings.profile.split(&choice).cloned().unwrap_or_default(),
                 configured: choice.configured,
                 wire: choice.wire,
                 origin: choice.origin.to_string(),

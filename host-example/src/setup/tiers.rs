@@ -47,6 +47,20 @@ pub fn short(tier: &TierModel) -> String {
     name.to_ascii_lowercase()
 }
 
+/// The id on the wire; of a split tier, all of them with their shares.
+fn wire(tier: &TierModel) -> String {
+    let total: u64 = tier.split.values().copied().map(u64::from).sum();
+    if total == 0 {
+        return tier.wire.clone();
+    }
+    let share = |weight: u32| (u64::from(weight) * 100).div_ceil(total);
+    let arms = tier
+        .split
+        .iter()
+        .map(|(model, weight)| format!("{model} {} %", share(*weight)));
+    arms.collect::<Vec<_>>().join(", ")
+}
+
 /// A table: tier, configured id, id on the wire, origin.
 pub fn table(tiers: &[TierModel], page: Page) -> Table {
     const HEAD: [(&str, Fit); 4] = [
@@ -59,7 +73,7 @@ pub fn table(tiers: &[TierModel], page: Page) -> Table {
         vec![
             model.tier.clone(),
             model.configured.clone(),
-            model.wire.clone(),
+            wire(model),
             model.origin.clone(),
         ]
     });

@@ -11,7 +11,7 @@ use plugin_api::{Attempt, Error};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::call::closing::{Bill, Closing};
-use crate::call::{Common, advice, turn};
+use crate::call::{Common, advice, jitter, turn};
 use crate::failure::retry::Tries;
 use crate::profile::policy::Retry;
 use crate::request::body::Changes;
@@ -57,11 +57,12 @@ impl Call {
     pub(super) async fn begin(
         settings: Arc<Settings>,
         common: Arc<Common>,
-        ask: Ask,
+        mut ask: Ask,
         stream: bool,
     ) -> Result<Self, Error> {
         let begun = Instant::now();
         settings.key()?;
+        ask.place = jitter::fraction();
         let mut plan = plan(&settings.profile, &ask, None)?;
         let clock = Clock {
             timeouts: settings.profile.options.timeouts,
@@ -160,6 +161,7 @@ impl Call {
             gate: Arc::clone(&self.service().gate),
             common: self.common,
             is_of_the_account: !self.is_at_secondary,
+            arm: self.plan.arm,
             attempts: self.attempts,
             paid: self.paid,
             bill: self.bill,

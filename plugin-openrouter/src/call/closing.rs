@@ -21,6 +21,8 @@ pub struct Closing {
     pub common: Arc<Common>,
     /// Whether the answer is billed to the account whose balance is known.
     pub is_of_the_account: bool,
+    /// The model of a split tier that the call was given to.
+    pub arm: Option<String>,
     /// The failed attempts.
     pub attempts: Vec<Attempt>,
     /// What the retries took from the retry budget.
@@ -55,6 +57,7 @@ impl Closing {
             Ok(done) => done,
             Err(mut error) => {
                 failure::until_then(&mut error, SystemTime::now());
+                error.details.arm = self.arm;
                 if !self.attempts.is_empty() {
                     self.attempts.push(failure::attempt_of(&error, ""));
                     error.details.attempts = self.attempts;
@@ -77,6 +80,7 @@ impl Closing {
         };
         done.attempts = self.attempts;
         done.attempts.extend(served);
+        done.arm = self.arm;
         done.duration_ms = milliseconds(took);
         done.time_to_first_token_ms = first_token.map(milliseconds);
         Ok(done)

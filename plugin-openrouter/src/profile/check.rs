@@ -12,6 +12,7 @@ use crate::profile::options::{Attribution, Options, Privacy, TierOption};
 use crate::profile::parameters::Parameters;
 use crate::profile::policy::OnExceed;
 use crate::profile::preferences::{DataCollection, ProviderPreferences};
+use crate::profile::split::Arms;
 use crate::profile::tiers::{self, Tier};
 use crate::values::base_url::{base_url_problem, is_plain_host};
 use crate::values::model_id;
@@ -82,7 +83,7 @@ impl Options {
     fn add_tier_problems(&self, problems: &mut Vec<Problem>) {
         let mut seen = BTreeSet::new();
         for (key, entry) in &self.tiers {
-            let pointer = format!("/tiers/{}", key.replace('~', "~0").replace('/', "~1"));
+            let pointer = format!("/tiers/{}", escaped(key));
             let Some(tier) = Tier::parse(key) else {
                 let problem = Problem::error(&pointer, format!("unknown tier `{key}`"));
                 problems.push(problem.with_hint(tiers::hint_for(key)));
@@ -99,6 +100,9 @@ impl Options {
                 TierOption::Settings(_) => format!("{pointer}/model"),
             };
             problems.extend(entry.model().and_then(|model| model_problem(&model_pointer, model)));
+            if let Some(arms) = entry.settings().and_then(|settings| settings.split.as_ref()) {
+                add_split_problems(problems, &format!("{pointer}/split"), arms, entry.model());
+            }
             let own_parameters = entry.settings().and_then(|settings| settings.parameters.as_ref());
             add_parameter_problems(problems, &pointer, own_parameters);
             let own_fallbacks = entry
@@ -149,6 +153,25 @@ impl Options {
                 problems.push(warning.with_hint(remedy));
             }
         }
+    }
+}
+
+/// A member's name as a step of a JSON pointer.
+fn escaped(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
+fn add_split_problems(problems: &mut Vec<Problem>, pointer: &str, arms: &Arms, model: Option<&str>) {
+    for id in arms.keys() {
+        problems.extend(model_problem(&format!("{pointer}/{}", escaped(id)), id));
+    }
+    if arms.values().all(|weight| *weight == 0) {
+        let problem = Problem::error(pointer, "expected a weight above 0, found none");
+        problems.push(problem.with_hint("give each model its share of the calls, such as 80 and 20"));
+    }
+    if model.is_some() {
+        let problem = Problem::error(pointer, "the tier has both `model` and `split`");
+        problems.push(problem.with_hint("remove `model`; `split` names the models"));
     }
 }
 
@@ -281,9 +304,7 @@ pub fn problems_of(value: &Value) -> Vec<Problem> {
 fn misfits(value: &Value) -> Vec<Problem> {
     let members = value.as_object().into_iter().flatten();
     let misfits = members.filter(|(name, value)| parse(&json!({name.as_str(): value})).is_err());
-    let mut pointers: Vec<String> = misfits
-        .map(|(name, _)| format!("/{}", name.replace('~', "~0").replace('/', "~1")))
-        .collect();
+    let mut pointers: Vec<String> = misfits.map(|(name, _)| format!("/{}", escaped(name))).collect();
     if pointers.is_empty() {
         pointers.push(String::new());
     }

@@ -9,6 +9,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::profile::options::Options;
+use crate::profile::split::{arm_at, heaviest};
 use crate::profile::tiers::Tier;
 use crate::values::model_id::wire_id;
 
@@ -95,6 +96,9 @@ pub struct Choice {
     pub wire: String,
     /// Where the model was configured.
     pub origin: Origin,
+    /// Whether it is one of the models that the tier is split between.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_arm: bool,
     /// Why `wire` differs from `configured`, for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
@@ -114,6 +118,7 @@ impl Choice {
             configured: configured.to_owned(),
             wire: wire.into_owned(),
             origin,
+            is_arm: false,
             note,
         }
     }
@@ -123,10 +128,27 @@ impl Choice {
 ///
 /// The first of these that is set and not blank wins: the profile's entry for the tier, the profile's `model`
 /// (for `TEXT_LARGE` only), the tier's environment variables, its built-in default; then the same for its parent.
-pub fn resolve(tier: Tier, options: &Options, env: &BTreeMap<String, String>) -> Choice {
+///
+/// - In: `place`, which gives the call its number from 0 to 1 among the calls of a split tier; without it, the heaviest
+///   arm.
+pub fn resolve(
+    tier: Tier,
+    options: &Options,
+    env: &BTreeMap<String, String>,
+    place: Option<&dyn Fn(Tier) -> f64>,
+) -> Choice {
     let mut current = tier;
     loop {
         let via = (current != tier).then_some(current);
+        if let Some((key, arms)) = options.split_of(current)
+            && let Some(model) = place.map_or_else(|| heaviest(arms), |place| arm_at(arms, place(current)))
+        {
+            let at = format!("/tiers/{key}/split");
+            return Choice {
+                is_arm: true,
+                ..Choice::new(tier, model, Origin::ProfileTier { at, via })
+            };
+        }
         if let Some((model, origin)) = configured_model(current, via, options, env) {
             return Choice::new(tier, model, origin);
         }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::profile::options::{COMPRESSION, Options, PluginOption, Privacy, TierOption, TierOptions};
 use crate::profile::preferences::{DataCollection, ProviderPreferences};
+use crate::profile::split::Arms;
 use crate::profile::tiers::Tier;
 
 impl Options {
@@ -14,6 +15,12 @@ impl Options {
         let canonical = self.tiers.get_key_value(tier.name());
         let entry = canonical.or_else(|| self.tiers.iter().find(|(key, _)| Tier::parse(key) == Some(tier)))?;
         Some((entry.0, entry.1))
+    }
+
+    /// The split that is written in the tier's own entry, with the key of that entry.
+    pub fn split_of(&self, tier: Tier) -> Option<(&str, &Arms)> {
+        let (key, entry) = self.tier_entry(tier)?;
+        Some((key, entry.settings()?.split.as_ref()?))
     }
 
     /// The fallback models for a call: the tier's, else the profile's.

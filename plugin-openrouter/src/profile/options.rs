@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 use crate::profile::parameters::Parameters;
 use crate::profile::policy::{Budget, Caches, Limits, Retry, Secondary, Timeouts};
 use crate::profile::preferences::ProviderPreferences;
+use crate::profile::split::Arms;
 use crate::profile::tiers;
 use crate::values::base_url::DEFAULT_BASE_URL;
 use crate::values::spelling::{accept_snake_case, null_as_default};
@@ -158,6 +159,11 @@ pub struct TierOptions {
     /// The tier's model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// Divide the tier's calls between models, by weight, instead of naming one `model`. Calls with the same
+    /// `sessionId`, else with the same `user`, always get the same model; others are divided at random.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("minProperties" = 2, "examples" = [{"anthropic/claude-sonnet-4.5": 80, "openai/gpt-5": 20}]))]
+    pub split: Option<Arms>,
     /// Replace the profile's fallback models; an empty list means none.
     #[serde(alias = "fallback_models", skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = MAX_FALLBACKS), inner(length(min = 1)))]

@@ -9,7 +9,10 @@ use http::Method;
 use http::header::HeaderMap;
 use plugin_api::{ChatRequest, Error, ErrorKind, HttpRequest, Notice, View};
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
+use crate::profile::split;
+use crate::profile::tiers::Tier;
 use crate::request::{Dialect, headers, old_forms};
 use crate::values::members::Members;
 
@@ -30,6 +33,8 @@ pub struct Ask {
     pub body: Option<Bytes>,
     /// The caller's headers that are passed on to the service.
     pub headers: HeaderMap,
+    /// A number from 0 to 1 that decides between the models of a split tier, for calls without a session.
+    pub place: f64,
     /// The most attempts with the same models, where the caller retries by itself.
     pub max_attempts: Option<u64>,
     /// What was translated.
@@ -47,6 +52,7 @@ impl Ask {
             request,
             body: None,
             headers: HeaderMap::new(),
+            place: 0.0,
             max_attempts: None,
             notices: Vec::new(),
         }
@@ -64,6 +70,7 @@ impl Ask {
             dialect,
             method,
             headers: headers::from_caller(&http, dialect)?,
+            place: 0.0,
             max_attempts: headers::max_attempts(&http),
             view: View::Raw,
             request: empty_request(),
@@ -104,6 +111,23 @@ impl Ask {
         }
         ask.request.parameters = members.into_iter().collect();
         Ok(ask)
+    }
+
+    /// What belongs together: the id of the session, else of the user.
+    fn session(&self, configured: &Map<String, Value>) -> Option<String> {
+        let called = |name: &str| serde_json::from_str(self.request.parameters.get(name)?.get()).ok();
+        let header = || self.headers.get("x-session-id")?.to_str().ok().map(str::to_owned);
+        let configured = |name: &str| Some(configured.get(name)?.as_str()?.to_owned());
+        let session = called("session_id")
+            .or_else(header)
+            .or_else(|| configured("session_id"));
+        session.or_else(|| called("user")).or_else(|| configured("user"))
+    }
+
+    /// The place of the call among the calls of a split tier.
+    pub fn place_in(&self, tier: Tier, configured: &Map<String, Value>) -> f64 {
+        let session = self.session(configured);
+        session.map_or(self.place, |session| split::place_of(tier, &session))
     }
 
     /// Whether it may be sent twice without harm.

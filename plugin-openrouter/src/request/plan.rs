@@ -25,6 +25,8 @@ const MAX_OTHERS: usize = 3;
 pub struct Plan {
     pub dialect: Dialect,
     pub tier: Option<Tier>,
+    /// The model of the tier's split that the call was given to, as configured.
+    pub arm: Option<String>,
     /// The models that may answer, the requested one first, by their ids on the wire.
     pub models: Vec<String>,
     /// The attribution headers, and the caller's headers that are passed on.
@@ -71,12 +73,15 @@ pub fn plan(profile: &Profile, ask: &Ask, stepped_down_to: Option<Tier>) -> Resu
     let headers = headers::headers(profile, ask)?;
     let choice = match (called, tier) {
         (Some(model), tier) => Choice::by_call(tier.unwrap_or(Tier::TextLarge), model),
-        (None, Some(tier)) => profile.choice(tier),
+        (None, Some(tier)) => {
+            profile.choice_at(tier, &|split| ask.place_in(split, &options.parameters_for(Some(tier))))
+        }
         (None, None) => {
             // A request without a model, such as one for a list.
             return Ok(Plan {
                 dialect: ask.dialect,
                 tier: None,
+                arm: None,
                 models: Vec::new(),
                 headers,
                 notices: ask.notices.clone(),
@@ -103,6 +108,7 @@ pub fn plan(profile: &Profile, ask: &Ask, stepped_down_to: Option<Tier>) -> Resu
     Ok(Plan {
         dialect: ask.dialect,
         tier,
+        arm: choice.is_arm.then_some(choice.configured),
         models: chain(choice.wire, others),
         headers,
         notices,

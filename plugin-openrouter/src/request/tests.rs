@@ -103,6 +103,42 @@ fn the_profiles_fallbacks_are_sent_only_with_its_own_model() {
 }
 
 #[test]
+fn a_split_tier_gives_a_session_always_the_same_model() {
+    let options = json!({"tiers": {"large": {"split": {"a/one": 1, "a/two": 1}}}, "fallbackModels": ["acme/spare"]});
+    let of = |parameters: &[(&str, &str)], place: f64, profile: Value| {
+        let mut ask = Ask::chat(with(parameters));
+        ask.place = place;
+        let plan = plan(&self::profile(profile), &ask, None).expect("a good request");
+        assert_eq!(plan.arm.as_deref(), plan.models.first().map(String::as_str));
+        assert_eq!(plan.models.get(1).map(String::as_str), Some("acme/spare"));
+        plan.models[0].clone()
+    };
+    // Without a session, the place of the call decides.
+    let at = |place| of(&[], place, options.clone());
+    assert_eq!([at(0.2), at(0.7)], ["a/one", "a/two"]);
+    let sessions: Vec<String> = (0..20)
+        .map(|session| {
+            let session = format!(r#""s-{session}""#);
+            let at = |place| of(&[("session_id", &session), ("user", r#""u""#)], place, options.clone());
+            assert_eq!(at(0.2), at(0.7), "{session}");
+            at(0.2)
+        })
+        .collect();
+    assert!(sessions.iter().any(|model| model == "a/one") && sessions.iter().any(|model| model == "a/two"));
+    // The user counts where there is no session, the call's before the profile's.
+    let mut configured = options.clone();
+    configured["parameters"] = json!({"user": "u-1"});
+    assert_eq!(
+        of(&[], 0.2, configured),
+        of(&[("user", r#""u-1""#)], 0.7, options.clone())
+    );
+    // A call that names its model is no part of the experiment.
+    let mut request = hello();
+    request.model = Some("other/model".to_owned());
+    assert_eq!(planned(options, &request).expect("a good request").arm, None);
+}
+
+#[test]
 fn the_auto_router_gets_no_fallbacks_and_the_caller_a_notice() {
     let options = json!({"model": "openrouter/auto", "fallbackModels": ["acme/spare"]});
     assert!(!body_of(options.clone(), &hello()).contains("models"));

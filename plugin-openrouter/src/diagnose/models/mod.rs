@@ -14,7 +14,7 @@ use crate::profile::choice::{Choice, Origin};
 use crate::profile::tiers::{self, Tier};
 use crate::request::{Ask, plan};
 use crate::service::Settings;
-use crate::values::model_id::is_auto_router;
+use crate::values::model_id::{is_auto_router, wire_id};
 use crate::values::time;
 
 /// The findings about the models.
@@ -36,11 +36,14 @@ pub fn findings(
         });
     }
     let mut seen = BTreeSet::new();
-    for fallback in chains.iter().flat_map(Chain::fallbacks) {
-        if seen.insert(fallback) {
-            let id = format!("model_known:{fallback}");
+    let arms = chains.iter().flat_map(Chain::arms);
+    let fallbacks = chains.iter().flat_map(Chain::fallbacks);
+    let others = arms.chain(fallbacks.map(|id| (id, "the fallback models".to_owned())));
+    for (other, place) in others {
+        if seen.insert(other) {
+            let id = format!("model_known:{other}");
             findings.push(match catalogue {
-                Ok(catalogue) => judge_model(id, fallback, "the fallback models", catalogue, now_s),
+                Ok(catalogue) => judge_model(id, other, &place, catalogue, now_s),
                 Err(error) => skipped(id, unknown_for(error)),
             });
         }
@@ -59,6 +62,8 @@ struct Chain {
     choice: Choice,
     /// In order; the tier's own model comes first.
     models: Vec<String>,
+    /// The other models that its calls are divided between, by their ids on the wire.
+    arms: Vec<String>,
     n_requests: usize,
     /// Whether it has its own model or settings: a tier that uses another's model may still differ in its parameters.
     is_own: bool,
@@ -67,6 +72,7 @@ struct Chain {
 impl Chain {
     fn of(tier: Tier, settings: &Settings) -> Self {
         let choice = settings.profile.choice(tier);
+        let split = settings.profile.split(&choice).into_iter().flat_map(|arms| arms.keys());
         let plan = ChatRequest::new(&[]).and_then(|mut request| {
             request.tier = Some(tier.name().to_owned());
             plan::plan(&settings.profile, &Ask::chat(request), None)
@@ -80,10 +86,18 @@ impl Chain {
         };
         Self {
             is_own: choice.origin.via().is_none() || settings.profile.options.tier_entry(tier).is_some(),
+            arms: split
+                .map(|id| wire_id(id).0.into_owned())
+                .filter(|id| *id != choice.wire)
+                .collect(),
             choice,
             models,
             n_requests,
         }
+    }
+
+    fn arms(&self) -> impl Iterator<Item = (&String, String)> {
+        self.arms.iter().map(|id| (id, self.choice.origin.to_string()))
     }
 
     fn tier(&self) -> Tier {

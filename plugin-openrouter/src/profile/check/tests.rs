@@ -46,6 +46,20 @@ fn strict_privacy_overrides_looser_preferences_with_a_warning() {
 }
 
 #[test]
+fn a_split_needs_a_weight_and_no_model_beside_it() {
+    let split = json!({"tiers": {"small": {"model": "a/b", "split": {"c/d": 0, "https://e": 0}}}});
+    let expected = [
+        "! /tiers/small/split/https:~1~1e: expected a model id, found a URL | \
+         write the id alone, such as `anthropic/claude-sonnet-4.5`",
+        "! /tiers/small/split: expected a weight above 0, found none | \
+         give each model its share of the calls, such as 80 and 20",
+        "! /tiers/small/split: the tier has both `model` and `split` | remove `model`; `split` names the models",
+    ];
+    assert_eq!(problems(split), expected);
+    assert!(problems(json!({"tiers": {"small": {"split": {"a/b": 80, "c/d": 20}}}})).is_empty());
+}
+
+#[test]
 fn unknown_and_duplicate_tiers_are_problems() {
     assert_eq!(
         problems(json!({"tiers": {"TEXT_HUGE/~": "a/b", "TEXT_SMALL": "a/b", "small": "a/b"}})),

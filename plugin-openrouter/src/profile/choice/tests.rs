@@ -14,7 +14,7 @@ fn variables(cell: &str) -> BTreeMap<String, String> {
 fn assert_choices(table: &str) {
     for [tier, profile, set, model, origin] in rows(table) {
         let options = parsed(serde_json::from_str(profile).expect("JSON"));
-        let choice = resolve(Tier::parse(tier).expect("a tier"), &options, &variables(set));
+        let choice = resolve(Tier::parse(tier).expect("a tier"), &options, &variables(set), None);
         let found = (choice.configured, choice.origin.to_string());
         assert_eq!(found, (model.to_owned(), origin.to_owned()), "{tier} {profile} {set}");
     }
@@ -22,7 +22,7 @@ fn assert_choices(table: &str) {
 
 #[test]
 fn a_choice_shows_the_configured_id_and_the_id_that_is_sent() {
-    let choice = resolve(Tier::TextSmall, &Options::default(), &BTreeMap::new());
+    let choice = resolve(Tier::TextSmall, &Options::default(), &BTreeMap::new(), None);
     assert_eq!(
         serde_json::to_value(choice).expect("a choice is plain JSON"),
         json!({
@@ -40,6 +40,10 @@ fn the_profile_wins_over_the_environment_and_the_environment_over_the_default() 
             | a/profile | profile `tiers.TEXT_SMALL`
         small | {} | OPENROUTER_SMALL_MODEL=a/env, SMALL_MODEL=a/plain | a/env | variable `OPENROUTER_SMALL_MODEL`
         small | {} | SMALL_MODEL=a/plain | a/plain | variable `SMALL_MODEL`
+        small | {"tiers": {"small": {"split": {"a/less": 1, "a/more": 2}}}} | SMALL_MODEL=a/env
+            | a/more | profile `tiers.small.split`
+        nano | {"tiers": {"small": {"split": {"a/less": 1, "a/more": 2}}}} |
+            | a/more | profile `tiers.small.split` through TEXT_SMALL
     "#;
     assert_choices(table);
 }
@@ -48,7 +52,7 @@ fn the_profile_wins_over_the_environment_and_the_environment_over_the_default() 
 fn blank_values_count_as_absent() {
     let set = environment(&[("OPENROUTER_SMALL_MODEL", " \t"), ("SMALL_MODEL", " a/b ")]);
     let options = parsed(json!({"tiers": {"TEXT_SMALL": " ", "TEXT_LARGE": null}, "model": ""}));
-    let chosen = [Tier::TextSmall, Tier::TextLarge].map(|tier| resolve(tier, &options, &set).configured);
+    let chosen = [Tier::TextSmall, Tier::TextLarge].map(|tier| resolve(tier, &options, &set, None).configured);
     assert_eq!(chosen, ["a/b", "anthropic/claude-sonnet-4-5"]);
 }
 
@@ -89,7 +93,7 @@ fn an_origin_is_written_with_source_place_and_parent_tier() {
     "#;
     for [tier, profile, set, expected] in rows(table) {
         let options = parsed(serde_json::from_str(profile).expect("JSON"));
-        let choice = resolve(Tier::parse(tier).expect("a tier"), &options, &variables(set));
+        let choice = resolve(Tier::parse(tier).expect("a tier"), &options, &variables(set), None);
         let expected: Value = serde_json::from_str(expected).expect("JSON");
         assert_eq!(origin(choice), expected, "{tier} {profile} {set}");
     }
@@ -116,7 +120,7 @@ fn every_tier_has_a_default() {
         IMAGE | google/gemini-2.5-flash-image | built-in default
     ";
     let found = tiers::all().iter().map(|tier| {
-        let choice = resolve(*tier, &Options::default(), &BTreeMap::new());
+        let choice = resolve(*tier, &Options::default(), &BTreeMap::new(), None);
         [tier.name().to_owned(), choice.wire, choice.origin.to_string()]
     });
     assert_eq!(found.collect::<Vec<_>>(), rows(table));
