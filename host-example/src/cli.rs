@@ -8,8 +8,8 @@ use clap::{ArgMatches, CommandFactory, Parser, Subcommand};
 use clap_complete::ArgValueCandidates;
 
 use crate::commands::{
-    Output, agent, api, chat, completions, config, credits, doctor, explain, fallback, key, keys, links, models, paths,
-    plugins, profile, selftest, tiers,
+    Output, agent, api, chat, compare, completions, config, credits, doctor, explain, fallback, key, keys, links,
+    models, paths, plugins, profile, run, selftest, tiers,
 };
 use crate::serve;
 use crate::setup::{Global, candidates, trial};
@@ -33,6 +33,7 @@ pub struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Chat(chat::Args),
+    Run(Box<run::Args>),
     #[command(subcommand)]
     Plugins(plugins::Command),
     Tiers(tiers::Args),
@@ -42,6 +43,7 @@ enum Command {
     Config(config::Command),
     #[command(subcommand)]
     Fallback(fallback::Command),
+    Compare(compare::Args),
     Agent(agent::Args),
     Models(models::Args),
     Credits(credits::Args),
@@ -93,11 +95,13 @@ impl Cli {
         };
         match command {
             Command::Chat(args) => chat::run(global, args).await,
+            Command::Run(args) => run::run(global, args).await,
             Command::Plugins(command) => plugins::run(global, command).await,
             Command::Tiers(args) => tiers::run(global, args).await,
             Command::Profile(command) => profile::run(global, command).await,
             Command::Config(command) => config::run(global, command).await,
             Command::Fallback(command) => fallback::run(global, command).await,
+            Command::Compare(args) => compare::run(global, args).await,
             Command::Agent(args) => agent::run(global, args).await,
             Command::Models(args) => models::run(global, args).await,
             Command::Credits(args) => credits::run(global, args).await,

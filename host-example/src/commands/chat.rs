@@ -20,7 +20,7 @@ use crate::terminal::{Exit, Failure, Interrupts, progress, stopped};
 use crate::welcome::{self, Ready};
 
 /// Ask a model; on a terminal without a prompt, start a conversation
-#[derive(clap::Args)]
+#[derive(clap::Args, Clone)]
 pub struct Args {
     /// The question; standard input is appended to it
     pub prompt: Vec<String>,

@@ -4,6 +4,8 @@ pub mod chat;
 pub mod agent;
 pub mod tiers;
 pub mod fallback;
+pub mod compare;
+pub mod run;
 pub mod models;
 pub mod credits;
 pub mod key;

@@ -98,6 +98,12 @@ fn places(global: &Global) -> Result<Vec<Place>, Failure> {
             "keys that `keys set` stored",
             &["XDG_CONFIG_HOME"],
         ),
+        place(
+            "templates",
+            Some(places.templates()),
+            "prompts for `run`",
+            &["XDG_CONFIG_HOME"],
+        ),
         place("plugins", Some(places.plugins.clone()), "the plugin folder", PLUGINS),
         place(
             "lock",

@@ -3,6 +3,9 @@
 //! Shells ask at each press of a key, so no plugin is loaded and nothing is fetched. `--config` and `--plugins` of the
 //! line are not known here; their variables are.
 
+use std::fs;
+use std::path::Path;
+
 use clap_complete::CompletionCandidate;
 use serde_json::Value;
 
@@ -49,6 +52,29 @@ pub fn tiers() -> Vec<CompletionCandidate> {
 pub fn plugins() -> Vec<CompletionCandidate> {
     let all = folder().into_iter().flat_map(|folder| folder.entries);
     candidates(all.filter_map(|entry| entry.manifest).map(|manifest| manifest.id))
+}
+
+/// The names of the templates.
+pub fn templates() -> Vec<CompletionCandidate> {
+    candidates(
+        places()
+            .map(|places| template_names(&places.templates()))
+            .into_iter()
+            .flatten(),
+    )
+}
+
+/// The names of the templates in a folder, in alphabetic order.
+pub fn template_names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let files = entries
+        .map(|entry| entry.path())
+        .filter(|file| file.extension().is_some_and(|end| end == "md"));
+    let mut names: Vec<String> = files
+        .filter_map(|file| Some(file.file_stem()?.to_str()?.to_owned()))
+        .collect();
+    names.sort();
+    names
 }
 
 /// The names of the profiles in the file.

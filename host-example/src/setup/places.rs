@@ -73,6 +73,11 @@ impl Places {
             history: state_file(HISTORY)?,
         })
     }
+
+    /// The folder of the prompts that `run` fills in.
+    pub fn templates(&self) -> PathBuf {
+        self.config_folder.join("templates")
+    }
 }
 
 /// A file that is kept between runs.

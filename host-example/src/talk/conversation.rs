@@ -33,7 +33,7 @@ use crate::views::{self, credits};
 const MOST_MODELS: usize = 30;
 
 /// Options that only a conversation has.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub struct Habits {
     /// During a conversation, follow neither edits of the profile nor installs of plugins; `/reload` still does
     #[arg(long)]

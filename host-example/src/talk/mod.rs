@@ -1,6 +1,7 @@
 //! A conversation with a model: what is sent with a prompt, and how an answer reaches the screen.
 
 // In the order in which data travels.
+pub mod template;
 pub mod prompt;
 pub mod attach;
 pub mod parameters;

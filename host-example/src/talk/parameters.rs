@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use crate::setup::candidates;
 
 /// Who is asked, and what comes before the prompt.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub struct Recipient {
     /// The tier: small, large or reasoning, or any name that `agent-host tiers` shows
     #[arg(short, long, value_name = "TIER", value_parser = NonEmptyStringValueParser::new(),
@@ -100,7 +100,7 @@ fn merged(under: &RawValue, over: &RawValue) -> Option<Box<RawValue>> {
     raw(&Value::Object(members))
 }
 
-fn raw(value: &Value) -> Option<Box<RawValue>> {
+pub fn raw(value: &Value) -> Option<Box<RawValue>> {
     // Writing a value cannot fail.
     to_raw_value(value).ok()
 }

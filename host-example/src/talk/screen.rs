@@ -35,7 +35,7 @@ pub struct Manner {
 }
 
 /// Options for how an answer is shown.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub struct Shown {
     /// Print Markdown as it is written, on a terminal too
     #[arg(long)]

@@ -137,6 +137,13 @@ fn cleaned(row: Vec<String>, page: Page) -> Vec<String> {
         .collect()
 }
 
+/// Texts in columns beside each other.
+///
+/// - In: texts that are safe to print, of any number of lines.
+pub fn beside(texts: &[String], page: Page) -> String {
+    grid(&[texts.to_vec()], &vec![Fit::Wrapped; texts.len()], page, false).text
+}
+
 /// Rows of cells that are safe to print, each column as wide as its widest cell or as the page allows.
 ///
 /// - In: `has_rule`, whether a line is drawn below the first row.

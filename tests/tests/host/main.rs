@@ -4,6 +4,7 @@ mod account;
 mod answers;
 mod chat;
 mod commands;
+mod compare;
 mod config;
 mod contract;
 mod conversation;
@@ -25,6 +26,7 @@ mod screens;
 mod scripts;
 mod sources;
 mod starter;
+mod templates;
 mod unruly;
 mod verify;
 
