@@ -12,7 +12,7 @@ use plugin_api::{About, Error, ErrorKind, Notice};
 use crate::call::Common;
 use crate::models::capabilities::Wants;
 use crate::models::resolve::{Meaning, meaning};
-use crate::models::{Catalogue, capabilities};
+use crate::models::{Catalogue, Store, capabilities};
 use crate::request::{Ask, Dialect, Plan};
 use crate::service::Settings;
 use crate::service::clock::{Clock, Due};
@@ -37,11 +37,11 @@ pub async fn advise(
     }
     let is_strict = settings.profile.options.strict_capabilities && ask.dialect == Dialect::Chat;
     let is_known_form = |model: &String| !is_bare(model) && !looks_foreign(model);
-    let has_doubtful = ask.dialect != Dialect::Other && !plan.models.iter().all(is_known_form);
-    if ask.dialect == Dialect::Embeddings && !has_doubtful {
-        // The model list has no embedding models.
+    let has_doubtful = !plan.models.iter().all(is_known_form);
+    if !ask.dialect.writes_text() && !has_doubtful {
         return Ok(());
     }
+    let store = store(common, ask.dialect);
     let wants = (ask.dialect == Dialect::Chat)
         .then(|| capabilities::wants(ask.request.messages.get(), &ask.request.parameters));
     let catalogue = if has_doubtful || is_strict {
@@ -50,7 +50,7 @@ pub async fn advise(
             what: "the model list did not arrive",
             ..clock.total()
         };
-        let listed = due.or(clock.total()).wait(common.catalogue.catalogue(settings)).await;
+        let listed = due.or(clock.total()).wait(store.catalogue(settings)).await;
         match listed.and_then(|listed| listed) {
             Ok(catalogue) => Some(catalogue),
             Err(error) if is_strict => return Err(error),
@@ -64,17 +64,26 @@ pub async fn advise(
             }
         }
     } else if wants.as_ref().is_some_and(Wants::has_any) {
-        common.catalogue.at_hand(settings).await
+        store.at_hand(settings).await
     } else {
-        common.catalogue.known(settings)
+        store.known(settings)
     };
-    let Some(catalogue) = catalogue.filter(|_| ask.dialect != Dialect::Other) else {
+    let Some(catalogue) = catalogue else {
         return Ok(());
     };
-    complete(plan, &catalogue, ask.dialect)?;
+    complete(plan, &catalogue)?;
     match wants {
         Some(wants) => check_abilities(&wants, plan, &catalogue, is_strict),
         None => Ok(()),
+    }
+}
+
+/// The list with the models that can answer in a format.
+fn store(common: &Common, dialect: Dialect) -> &Store {
+    if dialect.writes_text() {
+        &common.catalogue
+    } else {
+        &common.every_model
     }
 }
 
@@ -99,7 +108,7 @@ fn looks_foreign(id: &str) -> bool {
     !id.starts_with(['@', '~']) && (has_dashed_version || has_date || name.ends_with(b"-latest"))
 }
 
-fn complete(plan: &mut Plan, catalogue: &Catalogue, dialect: Dialect) -> Result<(), Error> {
+fn complete(plan: &mut Plan, catalogue: &Catalogue) -> Result<(), Error> {
     let mut notices = Vec::new();
     for model in &mut plan.models {
         match meaning(model, catalogue) {
@@ -119,8 +128,6 @@ fn complete(plan: &mut Plan, catalogue: &Catalogue, dialect: Dialect) -> Result<
                     Error::new(ErrorKind::INVALID_REQUEST, message).with_hint("use one of these ids, with its author")
                 );
             }
-            // The model list has no embedding models.
-            Meaning::Unknown { .. } if dialect == Dialect::Embeddings => {}
             Meaning::Unknown { suggestions } => {
                 let hint = did_you_mean(&suggestions).map_or(String::new(), |hint| format!("; {hint}"));
                 let message = format!("`{model}` is not in the model list and is sent unchanged{hint}");
@@ -150,14 +157,14 @@ fn check_abilities(wants: &Wants, plan: &mut Plan, catalogue: &Catalogue, is_str
 }
 
 /// Adds suggestions to the error for an unknown model, if the model list is cached.
-pub fn suggest(settings: &Settings, common: &Common, error: &mut Error) {
+pub fn suggest(settings: &Settings, common: &Common, dialect: Dialect, error: &mut Error) {
     let is_about_the_model = error.kind == ErrorKind::NOT_FOUND
         && matches!(
             error.details.error_type.as_deref(),
             None | Some("not_found" | "model_not_found")
         );
     let model = error.details.model.as_deref().filter(|_| is_about_the_model);
-    if let (Some(model), Some(catalogue)) = (model, common.catalogue.known(settings))
+    if let (Some(model), Some(catalogue)) = (model, store(common, dialect).known(settings))
         && let Meaning::Unknown { suggestions } = meaning(model, &catalogue)
         && let Some(hint) = did_you_mean(&suggestions)
     {

@@ -112,7 +112,7 @@ impl Call {
         if is_refused && !self.left_out.is_empty() {
             error = none_available(&self.left_out, &last, error);
         } else if !self.is_at_secondary {
-            advice::suggest(&self.settings, &self.common, &mut error);
+            advice::suggest(&self.settings, &self.common, self.ask.dialect, &mut error);
         }
         Err(error)
     }

@@ -36,6 +36,8 @@ pub struct Listed {
 /// Caches the catalogue, and fetches it when it is missing or expired.
 #[derive(Default)]
 pub struct Store {
+    /// The query of the list; empty for the models that write text, whose list is also cached on disk.
+    query: &'static str,
     /// Of the service that was asked last.
     latest: ArcSwapOption<Catalogue>,
     /// The service whose list was looked for on the disk, which is done once.
@@ -55,6 +57,14 @@ struct Answer {
 }
 
 impl Store {
+    /// Lists every model, whatever it writes.
+    pub fn of_every_model() -> Self {
+        Self {
+            query: "?output_modalities=all",
+            ..Self::default()
+        }
+    }
+
     /// The catalogue; an expired one if the service fails to answer, see [`Catalogue::age`].
     ///
     /// - Errors: if there is none at all, those of the request; `protocol` for an answer that is not a model list.
@@ -140,7 +150,7 @@ impl Store {
             Refresh::InBackground => tracing::debug!("fetching models"),
             Refresh::IfExpired | Refresh::Now => tracing::info!("fetching models"),
         }
-        let fetched = fetch_all(settings).await;
+        let fetched = fetch_all(settings, self.query).await;
         *answer = Some(Answer {
             base_url: settings.service.base_url.clone(),
             failure: fetched.as_ref().err().cloned(),
@@ -182,6 +192,9 @@ impl Store {
 
     /// The file of the catalogue, if the disk is used.
     fn disk(&self, settings: &Settings) -> Option<Disk> {
+        if !self.query.is_empty() {
+            return None;
+        }
         match Disk::of(settings) {
             Ok(disk) => disk,
             Err(problem) => {
@@ -213,11 +226,11 @@ fn listed(catalogue: &Arc<Catalogue>, problem: Option<&Error>) -> Listed {
     }
 }
 
-async fn fetch_all(settings: &Settings) -> Result<Vec<Model>, Error> {
+async fn fetch_all(settings: &Settings, query: &str) -> Result<Vec<Model>, Error> {
     let mut models = Vec::new();
     let mut links = HashSet::new();
     let mut n_unreadable = 0_usize;
-    let mut fetched = fetch::get(settings, "/models").await?;
+    let mut fetched = fetch::get(settings, &format!("/models{query}")).await?;
     loop {
         let page = page_from(&fetched.body)?;
         n_unreadable += page.n_unreadable;

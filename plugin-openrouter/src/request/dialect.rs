@@ -97,9 +97,14 @@ impl Dialect {
         }
     }
 
+    /// Whether the answer is a text. Only such models have fallbacks.
+    pub fn writes_text(self) -> bool {
+        matches!(self, Self::Chat | Self::Completions | Self::Responses | Self::Messages)
+    }
+
     /// Whether a request may list fallback models.
     pub fn has_fallbacks(self) -> bool {
-        matches!(self, Self::Chat | Self::Completions | Self::Responses | Self::Messages)
+        self.writes_text()
     }
 
     /// Whether a request may list the service's request plugins.

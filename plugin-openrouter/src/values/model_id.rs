@@ -12,8 +12,7 @@ const SERVED_AS: [(&str, &str); 9] = [
     ("anthropic/claude-opus-4-1", "anthropic/claude-opus-4.1"),
     ("anthropic/claude-opus-4-5", "anthropic/claude-opus-4.5"),
     ("auto", "openrouter/auto"),
-    // The model list contains no embedding models, so bare names cannot be completed from it.
-    // Clients ask for these by default.
+    // Clients ask for these by default, so no model list is fetched to complete them.
     ("text-embedding-3-small", "openai/text-embedding-3-small"),
     ("text-embedding-3-large", "openai/text-embedding-3-large"),
     ("text-embedding-ada-002", "openai/text-embedding-ada-002"),

@@ -70,8 +70,10 @@ fn assert_forms(table: &str) {
             None => serve,
         };
         let endpoint = serve.start();
-        // With the list at hand, each request is judged by it and causes no other.
+        // With the lists at hand, each request is judged by them and causes no other.
         endpoint.answer(&endpoint.get("/v1/models")).expect(200);
+        let bare = json!({"model": "rerank-v3.5", "query": "x", "documents": ["x"]});
+        endpoint.answer(&endpoint.post("/v1/rerank", &bare));
         for form in forms_of(group) {
             for streams in [false, true].into_iter().take(1 + usize::from(form.can_stream())) {
                 let name = format!("{}: {}, streams: {streams}", group["about"], form.0["form"]);

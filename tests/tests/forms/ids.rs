@@ -130,6 +130,49 @@ fn a_bare_name_of_several_models_is_refused_with_their_ids() {
 }
 
 #[test]
+fn bare_names_of_models_that_write_no_text_are_found_in_the_list_of_all_models() {
+    let ids = [
+        "openai/embeds",
+        "cohere/ranks",
+        "openai/speaks",
+        "acme/draws",
+        "other/draws",
+    ];
+    let list = json!({"data": ids.map(entry)});
+    let service = Faultd::answering(move |request| match request.path.as_str() {
+        "/api/v1/models?output_modalities=all" => Script::reply(200, &[], &list),
+        _ => Script::reply(200, &[], &json!({"model": "m", "data": []})),
+    });
+    let plugin = plugin_of(&service, once());
+    for (path, name, wire, notices) in [
+        ("/embeddings", "embeds", "openai/embeds", &["translated.model-id"][..]),
+        ("/rerank", "ranks", "cohere/ranks", &["translated.model-id"]),
+        ("/audio/speech", "Speaks", "openai/speaks", &["translated.model-id"]),
+        ("/rerank", "cohere/ranks", "cohere/ranks", &[]),
+        ("/audio/speech", "speakz", "speakz", &["unknown_model"]),
+    ] {
+        let answer = good(&plugin, post(path, &json!({"model": name, "input": "x"})));
+        assert_eq!(
+            (&last(&service)["model"], codes(&answer.notices)),
+            (&json!(wire), notices.to_vec()),
+            "{name}"
+        );
+    }
+    let error = bad(&plugin, post("/images", &json!({"model": "draws", "prompt": "x"})));
+    let message = "expected one model, found several named `draws`: `acme/draws`, `other/draws`";
+    assert_eq!(
+        (error.kind, error.message.as_str()),
+        (ErrorKind::INVALID_REQUEST, message)
+    );
+    let lists = service
+        .requests()
+        .iter()
+        .filter(|request| request.path.contains("/models"))
+        .count();
+    assert_eq!(lists, 1);
+}
+
+#[test]
 fn bare_names_are_completed_wherever_they_stand() {
     let service = usual();
     let in_a_list = chat_with(&json!({"model": "gpt-4o", "models": ["grok-4", "openai/gpt-4.1"]}));
