@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use plugin_api::{ChatEvent, Done, Error, ErrorKind, Notice, View};
 use serde::de::IgnoredAny;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::answer::foreign::ForeignReader;
 use crate::answer::heard::{FrameError, Heard};
@@ -72,6 +72,19 @@ impl Reader {
         match self {
             Self::Chat(reader) => reader.frame(body, events),
             Self::Foreign(reader) => reader.document(body).map_err(FrameError::Reported),
+        }
+    }
+
+    /// An error as members of a document in the form of the answer, each behind a comma, and as lines of an event.
+    fn error_members(&self, error: &Error) -> (String, &'static str) {
+        let code = error.details.status.unwrap_or(502);
+        let object = json!({"code": code, "message": error.message, "type": error.kind.code()});
+        // Of members with the same name, the last counts.
+        match self {
+            Self::Foreign(reader) if reader.has_named_events() => {
+                (format!(r#","type":"error","error":{object}"#), "\nevent: error")
+            }
+            Self::Chat(_) | Self::Foreign(_) => (format!(r#","error":{object}"#), ""),
         }
     }
 
@@ -203,7 +216,8 @@ impl Decoder {
         if raw.ahead_bytes > 0 || raw.bytes.len() > LARGE_BYTES {
             self.frames.shorten_line();
             let piece = raw.take_ahead(self.reader.heard().secret());
-            self.ready.push_back(ChatEvent::Raw(piece.into()));
+            self.ready
+                .extend((!piece.is_empty()).then(|| ChatEvent::Raw(piece.into())));
         }
     }
 
@@ -319,14 +333,16 @@ impl Decoder {
         }
     }
 
-    /// Ends an event that was emitted in part and will never be whole, so that what follows is not taken for part of
-    /// it.
+    /// Completes an event that was emitted in part and will never be whole. It carries the error, so that a client
+    /// raises it before it takes the part for the whole.
     fn close_event(&mut self) {
         let whole_bytes = self.frames.whole_bytes();
-        if let Some(raw) = self.raw.as_mut().filter(|raw| raw.is_ahead_of(whole_bytes)) {
-            *raw = Raw::default();
-            self.ready.push_back(ChatEvent::Raw("\n\n".into()));
-        }
+        let Some(raw) = self.raw.as_mut().filter(|raw| raw.is_ahead_of(whole_bytes)) else {
+            return;
+        };
+        let error = self.end.as_ref().and_then(|end| end.as_ref().err());
+        let (members, lines) = error.map(|error| self.reader.error_members(error)).unwrap_or_default();
+        self.ready.push_back(ChatEvent::Raw(raw.close(&members, lines).into()));
     }
 
     /// Ends an answer whose body broke off or timed out. An answer with a finish reason is complete anyway.
@@ -370,6 +386,7 @@ impl Decoder {
             }
             Some(Ok(Frame::Event { name, data })) => {
                 self.n_data += 1;
+                let mut is_cut = false;
                 let mut read = self.reader.frame(data, &mut self.ready);
                 if matches!(read, Err(FrameError::NotJson { .. })) && self.pieces.add(data) {
                     read = self.reader.frame(&self.pieces.bytes, &mut self.ready);
@@ -381,12 +398,14 @@ impl Decoder {
                     self.pieces = Pieces::default();
                 }
                 let read = match read {
-                    // Its data may have any form, even plain words.
+                    // Its data may have any form, even plain words. Clients read the error in their own form only, so
+                    // it is left to whoever ends the raw form.
                     Ok(()) | Err(FrameError::NotJson { .. }) if name == b"error" => {
                         let words = serde_json::from_slice(data);
                         let words = words.unwrap_or_else(|_| Value::from(sse::text(data)));
                         let error = failure::from_error_object(&words, self.reader.heard().secret());
-                        Err(FrameError::Reported(self.reader.heard().attach_partial(error)))
+                        is_cut = true;
+                        Err(FrameError::Ended(self.reader.heard().attach_partial(error)))
                     }
                     read => read,
                 };
@@ -405,6 +424,9 @@ impl Decoder {
                         }
                         self.fail(error.into_error());
                     }
+                }
+                if let Some(raw) = self.raw.as_mut().filter(|_| is_cut) {
+                    raw.cut(whole_bytes, self.frames.whole_bytes());
                 }
             }
             Some(Err(_)) => self.fail(failure::too_large("an event", self.limit_bytes)),

@@ -93,17 +93,22 @@ impl ForeignReader {
         self.is_complete
     }
 
+    /// Whether clients know an event by its name and its `type`.
+    pub fn has_named_events(&self) -> bool {
+        matches!(self.dialect, Dialect::Responses | Dialect::Messages)
+    }
+
     /// Reads the data of one event of a stream.
     ///
     /// - Errors: the error that the event reports; `NotJson`, unless the dialect allows other data.
     pub fn frame(&mut self, data: &[u8]) -> Result<(), FrameError> {
         let text = String::from_utf8_lossy(data);
         let Some(members) = json::read::<Members<'_>>(&text) else {
+            if self.dialect != Dialect::Other {
+                return Err(FrameError::NotJson { n_bytes: data.len() });
+            }
             self.heard.has_begun = true;
-            return match self.dialect {
-                Dialect::Other => Ok(()),
-                _ => Err(FrameError::NotJson { n_bytes: data.len() }),
-            };
+            return Ok(());
         };
         match &*json::word(members.kind).unwrap_or_default() {
             "error" | "response.failed" => return Err(FrameError::Reported(self.reported(&members, &text))),

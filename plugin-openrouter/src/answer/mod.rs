@@ -23,6 +23,7 @@ mod ending;
 mod reported;
 pub mod reply;
 pub mod foreign;
+mod unfinished;
 mod raw;
 pub mod decode;
 #[cfg(any(test, fuzzing))]

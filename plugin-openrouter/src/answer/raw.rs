@@ -1,6 +1,10 @@
 //! Buffers the raw form of a stream, byte for byte, until it is emitted without the key.
 
+use crate::answer::unfinished::Unfinished;
 use crate::values::secret;
+
+/// How many bytes further a place is looked for at which a document can be completed. An escape sequence is shorter.
+const MAX_STEPS: usize = 16;
 
 /// Bytes that were pushed and not yet emitted.
 #[derive(Default)]
@@ -12,6 +16,9 @@ pub struct Raw {
     cut_at: Option<u64>,
     /// How much of an event was emitted before it was whole, in bytes.
     pub ahead_bytes: usize,
+    /// The document of that event, up to `n_followed` bytes of what was not emitted yet.
+    document: Unfinished,
+    n_followed: usize,
 }
 
 impl Raw {
@@ -30,6 +37,8 @@ impl Raw {
         self.close_cut();
         if end > self.start {
             self.ahead_bytes = 0;
+            self.document = Unfinished::default();
+            self.n_followed = 0;
         }
         let rest = self.bytes.split_off(self.index(end));
         self.start = self.start.max(end);
@@ -44,18 +53,40 @@ impl Raw {
         }
     }
 
-    /// Takes what has arrived of an unfinished event, except for its end, which may hold half of the key.
+    /// Takes what has arrived of an unfinished event, except for its end, which may hold half of the key. Takes nothing
+    /// at a place where [`Self::close`] could not complete it.
     pub fn take_ahead(&mut self, secret: &str) -> String {
         self.hide(secret);
-        let held_back = secret::max_bytes_in_json(secret) + 1;
+        let held_back = secret::max_bytes_in_json(secret) + 1 + MAX_STEPS;
         let mut n_bytes = self.bytes.len().saturating_sub(held_back);
         while n_bytes > 0 && self.bytes[n_bytes] & 0xC0 == 0x80 {
             n_bytes -= 1;
         }
-        let ahead_bytes = self.ahead_bytes + n_bytes;
+        n_bytes = n_bytes.max(self.n_followed);
+        self.document.push(&self.bytes[self.n_followed..n_bytes]);
+        for byte in self.bytes[n_bytes..].iter().take(MAX_STEPS) {
+            if self.document.can_end() {
+                break;
+            }
+            self.document.push(&[*byte]);
+            n_bytes += 1;
+        }
+        self.n_followed = n_bytes;
+        if !self.document.can_end() {
+            return String::new();
+        }
+        let (document, ahead_bytes) = (std::mem::take(&mut self.document), self.ahead_bytes + n_bytes);
         let piece = self.take_to(self.start + n_bytes as u64, secret);
-        self.ahead_bytes = ahead_bytes;
+        (self.document, self.ahead_bytes) = (document, ahead_bytes);
         piece
+    }
+
+    /// Completes the event of which part was emitted, and drops the rest of it.
+    ///
+    /// - In: further members of its data, each behind a comma, and further lines, each behind a line feed.
+    pub fn close(&mut self, members: &str, lines: &str) -> String {
+        let raw = std::mem::take(self);
+        raw.document.rest(members) + lines + "\n\n"
     }
 
     /// Removes what lies between two stream positions, and a blank line after it.

@@ -4,10 +4,10 @@
 
 use sandbox::Script;
 use serde_json::{Value, json};
-use tests::endpoint::{Answer, Serve, chat_body};
-use tests::faultd::{Faultd, Script as Raw};
+use tests::endpoint::{Answer, Serve};
+use tests::faultd::{Faultd, Script as Raw, chunk, delta_event, sse_head, text_event};
 
-use crate::bench::{CHAT, Twins, forms, streaming};
+use crate::bench::{Twins, forms, streaming};
 
 /// The one event that the endpoint adds to a stream that was cut, without its `prefix` of lines.
 #[track_caller]
@@ -24,16 +24,83 @@ fn added_event(through: &Answer, direct: &Answer, prefix: &str) -> Value {
 
 #[test]
 fn an_error_in_plain_words_becomes_an_error_object() {
-    let service = Faultd::playing([Raw::stream(&["event: error\ndata: the kitchen is closed\n\n"])]);
     let once = json!({"retry": {"attempts": 1}});
-    let endpoint = Serve::new().asking(&service).profile(&once).start();
-    let body = chat_body("acme/model", "Hello");
-    for body in [streaming(body.clone()), body] {
-        let answer = endpoint.answer(&endpoint.post(CHAT, &body)).expect(503);
-        assert_eq!(answer.header("content-type"), Some("application/json"));
-        let message = answer.json()["error"]["message"].as_str().map(str::to_owned);
-        let has_words = message.is_some_and(|words| words.contains("the kitchen is closed"));
-        assert!(has_words, "{}", answer.text());
+    let words = "event: error\ndata: the kitchen is closed\n\n";
+    let has_words = |error: &Value| {
+        let message = error["error"]["message"].as_str();
+        assert!(
+            message.is_some_and(|message| message.contains("the kitchen is closed")),
+            "{error}"
+        );
+    };
+    let begins = [
+        text_event("Hi"),
+        "data: {\"choices\":[{\"index\":0,\"text\":\"Hi\"}]}\n\n".to_owned(),
+        named_event(&json!({"type": "response.output_text.delta", "delta": "Hi", "sequence_number": 4})),
+        named_event(&json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hi"}})),
+    ];
+    for ((target, body), begin) in forms("acme/model").into_iter().zip(begins) {
+        let scripts = [&[words][..], &[words], &[begin.as_str(), words]].map(Raw::stream);
+        let service = Faultd::playing(scripts);
+        let endpoint = Serve::new().asking(&service).profile(&once).start();
+        for body in [streaming(body.clone()), body.clone()] {
+            let answer = endpoint.answer(&endpoint.post(target, &body)).expect(503);
+            assert_eq!(answer.header("content-type"), Some("application/json"), "{target}");
+            has_words(&answer.json());
+        }
+        let answer = endpoint.answer(&endpoint.post(target, &streaming(body))).expect(200);
+        let events = answer.events();
+        assert_eq!(events.len(), 2, "{target}: {}", answer.text());
+        has_words(&serde_json::from_str(&events[1]).expect("JSON"));
+        let has_name = answer.text().contains("event: error\ndata: {\"");
+        assert_eq!(
+            has_name,
+            ["/v1/responses", "/v1/messages"].contains(&target),
+            "{}",
+            answer.text()
+        );
+    }
+}
+
+/// An event with its type as its name.
+fn named_event(data: &Value) -> String {
+    format!("event: {}\ndata: {data}\n\n", data["type"].as_str().unwrap_or_default())
+}
+
+#[test]
+fn a_large_event_that_is_cut_carries_the_error() {
+    let long = "iVBO".repeat(1 << 18);
+    let begins = [
+        (text_event("Hi"), delta_event(&json!({"content": long}))),
+        (
+            "data: {\"choices\":[{\"index\":0,\"text\":\"Hi\"}]}\n\n".to_owned(),
+            format!("data: {{\"choices\":[{{\"index\":0,\"text\":\"{long}\"}}]}}\n\n"),
+        ),
+        (
+            named_event(&json!({"type": "response.created", "sequence_number": 0})),
+            named_event(&json!({"type": "response.image_generation_call.partial_image", "partial_image_b64": long})),
+        ),
+        (
+            named_event(&json!({"type": "ping"})),
+            named_event(&json!({"type": "content_block_delta", "delta": {"type": "text_delta", "text": long}})),
+        ),
+    ];
+    for ((target, body), (begin, large)) in forms("acme/model").into_iter().zip(begins) {
+        let half = &large[..large.len() * 3 / 4];
+        let service = Faultd::playing([Raw::new()
+            .send([sse_head(), chunk(begin), chunk(half)].concat())
+            .close()]);
+        let endpoint = Serve::new().asking(&service).start();
+        let answer = endpoint.answer(&endpoint.post(target, &streaming(body))).expect(200);
+        let events = answer.events();
+        assert_eq!(events.len(), 3, "{target}");
+        for event in &events[1..] {
+            let event: Value = serde_json::from_str(event).unwrap_or_else(|cause| panic!("{target}: {cause}"));
+            assert!(event["error"]["message"].is_string(), "{target}");
+        }
+        let n_named = answer.text().matches("event: error\n").count();
+        let is_named = ["/v1/responses", "/v1/messages"].contains(&target);
+        assert_eq!(n_named, if is_named { 2 } else { 0 }, "{target}");
     }
 }
 

@@ -368,17 +368,26 @@ fn a_large_event_is_passed_on_in_parts_and_not_kept() {
 }
 
 #[test]
-fn a_large_event_that_breaks_off_is_closed_before_the_error() {
+fn a_large_event_that_breaks_off_is_completed_with_the_error() {
     let begin = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"}}]}\n\n";
-    let stream = format!(
-        "{begin}data: {{\"choices\":[{{\"delta\":{{\"content\":\"{}",
-        "é".repeat(1 << 18)
-    );
-    let (_, raw, error) = played_in(View::Raw, stream.as_bytes(), 4096, Pace::AtOnce);
-    assert!(
-        raw.len() > 500 << 10 && stream.starts_with(raw.trim_end()),
-        "{} bytes",
-        raw.len()
-    );
-    assert!(raw.ends_with("\n\n") && error.is_some());
+    let long = "é\\u00e9\\\"".repeat(1 << 16);
+    let stream = format!("{begin}data: {{\"choices\":[{{\"delta\":{{\"content\":\"{long}");
+    for n_bytes in [4096, 4097, 4098, 4099, 5000] {
+        let (_, raw, error) = played_in(View::Raw, stream.as_bytes(), n_bytes, Pace::AtOnce);
+        let message = error.expect("the answer broke off").message;
+        let event = raw
+            .strip_prefix(begin)
+            .and_then(|rest| rest.strip_prefix("data: ")?.strip_suffix("\n\n"));
+        let event: Value = serde_json::from_str(event.expect("one event")).expect("JSON");
+        let content = event["choices"][0]["delta"]["content"].as_str().expect("a text");
+        assert!(
+            content.len() > 200 << 10 && content.starts_with("éé\"é"),
+            "{} bytes",
+            content.len()
+        );
+        assert_eq!(
+            event["error"],
+            json!({"code": 502, "message": message, "type": "interrupted"})
+        );
+    }
 }
