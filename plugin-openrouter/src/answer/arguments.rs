@@ -281,6 +281,26 @@ mod tests {
     }
 
     #[test]
+    fn arguments_are_whole_once_all_brackets_are_closed() {
+        for (text, is_whole) in [
+            ("", false),
+            ("1", false),
+            (r#"{"a":[1,{}]"#, false),
+            (r#"{"a":[1,{}]}"#, true),
+            (r#"{"a":"}"#, false),
+            (r#"{"a":"{["}"#, true),
+            (r#"{"a":"\"}"#, false),
+            (r#"{"a":"\\"}"#, true),
+            (r#"{"a":1}{"#, false),
+            (r#"{"a":1}""#, false),
+        ] {
+            let mut arguments = Arguments::default();
+            text.split_inclusive(':').for_each(|piece| arguments.push(piece));
+            assert_eq!(arguments.is_whole(), is_whole, "{text}");
+        }
+    }
+
+    #[test]
     fn arguments_are_mended_where_one_reading_is_possible() {
         let rows: [(&[&str], &str, bool); 18] = [
             (&[], "{}", false),

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use serde::de::MapAccess;
 
-use crate::answer::json::{MAX_ELEMENTS, Object, Place, Raw, is_blank, leaf, place, skip};
+use crate::answer::json::{MAX_ELEMENTS, Object, Place, Raw, leaf, place, skip};
 
 /// One chunk of a streamed answer, or a whole reply.
 #[derive(Default)]
@@ -190,26 +190,6 @@ impl<'a> Delta<'a> {
         ]
     }
 
-    /// Whether it has no part of a message; a role is not one.
-    pub fn is_blank(&self) -> bool {
-        let texts = [
-            self.content,
-            self.reasoning,
-            self.reasoning_content,
-            self.other_reasoning.1,
-            self.refusal,
-        ];
-        let others = [
-            self.reasoning_details,
-            self.annotations,
-            self.images,
-            self.audio,
-            self.error,
-        ];
-        let calls = [self.tool_calls, self.function_call];
-        [&texts[..], &others, &calls].concat().into_iter().all(is_blank)
-    }
-
     /// Removes from a whole message what has arrived already: some providers repeat all of it at the end.
     pub fn drop_repeated(&mut self, has: &Has) {
         if has.text {
@@ -231,5 +211,20 @@ impl<'a> Delta<'a> {
                 *member = "";
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::answer::json;
+
+    #[test]
+    fn of_choices_by_number_as_many_are_read_as_of_a_list() {
+        let choices: Vec<String> = (0..300).map(|n| format!(r#""{n}":{{"text":"x"}}"#)).collect();
+        let chunk = format!(r#"{{"choices":{{{}}}}}"#, choices.join(","));
+        let chunk = json::read::<Chunk<'_>>(&chunk).expect("an object");
+        let indices: Vec<Raw<'_>> = chunk.choices.objects().map(|choice| choice.index).collect();
+        assert_eq!((indices.len(), indices[255]), (MAX_ELEMENTS, "255"));
     }
 }

@@ -196,3 +196,28 @@ impl FrameError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_later_cost_replaces_an_earlier_one_unless_it_is_zero() {
+        for (costs, expected) in [
+            (&["0"][..], "0"),
+            (&["0", "0.5"], "0.5"),
+            (&["0.5", "0"], "0.5"),
+            (&["0.5", "0.7"], "0.7"),
+        ] {
+            let mut heard = Heard::default();
+            for cost in costs {
+                heard.note_usage(Usage {
+                    cost_usd: Some((*cost).to_owned()),
+                    ..Usage::default()
+                });
+            }
+            let usage = heard.done.usage.expect("usage");
+            assert_eq!(usage.cost_usd.as_deref(), Some(expected), "{costs:?}");
+        }
+    }
+}

@@ -157,3 +157,29 @@ pub fn of_details<'a>(details: Raw<'a>, found: &mut Vec<Found<'a>>) {
         _ => take(details),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_read_to_four_levels() {
+        for (content, is_read) in [
+            (r#"[[[["x"]]]]"#, true),
+            (r#"[[[[["x"]]]]]"#, false),
+            (r#"{"content":{"content":{"content":{"text":"x"}}}}"#, true),
+            (r#"{"content":{"content":{"content":{"content":{"text":"x"}}}}}"#, false),
+        ] {
+            let (mut found, mut odd) = (Vec::new(), Odd::default());
+            of_content("content", content, Part::Content, &mut found, &mut odd);
+            let texts = found
+                .iter()
+                .filter(|part| matches!(part, Found::Text(_, text) if text.text == "x"));
+            assert_eq!(
+                (texts.count(), odd.n_noted()),
+                if is_read { (1, 0) } else { (0, 1) },
+                "{content}"
+            );
+        }
+    }
+}

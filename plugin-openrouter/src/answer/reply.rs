@@ -312,14 +312,14 @@ impl ReplyReader {
         events: &mut VecDeque<ChatEvent>,
     ) -> Result<Raw<'a>, FrameError> {
         let mut failure = "";
-        let mut is_blank = true;
+        let mut has_content = false;
         for delta in choice.delta.objects() {
-            is_blank &= delta.is_blank();
+            has_content |= !json::is_blank(delta.content);
             failure = delta.error;
             self.delta(delta, seen, events)?;
         }
         self.odd.note("choices[].delta", choice.delta.odd());
-        if is_blank && !choice.message.is_empty() {
+        if !choice.message.is_empty() {
             // Not a part of a template: whether a message is read depends on what came before.
             seen.n_members += 1;
             match json::read::<Delta<'a>>(choice.message) {
@@ -330,7 +330,7 @@ impl ReplyReader {
                 }
                 None => self.odd.note("choices[].message", choice.message),
             }
-        } else if is_blank && !json::is_blank(choice.text) {
+        } else if !has_content && !json::is_blank(choice.text) {
             self.content("choices[].text", choice.text, Part::Content, seen, events);
         }
         if !json::is_blank(choice.tool_calls) && !self.has.calls {
@@ -348,12 +348,8 @@ impl ReplyReader {
                 Some(word) if matches!(&*word, "" | "null") => {}
                 Some(word) if name.contains("native") => {
                     self.heard.done.native_finish_reason = Some(self.heard.scrubbed(&word));
-                    seen.n_members += 1;
                 }
-                Some(word) => {
-                    self.heard.note_finish_reason(&word);
-                    seen.n_members += 1;
-                }
+                Some(word) => self.heard.note_finish_reason(&word),
                 None => self.odd.note(name, word),
             }
         }

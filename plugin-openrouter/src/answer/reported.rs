@@ -58,3 +58,21 @@ fn is_error(error: &Value) -> bool {
         other => !is_empty(other),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_empty_error_in_any_form_is_none() {
+        let empty = json!([null, "", false, 0, [], {}, {"code": 0, "message": ""}, {"code": null, "metadata": []}]);
+        let full = json!(["no", true, 1, ["no"], {"code": 1}, {"code": 0, "message": "no"}, {"metadata": {}}]);
+        for (errors, expected) in [(empty, false), (full, true)] {
+            for error in errors.as_array().expect("a list") {
+                assert_eq!(is_error(error), expected, "{error}");
+            }
+        }
+    }
+}

@@ -403,3 +403,6 @@ fn unusable(message: &str) -> Error {
 fn too_large(limit: &str) -> Error {
     Error::new(ErrorKind::TOO_LARGE, format!("expected at most {limit}, found more"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -239,6 +239,40 @@ mod tests {
     }
 
     #[test]
+    fn only_reading_may_be_repeated_without_harm() {
+        for (method, path, is_idempotent, is_for_something_new) in [
+            ("GET", "/models", true, false),
+            ("GET", "/generation?id=gen-1", true, true),
+            ("POST", "/generation?id=gen-1", false, false),
+            ("DELETE", "/keys/1", false, false),
+        ] {
+            let ask = Ask::raw(HttpRequest::new(method, path)).expect("a good request");
+            let found = (ask.is_idempotent(), ask.is_for_something_new());
+            assert_eq!(found, (is_idempotent, is_for_something_new), "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn the_prompt_is_the_messages_and_all_that_stands_beside_them() {
+        for (path, body, n_bytes) in [
+            (
+                "/chat/completions",
+                r#"{"messages":["a"],"tools":[1],"temperature":1}"#,
+                5 + 3,
+            ),
+            (
+                "/responses",
+                r#"{"input":"ab","instructions":"c"}"#,
+                "null".len() + 4 + 3,
+            ),
+            ("/rerank", r#"{"query":"a"}"#, "null".len() + 13),
+        ] {
+            let ask = Ask::raw(HttpRequest::post(path, body)).expect("a good request");
+            assert_eq!(ask.prompt_bytes(), n_bytes, "{body}");
+        }
+    }
+
+    #[test]
     fn a_path_that_leads_elsewhere_is_refused() {
         let paths = "|models|//evil.example/models|/../keys|/a/%2e%2E/keys|/a/./b|/models#x|/mod els|/a\\b|/\u{e9}|\
             /a\r\nhost: x";

@@ -1,0 +1,131 @@
+//! Which call a piece belongs to. The streams of `answer::golden` cover the forms of pieces.
+
+use super::*;
+
+/// The calls of these deltas, each as its name and its arguments.
+fn assembled(deltas: &[&str]) -> Result<String, Error> {
+    let (mut tools, mut odd) = (Assembler::default(), Odd::default());
+    for delta in deltas {
+        tools.take(delta, "", &mut odd)?;
+    }
+    let calls = tools.finish(&Ending::Calls)?;
+    let calls: Vec<String> = calls.into_iter().map(|(call, _)| call.name + &call.arguments).collect();
+    Ok(calls.join(" "))
+}
+
+#[test]
+fn a_piece_belongs_to_the_call_that_it_continues() {
+    let rows: [(&[&str], &str); 15] = [
+        // Without an index and an id.
+        (
+            &[r#"[{"name":"get_"}]"#, r#"[{"name":"x"}]"#, r#"[{"arguments":"{}"}]"#],
+            "get_x{}",
+        ),
+        (
+            &[
+                r#"[{"type":"function","name":"f"}]"#,
+                r#"[{"type":"function","name":"g"}]"#,
+            ],
+            "f{} g{}",
+        ),
+        (&[r#"[{"name":"f","arguments":""}]"#, r#"[{"name":"g"}]"#], "f{} g{}"),
+        (&[r#"[{"id":"a","name":"f"}]"#, r#"[{"name":"g"}]"#], "f{} g{}"),
+        (
+            &[
+                r#"[{"name":"f","arguments":"[1]"}]"#,
+                r#"[{"name":"f","arguments":""}]"#,
+            ],
+            "f[1]",
+        ),
+        (
+            &[
+                r#"[{"name":"f","arguments":"[1]"}]"#,
+                r#"[{"name":"g","arguments":""}]"#,
+            ],
+            "f[1] g{}",
+        ),
+        // The same again.
+        (
+            &[
+                r#"[{"name":"f","arguments":"[1]"}]"#,
+                r#"[{"name":"f","arguments":"[1]"}]"#,
+            ],
+            "f[1]",
+        ),
+        (
+            &[
+                r#"[{"name":"f","arguments":"[1]"}]"#,
+                r#"[{"name":"g","arguments":"[1]"}]"#,
+            ],
+            "f[1] g[1]",
+        ),
+        (
+            &[r#"[{"name":"f","arguments":"[1]"},{"name":"f","arguments":"[1]"}]"#],
+            "f[1] f[1]",
+        ),
+        // The same with more in it is one call only if an index or an id says so.
+        (
+            &[
+                r#"[{"name":"f","arguments":"{\"a\":1}"}]"#,
+                r#"[{"name":"f","arguments":"{\"a\":1,\"b\":2}"}]"#,
+            ],
+            r#"f{"a":1} f{"a":1,"b":2}"#,
+        ),
+        (
+            &[
+                r#"[{"index":0,"name":"f","arguments":"{\"a\":1}"}]"#,
+                r#"[{"index":0,"name":"f","arguments":"{\"a\":1,\"b\":2}"}]"#,
+            ],
+            r#"f{"a":1,"b":2}"#,
+        ),
+        // An empty object ahead of the arguments.
+        (
+            &[
+                r#"[{"name":"f","arguments":"{}"}]"#,
+                r#"[{"name":"f","arguments":"{\"a\":1}"}]"#,
+            ],
+            r#"f{"a":1}"#,
+        ),
+        (
+            &[r#"[{"name":"f","arguments":"{}"},{"name":"f","arguments":"{\"a\":1}"}]"#],
+            r#"f{} f{"a":1}"#,
+        ),
+        // An index that comes later.
+        (
+            &[r#"[{"name":"f"}]"#, r#"[{"index":1,"name":"g","arguments":"{}"}]"#],
+            "f{} g{}",
+        ),
+        (&[r#"[{"name":"f"}]"#, r#"[{"index":1,"arguments":"[1]"}]"#], "f[1]"),
+    ];
+    for (deltas, calls) in rows {
+        assert_eq!(assembled(deltas).as_deref(), Ok(calls), "{deltas:?}");
+    }
+    let nameless = [r#"[{"index":0,"name":"f"}]"#, r#"[{"index":1,"arguments":"[1]"}]"#];
+    assert_eq!(
+        assembled(&nameless).map_err(|error| error.kind),
+        Err(ErrorKind::TOOL_CALL)
+    );
+}
+
+#[test]
+fn of_a_further_member_that_is_sent_again_only_the_last_counts() {
+    let piece = |name: &str, n_bytes: usize| {
+        let value = "x".repeat(n_bytes - name.len() - "\"\"".len());
+        format!(r#"[{{"index":0,"name":"f","{name}":"{value}"}}]"#)
+    };
+    let kept = |pieces: &[(&str, usize)]| {
+        let pieces: Vec<String> = pieces.iter().map(|(name, n_bytes)| piece(name, *n_bytes)).collect();
+        assembled(&pieces.iter().map(String::as_str).collect::<Vec<_>>()).map_err(|error| error.kind)
+    };
+    let most = MAX_EXTRA_BYTES;
+    let all = Ok("f{}".to_owned());
+    assert_eq!(kept(&[("x", most), ("x", most - 1), ("x", most)]), all);
+    assert_eq!(kept(&[("x", most / 2), ("y", most / 2)]), all);
+    for pieces in [
+        &[("x", most + 1)][..],
+        &[("x", most), ("y", 10)],
+        &[("x", 10), ("y", 10), ("x", most - 9)],
+    ] {
+        assert_eq!(kept(pieces), Err(ErrorKind::TOO_LARGE));
+    }
+}
