@@ -1,6 +1,7 @@
 //! Which call a piece belongs to. The streams of `answer::golden` cover the forms of pieces.
 
 use super::*;
+use crate::kit::rows;
 
 /// The calls of these deltas, each as its name and its arguments.
 fn assembled(deltas: &[&str]) -> Result<String, Error> {
@@ -15,90 +16,26 @@ fn assembled(deltas: &[&str]) -> Result<String, Error> {
 
 #[test]
 fn a_piece_belongs_to_the_call_that_it_continues() {
-    let rows: [(&[&str], &str); 15] = [
-        // Without an index and an id.
-        (
-            &[r#"[{"name":"get_"}]"#, r#"[{"name":"x"}]"#, r#"[{"arguments":"{}"}]"#],
-            "get_x{}",
-        ),
-        (
-            &[
-                r#"[{"type":"function","name":"f"}]"#,
-                r#"[{"type":"function","name":"g"}]"#,
-            ],
-            "f{} g{}",
-        ),
-        (&[r#"[{"name":"f","arguments":""}]"#, r#"[{"name":"g"}]"#], "f{} g{}"),
-        (&[r#"[{"id":"a","name":"f"}]"#, r#"[{"name":"g"}]"#], "f{} g{}"),
-        (
-            &[
-                r#"[{"name":"f","arguments":"[1]"}]"#,
-                r#"[{"name":"f","arguments":""}]"#,
-            ],
-            "f[1]",
-        ),
-        (
-            &[
-                r#"[{"name":"f","arguments":"[1]"}]"#,
-                r#"[{"name":"g","arguments":""}]"#,
-            ],
-            "f[1] g{}",
-        ),
-        // The same again.
-        (
-            &[
-                r#"[{"name":"f","arguments":"[1]"}]"#,
-                r#"[{"name":"f","arguments":"[1]"}]"#,
-            ],
-            "f[1]",
-        ),
-        (
-            &[
-                r#"[{"name":"f","arguments":"[1]"}]"#,
-                r#"[{"name":"g","arguments":"[1]"}]"#,
-            ],
-            "f[1] g[1]",
-        ),
-        (
-            &[r#"[{"name":"f","arguments":"[1]"},{"name":"f","arguments":"[1]"}]"#],
-            "f[1] f[1]",
-        ),
-        // The same with more in it is one call only if an index or an id says so.
-        (
-            &[
-                r#"[{"name":"f","arguments":"{\"a\":1}"}]"#,
-                r#"[{"name":"f","arguments":"{\"a\":1,\"b\":2}"}]"#,
-            ],
-            r#"f{"a":1} f{"a":1,"b":2}"#,
-        ),
-        (
-            &[
-                r#"[{"index":0,"name":"f","arguments":"{\"a\":1}"}]"#,
-                r#"[{"index":0,"name":"f","arguments":"{\"a\":1,\"b\":2}"}]"#,
-            ],
-            r#"f{"a":1,"b":2}"#,
-        ),
-        // An empty object ahead of the arguments.
-        (
-            &[
-                r#"[{"name":"f","arguments":"{}"}]"#,
-                r#"[{"name":"f","arguments":"{\"a\":1}"}]"#,
-            ],
-            r#"f{"a":1}"#,
-        ),
-        (
-            &[r#"[{"name":"f","arguments":"{}"},{"name":"f","arguments":"{\"a\":1}"}]"#],
-            r#"f{} f{"a":1}"#,
-        ),
-        // An index that comes later.
-        (
-            &[r#"[{"name":"f"}]"#, r#"[{"index":1,"name":"g","arguments":"{}"}]"#],
-            "f{} g{}",
-        ),
-        (&[r#"[{"name":"f"}]"#, r#"[{"index":1,"arguments":"[1]"}]"#], "f[1]"),
-    ];
-    for (deltas, calls) in rows {
-        assert_eq!(assembled(deltas).as_deref(), Ok(calls), "{deltas:?}");
+    let table = r#"
+        a name in pieces         | [{"name":"get_"}] + [{"name":"x"}] + [{"arguments":"{}"}] | get_x{}
+        a type begins a call     | [{"type":"function","name":"f"}] + [{"type":"function","name":"g"}] | f{} g{}
+        so do arguments          | [{"name":"f","arguments":""}] + [{"name":"g"}] | f{} g{}
+        and an id                | [{"id":"a","name":"f"}] + [{"name":"g"}] | f{} g{}
+        the name once more       | [{"name":"f","arguments":"[1]"}] + [{"name":"f","arguments":""}] | f[1]
+        another name             | [{"name":"f","arguments":"[1]"}] + [{"name":"g","arguments":""}] | f[1] g{}
+        all once more            | [{"name":"f","arguments":"[1]"}] + [{"name":"f","arguments":"[1]"}] | f[1]
+        under another name       | [{"name":"f","arguments":"[1]"}] + [{"name":"g","arguments":"[1]"}] | f[1] g[1]
+        all twice at once        | [{"name":"f","arguments":"[1]"},{"name":"f","arguments":"[1]"}] | f[1] f[1]
+        more without an index    | [{"name":"f","arguments":{"a":1}}] + [{"name":"f","arguments":{"a":1,"b":2}}] | f{"a":1} f{"a":1,"b":2}
+        more with an index       | [{"index":0,"name":"f","arguments":{"a":1}}] + [{"index":0,"name":"f","arguments":{"a":1,"b":2}}] | f{"a":1,"b":2}
+        an empty object ahead    | [{"name":"f","arguments":"{}"}] + [{"name":"f","arguments":{"a":1}}] | f{"a":1}
+        an empty object beside   | [{"name":"f","arguments":"{}"},{"name":"f","arguments":{"a":1}}] | f{} f{"a":1}
+        an index and a name      | [{"name":"f"}] + [{"index":1,"name":"g","arguments":"{}"}] | f{} g{}
+        an index without a name  | [{"name":"f"}] + [{"index":1,"arguments":"[1]"}] | f[1]
+    "#;
+    for [what, deltas, calls] in rows(table) {
+        let deltas: Vec<&str> = deltas.split(" + ").collect();
+        assert_eq!(assembled(&deltas).as_deref(), Ok(calls), "{what}");
     }
     let nameless = [r#"[{"index":0,"name":"f"}]"#, r#"[{"index":1,"arguments":"[1]"}]"#];
     assert_eq!(
