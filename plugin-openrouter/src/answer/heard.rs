@@ -220,4 +220,18 @@ mod tests {
             assert_eq!(usage.cost_usd.as_deref(), Some(expected), "{costs:?}");
         }
     }
+    #[test]
+    fn the_attempts_of_the_service_are_kept_if_there_were_several() {
+        for (metadata, n_kept) in [
+            (r#"{"attempts":[{"model":"a/b","status":200}]}"#, 0),
+            (
+                r#"{"attempts":[{"model":"a/b","status":503},{"model":"a/c","status":200}]}"#,
+                2,
+            ),
+        ] {
+            let mut heard = Heard::default();
+            heard.note_metadata(metadata);
+            assert_eq!(heard.done.attempts.len(), n_kept, "{metadata}");
+        }
+    }
 }

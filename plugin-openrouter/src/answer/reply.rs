@@ -325,7 +325,9 @@ impl ReplyReader {
             match json::read::<Delta<'a>>(choice.message) {
                 Some(mut message) => {
                     message.drop_repeated(&self.has);
-                    failure = message.error;
+                    if !message.error.is_empty() {
+                        failure = message.error;
+                    }
                     self.delta(&message, seen, events)?;
                 }
                 None => self.odd.note("choices[].message", choice.message),

@@ -47,7 +47,9 @@ fn a_failed_answer_says_what_happened_and_quotes_no_frame() {
     let half = [piece(json!({"tool_calls": half})), finish("tool_calls")];
     let of_frame = [json!({"error": {"code": "server_error", "message": "Provider disconnected"}})];
     let of_another_protocol = [json!({"type": "message_delta"}), json!({"type": "message_stop"})];
-    let rows: [(&[Value], &str); 4] = [
+    let of_delta =
+        [json!({"choices": [{"delta": {"error": {"code": 502, "message": "no"}}, "message": {"content": ""}}]})];
+    let rows: [(&[Value], &str); 5] = [
         (&[], "the answer ended before anything arrived"),
         (
             &of_another_protocol,
@@ -55,6 +57,7 @@ fn a_failed_answer_says_what_happened_and_quotes_no_frame() {
         ),
         (&half, "the answer broke off inside the arguments of the tool call `f`"),
         (&of_frame, "the service reported an error: Provider disconnected"),
+        (&of_delta, "the service reported error 502: no"),
     ];
     for (frames, message) in rows {
         assert_eq!(refused(frames).message, message);

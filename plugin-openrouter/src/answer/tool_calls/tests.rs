@@ -66,3 +66,15 @@ fn of_a_further_member_that_is_sent_again_only_the_last_counts() {
         assert_eq!(kept(pieces), Err(ErrorKind::TOO_LARGE));
     }
 }
+
+#[test]
+fn an_id_and_a_name_have_at_most_4_kib() {
+    for member in ["id", "name"] {
+        let of = |n_bytes: usize| {
+            let call = format!(r#"[{{"name":"f","{member}":"{}"}}]"#, "x".repeat(n_bytes));
+            assembled(&[&call]).map(|_| ()).map_err(|error| error.kind)
+        };
+        assert_eq!(of(MAX_NAME_BYTES), Ok(()), "{member}");
+        assert_eq!(of(MAX_NAME_BYTES + 1), Err(ErrorKind::TOO_LARGE), "{member}");
+    }
+}
