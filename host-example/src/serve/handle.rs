@@ -55,6 +55,7 @@ pub async fn handle(
     client: Client,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Left> {
+    connection.is_heard();
     let serving = shared.serving.load_full();
     let (parts, incoming) = request.into_parts();
     let route = Route::of(parts.uri.path_and_query(), &serving.plugin.manifest().id);
@@ -77,7 +78,7 @@ pub async fn handle(
             record.answered(response.status());
             response
         }
-        Ok(Passed::Request { route, is_known }) => match connection.work().await {
+        Ok(Passed::Request { route, is_known }) => match connection.work(is_known).await {
             Ok(work) => {
                 let course = Course::new(client, shared.phase.subscribe());
                 let asked = Asked {

@@ -183,6 +183,26 @@ fn silent_connections_keep_no_request_out() {
 }
 
 #[test]
+fn clients_without_the_token_take_no_place_of_those_with_it() {
+    let endpoint = Serve::new().arguments(&["--max-connections", "8"]).start();
+    let anonymous = endpoint.get("/v1/models").without("authorization");
+    let mut guests: Vec<Client> = (0..1100)
+        .map(|_| {
+            let (answer, mut guest) = endpoint.connect().ask(&anonymous).whole_and_client();
+            answer.expect(200);
+            // It may have had to give way already.
+            let _ = guest.send("GET /v1/models HTTP/1.1\r\nhost: ");
+            guest
+        })
+        .collect();
+    // Each on a new connection, which nobody knows yet.
+    for _ in 0..20 {
+        endpoint.chat("sandbox/hello", "Hello").expect(200);
+    }
+    assert!(guests[0].is_closed(), "the oldest gives way");
+}
+
+#[test]
 fn clients_that_leave_at_any_byte_harm_nobody() {
     let endpoint = Endpoint::start();
     let request = endpoint.post(CHAT, &stream_body("sandbox/words-500", "Hello")).bytes();
