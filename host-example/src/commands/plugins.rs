@@ -14,7 +14,7 @@ use plugin_api::Manifest;
 use serde_json::{Value, json};
 
 use super::Output;
-use crate::setup::{Chosen, Entry, Folder, Global, Setup, Verdict, candidates};
+use crate::setup::{Chosen, Entry, Folder, Global, Key, Setup, Verdict, candidates};
 use crate::terminal::{self, BAD, DOUBTFUL, Exit, FAINT, Failure, Fit, GOOD, Page, clean_line, few, print_line};
 
 /// List, install, enable and disable plugins
@@ -30,6 +30,8 @@ pub enum Command {
         #[arg(value_hint = ValueHint::FilePath)]
         path: PathBuf,
         #[command(flatten)]
+        signed: Signed,
+        #[command(flatten)]
         output: Output,
     },
     /// Delete a plugin from the plugin folder
@@ -39,7 +41,12 @@ pub enum Command {
     /// Disable a plugin, even if its key is set
     Disable(One),
     /// Record the bytes that a plugin's file has now, after you replaced it
-    Accept(One),
+    Accept {
+        #[command(flatten)]
+        one: One,
+        #[command(flatten)]
+        signed: Signed,
+    },
     /// Record every new plugin in the folder, for `--locked`; what is recorded stays
     Lock(Output),
     /// Check whether a plugin does what every plugin must; for authors, without a key
@@ -64,6 +71,21 @@ pub struct One {
     output: Output,
 }
 
+/// Who must have signed a plugin.
+#[derive(clap::Args)]
+pub struct Signed {
+    /// The author's minisign key, or a file with it: the signature in `FILE.minisig` must be made with it, and those of
+    /// later builds too
+    #[arg(long, value_name = "KEY", value_hint = ValueHint::FilePath)]
+    key: Option<String>,
+}
+
+impl Signed {
+    fn key(&self) -> Result<Option<Key>, Failure> {
+        self.key.as_deref().map(Key::named).transpose()
+    }
+}
+
 pub async fn run(global: &Global, command: &Command) -> Result<Exit, Failure> {
     let mut setup = Setup::read(global)?;
     match command {
@@ -77,21 +99,7 @@ pub async fn run(global: &Global, command: &Command) -> Result<Exit, Failure> {
             setup.folder.try_all();
             info(&setup, plugin, output).await
         }
-        Command::Install { path, output } => {
-            let (manifest, to) = setup.folder.install(&library_at(path)?)?;
-            setup.folder = Folder::read(&setup.places)?;
-            let entry = setup.folder.find(&manifest.id)?.0;
-            let verdict = setup.verdict(entry, None);
-            let (id, version, to) = (&manifest.id, &manifest.version, to.to_string_lossy());
-            let lines = format!(
-                "installed {id} {version} as {to}\nit is {}: {}",
-                verdict.word(),
-                verdict.reason()
-            );
-            let exit = say_done(output, json!({"id": id, "version": version, "file": to}), &lines);
-            say_remedy(&setup, entry, &verdict);
-            Ok(exit)
-        }
+        Command::Install { path, signed, output } => install(&mut setup, &library_at(path)?, signed, output),
         Command::Remove(One { plugin, output }) => {
             let id = setup.folder.named(plugin)?.id();
             let files = setup.folder.remove(plugin)?;
@@ -119,18 +127,43 @@ pub async fn run(global: &Global, command: &Command) -> Result<Exit, Failure> {
             }
             Ok(exit)
         }
-        Command::Accept(One { plugin, output }) => {
-            let image = setup.folder.accept(plugin)?;
-            let (id, version, sha256) = (&image.manifest().id, &image.manifest().version, image.sha256());
-            let line = format!("recorded {id} {version}, SHA-256 {sha256}");
-            Ok(say_done(
-                output,
-                json!({"id": id, "version": version, "sha256": sha256}),
-                &line,
-            ))
-        }
+        Command::Accept { one, signed } => accept(&mut setup, one, signed),
         Command::Lock(output) => Ok(lock(setup.folder.record_all(), output)),
     }
+}
+
+fn install(setup: &mut Setup, library: &Path, signed: &Signed, output: &Output) -> Result<Exit, Failure> {
+    let (manifest, to) = setup.folder.install(library, signed.key()?.as_ref())?;
+    setup.folder = Folder::read(&setup.places)?;
+    let entry = setup.folder.find(&manifest.id)?.0;
+    let verdict = setup.verdict(entry, None);
+    let (id, version, to) = (&manifest.id, &manifest.version, to.to_string_lossy());
+    let signer = signer_of(setup, entry);
+    let lines = format!(
+        "installed {id} {version} as {to}\n{}it is {}: {}",
+        signed_line(signer),
+        verdict.word(),
+        verdict.reason()
+    );
+    let value = json!({"id": id, "version": version, "file": to, "signer": signer});
+    let exit = say_done(output, value, &lines);
+    say_warnings(entry);
+    say_remedy(setup, entry, &verdict);
+    Ok(exit)
+}
+
+fn accept(setup: &mut Setup, One { plugin, output }: &One, signed: &Signed) -> Result<Exit, Failure> {
+    let image = setup.folder.accept(plugin, signed.key()?.as_ref())?;
+    setup.folder = Folder::read(&setup.places)?;
+    let (id, version, sha256) = (&image.manifest().id, &image.manifest().version, image.sha256());
+    let signer = setup.folder.lock.signer_of(id, sha256);
+    let lines = format!("recorded {id} {version}, SHA-256 {sha256}\n{}", signed_line(signer));
+    let value = json!({"id": id, "version": version, "sha256": sha256, "signer": signer});
+    let exit = say_done(output, value, &lines);
+    if let Ok((entry, _)) = setup.folder.find(id) {
+        say_warnings(entry);
+    }
+    Ok(exit)
 }
 
 /// Says what is recorded now, and names every file that is not.
@@ -161,6 +194,25 @@ fn lock(outcomes: Vec<Result<&Entry, Failure>>, output: &Output) -> Exit {
     }
     refused.iter().for_each(|failure| terminal::say(&failure.to_string()));
     if refused.is_empty() { Exit::Ok } else { Exit::Plugin }
+}
+
+/// The key that the present bytes of a plugin are signed with.
+fn signer_of<'a>(setup: &'a Setup, entry: &Entry) -> Option<&'a Key> {
+    let (id, sha256) = (entry.known_id.as_ref()?, entry.sha256.as_ref()?);
+    setup.folder.lock.signer_of(id, sha256)
+}
+
+fn signed_line(signer: Option<&Key>) -> String {
+    signer.map_or_else(String::new, |key| {
+        format!("signed with the key {}, as later builds must be\n", key.number())
+    })
+}
+
+/// Says what is allowed but should be changed.
+fn say_warnings(entry: &Entry) {
+    for warning in &entry.warnings {
+        terminal::say(&clean_line(&format!("note: {warning}")));
+    }
 }
 
 /// Says what a plugin that is not enabled needs.
@@ -287,12 +339,13 @@ impl<'a> Row<'a> {
         row["plugin_api"] = json!(declared.map(|declared| declared.1));
         row["sha256"] = json!(entry.sha256);
         row["recorded"] = json!(recorded);
+        row["signer"] = json!(signer_of(setup, entry));
         row["warnings"] = json!(entry.warnings);
         row
     }
 
     /// What people read.
-    fn cells(&self) -> Vec<String> {
+    fn cells(&self, setup: &Setup) -> Vec<String> {
         let Self { entry, verdict, .. } = self;
         let manifest = entry.manifest.as_ref();
         let is_about_the_file = entry.refusal.is_some() && entry.known_id.is_some();
@@ -302,6 +355,7 @@ impl<'a> Row<'a> {
             String::new()
         };
         let mut reasons = vec![format!("{lead}{}", verdict.reason())];
+        reasons.extend(signer_of(setup, entry).map(|key| format!("signed with the key {}", key.number())));
         reasons.extend(entry.warnings.iter().cloned());
         vec![
             entry.id(),
@@ -332,7 +386,7 @@ async fn list(setup: &Setup, output: &Output) -> Result<Exit, Failure> {
         print_line(&format!("no plugins in {}", setup.folder.path.display()));
         terminal::say("hint: install one with `agent-host plugins install PATH`");
     } else {
-        let mut table = terminal::table(&LIST_HEAD, rows.iter().map(Row::cells), Page::of_stdout());
+        let mut table = terminal::table(&LIST_HEAD, rows.iter().map(|row| row.cells(setup)), Page::of_stdout());
         let styles = [
             ("enabled", GOOD),
             ("idle", DOUBTFUL),
@@ -413,6 +467,12 @@ async fn info(setup: &Setup, name: &str, output: &Output) -> Result<Exit, Failur
         ("file", entry.file.to_string_lossy().into_owned()),
         ("SHA-256", entry.sha256.clone().unwrap_or_default()),
         ("recorded", recorded),
+        (
+            "signed with",
+            signer_of(setup, entry).map_or("-".to_owned(), |key| {
+                format!("{} ({})", String::from(key.clone()), key.number())
+            }),
+        ),
         ("warnings", texts(&entry.warnings)),
         (
             "variables",

@@ -24,6 +24,7 @@ mod process;
 mod profile;
 mod screens;
 mod scripts;
+mod signatures;
 mod sources;
 mod starter;
 mod templates;

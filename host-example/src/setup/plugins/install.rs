@@ -9,6 +9,7 @@ use plugin_api::Manifest;
 use plugin_api::loader::{self, Image, Refusal};
 
 use super::lock::{Lock, check_sum, sum_beside};
+use super::signature::{Key, Signature, signature_beside, signer};
 use super::{Entry, Folder, try_now};
 use crate::setup::atomic::write_atomically;
 use crate::terminal::{Exit, Failure};
@@ -17,9 +18,10 @@ impl Folder {
     /// Copies a plugin into the folder. The copy appears whole or not at all, and replaces a previous one of the same
     /// name.
     ///
+    /// - In: `key`, which it must be signed with.
     /// - Errors: the file is not a plugin, or is not named like one; the folder has the same plugin under another
-    ///   name, or another plugin under this name; others may change the folder.
-    pub fn install(&self, from: &Path) -> Result<(Manifest, PathBuf), Failure> {
+    ///   name, or another plugin under this name; others may change the folder; its checksum or signature is wrong.
+    pub fn install(&self, from: &Path, key: Option<&Key>) -> Result<(Manifest, PathBuf), Failure> {
         let image = Image::read(from)?;
         let manifest = image.manifest();
         let name = from
@@ -66,25 +68,30 @@ impl Folder {
         })?;
         loader::check_folder(&to)?;
         check_sum(from, image.sha256())?;
+        let signer = signer(from, &image, &self.lock, key)?;
+        let signature = Signature::beside(from)?;
         try_now(&image, from)?;
-        // That of other bytes, if it is there.
-        let _ = fs::remove_file(sum_beside(&to));
+        remove_beside(&to);
         write_atomically(&to, image.bytes())?;
-        Lock::record(&self.path, &image, &name.to_string_lossy(), false)?;
+        if let Some(signature) = signature {
+            write_atomically(&signature_beside(&to), signature.text.as_bytes())?;
+        }
+        Lock::record(&self.path, &image, &name.to_string_lossy(), signer, false)?;
         Ok((image.manifest().clone(), to))
     }
 
     /// Records the bytes that a plugin's file has now, after a trial.
     ///
-    /// - In: the plugin's id, or the name of its file.
+    /// - In: the plugin's id, or the name of its file; `key`, which they must be signed with.
     /// - Errors: no file is meant, or several are; its bytes are refused.
-    pub fn accept(&self, name: &str) -> Result<Image, Failure> {
+    pub fn accept(&self, name: &str, key: Option<&Key>) -> Result<Image, Failure> {
         // Found even if its last trial failed: it may only have run out of time, and is tried again.
         let entry = self.named(name)?;
         let image = Image::read(&entry.file).map_err(|found| entry.refusal.clone().unwrap_or(found))?;
         check_sum(&entry.file, image.sha256())?;
+        let signer = signer(&entry.file, &image, &self.lock, key)?;
         try_now(&image, &entry.file)?;
-        Lock::record(&self.path, &image, &entry.file_name(), false)?;
+        Lock::record(&self.path, &image, &entry.file_name(), signer, false)?;
         Ok(image)
     }
 
@@ -104,7 +111,8 @@ impl Folder {
             if Some(image.sha256()) != entry.sha256.as_deref() {
                 return Err(Refusal::new(&entry.file, "changing", "it was replaced just now").into());
             }
-            Lock::record(&self.path, &image, &entry.file_name(), true)
+            let signer = signer(&entry.file, &image, &self.lock, None)?;
+            Lock::record(&self.path, &image, &entry.file_name(), signer, true)
         };
         self.entries.iter().map(|entry| record(entry).map(|()| entry)).collect()
     }
@@ -125,7 +133,7 @@ impl Folder {
         };
         let mut deleted = Vec::new();
         for file in gone.iter().map(|entry| &entry.file) {
-            let _ = fs::remove_file(sum_beside(file));
+            remove_beside(file);
             match fs::remove_file(file) {
                 Ok(()) => deleted.push(file.clone()),
                 Err(cause) if cause.kind() == ErrorKind::NotFound => {}
@@ -143,5 +151,12 @@ impl Folder {
             .filter(|_| !(by_file && has_copy));
         Lock::forget(&self.path, id.map(String::as_str), &files.collect::<Vec<_>>())?;
         Ok(deleted)
+    }
+}
+
+/// Removes the checksum and the signature of bytes that go.
+fn remove_beside(file: &Path) {
+    for beside in [sum_beside(file), signature_beside(file)] {
+        let _ = fs::remove_file(beside);
     }
 }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use plugin_api::loader::{Image, Refusal};
 use serde::{Deserialize, Serialize};
 
+use super::signature::Key;
 use crate::files::{Guard, ReadError, read, read_named};
 use crate::setup::atomic::write_atomically;
 use crate::terminal::{Exit, Failure};
@@ -41,6 +42,9 @@ pub struct Record {
     pub file: String,
     /// When these bytes were recorded, in RFC 3339.
     pub first_seen: String,
+    /// The key that they are signed with, and later ones must be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signer: Option<Key>,
 }
 
 /// What the lock file says about a plugin's bytes.
@@ -93,11 +97,29 @@ impl Lock {
         self.plugins.get(id)
     }
 
+    /// The key that these bytes of a plugin are signed with.
+    pub fn signer_of(&self, id: &str, sha256: &str) -> Option<&Key> {
+        let record = self.record_of(id).filter(|record| record.sha256 == sha256);
+        record?.signer.as_ref()
+    }
+
+    /// The keys of all plugins.
+    pub fn signers(&self) -> impl Iterator<Item = &Key> {
+        self.plugins.values().filter_map(|record| record.signer.as_ref())
+    }
+
     /// Adds the bytes of a plugin to the lock file of its folder, which is read again first.
     ///
-    /// - In: `is_first`, whether other bytes must not have been recorded meanwhile.
+    /// - In: `signer`, the key that they are signed with; `is_first`, whether other bytes must not have been recorded
+    ///   meanwhile.
     /// - Errors: the folder cannot be written.
-    pub fn record(folder: &Path, image: &Image, file: &str, is_first: bool) -> Result<(), Failure> {
+    pub fn record(
+        folder: &Path,
+        image: &Image,
+        file: &str,
+        signer: Option<Key>,
+        is_first: bool,
+    ) -> Result<(), Failure> {
         let manifest = image.manifest();
         let _held = hold(folder);
         let mut lock = Self::read(folder)?;
@@ -110,6 +132,7 @@ impl Lock {
             plugin_api: manifest.plugin_api.clone(),
             file: file.to_owned(),
             first_seen: jiff::Timestamp::now().strftime("%FT%TZ").to_string(),
+            signer,
         };
         lock.plugins.retain(|_, other| other.file != file);
         lock.plugins.insert(manifest.id.clone(), record);

@@ -6,6 +6,7 @@
 // In the order in which data travels.
 mod known;
 mod lock;
+mod signature;
 mod switches;
 pub mod trial;
 pub mod checks;
@@ -26,6 +27,7 @@ use self::entry::{file_name_of, refuse_twins};
 use self::known::Known;
 pub use self::lock::{FILE as LOCK_FILE, short};
 use self::lock::{Lock, State};
+pub use self::signature::Key;
 pub use self::switches::FILE as SWITCHES_FILE;
 use self::switches::Switches;
 use self::trial::Outcome;
@@ -110,8 +112,14 @@ impl Folder {
                 continue;
             };
             let outcome = known.outcome(sha256);
-            entry.refusal = outcome.and_then(|outcome| outcome.refusal(&entry.file, id).err());
+            let failed = outcome.and_then(|outcome| outcome.refusal(&entry.file, id).err());
+            entry.refusal = failed.or_else(|| refusal_of_signature(&entry.file, &lock));
             entry.is_untried = outcome.is_none();
+        }
+        for entry in &mut entries {
+            let unchecked = |(id, sha256)| signature::unchecked(&entry.file, id, sha256, &lock);
+            let unchecked = entry.bytes().and_then(unchecked);
+            entry.warnings.extend(unchecked);
         }
         refuse_twins(&mut entries, &lock);
         let mut folder = Self {
@@ -196,11 +204,12 @@ impl Folder {
         if self.is_recorded(&Lock::read(&self.path)?, &entry.file, id, image.sha256())? {
             return Ok(image);
         }
+        let signer = signature::signer(&entry.file, &image, &self.lock, None)?;
         match Known::read().outcome(image.sha256()) {
             Some(outcome) => outcome.refusal(&entry.file, id)?,
             None => try_now(&image, &entry.file)?,
         }
-        match Lock::record(&self.path, &image, &entry.file_name(), true) {
+        match Lock::record(&self.path, &image, &entry.file_name(), signer, true) {
             Ok(()) => say(&clean_line(&format!(
                 "note: the plugin {id} {} is used for the first time; from now on another `{}` is refused until `agent-host \
                  plugins accept {id}`",
@@ -316,6 +325,15 @@ impl Folder {
 /// Whether a variable's value is never shown.
 pub fn is_secret(variable: &Variable) -> bool {
     matches!(variable.role, Role::Key | Role::Secret)
+}
+
+/// Why a file whose bytes are not recorded could not be, if it has a signature. Others are not read for that.
+fn refusal_of_signature(file: &Path, lock: &Lock) -> Option<Refusal> {
+    let has_one = signature::Signature::beside(file).map(|signature| signature.is_some());
+    let read = || signature::signer(file, &Image::read(file)?, lock, None);
+    has_one
+        .and_then(|has_one| if has_one { read().map(drop) } else { Ok(()) })
+        .err()
 }
 
 /// Tries these bytes, and remembers how that ended.
