@@ -26,7 +26,20 @@ pub fn load(image: Image) -> Result<PluginModule, Failure> {
     static WATCHED: Once = Once::new();
     WATCHED.call_once(|| loader::on_exit(ended_by_a_plugin));
     let id = image.manifest().id.clone();
+    loader::say_on_crash(last_words(&id));
     bounded(&id, "be loaded", LIMIT, move || module_of(&image))?
+}
+
+/// What is said if the program crashes: which plugins it has, `id` among them.
+fn last_words(id: &str) -> String {
+    let loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut ids: BTreeSet<&str> = loaded.values().map(|module| &*module.manifest().id).collect();
+    ids.insert(id);
+    let plugins = listed(ids.iter().copied(), "or");
+    format!(
+        "\nerror: agent-host crashed, and the likely cause is a plugin: {plugins}\n\
+         hint: get a newer version of it, or disable it: agent-host plugins disable {id}\n"
+    )
 }
 
 /// The problems that the plugin finds in `options`. It has no key for this.

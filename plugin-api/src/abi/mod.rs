@@ -42,7 +42,7 @@ pub use self::library::{Library, LibraryRefusal};
 #[cfg(feature = "loader")]
 pub use self::memory::return_large_blocks;
 #[cfg(feature = "loader")]
-pub use self::process::{end_process, on_exit};
+pub use self::process::{end_process, on_exit, say_on_crash};
 
 #[cfg(feature = "runtime")]
 pub(crate) use self::future::Caught;

@@ -25,7 +25,7 @@ use sha2::{Digest, Sha256};
 pub use self::read::check_folder;
 use crate::VERSION;
 use crate::abi::{Library, LibraryRefusal, Side, caught};
-pub use crate::abi::{end_process, on_exit};
+pub use crate::abi::{end_process, on_exit, say_on_crash};
 use crate::manifest::Manifest;
 use crate::plugin::PluginModule;
 

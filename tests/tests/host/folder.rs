@@ -79,6 +79,23 @@ fn a_plugin_that_ends_the_program_is_named() {
 }
 
 #[test]
+fn a_plugin_that_crashes_is_named_and_the_signal_ends_the_program() {
+    for (id, crash) in [("aborter", "std::process::abort()"), ("faulty", "raise(11);")] {
+        let home = Home::new();
+        let source =
+            hasty_source(id, &in_the_host(crash)) + "unsafe extern \"C\" { safe fn raise(signal: i32) -> i32; }\n";
+        compiled(&home.plugins(), id, &source, &[]);
+        let ran = home.host(&["chat", "Hello"]).run();
+        assert_eq!(ran.code, None, "{ran:?}");
+        let expected = format!(
+            "error: agent-host crashed, and the likely cause is a plugin: `{id}`\nhint: get a newer version of it, or \
+             disable it: agent-host plugins disable {id}\n"
+        );
+        assert_has(&ran.stderr, &expected);
+    }
+}
+
+#[test]
 fn what_a_plugin_forks_in_its_trial_ends_with_it() {
     let home = Home::new();
     let pid = home.path().join("pid");
