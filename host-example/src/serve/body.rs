@@ -21,6 +21,10 @@ use super::problem::Problem;
 const IDLE: Duration = Duration::from_secs(30);
 /// The longest time for a whole body.
 const WHOLE: Duration = Duration::from_secs(300);
+/// How much of a body is read at a time, in bytes. Then it is the others' turn: each thread serves many connections,
+/// and a client on the same machine sends faster than this end reads.
+const TURN_BYTES: usize = 128 << 10;
+
 /// A body, and its room in memory.
 #[derive(Default)]
 pub struct Read {
@@ -38,6 +42,7 @@ pub async fn read(mut body: Incoming, memory: &BodyMemory) -> Result<Read, Probl
     let mut room = memory.room(promised).await.map_err(closing)?;
     let mut bytes = Vec::with_capacity(usize::try_from(promised).unwrap_or(0));
     let end = Instant::now() + WHOLE;
+    let mut turn_bytes = 0;
     loop {
         let frame = match tokio::time::timeout_at(end.min(Instant::now() + IDLE), body.frame()).await {
             Ok(None) => break,
@@ -66,6 +71,11 @@ pub async fn read(mut body: Incoming, memory: &BodyMemory) -> Result<Read, Probl
                 room = memory.room(max_bytes).await.map_err(closing)?;
             }
             bytes.extend_from_slice(piece);
+            turn_bytes += piece.len();
+            if turn_bytes >= TURN_BYTES {
+                turn_bytes = 0;
+                tokio::task::yield_now().await;
+            }
         }
     }
     body_memory::shrink(&mut room, bytes.len());

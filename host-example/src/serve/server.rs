@@ -28,6 +28,9 @@ use super::socket::{give_up_the_silent, is_out_of_files, most_connections};
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
 /// The largest head of a request, in bytes.
 const MAX_HEAD_BYTES: usize = 64 << 10;
+/// After how many turns of connections a thread looks for new ones and new bytes. With large bodies, each turn takes a
+/// millisecond or two.
+const TURNS: u32 = 4;
 /// How long to wait before accepting again when the system is out of resources.
 const NO_ROOM: Duration = Duration::from_millis(50);
 /// The time between two warnings of that.
@@ -53,7 +56,8 @@ impl Server {
         for n in 0..n_threads {
             let listener = listener.try_clone()?;
             listener.set_nonblocking(true)?;
-            let runtime = Builder::new_current_thread().enable_all().build()?;
+            let mut builder = Builder::new_current_thread();
+            let runtime = builder.enable_all().event_interval(TURNS).build()?;
             let (shared, connections, alive) = (Arc::clone(&shared), Arc::clone(&connections), alive.clone());
             thread::Builder::new().name(format!("serve-{n}")).spawn(move || {
                 runtime.block_on(serve(listener, shared, connections));
