@@ -19,6 +19,11 @@ fn the_table_of_faults_and_the_tests_agree() {
 }
 
 #[test]
+fn the_promises_name_tests_that_exist() {
+    assert_agrees("../docs/promises.md", 3, "promise_");
+}
+
+#[test]
 fn the_table_of_features_and_the_tests_agree() {
     assert_eq!(assert_agrees("features.md", 2, "row_"), FEATURES);
 }
