@@ -187,12 +187,7 @@ async fn answer(active: &Active, request: HttpRequest, args: &Args) -> Result<Ex
             output.body(answer.body.as_bytes());
         }
         output.end()?;
-        let id = &active.plugin.manifest().id;
-        return Err(Failure::of_plugin(
-            active.used_key.explained(error),
-            id,
-            "send custom requests",
-        ));
+        return Err(active.failure(error, "send custom requests"));
     }
     output.end()?;
     Ok(Exit::Ok)

@@ -2,13 +2,13 @@
 
 use clap::builder::NonEmptyStringValueParser;
 use clap_complete::ArgValueCandidates;
+use plugin_api::Manifest;
 use serde_json::{Value, json};
 
 use super::Output;
 use super::profile::defaults_of;
-use crate::near::closest;
-use crate::profile::{dotted, place_of};
-use crate::setup::{Global, Setup, candidates};
+use crate::profile::{dotted, place_of, unknown_option};
+use crate::setup::{Changed, Global, Setup, candidates};
 use crate::terminal::{self, Exit, FAINT, Failure};
 
 /// Read and change single options of the profile
@@ -57,7 +57,18 @@ pub async fn run(global: &Global, command: &Command) -> Result<Exit, Failure> {
             let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value.as_str()));
             change(&setup, option, Some(&value), output.json).await
         }
-        Command::Unset { option, output } => change(&setup, option, None, output.json).await,
+        Command::Unset { option, output } => {
+            let changed = setup.change(option, None).await?;
+            if changed.before.is_none() {
+                // The profile need not be valid, so its provider is read as it stands there.
+                let document = setup.document(&setup.places.config)?;
+                let provider = &document.value["auth"]["profiles"][&setup.places.profile]["provider"];
+                if let Ok((_, manifest)) = setup.folder.find(provider.as_str().unwrap_or_default()) {
+                    exists(&setup, manifest, option)?;
+                }
+            }
+            Ok(print_change(&setup, changed, output.json))
+        }
     }
 }
 
@@ -82,17 +93,23 @@ async fn get(setup: &Setup, option: &str) -> Result<Exit, Failure> {
         print(default);
         return Ok(Exit::Ok);
     }
-    let names = schema["properties"].as_object();
-    let mut names = names.into_iter().flatten().map(|(name, _)| name.as_str());
-    let first = wanted.split('.').next().unwrap_or_default();
+    exists(setup, manifest, option)?;
     let shown = terminal::clean_line(option);
-    if names.clone().any(|name| name == first) {
-        return Err(Failure::usage(format!("`{shown}` is not set and has no default"))
-            .with_hint(format!("set it: agent-host config set {shown} VALUE")));
-    }
-    let near = closest(first, &mut names).map(|near| format!("did you mean `{near}`?"));
-    Err(Failure::usage(format!("`{shown}` is no option of the profile"))
-        .with_hint(near.unwrap_or_else(|| "`agent-host profile show --resolved` lists the options".to_owned())))
+    Err(Failure::usage(format!("`{shown}` is not set and has no default"))
+        .with_hint(format!("set it: agent-host config set {shown} VALUE")))
+}
+
+/// Checks that there is such an option.
+fn exists(setup: &Setup, manifest: &Manifest, option: &str) -> Result<(), Failure> {
+    let schemas = setup.folder.schemas();
+    let schema = schemas.iter().find(|schema| schema.provider == manifest.id);
+    let Some(unknown) = schema.and_then(|schema| unknown_option(schema, option)) else {
+        return Ok(());
+    };
+    let near = unknown.closest.map(|near| format!("did you mean `{near}`?"));
+    let message = format!("`{}` is no option of the profile", terminal::clean_line(option));
+    let hint = near.unwrap_or_else(|| "`agent-host profile show --resolved` lists the options".to_owned());
+    Err(Failure::usage(message).with_hint(hint))
 }
 
 /// Text as it is, anything else as JSON.
@@ -105,7 +122,11 @@ fn print(value: &Value) {
 
 /// Changes an option and shows the change.
 pub(super) async fn change(setup: &Setup, option: &str, value: Option<&Value>, as_json: bool) -> Result<Exit, Failure> {
-    let changed = setup.change(option, value).await?;
+    Ok(print_change(setup, setup.change(option, value).await?, as_json))
+}
+
+/// Shows a change of the profile file.
+pub(super) fn print_change(setup: &Setup, changed: Changed, as_json: bool) -> Exit {
     let file = setup.places.config.display().to_string();
     if as_json {
         let (pointer, before, after) = (changed.pointer, changed.before, changed.after);
@@ -114,6 +135,7 @@ pub(super) async fn change(setup: &Setup, option: &str, value: Option<&Value>, a
         let shown = |value: Option<Value>| value.map_or("not set".to_owned(), |value| value.to_string());
         let (before, after) = (shown(changed.before), shown(changed.after));
         let change = match before == after {
+            true if after == "not set" => "nothing to remove: it is not set".to_owned(),
             true => format!("already {after}"),
             false => format!("{before} → {after}"),
         };
@@ -122,5 +144,5 @@ pub(super) async fn change(setup: &Setup, option: &str, value: Option<&Value>, a
     if !changed.warnings.is_empty() {
         terminal::say(changed.warnings.trim_end());
     }
-    Ok(Exit::Ok)
+    Exit::Ok
 }

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use plugin_api::{DiagnoseRequest, ErrorKind, FindingStatus, Manifest};
+use plugin_api::{DiagnoseRequest, ErrorKind, FindingStatus, Manifest, method};
 use serde_json::Value;
 
 use super::Output;
@@ -126,7 +126,7 @@ impl Rows {
         };
         let id = chosen.map(|(_, manifest)| manifest.id.as_str());
         for entry in &setup.folder.entries {
-            self.plugin(setup, entry, id, read.chosen.as_ref());
+            self.plugin(setup, entry, id, read.chosen.as_ref(), args);
         }
         let (entry, manifest) = chosen
             .filter(|(entry, _)| !setup.folder.is_disabled(entry))
@@ -178,7 +178,7 @@ impl Rows {
         read
     }
 
-    fn plugin(&mut self, setup: &Setup, entry: &Entry, chosen_id: Option<&str>, profile: Option<&Chosen>) {
+    fn plugin(&mut self, setup: &Setup, entry: &Entry, chosen_id: Option<&str>, profile: Option<&Chosen>, args: &Args) {
         let is_chosen = entry
             .usable()
             .is_some_and(|manifest| Some(manifest.id.as_str()) == chosen_id);
@@ -188,15 +188,20 @@ impl Rows {
             .map_or_else(String::new, |manifest| format!("{}, ", manifest.version));
         let verdict = setup.verdict(entry, profile);
         let remedy = setup.remedy(entry, &verdict, profile);
+        let has_checks = |manifest: &Manifest| manifest.methods.iter().any(|name| name == method::DIAGNOSE);
         let (if_chosen, if_not) = match &verdict {
             Verdict::Enabled(_) => (FindingStatus::Ok, FindingStatus::Ok),
+            // The plugin's own checks report the missing key, and one fault is one failed row.
+            Verdict::Idle(_) if !args.offline && entry.usable().is_some_and(has_checks) => {
+                (FindingStatus::Skipped, FindingStatus::Skipped)
+            }
             Verdict::Idle(_) | Verdict::Disabled(_) => (FindingStatus::Failed, FindingStatus::Skipped),
             Verdict::Refused(_) | Verdict::Failed(_) => (FindingStatus::Failed, FindingStatus::Warning),
         };
         let status = if is_chosen { if_chosen } else { if_not };
         let summary = format!("{version}{}: {}", verdict.word(), verdict.reason());
         // A plugin that is not in use needs no remedy.
-        let remedy = remedy.filter(|_| status != FindingStatus::Skipped);
+        let remedy = remedy.filter(|_| is_chosen || status != FindingStatus::Skipped);
         self.add(PLUGINS, &format!("plugin:{}", entry.label()), status, &summary, remedy);
     }
 

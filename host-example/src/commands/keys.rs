@@ -11,7 +11,7 @@ use serde_json::json;
 use super::Output;
 use crate::profile::KeySource;
 use crate::setup::{
-    Chosen, Entry, Global, KeyAt, Secret, Setup, described_file, exists, read_key_file, read_key_from_stdin,
+    Chosen, Entry, Global, KeyAt, KeyUse, Secret, Setup, described_file, exists, read_key_file, read_key_from_stdin,
 };
 use crate::terminal::{self, DOUBTFUL, Exit, Failure, Fit, GOOD, Interrupts, Page};
 use crate::welcome::key;
@@ -146,20 +146,20 @@ fn rows(setup: &Setup, manifest: &Manifest, chosen: Option<&Chosen>) -> Vec<Row>
         source: format!("`apiKey` of profile `{}`", setup.places.profile),
         key: in_profile,
     }];
-    let found: Vec<_> = setup.environment.candidates(manifest).collect();
+    let key_at = |at| match at {
+        KeyAt::Value(key) => Key::Known(key),
+        KeyAt::File(path) => Key::of_file(&path),
+    };
+    let mut found: Vec<_> = setup.environment.candidates(manifest).collect();
     for variable in manifest.keys() {
-        let is_found = found.iter().any(|candidate| candidate.variable.name == variable.name);
-        if !is_found {
-            let source = format!("environment variable `{}`", variable.name);
-            rows.push(Row { source, key: None });
-        }
+        let source = format!("environment variable `{}`", variable.name);
+        let place = found.iter().position(|candidate| candidate.origin == source);
+        let key = place.map(|place| key_at(found.remove(place).at));
+        rows.push(Row { source, key });
     }
     rows.extend(found.into_iter().map(|candidate| Row {
         source: candidate.origin,
-        key: Some(match candidate.at {
-            KeyAt::Value(key) => Key::Known(key),
-            KeyAt::File(path) => Key::of_file(&path),
-        }),
+        key: Some(key_at(candidate.at)),
     }));
     let stored = setup.environment.stored_key(manifest);
     if !exists(&stored) {
@@ -218,7 +218,7 @@ async fn test(
     output: &Output,
 ) -> Result<Exit, Failure> {
     let given = setup.give(manifest, chosen.as_ref())?;
-    let active = setup.start(entry, manifest, chosen, true).await?;
+    let active = setup.start(entry, manifest, chosen, KeyUse::Needed).await?;
     let account = match active.plugin.account().await {
         Ok(account) => Some(account),
         Err(error) if error.kind == ErrorKind::UNSUPPORTED => None,

@@ -402,7 +402,8 @@ async fn list(setup: &Setup, output: &Output) -> Result<Exit, Failure> {
         terminal::print_table(&table);
         say_hints(&rows);
     }
-    if let Some(failure) = trouble {
+    // Without any plugin no profile is valid, and there is a hint already.
+    if let Some(failure) = trouble.filter(|_| !rows.is_empty()) {
         failure.say();
         terminal::say("note: the verdicts above ignore the profile");
     }

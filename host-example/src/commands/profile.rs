@@ -1,4 +1,4 @@
-//! `agent-host profile`: check, show, schema, init, import.
+//! `agent-host profile`: check, show, schema, init, add, import.
 
 mod import;
 
@@ -8,11 +8,13 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use clap::ValueHint;
+use clap::builder::NonEmptyStringValueParser;
+use clap_complete::ArgValueCandidates;
 use serde_json::{Map, Value, json};
 
-use super::Output;
+use super::{Output, config};
 use crate::profile::{self, LoadError, Report, dotted, leaves_of};
-use crate::setup::{Chosen, Global, Setup, exists, is_secret, write_atomically, write_new};
+use crate::setup::{Chosen, Global, Setup, candidates, exists, is_secret, write_atomically, write_new};
 use crate::talk::events;
 use crate::terminal::{self, Exit, Failure, Fit, Page};
 
@@ -46,6 +48,17 @@ pub enum Command {
         #[arg(long)]
         force: bool,
     },
+    /// Add another profile to the file; comments and formatting stay
+    Add {
+        /// Its name, which `--profile` selects
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        name: String,
+        /// The plugin that it is for; by default the one of the selected profile
+        #[arg(long, value_name = "ID", add = ArgValueCandidates::new(candidates::plugins))]
+        provider: Option<String>,
+        #[command(flatten)]
+        output: Output,
+    },
     /// Write a profile from another program's settings
     ///
     /// Reads librechat.yaml, milady.json, a file of variables such as .env, LiteLLM's config.yaml, opencode.json and
@@ -76,6 +89,7 @@ pub async fn run(global: &Global, command: &Command) -> Result<Exit, Failure> {
         } => show(&setup).await,
         Command::Show { resolved: true, output } => show_resolved(&setup, output.json).await,
         Command::Schema => print_schema(global, "profile"),
+        Command::Add { name, provider, output } => add(&setup, name, provider.as_deref(), output.json).await,
         Command::Init { provider, force } => init(&setup, provider.as_deref(), *force),
         Command::Import {
             file,
@@ -229,6 +243,35 @@ pub(super) fn defaults_of(schema: &Value) -> BTreeMap<String, Value> {
     }
     defaults.retain(|_, value| !matches!(value, Value::Array(items) if items.is_empty()));
     defaults
+}
+
+async fn add(setup: &Setup, name: &str, provider: Option<&str>, as_json: bool) -> Result<Exit, Failure> {
+    let document = setup.document(&setup.places.config)?;
+    let profiles = &document.value["auth"]["profiles"];
+    let shown = terminal::clean_line(name);
+    if profiles.get(name).is_some() {
+        return Err(
+            Failure::usage(format!("`{}` has a profile `{shown}` already", document.name)).with_hint(format!(
+                "change it: agent-host --profile {shown} config set OPTION VALUE"
+            )),
+        );
+    }
+    let selected = profiles[&setup.places.profile]["provider"].as_str();
+    let manifest = match provider.or(selected) {
+        Some(id) => setup.folder.find(id)?.1,
+        None => setup.choose(None)?.1,
+    };
+    let value = json!({"provider": manifest.id});
+    let changed = setup
+        .write(&document, profile::profile_pointer(name), Some(&value))
+        .await?;
+    let exit = config::print_change(setup, changed, as_json);
+    if !as_json {
+        terminal::print_line(&format!(
+            "next: agent-host --profile {shown} config set model MODEL; agent-host --profile {shown} chat"
+        ));
+    }
+    Ok(exit)
 }
 
 /// Copies a file that is about to be replaced, under a name that is free.

@@ -45,9 +45,10 @@ enum Command {
 
 pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     let setup = Setup::read(global)?;
-    let mut active = setup
-        .activate(matches!(args.command, Some(Command::Try { .. })))
-        .await?;
+    let mut active = match args.command {
+        Some(Command::Try { .. }) => setup.activate(true).await?,
+        _ => setup.activate_without_key().await?,
+    };
     active.read_tiers().await?;
     match &args.command {
         None if args.output.json => terminal::print_json(&active.tiers),

@@ -1,8 +1,11 @@
 //! Changes one value in the text of a profile file. Comments and formatting stay. Pure.
+//!
+//! The text is cut and filled in where the value stands; a parser that writes the file anew would spread objects of one
+//! line over several, and drop the comments beside a member that goes.
 
-use jsonc_parser::ParseOptions;
-use jsonc_parser::cst::{CstContainerNode, CstInputValue, CstNode, CstObject, CstRootNode};
-use serde_json::Value;
+use std::ops::Range;
+
+use serde_json::{Value, json};
 
 use super::document::Document;
 use super::normalise::pointer_in;
@@ -13,12 +16,7 @@ use super::pointer::{PROFILES, join, segments};
 /// - In: `option`, a pointer below the profile, or its names with dots between: `/retry/attempts`, `retry.attempts`.
 /// - Out: in the file's own spelling as far as the file has it.
 pub fn place_of(document: &Document, profile: &str, option: &str) -> String {
-    let option = match option.starts_with('/') {
-        true => option.to_owned(),
-        false => option
-            .split('.')
-            .fold(String::new(), |pointer, name| join(&pointer, name)),
-    };
+    let option = pointer_of(option);
     let base = join(PROFILES, profile);
     let mut place = pointer_in(document, &base, &option);
     let n_found = segments(&place).count() - segments(&base).count();
@@ -28,86 +26,189 @@ pub fn place_of(document: &Document, profile: &str, option: &str) -> String {
     place
 }
 
+/// The pointer in the file of a profile.
+pub fn profile_pointer(name: &str) -> String {
+    join(PROFILES, name)
+}
+
+/// The pointer below a profile that an option's name stands for.
+pub(super) fn pointer_of(option: &str) -> String {
+    match option.starts_with('/') {
+        true => option.to_owned(),
+        false => option
+            .split('.')
+            .fold(String::new(), |pointer, name| join(&pointer, name)),
+    }
+}
+
 /// The text of the document with another value at `pointer`, or without one. Objects around it are made.
 ///
 /// - Errors: something on the way to it is neither an object nor a list that is long enough.
 pub fn edited(document: &Document, pointer: &str, value: Option<&Value>) -> Result<String, String> {
-    let root = CstRootNode::parse(&document.text, &ParseOptions::default()).map_err(|error| error.to_string())?;
     let names: Vec<String> = segments(pointer).collect();
-    let (Some((last, above)), Some(mut here)) = (names.split_last(), root.value()) else {
+    if names.is_empty() {
         return Err("expected the name of an option, found the whole file".to_owned());
+    }
+    let place = |n_names: usize| {
+        names[..n_names]
+            .iter()
+            .fold(String::new(), |above, name| join(&above, name))
     };
-    let mut path = String::new();
-    for name in above {
-        path = join(&path, name);
-        here = match (member(&here, name), here.as_object()) {
-            (Some(node), _) => node,
-            (None, Some(_)) if value.is_none() => return Ok(document.text.clone()),
-            (None, Some(object)) => object.object_value_or_set(name).into_node(),
-            (None, None) => return Err(format!("there is no {path}")),
-        };
-    }
-    match (here.as_object(), value) {
-        (Some(object), Some(value)) => match object.get(last) {
-            Some(property) => property.set_value(input(value)),
-            None => drop(object.append(last, input(value))),
-        },
-        (Some(object), None) => {
-            if let Some(property) = object.get(last) {
-                property.remove();
-            }
-        }
-        (None, _) => set_element(&here, last, value).ok_or_else(|| format!("there is no {}", join(&path, last)))?,
-    }
-    Ok(root.to_string())
-}
-
-fn member(node: &CstNode, name: &str) -> Option<CstNode> {
-    match node.as_array() {
-        Some(list) => list.elements().into_iter().nth(name.parse().ok()?),
-        None => node.as_object()?.get(name)?.value(),
-    }
-}
-
-/// Replaces or removes an element; the index behind the last one adds an element.
-fn set_element(node: &CstNode, index: &str, value: Option<&Value>) -> Option<()> {
-    let list = node.as_array()?;
-    let index: usize = index.parse().ok()?;
-    let n_elements = list.elements().len();
-    if let Some(old) = list.elements().into_iter().nth(index) {
-        old.remove();
-    } else if index > n_elements || value.is_none() {
-        return None;
-    }
-    if let Some(value) = value {
-        list.insert(index, input(value));
-    }
-    Some(())
-}
-
-trait IntoNode {
-    fn into_node(self) -> CstNode;
-}
-
-impl IntoNode for CstObject {
-    fn into_node(self) -> CstNode {
-        CstContainerNode::Object(self).into()
-    }
-}
-
-fn input(value: &Value) -> CstInputValue {
-    match value {
-        Value::Null => CstInputValue::Null,
-        Value::Bool(value) => CstInputValue::Bool(*value),
-        Value::Number(number) => CstInputValue::Number(number.to_string()),
-        Value::String(text) => CstInputValue::String(text.clone()),
-        Value::Array(elements) => CstInputValue::Array(elements.iter().map(input).collect()),
-        Value::Object(members) => CstInputValue::Object(
-            members
+    let n_found = (0..=names.len())
+        .rev()
+        .find(|n| document.value.pointer(&place(*n)).is_some());
+    let n_found = n_found.unwrap_or_default();
+    let here = place(n_found);
+    match (names[n_found..].split_first(), value) {
+        (None, Some(value)) => Ok(replaced(document, &here, value)),
+        (None, None) => Ok(removed(document, &here)),
+        (Some((name, below)), value) => {
+            let is_next = |list: &Vec<Value>| below.is_empty() && name.parse() == Ok(list.len());
+            let name = match document.value.pointer(&here) {
+                Some(Value::Object(_)) => Some(name),
+                Some(Value::Array(list)) if value.is_some() && is_next(list) => None,
+                _ => return Err(format!("there is no {}", join(&here, name))),
+            };
+            let Some(value) = value else {
+                return Ok(document.text.clone());
+            };
+            let value = below
                 .iter()
-                .map(|(name, value)| (name.clone(), input(value)))
-                .collect(),
-        ),
+                .rev()
+                .fold(value.clone(), |value, name| json!({name: value}));
+            let name = name.map_or_else(String::new, |name| format!("{}: ", Value::from(name.as_str())));
+            Ok(inserted(document, &here, &format!("{name}{}", spelled(&value))))
+        }
+    }
+}
+
+/// A value on one line, as people write it.
+fn spelled(value: &Value) -> String {
+    let joined = |parts: Vec<String>| parts.join(", ");
+    match value {
+        Value::Array(elements) => format!("[{}]", joined(elements.iter().map(spelled).collect())),
+        Value::Object(members) if !members.is_empty() => {
+            let members = members.iter();
+            let members = members.map(|(name, value)| format!("{}: {}", Value::from(name.as_str()), spelled(value)));
+            format!("{{ {} }}", joined(members.collect()))
+        }
+        value => value.to_string(),
+    }
+}
+
+fn replaced(document: &Document, pointer: &str, value: &Value) -> String {
+    let mut text = document.text.clone();
+    text.replace_range(document.value_range(pointer).unwrap_or_default(), &spelled(value));
+    text
+}
+
+/// The text with one more member, or element, at the end of an object or a list.
+fn inserted(document: &Document, container: &str, member: &str) -> String {
+    let mut text = document.text.clone();
+    let range = document.value_range(container).unwrap_or_default();
+    let close = range.end.saturating_sub(1);
+    let members = members(document, container);
+    let last = members.last().map(|last| last.end);
+    let comma = last.and_then(|end| comma_after(&text, end));
+    let trailing = comma.map_or("", |_| ",");
+    let line = line_start(&text, close);
+    let (at, new) = if line > range.start && text[line..close].trim().is_empty() {
+        let first = |member: &&Range<usize>| text[line_start(&text, member.start)..member.start].trim().is_empty();
+        let indent = match members.iter().rev().find(first) {
+            Some(member) => text[line_start(&text, member.start)..member.start].to_owned(),
+            None => format!("{}  ", &text[line..close]),
+        };
+        let end = text[..line].trim_end_matches(['\r', '\n']).len();
+        let newline = if text[..line].ends_with("\r\n") { "\r\n" } else { "\n" };
+        (end, format!("{newline}{indent}{member}{trailing}"))
+    } else if last.is_some() {
+        (text[..close].trim_end().len(), format!(" {member}{trailing}"))
+    } else {
+        let around = if text[close..].starts_with('}') { " " } else { "" };
+        (
+            close,
+            format!(
+                "{}{member}{around}",
+                if text[..close].ends_with(' ') { "" } else { around }
+            ),
+        )
+    };
+    text.insert_str(at, &new);
+    if let (Some(last), None) = (last, comma) {
+        text.insert(last, ',');
+    }
+    text
+}
+
+/// The text without a member or an element. Comments beside it stay.
+fn removed(document: &Document, pointer: &str) -> String {
+    let mut text = document.text.clone();
+    let container = &pointer[..pointer.rfind('/').unwrap_or_default()];
+    let members = members(document, container);
+    let value = document.value_range(pointer).unwrap_or_default();
+    let start = document.key_range(pointer).map_or(value.start, |key| key.start);
+    let mut cuts = vec![start..value.end];
+    let comma = comma_after(&text, value.end).or_else(|| {
+        let previous = members.iter().rev().find(|member| member.end <= start)?;
+        comma_after(&text, previous.end)
+    });
+    cuts.extend(comma.map(|comma| comma..comma + 1));
+    let behind = comma
+        .filter(|comma| *comma == value.end)
+        .map_or(value.end, |comma| comma + 1);
+    let line = line_start(&text, start);
+    let blank = |text: &str| text.len() - text.trim_start_matches([' ', '\t']).len();
+    let rest = text[behind..]
+        .find('\n')
+        .map_or(&text[behind..], |end| &text[behind..behind + end + 1]);
+    let blanks = if !text[line..start].trim().is_empty() && comma.is_none_or(|comma| comma < start) {
+        text[..start].trim_end_matches([' ', '\t']).len()..start
+    } else if text[line..start].trim().is_empty() && rest.trim().is_empty() {
+        cuts.push(line..start);
+        behind..behind + rest.len()
+    } else {
+        behind..behind + blank(rest)
+    };
+    cuts.push(blanks);
+    cuts.sort_by_key(|cut| cut.start);
+    for cut in cuts.into_iter().rev() {
+        text.replace_range(cut, "");
+    }
+    text
+}
+
+/// The places of a container's members or elements, in order.
+fn members(document: &Document, container: &str) -> Vec<Range<usize>> {
+    let names: Vec<String> = match document.value.pointer(container) {
+        Some(Value::Object(members)) => members.keys().cloned().collect(),
+        Some(Value::Array(list)) => (0..list.len()).map(|index| index.to_string()).collect(),
+        _ => Vec::new(),
+    };
+    let places = names.iter().filter_map(|name| {
+        let pointer = join(container, name);
+        let value = document.value_range(&pointer)?;
+        let start = document.key_range(&pointer).map_or(value.start, |key| key.start);
+        Some(start..value.end)
+    });
+    let mut places: Vec<Range<usize>> = places.collect();
+    places.sort_by_key(|place| place.start);
+    places
+}
+
+fn line_start(text: &str, at: usize) -> usize {
+    text[..at].rfind('\n').map_or(0, |newline| newline + 1)
+}
+
+/// The place of the comma that follows, with nothing but blanks and comments before it.
+fn comma_after(text: &str, mut at: usize) -> Option<usize> {
+    loop {
+        let rest = text[at..].trim_start();
+        at = text.len() - rest.len();
+        at += match rest.get(..2) {
+            Some("//") => rest.find('\n')?,
+            Some("/*") => rest.find("*/")? + 2,
+            _ => return rest.starts_with(',').then_some(at),
+        };
     }
 }
 
@@ -167,5 +268,68 @@ mod tests {
             with("provider.name", Some(json!(1))),
             Err("there is no /auth/profiles/default/provider/name".to_owned())
         );
+    }
+
+    /// The text after a change of this one.
+    fn change(text: &str, pointer: &str, value: Option<Value>) -> String {
+        let document = Document::parse("p.json", text.to_owned()).expect("it is valid");
+        let changed = edited(&document, pointer, value.as_ref()).expect("it can be changed");
+        let mut expected = document.value.clone();
+        if let (Some(place), Some(value)) = (expected.pointer_mut(pointer), &value) {
+            *place = value.clone();
+            let value = Document::parse("p.json", changed.clone())
+                .expect("it stays valid")
+                .value;
+            assert_eq!(value, expected);
+        }
+        changed
+    }
+
+    #[test]
+    fn an_object_of_one_line_stays_one() {
+        for (before, after) in [
+            (r#"{ "a": 1 }"#, r#"{ "a": 1, "b": { "c": [1, "x"] } }"#),
+            (r#"{ "a": 1, }"#, r#"{ "a": 1, "b": { "c": [1, "x"] }, }"#),
+            (r#"{"a": 1 /* one */}"#, r#"{"a": 1, /* one */ "b": { "c": [1, "x"] }}"#),
+            ("{}", r#"{ "b": { "c": [1, "x"] } }"#),
+            (
+                "{\r\n\t\"a\": 1 // one\r\n}",
+                "{\r\n\t\"a\": 1, // one\r\n\t\"b\": { \"c\": [1, \"x\"] }\r\n}",
+            ),
+            (
+                "{\n  // none yet\n}\n",
+                "{\n  // none yet\n  \"b\": { \"c\": [1, \"x\"] }\n}\n",
+            ),
+        ] {
+            assert_eq!(change(before, "/b/c", Some(json!([1, "x"]))), after);
+        }
+        assert_eq!(change(r#"{"a": []}"#, "/a/0", Some(json!(1))), r#"{"a": [1]}"#);
+        assert_eq!(change(r#"{"a": [1]}"#, "/a/1", Some(json!(2))), r#"{"a": [1, 2]}"#);
+    }
+
+    #[test]
+    fn comments_beside_a_member_that_goes_stay() {
+        for (before, after) in [
+            (r#"{ "a": 1, "b": 2 }"#, r#"{ "a": 1 }"#),
+            (r#"{ "b": 2, "a": 1 }"#, r#"{ "a": 1 }"#),
+            (r#"{ "b": 2 }"#, "{ }"),
+            (
+                r#"{ "a": 1, "b": 2, /* two */ "c": 3 }"#,
+                r#"{ "a": 1, /* two */ "c": 3 }"#,
+            ),
+            (r#"{ "a": 1, "b": 2 /* two */ }"#, r#"{ "a": 1 /* two */ }"#),
+            ("{\n  \"a\": 1, // one\n  \"b\": 2\n}\n", "{\n  \"a\": 1 // one\n}\n"),
+            (
+                "{\n  \"b\": {\n    \"x\": 1\n  }, // two\n  \"c\": 3\n}\n",
+                "{\n  // two\n  \"c\": 3\n}\n",
+            ),
+            (
+                "{\n  // two\n  \"b\": 2,\n  \"c\": 3,\n}\n",
+                "{\n  // two\n  \"c\": 3,\n}\n",
+            ),
+        ] {
+            assert_eq!(change(before, "/b", None), after, "{before}");
+        }
+        assert_eq!(change(r#"{"b": [1, 2, 3]}"#, "/b/1", None), r#"{"b": [1, 3]}"#);
     }
 }

@@ -8,6 +8,7 @@ mod import;
 mod watch;
 mod load;
 mod edit;
+mod known;
 mod read;
 mod check;
 mod words;
@@ -28,8 +29,9 @@ mod tests;
 
 pub use self::check::{MAX_PROBLEMS, check};
 pub use self::document::Document;
-pub use self::edit::{edited, place_of};
+pub use self::edit::{edited, place_of, profile_pointer};
 pub use self::import::{Fate, Imported, Source, import};
+pub use self::known::unknown_option;
 pub use self::leaves::{differences, dotted, leaves_of};
 pub use self::load::{Profile, map_plugin_problem, profile_at, profile_from, salvaged, without_problems};
 pub use self::problem::{Problem, Report, Severity};

@@ -78,6 +78,8 @@ pub struct Report {
     pub file: String,
     /// The problems, in order of their places.
     pub problems: Vec<Problem>,
+    /// Whether the text is not in the file yet, so that no editor can show the places.
+    pub is_planned: bool,
     text: String,
 }
 
@@ -87,6 +89,7 @@ impl Report {
         Report {
             file: file.to_owned(),
             problems,
+            is_planned: false,
             text: masked_text,
         }
     }
@@ -109,9 +112,11 @@ impl Report {
         let [bold, style] = [Style::new().bold(), style].map(|style| if colour { style } else { Style::new() });
         let file = shortened(&self.file);
         let problems = counted(self.problems.len(), "problem");
-        let mut out = format!("{style}{word}{style:#}: profile `{file}` has {problems}");
+        let has = if self.is_planned { "would have" } else { "has" };
+        let mut out = format!("{style}{word}{style:#}: profile `{file}` {has} {problems}");
         for problem in &self.problems {
             let place = match problem.line {
+                _ if self.is_planned => "with this change".to_owned(),
                 0 => file.clone(),
                 line => format!("{file}:{line}:{}", problem.column),
             };

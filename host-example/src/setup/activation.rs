@@ -24,6 +24,17 @@ use crate::terminal::{self, FAINT, Failure, Interrupts};
 /// How long a plugin may take to end its work when the program ends.
 const SHUTDOWN: Duration = Duration::from_secs(2);
 
+/// What a command does with the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyUse {
+    /// Without one it cannot do anything.
+    Needed,
+    /// It goes on without one, and fails later if the service wants one.
+    Optional,
+    /// It asks the plugin alone, so no key is looked for, no command runs for one, and no address is used.
+    None,
+}
+
 /// The active plugin, and its profile.
 pub struct Active {
     pub plugin: Plugin,
@@ -44,6 +55,8 @@ pub struct Active {
     pub command_keys: CommandKeys,
     /// The SHA-256 of the plugin's file.
     pub sha256: Option<String>,
+    /// Why it has no key, if it has none.
+    without_key: Option<String>,
 }
 
 impl Setup {
@@ -54,7 +67,15 @@ impl Setup {
     pub async fn activate(&self, key_needed: bool) -> Result<Active, Failure> {
         let chosen = self.profile().await?;
         let (entry, manifest) = self.choose(chosen.as_ref())?;
-        self.start(entry, manifest, chosen, key_needed).await
+        let key = if key_needed { KeyUse::Needed } else { KeyUse::Optional };
+        self.start(entry, manifest, chosen, key).await
+    }
+
+    /// The same for a command that asks the plugin and never the service.
+    pub async fn activate_without_key(&self) -> Result<Active, Failure> {
+        let chosen = self.profile().await?;
+        let (entry, manifest) = self.choose(chosen.as_ref())?;
+        self.start(entry, manifest, chosen, KeyUse::None).await
     }
 
     /// The same for this plugin, under the profile if that is the plugin's.
@@ -63,7 +84,7 @@ impl Setup {
         entry: &Entry,
         manifest: &Manifest,
         chosen: Option<Chosen>,
-        key_needed: bool,
+        key: KeyUse,
     ) -> Result<Active, Failure> {
         let chosen = chosen.filter(|chosen| chosen.profile.provider == manifest.id);
         if self.folder.is_disabled(entry) {
@@ -73,14 +94,14 @@ impl Setup {
         }
         // Before anything that concerns the key: a command may have to ask a person for it.
         let checked = self.check(entry, manifest, chosen.as_ref()).await?;
-        self.confirm_command(chosen.as_ref()).await?;
-        self.run_key_command(chosen.as_ref()).await;
-        if let (Verdict::Idle(reason), true) = (self.verdict(entry, chosen.as_ref()), key_needed) {
-            return Err(no_key(manifest, chosen.as_ref(), &reason));
-        }
-        let given = self.give(manifest, chosen.as_ref())?;
+        let (given, without_key) = match key {
+            KeyUse::None => (self.environment.give_without_key(manifest)?, None),
+            KeyUse::Optional | KeyUse::Needed => self.give_key(entry, manifest, chosen.as_ref(), key).await?,
+        };
         let bound = Bound::of(self, manifest, chosen.as_ref(), &given);
-        self.confirm(&bound, &given).await?;
+        if key != KeyUse::None {
+            self.confirm(&bound, &given).await?;
+        }
         given.warn();
         let plugin = self.create(&checked, &given, chosen.as_ref())?;
         let config = checked.config(&given);
@@ -96,7 +117,26 @@ impl Setup {
             reads_folder: self.environment.has_folder(),
             command_keys: self.environment.command_keys.clone(),
             sha256: entry.sha256.clone(),
+            without_key,
         })
+    }
+
+    /// What the plugin is given, and why that is no key if it is none.
+    async fn give_key(
+        &self,
+        entry: &Entry,
+        manifest: &Manifest,
+        chosen: Option<&Chosen>,
+        key: KeyUse,
+    ) -> Result<(Given, Option<String>), Failure> {
+        self.confirm_command(chosen).await?;
+        self.run_key_command(chosen).await;
+        let without_key = match self.verdict(entry, chosen) {
+            Verdict::Idle(reason) if key == KeyUse::Needed => return Err(no_key(manifest, chosen, &reason)),
+            Verdict::Idle(reason) => Some(reason),
+            _ => None,
+        };
+        Ok((self.give(manifest, chosen)?, without_key))
     }
 
     /// Loads a plugin and lets it check its options. Its findings get their places in the profile file.
@@ -153,6 +193,20 @@ fn with_key_origin(mut failure: Failure, given: &Given) -> Failure {
 }
 
 impl Active {
+    /// The failure of something that was asked of the plugin: how to get a key if there is none, and else where a refused
+    /// key came from.
+    ///
+    /// - In: `what` was asked, such as `list its models`.
+    pub fn failure(&self, error: Error, what: &str) -> Failure {
+        let manifest = self.plugin.manifest();
+        match &self.without_key {
+            Some(reason) if error.kind == ErrorKind::AUTH && error.details.status.is_none() => {
+                no_key(manifest, self.chosen.as_ref(), reason)
+            }
+            _ => Failure::of_plugin(self.used_key.explained(error), &manifest.id, what),
+        }
+    }
+
     /// Checks that a plugin may be active after a reload: with the address and the source of the key that it had when it
     /// was first active, or else with its service's own address.
     pub fn check(&self, id: &str, found: &Bound) -> Result<(), Failure> {

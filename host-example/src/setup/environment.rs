@@ -259,6 +259,20 @@ impl Environment {
         Ok(given)
     }
 
+    /// The same without keys and addresses, for a plugin that asks nobody.
+    pub fn give_without_key(&self, manifest: &Manifest) -> Result<Given, Failure> {
+        let mut given = Given::default();
+        let is_given = |variable: &&Variable| !matches!(variable.role, Role::Key | Role::Endpoint);
+        let variables = || manifest.environment.iter().filter(is_given);
+        self.expect_utf_8(variables().map(|variable| variable.name.clone()))?;
+        for variable in variables() {
+            if let Some(found) = self.variable(&variable.name) {
+                give_other(variable, found, None, &mut given);
+            }
+        }
+        Ok(given)
+    }
+
     fn expect_utf_8(&self, names: impl IntoIterator<Item = String>) -> Result<(), Failure> {
         match names.into_iter().find(|name| self.not_utf_8.contains(name)) {
             Some(name) => Err(Failure::usage(format!(
@@ -443,12 +457,12 @@ fn give_other(variable: &Variable, found: Found, key_place: Option<Place>, given
 }
 
 fn read_file(path: &Path) -> Result<BTreeMap<String, Secret>, Failure> {
-    let failed = |cause: String| {
-        Failure::usage(format!("cannot read variables from `{}`: {cause}", path.display()))
-            .with_hint("use a text file with lines such as `NAME=value`")
-    };
+    let unread = |cause: &str| Failure::usage(format!("cannot read variables from `{}`: {cause}", path.display()));
+    let failed = |cause: String| unread(&cause).with_hint("use a text file with lines such as `NAME=value`");
     let bytes = read_named(path, MAX_FILE_BYTES).map_err(|error| match error {
-        ReadError::Missing => failed("there is no such file".to_owned()),
+        ReadError::Missing => unread("there is no such file").with_hint(format!(
+            "check the path; without `--env-file`, `{FOLDER_FILE}` of this folder is read if it is there"
+        )),
         ReadError::Refused(why) => failed(why),
     })?;
     let bytes = Zeroizing::new(bytes);

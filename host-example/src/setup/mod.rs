@@ -29,9 +29,10 @@ pub mod tiers;
 pub mod reload;
 mod wishes;
 
-pub use self::activation::Active;
+pub use self::activation::{Active, KeyUse};
 pub use self::atomic::{write_atomically, write_new, write_private};
 pub use self::destination::Bound;
+pub use self::edit::Changed;
 pub use self::environment::{Environment, FOLDER_FILE, KeyAt, described_file};
 pub use self::global::Global;
 pub use self::keys::{CommandKeys, read_key_file, read_key_from_stdin, read_secret_file, store_key};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use inquire::{Password, PasswordDisplayMode};
 use plugin_api::{Account, ErrorKind, Manifest};
 
-use crate::setup::{Global, Secret, Setup, store_key};
+use crate::setup::{Global, KeyUse, Secret, Setup, store_key};
 use crate::terminal::{self, Failure, dollars, progress, prompted};
 
 /// What a key that is not stored yet comes from, for people.
@@ -32,7 +32,9 @@ pub async fn typed(manifest: &Manifest) -> Result<Option<Secret>, Failure> {
 pub async fn check(global: &Global, manifest: &Manifest, key: &Secret) -> Result<String, Failure> {
     let setup = Setup::read(&global.with_key(manifest, key.clone(), ORIGIN))?;
     let (entry, manifest) = setup.folder.find(&manifest.id)?;
-    let active = setup.start(entry, manifest, setup.profile().await?, true).await?;
+    let active = setup
+        .start(entry, manifest, setup.profile().await?, KeyUse::Needed)
+        .await?;
     let account = progress::while_waiting("asking the service about the key", active.plugin.account()).await;
     match account {
         Ok(account) => Ok(described(key, Some(&account))),

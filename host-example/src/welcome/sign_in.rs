@@ -13,7 +13,7 @@ use plugin_api::{Manifest, Plugin, Redeem, SignIn, SignInRequest, method};
 use tokio::time::{Instant, timeout_at};
 
 use super::callback::Callback;
-use crate::setup::{Entry, Secret, Setup, set_variable};
+use crate::setup::{Entry, KeyUse, Secret, Setup, set_variable};
 use crate::terminal::{self, Exit, Failure, Interrupts, progress, prompted};
 
 /// How long the user may take in the browser, in seconds, at most a day, and the variable that changes it.
@@ -36,7 +36,9 @@ pub async fn new_key(
     (entry, manifest): (&Entry, &Manifest),
     interrupts: &mut Interrupts,
 ) -> Result<Option<Secret>, Failure> {
-    let active = setup.start(entry, manifest, setup.profile().await?, false).await?;
+    let active = setup
+        .start(entry, manifest, setup.profile().await?, KeyUse::Optional)
+        .await?;
     let plugin = &active.plugin;
     let (code, verifier) = if has_desktop() {
         let received = interrupts.or(from_browser(plugin)).await;

@@ -188,12 +188,10 @@ fn read_key(environment: &BTreeMap<String, String>, any_form: bool) -> Result<Op
     let Some((variable, value)) = found else {
         return Ok(None);
     };
+    // The host says where the key came from, which need not be a variable.
     let refused = |expected: &str, hint: &str| {
-        Err(Error::new(
-            ErrorKind::AUTH,
-            format!("the key in `{variable}` is malformed: {expected}"),
-        )
-        .with_hint(hint))
+        let message = format!("the key is malformed: {expected}");
+        Err(Error::new(ErrorKind::AUTH, message).with_hint(hint))
     };
     let trimmed = value.trim().trim_matches(['"', '\'']).trim();
     if trimmed.len() != value.len() {
@@ -331,7 +329,7 @@ mod tests {
             "sk-or-v1-abcsk-or-v1-bcd",
         ] {
             let error = refusal(json!({}), &[("OPENROUTER_API_KEY", value)]);
-            let start = "the key in `OPENROUTER_API_KEY` is malformed: ";
+            let start = "the key is malformed: ";
             assert!(error.message.starts_with(start), "{error}");
             assert!(!format!("{error:?}").contains("bc"), "{error:?}");
         }

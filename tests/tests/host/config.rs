@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 
 use serde_json::json;
 
-use crate::{Bench, assert_fails, assert_has, assert_starts, json_of, row};
+use crate::{Bench, assert_fails, assert_has, assert_lacks, assert_starts, json_of, row};
 
 const PROFILE: &str = r#"// Mine.
 {
@@ -60,7 +60,11 @@ fn a_change_that_breaks_the_file_is_refused_with_its_problems() {
         let ran = bench.run(&["config", "set", option, value]);
         assert_eq!(ran.code, Some(3), "{}", ran.stderr);
         assert_has(&ran.stderr, problem);
-        assert_has(&ran.stderr, "is unchanged; correct the value or the file\n");
+        assert_has(
+            &ran.stderr,
+            "profile.json` would have 1 problem\nwith this change: at /",
+        );
+        assert_has(&ran.stderr, "is unchanged; give another value\n");
     }
     let ran = bench.run(&["config", "set", "model/deep", "1", "--json"]);
     assert_eq!(ran.code, Some(3), "{}", ran.stderr);
@@ -72,6 +76,41 @@ fn a_change_that_breaks_the_file_is_refused_with_its_problems() {
     );
     assert_eq!(text(&bench), PROFILE);
     assert_eq!(bench.n_requests(), 0);
+}
+
+#[test]
+fn a_problem_that_the_file_has_already_stops_no_other_change() {
+    let broken = PROFILE.replacen("\"model\"", "\"modle\": 3,\n    \"model\"", 1);
+    let bench = Bench::with_profile(&broken);
+    let ran = bench.ok(&["config", "set", "retry.attempts", "2"]);
+    assert_has(&ran.stderr, "at /auth/profiles/default/modle: unknown option");
+    let worse = bench.run(&["config", "set", "retry.attempts", "many"]);
+    assert_fails(&worse, 3, "would have 1 problem\n");
+    assert_lacks(&worse.stderr, "modle");
+    assert_eq!(bench.ok(&["config", "unset", "modle"]).stderr, "");
+    assert_eq!(bench.ok(&["config", "get", "retry.attempts"]).stdout, "2\n");
+}
+
+#[test]
+fn tiers_are_listed_and_set_without_the_key_of_the_profile() {
+    let bench =
+        Bench::with_profile(&PROFILE.replace("\"model\": \"sandbox/hello\"", "\"apiKey\": {\"env\": \"UNSET\"}"));
+    assert_has(
+        row(
+            &bench.without_key(&["tiers"]).run().expect_success().stdout,
+            "TEXT_SMALL",
+        ),
+        "sandbox/echo",
+    );
+    bench
+        .without_key(&["tiers", "set", "small", "a/b"])
+        .run()
+        .expect_success();
+    assert_fails(
+        &bench.without_key(&["tiers", "try"]).run(),
+        2,
+        "`UNSET`, which is not set",
+    );
 }
 
 #[test]
@@ -94,12 +133,15 @@ fn options_are_read_set_and_removed_one_by_one() {
     assert_has(&removed.stdout, "/model: \"openrouter/auto\" → not set\n");
     let unset = bench.run(&["config", "get", "model"]);
     assert_starts(&unset.stderr, "error: `model` is not set and has no default\n");
-    let unknown = bench.run(&["config", "get", "modle"]);
-    assert_fails(
-        &unknown,
-        2,
-        "error: `modle` is no option of the profile\nhint: did you mean `model`?\n",
-    );
+    for command in ["get", "unset"] {
+        for (option, near) in [("modle", "model"), ("retry.atempts", "retry.attempts")] {
+            let unknown = bench.run(&["config", command, option]);
+            let message = format!("error: `{option}` is no option of the profile\nhint: did you mean `{near}`?\n");
+            assert_fails(&unknown, 2, &message);
+        }
+    }
+    let nothing = bench.ok(&["config", "unset", "budget"]);
+    assert_has(&nothing.stdout, "/budget: nothing to remove: it is not set\n");
     assert_has(&text(&bench), "// the plugin\n");
 }
 

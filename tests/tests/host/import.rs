@@ -7,7 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use serde_json::json;
-use tests::workspace;
+use tests::{Home, workspace};
 
 use crate::{Bench, assert_fails, assert_has, assert_lacks, json_of, profile};
 
@@ -123,7 +123,13 @@ fn an_unknown_file_is_refused_with_the_known_formats() {
         "multiple YAML documents detected at line 3",
     );
     let missing = bench.run(&["profile", "import", "nowhere.yaml"]);
-    assert_fails(&missing, 2, "`nowhere.yaml` cannot be imported: there is no such file");
+    assert_fails(
+        &missing,
+        2,
+        "`nowhere.yaml` cannot be imported: there is no such file\nhint: check the path\n",
+    );
+    let before_all_else = Home::new().host(&["profile", "import", "nowhere.yaml"]).run();
+    assert_fails(&before_all_else, 2, "there is no such file");
     assert_fails(
         &import(&format!("a: {}", "[".repeat(50_000))),
         2,

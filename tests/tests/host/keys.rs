@@ -7,9 +7,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+use tests::faultd::{Faultd, Script};
 use tests::{LIMIT, run};
 
-use crate::{Bench, assert_fails, assert_has, assert_lacks, assert_starts, profile, row};
+use crate::{
+    Bench, assert_fails, assert_has, assert_lacks, assert_starts, conversation, home_with_openrouter, profile, row,
+};
 
 /// The `.env` of the working directory.
 fn dot_env(bench: &Bench) -> PathBuf {
@@ -42,6 +45,9 @@ fn the_environment_beats_a_named_file_and_that_beats_dot_env() {
         &format!("OPENROUTER_API_KEY={}\n", bench.service.key()),
     );
     bench.without_key(&["chat", "Hello"]).run().expect_success();
+    let missing = bench.run(&["--env-file", "nowhere", "chat", "Hello"]);
+    let hint = "there is no such file\nhint: check the path; without `--env-file`, `.env` of this folder";
+    assert_fails(&missing, 2, hint);
     let left_out = bench.without_key(&["--no-env-file", "chat", "Hello"]).run();
     assert_fails(&left_out, 2, "`OPENROUTER_API_KEY` is not set");
     write(&named, "OPENROUTER_KEY=sk-or-v1-wrong\n");
@@ -123,16 +129,19 @@ fn the_command_of_a_key_runs_once() {
     let script = format!("echo run >> '{}'; echo {}", runs.display(), bench.service.key());
     let source = json!({"command": ["sh", "-c", script]});
     bench.home.write_profile(&profile(&format!(r#""apiKey": {source}"#)));
-    let commands: [&[&str]; 4] = [
+    let commands: [&[&str]; 3] = [
         &["chat", "Hello"],
         &["plugins", "list"],
-        &["tiers"],
         &["profile", "show", "--resolved"],
     ];
     for command in commands {
         bench.without_key(command).run().expect_success();
         assert_eq!(fs::read_to_string(&runs).expect("it ran"), "run\n", "{command:?}");
         fs::remove_file(&runs).expect("ours");
+    }
+    for command in [&["tiers"][..], &["tiers", "set", "small", "a/b"]] {
+        bench.without_key(command).run().expect_success();
+        assert!(!runs.exists(), "{command:?} needs no key");
     }
 }
 
@@ -218,7 +227,7 @@ fn a_key_of_another_form_needs_to_be_allowed() {
         run.env("OPENROUTER_API_KEY", "proxy-key-1").run()
     };
     let refused = run(&["chat", "Hello"]);
-    let expected = "the key in `OPENROUTER_API_KEY` is malformed: expected it to begin with `sk-or-`";
+    let expected = "the key is malformed: expected it to begin with `sk-or-` (key from environment variable";
     assert_fails(&refused, 2, expected);
     assert_lacks(&refused.stderr, "proxy-key-1");
     let sent = run(&["chat", "--allow-any-key", "Hello"]);
@@ -326,10 +335,11 @@ fn a_stored_key_is_before_a_folders_and_each_place_is_listed() {
     let listed = with_variable(&["keys", "list"]).run().expect_success().stdout;
     let rows: Vec<_> = listed.lines().map(crate::cells).collect();
     let file = format!("file `{}`", stored.display());
-    let expected: [&[&str]; 5] = [
+    let expected: [&[&str]; 6] = [
         &["STATUS", "SOURCE", "KEY"],
         &["none", "`apiKey` of profile `default`"],
         &["used", "environment variable `OPENROUTER_API_KEY`", "…b7c0"],
+        &["none", "environment variable `OPENROUTER_KEY`"],
         &["shadowed", &file, "…b7c0"],
         &["shadowed", "`OPENROUTER_KEY` in `.env`", "…lder"],
     ];
@@ -377,7 +387,11 @@ fn a_key_that_is_refused_is_not_stored() {
     let bench = Bench::new();
     for (key, code, why) in [
         ("sk-or-v1-wrong", 4, "the service answered 401"),
-        ("hello", 2, "expected it to begin with `sk-or-`"),
+        (
+            "hello",
+            2,
+            "the key is malformed: expected it to begin with `sk-or-` (key from your input)",
+        ),
         ("", 2, "expected a key on standard input, found nothing"),
     ] {
         assert_fails(&bench.without_key(&["keys", "set"]).stdin(key).run(), code, why);
@@ -403,4 +417,25 @@ fn a_link_in_place_of_the_stored_key_is_not_written_through() {
     let ran = bench.host(&["keys", "set"]).stdin(bench.service.key()).run();
     assert_fails(&ran, 2, "it is a symbolic link, which is not followed");
     assert!(!elsewhere.exists());
+}
+
+#[test]
+fn a_rotated_key_file_is_read_again_when_the_key_is_refused() {
+    let home = home_with_openrouter();
+    home.write_profile(&profile(r#""model": "acme/model""#));
+    let answers = Faultd::answering(|asked| match asked.header("authorization") {
+        Some("Bearer sk-or-v1-new") => Script::answer("welcome"),
+        _ => Script::reply(401, &[], &json!({"error": {"code": 401, "message": "User not found."}})),
+    });
+    let file = home.path().join("key");
+    write(&file, "sk-or-v1-old");
+    let run = home.host(&["chat"]).env("OPENROUTER_BASE_URL", &answers.base_url());
+    let mut typist = conversation(run.env("OPENROUTER_API_KEY_FILE", file.to_str().expect("text")));
+    typist.types("one");
+    typist.sees("the key came from `OPENROUTER_API_KEY_FILE`");
+    assert_eq!(answers.requests().len(), 1, "the file is the same");
+    write(&file, "sk-or-v1-new");
+    typist.types("two");
+    typist.sees("welcome");
+    assert_eq!(answers.requests().len(), 3);
 }

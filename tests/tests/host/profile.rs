@@ -4,7 +4,7 @@ use std::fs;
 
 use sandbox::Script;
 use serde_json::{Map, Value, json};
-use tests::HostRun;
+use tests::{Home, HostRun};
 
 use crate::{Bench, assert_fails, assert_has, assert_lacks, assert_starts, home_with_parrot, json_of, profile};
 
@@ -356,4 +356,43 @@ fn options_are_checked_before_a_command_for_the_key_runs() {
     )));
     assert_fails(&bench.without_key(&["chat", "Hello"]).run(), 3, "/baseUrl");
     assert!(!ran.exists());
+}
+
+#[test]
+fn another_profile_is_added_beside_the_first() {
+    let before = "{ \"auth\": { \"profiles\": {\n  \"default\": { \"provider\": \"openrouter\" }, // mine\n} } }\n";
+    let bench = Bench::with_profile(before);
+    let ran = bench.ok(&["profile", "add", "work"]);
+    assert_has(
+        &ran.stdout,
+        "/auth/profiles/work: not set → {\"provider\":\"openrouter\"}\nnext: ",
+    );
+    let text = fs::read_to_string(bench.home.profile()).expect("it is there");
+    assert_eq!(
+        text,
+        before.replace("// mine\n", "// mine\n  \"work\": { \"provider\": \"openrouter\" },\n")
+    );
+    bench.ok(&["--profile", "work", "config", "set", "model", "sandbox/hello"]);
+    assert_has(
+        &bench.ok(&["--profile", "work", "chat", "Hello"]).stderr,
+        "sandbox/hello",
+    );
+    let again = bench.run(&["profile", "add", "work"]);
+    assert_fails(
+        &again,
+        2,
+        "has a profile `work` already\nhint: change it: agent-host --profile work ",
+    );
+    let missing = bench.run(&["--profile", "home", "config", "set", "model", "a/b"]);
+    assert_fails(&missing, 3, "hint: add it with `agent-host profile add home`");
+    let without = Bench::new().run(&["profile", "add", "work"]);
+    assert_fails(&without, 3, "hint: create one with `agent-host profile init`");
+}
+
+#[test]
+fn a_profile_without_plugins_gets_one_hint() {
+    let home = Home::new();
+    home.write_profile(&profile(r#""model": "a/b""#));
+    let ran = home.host(&["plugins", "list"]).run().expect_success();
+    assert_eq!(ran.stderr, "hint: install one with `agent-host plugins install PATH`\n");
 }

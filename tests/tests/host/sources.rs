@@ -235,30 +235,6 @@ fn a_reload_reads_no_new_file_and_moves_nothing() {
 }
 
 #[test]
-fn a_rotated_key_file_is_read_again_when_the_key_is_refused() {
-    let home = home_with_openrouter();
-    home.write_profile(&profile(r#""model": "acme/model""#));
-    let answers = Faultd::answering(|asked| match asked.header("authorization") {
-        Some("Bearer sk-or-v1-new") => Script::answer("welcome"),
-        _ => Script::reply(
-            401,
-            &[],
-            &serde_json::json!({"error": {"code": 401, "message": "User not found."}}),
-        ),
-    });
-    let file = write(&home, "key", "sk-or-v1-old");
-    let run = home.host(&["chat"]).env("OPENROUTER_BASE_URL", &answers.base_url());
-    let mut typist = conversation(run.env("OPENROUTER_API_KEY_FILE", file.to_str().expect("text")));
-    typist.types("one");
-    typist.sees("the key came from `OPENROUTER_API_KEY_FILE`");
-    assert_eq!(answers.requests().len(), 1, "the file is the same");
-    write(&home, "key", "sk-or-v1-new");
-    typist.types("two");
-    typist.sees("welcome");
-    assert_eq!(answers.requests().len(), 3);
-}
-
-#[test]
 fn a_history_in_a_folder_of_everybody_is_not_kept() {
     let bench = Bench::new();
     let folder = bench.home.path().join(".local/state/agent-host");

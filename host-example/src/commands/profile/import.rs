@@ -19,6 +19,7 @@ pub async fn run(
     provider: Option<&str>,
     as_json: bool,
 ) -> Result<Exit, Failure> {
+    let source = source(file)?;
     let path = output.unwrap_or(&setup.places.config);
     let taken = || {
         Failure::usage(format!("`{}` already exists", path.display()))
@@ -31,7 +32,6 @@ pub async fn run(
         Some(id) => setup.folder.find(id)?.1,
         None => setup.choose(None)?.1,
     };
-    let source = source(file)?;
     let schemas = setup.folder.schemas();
     let schema = schemas.iter().find(|schema| schema.provider == manifest.id);
     let Some(schema) = schema else {
@@ -72,7 +72,7 @@ pub async fn run(
 
 fn source(file: &Path) -> Result<Source, Failure> {
     let bytes = read_named(file, MAX_BYTES).map_err(|error| match error {
-        ReadError::Missing => unreadable(file, "there is no such file"),
+        ReadError::Missing => unreadable(file, "there is no such file").with_hint("check the path"),
         ReadError::Refused(why) => unreadable(file, &why),
     })?;
     let text = String::from_utf8(bytes).map_err(|_| unreadable(file, "expected UTF-8, found other bytes"))?;
@@ -125,9 +125,18 @@ fn print(imported: &Imported, file: &str, written: Option<&Path>, as_json: bool)
                 "note: prompts and the key will go to the address in line {line} of `{file}`"
             )));
         }
-        let n_taken = imported.fates.iter().filter(|fate| fate.is_taken).count();
-        let n_left = imported.fates.len() - n_taken;
-        terminal::print_line(&format!("wrote {}: {n_taken} taken, {n_left} not", path.display()));
+        let count = |is_meant: fn(&Fate) -> bool| imported.fates.iter().filter(|fate| is_meant(fate)).count();
+        let n_taken = count(|fate| fate.is_taken && fate.pointer.is_some());
+        let n_needless = count(|fate| fate.is_taken && fate.pointer.is_none());
+        let needless = match n_needless {
+            0 => String::new(),
+            n => format!("{n} not needed, "),
+        };
+        let n_left = count(|fate| !fate.is_taken);
+        terminal::print_line(&format!(
+            "wrote {}: {n_taken} taken, {needless}{n_left} not taken",
+            path.display()
+        ));
         terminal::print_line(&format!("next: agent-host --config {} tiers", path.display()));
     }
 }

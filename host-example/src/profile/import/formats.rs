@@ -211,6 +211,7 @@ const FORMATS: &[Format] = &[
             ("temperature", To("/parameters/temperature")),
             ("top_p", To("/parameters/topP")),
             ("rag_embedding_model", OwnModel("/tiers/TEXT_EMBEDDING/model")),
+            ("stream", No("each call says whether it streams")),
             ("clients.@mine.name", To("/provider")),
             ("clients.@mine.api_key", Key),
             ("clients.@mine.api_base", To("/baseUrl")),
@@ -218,7 +219,9 @@ const FORMATS: &[Format] = &[
                 "clients.@mine.models",
                 No("the model list always comes from the service"),
             ),
+            // Source: `config.example.yaml` in sigoden/aichat; the second form is that of 0.19 and older.
             ("clients.@mine.patch.chat_completions.*.body", Body),
+            ("clients.@mine.patches.*.chat_completions_body", Body),
             ("clients.@mine.patch.chat_completions.*.headers", Headers),
             (
                 "clients.@mine.extra.connect_timeout",
