@@ -65,6 +65,21 @@ fn ids<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> Vec<&'a str> 
     near.into_iter().take(MOST).map(|(_, id)| id).collect()
 }
 
+/// Whether each of these words is a part of the text, but for a slip in spelling.
+pub fn resembles<'a>(text: &str, words: impl IntoIterator<Item = &'a str>) -> bool {
+    let text = spaced(text);
+    let parts: Vec<&str> = text.split([' ', '/', ':', '\n']).collect();
+    let is_near = |word: &str| {
+        let n_chars = word.chars().count();
+        let begun = |part: &str| part.chars().take(n_chars).collect::<String>();
+        let edits = |part: &&str| strsim::osa_distance(word, part).min(strsim::osa_distance(word, &begun(part)) + 1);
+        parts.iter().map(edits).min().is_some_and(|edits| edits <= n_chars / 4)
+    };
+    words
+        .into_iter()
+        .all(|word| spaced(word).split_whitespace().all(is_near))
+}
+
 /// The form in which ids are compared: in lower case, with blanks for dashes and dots.
 pub fn spaced(text: &str) -> String {
     text.to_lowercase().replace(['-', '_', '.'], " ")
@@ -73,6 +88,21 @@ pub fn spaced(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_with_a_slip_are_found() {
+        let text = "anthropic/claude-sonnet-4.5\nAnthropic: Claude Sonnet 4.5";
+        for (words, is_found) in [
+            ("cluade", true),
+            ("claude-sonet 4.5", true),
+            ("sonet", true),
+            ("sonnet 4.6", false),
+            ("opus", false),
+            ("gpt", false),
+        ] {
+            assert_eq!(resembles(text, [words]), is_found, "{words}");
+        }
+    }
 
     #[test]
     fn near_ids_may_lack_their_author_or_have_a_slip() {

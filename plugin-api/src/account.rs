@@ -36,9 +36,29 @@ pub struct Account {
     /// Whether the account has never bought credit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub is_free_tier: Option<bool>,
+    /// How many requests to free models the service allows today. Since: 1.3.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub free_requests_today: Option<Allowance>,
     /// When the key expires, as the service writes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<String>,
+}
+
+/// How many requests are allowed, and how many of them are left. Absent means unknown, never zero.
+///
+/// Since: 1.3.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Allowance {
+    /// The most requests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
+    /// The requests that were sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub used: Option<u64>,
+    /// The requests that are left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remaining: Option<u64>,
 }
 
 /// How fresh a report of the credit must be.

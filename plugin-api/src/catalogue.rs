@@ -5,16 +5,38 @@ use serde::{Deserialize, Serialize};
 
 use crate::verbatim::Verbatim;
 
-/// How fresh and how detailed a model list must be.
+/// How fresh and how detailed a model list must be, and which models of it are wanted.
 ///
 /// Since: 1.2.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ModelsRequest {
     /// Whether to ask the service even if a cached list is fresh enough.
     pub force: bool,
     /// Whether to add the service's own entry to each model.
     pub raw: bool,
+    /// Whether to answer from the cache alone, however old it is, and never ask the service. Since: 1.3.
+    pub offline: bool,
+    /// Only models that some provider serves without keeping prompts and answers. Since: 1.3.
+    pub zero_retention: bool,
+    /// Only models that this provider serves, by its name or its slug. Since: 1.3.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// The order, if it is one that the service has to measure. Since: 1.3.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order: Option<MeasuredOrder>,
+}
+
+/// An order of models by what their service measures.
+///
+/// Since: 1.3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MeasuredOrder {
+    /// The most tokens per second first.
+    Throughput,
+    /// The shortest wait for the first token first.
+    Latency,
 }
 
 /// A service's model list.
@@ -32,6 +54,9 @@ pub struct ModelList {
     /// Why there is no newer list.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+    /// Whether the list has only the models that the request selects, in the order that it names. False from plugins
+    /// that know neither, and if the request asks for neither. Since: 1.3.
+    pub is_selected: bool,
 }
 
 /// One model of a service. What is unknown is absent or empty, never zero.

@@ -118,8 +118,8 @@ mod vocabulary;
 #[cfg(feature = "loader")]
 pub use abi::return_large_blocks;
 pub use abi::{Blob, Host, Payload, Text};
-pub use account::{Account, CreditStatus, Credits, CreditsRequest};
-pub use catalogue::{Model, ModelList, ModelsRequest};
+pub use account::{Account, Allowance, CreditStatus, Credits, CreditsRequest};
+pub use catalogue::{MeasuredOrder, Model, ModelList, ModelsRequest};
 pub use chat::{Attribution, ChatEvent, ChatReply, ChatRequest, EventStream, Events, Message};
 pub use chat::{Part, ResponseFormat, Tool, ToolCall, View};
 pub use config::{Config, TierModel};

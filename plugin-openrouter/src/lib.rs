@@ -158,16 +158,11 @@ impl Provider for OpenRouter {
 
     async fn models(&self, request: ModelsRequest) -> Result<ModelList, Error> {
         let (settings, common) = (self.settings()?, Arc::clone(&self.common));
-        self.refresher.touch(&self.runtime, &self.settings, &self.common);
-        let refresh = if request.force {
-            Refresh::Now
-        } else {
-            Refresh::IfExpired
-        };
-        let asked = Arc::clone(&settings);
-        let work = async move { common.catalogue.listed(&asked, refresh).await };
-        let listed = self.runtime.spawn(work).await?;
-        Ok(self.common.catalogue.list(&settings, &listed, request.raw))
+        if !request.offline {
+            self.refresher.touch(&self.runtime, &self.settings, &self.common);
+        }
+        let work = async move { common.catalogue.answer(&settings, &request).await };
+        self.runtime.spawn(work).await
     }
 
     async fn credits(&self, request: CreditsRequest) -> Result<Credits, Error> {

@@ -7,14 +7,14 @@ use serde_json::json;
 
 use crate::setup::{Global, Setup};
 use crate::terminal::{self, Exit, Failure, Page, Supply, dollars};
+use crate::views::credits;
 
 pub async fn run(global: &Global, as_json: bool) -> Result<Exit, Failure> {
     let setup = Setup::read(global)?;
     let active = setup.activate(true).await?;
     let manifest = active.plugin.manifest();
     let account = active.plugin.account().await;
-    let account = account
-        .map_err(|error| Failure::of_plugin(active.used_key.explained(error), &manifest.id, "report on its key"))?;
+    let account = account.map_err(|error| active.failure(error, "report on its key"))?;
     let supply = Supply::from(&account);
     if as_json {
         let mut object = json!({"plugin": manifest.id, "supply": supply.word()});
@@ -62,7 +62,13 @@ fn table(account: &Account, supply: Supply, origin: Option<&str>, page: Page) ->
         ("free tier", free_tier),
         ("expires", account.expires_at.clone().unwrap_or_else(unknown)),
     ];
-    terminal::pairs(pairs, page)
+    let allowance = account.free_requests_today.and_then(credits::described);
+    terminal::pairs(
+        pairs
+            .into_iter()
+            .chain(allowance.map(|allowance| ("free models", allowance))),
+        page,
+    )
 }
 
 #[cfg(test)]

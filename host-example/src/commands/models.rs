@@ -12,37 +12,51 @@ use plugin_api::{Model, ModelList, ModelsRequest, TierModel};
 
 pub use self::args::{Args, Command};
 
-use self::filter::{fits, sort};
+use self::args::Order;
+use self::filter::{chosen, sort};
 use crate::near;
 use crate::setup::candidates::keep_model_ids;
 use crate::setup::{Active, Global, Setup, tiers};
 use crate::terminal::{self, Exit, Failure, Page, counted, progress, time};
+use crate::views::credits;
 use crate::views::models::{description, table};
 
 pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
+    let wanted = wanted(args)?;
     let mut active = Setup::read(global)?.activate(false).await?;
-    let mut wanted = ModelsRequest {
-        force: args.refresh,
-        raw: false,
+    let list = listed(&mut active, &wanted).await?;
+    let allowance = match args.free && args.command.is_none() && !args.offline {
+        true => credits::allowance(&active.plugin).await,
+        false => None,
     };
-    if let Some(Command::Show { id, refresh, output }) = &args.command {
-        let as_json = output.json || args.output.json;
-        wanted.force |= refresh;
-        wanted.raw = as_json;
-        let list = listed(&mut active, wanted).await?;
-        active.shut_down().await;
+    active.shut_down().await;
+    if let Some(Command::Show { id, output, .. }) = &args.command {
         let model = found(&list.models, &active.tiers, id)?;
-        if as_json {
+        if output.json || args.output.json {
             terminal::print_json(model);
         } else {
             terminal::print(&description(model, &active.tiers, Page::of_stdout()));
         }
         return Ok(Exit::Ok);
     }
-    let list = listed(&mut active, wanted).await?;
-    active.shut_down().await;
-    let mut models: Vec<&Model> = list.models.iter().filter(|model| fits(model, args)).collect();
+    let (mut models, is_almost) = chosen(&list.models, args);
     sort(&mut models, args.sort);
+    print(&models, &active.tiers, args);
+    let query = args.query.join(" ");
+    if models.is_empty() {
+        terminal::say(&terminal::clean_line(&nothing_found(&list.models, &query)));
+    } else if is_almost {
+        let line = format!("note: no model has `{query}` in its name; showing those that come close");
+        terminal::say(&terminal::clean_line(&line));
+    }
+    terminal::say(&terminal::clean_line(&below(models.len(), &list)));
+    if let Some(allowance) = allowance {
+        terminal::say(&format!("free models: {allowance}"));
+    }
+    Ok(Exit::Ok)
+}
+
+fn print(models: &[&Model], known: &[TierModel], args: &Args) {
     if args.output.json {
         terminal::print_json(&models);
     } else if args.ids || !terminal::stdout_is_terminal() {
@@ -52,22 +66,54 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
             .collect();
         terminal::print(&lines.concat());
     } else if !models.is_empty() {
-        terminal::print_table(&table(&models, &active.tiers, Page::of_stdout()));
+        terminal::print_table(&table(models, known, Page::of_stdout()));
     }
-    if models.is_empty() {
-        let line = nothing_found(&list.models, &args.query.join(" "));
-        terminal::say(&terminal::clean_line(&line));
+}
+
+/// What the plugin is asked for.
+fn wanted(args: &Args) -> Result<ModelsRequest, Failure> {
+    let order = args.sort.and_then(Order::measured);
+    if args.offline && order.is_some() {
+        return Err(Failure::usage("only the service knows how fast its models are")
+            .with_hint("leave `--offline` out, or sort by name, price, context or new"));
     }
-    terminal::say(&terminal::clean_line(&below(models.len(), &list)));
-    Ok(Exit::Ok)
+    let (show_json, show_refresh, show_offline) = match &args.command {
+        Some(Command::Show {
+            refresh,
+            offline,
+            output,
+            ..
+        }) => (output.json || args.output.json, *refresh, *offline),
+        None => (false, false, false),
+    };
+    Ok(ModelsRequest {
+        force: args.refresh || show_refresh,
+        raw: show_json,
+        offline: args.offline || show_offline,
+        zero_retention: args.zdr,
+        provider: args.provider.clone(),
+        order,
+    })
 }
 
 /// The list, and which tiers stand for which of its models.
-async fn listed(active: &mut Active, wanted: ModelsRequest) -> Result<ModelList, Failure> {
-    let id = active.plugin.manifest().id.clone();
-    let list = progress::while_waiting("fetching the model list", active.plugin.models(wanted)).await;
-    let list = list.map_err(|error| Failure::of_plugin(active.used_key.explained(error), &id, "list its models"))?;
-    if let Err(failure) = keep_model_ids(list.models.iter().map(|model| model.id.as_str())) {
+async fn listed(active: &mut Active, wanted: &ModelsRequest) -> Result<ModelList, Failure> {
+    let list = progress::while_waiting("fetching the model list", active.plugin.models(wanted.clone())).await;
+    let list = list.map_err(|error| active.failure(error, "list its models"))?;
+    let is_selection = wanted.zero_retention || wanted.provider.is_some() || wanted.order.is_some();
+    if is_selection && !list.is_selected {
+        let id = &active.plugin.manifest().id;
+        return Err(Failure::usage(format!(
+            "the plugin `{id}` cannot select models by provider, zero data retention or speed"
+        ))
+        .with_hint("use a newer version of it, or leave `--provider`, `--zdr` and the order out"));
+    }
+    // A selection is not the list.
+    let kept = match is_selection || wanted.offline {
+        true => Ok(()),
+        false => keep_model_ids(list.models.iter().map(|model| model.id.as_str())),
+    };
+    if let Err(failure) = kept {
         tracing::debug!("the ids are not kept for completions: {}", failure.message);
     }
     // The list is useful without tiers.

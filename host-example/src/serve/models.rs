@@ -259,7 +259,11 @@ async fn of(serving: &Serving, force: bool, is_known: bool) -> Result<ModelList,
         let plugin = serving.plugin.clone();
         // Parsing some hundred models takes milliseconds, which would delay other answers on this thread.
         let work = move || {
-            let request = ModelsRequest { force, raw: true };
+            let request = ModelsRequest {
+                force,
+                raw: true,
+                ..ModelsRequest::default()
+            };
             tokio::runtime::Handle::current().block_on(plugin.models(request))
         };
         async move {

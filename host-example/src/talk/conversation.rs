@@ -311,7 +311,7 @@ impl Conversation {
         let credits = self.active.plugin.credits(CreditsRequest::default());
         let credits = progress::while_waiting("fetching the balance", credits);
         match self.interrupts.or(credits).await {
-            Some(Ok(credits)) => terminal::say(credits::shown(&credits, Page::of_stderr()).trim_end()),
+            Some(Ok(credits)) => terminal::say(credits::shown(&credits, None, Page::of_stderr()).trim_end()),
             Some(Err(error)) => {
                 let id = &self.active.plugin.manifest().id;
                 Failure::of_plugin(self.active.used_key.explained(error), id, "report its credit").say();

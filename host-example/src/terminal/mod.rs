@@ -41,5 +41,5 @@ pub use self::streams::{
     stdout_has_colour, stdout_has_cursor, stdout_is_terminal,
 };
 pub use self::supply::{Supply, dollars};
-pub use self::table::{Fit, Table, beside, pairs, records, table, wrapped};
+pub use self::table::{Fit, Table, beside, cut, pairs, records, table, wrapped};
 pub use self::time::seconds;

@@ -2,17 +2,58 @@
 //!
 //! What is unknown is shown as `-`, with the reason. Colour only repeats what a shape and a word say.
 
-use plugin_api::Credits;
+use plugin_api::{Allowance, Credits, Plugin};
 
-use crate::terminal::{self, Page, Supply, dollars, time};
+use crate::terminal::{self, Page, Supply, counted, dollars, time};
 
 /// What is left to spend, as a table.
-pub fn shown(credits: &Credits, page: Page) -> String {
+///
+/// - In: `allowance` of [`allowance`], if it is known.
+pub fn shown(credits: &Credits, allowance: Option<String>, page: Page) -> String {
     let supply = Supply::from(credits.status);
-    supply.coloured(&table(credits, supply, page), page)
+    supply.coloured(&table(credits, supply, allowance, page), page)
 }
 
-fn table(credits: &Credits, supply: Supply, page: Page) -> String {
+/// How many requests to free models are left today, if the service says so.
+pub async fn allowance(plugin: &Plugin) -> Option<String> {
+    match plugin.account().await {
+        Ok(account) => described(account.free_requests_today?),
+        Err(error) => {
+            tracing::debug!("the allowance for free models is unknown: {error}");
+            None
+        }
+    }
+}
+
+/// `988 of 1000 requests left today`
+pub fn described(allowance: Allowance) -> Option<String> {
+    let requests = |count: u64| counted(usize::try_from(count).unwrap_or(usize::MAX), "request");
+    Some(match (allowance.remaining, allowance.limit, allowance.used) {
+        (Some(remaining), Some(limit), _) => format!("{remaining} of {} left today", requests(limit)),
+        (Some(remaining), None, _) => format!("{} left today", requests(remaining)),
+        (None, Some(limit), Some(used)) => format!("{used} of {} used today", requests(limit)),
+        (None, Some(limit), None) => format!("{} a day", requests(limit)),
+        (None, None, Some(used)) => format!("{} used today", requests(used)),
+        (None, None, None) => return None,
+    })
+}
+
+/// What is left to spend, in one line.
+pub fn line(credits: &Credits) -> String {
+    let usd = |amount: &Option<String>| amount.as_deref().map_or_else(|| "-".to_owned(), dollars);
+    let mut line = format!(
+        "{} · balance {} · spent {}",
+        Supply::from(credits.status).shown(),
+        usd(&credits.balance_usd),
+        usd(&credits.usage_usd)
+    );
+    let problem = credits.problem.iter();
+    let problem = problem.map(|problem| format!(" · {}{problem}", if credits.is_stale { "stale: " } else { "" }));
+    line.extend(problem);
+    terminal::clean_line(&line)
+}
+
+fn table(credits: &Credits, supply: Supply, allowance: Option<String>, page: Page) -> String {
     let reason = || {
         let reason = credits.problem.as_deref().unwrap_or("not reported by the service");
         format!("- ({reason})")
@@ -36,6 +77,9 @@ fn table(credits: &Credits, supply: Supply, page: Page) -> String {
         ("spent", usd(&credits.usage_usd).unwrap_or_else(|| "-".to_owned())),
         ("age", age),
     ];
+    let pairs = pairs
+        .into_iter()
+        .chain(allowance.map(|allowance| ("free models", allowance)));
     terminal::pairs(pairs, page)
 }
 
@@ -47,7 +91,7 @@ mod tests {
 
     fn text(json: Value) -> String {
         let credits: Credits = serde_json::from_value(json).expect("credits");
-        table(&credits, credits.status.into(), Page::PIPE)
+        table(&credits, credits.status.into(), None, Page::PIPE)
     }
 
     #[test]
@@ -59,6 +103,23 @@ mod tests {
             known,
             "credit   ● enough: more than $5\nbalance  $12.50\nsource   account balance\nspent    $7.25\nage      2 min old\n"
         );
+    }
+
+    #[test]
+    fn an_allowance_says_only_what_the_service_gives() {
+        let text = |json: Value| described(serde_json::from_value(json).expect("an allowance")).unwrap_or_default();
+        for (json, expected) in [
+            (
+                json!({"limit": 1000, "used": 12, "remaining": 988}),
+                "988 of 1000 requests left today",
+            ),
+            (json!({"remaining": 1}), "1 request left today"),
+            (json!({"limit": 50, "used": 0}), "0 of 50 requests used today"),
+            (json!({"limit": 50}), "50 requests a day"),
+            (json!({}), ""),
+        ] {
+            assert_eq!(text(json), expected);
+        }
     }
 
     #[test]

@@ -2,13 +2,24 @@
 
 use plugin_api::{Model, TierModel};
 
-use crate::near::spaced;
+use crate::near::{resembles, spaced};
 use crate::terminal::{self, Fit, Page, Table, time};
 
-/// Whether the id or name of a model contains all of these words, in any spelling.
+/// Whether the id or name of a model contains all of these words, in any spelling: `gpt5` is in `gpt-5`.
 pub fn is_named<'a>(model: &Model, words: impl IntoIterator<Item = &'a str>) -> bool {
-    let text = spaced(&format!("{}\n{}", model.id, model.name));
-    words.into_iter().all(|word| text.contains(spaced(word).trim()))
+    let text = spaced(&names(model));
+    let joined = text.replace(' ', "");
+    let has = |word: &str| text.contains(word) || joined.contains(&word.replace(' ', ""));
+    words.into_iter().all(|word| has(spaced(word).trim()))
+}
+
+/// The same but for a slip in each word.
+pub fn is_almost_named<'a>(model: &Model, words: impl IntoIterator<Item = &'a str>) -> bool {
+    resembles(&names(model), words)
+}
+
+fn names(model: &Model) -> String {
+    format!("{}\n{}", model.id, model.name)
 }
 
 pub fn table(models: &[&Model], known: &[TierModel], page: Page) -> Table {

@@ -3,13 +3,15 @@
 //! In: a [`Listed`] catalogue. Out: a [`ModelList`], restricted to the models in `OPENROUTER_MODELS` if it is set.
 //! The variable restricts neither the models that a request may name nor the prices that a budget uses.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use plugin_api::{Model, ModelList};
+use plugin_api::{Error, ErrorKind, Model, ModelList, ModelsRequest};
 
-use crate::models::resolve;
-use crate::models::{self, Catalogue, Listed, Store, capabilities};
+use crate::models::{self, Catalogue, Listed, Store, capabilities, resolve, selection};
 use crate::service::Settings;
+use crate::service::kept::Refresh;
 use crate::values::secret::scrub;
 use crate::values::time::milliseconds;
 use crate::values::usd::Usd;
@@ -20,14 +22,51 @@ const VARIABLE: &str = "OPENROUTER_MODELS";
 const MILLION: u64 = 1_000_000;
 
 impl Store {
+    /// The list that the host asked for.
+    ///
+    /// - Errors: `invalid_request` if it may not ask the service and would have to; those of [`Self::listed`] and
+    ///   [`selection::selected`].
+    pub async fn answer(&self, settings: &Settings, request: &ModelsRequest) -> Result<ModelList, Error> {
+        if selection::is_wanted(request) {
+            if request.offline {
+                let message = "only the service knows who serves a model, what they keep and how fast they are";
+                return Err(Error::new(ErrorKind::INVALID_REQUEST, message));
+            }
+            let models = selection::selected(settings, request).await?;
+            let listed = Listed {
+                catalogue: Arc::new(Catalogue::new(&settings.service.base_url, models, Duration::ZERO)),
+                problem: None,
+            };
+            // A selection lacks names that the whole list has, so an unknown one means nothing here.
+            return Ok(ModelList {
+                is_selected: true,
+                ..self.list(settings, &listed, request.raw, false)
+            });
+        }
+        let listed = match (request.offline, request.force) {
+            (true, _) => Listed {
+                catalogue: self.at_hand(settings).await.ok_or_else(|| {
+                    Error::new(ErrorKind::UNAVAILABLE, "no model list is cached for this service")
+                        .with_hint("list the models once while the service can be reached")
+                })?,
+                problem: None,
+            },
+            (false, true) => self.listed(settings, Refresh::Now).await?,
+            (false, false) => self.listed(settings, Refresh::IfExpired).await?,
+        };
+        Ok(self.list(settings, &listed, request.raw, true))
+    }
+
     /// The list for the host.
     ///
-    /// - In: `with_raw`, whether each model comes with the entry as the service wrote it.
-    pub fn list(&self, settings: &Settings, listed: &Listed, with_raw: bool) -> ModelList {
+    /// - In: `with_raw`, whether each model comes with the entry as the service wrote it; `warns`, whether names that
+    ///   the list lacks are worth a warning.
+    fn list(&self, settings: &Settings, listed: &Listed, with_raw: bool, warns: bool) -> ModelList {
         let catalogue = &*listed.catalogue;
         let names = settings.profile.environment.get(VARIABLE).map_or("", String::as_str);
         let chosen = Chosen::of(names, catalogue);
         if let Some(problem) = chosen.as_ref().and_then(Chosen::problem)
+            && warns
             && !self.has_warned_of_names.swap(true, Ordering::Relaxed)
         {
             let problem = scrub(&problem, settings.service.secret());
@@ -43,6 +82,7 @@ impl Store {
             age_ms: milliseconds(catalogue.age()),
             is_stale: listed.problem.is_some(),
             problem: listed.problem.as_ref().map(|problem| problem.message.clone()),
+            is_selected: false,
         }
     }
 }
@@ -161,7 +201,7 @@ mod tests {
             problem: None,
         };
         let settings = settings(json!({}), &[(VARIABLE, names)]);
-        Store::default().list(&settings, &listed, with_raw).models
+        Store::default().list(&settings, &listed, with_raw, true).models
     }
 
     #[test]
@@ -251,7 +291,7 @@ mod tests {
             catalogue: Arc::new(Catalogue::new("", Vec::new(), age)),
             problem: Some(Error::new(ErrorKind::TIMEOUT, "it took too long")),
         };
-        let list = Store::default().list(&settings(json!({}), &[]), &listed, false);
+        let list = Store::default().list(&settings(json!({}), &[]), &listed, false, true);
         let found = (list.is_stale, list.problem.as_deref());
         assert_eq!(found, (true, Some("it took too long")));
         assert!(list.age_ms >= milliseconds(age), "{}", list.age_ms);

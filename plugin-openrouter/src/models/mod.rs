@@ -10,6 +10,7 @@ mod list;
 pub mod model;
 mod page;
 pub mod resolve;
+mod selection;
 mod store;
 
 pub use self::model::{Catalogue, Model};

@@ -150,7 +150,7 @@ impl Store {
             Refresh::InBackground => tracing::debug!("fetching models"),
             Refresh::IfExpired | Refresh::Now => tracing::info!("fetching models"),
         }
-        let fetched = fetch_all(settings, self.query).await;
+        let fetched = fetch_all(settings, &format!("/models{}", self.query)).await;
         *answer = Some(Answer {
             base_url: settings.service.base_url.clone(),
             failure: fetched.as_ref().err().cloned(),
@@ -226,11 +226,12 @@ fn listed(catalogue: &Arc<Catalogue>, problem: Option<&Error>) -> Listed {
     }
 }
 
-async fn fetch_all(settings: &Settings, query: &str) -> Result<Vec<Model>, Error> {
+/// The models on this page of the list and on all that follow it.
+pub(super) async fn fetch_all(settings: &Settings, path: &str) -> Result<Vec<Model>, Error> {
     let mut models = Vec::new();
     let mut links = HashSet::new();
     let mut n_unreadable = 0_usize;
-    let mut fetched = fetch::get(settings, &format!("/models{query}")).await?;
+    let mut fetched = fetch::get(settings, path).await?;
     loop {
         let page = page_from(&fetched.body)?;
         n_unreadable += page.n_unreadable;

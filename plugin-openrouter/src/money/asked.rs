@@ -77,6 +77,9 @@ impl Replies {
                 usage_today_usd: amount(key.usage_daily),
                 balance_usd: self.of_account().map(|(balance_usd, _)| balance_usd),
                 is_free_tier: key.is_free_tier,
+                free_requests_today: key
+                    .free_model_daily_requests
+                    .and_then(|allowance| serde_json::from_str(allowance.get()).ok()),
                 expires_at: text(key.expires_at),
             },
         })
@@ -142,6 +145,9 @@ struct Key<'a> {
     /// The older name of `is_management_key`.
     is_provisioning_key: Option<bool>,
     expires_at: Option<String>,
+    /// Newer than the API description, so an odd one must not cost the rest.
+    #[serde(borrow)]
+    free_model_daily_requests: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]

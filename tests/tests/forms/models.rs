@@ -7,11 +7,13 @@ use tests::{LIMIT, Service, block_on, service};
 
 use crate::bench::{chat, entry, get, good, once, plugin, plugin_at, plugin_of, requests_to};
 
-const KEPT: ModelsRequest = ModelsRequest {
-    force: false,
-    raw: false,
-};
-const FORCED: ModelsRequest = ModelsRequest { force: true, ..KEPT };
+fn kept() -> ModelsRequest {
+    ModelsRequest::default()
+}
+
+fn forced() -> ModelsRequest {
+    ModelsRequest { force: true, ..kept() }
+}
 
 fn list(plugin: &Plugin, request: ModelsRequest) -> ModelList {
     block_on(plugin.models(request)).expect("a list")
@@ -32,7 +34,7 @@ fn listing(ids: &[&str]) -> Service {
 fn the_variable_that_limits_the_list_limits_no_call() {
     let service = listing(&["a/one", "a/two", "b/one"]);
     let plugin = plugin_at(&service.base_url(), &[("OPENROUTER_MODELS", "a/*")], json!({}));
-    assert_eq!(ids(&list(&plugin, KEPT)), ["a/one", "a/two"]);
+    assert_eq!(ids(&list(&plugin, kept())), ["a/one", "a/two"]);
     let answer = good(&plugin, chat("b/one"));
     assert!(answer.notices.is_empty(), "{:?}", answer.notices);
 }
@@ -42,11 +44,11 @@ fn the_list_is_cached_until_it_is_forced() {
     let service = listing(&["a/one"]);
     let n_requests = || requests_to(&service, "/models").len();
     let cached = plugin(&service, json!({}));
-    assert_eq!(ids(&list(&cached, KEPT)), ["a/one"]);
+    assert_eq!(ids(&list(&cached, kept())), ["a/one"]);
     service.models(vec![entry("a/one"), entry("a/two")]);
-    assert_eq!((ids(&list(&cached, KEPT)), n_requests()), (vec!["a/one"], 1));
-    assert_eq!(ids(&list(&cached, FORCED)), ["a/one", "a/two"]);
-    assert_eq!((ids(&list(&cached, KEPT)), n_requests()), (vec!["a/one", "a/two"], 2));
+    assert_eq!((ids(&list(&cached, kept())), n_requests()), (vec!["a/one"], 1));
+    assert_eq!(ids(&list(&cached, forced())), ["a/one", "a/two"]);
+    assert_eq!((ids(&list(&cached, kept())), n_requests()), (vec!["a/one", "a/two"], 2));
     for _ in 0..2 {
         good(&cached, get("/models"));
     }
@@ -54,7 +56,7 @@ fn the_list_is_cached_until_it_is_forced() {
 
     let uncached = plugin_at(&service.base_url(), &[("OPENROUTER_CACHE_TTL_MODELS", "0")], json!({}));
     for _ in 0..2 {
-        list(&uncached, KEPT);
+        list(&uncached, kept());
     }
     assert_eq!(n_requests(), 6);
 }
@@ -66,8 +68,8 @@ fn an_old_list_with_its_age_is_better_than_none() {
         Script::reply(400, &[], &json!({"error": {"code": 400, "message": "no list today"}})),
     ]);
     let plugin = plugin_of(&service, once());
-    let fresh = list(&plugin, KEPT);
-    let stale = list(&plugin, FORCED);
+    let fresh = list(&plugin, kept());
+    let stale = list(&plugin, forced());
     assert_eq!(
         (ids(&stale), fresh.is_stale, stale.is_stale),
         (vec!["a/one"], false, true)
@@ -87,7 +89,7 @@ fn list_and_credit_are_refreshed_only_if_the_variable_says_so() {
         plugin_at(&service.base_url(), &variables, json!({}))
     };
     let plugins = [of(&quiet, "false"), of(&busy, "1000")];
-    plugins.iter().for_each(|plugin| drop(list(plugin, KEPT)));
+    plugins.iter().for_each(|plugin| drop(list(plugin, kept())));
     // The list, then a round of list, key and credit. By then the quiet plugin has had as long as the busy one.
     busy.wait_for_requests(4, LIMIT).expect("a round");
     for (path, at_least) in [("/models", 2), ("/key", 1), ("/credits", 1)] {

@@ -17,6 +17,7 @@ mod folder;
 mod import;
 mod keys;
 mod minimal;
+mod models;
 mod origin;
 mod picture;
 mod plugins;

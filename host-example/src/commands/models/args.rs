@@ -3,6 +3,7 @@
 use clap::ValueEnum;
 use clap::builder::NonEmptyStringValueParser;
 use clap_complete::ArgValueCandidates;
+use plugin_api::MeasuredOrder;
 
 use super::values::{tokens, usd};
 use crate::commands::Output;
@@ -14,7 +15,7 @@ use crate::setup::candidates;
 pub struct Args {
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// Words that the id or name contains, in any case
+    /// Words that the id or name contains, in any case; without such a model, words that are almost there
     pub query: Vec<String>,
     /// Only free models
     #[arg(long)]
@@ -38,14 +39,23 @@ pub struct Args {
     #[arg(long, value_name = "USD", value_parser = usd)]
     pub max_price: Option<f64>,
     /// Only models of this author, the part before the `/` of an id
-    #[arg(long, visible_alias = "provider", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub author: Option<String>,
+    /// Only models that this provider serves, by its name or slug; asks the service each time
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub provider: Option<String>,
+    /// Only models that some provider serves without keeping prompts (zero data retention); asks the service each time
+    #[arg(long)]
+    pub zdr: bool,
     /// The order; by default the service's own
     #[arg(long, value_name = "BY", value_enum)]
     pub sort: Option<Order>,
     /// Fetch the list even if a cached one is fresh
     #[arg(long)]
     pub refresh: bool,
+    /// Use the cached list, however old, and send no request
+    #[arg(long, conflicts_with_all = ["refresh", "provider", "zdr"])]
+    pub offline: bool,
     /// Print one id per line, even on a terminal
     #[arg(long, conflicts_with = "json")]
     pub ids: bool,
@@ -63,6 +73,9 @@ pub enum Command {
         /// Fetch the list even if a cached one is fresh
         #[arg(long)]
         refresh: bool,
+        /// Use the cached list, however old, and send no request
+        #[arg(long, conflicts_with = "refresh")]
+        offline: bool,
         #[command(flatten)]
         output: Output,
     },
@@ -74,6 +87,7 @@ List the service's models: search, filter, sort
 Prints a table on a terminal, with prices in US dollars per million tokens; elsewhere, one id per line.
 
   agent-host models claude --tools --min-context 200k --sort price
+  agent-host models --zdr --provider amazon-bedrock --sort throughput
   agent-host models show openrouter/auto";
 
 /// The order of a list of models.
@@ -86,4 +100,19 @@ pub enum Order {
     Context,
     /// The newest first
     New,
+    /// The most tokens per second first, as the service measures them
+    Throughput,
+    /// The shortest wait for the first token first, as the service measures it
+    Latency,
+}
+
+impl Order {
+    /// The order that only the service can make.
+    pub fn measured(self) -> Option<MeasuredOrder> {
+        match self {
+            Self::Throughput => Some(MeasuredOrder::Throughput),
+            Self::Latency => Some(MeasuredOrder::Latency),
+            Self::Name | Self::Price | Self::Context | Self::New => None,
+        }
+    }
 }

@@ -7,12 +7,25 @@ use std::cmp::Reverse;
 use plugin_api::Model;
 
 use super::args::{Args, Order};
-use crate::views::models::{is_named, prices};
+use crate::views::models::{is_almost_named, is_named, prices};
 
-pub fn fits(model: &Model, args: &Args) -> bool {
+/// The models that are meant, and whether their names are only almost what was asked for.
+pub fn chosen<'a>(models: &'a [Model], args: &Args) -> (Vec<&'a Model>, bool) {
+    let words = || args.query.iter().map(String::as_str);
+    let fitting = || models.iter().filter(|model| fits(model, args));
+    let named: Vec<&Model> = fitting().filter(|model| is_named(model, words())).collect();
+    if !named.is_empty() {
+        return (named, false);
+    }
+    (
+        fitting().filter(|model| is_almost_named(model, words())).collect(),
+        true,
+    )
+}
+
+fn fits(model: &Model, args: &Args) -> bool {
     let author = || model.id.split('/').next().unwrap_or_default();
-    is_named(model, args.query.iter().map(String::as_str))
-        && (!args.free || can(model, "free"))
+    (!args.free || can(model, "free"))
         && (!args.tools || can(model, "tools"))
         && (!args.vision || can(model, "vision"))
         && (!args.reasoning || can(model, "reasoning"))
@@ -47,7 +60,8 @@ fn can_structure(model: &Model) -> bool {
 /// Sorts. Unknown values come last; equal ones keep the service's order.
 pub fn sort(models: &mut [&Model], order: Option<Order>) {
     match order {
-        None => {}
+        // The service has made these.
+        None | Some(Order::Throughput | Order::Latency) => {}
         Some(Order::Name) => models.sort_by_key(|model| (model.name.to_lowercase(), model.id.clone())),
         Some(Order::Price) => {
             let sum = |model: &Model| prices(model).map_or(f64::INFINITY, |(prompt, completion)| prompt + completion);

@@ -53,7 +53,7 @@ fn args(line: &str) -> Args {
 fn ids(line: &str) -> String {
     let args = args(line);
     let models = models();
-    let mut shown: Vec<&Model> = models.iter().filter(|model| fits(model, &args)).collect();
+    let (mut shown, _) = chosen(&models, &args);
     sort(&mut shown, args.sort);
     let ids: Vec<&str> = shown.iter().map(|model| model.id.as_str()).collect();
     ids.join(" ")
@@ -76,8 +76,11 @@ fn each_filter_drops_models_not_known_to_pass_it() {
         ("--max-price 1", "Beta/tiny beta/mid"),
         ("--max-price 3", "Beta/tiny beta/mid"),
         ("--author beta", "Beta/tiny beta/mid"),
-        ("--provider ACME/", "acme/large-4.5"),
+        ("--author ACME/", "acme/large-4.5"),
         ("nothing", ""),
+        ("large4.5", "acme/large-4.5"),
+        ("lrage", "acme/large-4.5"),
+        ("beta tinny", "Beta/tiny"),
         ("--sort name", "acme/large-4.5 beta/mid Beta/tiny router/auto"),
         ("--sort price", "Beta/tiny beta/mid acme/large-4.5 router/auto"),
         ("--sort context", "beta/mid acme/large-4.5 Beta/tiny router/auto"),

@@ -42,7 +42,7 @@ pub async fn account(plugin: &Plugin) -> Result<Outcome, Failure> {
 pub async fn models(plugin: &Plugin) -> Result<Outcome, Failure> {
     let request = ModelsRequest {
         force: true,
-        raw: false,
+        ..ModelsRequest::default()
     };
     let Some(list) = supported(plugin.models(request).await)? else {
         return Ok(skipped("list its models"));

@@ -196,6 +196,7 @@ impl Provider for Fake {
             age_ms: 61_000,
             is_stale: !request.force,
             problem: Some("no connection".to_owned()),
+            ..ModelList::default()
         })
     }
 

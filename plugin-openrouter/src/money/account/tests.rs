@@ -1,6 +1,6 @@
 use std::sync::{Arc, Mutex};
 
-use plugin_api::{CreditStatus, ErrorKind};
+use plugin_api::{Allowance, CreditStatus, ErrorKind};
 use serde_json::{Value, json};
 
 use super::*;
@@ -55,6 +55,8 @@ fn every_field_that_the_service_reports_is_returned() {
         "label": "sk-or-v1-au7...890", "limit": 100, "limit_remaining": 74.5, "limit_reset": "monthly",
         "usage": 25.5, "usage_daily": 1.5e-5, "usage_weekly": 25.5, "is_free_tier": false,
         "is_management_key": false, "is_provisioning_key": false, "expires_at": "2027-12-31T23:59:59Z",
+        // Source: an official SDK, later than the description.
+        "free_model_daily_requests": {"limit": 1000, "used": 12, "remaining": 988},
     }});
     let credits = json!({"data": {"total_credits": 100.5, "total_usage": 25.75}});
     let expected = Account {
@@ -66,6 +68,11 @@ fn every_field_that_the_service_reports_is_returned() {
         usage_today_usd: some("0.000015"),
         balance_usd: some("74.75"),
         is_free_tier: Some(false),
+        free_requests_today: Some(Allowance {
+            limit: Some(1000),
+            used: Some(12),
+            remaining: Some(988),
+        }),
         expires_at: some("2027-12-31T23:59:59Z"),
     };
     assert_eq!(account_of((200, key), (200, credits)).expect("an account"), expected);
