@@ -147,29 +147,29 @@ fn removed(document: &Document, pointer: &str) -> String {
     let members = members(document, container);
     let value = document.value_range(pointer).unwrap_or_default();
     let start = document.key_range(pointer).map_or(value.start, |key| key.start);
-    let mut cuts = vec![start..value.end];
     let comma = comma_after(&text, value.end).or_else(|| {
         let previous = members.iter().rev().find(|member| member.end <= start)?;
         comma_after(&text, previous.end)
     });
-    cuts.extend(comma.map(|comma| comma..comma + 1));
     let behind = comma
         .filter(|comma| *comma == value.end)
         .map_or(value.end, |comma| comma + 1);
     let line = line_start(&text, start);
-    let blank = |text: &str| text.len() - text.trim_start_matches([' ', '\t']).len();
-    let rest = text[behind..]
-        .find('\n')
-        .map_or(&text[behind..], |end| &text[behind..behind + end + 1]);
-    let blanks = if !text[line..start].trim().is_empty() && comma.is_none_or(|comma| comma < start) {
-        text[..start].trim_end_matches([' ', '\t']).len()..start
-    } else if text[line..start].trim().is_empty() && rest.trim().is_empty() {
-        cuts.push(line..start);
-        behind..behind + rest.len()
+    let before = &text[line..start];
+    let rest = text[behind..].split_inclusive('\n').next().unwrap_or_default();
+    let (cut, blanks) = if before.trim().is_empty() && rest.trim().is_empty() {
+        (line..value.end, behind..behind + rest.len())
+    } else if !before.trim().is_empty() && comma.is_none_or(|comma| comma < start) {
+        (start..value.end, line + before.trim_end().len()..start)
     } else {
-        behind..behind + blank(rest)
+        let blank = rest.len() - rest.trim_start_matches([' ', '\t']).len();
+        (start..value.end, behind..behind + blank)
     };
-    cuts.push(blanks);
+    let mut cuts: Vec<_> = comma
+        .map(|comma| comma..comma + 1)
+        .into_iter()
+        .chain([cut, blanks])
+        .collect();
     cuts.sort_by_key(|cut| cut.start);
     for cut in cuts.into_iter().rev() {
         text.replace_range(cut, "");

@@ -4,7 +4,6 @@
 //! service measures changes all the time.
 
 use plugin_api::{Error, ErrorKind, MeasuredOrder, ModelsRequest};
-use reqwest::Url;
 use serde::Deserialize;
 
 use crate::models::Model;
@@ -36,9 +35,7 @@ pub async fn selected(settings: &Settings, request: &ModelsRequest) -> Result<Ve
         MeasuredOrder::Latency => "latency-low-to-high",
     });
     pairs.extend(order.map(|order| ("sort", order.to_owned())));
-    let url = Url::parse_with_params("https://localhost/models", pairs);
-    let url = url.map_err(|_| Error::new(ErrorKind::INTERNAL, "`/models` is not a path"))?;
-    fetch_all(settings, &format!("/models?{}", url.query().unwrap_or_default())).await
+    fetch_all(settings, &fetch::with_query("/models", &pairs)).await
 }
 
 #[derive(Deserialize)]

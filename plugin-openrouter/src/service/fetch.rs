@@ -39,6 +39,13 @@ pub async fn get(settings: &Settings, path: &str) -> Result<Fetched, Error> {
     fetch(settings, url_of(settings, path)?, LIMIT).await
 }
 
+/// A path with these parameters behind it.
+pub fn with_query(path: &str, pairs: &[(&str, String)]) -> String {
+    let mut url = Url::parse("https://localhost").expect("it is an address");
+    url.query_pairs_mut().extend_pairs(pairs);
+    format!("{path}?{}", url.query().unwrap_or_default())
+}
+
 fn url_of(settings: &Settings, path: &str) -> Result<Url, Error> {
     Url::parse(&format!("{}{path}", settings.service.base_url))
         .map_err(|_| Error::new(ErrorKind::INTERNAL, format!("`{}` is not a path", without_query(path))))

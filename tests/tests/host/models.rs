@@ -1,6 +1,6 @@
 //! `agent-host models`: selected by the service, found with a slip, read without the service.
 
-use crate::{Bench, assert_fails, assert_has, assert_lacks, home_with_parrot, json_of};
+use crate::{Bench, assert_fails, assert_has, assert_lacks, home_with_parrot, json_of, profile};
 
 /// The ids that `models` prints.
 fn ids(bench: &Bench, flags: &[&str]) -> Vec<String> {
@@ -56,7 +56,8 @@ fn a_plugin_that_cannot_select_is_named() {
 
 #[test]
 fn offline_reads_the_cached_list_and_says_how_old_it_is() {
-    let bench = Bench::new();
+    // A service on this machine has no file unless the profile asks for it.
+    let bench = Bench::with_profile(&profile(r#""caches": {"disk": true}"#));
     let none = bench.run(&["models", "--offline"]);
     assert_has(&none.stderr, "no model list is cached for this service\nhint: ");
     let online = bench.ok(&["models"]);
