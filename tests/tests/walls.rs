@@ -14,6 +14,12 @@ const WALLS: &[(&str, &[&str], &str)] = &[
         "the host knows no provider by name",
     ),
     ("host-example/src", &["abi_stable", "async_ffi"], "the ABI has one home"),
+    ("host-example/src", &["rusqlite"], "SQL has one home"),
+    (
+        "host-example/store/src",
+        &["plugin_api", "openrouter", "clap", "anstream"],
+        "the store knows neither plugins nor terminals",
+    ),
     (
         "plugin-openrouter/src",
         &["abi_stable", "async_ffi"],

@@ -116,6 +116,7 @@ fn tests_of_the_workspace() -> BTreeMap<String, String> {
         "plugin-openrouter/src",
         "plugin-api/src",
         "host-example/src",
+        "host-example/store/src",
     ];
     let files = folders.iter().flat_map(|folder| files_below(&workspace().join(folder)));
     for path in files.filter(|path| path.extension().is_some_and(|extension| extension == "rs")) {

@@ -1,0 +1,355 @@
+//! What must survive: processes that are killed, several of them at once, damage, a full disk.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use std::{env, fs};
+
+use super::*;
+use crate::{By, Ledger, Message, Nanos, Status};
+
+/// Long enough for everything here.
+const LIMIT: Duration = Duration::from_secs(60);
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a temporary folder")
+}
+
+fn opened(folder: &tempfile::TempDir) -> Sqlite {
+    let opened = Sqlite::open(&folder.path().join("store.db")).expect("a store");
+    assert_eq!(opened.damaged, None);
+    opened.store
+}
+
+/// A call at this minute.
+fn call(minute: i64) -> Call {
+    Call {
+        time_ms: minute * 60_000,
+        client: "cli".to_owned(),
+        model: "acme/small".to_owned(),
+        status: Status::Ok,
+        billed: Some(Nanos(3)),
+        prompt_tokens: Some(10),
+        duration_ms: 100,
+        ..Call::default()
+    }
+}
+
+/// The number of calls by the sums, after checking that rows and sums are equal and that the file is whole.
+fn n_calls(store: &mut Sqlite) -> u64 {
+    store.check().expect("the file is whole");
+    let all = store.usage(&Query::default()).expect("the sums");
+    let n_calls = all.first().map_or(0, |row| row.sums.calls);
+    let rows = store
+        .connection
+        .query_row("SELECT count(*) FROM call", [], |row| row.get(0));
+    assert_eq!(rows, Ok(n_calls));
+    n_calls
+}
+
+#[test]
+fn sums_are_exact_at_the_edges_of_any_time() {
+    let folder = folder();
+    let mut store = opened(&folder);
+    let calls: Vec<Call> = (0..600).map(call).collect();
+    store.record(&calls).expect("it records");
+    for since in [0, 1, 59, 60, 61, 119, 299] {
+        for until in [since, since + 1, 119, 120, 121, 300, 599, 600, 1000] {
+            let query = Query {
+                by: vec![By::Model],
+                since_ms: Some(since * 60_000),
+                until_ms: Some(until * 60_000),
+            };
+            let rows = store.usage(&query).expect("the sums");
+            let expected = (until.min(600) - since).max(0) as u64;
+            let found = rows
+                .first()
+                .map_or((0, None), |row| (row.sums.calls, row.sums.billed_usd));
+            let billed = (expected > 0).then_some(Nanos(3 * expected as i64));
+            assert_eq!(found, (expected, billed), "{since} to {until}");
+        }
+    }
+}
+
+#[test]
+fn unknown_costs_are_counted_and_never_zero() {
+    let folder = folder();
+    let mut store = opened(&folder);
+    let unknown = || Call {
+        billed: None,
+        prompt_tokens: None,
+        ..call(1)
+    };
+    let estimated = Call {
+        estimated: Some(Nanos(7)),
+        ..unknown()
+    };
+    let failed = Call {
+        status: Status::Error,
+        code: "timeout".to_owned(),
+        ..unknown()
+    };
+    store.record(&[unknown(), failed.clone()]).expect("it records");
+    let sums = store.usage(&Query::default()).expect("the sums").remove(0).sums;
+    assert_eq!((sums.calls, sums.errors, sums.unknown_cost), (2, 1, 1));
+    assert_eq!(
+        (sums.billed_usd, sums.estimated_usd, sums.prompt_tokens),
+        (None, None, None)
+    );
+    store.record(&[estimated, call(2)]).expect("it records");
+    let by_code = Query {
+        by: vec![By::Day, By::Code],
+        ..Query::default()
+    };
+    let rows = store.usage(&by_code).expect("the sums");
+    let keys: Vec<[&str; 2]> = rows
+        .iter()
+        .map(|row| [row.key[0].as_str(), row.key[1].as_str()])
+        .collect();
+    assert_eq!(keys, [["1970-01-01", ""], ["1970-01-01", "timeout"]]);
+    let sums = &rows[0].sums;
+    assert_eq!(
+        (sums.billed_usd, sums.estimated_usd, sums.unknown_cost),
+        (Some(Nanos(3)), Some(Nanos(7)), 1)
+    );
+    assert_eq!(sums.p50_ms, Some(99));
+}
+
+#[test]
+fn old_calls_go_with_their_sums() {
+    let folder = folder();
+    let mut store = opened(&folder);
+    store
+        .record(&(0..600).map(call).collect::<Vec<_>>())
+        .expect("it records");
+    assert_eq!(store.prune_calls(150 * 60_000).ok(), Some(120));
+    assert_eq!(n_calls(&mut store), 480);
+    store.vacuum().expect("it becomes smaller");
+    assert_eq!(n_calls(&mut store), 480);
+}
+
+const CHILD: &str = "STORE_TEST_FILE";
+
+/// Not a test of its own: what the processes of the next two tests run.
+#[test]
+fn child() {
+    let Some(file) = env::var_os(CHILD) else { return };
+    let mut store = Sqlite::open(Path::new(&file)).expect("a store").store;
+    let id = store.create(&New::default()).expect("a conversation");
+    for n in 0..1000 {
+        store.record(&[call(n), call(n)]).expect("it records");
+        store.append(&id, &turn(n as u64 * 2)).expect("it grows");
+        println!("committed {}", (n + 1) * 2);
+    }
+}
+
+fn turn(n_before: u64) -> Turn {
+    let message = |role: &str| Message {
+        role: role.to_owned(),
+        body: "{}".to_owned(),
+        text: format!("{role} number {n_before}"),
+        time_ms: 0,
+    };
+    Turn {
+        n_before,
+        messages: vec![message("user"), message("assistant")],
+        ..Turn::default()
+    }
+}
+
+fn start_child(folder: &tempfile::TempDir) -> Child {
+    let mut child = Command::new(env::current_exe().expect("this program"));
+    child.args(["--exact", "sqlite::tests::child", "--nocapture"]);
+    child.env(CHILD, folder.path().join("store.db"));
+    child.stdout(Stdio::piped()).spawn().expect("it starts")
+}
+
+/// The numbers that a child prints.
+fn committed(child: &mut Child) -> impl Iterator<Item = u64> + use<> {
+    let stdout = BufReader::new(child.stdout.take().expect("its output"));
+    let number = |line: String| line.split_once("committed ")?.1.trim().parse().ok();
+    stdout.lines().map_while(Result::ok).filter_map(number)
+}
+
+#[test]
+fn nothing_committed_is_lost_or_broken_when_a_process_is_killed() {
+    for stop_after in [2, 400, 1000] {
+        let folder = folder();
+        let mut child = start_child(&folder);
+        let mut numbers = committed(&mut child);
+        numbers.find(|number| *number >= stop_after).expect("it writes");
+        // On Unix, this is SIGKILL.
+        child.kill().expect("it runs");
+        child.wait().expect("it ends");
+        let last = numbers.last().unwrap_or(stop_after);
+        let mut store = opened(&folder);
+        let n_calls = n_calls(&mut store);
+        assert!(
+            n_calls == last || n_calls == last + 2,
+            "{last} committed, {n_calls} there"
+        );
+        let id = store.list(1, 0).expect("a list").remove(0).id;
+        let n_messages = store.load(&id).expect("the conversation").messages.len() as u64;
+        assert!(
+            n_messages == last || n_messages == n_calls,
+            "{last} committed, {n_messages} there"
+        );
+        assert_eq!(store.append(&id, &turn(n_messages)).ok(), Some(n_messages + 2));
+    }
+}
+
+#[test]
+fn several_processes_write_at_once() {
+    let folder = folder();
+    let mut children = [start_child(&folder), start_child(&folder), start_child(&folder)];
+    let readers = children.each_mut().map(committed);
+    assert_eq!(readers.map(|numbers| numbers.last()), [Some(2000); 3]);
+    for child in &mut children {
+        assert!(child.wait().expect("it ends").success());
+    }
+    let mut store = opened(&folder);
+    assert_eq!(n_calls(&mut store), 6000);
+    assert_eq!(store.list(10, 0).expect("a list").len(), 3);
+}
+
+#[test]
+fn a_full_disk_loses_calls_and_says_so_once() {
+    let folder = folder();
+    let file = folder.path().join("store.db");
+    let troubles = Arc::new(Mutex::new(Vec::new()));
+    let (told, place) = (Arc::clone(&troubles), file.clone());
+    let open = move || {
+        let store = Sqlite::open(&place)?.store;
+        store.connection.pragma_update(None, "max_page_count", 60)?;
+        Ok(Box::new(store) as Box<dyn Store>)
+    };
+    let ledger = Ledger::start(open, move |cause| {
+        told.lock().expect("no panic").push(cause.to_string())
+    });
+    let ledger = ledger.expect("a thread");
+    let mut n_lost = 0;
+    for n in 0..40 {
+        (0..200).for_each(|minute| ledger.record(call(n * 200 + minute)));
+        n_lost = ledger.flush(LIMIT);
+    }
+    assert_eq!(*troubles.lock().expect("no panic"), ["the disk is full"]);
+    let mut store = Sqlite::open(&file).expect("the store").store;
+    assert_eq!(n_calls(&mut store), 8000 - n_lost);
+    assert!((1..8000).contains(&n_lost), "{n_lost}");
+}
+
+#[test]
+fn a_damaged_file_gets_another_name() {
+    let folder = folder();
+    let file = folder.path().join("store.db");
+    fs::write(
+        &file,
+        "This is no database, and longer than the head of one.".repeat(100),
+    )
+    .expect("it is written");
+    let damaged = Sqlite::open(&file).expect("a new store").damaged.expect("the old one");
+    assert!(
+        fs::read_to_string(damaged)
+            .expect("it is kept")
+            .starts_with("This is no")
+    );
+    assert_eq!(n_calls(&mut opened(&folder)), 0);
+}
+
+#[test]
+fn a_file_of_a_newer_program_is_refused() {
+    let folder = folder();
+    let store = opened(&folder);
+    store
+        .connection
+        .pragma_update(None, "user_version", 1000)
+        .expect("it is written");
+    let refused = Sqlite::open(&folder.path().join("store.db")).err().expect("a refusal");
+    let words = "has version 1000, and this program knows versions up to 1";
+    assert!(refused.to_string().ends_with(words), "{refused}");
+}
+
+#[cfg(unix)]
+#[test]
+fn the_files_are_their_owners_alone_and_links_are_refused() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let folder = folder();
+    let mut store = opened(&folder);
+    store.record(&[call(1)]).expect("it records");
+    for entry in fs::read_dir(folder.path()).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let mode = entry.metadata().expect("its mode").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{:?}", entry.file_name());
+    }
+    let link = folder.path().join("link.db");
+    symlink(folder.path().join("store.db"), &link).expect("a link");
+    let refused = Sqlite::open(&link).err().expect("a refusal").to_string();
+    assert!(refused.contains("links are not followed"), "{refused}");
+}
+
+#[test]
+fn a_backup_is_a_store_of_its_own() {
+    let folder = folder();
+    let mut store = opened(&folder);
+    store.record(&[call(1), call(2)]).expect("it records");
+    let copy = folder.path().join("copy.db");
+    store.back_up(&copy).expect("a copy");
+    assert_eq!(n_calls(&mut Sqlite::open(&copy).expect("a store").store), 2);
+}
+
+#[test]
+fn conversations_come_back_as_they_were() {
+    let folder = folder();
+    let mut store = opened(&folder);
+    let new = New {
+        title: "Bees".to_owned(),
+        tier: "TEXT_SMALL".to_owned(),
+        ..New::default()
+    };
+    let id = store.create(&new).expect("an id");
+    let mut first = turn(0);
+    first.state = "{\"n\": 1}".to_owned();
+    first.messages[1].text = "Café owners don't AND can't \"quote\"".to_owned();
+    assert_eq!(store.append(&id, &first).ok(), Some(2));
+    let conflict = store.append(&id, &turn(0)).expect_err("another program was faster");
+    let words = "another program has added to the conversation: expected 0 messages, found 2";
+    assert_eq!(conflict.to_string(), words);
+    let loaded = store.load(&id[..10]).expect("by the beginning of its id");
+    assert_eq!((loaded.messages, loaded.state), (first.messages, first.state));
+    assert_eq!((loaded.summary.title.as_str(), loaded.summary.n_messages), ("Bees", 2));
+    for words in ["cafe", "CAFÉ own", "don't AND", "\"quote\"", "can't quo"] {
+        let found = store.search(words, 10).expect("a search");
+        assert_eq!(found.iter().map(|found| found.seq).collect::<Vec<_>>(), [1], "{words}");
+    }
+    assert_eq!(store.search("  ", 10).expect("a search"), []);
+    let snippet = store.search("owners", 10).expect("a search").remove(0).snippet;
+    assert!(snippet.contains("Café \u{2}owners\u{3} don't"), "{snippet}");
+    store.rename(&id, "Coffee").expect("it is there");
+    assert_eq!(store.list(10, 0).expect("a list")[0].title, "Coffee");
+    let other = store.create(&New::default()).expect("an id");
+    assert!(matches!(store.load(&id[..2]), Err(Error::Ambiguous(_))));
+    store.delete(&other).expect("it is there");
+    assert_eq!(store.prune_conversations(i64::MAX).ok(), Some(1));
+    for gone in [&id, &other] {
+        assert!(matches!(store.load(gone), Err(Error::NoConversation(_))));
+        assert!(matches!(store.append(gone, &turn(0)), Err(Error::NoConversation(_))));
+    }
+}
+
+#[test]
+fn deleted_words_are_gone_from_the_disk() {
+    let folder = folder();
+    let mut store = opened(&folder);
+    let id = store.create(&New::default()).expect("an id");
+    let mut said = turn(0);
+    said.messages[0].text = "xylophone".to_owned();
+    said.messages[0].body = "\"xylophone\"".to_owned();
+    store.append(&id, &said).expect("it grows");
+    store.delete(&id).expect("it is there");
+    for entry in fs::read_dir(folder.path()).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        let bytes = fs::read(&path).expect("its bytes");
+        assert!(!bytes.windows(9).any(|word| word == b"xylophone"), "{}", path.display());
+    }
+}
