@@ -9,7 +9,7 @@ use clap_complete::ArgValueCandidates;
 
 use crate::commands::{
     Output, agent, api, chat, compare, completions, config, credits, doctor, explain, fallback, key, keys, links,
-    models, paths, plugins, profile, run, selftest, tiers,
+    models, paths, plugins, profile, run, selftest, store, tiers, usage,
 };
 use crate::serve;
 use crate::setup::{Global, candidates, trial};
@@ -47,6 +47,8 @@ enum Command {
     Agent(agent::Args),
     Models(models::Args),
     Credits(credits::Args),
+    Usage(usage::Args),
+    Store(store::Args),
     /// Show what the service reports about the key: limit, usage, credit left
     Key(Output),
     #[command(subcommand)]
@@ -105,6 +107,8 @@ impl Cli {
             Command::Agent(args) => agent::run(global, args).await,
             Command::Models(args) => models::run(global, args).await,
             Command::Credits(args) => credits::run(global, args).await,
+            Command::Usage(args) => usage::run(args),
+            Command::Store(args) => store::run(args),
             Command::Key(output) => key::run(global, output.json).await,
             Command::Keys(command) => keys::run(global, command).await,
             Command::Paths(output) => paths::run(global, output.json),

@@ -2,7 +2,7 @@
 //!
 //! [`cli`] picks one of the [`commands`] or starts [`serve`], an endpoint for programs that speak OpenAI's protocol.
 //! [`setup`] turns options, variables and the [`profile`] file into a plugin that answers;
-//! [`talk`] holds the conversation, [`welcome`] the dialogue before the first one; [`views`] lays out lists, [`terminal`] prints. No code here names a provider: what differs between providers
+//! [`talk`] holds the conversation, [`welcome`] the dialogue before the first one; [`history`] keeps what each call cost; [`views`] lays out lists, [`terminal`] prints. No code here names a provider: what differs between providers
 //! comes from their plugins. For a whole host in one short file see `examples/minimal.rs`.
 
 // In the order in which data travels.
@@ -11,6 +11,7 @@ mod commands;
 mod serve;
 mod talk;
 mod welcome;
+mod history;
 mod setup;
 mod profile;
 mod views;
@@ -39,7 +40,9 @@ fn main() -> ! {
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     cli.global.looks.apply();
     // A panic was reported when it happened.
-    match catch_unwind(AssertUnwindSafe(|| run(&cli))) {
+    let outcome = catch_unwind(AssertUnwindSafe(|| run(&cli)));
+    history::flush();
+    match outcome {
         Ok(Ok(exit)) => exit.end(),
         Ok(Err(failure)) => {
             cli::print(&failure, &matches);

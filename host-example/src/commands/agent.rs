@@ -12,6 +12,7 @@ use plugin_api::{ChatReply, Message, ToolCall, Usage};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::history;
 use crate::setup::{Active, Global, Setup};
 use crate::talk::answer::{Answer, answer, report, request};
 use crate::talk::calc;
@@ -100,6 +101,7 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     }
     let prompt = prompt::read(&args.prompt, false)?.ok_or_else(nothing)?;
     args.target.check()?;
+    history::ask_as("agent");
     let mut interrupts = Interrupts::listen()?;
     let active = Setup::read(global)?.activate(true).await?;
     if !args.quiet {

@@ -6,8 +6,9 @@
 use std::fs;
 use std::io::{self, Read};
 
-use plugin_api::{ChatEvent, Error, Head, HttpRequest, Notice};
+use plugin_api::{ChatEvent, Done, Error, Head, HttpRequest, Notice};
 
+use crate::history::{self, Asker, Open};
 use crate::setup::{Active, Global, Setup};
 use crate::terminal::{self, Cleaner, Exit, FAINT, Failure, Interrupts, progress, stopped};
 
@@ -194,14 +195,32 @@ async fn answer(active: &Active, request: HttpRequest, args: &Args) -> Result<Ex
 }
 
 async fn whole(active: &Active, request: HttpRequest, output: &mut Output) -> Result<(), Error> {
-    let answer = progress::while_waiting("waiting for the service", active.plugin.raw(request)).await?;
+    let mut row = row_of(active, &request);
+    let answer = progress::while_waiting("waiting for the service", active.plugin.raw(request)).await;
+    record(&mut row, answer.as_ref().ok().map(|answer| &answer.done));
+    let answer = answer?;
     answer.notices.iter().for_each(print_notice);
     output.head(&answer.head);
     output.body(&answer.body);
     Ok(())
 }
 
+/// The row of a request that may ask a model.
+fn row_of(active: &Active, request: &HttpRequest) -> Option<Open> {
+    (request.method == "POST").then(|| Asker::of(active).begins(history::client(), None, None))
+}
+
+/// Records a request if a model has answered.
+fn record(row: &mut Option<Open>, done: Option<&Done>) {
+    let Some(row) = row else { return };
+    match done.filter(|done| done.usage.is_some()) {
+        Some(done) => row.complete(done),
+        None => row.forget(),
+    }
+}
+
 async fn streamed(active: &Active, request: HttpRequest, output: &mut Output) -> Result<(), Error> {
+    let mut row = row_of(active, &request);
     let mut events = progress::while_waiting("waiting for the service", active.plugin.raw_stream(request)).await?;
     while let Some(event) = events.next().await {
         // A plugin that is always ready would starve other tasks, such as Ctrl-C, so they get a turn now and then.
@@ -210,6 +229,7 @@ async fn streamed(active: &Active, request: HttpRequest, output: &mut Output) ->
             ChatEvent::Head(head) => output.head(&head),
             ChatEvent::Raw(piece) => output.body(piece.as_bytes()),
             ChatEvent::Notice(notice) => print_notice(&notice),
+            ChatEvent::Done(done) => record(&mut row, Some(&done)),
             _ => {}
         }
         if output.trouble.is_some() {

@@ -3,6 +3,7 @@
 use clap::ValueHint;
 use serde_json::Value;
 
+use crate::history;
 use crate::setup::{Active, Global};
 use crate::talk::answer::{Answer, answer, report, request};
 use crate::talk::attach;
@@ -62,6 +63,9 @@ pub struct Args {
 }
 
 pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
+    if args.habits.no_history {
+        history::leave_nothing();
+    }
     let Recipient { tier, model, system } = &args.recipient;
     let prompt = match args.attach.iter().any(|name| name == "-") {
         true => prompt::words(&args.prompt)?.or_else(|| Some(String::new())),

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::Output;
+use crate::history::{self, Asker};
 use crate::setup::{Active, Global, Setup, candidates, tiers};
 use crate::talk::answer::{advised, request};
 use crate::talk::parameters::fields;
@@ -164,14 +165,21 @@ async fn answered(active: &Active, tier: &str, model: Option<&str>) -> Result<Ch
     let question = [Message::user("Answer with the one word: yes")];
     // A model named in the request is asked without fallbacks.
     let request = request(Some(tier), model, &question, &fields(json!({"max_tokens": MAX_TOKENS})))?;
+    let mut row = Asker::of(active).begins(history::client(), Some(tier), model);
     // Streamed: a plain answer would log its retries as warnings.
     let reply = match active.plugin.stream(&request).await {
         Ok(events) => events.collect().await,
         Err(error) => Err(error),
     };
     match reply {
-        Ok(reply) => Ok(reply),
-        Err(error) => Err(advised(active, &request, error).await),
+        Ok(reply) => {
+            row.complete(&reply.done);
+            Ok(reply)
+        }
+        Err(error) => {
+            row.failed(&error);
+            Err(advised(active, &request, error).await)
+        }
     }
 }
 

@@ -8,6 +8,8 @@ pub mod compare;
 pub mod run;
 pub mod models;
 pub mod credits;
+pub mod usage;
+pub mod store;
 pub mod key;
 pub mod keys;
 pub mod api;

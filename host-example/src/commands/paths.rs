@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::history;
 use crate::setup::{FOLDER_FILE, Global, HISTORY, KNOWN, LOCK_FILE, MODEL_IDS, Places, SWITCHES_FILE, TOKEN, TRUSTED};
 use crate::setup::{exists, set_variable, state_file};
 use crate::terminal::{self, Exit, Failure, Fit, Page};
@@ -122,6 +123,12 @@ fn places(global: &Global) -> Result<Vec<Place>, Failure> {
             log,
             "the log, if you want one",
             &["--log-file", "AGENT_HOST_LOG_FILE"],
+        ),
+        place(
+            "store",
+            Some(history::file()?),
+            "what calls cost; `agent-host store` trims it",
+            &["AGENT_HOST_STORE", "XDG_STATE_HOME"],
         ),
         kept("history", HISTORY, "input lines of conversations")?,
         kept(

@@ -25,6 +25,8 @@ pub struct Profile {
     pub provider: String,
     /// Where the key comes from; none: the environment variable that the plugin names.
     pub api_key: Option<KeySource>,
+    /// Whether calls and conversations are kept.
+    pub history: bool,
     /// The plugin's options: the entry without the host's keys, in camelCase.
     pub options: Value,
     /// What is odd in the file and does not concern this profile.
@@ -61,6 +63,7 @@ pub fn profile_from(document: &Document, name: &str, providers: &[ProviderSchema
         name: name.to_owned(),
         provider: host.provider,
         api_key: host.api_key,
+        history: host.history,
         options,
         warnings: problems,
     })
@@ -72,7 +75,7 @@ pub fn profile_from(document: &Document, name: &str, providers: &[ProviderSchema
 pub fn without_problems(entry: &Value, name: &str, problems: &[Problem]) -> Value {
     let mut options = entry.clone();
     let base = join(PROFILES, name);
-    let host_keys = ["/provider", "/apiKey", "/api_key"].map(str::to_owned);
+    let host_keys = ["/provider", "/apiKey", "/api_key", "/history"].map(str::to_owned);
     let inside = problems
         .iter()
         .filter_map(|problem| problem.pointer.strip_prefix(&base).map(str::to_owned));
@@ -94,8 +97,8 @@ pub fn without_problems(entry: &Value, name: &str, problems: &[Problem]) -> Valu
 /// What can be used of a profile in a file with problems.
 ///
 /// - In: `problems` of the whole file.
-/// - Out: `None` if the provider, the source of the key or an address is unclear: no key may go elsewhere instead. An
-///   unknown option may be a misspelt one of these.
+/// - Out: `None` if the provider, the source of the key, an address or what is kept is unclear: no key may go elsewhere
+///   instead. An unknown option may be a misspelt one of these.
 pub fn salvaged(
     document: &Document,
     name: &str,
@@ -119,7 +122,7 @@ pub fn salvaged(
         let names: Vec<String> = segments(place).map(|name| fold(&name)).collect();
         let is_known = names_in(&schema, &schema).iter().any(|known| fold(known) == names[0]);
         let is_sensitive = |name: &String| name.contains("key") || name.contains("url");
-        !is_known || names[0] == "provider" || names.iter().any(is_sensitive)
+        !is_known || ["provider", "history"].contains(&names[0].as_str()) || names.iter().any(is_sensitive)
     };
     if problems.iter().any(is_unclear) {
         return None;
@@ -132,6 +135,7 @@ pub fn salvaged(
         name: name.to_owned(),
         provider: host.provider,
         api_key: host.api_key,
+        history: host.history,
         options: normalised(&options, &schema).value,
         warnings: Vec::new(),
     })
@@ -188,7 +192,7 @@ fn no_such_profile(document: &Document, name: &str) -> LoadError {
 fn host_keys(entry: &mut Value, document: &Document) -> Result<HostKeys, serde_json::Error> {
     let mut host = serde_json::Map::new();
     if let Some(object) = entry.as_object_mut() {
-        for key in ["provider", "apiKey"] {
+        for key in ["provider", "apiKey", "history"] {
             host.extend(object.shift_remove_entry(key));
         }
     }

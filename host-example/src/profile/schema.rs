@@ -41,6 +41,13 @@ pub(super) struct HostKeys {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "KeySource")]
     pub api_key: Option<KeySource>,
+    /// Whether calls are recorded for `agent-host usage`, and conversations kept. Default: true.
+    #[serde(default = "kept")]
+    pub history: bool,
+}
+
+fn kept() -> bool {
+    true
 }
 
 /// Where the provider's key comes from: exactly one of `env`, `file` and `command`. Never the key itself.

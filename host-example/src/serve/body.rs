@@ -122,7 +122,7 @@ pub fn check_encoding(headers: &HeaderMap) -> Result<(), Problem> {
 const MAX_DEPTH: usize = 127;
 
 /// In which form a body wants its answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
     /// `"stream": true`
     pub stream: bool,
@@ -130,6 +130,8 @@ pub struct Wanted {
     pub usage: bool,
     /// Whether there is a `model`.
     pub names_model: bool,
+    /// That model, if it is a text.
+    pub model: Option<String>,
 }
 
 /// Reads the top level of a JSON body, a large one on another thread, because it delays the answers of this one.
@@ -163,6 +165,9 @@ pub fn wanted(body: &[u8]) -> Result<Wanted, Problem> {
                 options.is_ok_and(|options| options["include_usage"] == true)
             }),
             names_model: members.contains_key("model"),
+            model: members
+                .get("model")
+                .and_then(|model| serde_json::from_str(model.get()).ok()),
         }),
         Err(cause) if cause.is_data() => serde_json::from_str::<IgnoredAny>(text).map(|_| Wanted::default()),
         Err(cause) => Err(cause),

@@ -29,7 +29,10 @@ use super::reply::{self, Body, OwnError, error_response};
 use super::route::{self, Dialect, Route};
 use super::shared::{Serving, Shared};
 use super::stream::Form;
+use super::tiers::tier_named;
 use super::typed::{self, Writer};
+use super::usage;
+use crate::history::client_of;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -186,7 +189,10 @@ async fn made(
     mut record: Record,
 ) -> Response<Body> {
     let Asked { parts, route, is_known } = asked;
-    let is_about_itself = matches!(route, Route::Home | Route::Health | Route::Metrics);
+    let is_about_itself = matches!(
+        route,
+        Route::Home | Route::Health | Route::Metrics | Route::Usage { .. }
+    );
     if let Some(off) = serving.off.as_ref().filter(|_| !is_about_itself) {
         return forward::failure(off, &[], &mut record);
     }
@@ -197,6 +203,7 @@ async fn made(
         Route::Models { force, filters } => models::list(serving, force, filters, is_known, is_anthropic(parts)).await,
         Route::Model { id, is_data } => models::one(serving, &id, is_data, is_known, is_anthropic(parts)).await,
         Route::Credits { force } => credits::answer(serving, force).await,
+        Route::Usage { query } => return usage::answer(query, record).await,
         Route::CountTokens => {
             // Reading a large body delays the answers of this thread.
             let counted = tokio::task::spawn_blocking(move || count_tokens::answer(&body.bytes)).await;
@@ -256,6 +263,15 @@ async fn passed_on(
     };
     #[cfg(feature = "otel")]
     record.wants_stream(wanted.stream);
+    if parts.method == Method::POST && (dialect != Dialect::Other || wanted.names_model) {
+        let user_agent = parts.headers.get(header::USER_AGENT);
+        let client = client_of(user_agent.and_then(|value| value.to_str().ok()));
+        let model = wanted.model.as_deref();
+        let tier = model.and_then(|model| tier_named(&serving.tiers, model));
+        let model = model.filter(|_| tier.is_none());
+        let tier = tier.map(|tier| tier.tier.as_str());
+        record.asks(serving.asker.begins(&client, tier, model));
+    }
     if !serving.has(method::RAW) {
         return by_types(serving, dialect, &body, wanted.stream, course, record).await;
     }

@@ -80,6 +80,7 @@ pub fn home(serving: &Serving) -> Response<Body> {
          chat           POST /v1/chat/completions\n\
          health         GET /health\n\
          metrics        GET /metrics\n\
+         what it cost   GET /v1/usage?by=model&since=7d\n\
          key            the token that `agent-host serve` printed on its first start\n",
         version = env!("CARGO_PKG_VERSION"),
         name = manifest.name,

@@ -28,6 +28,7 @@ mod source;
 mod typed;
 mod models;
 mod tiers;
+mod usage;
 mod providers;
 mod credits;
 mod count_tokens;

@@ -54,6 +54,9 @@ pub struct Options {
     /// Log one line per request to stderr or the log file; never its content
     #[arg(long)]
     pub request_log: bool,
+    /// Record no call: neither who asked nor what it cost
+    #[arg(long)]
+    pub no_history: bool,
     /// Follow neither edits of the profile nor installs of plugins; SIGHUP still does
     #[arg(long)]
     pub no_watch: bool,

@@ -15,6 +15,7 @@ use super::metrics::Metrics;
 #[cfg(feature = "otel")]
 use super::otel::{Otel, Traced};
 use super::requests_log::RequestLog;
+use crate::history::Open;
 
 /// Where records go.
 pub struct Telemetry {
@@ -40,6 +41,8 @@ pub struct Record {
     telemetry: Arc<Telemetry>,
     begun: Instant,
     ended: Ended,
+    /// Its row in the ledger, if it asks a model.
+    row: Option<Open>,
     /// What only a trace needs, where there is one.
     #[cfg(feature = "otel")]
     traced: Option<Box<Traced>>,
@@ -59,6 +62,7 @@ impl Record {
                 path: path.to_owned(),
                 ..Ended::default()
             },
+            row: None,
             #[cfg(feature = "otel")]
             traced: None,
         }
@@ -86,6 +90,11 @@ impl Record {
         }
     }
 
+    /// The request asks a model.
+    pub fn asks(&mut self, row: Open) {
+        self.row = Some(row);
+    }
+
     /// A stream with this status begins.
     pub fn streams(&mut self, status: StatusCode) {
         self.ended.status = Some(status);
@@ -95,12 +104,14 @@ impl Record {
     pub fn piece(&mut self) {
         if self.ended.first_token.is_none() {
             self.ended.first_token = Some(self.begun.elapsed());
+            self.row.iter_mut().for_each(Open::piece);
         }
     }
 
     /// The answer is complete.
     pub fn complete(&mut self, done: Box<Done>) {
         self.ended.outcome = Outcome::Ok;
+        self.row.iter_mut().for_each(|row| row.complete(&done));
         self.ended.done = Some(done);
     }
 
@@ -112,6 +123,7 @@ impl Record {
 
     /// The answer is an error.
     pub fn failed(&mut self, error: &Error) {
+        self.row.iter_mut().for_each(|row| row.failed(error));
         self.ended.failed_attempts.clone_from(&error.details.attempts);
         self.ended.failure = Some((error.kind.code(), error.details.model.clone()));
         #[cfg(feature = "otel")]
@@ -128,6 +140,9 @@ impl Record {
             400..500 => Outcome::Refused,
             _ => Outcome::Failed,
         };
+        if self.ended.outcome != Outcome::Ok {
+            self.row.iter_mut().for_each(Open::refused);
+        }
     }
 }
 

@@ -29,6 +29,10 @@ pub enum Route {
     Credits {
         force: bool,
     },
+    /// What calls cost, from the ledger.
+    Usage {
+        query: String,
+    },
     /// How long a prompt is, in Anthropic's form.
     CountTokens,
     /// Anything else, which the plugin passes on to its service.
@@ -141,6 +145,7 @@ impl Route {
             Self::Metrics => "metrics",
             Self::Models { .. } | Self::Model { .. } => "models",
             Self::Credits { .. } => "credits",
+            Self::Usage { .. } => "usage",
             Self::CountTokens => "count_tokens",
             Self::Raw { path, dialect } => match dialect {
                 Dialect::Chat => "chat",
@@ -183,6 +188,10 @@ fn route_of(rest: &str, query: Option<&str>) -> Route {
             force: forces(query),
             filters: Some(filters.join("&")).filter(|filters| !filters.is_empty()),
         };
+    }
+    if rest == "usage" {
+        let query = query.unwrap_or_default().to_owned();
+        return Route::Usage { query };
     }
     if rest == "messages/count_tokens" {
         return Route::CountTokens;

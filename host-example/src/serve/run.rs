@@ -20,6 +20,7 @@ use super::server::Server;
 use super::shared::{PluginRow, Serving, Shared};
 use super::socket::{listen, raise_file_limit};
 use super::token::Token;
+use crate::history::{self, Asker};
 use crate::setup::reload::{self, Reload};
 #[cfg(feature = "otel")]
 use crate::setup::set_variable;
@@ -31,6 +32,9 @@ const LARGE_BLOCK_BYTES: u32 = 256 << 10;
 
 pub async fn run(global: &Global, options: &Options) -> Result<Exit, Failure> {
     options.check()?;
+    if options.no_history {
+        history::leave_nothing();
+    }
     raise_file_limit();
     // The memory of large bodies goes back to the system when they are sent.
     return_large_blocks(LARGE_BLOCK_BYTES);
@@ -161,6 +165,7 @@ fn serving(setup: &Setup, active: &Active) -> Result<Serving, Failure> {
     });
     Ok(Serving {
         tiers: active.tiers.clone(),
+        asker: Asker::of(active),
         keys_at_start: manifest
             .keys()
             .filter_map(|variable| given.variables.get_key_value(&variable.name))

@@ -15,6 +15,7 @@ use super::body_memory::BodyMemory;
 use super::course::Phase;
 use super::guard::Rules;
 use super::record::Telemetry;
+use crate::history::Asker;
 use crate::setup::{Secret, UsedKey};
 
 /// What every request needs.
@@ -34,6 +35,8 @@ pub struct Serving {
     /// Why it answers no more, if it was disabled or removed.
     pub off: Option<Error>,
     pub tiers: Vec<TierModel>,
+    /// In whose name calls are recorded.
+    pub asker: Asker,
     pub used_key: Arc<UsedKey>,
     /// The plugin's own keys by their variables. They are tokens as well; see [`Self::keys`].
     pub keys_at_start: BTreeMap<String, Arc<Secret>>,

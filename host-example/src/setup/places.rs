@@ -16,6 +16,7 @@ use crate::terminal::Failure;
 pub const HISTORY: &str = "history";
 pub const KNOWN: &str = "known-plugins.json";
 pub const MODEL_IDS: &str = "model-ids";
+pub const STORE: &str = "store.db";
 pub const TOKEN: &str = "token";
 pub const TRUSTED: &str = "trusted-addresses";
 

@@ -11,6 +11,7 @@ use super::parameters::Parameters;
 use super::screen::{Manner, Screen};
 use super::session::Session;
 use super::structured::{Mismatch, Schema};
+use crate::history::{self, Asker};
 use crate::near;
 use crate::setup::Active;
 use crate::terminal::{self, DOUBTFUL, FAINT, Failure};
@@ -229,13 +230,23 @@ async fn shown(
     screen: &mut Screen,
     heard: &mut String,
 ) -> Result<ChatReply, Error> {
-    if manner.is_streamed {
-        return streamed(active, request, screen, heard).await;
-    }
-    let reply = screen.while_waiting(active.plugin.chat(request)).await;
+    let asker = Asker::of(active);
+    let mut row = asker.begins(history::client(), request.tier.as_deref(), request.model.as_deref());
+    let reply = if manner.is_streamed {
+        streamed(active, request, screen, heard).await
+    } else {
+        let reply = screen.while_waiting(active.plugin.chat(request)).await;
+        match &reply {
+            Ok(reply) => screen.text(&reply.text),
+            Err(error) => screen.text(error.details.partial_text.as_deref().unwrap_or_default()),
+        }
+        reply
+    };
     match &reply {
-        Ok(reply) => screen.text(&reply.text),
-        Err(error) => screen.text(error.details.partial_text.as_deref().unwrap_or_default()),
+        // The rest of it was not fetched.
+        Ok(_) if screen.is_gone => {}
+        Ok(reply) => row.complete(&reply.done),
+        Err(error) => row.failed(error),
     }
     reply
 }

@@ -38,7 +38,7 @@ pub struct Habits {
     /// During a conversation, follow neither edits of the profile nor installs of plugins; `/reload` still does
     #[arg(long)]
     pub no_watch: bool,
-    /// Neither read nor save the history of input lines
+    /// Leave nothing behind: neither input lines nor what the calls cost
     #[arg(long)]
     pub no_history: bool,
 }

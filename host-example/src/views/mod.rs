@@ -1,4 +1,5 @@
-//! What the model list and the credit look like, in a command and in a conversation.
+//! What lists look like, in a command, in a conversation and at the endpoint.
 
 pub mod credits;
 pub mod models;
+pub mod usage;

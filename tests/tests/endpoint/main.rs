@@ -12,6 +12,7 @@
 mod bench;
 mod starts;
 mod token;
+mod usage;
 mod guard;
 mod framing;
 mod limits;

@@ -30,6 +30,7 @@ mod sources;
 mod starter;
 mod templates;
 mod unruly;
+mod usage;
 mod verify;
 
 use sandbox::Script;

@@ -10,6 +10,7 @@ use plugin_api::{Config, LogOnly, PluginModule, Provider, TierModel};
 use tokio::sync::Mutex;
 
 use super::fake::{Fake, KEY};
+use crate::history::Asker;
 use crate::serve::body_memory::BodyMemory;
 use crate::serve::course::Phase;
 use crate::serve::guard::Rules;
@@ -50,6 +51,7 @@ impl Bench {
             off: None,
             plugin,
             tiers: vec![tier()],
+            asker: Asker::default(),
             keys_at_start: [("KEY".to_owned(), Arc::new(Secret::new(KEY.to_owned())))].into(),
             plugins: vec![PluginRow {
                 id,
