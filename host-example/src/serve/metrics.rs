@@ -32,8 +32,8 @@ pub struct Metrics {
     answers: Family<Labels<String, 1>, Counter>,
     n_models: AtomicUsize,
     cost_usd: Family<Labels<String, 1>, Counter<f64, AtomicU64>>,
-    fallbacks: Counter,
-    retries: Counter,
+    fallbacks: Family<Labels<String, 1>, Counter>,
+    retries: Family<Labels<String, 1>, Counter>,
     reloads: Family<Labels<&'static str, 1>, Counter>,
 }
 
@@ -72,8 +72,18 @@ impl Metrics {
                 "Cost in US dollars, as reported by the service",
                 Family::default(),
             ),
-            fallbacks: registered(of, "fallbacks", "Fallbacks to another model", Counter::default()),
-            retries: registered(of, "retries", "Retries with the same model", Counter::default()),
+            fallbacks: registered(
+                of,
+                "fallbacks",
+                "Fallbacks to another model, by reason",
+                Family::default(),
+            ),
+            retries: registered(
+                of,
+                "retries",
+                "Retries with the same model, by reason",
+                Family::default(),
+            ),
             reloads: registered(of, "profile_reloads", "Reloads of the profile", Family::default()),
             in_flight: registered(of, "in_flight", "Requests in flight", Gauge::default()),
             n_models: AtomicUsize::new(0),
@@ -103,11 +113,14 @@ impl Metrics {
 
     fn count_attempts(&self, attempts: &[Attempt]) {
         for pair in attempts.windows(2) {
-            if pair[0].model == pair[1].model {
-                self.retries.inc();
+            let counter = if pair[0].model == pair[1].model {
+                &self.retries
             } else {
-                self.fallbacks.inc();
-            }
+                &self.fallbacks
+            };
+            // A plugin has few codes.
+            let reason = pair[0].code.clone().unwrap_or_else(|| "unknown".to_owned());
+            counter.get_or_create(&[("reason", reason)]).inc();
         }
     }
 

@@ -87,7 +87,7 @@ fn metrics_are_in_prometheus_form_and_count_what_happened() {
         ("time_to_first_token_seconds_count{route=\"chat\"}", 1.0),
         ("answers_total{model=\"sandbox/hello\"}", 3.0),
         ("tokens_total{kind=\"completion\"}", n_tokens),
-        ("retries_total", 1.0),
+        ("retries_total{reason=\"unavailable\"}", 1.0),
         ("in_flight", 1.0),
         ("plugin_up{plugin=\"openrouter\"}", 1.0),
     ] {

@@ -17,7 +17,7 @@ fn an_answer_is_counted_with_its_tokens_its_cost_and_the_model_that_served() {
     record.piece();
     record.complete(of(json!({
         "model": "acme/small",
-        "attempts": [{"model": "acme/large"}, {"model": "acme/large"}, {"model": "acme/small"}],
+        "attempts": [{"model": "acme/large", "code": "timeout"}, {"model": "acme/large"}, {"model": "acme/small"}],
         "usage": {"prompt_tokens": 12, "completion_tokens": 34, "cost_usd": "0.5"}
     })));
     drop(record);
@@ -37,8 +37,8 @@ fn an_answer_is_counted_with_its_tokens_its_cost_and_the_model_that_served() {
         "agent_host_tokens_total{kind=\"completion\"} 34",
         "agent_host_answers_total{model=\"acme/small\"} 1",
         "agent_host_cost_usd_total{model=\"acme/small\"} 0.5",
-        "agent_host_fallbacks_total 1",
-        "agent_host_retries_total 1",
+        "agent_host_fallbacks_total{reason=\"unknown\"} 1",
+        "agent_host_retries_total{reason=\"timeout\"} 1",
         "agent_host_profile_reloads_total{result=\"failed\"} 1",
         "agent_host_in_flight 0",
         "agent_host_plugin_up{plugin=\"acme\"} 1",
