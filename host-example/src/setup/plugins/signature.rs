@@ -236,7 +236,7 @@ biujHiXksxuwvG4kjfxTTL/X8cod/8Ho+sTjGrxwxVISzjS2cQRG8GVtkmREG5yFmj8CDtC9kcvpfsTc
         assert_eq!(key(path), key(KEY));
         std::fs::write(&file, "untrusted comment: secret\nRWRTY0Iy").expect("writable");
         for (given, found) in [(path, "a file without one"), ("RWRTY0Iy", "neither")] {
-            let failure = Key::named(given).err().expect("it is no key");
+            let failure = Key::named(given).expect_err("it is no key");
             assert!(
                 failure.message.ends_with(&format!("found {found}")),
                 "{}",
