@@ -121,16 +121,25 @@ pub(crate) fn answer_from(script: &Script, chat: &Chat, model: &Model) -> Answer
 }
 
 fn calls(script: &Script, chat: &Chat) -> Vec<Call> {
-    if chat.tool_choice == ToolChoice::None || !chat.tool_results.is_empty() {
+    if chat.tool_choice == ToolChoice::None {
         return Vec::new();
     }
+    let turns = &script.tool_turns;
+    let (scripted, n_before) = match turns.is_empty() {
+        true if chat.tool_results.is_empty() => (script.tool_calls.as_slice(), 0),
+        true => return Vec::new(),
+        false => {
+            let n_before = turns.iter().take(chat.n_answers).map(Vec::len).sum();
+            (turns.get(chat.n_answers).map_or(&[][..], Vec::as_slice), n_before)
+        }
+    };
     let named = match &chat.tool_choice {
         ToolChoice::Named(name) => Some(name),
         _ => None,
     };
     let first = chat.tools.first().map(|tool| &tool.name);
     let mut calls = Vec::new();
-    for (n, scripted) in script.tool_calls.iter().enumerate() {
+    for (n, scripted) in scripted.iter().enumerate() {
         let Some(name) = scripted.name.as_ref().or(named).or(first) else {
             continue;
         };
@@ -141,7 +150,7 @@ fn calls(script: &Script, chat: &Chat) -> Vec<Call> {
             None => sample::value_from(tool.map_or(&Value::Null, |tool| &tool.parameters)).to_string(),
         };
         calls.push(Call {
-            id: format!("call_sandbox_{:02}", n + 1),
+            id: format!("call_sandbox_{:02}", n_before + n + 1),
             name: name.clone(),
             arguments,
         });

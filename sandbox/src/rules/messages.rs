@@ -40,8 +40,14 @@ pub(super) fn check(top: &Fields<'_>, chat: &mut Chat) {
         chat.prompt_tokens += tokens_of(&text) + TOKENS_AROUND_A_MESSAGE;
         message.text("name");
         match role {
-            "user" => chat.last_user_text = text.clone(),
-            "assistant" => chat.returned_reasoning = assistant(&message),
+            "user" => {
+                chat.last_user_text = text.clone();
+                chat.n_answers = 0;
+            }
+            "assistant" => {
+                chat.returned_reasoning = assistant(&message);
+                chat.n_answers += 1;
+            }
             "tool" => {
                 message.required_text("tool_call_id");
             }

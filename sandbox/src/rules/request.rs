@@ -19,6 +19,8 @@ pub(crate) struct Chat {
     pub(crate) last_user_text: String,
     /// Texts of the tool messages at the end of the conversation, in order.
     pub(crate) tool_results: Vec<String>,
+    /// How many answers came behind the last message of the user.
+    pub(crate) n_answers: usize,
     /// `reasoning_details` of the last assistant message.
     pub(crate) returned_reasoning: Option<Vec<Value>>,
     pub(crate) tools: Vec<Tool>,

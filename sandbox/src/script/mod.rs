@@ -31,6 +31,9 @@ pub struct Script {
     pub reasoning_details: Vec<Value>,
     /// Tools to call in place of an answer, unless the last message is already a tool result.
     pub tool_calls: Vec<ScriptedCall>,
+    /// Tools to call in several answers: the first list when the user has asked, the next one when its results are
+    /// there, and so on; then the answer. It replaces `tool_calls`.
+    pub tool_turns: Vec<Vec<ScriptedCall>>,
     /// Refuses tool results if the turn lacks the `reasoning_details` that were sent, as some models do.
     pub require_reasoning_details: bool,
 
@@ -165,6 +168,20 @@ impl Script {
         };
         Self {
             tool_calls: vec![call],
+            ..Self::default()
+        }
+    }
+
+    /// A model that makes these calls, one list in each answer, then answers about the last results.
+    #[must_use]
+    pub fn tool_turns(turns: impl IntoIterator<Item = Vec<(&'static str, Value)>>) -> Self {
+        let call = |(name, arguments): (&str, Value)| ScriptedCall {
+            name: Some(name.to_owned()),
+            arguments: Some(arguments),
+        };
+        let turns = turns.into_iter().map(|turn| turn.into_iter().map(call).collect());
+        Self {
+            tool_turns: turns.collect(),
             ..Self::default()
         }
     }
