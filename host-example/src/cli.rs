@@ -8,7 +8,7 @@ use clap::{ArgMatches, CommandFactory, Parser, Subcommand};
 use clap_complete::ArgValueCandidates;
 
 use crate::commands::{
-    Output, agent, api, chat, compare, completions, config, credits, doctor, explain, fallback, key, keys, links,
+    Output, agent, api, chat, compare, completions, config, credits, doctor, explain, fallback, key, keys, links, mcp,
     models, paths, plugins, profile, run, selftest, store, tiers, usage,
 };
 use crate::serve;
@@ -32,7 +32,7 @@ pub struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    Chat(chat::Args),
+    Chat(Box<chat::Args>),
     Run(Box<run::Args>),
     #[command(subcommand)]
     Plugins(plugins::Command),
@@ -44,7 +44,9 @@ enum Command {
     #[command(subcommand)]
     Fallback(fallback::Command),
     Compare(compare::Args),
-    Agent(agent::Args),
+    Agent(Box<agent::Args>),
+    #[command(subcommand)]
+    Mcp(mcp::Command),
     Models(models::Args),
     Credits(credits::Args),
     Usage(usage::Args),
@@ -64,8 +66,8 @@ enum Command {
     Links(Output),
     /// Print the JSON Schema of what the program prints or reads
     Schema {
-        /// Of the lines of `--jsonl`, or of profile files
-        #[arg(value_parser = ["events", "profile"])]
+        /// Of agents' files, of the lines of `--jsonl`, or of profile files
+        #[arg(value_parser = ["agent", "events", "profile"])]
         of: String,
     },
     /// Try the plugin on standard input; `plugins` runs it in a process of its own
@@ -105,6 +107,7 @@ impl Cli {
             Command::Fallback(command) => fallback::run(global, command).await,
             Command::Compare(args) => compare::run(global, args).await,
             Command::Agent(args) => agent::run(global, args).await,
+            Command::Mcp(command) => mcp::run(global, command).await,
             Command::Models(args) => models::run(global, args).await,
             Command::Credits(args) => credits::run(global, args).await,
             Command::Usage(args) => usage::run(args),

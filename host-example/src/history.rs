@@ -197,6 +197,7 @@ impl Open {
         known(&done.requested_model, &mut call.requested_model);
         known(&done.model, &mut call.model);
         known(&done.provider, &mut call.provider);
+        known(&done.arm, &mut call.arm);
         known(&done.generation_id, &mut call.generation_id);
         call.first_token_ms = done.time_to_first_token_ms.or(call.first_token_ms);
         if let Some(usage) = &done.usage {
@@ -222,6 +223,7 @@ impl Open {
             call.requested_model.clone_from(model);
         }
         call.provider = details.provider.clone().unwrap_or_default();
+        call.arm = details.arm.clone().unwrap_or_default();
         call.generation_id = details.generation_id.clone().unwrap_or_default();
         tried(call, &details.attempts);
     }

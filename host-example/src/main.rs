@@ -2,13 +2,16 @@
 //!
 //! [`cli`] picks one of the [`commands`] or starts [`serve`], an endpoint for programs that speak OpenAI's protocol.
 //! [`setup`] turns options, variables and the [`profile`] file into a plugin that answers;
-//! [`talk`] holds the conversation, [`welcome`] the dialogue before the first one; [`history`] keeps what each call cost; [`views`] lays out lists, [`terminal`] prints. No code here names a provider: what differs between providers
-//! comes from their plugins. For a whole host in one short file see `examples/minimal.rs`.
+//! [`talk`] holds the conversation, [`agents`] what a model does with tools, [`welcome`] the dialogue before the first
+//! conversation; [`history`] keeps what each call cost; [`views`] lays out lists, [`terminal`] prints. No code here names
+//! a provider: what differs between providers comes from their plugins. For a whole host in one short file see
+//! `examples/minimal.rs`.
 
 // In the order in which data travels.
 mod cli;
 mod commands;
 mod serve;
+mod agents;
 mod talk;
 mod welcome;
 mod history;

@@ -10,6 +10,7 @@ use plugin_api::{ChatReply, ChatRequest, Error, Plugin};
 use tokio::task::JoinSet;
 
 use super::Output;
+use crate::history::{self, Asker, Open};
 use crate::setup::{Active, Global, Setup, candidates};
 use crate::talk::answer::{advised, request};
 use crate::talk::attach;
@@ -176,7 +177,8 @@ async fn all_answers(active: &Active, contenders: &[Contender]) -> Vec<Answer> {
     let mut asked = JoinSet::new();
     for (index, contender) in contenders.iter().enumerate() {
         let (plugin, request) = (active.plugin.clone(), contender.request.clone());
-        asked.spawn(async move { (index, answer(&plugin, &request).await) });
+        let row = Asker::of(active).begins(history::client(), request.tier.as_deref(), request.model.as_deref());
+        asked.spawn(async move { (index, answer(&plugin, &request, row).await) });
     }
     let mut outcomes = asked.join_all().await;
     outcomes.sort_by_key(|(index, _)| *index);
@@ -200,6 +202,14 @@ async fn all_answers(active: &Active, contenders: &[Contender]) -> Vec<Answer> {
 }
 
 /// An answer. Streamed, because only a stream has a first token.
-async fn answer(plugin: &Plugin, request: &ChatRequest) -> Result<ChatReply, Error> {
-    plugin.stream(request).await?.collect().await
+async fn answer(plugin: &Plugin, request: &ChatRequest, mut row: Open) -> Result<ChatReply, Error> {
+    let outcome = match plugin.stream(request).await {
+        Ok(events) => events.collect().await,
+        Err(error) => Err(error),
+    };
+    match &outcome {
+        Ok(reply) => row.complete(&reply.done),
+        Err(error) => row.failed(error),
+    }
+    outcome
 }

@@ -2,6 +2,7 @@
 
 pub mod chat;
 pub mod agent;
+pub mod mcp;
 pub mod tiers;
 pub mod fallback;
 pub mod compare;

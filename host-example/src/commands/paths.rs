@@ -105,6 +105,18 @@ fn places(global: &Global) -> Result<Vec<Place>, Failure> {
             "prompts for `run`",
             &["XDG_CONFIG_HOME"],
         ),
+        place(
+            "agents",
+            Some(places.config_folder.join("agents")),
+            "agents that `agent new` wrote, a file each",
+            &["XDG_CONFIG_HOME"],
+        ),
+        place(
+            "mcp",
+            Some(places.config_folder.join("mcp.json")),
+            "the MCP servers for all agents",
+            &["XDG_CONFIG_HOME"],
+        ),
         place("plugins", Some(places.plugins.clone()), "the plugin folder", PLUGINS),
         place(
             "lock",

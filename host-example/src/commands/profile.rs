@@ -13,6 +13,7 @@ use clap_complete::ArgValueCandidates;
 use serde_json::{Map, Value, json};
 
 use super::{Output, config};
+use crate::agents;
 use crate::profile::{self, LoadError, Report, dotted, leaves_of};
 use crate::setup::{Chosen, Global, Setup, candidates, exists, is_secret, write_atomically, write_new};
 use crate::talk::events;
@@ -103,6 +104,7 @@ pub async fn run(global: &Global, command: &Command) -> Result<Exit, Failure> {
 /// Prints the schema of `events` or of a `profile`.
 pub fn print_schema(global: &Global, of: &str) -> Result<Exit, Failure> {
     let schema = match of {
+        "agent" => agents::schema(),
         "events" => events::schema(),
         _ => profile::document_schema(&Setup::read(global)?.folder.schemas()),
     };

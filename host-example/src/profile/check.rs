@@ -44,18 +44,34 @@ pub fn check(document: &Document, providers: &[ProviderSchema]) -> Vec<Problem> 
 /// - In: `providers`, one for each plugin that is installed.
 /// - Out: the problems by line and column. No message quotes a key.
 pub fn all_problems(document: &Document, providers: &[ProviderSchema]) -> Vec<Problem> {
-    let mut checker = Checker {
-        document,
-        providers,
-        prefixes: secret::prefixes(providers),
-        validators: BTreeMap::new(),
-        literal_keys: BTreeSet::new(),
-        problems: Vec::new(),
-    };
+    let mut checker = Checker::new(document, providers);
     checker.find_literal_keys();
     checker.envelope();
-    checker.duplicates();
-    let mut problems = checker.problems;
+    checker.duplicates(|pointer| pointer == "/auth" || pointer == PROFILES || pointer.starts_with("/auth/profiles/"));
+    sorted(checker.problems)
+}
+
+/// Checks a document that is no profile file, as a whole.
+///
+/// - Out: the problems by line and column.
+pub fn check_against(document: &Document, schema: &Value) -> Vec<Problem> {
+    let mut checker = Checker::new(document, &[]);
+    match jsonschema::options().with_draft(Draft::Draft202012).build(schema) {
+        Ok(validator) => {
+            for finding in validator
+                .iter_errors(&document.value)
+                .flat_map(|error| findings(&error, schema))
+            {
+                checker.found_at(finding.pointer.clone(), finding);
+            }
+        }
+        Err(error) => checker.push("", true, format!("its schema is unusable: {}", error.masked()), None),
+    }
+    checker.duplicates(|_| true);
+    sorted(checker.problems)
+}
+
+fn sorted(mut problems: Vec<Problem>) -> Vec<Problem> {
     problems.sort_by_key(|problem| problem.range.start);
     problems.dedup_by(|second, first| second.pointer == first.pointer && second.message == first.message);
     problems
@@ -72,6 +88,17 @@ struct Checker<'a> {
 }
 
 impl<'a> Checker<'a> {
+    fn new(document: &'a Document, providers: &'a [ProviderSchema]) -> Self {
+        Self {
+            document,
+            providers,
+            prefixes: secret::prefixes(providers),
+            validators: BTreeMap::new(),
+            literal_keys: BTreeSet::new(),
+            problems: Vec::new(),
+        }
+    }
+
     fn find_literal_keys(&mut self) {
         let document = self.document;
         for place in document.strings() {
@@ -226,6 +253,10 @@ impl<'a> Checker<'a> {
         if pointer == join(base, "provider") || self.literal_keys.contains(&pointer) {
             return;
         }
+        self.found_at(pointer, finding);
+    }
+
+    fn found_at(&mut self, pointer: String, finding: Finding) {
         if finding.at_key {
             return self.push(&pointer, true, finding.message, finding.hint);
         }
@@ -234,11 +265,10 @@ impl<'a> Checker<'a> {
         self.push(&pointer, false, message, hint);
     }
 
-    fn duplicates(&mut self) {
+    fn duplicates(&mut self, is_ours: impl Fn(&str) -> bool) {
         for duplicate in &self.document.found.duplicates {
             let pointer = duplicate.pointer.as_str();
-            let is_ours = pointer == "/auth" || pointer == PROFILES || pointer.starts_with("/auth/profiles/");
-            if is_ours {
+            if is_ours(pointer) {
                 let (line, column) = self.document.line_column(duplicate.first);
                 let message = format!("duplicate key, first used at line {line}, column {column}");
                 let mut problem = self.problem(pointer, true, message, Some("remove one of the two".to_owned()));

@@ -91,7 +91,7 @@ impl Document {
     }
 
     /// A problem of the value at `pointer`, or of its key if `at_key`.
-    pub(super) fn problem(&self, pointer: &str, at_key: bool, message: String, hint: Option<String>) -> Problem {
+    pub fn problem(&self, pointer: &str, at_key: bool, message: String, hint: Option<String>) -> Problem {
         let key_range = if at_key { self.key_range(pointer) } else { None };
         let range = key_range.or_else(|| self.value_range(pointer)).unwrap_or(0..0);
         problem_at(&self.text, pointer, range, message, hint)

@@ -27,7 +27,7 @@ mod starter;
 #[cfg(test)]
 mod tests;
 
-pub use self::check::{MAX_PROBLEMS, check};
+pub use self::check::{MAX_PROBLEMS, check, check_against};
 pub use self::document::Document;
 pub use self::edit::{edited, place_of, profile_pointer};
 pub use self::import::{Fate, Imported, Source, import};

@@ -80,6 +80,8 @@ pub struct Report {
     pub problems: Vec<Problem>,
     /// Whether the text is not in the file yet, so that no editor can show the places.
     pub is_planned: bool,
+    /// What the file holds.
+    noun: &'static str,
     text: String,
 }
 
@@ -90,8 +92,15 @@ impl Report {
             file: file.to_owned(),
             problems,
             is_planned: false,
+            noun: "profile",
             text: masked_text,
         }
+    }
+
+    /// The same report of a file that holds something else.
+    pub fn of_a(mut self, noun: &'static str) -> Report {
+        self.noun = noun;
+        self
     }
 
     /// Whether any problem is an error.
@@ -113,7 +122,7 @@ impl Report {
         let file = shortened(&self.file);
         let problems = counted(self.problems.len(), "problem");
         let has = if self.is_planned { "would have" } else { "has" };
-        let mut out = format!("{style}{word}{style:#}: profile `{file}` {has} {problems}");
+        let mut out = format!("{style}{word}{style:#}: {} `{file}` {has} {problems}", self.noun);
         for problem in &self.problems {
             let place = match problem.line {
                 _ if self.is_planned => "with this change".to_owned(),

@@ -132,6 +132,8 @@ pub struct Wanted {
     pub names_model: bool,
     /// That model, if it is a text.
     pub model: Option<String>,
+    /// Whether there is an `agent`.
+    pub names_agent: bool,
 }
 
 /// Reads the top level of a JSON body, a large one on another thread, because it delays the answers of this one.
@@ -168,6 +170,7 @@ pub fn wanted(body: &[u8]) -> Result<Wanted, Problem> {
             model: members
                 .get("model")
                 .and_then(|model| serde_json::from_str(model.get()).ok()),
+            names_agent: members.contains_key("agent"),
         }),
         Err(cause) if cause.is_data() => serde_json::from_str::<IgnoredAny>(text).map(|_| Wanted::default()),
         Err(cause) => Err(cause),

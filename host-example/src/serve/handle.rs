@@ -9,6 +9,7 @@ use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode, Version};
 use plugin_api::{Error, method};
 
+use super::agents;
 use super::body::{self, Read, Wanted};
 use super::choices::empty_choice;
 use super::client::Client;
@@ -271,6 +272,9 @@ async fn passed_on(
         let model = model.filter(|_| tier.is_none());
         let tier = tier.map(|tier| tier.tier.as_str());
         record.asks(serving.asker.begins(&client, tier, model));
+    }
+    if dialect == Dialect::Chat && wanted.names_agent {
+        return agents::answer(serving, &body, wanted.stream, course, record).await;
     }
     if !serving.has(method::RAW) {
         return by_types(serving, dialect, &body, wanted.stream, course, record).await;

@@ -19,6 +19,7 @@ mod route;
 mod guard;
 mod body;
 mod body_memory;
+mod agents;
 mod forward;
 mod headers;
 mod stream;

@@ -21,6 +21,7 @@ use super::shared::{PluginRow, Serving, Shared};
 use super::socket::{listen, raise_file_limit};
 use super::token::Token;
 use crate::history::{self, Asker};
+use crate::agents::Shelf;
 use crate::setup::reload::{self, Reload};
 #[cfg(feature = "otel")]
 use crate::setup::set_variable;
@@ -166,6 +167,7 @@ fn serving(setup: &Setup, active: &Active) -> Result<Serving, Failure> {
     Ok(Serving {
         tiers: active.tiers.clone(),
         asker: Asker::of(active),
+        shelf: Shelf::of(&setup.places),
         keys_at_start: manifest
             .keys()
             .filter_map(|variable| given.variables.get_key_value(&variable.name))

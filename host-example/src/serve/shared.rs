@@ -16,6 +16,7 @@ use super::course::Phase;
 use super::guard::Rules;
 use super::record::Telemetry;
 use crate::history::Asker;
+use crate::agents::Shelf;
 use crate::setup::{Secret, UsedKey};
 
 /// What every request needs.
@@ -37,6 +38,8 @@ pub struct Serving {
     pub tiers: Vec<TierModel>,
     /// In whose name calls are recorded.
     pub asker: Asker,
+    /// The agents of this host.
+    pub shelf: Shelf,
     pub used_key: Arc<UsedKey>,
     /// The plugin's own keys by their variables. They are tokens as well; see [`Self::keys`].
     pub keys_at_start: BTreeMap<String, Arc<Secret>>,

@@ -37,6 +37,11 @@ pub fn sum<'a>(numbers: impl IntoIterator<Item = &'a str>) -> Option<String> {
     sum.map(shown).ok()
 }
 
+/// Whether a decimal number is at least as large as another; `None` if one of them is none.
+pub fn is_at_least(number: &str, other: &str) -> Option<bool> {
+    Some(value_of(number).ok()? >= value_of(other).ok()?)
+}
+
 fn value_of(expression: &str) -> Result<Number, String> {
     if expression.chars().count() > MAX_CHARS {
         return Err(format!("expected at most {MAX_CHARS} characters"));

@@ -21,5 +21,4 @@ pub mod media;
 pub mod events;
 pub mod thoughts;
 pub mod screen;
-pub mod tools;
 pub mod calc;

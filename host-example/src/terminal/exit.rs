@@ -15,6 +15,7 @@ pub enum Exit {
     Refused = 7,
     Mismatch = 8,
     Plugin = 9,
+    Limit = 10,
     Interrupted = 130,
 }
 
@@ -44,7 +45,11 @@ pub const TABLE: &[(Exit, &str, &str)] = &[
         "usage",
         "the command line is wrong, or setup is incomplete: no plugin, no key",
     ),
-    (Exit::Profile, "profile", "the profile file is missing or invalid"),
+    (
+        Exit::Profile,
+        "profile",
+        "the profile file is missing or invalid, or an agent's file has problems",
+    ),
     (Exit::Auth, "auth", "the key was refused"),
     (
         Exit::Payment,
@@ -59,10 +64,15 @@ pub const TABLE: &[(Exit, &str, &str)] = &[
     (
         Exit::Refused,
         "refused",
-        "the service refused this request: unknown model, content, size",
+        "the request was refused: unknown model, content, size, a call that nobody could approve",
     ),
     (Exit::Mismatch, "mismatch", "the answer does not match the schema"),
     (Exit::Plugin, "plugin", "a plugin file or the plugin folder is unusable"),
+    (
+        Exit::Limit,
+        "limit",
+        "an agent reached its limit of steps, time or money",
+    ),
     (Exit::Interrupted, "stopped", "stopped by Ctrl-C"),
 ];
 

@@ -23,6 +23,7 @@ mod lists;
 mod faithful;
 mod failures;
 mod agents;
+mod kept_agents;
 mod headers;
 mod metrics;
 mod crowd;

@@ -168,8 +168,7 @@ fn attachments_go_to_models_that_can_read_them() {
     typist.types("What is in @cat.png?");
     typist.sees(refused);
     typist.sees("choose one that can, such as `");
-    typist.sees("`, `");
-    typist.sees("` or `");
+    typist.sees(" or `");
     typist.sees("nothing was sent; /retry sends it again");
     assert_eq!(bench.bodies().len(), 0);
     gets(&mut typist, "/retry gemini-2.5-pro", "google/gemini-2.5-pro via ");

@@ -58,13 +58,23 @@ fn the_first_block_of_the_readme_is_the_demo_and_the_tests() {
 }
 
 #[test]
-fn every_profile_in_the_docs_is_valid() {
+fn every_profile_and_every_agent_in_the_docs_is_valid() {
     let bench = Bench::new();
     for page in pages().values() {
         for example in blocks(page, "json").into_iter().chain(blocks(page, "jsonc")) {
-            assert_valid(&bench, example);
+            match example.contains("\"tools\"") || example.contains("\"mcpServers\"") {
+                true => assert_valid_agent(&bench, example),
+                false => assert_valid(&bench, example),
+            }
         }
     }
+}
+
+/// A file of MCP servers is an agent without tools.
+fn assert_valid_agent(bench: &Bench, agent: &str) {
+    let file = bench.home.path().join("work/example.json");
+    fs::write(file, agent).expect("the home is writable");
+    bench.ok(&["agent", "check", "./example.json"]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The real `agent-host`, with the real plugin, against a sandbox on this machine.
 
 mod account;
+mod agents;
 mod answers;
 mod chat;
 mod commands;

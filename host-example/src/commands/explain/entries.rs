@@ -113,6 +113,7 @@ fn entry_of_exit(exit: Exit, meaning: &str) -> Entry {
             "Ask again, choose a model that `agent-host models --structured` lists, or fix what the lines below the error name."
         }
         Exit::Plugin => "Run `agent-host plugins list`, which gives the reason for every file.",
+        Exit::Limit => "Raise the limit that the message names, or give the agent less to do.",
         Exit::Interrupted => "Nothing to do; the answer is incomplete.",
     };
     Entry {

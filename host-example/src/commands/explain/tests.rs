@@ -39,7 +39,8 @@ fn a_code_is_found_however_it_is_written() {
         ("exit payment", "agent-host payment"),
         ("exit 77", ""),
         ("8", "agent-host mismatch"),
-        ("10", ""),
+        ("10", "agent-host limit"),
+        ("11", ""),
     ] {
         assert_eq!(of(&entries, words), expected, "{words}");
     }

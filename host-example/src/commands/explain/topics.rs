@@ -3,6 +3,31 @@
 /// The name, what it is, and what to do with it.
 pub const TOPICS: &[(&str, &str, &str)] = &[
     (
+        "max_steps",
+        "An agent still called tools when it had used all the model answers that it may use.",
+        "Allow more with `--max-steps` or `max_steps` of the agent; first look at the calls, for a model that goes in circles.",
+    ),
+    (
+        "max_cost_usd",
+        "The answers of an agent cost as much as it may spend, so no further one was asked for.",
+        "Allow more with `--max-cost` or `max_cost_usd` of the agent, or choose a cheaper model.",
+    ),
+    (
+        "max_seconds",
+        "The time of an agent was over before its last answer.",
+        "Allow more with `--max-seconds` or `max_seconds` of the agent, or choose a faster model.",
+    ),
+    (
+        "approval",
+        "A tool call needed approval, and no terminal was there to ask.",
+        "Set `approval` of the agent to `always` for that tool, pass `--tools-approve always`, or run it at a terminal.",
+    ),
+    (
+        "mcp",
+        "An MCP server that an agent uses does not start, does not answer, or lacks a tool that the agent names.",
+        "Try it alone with `agent-host mcp test NAME`, which shows what its program wrote last.",
+    ),
+    (
         "credits",
         "What is left to spend: the account's balance, and the limit of the key where it has one.",
         "`agent-host credits` and `agent-host key` show both. To spend less, limit an answer with `--max-tokens`, choose \

@@ -1,6 +1,7 @@
 //! Checks of answers, which are billed.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use plugin_api::{ChatEvent, ChatReply, CreditsRequest, ErrorKind, Message};
 use serde_json::json;
@@ -8,12 +9,12 @@ use serde_json::json;
 use super::outcome::{Billed, Outcome, answered, served, supported};
 use super::service::UNKNOWN_MODEL;
 use super::small::{REASONING_TOKENS, SHORT_TOKENS, limited, ping, usual};
+use crate::agents::{Definition, Toolbox, Wish};
 use crate::setup::{Active, tiers};
 use crate::talk::answer::request;
 use crate::talk::calc;
 use crate::talk::parameters::fields;
 use crate::talk::structured::Schema;
-use crate::talk::tools::{self, Tool};
 use crate::terminal::{self, Failure};
 
 /// How long dropping a stream may take.
@@ -186,9 +187,14 @@ pub async fn tier_answer(active: &Active, name: &str) -> Billed {
 }
 
 pub async fn tool_call(active: &Active) -> Billed {
+    let definition = Definition {
+        tools: vec![Wish::Named("calc".to_owned())],
+        ..Definition::default()
+    };
+    let toolbox = Toolbox::open(&definition, &BTreeMap::new()).await?;
     let mut parameters = fields(json!({
         "max_tokens": REASONING_TOKENS,
-        "tools": [Tool::Calc.description()],
+        "tools": toolbox.descriptions(),
     }));
     let mut messages = vec![Message::user(
         "Use the tool to calculate 1234 * 5678, then answer with the result.",
@@ -208,7 +214,10 @@ pub async fn tool_call(active: &Active) -> Billed {
     let name = call.name.clone();
     let mut results = Vec::new();
     for call in &first.tool_calls {
-        let outcome = tools::run(&[Tool::Calc], &call.name, &call.arguments, SystemTime::now());
+        let outcome = match toolbox.ready(call) {
+            Ok(ready) => ready.run(None).await,
+            Err(outcome) => outcome,
+        };
         messages.push(Message::tool(call.id.as_str(), outcome.result.as_str()));
         results.push(outcome.result);
     }

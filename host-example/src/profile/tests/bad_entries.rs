@@ -121,7 +121,7 @@ pub(super) const BAD_ENTRIES: &str = r###"
 @, §"Fallback-Models": []
   at /Fallback-Models: unknown option  hint: did you mean `fallbackModels`?
 @, §"colour": 1
-  at /colour: unknown option  hint: known options: `provider`, `apiKey`, `model`
+  at /colour: unknown option  hint: known options: `provider`, `apiKey`, `history`, `model`
 @, §"idle_ms": 5
   at /idle_ms: unknown option  hint: did you mean `timeouts.idleMs`?
 @, "tiers": { "TEXT_SMALL": { "model": "a/b", §"temperature": 1 } }

@@ -11,6 +11,7 @@ use tokio::sync::Mutex;
 
 use super::fake::{Fake, KEY};
 use crate::history::Asker;
+use crate::agents::Shelf;
 use crate::serve::body_memory::BodyMemory;
 use crate::serve::course::Phase;
 use crate::serve::guard::Rules;
@@ -48,6 +49,10 @@ impl Bench {
         let listener = block_on(async { socket::open(([127, 0, 0, 1], 0).into()) }).expect("a port");
         let address = listener.local_addr().expect("an address");
         let serving = Serving {
+            shelf: Shelf {
+                folder: "/nowhere/agents".into(),
+                servers_file: "/nowhere/mcp.json".into(),
+            },
             off: None,
             plugin,
             tiers: vec![tier()],

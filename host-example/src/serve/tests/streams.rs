@@ -164,7 +164,7 @@ fn a_stream_that_breaks_off_says_so_once_in_the_form_of_its_protocol() {
         "error": error
     });
     assert_eq!(data(&last_words("/responses", false), "event: error\n"), expected);
-    let metadata = json!({"error_type": "interrupted"});
+    let metadata = json!({"error_type": "interrupted", "generation_id": "gen-1"});
     let expected = json!({
         "type": "error", "error": {"type": "api_error", "message": "the answer broke off", "metadata": metadata}
     });
