@@ -20,8 +20,8 @@ use super::server::Server;
 use super::shared::{PluginRow, Serving, Shared};
 use super::socket::{listen, raise_file_limit};
 use super::token::Token;
-use crate::history::{self, Asker};
 use crate::agents::Shelf;
+use crate::history::{self, Asker};
 use crate::setup::reload::{self, Reload};
 #[cfg(feature = "otel")]
 use crate::setup::set_variable;

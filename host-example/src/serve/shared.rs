@@ -15,8 +15,8 @@ use super::body_memory::BodyMemory;
 use super::course::Phase;
 use super::guard::Rules;
 use super::record::Telemetry;
-use crate::history::Asker;
 use crate::agents::Shelf;
+use crate::history::Asker;
 use crate::setup::{Secret, UsedKey};
 
 /// What every request needs.

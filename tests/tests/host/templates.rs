@@ -11,7 +11,11 @@ fn bench() -> Bench {
 }
 
 fn keep(bench: &Bench, name: &str, text: &str) {
-    let file = bench.home.path().join(".config/agent-host/templates").join(format!("{name}.md"));
+    let file = bench
+        .home
+        .path()
+        .join(".config/agent-host/templates")
+        .join(format!("{name}.md"));
     fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
     fs::write(file, text).expect("a template");
 }
@@ -28,7 +32,10 @@ fn a_template_is_filled_in_and_says_who_is_asked() {
     assert_eq!(bench.ok(&["run"]).stdout, "translate\n");
     let ran = bench.host(&["run", "translate", "-p", "lang=German", "--temperature", "1", "Good"]);
     let ran = ran.stdin("morning").run().expect_success();
-    assert_eq!(ran.stdout, "The sandbox heard: Translate into German: Good\n\nmorning\n");
+    assert_eq!(
+        ran.stdout,
+        "The sandbox heard: Translate into German: Good\n\nmorning\n"
+    );
     let body = &bench.bodies()[0];
     assert_eq!(
         (&body["model"], &body["temperature"], &body["top_p"]),

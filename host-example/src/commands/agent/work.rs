@@ -6,9 +6,9 @@ use plugin_api::{ChatReply, Message};
 use serde_json::{Value, json};
 
 use super::attendant::AtTheTerminal;
-use crate::history;
 use crate::agents::{Approval, Approvals, Definition, Shelf, Task, Toolbox, Turn, check_ability};
-use crate::setup::{Active, Global, Setup};
+use crate::history;
+use crate::setup::{Active, Global, KeyUse, Setup};
 use crate::talk::answer::{Answer, answer, report};
 use crate::talk::ending::is_usable;
 use crate::talk::events::{End, print_end};
@@ -129,7 +129,9 @@ async fn activated(global: &Global, definition: &Definition) -> Result<Active, F
         None => setup.activate(true).await,
         Some(provider) => {
             let (entry, manifest) = setup.folder.find(provider)?;
-            setup.start(entry, manifest, setup.profile().await?, true).await
+            setup
+                .start(entry, manifest, setup.profile().await?, KeyUse::Needed)
+                .await
         }
     }
 }

@@ -83,7 +83,10 @@ fn tiers_are_models() {
     assert_eq!((filtered.status, filtered.body), (200, text));
     let unknown = bench.get("/v1/models/small");
     let hint = unknown.json()["error"]["metadata"]["hint"].take();
-    assert_eq!((unknown.status, hint), (404, json!("did you mean `acme/small` or `TEXT_SMALL`?")));
+    assert_eq!(
+        (unknown.status, hint),
+        (404, json!("did you mean `acme/small` or `TEXT_SMALL`?"))
+    );
     assert_eq!(bench.get("/api/endpoints/fake/credits").json()["balance"], 12.5);
 }
 

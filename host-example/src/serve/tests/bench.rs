@@ -10,8 +10,8 @@ use plugin_api::{Config, LogOnly, PluginModule, Provider, TierModel};
 use tokio::sync::Mutex;
 
 use super::fake::{Fake, KEY};
-use crate::history::Asker;
 use crate::agents::Shelf;
+use crate::history::Asker;
 use crate::serve::body_memory::BodyMemory;
 use crate::serve::course::Phase;
 use crate::serve::guard::Rules;
