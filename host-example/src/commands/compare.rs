@@ -11,11 +11,12 @@ use tokio::task::JoinSet;
 
 use super::Output;
 use crate::history::{self, Asker, Open};
-use crate::setup::{Active, Global, Setup, candidates};
+use crate::setup::{Active, Global, Setup, candidates, tiers};
 use crate::talk::answer::{advised, request};
 use crate::talk::attach;
+use crate::talk::choosing;
 use crate::talk::dialogue::system_message;
-use crate::talk::ending::{ending, is_usable};
+use crate::talk::ending::{calls, ending, is_usable};
 use crate::talk::parameters::{Wanted, parameters};
 use crate::talk::prompt;
 use crate::talk::structured::Schema;
@@ -103,6 +104,7 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     let mut active = Setup::read(global)?.activate(true).await?;
     active.say_address();
     active.read_tiers().await?;
+    check_names(&active, args).await?;
     let n_requests = contenders.len() * args.runs as usize + args.judge.as_ref().map_or(0, |_| args.runs as usize);
     terminal::say(&format!(
         "note: sending {}, billed as usual",
@@ -152,13 +154,7 @@ async fn compare(
 ) -> Result<(), Failure> {
     for run in 1..=args.runs {
         let what = format!("run {run} of {}", args.runs);
-        let answers = progress::while_waiting(&what, all_answers(active, contenders)).await;
-        for (contender, mut answer) in contenders.iter_mut().zip(answers) {
-            if let (Some(schema), Some(text)) = (schema, answer.text()) {
-                answer.matches = Some(schema.mismatches(text).is_empty());
-            }
-            contender.answers.push(answer);
-        }
+        progress::while_waiting(&what, all_answers(active, contenders, schema)).await;
         if let Some(judge) = &args.judge {
             let mut answers: Vec<&mut Answer> =
                 contenders.iter_mut().filter_map(|one| one.answers.last_mut()).collect();
@@ -172,33 +168,59 @@ async fn compare(
     Ok(())
 }
 
-/// One answer of each, in their order.
-async fn all_answers(active: &Active, contenders: &[Contender]) -> Vec<Answer> {
+/// Checks the names before anybody is billed.
+///
+/// - Errors: an unknown tier, or a model that is like a listed one.
+async fn check_names(active: &Active, args: &Args) -> Result<(), Failure> {
+    for name in &args.tiers {
+        tiers::named(&active.tiers, name)?;
+    }
+    let judge = args
+        .judge
+        .iter()
+        .filter(|name| tiers::find(&active.tiers, name).is_none());
+    let models: Vec<&String> = args.models.iter().chain(judge).collect();
+    let listed = match models.is_empty() {
+        true => None,
+        false => choosing::models(active).await,
+    };
+    for name in models {
+        choosing::meant(listed.as_deref().unwrap_or_default(), name).map_err(Failure::usage)?;
+    }
+    Ok(())
+}
+
+/// Gets one answer of each and keeps it as soon as it is there, so that Ctrl-C loses none that was paid for.
+async fn all_answers(active: &Active, contenders: &mut [Contender], schema: Option<&Schema>) {
     let mut asked = JoinSet::new();
     for (index, contender) in contenders.iter().enumerate() {
         let (plugin, request) = (active.plugin.clone(), contender.request.clone());
         let row = Asker::of(active).begins(history::client(), request.tier.as_deref(), request.model.as_deref());
         asked.spawn(async move { (index, answer(&plugin, &request, row).await) });
     }
-    let mut outcomes = asked.join_all().await;
-    outcomes.sort_by_key(|(index, _)| *index);
-    let mut answers = Vec::new();
-    for (index, outcome) in outcomes {
-        answers.push(match outcome {
-            Ok(reply) => Answer {
-                failure: ending(&reply)
-                    .filter(|_| !is_usable(&reply))
-                    .map(|ending| ending.failure()),
-                reply: Some(reply),
-                ..Answer::default()
-            },
+    while let Some(ended) = asked.join_next().await {
+        let Ok((index, outcome)) = ended else { continue };
+        let contender = &mut contenders[index];
+        let mut answer = match outcome {
+            Ok(reply) => {
+                let unusable = ending(&reply).filter(|_| !is_usable(&reply));
+                let ending = unusable.or_else(|| calls(&reply).filter(|_| reply.text.trim().is_empty()));
+                Answer {
+                    failure: ending.map(|ending| ending.failure()),
+                    reply: Some(reply),
+                    ..Answer::default()
+                }
+            }
             Err(error) => Answer {
-                failure: Some(advised(active, &contenders[index].request, error).await.into()),
+                failure: Some(advised(active, &contender.request, error).await.into()),
                 ..Answer::default()
             },
-        });
+        };
+        if let (Some(schema), Some(text)) = (schema, answer.text()) {
+            answer.matches = Some(schema.mismatches(text).is_empty());
+        }
+        contender.answers.push(answer);
     }
-    answers
 }
 
 /// An answer. Streamed, because only a stream has a first token.

@@ -62,6 +62,9 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     let values: BTreeMap<String, String> = values.iter().cloned().collect();
     let filled = template.fill(&values, input.as_deref()).map_err(|reason| {
         let failure = Failure::usage(format!("template `{name}`: {reason}"));
+        if !reason.starts_with("no value for") {
+            return failure;
+        }
         failure.with_hint(format!(
             "fill a variable in with `-p NAME=TEXT`; `{INPUT}` is what follows the template's name"
         ))
@@ -97,7 +100,7 @@ fn list(folder: &Path) -> Result<Exit, Failure> {
         terminal::say(&format!("hint: keep one with {example}"));
     }
     for name in names {
-        terminal::print_line(&name);
+        terminal::print_line(&terminal::clean_line(&name));
     }
     Ok(Exit::Ok)
 }
@@ -128,10 +131,11 @@ fn file_of(folder: &Path, name: &str) -> PathBuf {
 }
 
 fn save_as(folder: &Path, name: &str, words: &[String], chat: &chat::Args) -> Result<Exit, Failure> {
-    if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\']) {
+    let is_letter = |letter: char| letter.is_alphanumeric() || "-_.".contains(letter);
+    if name.is_empty() || name.starts_with('.') || !name.chars().all(is_letter) {
         return Err(
             Failure::usage(format!("expected a name for the template, found `{name}`"))
-                .with_hint("use a word without slashes, such as `summary`"),
+                .with_hint("use letters, digits, `-`, `_` and `.`, such as `summary`"),
         );
     }
     let Some(prompt) = prompt::read(words, false)? else {

@@ -5,12 +5,19 @@
 //! name tier, model, system message, schema and parameters. Pure.
 
 use std::collections::BTreeMap;
+use std::error::Error as _;
+use std::io::{self, Write};
 
-use minijinja::{Environment, UndefinedBehavior};
+use minijinja::{Environment, ErrorKind, UndefinedBehavior};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::terminal::joined;
+
+/// The largest prompt that a template may become, in bytes.
+const MAX_PROMPT_BYTES: usize = 16 << 20;
+/// The most instructions that a template may take.
+const MAX_STEPS: u64 = 1_000_000;
 
 /// The variable that stands for the words behind the template's name, and for standard input.
 pub const INPUT: &str = "input";
@@ -83,6 +90,8 @@ impl Template {
             let template = environment.template_from_str(text).map_err(|error| said(&error))?;
             names.extend(template.undeclared_variables(false));
         }
+        // Functions such as `range` count as names too.
+        names.retain(|name| !environment().globals().any(|(global, _)| global == name));
         names.sort();
         names.dedup();
         Ok(names)
@@ -94,11 +103,6 @@ impl Template {
     pub fn fill(&self, values: &BTreeMap<String, String>, input: Option<&str>) -> Result<Filled, String> {
         let wanted = self.variables()?;
         let named = |names: Vec<&String>| joined(names.into_iter().map(|name| format!("`{name}`")).collect(), "and");
-        let has_value = |name: &&String| values.contains_key(*name) || *name == INPUT && input.is_some();
-        let missing: Vec<&String> = wanted.iter().filter(|name| !has_value(name)).collect();
-        if !missing.is_empty() {
-            return Err(format!("no value for {}", named(missing)));
-        }
         let unknown: Vec<&String> = values.keys().filter(|name| !wanted.contains(name)).collect();
         if !unknown.is_empty() {
             let variables = match wanted.is_empty() {
@@ -111,7 +115,16 @@ impl Template {
         if let Some(input) = input {
             values.entry(INPUT.to_owned()).or_insert_with(|| input.to_owned());
         }
-        let render = |text: &str| environment().render_str(text, &values).map_err(|error| said(&error));
+        let render = |text: &str| {
+            rendered(text, &values).map_err(|error| match error.kind() {
+                // One that has a default, or that a condition asks for, may stay without a value.
+                ErrorKind::UndefinedError => {
+                    let missing = wanted.iter().filter(|name| !values.contains_key(*name)).collect();
+                    format!("no value for {}", named(missing))
+                }
+                _ => said(&error),
+            })
+        };
         let mut prompt = render(&self.prompt)?;
         if let Some(input) = input.filter(|_| !wanted.iter().any(|name| name == INPUT)) {
             prompt = [prompt.as_str(), input].join("\n\n").trim().to_owned();
@@ -121,16 +134,48 @@ impl Template {
     }
 }
 
+/// - Errors: it uses a name without a value, takes too many steps, or becomes too long.
+fn rendered(text: &str, values: &BTreeMap<String, String>) -> Result<String, minijinja::Error> {
+    let environment = environment();
+    let mut prompt = Bounded(Vec::new());
+    environment
+        .template_from_str(text)?
+        .render_captured_to(values, &mut prompt)?;
+    Ok(String::from_utf8_lossy(&prompt.0).into_owned())
+}
+
+/// A prompt that ends where no service would read it.
+struct Bounded(Vec<u8>);
+
+impl Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > MAX_PROMPT_BYTES {
+            return Err(io::Error::other(format!(
+                "the prompt has more than {} MiB",
+                MAX_PROMPT_BYTES >> 20
+            )));
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Plain text: nothing is escaped, and a name that is misspelt is an error instead of nothing.
 fn environment() -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_fuel(Some(MAX_STEPS));
     environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
     environment
 }
 
 fn said(error: &minijinja::Error) -> String {
     let what = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
+    let what = error.source().map_or(what, |cause| cause.to_string());
     match error.line() {
         Some(line) => format!("{what} (line {line} of its text)"),
         None => what,
@@ -193,6 +238,21 @@ mod tests {
             (filled.prompt.as_str(), filled.system),
             ("Summarize:\n\na long text", None)
         );
+    }
+
+    #[test]
+    fn loops_conditions_and_defaults_work_and_have_an_end() {
+        let fill = |text: &str| {
+            let filled = Template::parse(text).expect("a template").fill(&values(&[]), None);
+            filled.map(|filled| filled.prompt)
+        };
+        let text =
+            "{% for n in range(3) %}{{ n }}{% endfor %} {{ name | default('you') }}{% if who is defined %}!{% endif %}";
+        assert_eq!(fill(text).as_deref(), Ok("012 you"));
+        let endless = fill("{% for a in range(9999) %}{% for b in range(9999) %}x{% endfor %}{% endfor %}");
+        assert!(endless.is_err_and(|reason| reason.contains("fuel")));
+        let long = fill("{% for a in range(9999) %}{{ 'x' * 9999 }}{% endfor %}");
+        assert!(long.is_err_and(|reason| reason.contains("more than 16 MiB")));
     }
 
     #[test]

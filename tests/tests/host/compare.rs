@@ -114,6 +114,8 @@ fn a_contender_that_fails_is_a_row_and_the_others_are_still_compared() {
         "error: the judge `sandbox/hello` did not answer with grades\n",
     );
     assert_has(&bad_judge.stdout, "─── test/good\n");
+    let unknown = bench.run(&["compare", "-t", "smal", "-m", "test/good", "Who?"]);
+    assert_fails(&unknown, 2, "error: unknown tier `smal`\nhint: did you mean `small`?\n");
 }
 
 #[test]

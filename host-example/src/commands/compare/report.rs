@@ -3,7 +3,7 @@
 use plugin_api::{Done, Usage};
 use serde_json::{Value, json};
 
-use super::{Answer, Args, Contender};
+use super::{Args, Contender};
 use crate::talk::calc;
 use crate::terminal::{self, Exit, FAINT, Fit, Page, beside, clean, print_json, print_table};
 
@@ -39,8 +39,21 @@ pub fn exit(contenders: &[Contender]) -> Exit {
 /// The first answer of each, below each other or side by side.
 fn print_answers(contenders: &[Contender], page: Page) {
     let first = |one: &Contender| {
-        let text = one.answers.first().and_then(Answer::text).unwrap_or("(no answer)");
-        clean(text.trim_end())
+        let Some(answer) = one.answers.first() else {
+            return "(no answer)".to_owned();
+        };
+        let partial = answer
+            .failure
+            .as_ref()
+            .and_then(|failure| failure.details["partial_text"].as_str());
+        let text = match (answer.text(), partial) {
+            (Some(""), _) => "(no text; `agent-host chat -o FILE` saves a picture or a sound)".to_owned(),
+            (Some(text), _) => clean(text.trim_end()),
+            (None, Some(partial)) => format!("{}\n(broken off)", clean(partial.trim_end())),
+            (None, None) => "(no answer)".to_owned(),
+        };
+        let lines = text.lines().map(|line| terminal::wrapped(line, page.columns, ""));
+        lines.collect::<Vec<_>>().join("\n")
     };
     let title = |one: &Contender| page.styled(FAINT, &page.text(&format!("─── {}", terminal::clean_line(&one.name))));
     match (contenders, page.columns) {
