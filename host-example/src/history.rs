@@ -4,16 +4,16 @@
 //! service. Nothing waits for the disk, and without a disk calls go on: one warning says that rows are lost.
 
 use std::path::PathBuf;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use plugin_api::{Attempt, Done, Error};
+use plugin_api::{Attempt, Done, Error, Usage};
 use serde_json::json;
 use store::{Call, Ledger, Nanos, Opened, Query, Row, Sqlite, Status, Store, Sums, now_ms};
 
 use crate::files::{check_kept, folder_of};
-use crate::setup::{Active, STORE, set_variable, state_file};
+use crate::setup::{Active, STORE, key_prefixes, set_variable, state_file};
 use crate::terminal::{self, Failure};
 
 /// How long the end of the program waits for the last rows.
@@ -137,6 +137,8 @@ pub struct Asker {
     profile: String,
     /// Whether the profile lets anything be kept.
     is_kept: bool,
+    /// How the plugin's keys begin.
+    key_prefixes: Arc<[String]>,
 }
 
 impl Asker {
@@ -146,6 +148,7 @@ impl Asker {
             plugin: active.plugin.manifest().id.clone(),
             profile: profile.map(|profile| profile.name.clone()).unwrap_or_default(),
             is_kept: profile.is_none_or(|profile| profile.history),
+            key_prefixes: key_prefixes(active.plugin.manifest()).into(),
         }
     }
 
@@ -165,6 +168,7 @@ impl Asker {
         Open {
             call: is_kept.then(|| Box::new(call)),
             begun: Instant::now(),
+            key_prefixes: Arc::clone(&self.key_prefixes),
         }
     }
 }
@@ -174,6 +178,7 @@ pub struct Open {
     /// `None` if nothing is kept.
     call: Option<Box<Call>>,
     begun: Instant,
+    key_prefixes: Arc<[String]>,
 }
 
 impl Open {
@@ -200,16 +205,7 @@ impl Open {
         known(&done.arm, &mut call.arm);
         known(&done.generation_id, &mut call.generation_id);
         call.first_token_ms = done.time_to_first_token_ms.or(call.first_token_ms);
-        if let Some(usage) = &done.usage {
-            let cost = |cost: &Option<String>| cost.as_deref().and_then(Nanos::parse);
-            call.prompt_tokens = Some(usage.prompt_tokens);
-            call.completion_tokens = Some(usage.completion_tokens);
-            call.cached_tokens = usage.cached_tokens;
-            call.cache_write_tokens = usage.cache_write_tokens;
-            call.reasoning_tokens = usage.reasoning_tokens;
-            call.billed = cost(&usage.cost_usd);
-            call.upstream = cost(&usage.upstream_cost_usd);
-        }
+        used(call, done.usage.as_ref());
         tried(call, &done.attempts);
     }
 
@@ -225,6 +221,7 @@ impl Open {
         call.provider = details.provider.clone().unwrap_or_default();
         call.arm = details.arm.clone().unwrap_or_default();
         call.generation_id = details.generation_id.clone().unwrap_or_default();
+        used(call, details.usage.as_deref());
         tried(call, &details.attempts);
     }
 
@@ -233,12 +230,43 @@ impl Open {
         self.call = None;
     }
 
+    /// Takes out what looks like a key: one may have been typed in the place of a model or a client.
+    fn hide_keys(&self, call: &mut Call) {
+        let fields = [
+            &mut call.client,
+            &mut call.tier,
+            &mut call.requested_model,
+            &mut call.model,
+            &mut call.provider,
+            &mut call.arm,
+            &mut call.generation_id,
+        ];
+        for field in fields {
+            if self.key_prefixes.iter().any(|prefix| field.contains(prefix.as_str())) {
+                "hidden".clone_into(field);
+            }
+        }
+    }
+
     /// The service refused the call in its own words.
     pub fn refused(&mut self) {
         if let Some(call) = self.call.as_mut().filter(|call| call.status == Status::Cancelled) {
             call.status = Status::Error;
         }
     }
+}
+
+/// Notes what the service counted.
+fn used(call: &mut Call, usage: Option<&Usage>) {
+    let Some(usage) = usage else { return };
+    let cost = |cost: &Option<String>| cost.as_deref().and_then(Nanos::parse);
+    call.prompt_tokens = Some(usage.prompt_tokens);
+    call.completion_tokens = Some(usage.completion_tokens);
+    call.cached_tokens = usage.cached_tokens;
+    call.cache_write_tokens = usage.cache_write_tokens;
+    call.reasoning_tokens = usage.reasoning_tokens;
+    call.billed = cost(&usage.cost_usd);
+    call.upstream = cost(&usage.upstream_cost_usd);
 }
 
 /// Notes the attempts, with codes as reasons: the sentences of services may quote a prompt.
@@ -263,6 +291,7 @@ impl Drop for Open {
         if let Some(mut call) = self.call.take() {
             call.time_ms = now_ms();
             call.duration_ms = terminal::time::elapsed_ms(self.begun);
+            self.hide_keys(&mut call);
             record(*call);
         }
     }

@@ -9,7 +9,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::outcome::{Attempt, Notice};
+use crate::outcome::{Attempt, Notice, Usage};
 
 pub use crate::abi::ErrorKind;
 
@@ -126,6 +126,9 @@ pub struct Details {
     /// The model of the tier's split that the call was given to, as configured. Since: 1.3.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arm: Option<String>,
+    /// The tokens used and the cost, if the service billed the failed answer. Since: 1.3.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Box<Usage>>,
     /// The answer's text up to the point where it broke off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partial_text: Option<String>,

@@ -38,7 +38,9 @@ pub use self::global::Global;
 pub use self::keys::{CommandKeys, read_key_file, read_key_from_stdin, read_secret_file, store_key};
 pub use self::log::{LogFile, open_file as open_log_file, start as start_log};
 pub use self::places::{HISTORY, KNOWN, MODEL_IDS, Places, STORE, TOKEN, TRUSTED, set_variable, state_file};
-pub use self::plugins::{Entry, Folder, Key, LOCK_FILE, SWITCHES_FILE, Verdict, checks, is_secret, trial};
+pub use self::plugins::{
+    Entry, Folder, Key, LOCK_FILE, SWITCHES_FILE, Verdict, checks, is_secret, key_prefixes, trial,
+};
 pub use self::protect::{Secret, forbid_dumps};
 #[cfg(unix)]
 pub use self::quotes::take_off_quotes;

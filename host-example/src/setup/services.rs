@@ -37,7 +37,7 @@ fn last_words(id: &str) -> String {
     ids.insert(id);
     let plugins = listed(ids.iter().copied(), "or");
     format!(
-        "\nerror: agent-host crashed, and the likely cause is a plugin: {plugins}\n\
+        "\nerror: agent-host crashed, and a plugin may be the cause: {plugins}\n\
          hint: get a newer version of it, or disable it: agent-host plugins disable {id}\n"
     )
 }

@@ -58,6 +58,7 @@ impl Closing {
             Err(mut error) => {
                 failure::until_then(&mut error, SystemTime::now());
                 error.details.arm = self.arm;
+                error.details.usage = of_failed.map(Box::new);
                 if !self.attempts.is_empty() {
                     self.attempts.push(failure::attempt_of(&error, ""));
                     error.details.attempts = self.attempts;

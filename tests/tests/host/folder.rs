@@ -88,7 +88,7 @@ fn a_plugin_that_crashes_is_named_and_the_signal_ends_the_program() {
         let ran = home.host(&["chat", "Hello"]).run();
         assert_eq!(ran.code, None, "{ran:?}");
         let expected = format!(
-            "error: agent-host crashed, and the likely cause is a plugin: `{id}`\nhint: get a newer version of it, or \
+            "error: agent-host crashed, and a plugin may be the cause: `{id}`\nhint: get a newer version of it, or \
              disable it: agent-host plugins disable {id}\n"
         );
         assert_has(&ran.stderr, &expected);

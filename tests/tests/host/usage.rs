@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use sandbox::Script;
 use serde_json::{Value, json};
 
 use crate::{Bench, assert_fails, assert_has, assert_lacks, assert_starts, json_of};
@@ -38,6 +39,8 @@ fn every_call_leaves_a_row_and_no_prompt() {
             "{row}"
         );
     }
+    // A key in the place of a model.
+    bench.run(&["chat", "-m", "sk-or-v1-zebras", "Hello"]);
     for entry in fs::read_dir(bench.home.path().join(".local/state/agent-host")).expect("a folder") {
         let path = entry.expect("an entry").path();
         let bytes = fs::read(&path).expect("its bytes");
@@ -68,6 +71,25 @@ fn a_failed_call_leaves_its_code_and_no_cost() {
     );
     assert_eq!(usage["total"]["billed_usd"], Value::Null);
     assert_has(&bench.ok(&["usage"]).stdout, " -  ");
+}
+
+#[test]
+fn a_failed_answer_that_was_billed_leaves_its_cost() {
+    let bench = Bench::with_model("test/breaks");
+    let script = Script {
+        finish_reason: Some("error".to_owned()),
+        ..Script::text("half an answer")
+    };
+    bench.script("test/breaks", script);
+    let ran = bench.run(&["chat", "Hi"]);
+    assert_eq!(ran.code, Some(6), "{}", ran.stderr);
+    let usage = json_of(&bench.ok(&["usage", "--json"]));
+    let total = &usage["total"];
+    assert_eq!(total["errors"], 1);
+    assert!(
+        total["billed_usd"].is_string() && total["completion_tokens"].is_u64(),
+        "{usage}"
+    );
 }
 
 #[test]

@@ -64,7 +64,8 @@ impl Lock {
         let path = folder.join(FILE);
         let failed = |cause: String| {
             Failure::new(Exit::Plugin, format!("`{}` cannot be used: {cause}", path.display())).with_hint(
-                "restore it, or remove it: the plugins in the folder are then recorded again, whatever their bytes are",
+                "if others may write to it: chmod go-w FILE; if it is damaged, restore it, since without it any plugin in \
+                the folder is recorded anew",
             )
         };
         match read_trusted(&path, MAX_BYTES).map_err(failed)? {

@@ -251,12 +251,7 @@ impl Folder {
                     .options_schema
                     .clone()
                     .unwrap_or_else(|| serde_json::json!({"type": "object", "additionalProperties": false})),
-                key_prefixes: manifest
-                    .environment
-                    .iter()
-                    .filter(|variable| is_secret(variable))
-                    .filter_map(|variable| variable.prefix.clone())
-                    .collect(),
+                key_prefixes: key_prefixes(manifest),
             })
             .collect()
     }
@@ -320,6 +315,12 @@ impl Folder {
         self.switches = Switches::set(&self.path, id, disabled)?;
         Ok(())
     }
+}
+
+/// How the keys of a plugin begin.
+pub fn key_prefixes(manifest: &Manifest) -> Vec<String> {
+    let secrets = manifest.environment.iter().filter(|variable| is_secret(variable));
+    secrets.filter_map(|variable| variable.prefix.clone()).collect()
 }
 
 /// Whether a variable's value is never shown.
