@@ -7,16 +7,19 @@ use serde::Serialize;
 pub struct New {
     /// Empty: not named yet.
     pub title: String,
+    /// By what name programs go on with it. Empty: by none.
+    pub session: String,
     pub profile: String,
-    pub tier: String,
-    pub model: String,
 }
 
-/// What was said between two inputs, and where it leaves the conversation.
+/// What changed between two inputs, and where it leaves the conversation.
 #[derive(Clone, Debug, Default)]
 pub struct Turn {
-    /// How many messages the conversation has before it.
-    pub n_before: u64,
+    /// How often the conversation had changed when it was read or written last.
+    pub n_changes: u64,
+    /// How many of its messages stay. Those after them are deleted.
+    pub n_kept: u64,
+    /// What follows them.
     pub messages: Vec<Message>,
     /// From now on. Empty: none.
     pub tier: String,
@@ -41,12 +44,15 @@ pub struct Message {
 pub struct Summary {
     pub id: String,
     pub title: String,
+    pub session: String,
     pub profile: String,
     pub tier: String,
     pub model: String,
     pub n_messages: u64,
+    /// How often it has changed.
+    pub n_changes: u64,
     pub created_ms: i64,
-    /// When its last turn was added.
+    /// When it changed last.
     pub updated_ms: i64,
 }
 

@@ -27,7 +27,7 @@ pub enum Error {
     NoConversation(String),
     #[error("several conversations have an id that begins with `{0}`")]
     Ambiguous(String),
-    #[error("another program has added to the conversation: expected {expected} messages, found {found}")]
+    #[error("another program has changed the conversation: expected {expected} changes, found {found}")]
     Conflict { expected: u64, found: u64 },
     #[error("{0}")]
     Other(String),

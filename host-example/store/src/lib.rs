@@ -38,20 +38,23 @@ pub trait Store: Send {
     /// - Out: how many.
     fn prune_calls(&mut self, before_ms: i64) -> Result<u64, Error>;
 
-    /// Begins a conversation.
+    /// Begins a conversation with its first turn.
     ///
     /// - Out: its id, which sorts by time: 26 letters and digits.
-    fn create(&mut self, new: &New) -> Result<String, Error>;
+    fn create(&mut self, new: &New, first: &Turn) -> Result<String, Error>;
 
-    /// Adds a turn to a conversation.
+    /// Adds a turn to a conversation, perhaps in the place of its last ones.
     ///
-    /// - Out: how many messages it has now.
-    /// - Errors: [`Error::NoConversation`]; [`Error::Conflict`] if another program has added to it since it was read.
+    /// - Out: how often it has changed now.
+    /// - Errors: [`Error::NoConversation`]; [`Error::Conflict`] if another program has changed it since it was read.
     fn append(&mut self, id: &str, turn: &Turn) -> Result<u64, Error>;
+
+    /// The id of the conversation that was used last, or of the last one of this session.
+    fn latest(&mut self, session: Option<&str>) -> Result<Option<String>, Error>;
 
     /// The whole conversation.
     ///
-    /// - In: its id, or the beginning of its id if no other one begins so.
+    /// - In: its id, its session, or the beginning of its id if no other one begins so.
     /// - Errors: [`Error::NoConversation`], [`Error::Ambiguous`].
     fn load(&mut self, id: &str) -> Result<Conversation, Error>;
 

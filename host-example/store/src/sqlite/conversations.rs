@@ -1,24 +1,28 @@
 //! Conversations in the file. A turn is one transaction.
 
-use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
 use crate::conversation::{Conversation, Found, Message, New, Summary, Turn};
 use crate::error::Error;
 use crate::now_ms;
 
 /// The columns of a summary.
-const SUMMARY: &str = "conversation.id, title, profile, tier, model, created_ms, updated_ms,
+const SUMMARY: &str = "conversation.id, title, session, profile, tier, model, n_changes, created_ms, updated_ms,
     (SELECT count(*) FROM message WHERE message.conversation = conversation.id)";
 
 /// The letters of ids: without those that are read as others (Crockford's).
 const LETTERS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
-pub fn create(connection: &Connection, new: &New) -> Result<String, Error> {
+pub fn create(connection: &mut Connection, new: &New, first: &Turn) -> Result<String, Error> {
     let (now_ms, id) = (now_ms(), new_id()?);
-    connection.execute(
-        "INSERT INTO conversation VALUES (?1, ?2, ?3, ?4, ?5, '', ?6, ?6)",
-        params![id, new.title, new.profile, new.tier, new.model, now_ms],
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    transaction.execute(
+        "INSERT INTO conversation (id, title, session, profile, tier, model, state, n_changes, created_ms, updated_ms)
+        VALUES (?1, ?2, ?3, ?4, '', '', '', 0, ?5, ?5)",
+        params![id, new.title, new.session, new.profile, now_ms],
     )?;
+    write(&transaction, &id, first)?;
+    transaction.commit()?;
     Ok(id)
 }
 
@@ -35,55 +39,70 @@ fn new_id() -> Result<String, Error> {
 
 pub fn append(connection: &mut Connection, id: &str, turn: &Turn) -> Result<u64, Error> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let found: u64 = transaction
-        .prepare_cached("SELECT count(*) FROM message WHERE conversation = ?1")?
-        .query_row([id], |row| row.get(0))?;
-    let updated = transaction
-        .prepare_cached("UPDATE conversation SET tier = ?2, model = ?3, state = ?4, updated_ms = ?5 WHERE id = ?1")?
+    let found: Option<u64> = transaction
+        .prepare_cached("SELECT n_changes FROM conversation WHERE id = ?1")?
+        .query_row([id], |row| row.get(0))
+        .optional()?;
+    let expected = turn.n_changes;
+    match found {
+        None => return Err(Error::NoConversation(id.to_owned())),
+        Some(found) if found != expected => return Err(Error::Conflict { expected, found }),
+        Some(_) => write(&transaction, id, turn)?,
+    }
+    transaction.commit()?;
+    Ok(expected + 1)
+}
+
+fn write(transaction: &Transaction<'_>, id: &str, turn: &Turn) -> Result<(), Error> {
+    transaction
+        .prepare_cached(
+            "UPDATE conversation SET tier = ?2, model = ?3, state = ?4, updated_ms = ?5, n_changes = n_changes + 1
+            WHERE id = ?1",
+        )?
         .execute(params![id, turn.tier, turn.model, turn.state, now_ms()])?;
-    if updated == 0 {
-        return Err(Error::NoConversation(id.to_owned()));
-    }
-    let expected = turn.n_before;
-    if found != expected {
-        return Err(Error::Conflict { expected, found });
-    }
-    let mut n_messages = found;
-    for message in &turn.messages {
+    transaction
+        .prepare_cached("DELETE FROM message WHERE conversation = ?1 AND seq >= ?2")?
+        .execute(params![id, turn.n_kept])?;
+    for (seq, message) in (turn.n_kept..).zip(&turn.messages) {
         transaction
             .prepare_cached(
                 "INSERT INTO message (conversation, seq, role, body, text, time_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             )?
             .execute(params![
                 id,
-                n_messages,
+                seq,
                 message.role,
                 message.body,
                 message.text,
                 message.time_ms
             ])?;
-        n_messages += 1;
     }
-    transaction.commit()?;
-    Ok(n_messages)
+    Ok(())
+}
+
+pub fn latest(connection: &Connection, session: Option<&str>) -> Result<Option<String>, Error> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id FROM conversation WHERE ?1 IS NULL OR session = ?1 ORDER BY updated_ms DESC, id DESC LIMIT 1",
+    )?;
+    Ok(statement.query_row([session], |row| row.get(0)).optional()?)
 }
 
 pub fn load(connection: &mut Connection, id: &str) -> Result<Conversation, Error> {
     // One moment for all that is read.
     let transaction = connection.transaction()?;
     let statement = format!(
-        "SELECT {SUMMARY}, state FROM conversation WHERE id = ?1 OR substr(id, 1, length(?1)) = ?1
-        ORDER BY id != ?1 LIMIT 2"
+        "SELECT {SUMMARY}, state FROM conversation WHERE session = ?1 OR substr(id, 1, length(?1)) = ?1
+        ORDER BY id != ?1, session != ?1, updated_ms DESC LIMIT 2"
     );
     let mut found = {
         let mut statement = transaction.prepare_cached(&statement)?;
-        let rows = statement.query_map([id], |row| Ok((summary(row)?, row.get(8)?)))?;
+        let rows = statement.query_map([id], |row| Ok((summary(row)?, row.get(10)?)))?;
         rows.collect::<Result<Vec<(Summary, String)>, _>>()?
     };
     if id.is_empty() || found.is_empty() {
         return Err(Error::NoConversation(id.to_owned()));
     }
-    if found.len() > 1 && found[0].0.id != id {
+    if found.len() > 1 && found[0].0.id != id && found[0].0.session != id {
         return Err(Error::Ambiguous(id.to_owned()));
     }
     let (summary, state) = found.swap_remove(0);
@@ -110,12 +129,14 @@ fn summary(row: &Row<'_>) -> rusqlite::Result<Summary> {
     Ok(Summary {
         id: row.get(0)?,
         title: row.get(1)?,
-        profile: row.get(2)?,
-        tier: row.get(3)?,
-        model: row.get(4)?,
-        created_ms: row.get(5)?,
-        updated_ms: row.get(6)?,
-        n_messages: row.get(7)?,
+        session: row.get(2)?,
+        profile: row.get(3)?,
+        tier: row.get(4)?,
+        model: row.get(5)?,
+        n_changes: row.get(6)?,
+        created_ms: row.get(7)?,
+        updated_ms: row.get(8)?,
+        n_messages: row.get(9)?,
     })
 }
 
@@ -145,9 +166,9 @@ pub fn search(connection: &Connection, words: &str, limit: u32) -> Result<Vec<Fo
     let rows = statement.query_map(params![wanted, limit], |row| {
         Ok(Found {
             conversation: summary(row)?,
-            seq: row.get(8)?,
-            role: row.get(9)?,
-            snippet: row.get(10)?,
+            seq: row.get(10)?,
+            role: row.get(11)?,
+            snippet: row.get(12)?,
         })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)

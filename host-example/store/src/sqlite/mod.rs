@@ -57,12 +57,16 @@ impl Store for Sqlite {
         calls::prune(&mut self.connection, before_ms)
     }
 
-    fn create(&mut self, new: &New) -> Result<String, Error> {
-        conversations::create(&self.connection, new)
+    fn create(&mut self, new: &New, first: &Turn) -> Result<String, Error> {
+        conversations::create(&mut self.connection, new, first)
     }
 
     fn append(&mut self, id: &str, turn: &Turn) -> Result<u64, Error> {
         conversations::append(&mut self.connection, id, turn)
+    }
+
+    fn latest(&mut self, session: Option<&str>) -> Result<Option<String>, Error> {
+        conversations::latest(&self.connection, session)
     }
 
     fn load(&mut self, id: &str) -> Result<Conversation, Error> {

@@ -47,7 +47,7 @@ pub const MIGRATIONS: &[&str] = &[
     CREATE TABLE conversation (
         id TEXT PRIMARY KEY,
         title TEXT NOT NULL, profile TEXT NOT NULL, tier TEXT NOT NULL, model TEXT NOT NULL, state TEXT NOT NULL,
-        created_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL
+        session TEXT NOT NULL, n_changes INTEGER NOT NULL, created_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL
     ) STRICT;
     CREATE INDEX conversation_updated ON conversation (updated_ms);
     CREATE TABLE message (

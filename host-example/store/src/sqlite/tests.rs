@@ -136,14 +136,15 @@ const CHILD: &str = "STORE_TEST_FILE";
 fn child() {
     let Some(file) = env::var_os(CHILD) else { return };
     let mut store = Sqlite::open(Path::new(&file)).expect("a store").store;
-    let id = store.create(&New::default()).expect("a conversation");
+    let id = store.create(&New::default(), &Turn::default()).expect("a conversation");
     for n in 0..1000 {
         store.record(&[call(n), call(n)]).expect("it records");
-        store.append(&id, &turn(n as u64 * 2)).expect("it grows");
+        store.append(&id, &turn(n as u64)).expect("it grows");
         println!("committed {}", (n + 1) * 2);
     }
 }
 
+/// The turn after so many others in a conversation that began without any.
 fn turn(n_before: u64) -> Turn {
     let message = |role: &str| Message {
         role: role.to_owned(),
@@ -152,7 +153,8 @@ fn turn(n_before: u64) -> Turn {
         time_ms: 0,
     };
     Turn {
-        n_before,
+        n_changes: n_before + 1,
+        n_kept: n_before * 2,
         messages: vec![message("user"), message("assistant")],
         ..Turn::default()
     }
@@ -195,7 +197,7 @@ fn nothing_committed_is_lost_or_broken_when_a_process_is_killed() {
             n_messages == last || n_messages == n_calls,
             "{last} committed, {n_messages} there"
         );
-        assert_eq!(store.append(&id, &turn(n_messages)).ok(), Some(n_messages + 2));
+        assert_eq!(store.append(&id, &turn(n_messages / 2)).ok(), Some(n_messages / 2 + 2));
     }
 }
 
@@ -304,16 +306,16 @@ fn conversations_come_back_as_they_were() {
     let mut store = opened(&folder);
     let new = New {
         title: "Bees".to_owned(),
-        tier: "TEXT_SMALL".to_owned(),
+        session: "bees".to_owned(),
         ..New::default()
     };
-    let id = store.create(&new).expect("an id");
+    let id = store.create(&new, &Turn::default()).expect("an id");
     let mut first = turn(0);
     first.state = "{\"n\": 1}".to_owned();
     first.messages[1].text = "Café owners don't AND can't \"quote\"".to_owned();
     assert_eq!(store.append(&id, &first).ok(), Some(2));
     let conflict = store.append(&id, &turn(0)).expect_err("another program was faster");
-    let words = "another program has added to the conversation: expected 0 messages, found 2";
+    let words = "another program has changed the conversation: expected 1 changes, found 2";
     assert_eq!(conflict.to_string(), words);
     let loaded = store.load(&id[..10]).expect("by the beginning of its id");
     assert_eq!((loaded.messages, loaded.state), (first.messages, first.state));
@@ -327,7 +329,11 @@ fn conversations_come_back_as_they_were() {
     assert!(snippet.contains("Café \u{2}owners\u{3} don't"), "{snippet}");
     store.rename(&id, "Coffee").expect("it is there");
     assert_eq!(store.list(10, 0).expect("a list")[0].title, "Coffee");
-    let other = store.create(&New::default()).expect("an id");
+    let other = store.create(&New::default(), &Turn::default()).expect("an id");
+    assert_eq!(store.latest(None).ok().flatten(), Some(other.clone()));
+    assert_eq!(store.latest(Some("bees")).ok().flatten(), Some(id.clone()));
+    assert_eq!(store.latest(Some("wasps")).ok().flatten(), None);
+    assert_eq!(store.load("bees").expect("by its session").summary.id, id);
     assert!(matches!(store.load(&id[..2]), Err(Error::Ambiguous(_))));
     store.delete(&other).expect("it is there");
     assert_eq!(store.prune_conversations(i64::MAX).ok(), Some(1));
@@ -338,10 +344,42 @@ fn conversations_come_back_as_they_were() {
 }
 
 #[test]
+fn the_end_of_a_conversation_may_be_replaced() {
+    let folder = folder();
+    let mut store = opened(&folder);
+    let id = store.create(&New::default(), &Turn::default()).expect("an id");
+    store.append(&id, &turn(0)).expect("it grows");
+    store.append(&id, &turn(1)).expect("it grows");
+    let again = Turn {
+        n_changes: 3,
+        n_kept: 3,
+        tier: "TEXT_SMALL".to_owned(),
+        messages: vec![Message {
+            text: "another answer".to_owned(),
+            ..Message::default()
+        }],
+        ..Turn::default()
+    };
+    assert_eq!(store.append(&id, &again).ok(), Some(4));
+    let loaded = store.load(&id).expect("it is there");
+    let texts: Vec<&str> = loaded.messages.iter().map(|message| message.text.as_str()).collect();
+    assert_eq!(
+        texts,
+        ["user number 0", "assistant number 0", "user number 1", "another answer"]
+    );
+    assert_eq!(
+        (loaded.summary.tier.as_str(), loaded.summary.n_changes),
+        ("TEXT_SMALL", 4)
+    );
+    assert_eq!(store.search("assistant number", 10).expect("a search").len(), 1);
+    assert!(matches!(store.append(&id, &turn(2)), Err(Error::Conflict { .. })));
+}
+
+#[test]
 fn deleted_words_are_gone_from_the_disk() {
     let folder = folder();
     let mut store = opened(&folder);
-    let id = store.create(&New::default()).expect("an id");
+    let id = store.create(&New::default(), &Turn::default()).expect("an id");
     let mut said = turn(0);
     said.messages[0].text = "xylophone".to_owned();
     said.messages[0].body = "\"xylophone\"".to_owned();
