@@ -8,8 +8,8 @@ use clap::{ArgMatches, CommandFactory, Parser, Subcommand};
 use clap_complete::ArgValueCandidates;
 
 use crate::commands::{
-    Output, agent, api, chat, compare, completions, config, credits, doctor, explain, fallback, key, keys, links, mcp,
-    models, paths, plugins, profile, run, selftest, store, tiers, usage,
+    Output, agent, api, chat, compare, completions, config, credits, doctor, explain, fallback, key, keys, links, log,
+    mcp, models, paths, plugins, profile, run, selftest, store, tiers, usage,
 };
 use crate::serve;
 use crate::setup::{Global, candidates, trial};
@@ -49,6 +49,7 @@ enum Command {
     Mcp(mcp::Command),
     Models(models::Args),
     Credits(credits::Args),
+    Log(log::Args),
     Usage(usage::Args),
     Store(store::Args),
     /// Show what the service reports about the key: limit, usage, credit left
@@ -110,6 +111,7 @@ impl Cli {
             Command::Mcp(command) => mcp::run(global, command).await,
             Command::Models(args) => models::run(global, args).await,
             Command::Credits(args) => credits::run(global, args).await,
+            Command::Log(args) => log::run(args),
             Command::Usage(args) => usage::run(args),
             Command::Store(args) => store::run(args),
             Command::Key(output) => key::run(global, output.json).await,

@@ -1,4 +1,4 @@
-//! What outlives a call: one row in the ledger of the store. Everybody who asks a model does so with an [`Open`] row.
+//! What outlives a call: one row in the ledger of the store, which it opens for conversations too. Everybody who asks a model does so with an [`Open`] row.
 //!
 //! A row says who asked whom, how it ended, and what it cost and took. It has no prompt, no answer and no word of the
 //! service. Nothing waits for the disk, and without a disk calls go on: one warning says that rows are lost.
@@ -152,6 +152,16 @@ impl Asker {
         }
     }
 
+    /// Whether anything may be kept.
+    pub fn keeps(&self) -> bool {
+        self.is_kept && !is_off()
+    }
+
+    /// The name of the profile, if there is one.
+    pub fn profile(&self) -> &str {
+        &self.profile
+    }
+
     /// A call begins.
     ///
     /// - In: `client`, who asks; the tier and the model that it named.
@@ -164,9 +174,8 @@ impl Asker {
             requested_model: model.unwrap_or_default().to_owned(),
             ..Call::default()
         };
-        let is_kept = self.is_kept && !is_off();
         Open {
-            call: is_kept.then(|| Box::new(call)),
+            call: self.keeps().then(|| Box::new(call)),
             begun: Instant::now(),
             key_prefixes: Arc::clone(&self.key_prefixes),
         }

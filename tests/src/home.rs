@@ -140,6 +140,8 @@ impl Home {
         command.env_clear().current_dir(home.join("work")).args(arguments);
         command.env("PATH", env::var_os("PATH").unwrap_or_default());
         command.env("HOME", home).env("AGENT_HOST_PLUGINS", self.plugins());
+        // A request of its own would disturb tests that count them.
+        command.env("AGENT_HOST_NO_TITLES", "1");
         // A file that the variable names must exist.
         if self.profile().exists() {
             command.env("AGENT_HOST_CONFIG", self.profile());

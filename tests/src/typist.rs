@@ -77,6 +77,12 @@ impl Typist {
         self.keyboard.write_all(keys).expect("the program still reads");
     }
 
+    /// Kills the program, which gets no chance to do anything about it, and waits until it is gone.
+    pub fn is_killed(mut self) {
+        self.process.signal(Signal::SIGKILL).expect("the program runs");
+        self.output.wait_for_end(LIMIT);
+    }
+
     /// Sends the program SIGHUP.
     pub fn hangs_up(&mut self) {
         self.process.signal(Signal::SIGHUP).expect("the program runs");

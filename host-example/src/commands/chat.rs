@@ -9,8 +9,9 @@ use crate::talk::answer::{Answer, answer, report, request};
 use crate::talk::attach;
 use crate::talk::choosing::{self, Who};
 use crate::talk::conversation::{Conversation, Habits};
-use crate::talk::dialogue::{Dialogue, system_message};
+use crate::talk::dialogue::Prompt;
 use crate::talk::events::{End, print_end};
+use crate::talk::kept::{Meant, Resumed, found};
 use crate::talk::media::Target;
 use crate::talk::parameters::{Recipient, Wanted, parameters};
 use crate::talk::prompt;
@@ -27,6 +28,10 @@ pub struct Args {
     pub prompt: Vec<String>,
     #[command(flatten)]
     pub recipient: Recipient,
+    /// Go on with the last conversation that was kept, or with the one of this id, as `-c=ID`
+    #[arg(short, long = "continue", value_name = "ID", num_args = 0..=1, require_equals = true,
+        conflicts_with = "session")]
+    pub continued: Option<Option<String>>,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
@@ -66,7 +71,6 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     if args.habits.no_history {
         history::leave_nothing();
     }
-    let Recipient { tier, model, system } = &args.recipient;
     let prompt = match args.attach.iter().any(|name| name == "-") {
         true => prompt::words(&args.prompt)?.or_else(|| Some(String::new())),
         false => prompt::read(&args.prompt, !args.attach.is_empty())?,
@@ -75,8 +79,6 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     let attached = attach::parts(&args.attach)?;
     let schema = args.schema.as_deref();
     let schema = schema.map(|given| Schema::read(given, args.repair)).transpose()?;
-    let response_format = schema.as_ref().map(Schema::response_format);
-    let parameters = parameters(&args.wanted, response_format.as_ref());
     let manner = Manner {
         is_streamed: !args.no_stream,
         has_text: !args.json && !args.jsonl,
@@ -89,25 +91,23 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
     if args.jsonl && prompt.is_none() {
         return Err(Failure::usage("`--jsonl` needs a prompt").with_hint("a conversation has no end to print"));
     }
+    let resumed = resumed(args)?;
     let mut interrupts = Interrupts::listen()?;
     let ready = welcome::ready(global, args.sandbox, &mut interrupts).await?;
     let Ready { mut active, global, .. } = ready;
     if manner.has_footer {
         active.say_address();
     }
-    let who = Who {
-        tier: tier.clone(),
-        model: model.clone(),
-    };
     let Some(prompt) = prompt else {
         active.read_tiers().await?;
         let conversation = Conversation {
             active,
             interrupts,
-            dialogue: Dialogue::with(system.clone()),
-            who,
+            dialogue: resumed.dialogue,
+            kept: resumed.kept,
+            who: resumed.who,
             attached,
-            parameters,
+            parameters: resumed.parameters,
             schema,
             target: args.target.clone(),
             manner,
@@ -116,16 +116,66 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
         };
         return conversation.run(&global, &args.habits).await;
     };
-    if choosing::has_media(&attached) && active.off.is_none() {
-        active.read_tiers().await?;
-        check(&active, &who, &attached).await?;
+    let prompt = Prompt {
+        message: attach::message(prompt.clone(), attached.clone()),
+        typed: prompt,
+        attached,
+    };
+    asked(args, active, interrupts, resumed, prompt, schema.as_ref(), manner).await
+}
+
+/// The conversation that the arguments name, or a new one, with what they say about it.
+fn resumed(args: &Args) -> Result<Resumed, Failure> {
+    let meant = match (&args.continued, &args.wanted.session) {
+        (Some(Some(id)), _) => Some(Meant::Id(id)),
+        (Some(None), _) => Some(Meant::Last),
+        (None, Some(name)) => Some(Meant::Session(name)),
+        (None, None) => None,
+    };
+    let mut resumed = meant.map(|meant| found(&meant)).transpose()?.unwrap_or_default();
+    let Recipient { tier, model, system } = args.recipient.clone();
+    if tier.is_some() || model.is_some() {
+        resumed.who = Who { tier, model };
     }
-    let mut messages = system_message(system.as_deref());
-    messages.push(attach::message(prompt, attached));
-    let request = request(tier.as_deref(), model.as_deref(), &messages, &parameters)?;
-    let (schema, mut session) = (schema.as_ref(), Session::default());
+    resumed.dialogue.system = system.or(resumed.dialogue.system);
+    resumed.parameters.extend(parameters(&args.wanted, None));
+    Ok(resumed)
+}
+
+/// Asks once.
+async fn asked(
+    args: &Args,
+    mut active: Active,
+    mut interrupts: Interrupts,
+    resumed: Resumed,
+    prompt: Prompt,
+    schema: Option<&Schema>,
+    manner: Manner,
+) -> Result<Exit, Failure> {
+    let Resumed {
+        mut kept,
+        mut dialogue,
+        who,
+        parameters,
+    } = resumed;
+    if choosing::has_media(&prompt.attached) && active.off.is_none() {
+        active.read_tiers().await?;
+        check(&active, &who, &prompt.attached).await?;
+    }
+    let messages = dialogue.before(&prompt.message);
+    let wanted = schema.map_or_else(|| parameters.clone(), |schema| schema.asked_for(&parameters));
+    let request = request(who.tier.as_deref(), who.model.as_deref(), &messages, &wanted)?;
+    let mut session = Session::default();
     let answer = answer(&active, &request, manner, schema, Some(&args.target), &mut session);
     let outcome = interrupts.or(answer).await;
+    let is_kept = args.continued.is_some() || args.wanted.session.is_some();
+    if let Some(Ok(answer)) = &outcome
+        && is_kept
+        && let Some(message) = answer.message()
+    {
+        dialogue.keep(prompt, message);
+        kept.keep(&active, &dialogue, &who, &parameters);
+    }
     active.shut_down().await;
     match outcome {
         Some(Ok(answer)) => Ok(ended(args, schema, answer)),

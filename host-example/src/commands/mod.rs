@@ -9,6 +9,7 @@ pub mod compare;
 pub mod run;
 pub mod models;
 pub mod credits;
+pub mod log;
 pub mod usage;
 pub mod store;
 pub mod key;

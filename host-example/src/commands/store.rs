@@ -33,7 +33,7 @@ enum Command {
         #[arg(value_hint = ValueHint::FilePath)]
         file: PathBuf,
     },
-    /// Delete calls and conversations that are older, for good
+    /// Delete calls and conversations that are older, for good; `log prune` deletes conversations alone
     Prune {
         /// How old: `24h`, `90d` or `52w`, or a day in UTC
         #[arg(long, value_name = "TIME")]

@@ -40,6 +40,15 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// What stays of it in a conversation, if anything does. Services refuse calls without results.
+    pub fn message(&self) -> Option<Message> {
+        let reply = &self.reply;
+        match reply.tool_calls.is_empty() {
+            true => is_usable(reply).then(|| Message::assistant(reply)),
+            false => (!reply.text.is_empty()).then(|| Message::text("assistant", reply.text.as_str())),
+        }
+    }
+
     fn read_by_nobody(reply: ChatReply) -> Self {
         Self {
             reply,

@@ -17,6 +17,7 @@ use super::attach;
 use super::choosing::{self, Who};
 use super::completion::Names;
 use super::dialogue::Dialogue;
+use super::kept::Kept;
 use super::media::{Target, writable};
 use super::parameters::Parameters;
 use super::reader::Reader;
@@ -38,7 +39,7 @@ pub struct Habits {
     /// During a conversation, follow neither edits of the profile nor installs of plugins; `/reload` still does
     #[arg(long)]
     pub no_watch: bool,
-    /// Leave nothing behind: neither input lines nor what the calls cost
+    /// Leave nothing behind: neither the conversation, nor input lines, nor what the calls cost
     #[arg(long)]
     pub no_history: bool,
 }
@@ -47,6 +48,8 @@ pub struct Conversation {
     pub active: Active,
     pub interrupts: Interrupts,
     pub dialogue: Dialogue,
+    /// What is in the store of it.
+    pub kept: Kept,
     pub who: Who,
     /// What goes with the next message.
     pub attached: Vec<Value>,
@@ -88,8 +91,13 @@ impl Conversation {
         }
         if self.manner.has_footer {
             self.greet(&places.config);
+            if let Some(line) = self.kept.shown() {
+                terminal::say_styled(FAINT, &line);
+            }
         }
         self.go_on(global, reader, reloads).await?;
+        // Ctrl-C leaves without a title.
+        let _ = self.interrupts.or(self.kept.end()).await;
         self.active.shut_down().await;
         Ok(Exit::Ok)
     }
@@ -108,6 +116,7 @@ impl Conversation {
             let input = loop {
                 tokio::select! {
                     input = reader.input.recv() => break input.unwrap_or(Err(ReadlineError::Eof)),
+                    () = self.kept.named() => {}
                     Some(reload) = reloads.recv() => {
                         let line = followed(&mut self.active, global, reload).await;
                         reader.print_above(&line);
@@ -123,7 +132,10 @@ impl Conversation {
             };
             match input {
                 Ok(line) => match self.take(line.trim(), global, &mut reader).await {
-                    Next::Prompt(text) => begun = text,
+                    Next::Prompt(text) => {
+                        begun = text;
+                        self.keep();
+                    }
                     Next::Leave => return Ok(()),
                 },
                 Err(ReadlineError::Interrupted) => {
@@ -137,6 +149,16 @@ impl Conversation {
             while let Ok(reload) = reloads.try_recv() {
                 terminal::say(&followed(&mut self.active, global, reload).await);
             }
+        }
+    }
+
+    /// Writes what the last input changed.
+    fn keep(&mut self) {
+        let is_kept = self
+            .kept
+            .keep(&self.active, &self.dialogue, &self.who, &self.parameters);
+        if is_kept {
+            self.kept.name_soon(&self.active, &self.dialogue);
         }
     }
 
@@ -162,7 +184,10 @@ impl Conversation {
             Action::Clear => {
                 self.dialogue.clear();
                 self.attached.clear();
-                terminal::say("conversation cleared");
+                terminal::say(match self.kept.leave() {
+                    true => "conversation cleared; `agent-host log` has it",
+                    false => "conversation cleared",
+                });
             }
             Action::Tiers => terminal::say(tiers::table(&self.active.tiers, Page::of_stderr()).text.trim_end()),
             Action::Tier | Action::Model if argument.is_empty() => {
@@ -183,6 +208,7 @@ impl Conversation {
             Action::System => self.system(argument),
             Action::Cost => terminal::say(&self.session.line()),
             Action::Credits => self.show_credits().await,
+            Action::Title => self.title(argument),
             Action::Save => self.save(argument, reader).await,
         }
         Next::Prompt(String::new())
@@ -302,6 +328,17 @@ impl Conversation {
         }
         let done = if text == "-" { "removed" } else { "replaced" };
         terminal::say(&format!("system message {done}, from the next message on"));
+    }
+
+    fn title(&mut self, text: &str) {
+        if text.is_empty() {
+            let title = self.kept.title().unwrap_or("there is no title yet");
+            return terminal::say(&terminal::clean_line(title));
+        }
+        match self.kept.rename(text) {
+            Ok(()) => terminal::say(&terminal::clean_line(&format!("the title is now \"{text}\""))),
+            Err(cause) => terminal::say(&format!("the title cannot be kept: {cause}")),
+        }
     }
 
     async fn show_credits(&mut self) {

@@ -54,10 +54,16 @@ impl Dialogue {
         }
     }
 
-    fn messages(&self) -> Vec<Message> {
+    /// Prompts and answers in turn.
+    pub fn said(&self) -> Vec<Message> {
         let said = self.exchanges.iter();
-        let said = said.flat_map(|exchange| [&exchange.prompt.message, &exchange.answer].map(Message::clone));
-        system_message(self.system.as_deref()).into_iter().chain(said).collect()
+        said.flat_map(|exchange| [&exchange.prompt.message, &exchange.answer].map(Message::clone))
+            .collect()
+    }
+
+    fn messages(&self) -> Vec<Message> {
+        let system = system_message(self.system.as_deref());
+        system.into_iter().chain(self.said()).collect()
     }
 
     /// Everything said so far, with this after it.
@@ -101,20 +107,32 @@ impl Dialogue {
 
     /// The conversation for a file of this name.
     pub fn document(&self, name: &str) -> String {
-        if name.to_ascii_lowercase().ends_with(".json") {
-            return format!("{:#}\n", json!({"messages": self.messages()}));
-        }
-        let part = |who: &str, text: &str| format!("## {who}\n\n{}\n", text.trim());
-        let system = self.system.iter().map(|text| part("System", text));
-        let said = self.exchanges.iter().flat_map(|exchange| {
-            let n_attached = exchange.prompt.attached.len();
-            let attached = match n_attached {
-                0 => String::new(),
-                _ => format!("\n\n({})", counted(n_attached, "attachment")),
-            };
-            let typed = format!("{}{attached}", exchange.prompt.typed);
-            [part("You", &typed), part("Assistant", &exchange.answer.text_content())]
-        });
-        system.chain(said).collect::<Vec<_>>().join("\n")
+        document(&self.messages(), name)
     }
+}
+
+/// These messages for a file of this name: JSON or Markdown.
+pub fn document(messages: &[Message], name: &str) -> String {
+    if name.to_ascii_lowercase().ends_with(".json") {
+        return format!("{:#}\n", json!({"messages": messages}));
+    }
+    let part = |message: &Message| {
+        let who = match message.role.as_str() {
+            "user" => "You",
+            "assistant" => "Assistant",
+            "tool" => "Tool",
+            _ => "System",
+        };
+        let parts = message.content.as_array().map_or(&[][..], Vec::as_slice);
+        let n_attached = match message.role.as_str() {
+            "user" => parts.iter().filter(|part| part["type"] != "text").count(),
+            _ => 0,
+        };
+        let attached = match n_attached {
+            0 => String::new(),
+            _ => format!("\n\n({})", counted(n_attached, "attachment")),
+        };
+        format!("## {who}\n\n{}{attached}\n", message.text_content().trim())
+    };
+    messages.iter().map(part).collect::<Vec<_>>().join("\n")
 }

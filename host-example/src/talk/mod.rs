@@ -12,6 +12,7 @@ mod completion;
 mod reader;
 pub mod choosing;
 pub mod dialogue;
+pub mod kept;
 pub mod conversation;
 mod turn;
 pub mod session;

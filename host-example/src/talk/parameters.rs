@@ -40,8 +40,8 @@ pub struct Wanted {
     /// A name for the request in the service's traces
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub trace_name: Option<String>,
-    /// The session that the request belongs to
-    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
+    /// The session that the request belongs to; `chat` keeps what is said under this name, and goes on with it
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub session: Option<String>,
     /// An opaque id of the end user
     #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]

@@ -18,6 +18,7 @@ pub enum Action {
     Cost,
     Credits,
     Save,
+    Title,
     Reload,
     Clear,
     Help,
@@ -62,7 +63,7 @@ const fn command(
 const NOTHING: (&str, Argument) = ("", Argument::None);
 const FILE: (&str, Argument) = (" FILE", Argument::File);
 
-pub const COMMANDS: [Command; 16] = [
+pub const COMMANDS: [Command; 17] = [
     command(
         "/tier",
         (" [NAME]", Argument::Tier),
@@ -126,6 +127,12 @@ pub const COMMANDS: [Command; 16] = [
         "write the conversation to a file: JSON if its name ends in `.json`, else Markdown",
     ),
     command(
+        "/title",
+        (" [TEXT]", Argument::Text),
+        Action::Title,
+        "show the title under which the conversation is kept, or replace it",
+    ),
+    command(
         "/reload",
         NOTHING,
         Action::Reload,
@@ -135,7 +142,7 @@ pub const COMMANDS: [Command; 16] = [
         "/clear",
         NOTHING,
         Action::Clear,
-        "forget the conversation and start over",
+        "begin another conversation; what was kept of this one stays in `agent-host log`",
     ),
     command("/help", NOTHING, Action::Help, "list these commands"),
     command("/quit", NOTHING, Action::Quit, "leave; Ctrl-D works too"),

@@ -3,12 +3,14 @@
 //! Services promise nothing and many models ignore a schema, so every answer is checked here. An answer
 //! that does not match is still printed, because it may be usable.
 
+use std::collections::btree_map::Entry;
 use std::path::Path;
 
 use jsonschema::Validator;
 use plugin_api::{ChatReply, ChatRequest, Error, Message};
 use serde_json::{Value, json};
 
+use super::parameters::{Parameters, raw};
 use super::short_schema::expanded;
 use crate::files::{ReadError, read_named};
 use crate::terminal::{Exit, Failure, clean_line, shortened};
@@ -100,6 +102,17 @@ impl Schema {
             "type": "json_schema",
             "json_schema": {"name": self.name, "strict": true, "schema": self.schema},
         })
+    }
+
+    /// The fields of a request, with the schema unless they have another one.
+    pub fn asked_for(&self, parameters: &Parameters) -> Parameters {
+        let mut wanted = parameters.clone();
+        if let (Entry::Vacant(entry), Some(format)) =
+            (wanted.entry("response_format".to_owned()), raw(&self.response_format()))
+        {
+            entry.insert(format);
+        }
+        wanted
     }
 
     /// Every mismatch with its place; empty if the answer matches.

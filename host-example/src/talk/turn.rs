@@ -107,7 +107,11 @@ impl Conversation {
     /// Gets an answer.
     async fn heard(&mut self, messages: &[Message], who: &Who) -> Heard {
         let (tier, model) = (who.tier.as_deref(), who.model.as_deref());
-        let request = match answer::request(tier, model, messages, &self.parameters) {
+        let parameters = match &self.schema {
+            Some(schema) => &schema.asked_for(&self.parameters),
+            None => &self.parameters,
+        };
+        let request = match answer::request(tier, model, messages, parameters) {
             Ok(request) => request,
             Err(error) => {
                 Failure::from(error).say();

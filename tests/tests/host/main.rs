@@ -17,6 +17,7 @@ mod first_minute;
 mod folder;
 mod import;
 mod keys;
+mod log;
 mod minimal;
 mod models;
 mod origin;
