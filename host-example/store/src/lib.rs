@@ -27,13 +27,13 @@ pub use self::usage::{By, Query, Row, Sums};
 ///
 /// Every method is one transaction: it happens whole or not at all, also if the process is killed.
 pub trait Store: Send {
-    /// Records calls that have ended, and adds them to the hourly sums.
+    /// Records calls that have ended, and adds them to the sums.
     fn record(&mut self, calls: &[Call]) -> Result<(), Error>;
 
     /// What calls add up to, a row for each group, the most expensive first (days in their order).
     fn usage(&mut self, query: &Query) -> Result<Vec<Row>, Error>;
 
-    /// Deletes the calls of the hours before this one, and their sums.
+    /// Deletes the calls of the hours before this one, and their share of the sums.
     ///
     /// - Out: how many.
     fn prune_calls(&mut self, before_ms: i64) -> Result<u64, Error>;

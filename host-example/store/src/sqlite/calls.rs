@@ -1,4 +1,4 @@
-//! Calls on their way into the file, each with its share of the hourly sums.
+//! Calls on their way into the file, each with its share of the sums of its hour and its day.
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
@@ -7,6 +7,8 @@ use crate::call::{Call, Status};
 use crate::error::Error;
 
 pub const HOUR_MS: i64 = 3_600_000;
+/// How many hours a day has.
+pub const DAY: i64 = 24;
 
 /// The longest text of a call, in characters: clients choose some of them.
 const MAX_CHARS: usize = 200;
@@ -24,9 +26,9 @@ const ADD_CALL: &str = "
     VALUES (?1, ?2, nullif(?3, ''), ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, nullif(?16, ''))";
 
 /// A sum stays unknown while all of its parts are.
-const ADD_TO_HOUR: &str = "
-    INSERT INTO hour VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,
-        histogram_of(?14), histogram_of(?15))
+const ADD_TO_SPAN: &str = "
+    INSERT INTO span VALUES (?1, ?2, ?3, 1, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,
+        histogram_of(?15), histogram_of(?16))
     ON CONFLICT DO UPDATE SET
         calls = calls + 1,
         retries = retries + excluded.retries,
@@ -150,33 +152,54 @@ fn add(transaction: &Transaction<'_>, call: &Call, series: i64) -> Result<(), Er
         generation_id,
     ])?;
     let is_unknown = call.status == Status::Ok && call.billed.is_none() && call.estimated.is_none();
-    transaction.prepare_cached(ADD_TO_HOUR)?.execute(params![
-        call.time_ms.div_euclid(HOUR_MS),
-        series,
-        call.n_retries,
-        call.n_fallbacks,
-        prompt,
-        completion,
-        cached,
-        cache_write,
-        reasoning,
-        billed,
-        upstream,
-        estimated,
-        is_unknown,
-        duration_ms,
-        first_token_ms,
-    ])?;
+    let mut add_to_span = transaction.prepare_cached(ADD_TO_SPAN)?;
+    let hour = call.time_ms.div_euclid(HOUR_MS);
+    for (hours, hour) in [(1, hour), (DAY, day_of(hour))] {
+        add_to_span.execute(params![
+            hours,
+            hour,
+            series,
+            call.n_retries,
+            call.n_fallbacks,
+            prompt,
+            completion,
+            cached,
+            cache_write,
+            reasoning,
+            billed,
+            upstream,
+            estimated,
+            is_unknown,
+            duration_ms,
+            first_token_ms,
+        ])?;
+    }
     Ok(())
 }
+
+/// The first hour of its day.
+fn day_of(hour: i64) -> i64 {
+    hour.div_euclid(DAY) * DAY
+}
+
+/// The day that lost some of its hours, from those that are left.
+const ADD_UP_DAY: &str = "
+    INSERT INTO span
+    SELECT 24, ?1, series, sum(calls), sum(retries), sum(fallbacks), sum(prompt_tokens), sum(completion_tokens),
+        sum(cached_tokens), sum(cache_write_tokens), sum(reasoning_tokens), sum(billed), sum(upstream), sum(estimated),
+        sum(unknown_cost), histogram_merged(durations), histogram_merged(first_tokens)
+    FROM span WHERE hours = 1 AND hour >= ?1 AND hour < ?1 + 24 GROUP BY series";
 
 /// Whole hours, so that calls and sums stay equal.
 pub fn prune(connection: &mut Connection, before_ms: i64) -> Result<u64, Error> {
     let hour = before_ms.div_euclid(HOUR_MS);
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let n_calls = transaction.execute("DELETE FROM call WHERE time_ms < ?1", [hour * HOUR_MS])?;
-    transaction.execute("DELETE FROM hour WHERE hour < ?1", [hour])?;
-    transaction.execute("DELETE FROM series WHERE id NOT IN (SELECT series FROM hour)", [])?;
+    transaction.execute("DELETE FROM span WHERE hour < ?1", [hour])?;
+    if day_of(hour) < hour {
+        transaction.execute(ADD_UP_DAY, [day_of(hour)])?;
+    }
+    transaction.execute("DELETE FROM series WHERE id NOT IN (SELECT series FROM span)", [])?;
     transaction.commit()?;
     Ok(n_calls as u64)
 }

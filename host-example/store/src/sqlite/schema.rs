@@ -4,7 +4,7 @@
 
 /// Step by step from an empty file to the newest tables.
 pub const MIGRATIONS: &[&str] = &[
-    // 1: calls, their hourly sums, conversations.
+    // 1: calls, their sums by hour and by day, conversations.
     "
     -- What many calls share. A call and a sum name it by its number.
     CREATE TABLE series (
@@ -30,8 +30,10 @@ pub const MIGRATIONS: &[&str] = &[
     ) STRICT;
     CREATE INDEX call_time ON call (time_ms);
 
+    -- What the calls of an hour add up to, and again those of a day: `hours` is 1 or 24, `hour` the first of them.
     -- `unknown_cost` counts answers that have neither a bill nor an estimate. The last two are histograms.
-    CREATE TABLE hour (
+    CREATE TABLE span (
+        hours INTEGER NOT NULL,
         hour INTEGER NOT NULL,
         series INTEGER NOT NULL REFERENCES series (id),
         calls INTEGER NOT NULL,
@@ -41,7 +43,7 @@ pub const MIGRATIONS: &[&str] = &[
         billed INTEGER, upstream INTEGER, estimated INTEGER,
         unknown_cost INTEGER NOT NULL,
         durations BLOB NOT NULL, first_tokens BLOB NOT NULL,
-        PRIMARY KEY (hour, series)
+        PRIMARY KEY (hours, hour, series)
     ) STRICT, WITHOUT ROWID;
 
     CREATE TABLE conversation (

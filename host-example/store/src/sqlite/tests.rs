@@ -73,6 +73,64 @@ fn sums_are_exact_at_the_edges_of_any_time() {
 }
 
 #[test]
+fn sums_of_any_time_are_those_of_its_calls() {
+    let folder = folder();
+    let mut store = opened(&folder);
+    // Scattered over nine days, with both of several models in most hours.
+    let mut odd = 7_u64;
+    let mut next = |below: i64| {
+        odd = odd.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (odd >> 33) as i64 % below
+    };
+    let calls = (0..3000).map(|_| Call {
+        time_ms: next(9 * 86_400_000),
+        model: format!("acme/{}", next(3)),
+        billed: (next(5) > 0).then_some(Nanos(next(1_000_000))),
+        prompt_tokens: (next(7) > 0).then_some(next(5000) as u64),
+        ..call(0)
+    });
+    let mut calls: Vec<Call> = calls.collect();
+    store.record(&calls).expect("it records");
+    for round in 0..600 {
+        if round == 300 {
+            // A day of which only some hours are left.
+            let before_ms = 86_400_000 + 5 * 3_600_000;
+            store.prune_calls(before_ms).expect("it prunes");
+            calls.retain(|call| call.time_ms >= before_ms);
+        }
+        let since_ms = (next(6) > 0).then(|| next(10 * 86_400_000));
+        let until_ms = (next(6) > 0).then(|| next(10 * 86_400_000));
+        let model = format!("acme/{}", next(3));
+        let asked = calls.iter().filter(|call| {
+            let is_since = since_ms.is_none_or(|since| call.time_ms >= since);
+            is_since && until_ms.is_none_or(|until| call.time_ms < until) && call.model == model
+        });
+        let asked: Vec<&Call> = asked.collect();
+        let expected = (
+            asked.len() as u64,
+            asked
+                .iter()
+                .filter_map(|call| call.billed)
+                .map(|cost| cost.0)
+                .reduce(|one, other| one + other),
+            asked
+                .iter()
+                .filter_map(|call| call.prompt_tokens)
+                .reduce(|one, other| one + other),
+            asked.iter().filter(|call| call.billed.is_none()).count() as u64,
+        );
+        let by = vec![By::Model];
+        let rows = store.usage(&Query { by, since_ms, until_ms }).expect("the sums");
+        let found = rows.into_iter().find(|row| row.key[0] == model).map(|row| row.sums);
+        let found = found.map_or((0, None, None, 0), |sums| {
+            let billed = sums.billed_usd.map(|cost| cost.0);
+            (sums.calls, billed, sums.prompt_tokens, sums.unknown_cost)
+        });
+        assert_eq!(found, expected, "{since_ms:?} to {until_ms:?}");
+    }
+}
+
+#[test]
 fn unknown_costs_are_counted_and_never_zero() {
     let folder = folder();
     let mut store = opened(&folder);

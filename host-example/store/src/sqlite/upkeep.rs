@@ -43,7 +43,8 @@ impl Sqlite {
 
     /// How many calls and how many conversations there are.
     pub fn counts(&self) -> Result<(u64, u64), Error> {
-        let calls = "SELECT (SELECT coalesce(sum(calls), 0) FROM hour), (SELECT count(*) FROM conversation)";
+        let calls = "SELECT (SELECT coalesce(sum(calls), 0) FROM span WHERE hours = 24),
+            (SELECT count(*) FROM conversation)";
         Ok(self
             .connection
             .query_row(calls, [], |row| Ok((row.get(0)?, row.get(1)?)))?)

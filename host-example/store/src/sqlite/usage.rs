@@ -1,25 +1,27 @@
-//! Answers what calls add up to: from the hourly sums, and at the edges of the time from the calls themselves.
+//! Answers what calls add up to: from the sums of whole days, and at the edges of the time from those of whole hours
+//! and from the calls themselves.
 
-use rusqlite::{Connection, Row as SqlRow, params};
+use rusqlite::{Connection, Row as SqlRow};
 
-use super::calls::HOUR_MS;
+use super::calls::{DAY, HOUR_MS};
 use super::histogram::Histogram;
 use crate::error::Error;
 use crate::money::Nanos;
 use crate::usage::{By, Query, Row, Sums};
 
-/// Both parts of the time under one roof. Nothing begins before the first hour, and a far future has no hour.
+/// All parts of the time under one roof: days, the hours around them, the calls around those.
 const PARTS: &str = "
     WITH part AS (
         SELECT hour, series, calls, retries, fallbacks, prompt_tokens, completion_tokens, cached_tokens,
             cache_write_tokens, reasoning_tokens, billed, upstream, estimated, unknown_cost, durations, first_tokens
-        FROM hour WHERE hour >= ?1 AND hour < ?2
+        FROM span WHERE hours = 24 AND hour >= ?1 AND hour < ?2
+            OR hours = 1 AND hour >= ?3 AND hour < ?4 OR hours = 1 AND hour >= ?5 AND hour < ?6
         UNION ALL
         SELECT time_ms / 3600000, series, 1, retries, fallbacks, prompt_tokens, completion_tokens, cached_tokens,
             cache_write_tokens, reasoning_tokens, billed, upstream, estimated,
             (SELECT status = 'ok' FROM series WHERE id = call.series) AND billed IS NULL AND estimated IS NULL,
             histogram_of(duration_ms), histogram_of(first_token_ms)
-        FROM call WHERE time_ms >= ?3 AND time_ms < ?4 OR time_ms >= ?5 AND time_ms < ?6
+        FROM call WHERE time_ms >= ?7 AND time_ms < ?8 OR time_ms >= ?9 AND time_ms < ?10
     )";
 
 const SUMS: &str = "
@@ -43,18 +45,7 @@ pub fn usage(connection: &Connection, query: &Query) -> Result<Vec<Row>, Error> 
         HAVING count(*) > 0"
     );
     let mut statement = connection.prepare_cached(&statement)?;
-    let [first, last] = hours(query);
-    let since = query.since_ms.unwrap_or(first * HOUR_MS);
-    let until = query.until_ms.unwrap_or(last.saturating_mul(HOUR_MS));
-    // Within one hour, its end comes before its beginning: then one edge is all.
-    let edges = if first > last {
-        [since, until, 0, 0]
-    } else {
-        [since, first * HOUR_MS, last.saturating_mul(HOUR_MS), until]
-    };
-    let rows = statement.query_map(params![first, last, edges[0], edges[1], edges[2], edges[3]], |row| {
-        row_of(row, n_keys)
-    })?;
+    let rows = statement.query_map(spans(query), |row| row_of(row, n_keys))?;
     let mut rows: Vec<Row> = rows.collect::<Result<_, _>>()?;
     let cost = |row: &Row| {
         let parts = [row.sums.billed_usd, row.sums.upstream_usd, row.sums.estimated_usd];
@@ -71,15 +62,33 @@ pub fn usage(connection: &Connection, query: &Query) -> Result<Vec<Row>, Error> 
     Ok(rows)
 }
 
-/// The first whole hour, and the one after the last whole hour.
-fn hours(query: &Query) -> [i64; 2] {
-    let first = query.since_ms.map_or(0, |since| {
-        since.div_euclid(HOUR_MS) + i64::from(since.rem_euclid(HOUR_MS) > 0)
-    });
-    let last = query
-        .until_ms
-        .map_or(i64::MAX / HOUR_MS, |until| until.div_euclid(HOUR_MS));
-    [first, last]
+/// From when until when: days, hours before and after them, calls before and after those.
+fn spans(query: &Query) -> [i64; 10] {
+    // Nothing begins before the first hour, and a far future has no hour.
+    let since = query.since_ms.unwrap_or(0);
+    let until = query.until_ms.unwrap_or(i64::MAX / HOUR_MS * HOUR_MS);
+    let (hours, calls) = whole([since, until], HOUR_MS);
+    let (days, hours) = whole(hours, DAY * HOUR_MS);
+    let mut spans = [0; 10];
+    let in_hours = [days, hours[0], hours[1]].map(|edge| edge.map(|time_ms| time_ms / HOUR_MS));
+    spans[..6].copy_from_slice(in_hours.as_flattened());
+    spans[6..].copy_from_slice(calls.as_flattened());
+    spans
+}
+
+/// Splits a time into whole units and the edges around them.
+///
+/// - Out: from the first whole unit to the end of the last one, and the two edges; each may be empty.
+fn whole([since, until]: [i64; 2], unit: i64) -> ([i64; 2], [[i64; 2]; 2]) {
+    let first = since.div_euclid(unit) + i64::from(since.rem_euclid(unit) > 0);
+    let begin = first.saturating_mul(unit);
+    let end = until.div_euclid(unit) * unit;
+    // Within one unit, its end comes before its beginning: then one edge is all.
+    if begin > end {
+        ([begin, end], [[since, until], [0, 0]])
+    } else {
+        ([begin, end], [[since, begin], [end, until]])
+    }
 }
 
 fn expression(by: By) -> &'static str {
