@@ -30,6 +30,10 @@ pub(crate) async fn dispatch_call<P: Provider>(provider: &P, method: &str, paylo
         }
         method::MODELS => Payload::of(&provider.models(request.read()?).await?),
         method::CREDITS => Payload::of(&provider.credits(request.read()?).await?),
+        method::CACHES => {
+            request.payload()?;
+            Payload::of(&provider.caches()?)
+        }
         method::EMBED => provider.embed(request.read()?).await?.into_payload(),
         method::SIGN_IN => Payload::of(&provider.sign_in(request.read()?).await?),
         method::REDEEM => Payload::of(&provider.redeem(request.read()?).await?),

@@ -15,6 +15,7 @@
 //! | [`RAW`] | [`HttpRequest`](crate::HttpRequest) | [`HttpAnswer`](crate::HttpAnswer), or a stream of events |
 //! | [`MODELS`] | [`ModelsRequest`](crate::ModelsRequest) | [`ModelList`](crate::ModelList) |
 //! | [`CREDITS`] | [`CreditsRequest`](crate::CreditsRequest) | [`Credits`](crate::Credits) |
+//! | [`CACHES`] | `null` | array of [`CacheUse`](crate::CacheUse)s |
 //! | [`EMBED`] | [`EmbedRequest`](crate::EmbedRequest) | [`Embeddings`](crate::Embeddings) |
 //! | [`SIGN_IN`] | [`SignInRequest`](crate::SignInRequest) | [`SignIn`](crate::SignIn) |
 //! | [`REDEEM`] | [`Redeem`](crate::Redeem) | [`SignedIn`](crate::SignedIn) |
@@ -41,6 +42,8 @@ pub const RAW: &str = "raw";
 pub const MODELS: &str = "models";
 /// See [`Provider::credits`](crate::Provider::credits).
 pub const CREDITS: &str = "credits";
+/// See [`Provider::caches`](crate::Provider::caches).
+pub const CACHES: &str = "caches";
 /// See [`Provider::embed`](crate::Provider::embed).
 pub const EMBED: &str = "embed";
 /// See [`Provider::sign_in`](crate::Provider::sign_in).

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::abi::{Instance, Module, Payload, module_of};
 use crate::account::{Account, Credits, CreditsRequest};
+use crate::cache::CacheUse;
 use crate::catalogue::{ModelList, ModelsRequest};
 use crate::chat::{ChatReply, ChatRequest, EventStream};
 use crate::config::{Config, TierModel};
@@ -194,6 +195,13 @@ impl Plugin {
     /// - Since: 1.2.
     pub async fn credits(&self, request: CreditsRequest) -> Result<Credits, Error> {
         self.ask(method::CREDITS, &request).await
+    }
+
+    /// Counts what the plugin's caches had and lacked. Only for plugins that list `caches` in [`Manifest::methods`].
+    ///
+    /// - Since: 1.3.
+    pub async fn caches(&self) -> Result<Vec<CacheUse>, Error> {
+        self.ask(method::CACHES, &()).await
     }
 
     /// Turns texts into vectors.

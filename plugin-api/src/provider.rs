@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::abi::{Host, Payload};
 use crate::account::{Account, Credits, CreditsRequest};
+use crate::cache::CacheUse;
 use crate::catalogue::{ModelList, ModelsRequest};
 use crate::chat::{ChatReply, ChatRequest, EventStream};
 use crate::config::TierModel;
@@ -131,6 +132,13 @@ pub trait Provider: Send + Sync + Sized + 'static {
     /// - Since: 1.2.
     fn credits(&self, _request: CreditsRequest) -> impl Future<Output = Result<Credits, Error>> + Send {
         future::ready(Err(Error::unsupported(method::CREDITS)))
+    }
+
+    /// Counts what its caches had and lacked since the instance was created. Returns at once.
+    ///
+    /// - Since: 1.3.
+    fn caches(&self) -> Result<Vec<CacheUse>, Error> {
+        Err(Error::unsupported(method::CACHES))
     }
 
     /// Turns texts into vectors.

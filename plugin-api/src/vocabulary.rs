@@ -13,8 +13,8 @@ use serde_json::{Map, Value, json};
 use crate::abi::layout::{assert_only_grows, golden};
 use crate::abi::{RawEvent, RawEventKind, export::MANIFEST_SECTIONS};
 use crate::{
-    Account, ChatEvent, ChatReply, ChatRequest, Config, Credits, CreditsRequest, Details, DiagnoseRequest, Done,
-    EmbedRequest, Embeddings, Error, ErrorKind, Finding, Head, Host, HttpAnswer, HttpRequest, Level, Manifest,
+    Account, CacheUse, ChatEvent, ChatReply, ChatRequest, Config, Credits, CreditsRequest, Details, DiagnoseRequest,
+    Done, EmbedRequest, Embeddings, Error, ErrorKind, Finding, Head, Host, HttpAnswer, HttpRequest, Level, Manifest,
     ModelList, ModelsRequest, Notice, Payload, Problem, Provider, Redeem, SignIn, SignInRequest, SignedIn, TierModel,
     ToolCall, VERSION, manifest, method,
 };
@@ -80,6 +80,7 @@ impl Vocabulary {
         self.opened::<HttpRequest>(method::RAW);
         self.method::<ModelsRequest, ModelList>(method::MODELS);
         self.method::<CreditsRequest, Credits>(method::CREDITS);
+        self.method::<(), Vec<CacheUse>>(method::CACHES);
         self.method::<EmbedRequest, Embeddings>(method::EMBED);
         self.method::<SignInRequest, SignIn>(method::SIGN_IN);
         self.method::<Redeem, SignedIn>(method::REDEEM);

@@ -31,9 +31,9 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use plugin_api::runtime::Runtime;
 use plugin_api::{
-    Account, ChatReply, ChatRequest, Config, Credits, CreditsRequest, DiagnoseRequest, EmbedRequest, Embeddings, Error,
-    EventStream, Finding, Host, HttpAnswer, HttpRequest, ModelList, ModelsRequest, Problem, Provider, Redeem, SignIn,
-    SignInRequest, SignedIn, TierModel,
+    Account, CacheUse, ChatReply, ChatRequest, Config, Credits, CreditsRequest, DiagnoseRequest, EmbedRequest,
+    Embeddings, Error, EventStream, Finding, Host, HttpAnswer, HttpRequest, ModelList, ModelsRequest, Problem,
+    Provider, Redeem, SignIn, SignInRequest, SignedIn, TierModel,
 };
 use serde_json::Value;
 use zeroize::Zeroize;
@@ -176,6 +176,15 @@ impl Provider for OpenRouter {
         self.runtime
             .spawn(async move { common.account.balance(&settings, refresh).await })
             .await
+    }
+
+    fn caches(&self) -> Result<Vec<CacheUse>, Error> {
+        let common = &self.common;
+        Ok(vec![
+            common.catalogue.uses.counted("models"),
+            common.every_model.uses.counted("every_model"),
+            common.account.uses.counted("credits"),
+        ])
     }
 
     async fn sign_in(&self, request: SignInRequest) -> Result<SignIn, Error> {

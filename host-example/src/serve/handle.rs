@@ -78,7 +78,7 @@ pub async fn handle(
             route: Route::Health,
             is_known,
         }) => {
-            let response = health::health(&shared, &serving, is_known);
+            let response = health::health(&shared, &serving, is_known).await;
             record.answered(response.status());
             response
         }
@@ -199,7 +199,7 @@ async fn made(
     }
     let made: Result<Response<Body>, Error> = match route {
         Route::Home => Ok(health::home(serving)),
-        Route::Health => Ok(health::health(shared, serving, is_known)),
+        Route::Health => Ok(health::health(shared, serving, is_known).await),
         Route::Metrics => Ok(health::metrics(shared, serving).await),
         Route::Models { force, filters } => models::list(serving, force, filters, is_known, is_anthropic(parts)).await,
         Route::Model { id, is_data } => models::one(serving, &id, is_data, is_known, is_anthropic(parts)).await,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hyper::{Response, StatusCode};
-use plugin_api::{CreditsRequest, method};
+use plugin_api::{CacheUse, CreditsRequest, method};
 use serde_json::json;
 
 use super::course::Phase;
@@ -11,11 +11,11 @@ use super::metrics::Now;
 use super::reply::{Body, json_response, response};
 use super::shared::{Serving, Shared};
 
-/// How long the page of counters waits for the plugin's credit.
-const CREDITS_WAIT: Duration = Duration::from_secs(1);
+/// How long a page waits for what the plugin knows.
+const PLUGIN_WAIT: Duration = Duration::from_secs(1);
 
 /// - In: `is_known`, whether the caller may see more than the status.
-pub fn health(shared: &Shared, serving: &Serving, is_known: bool) -> Response<Body> {
+pub async fn health(shared: &Shared, serving: &Serving, is_known: bool) -> Response<Body> {
     let (code, status) = if *shared.phase.borrow() > Phase::Serving {
         (StatusCode::SERVICE_UNAVAILABLE, "draining")
     } else if serving.off.is_some() {
@@ -27,6 +27,7 @@ pub fn health(shared: &Shared, serving: &Serving, is_known: bool) -> Response<Bo
         return json_response(code, &json!({"status": status}));
     }
     let manifest = serving.plugin.manifest();
+    let [retries, fallbacks] = shared.telemetry.metrics.by_reason();
     let page = json!({
         "status": status,
         "plugin": {"id": manifest.id, "name": manifest.name, "version": manifest.version},
@@ -36,8 +37,20 @@ pub fn health(shared: &Shared, serving: &Serving, is_known: bool) -> Response<Bo
         "in_flight": shared.telemetry.metrics.in_flight.get(),
         "plugins": serving.plugins,
         "models_cache_age_s": models_age(serving).map(|age| age.as_secs()),
+        "caches": caches(serving).await,
+        "retries": retries,
+        "fallbacks": fallbacks,
     });
     json_response(code, &page)
+}
+
+/// How often the plugin's caches had what was wanted; nothing from a plugin that does not count.
+async fn caches(serving: &Serving) -> Vec<CacheUse> {
+    if !serving.has(method::CACHES) || serving.off.is_some() {
+        return Vec::new();
+    }
+    let counted = tokio::time::timeout(PLUGIN_WAIT, serving.plugin.caches()).await;
+    counted.ok().and_then(Result::ok).unwrap_or_default()
 }
 
 fn models_age(serving: &Serving) -> Option<Duration> {
@@ -52,12 +65,13 @@ pub async fn metrics(shared: &Shared, serving: &Serving) -> Response<Body> {
             .map(|row| (row.id.clone(), row.is_active))
             .collect(),
         models_age_seconds: models_age(serving).map(|age| age.as_secs_f64()),
+        caches: caches(serving).await,
         ..Now::default()
     };
     if serving.has(method::CREDITS) {
         let asked = serving.asked(|| serving.plugin.credits(CreditsRequest { force: false }));
         // A service that does not answer must not block the counters.
-        let credits = tokio::time::timeout(CREDITS_WAIT, asked).await;
+        let credits = tokio::time::timeout(PLUGIN_WAIT, asked).await;
         now.credits_remaining_usd = credits
             .ok()
             .and_then(Result::ok)

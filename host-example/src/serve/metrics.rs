@@ -1,8 +1,10 @@
 //! Counters for Prometheus. Nothing in them says who asked, or what.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
-use plugin_api::{Attempt, Done};
+use plugin_api::{Attempt, CacheUse, Done};
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -34,6 +36,8 @@ pub struct Metrics {
     cost_usd: Family<Labels<String, 1>, Counter<f64, AtomicU64>>,
     fallbacks: Family<Labels<String, 1>, Counter>,
     retries: Family<Labels<String, 1>, Counter>,
+    /// The reasons of both, because a family does not name what it counts.
+    reasons: Mutex<BTreeSet<String>>,
     reloads: Family<Labels<&'static str, 1>, Counter>,
 }
 
@@ -44,6 +48,7 @@ pub struct Now {
     pub plugins: Vec<(String, bool)>,
     pub credits_remaining_usd: Option<f64>,
     pub models_age_seconds: Option<f64>,
+    pub caches: Vec<CacheUse>,
 }
 
 impl Metrics {
@@ -87,6 +92,7 @@ impl Metrics {
             reloads: registered(of, "profile_reloads", "Reloads of the profile", Family::default()),
             in_flight: registered(of, "in_flight", "Requests in flight", Gauge::default()),
             n_models: AtomicUsize::new(0),
+            reasons: Mutex::default(),
             registry: Registry::default(),
         };
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
@@ -120,8 +126,24 @@ impl Metrics {
             };
             // A plugin has few codes.
             let reason = pair[0].code.clone().unwrap_or_else(|| "unknown".to_owned());
+            let mut reasons = self.reasons.lock().unwrap_or_else(PoisonError::into_inner);
+            if !reasons.contains(&reason) {
+                reasons.insert(reason.clone());
+            }
             counter.get_or_create(&[("reason", reason)]).inc();
         }
+    }
+
+    /// How often calls were tried again and fell back, by reason.
+    pub fn by_reason(&self) -> [BTreeMap<String, u64>; 2] {
+        let reasons = self.reasons.lock().unwrap_or_else(PoisonError::into_inner);
+        [&self.retries, &self.fallbacks].map(|family| {
+            let counted = reasons.iter().filter_map(|reason| {
+                let counter = family.get(&[("reason", reason.clone())])?;
+                Some((reason.clone(), counter.get()))
+            });
+            counted.collect()
+        })
     }
 
     fn count_answer(&self, done: &Done) {
@@ -184,6 +206,14 @@ impl Metrics {
                 momentary.register(name, help, gauge);
             }
         }
+        let caches = Family::<Labels<String, 2>, Counter>::default();
+        for cache in &now.caches {
+            for (result, count) in [("hit", cache.hits), ("miss", cache.misses)] {
+                let labels = [("cache", cache.name.clone()), ("result", result.to_owned())];
+                caches.get_or_create(&labels).inc_by(count);
+            }
+        }
+        momentary.register("cache_lookups", "Lookups in a cache, by what it had", caches);
         let mut page = String::new();
         // Writing to a text cannot fail.
         let _ = text::encode_registry(&mut page, &self.registry)

@@ -15,7 +15,7 @@ use tokio::sync::Mutex;
 use crate::models::disk::Disk;
 use crate::models::page::page_from;
 use crate::models::{Catalogue, Model};
-use crate::service::kept::{PAUSE_AFTER_FAILURE, Refresh, ttl};
+use crate::service::kept::{PAUSE_AFTER_FAILURE, Refresh, Uses, ttl};
 use crate::service::{Settings, fetch};
 use crate::values::time::milliseconds;
 
@@ -44,6 +44,7 @@ pub struct Store {
     looked_for: ArcSwapOption<String>,
     /// The last answer. Locked while the service is asked, so that all callers wait for one answer.
     answer: Mutex<Option<Answer>>,
+    pub uses: Uses,
     has_warned_of_time: AtomicBool,
     has_warned_of_folder: AtomicBool,
     pub has_warned_of_names: AtomicBool,
@@ -109,6 +110,7 @@ impl Store {
                 .as_ref()
                 .filter(|catalogue| refresh == Refresh::IfExpired && catalogue.age() < ttl)?;
             tracing::debug!("models from cache");
+            self.uses.count(refresh, true);
             Some(listed(catalogue, None))
         };
         if let Some(listed) = enough(&self.known(settings)) {
@@ -125,8 +127,12 @@ impl Store {
             let is_paused =
                 refresh == Refresh::IfExpired && known.is_some() && answer.at.elapsed() < PAUSE_AFTER_FAILURE;
             match (&known, &answer.failure) {
-                (Some(catalogue), None) if is_new => return Ok(listed(catalogue, None)),
+                (Some(catalogue), None) if is_new => {
+                    self.uses.count(refresh, true);
+                    return Ok(listed(catalogue, None));
+                }
                 (Some(catalogue), Some(failure)) if is_new || is_paused => {
+                    self.uses.count(refresh, true);
                     return Ok(listed(catalogue, Some(failure)));
                 }
                 (None, Some(failure)) if is_new => return Err(failure.clone()),
@@ -146,6 +152,7 @@ impl Store {
         if let Some(listed) = enough(&known) {
             return Ok(listed);
         }
+        self.uses.count(refresh, false);
         match refresh {
             Refresh::InBackground => tracing::debug!("fetching models"),
             Refresh::IfExpired | Refresh::Now => tracing::info!("fetching models"),

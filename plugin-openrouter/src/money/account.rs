@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use crate::money::asked::{ask, no_account};
 use crate::money::credits;
 use crate::service::Settings;
-use crate::service::kept::{PAUSE_AFTER_FAILURE, Refresh, ttl};
+use crate::service::kept::{PAUSE_AFTER_FAILURE, Refresh, Uses, ttl};
 
 /// How long an account is cached unless the profile or the environment sets a time, in milliseconds.
 const DEFAULT_TTL_MS: u64 = 300_000;
@@ -28,6 +28,7 @@ pub struct Store {
     /// Locked during a fetch, so that everybody who needs a newer report waits for the same one.
     fetching: Mutex<()>,
     credits: credits::Store,
+    pub uses: Uses,
     has_warned: AtomicBool,
 }
 
@@ -106,6 +107,7 @@ impl Store {
         };
         let from_cache = |last: Arc<Last>| {
             tracing::debug!("credits from cache");
+            self.uses.count(refresh, true);
             Ok(last)
         };
         let is_enough = |last: &Last| refresh == Refresh::IfExpired && is_enough(last);
@@ -125,6 +127,7 @@ impl Store {
                 None
             }
         };
+        self.uses.count(refresh, false);
         let replies = ask(settings).await;
         let credit = replies
             .credit(settings, previous_source)

@@ -59,7 +59,7 @@ pub const TEXT: &str = concat!(
     {"name": "documentation", "url": "https://openrouter.ai/docs"},
     {"name": "support", "url": "mailto:support@openrouter.ai"}
   ],
-  "methods": ["chat", "stream", "tiers", "check", "configure", "diagnose", "account", "raw", "models", "credits", "embed", "sign_in", "redeem"],
+  "methods": ["chat", "stream", "tiers", "check", "configure", "diagnose", "account", "raw", "models", "credits", "caches", "embed", "sign_in", "redeem"],
   "options_schema": "#,
     include_str!("../../../schemas/openrouter-options.schema.json"),
     r#",

@@ -1,6 +1,9 @@
-//! How long answers of the service are cached, and when a cached one will do.
+//! How long answers of the service are cached, when a cached one will do, and how often it did.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+use plugin_api::CacheUse;
 
 /// How long a cached answer is used without another request after a refresh failed.
 pub const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(30);
@@ -14,6 +17,32 @@ pub enum Refresh {
     Now,
     /// Ask the service now, in the background: a failure is not worth a warning yet.
     InBackground,
+}
+
+/// How often a cache had what was wanted.
+#[derive(Default)]
+pub struct Uses {
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
+
+impl Uses {
+    /// Counts a lookup. Only those that a cached answer would do for say anything about the cache.
+    pub fn count(&self, refresh: Refresh, is_hit: bool) {
+        if refresh == Refresh::IfExpired {
+            let counter = if is_hit { &self.hits } else { &self.misses };
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The counts so far, under the name of the cache.
+    pub fn counted(&self, name: &str) -> CacheUse {
+        CacheUse {
+            name: name.to_owned(),
+            hits: self.hits.load(Ordering::Relaxed),
+            misses: self.misses.load(Ordering::Relaxed),
+        }
+    }
 }
 
 /// How long an answer is cached: by the option, else by the environment variable, else by default.

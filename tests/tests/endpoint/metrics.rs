@@ -93,6 +93,12 @@ fn metrics_are_in_prometheus_form_and_count_what_happened() {
     ] {
         assert_eq!(sample(name), expected, "{name}");
     }
+    let credits = ["hit", "miss"].map(|result| format!("cache_lookups_total{{cache=\"credits\",result=\"{result}\"}}"));
+    assert_eq!(
+        credits.iter().map(|name| sample(name)).sum::<f64>(),
+        1.0,
+        "this page asks for it"
+    );
     let counted = sample("cost_usd_total{model=\"sandbox/hello\"}");
     assert!((counted - cost).abs() < 1e-9, "{counted} is not {cost}");
     assert!(sample("credits_remaining_usd") > 5.0);

@@ -2,7 +2,7 @@
 //!
 //! `row_…` tests are named after the rows of `tests/features.md`.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tests::endpoint::{Endpoint, Serve};
 
 use crate::bench::{Twins, command, forms};
@@ -77,6 +77,27 @@ fn row_97_health_is_open_and_says_more_to_the_token() {
     assert_eq!(small.expect("the tier")["wire"], "sandbox/hello");
     assert_eq!(known["plugins"].as_array().map(Vec::len), Some(1), "{known}");
     assert_eq!(endpoint.service.requests(), [], "the service is not asked for it");
+}
+
+#[test]
+fn row_72_health_counts_caches_retries_and_fallbacks() {
+    let retry = json!({"retry": {"attempts": 2, "maxWaitMs": 5000}});
+    let endpoint = Serve::new().profile(&retry).start();
+    let names = |page: &Value, of: &str| page[of].as_array().expect("a list").len();
+    let page = endpoint.answer(&endpoint.get("/health")).expect(200).json();
+    assert_eq!((&page["retries"], &page["fallbacks"]), (&json!({}), &json!({})));
+    assert_eq!(names(&page, "caches"), 3, "{page}");
+    for _ in 0..3 {
+        endpoint.answer(&endpoint.get("/metrics")).expect(200);
+    }
+    endpoint.chat("sandbox/status-503", "Hello").expect(503);
+    let page = endpoint.answer(&endpoint.get("/health")).expect(200).json();
+    let caches = page["caches"].as_array().expect("a list");
+    let credits = caches.iter().find(|cache| cache["name"] == "credits").expect("a cache");
+    let lookups = ["hits", "misses"].map(|result| credits[result].as_u64().expect("a count"));
+    // The first one may have met a refresh in the background.
+    assert!(lookups[0] >= 2 && lookups[0] + lookups[1] == 3, "{page}");
+    assert_eq!(page["retries"], json!({"unavailable": 1}));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use hyper::Method;
+use plugin_api::CacheUse;
 use serde_json::json;
 
 use super::fake::of;
@@ -27,6 +28,11 @@ fn an_answer_is_counted_with_its_tokens_its_cost_and_the_model_that_served() {
         plugins: vec![("acme".to_owned(), true)],
         credits_remaining_usd: Some(12.5),
         models_age_seconds: None,
+        caches: vec![CacheUse {
+            name: "models".to_owned(),
+            hits: 2,
+            misses: 1,
+        }],
     });
     for line in [
         "agent_host_requests_total{route=\"chat\",outcome=\"ok\"} 1",
@@ -39,6 +45,7 @@ fn an_answer_is_counted_with_its_tokens_its_cost_and_the_model_that_served() {
         "agent_host_cost_usd_total{model=\"acme/small\"} 0.5",
         "agent_host_fallbacks_total{reason=\"unknown\"} 1",
         "agent_host_retries_total{reason=\"timeout\"} 1",
+        "agent_host_cache_lookups_total{cache=\"models\",result=\"hit\"} 2",
         "agent_host_profile_reloads_total{result=\"failed\"} 1",
         "agent_host_in_flight 0",
         "agent_host_plugin_up{plugin=\"acme\"} 1",
