@@ -218,9 +218,22 @@ fn turn(n_before: u64) -> Turn {
     }
 }
 
-fn start_child(folder: &tempfile::TempDir) -> Child {
+/// Not a test of its own: records calls behind its back, and prints how many are flushed.
+#[test]
+fn ledger_child() {
+    let Some(file) = env::var_os(CHILD) else { return };
+    let open = move || Ok(Box::new(Sqlite::open(Path::new(&file))?.store) as Box<dyn Store>);
+    let ledger = Ledger::start(open, |cause| panic!("{cause}")).expect("a thread");
+    for n in 1..=100 {
+        (0..30).for_each(|minute| ledger.record(call(minute)));
+        assert_eq!(ledger.flush(LIMIT), 0, "nothing is lost");
+        println!("committed {}", n * 30);
+    }
+}
+
+fn start_child(folder: &tempfile::TempDir, test: &str) -> Child {
     let mut child = Command::new(env::current_exe().expect("this program"));
-    child.args(["--exact", "sqlite::tests::child", "--nocapture"]);
+    child.args(["--exact", &format!("sqlite::tests::{test}"), "--nocapture"]);
     child.env(CHILD, folder.path().join("store.db"));
     child.stdout(Stdio::piped()).spawn().expect("it starts")
 }
@@ -236,7 +249,7 @@ fn committed(child: &mut Child) -> impl Iterator<Item = u64> + use<> {
 fn nothing_committed_is_lost_or_broken_when_a_process_is_killed() {
     for stop_after in [2, 400, 1000] {
         let folder = folder();
-        let mut child = start_child(&folder);
+        let mut child = start_child(&folder, "child");
         let mut numbers = committed(&mut child);
         numbers.find(|number| *number >= stop_after).expect("it writes");
         // On Unix, this is SIGKILL.
@@ -260,9 +273,28 @@ fn nothing_committed_is_lost_or_broken_when_a_process_is_killed() {
 }
 
 #[test]
+fn nothing_flushed_is_lost_when_a_recording_process_is_killed() {
+    for stop_after in [30, 900, 3000] {
+        let folder = folder();
+        let mut child = start_child(&folder, "ledger_child");
+        let mut numbers = committed(&mut child);
+        numbers.find(|number| *number >= stop_after).expect("it records");
+        child.kill().expect("it runs");
+        child.wait().expect("it ends");
+        let last = numbers.last().unwrap_or(stop_after);
+        let n_calls = n_calls(&mut opened(&folder));
+        assert!((last..=last + 30).contains(&n_calls), "{last} flushed, {n_calls} there");
+    }
+}
+
+#[test]
 fn several_processes_write_at_once() {
     let folder = folder();
-    let mut children = [start_child(&folder), start_child(&folder), start_child(&folder)];
+    let mut children = [
+        start_child(&folder, "child"),
+        start_child(&folder, "child"),
+        start_child(&folder, "child"),
+    ];
     let readers = children.each_mut().map(committed);
     assert_eq!(readers.map(|numbers| numbers.last()), [Some(2000); 3]);
     for child in &mut children {
