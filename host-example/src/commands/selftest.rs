@@ -21,6 +21,7 @@ use self::answers::{
 use self::outcome::{Billed, Outcome};
 use self::service::{account, cache, credits, models, provider, unknown_model};
 use super::Output;
+use crate::history;
 use crate::setup::{Active, Global, Setup};
 use crate::talk::calc;
 use crate::terminal::{self, Exit, Failure, Interrupts, Page, Rows, counted, progress, stopped};
@@ -71,6 +72,7 @@ const BILLED: [(&str, &str); 11] = [
 const TRIED_TIERS: [&str; 3] = ["small", "large", "reasoning"];
 
 pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
+    history::ask_as("selftest");
     let mut interrupts = Interrupts::listen()?;
     let mut active = Setup::read(global)?.activate(true).await?;
     active.say_address();

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::outcome::{Billed, Outcome, answered, served, supported};
 use super::service::UNKNOWN_MODEL;
-use super::small::{REASONING_TOKENS, SHORT_TOKENS, limited, ping, usual};
+use super::small::{REASONING_TOKENS, SHORT_TOKENS, asked, limited, ping, row_of, usual};
 use crate::agents::{Definition, Toolbox, Wish};
 use crate::setup::{Active, tiers};
 use crate::talk::answer::request;
@@ -22,22 +22,28 @@ const CANCEL_LIMIT: Duration = Duration::from_secs(1);
 
 pub async fn whole_answer(active: &Active) -> Billed {
     let request = request(usual(active), None, &ping(), &limited(SHORT_TOKENS))?;
-    Ok(answered(active.plugin.chat(&request).await?))
+    Ok(answered(asked(active, &request).await?))
 }
 
 pub async fn streamed_answer(active: &Active) -> Billed {
     let messages = [Message::user("Count from 1 to 20 in words, separated by commas.")];
     let request = request(usual(active), None, &messages, &limited(SHORT_TOKENS))?;
-    let mut events = active.plugin.stream(&request).await?;
+    let mut row = row_of(active, &request);
+    let mut events = active
+        .plugin
+        .stream(&request)
+        .await
+        .inspect_err(|error| row.failed(error))?;
     let mut reply = ChatReply::default();
     let mut arrivals: Vec<Instant> = Vec::new();
     while let Some(event) = events.next().await {
-        let event = event?;
+        let event = event.inspect_err(|error| row.failed(error))?;
         if matches!(event, ChatEvent::Text(_) | ChatEvent::Reasoning(_)) {
             arrivals.push(Instant::now());
         }
         reply.add(event);
     }
+    row.complete(&reply.done);
     let spread_ms = match (arrivals.first(), arrivals.last()) {
         (Some(first), Some(last)) => last.duration_since(*first).as_millis(),
         _ => 0,
@@ -68,7 +74,7 @@ pub async fn credit_update(active: &Active) -> Billed {
     };
     let before = balance().await?;
     let request = request(usual(active), None, &ping(), &limited(SHORT_TOKENS))?;
-    let reply = plugin.chat(&request).await?;
+    let reply = asked(active, &request).await?;
     let after = balance().await?;
     let cost = reply.done.usage.as_ref().and_then(|usage| usage.cost_usd.clone());
     let (Some(before), Some(after)) = (before, after) else {
@@ -98,7 +104,7 @@ pub async fn fallback(active: &Active) -> Billed {
     };
     let parameters = fields(json!({"max_tokens": SHORT_TOKENS, "models": [small.wire]}));
     let request = request(None, Some(UNKNOWN_MODEL), &ping(), &parameters)?;
-    let reply = active.plugin.chat(&request).await?;
+    let reply = asked(active, &request).await?;
     let outcome = match terminal::fallback(&reply.done, &[]) {
         Some(steps) => Outcome::Ok(steps),
         None => Outcome::Doubtful(
@@ -116,15 +122,23 @@ pub async fn fallback(active: &Active) -> Billed {
 pub async fn cancelled_stream(active: &Active) -> Result<Outcome, Failure> {
     let messages = [Message::user("Write the numbers from 1 to 500 in words.")];
     let request = request(usual(active), None, &messages, &limited(REASONING_TOKENS))?;
-    let mut events = active.plugin.stream(&request).await?;
+    let mut row = row_of(active, &request);
+    let mut events = active
+        .plugin
+        .stream(&request)
+        .await
+        .inspect_err(|error| row.failed(error))?;
     let mut has_begun = false;
     while let Some(event) = events.next().await {
-        match event? {
+        match event.inspect_err(|error| row.failed(error))? {
             ChatEvent::Text(_) | ChatEvent::Reasoning(_) => {
                 has_begun = true;
                 break;
             }
-            ChatEvent::Done(_) => break,
+            ChatEvent::Done(done) => {
+                row.complete(&done);
+                break;
+            }
             _ => {}
         }
     }
@@ -156,7 +170,7 @@ pub async fn cancelled_stream(active: &Active) -> Result<Outcome, Failure> {
 /// The service's own choice of a model, if it has an auto router.
 pub async fn auto_router(active: &Active) -> Billed {
     let request = request(None, Some("auto"), &ping(), &limited(SHORT_TOKENS))?;
-    let reply = match active.plugin.chat(&request).await {
+    let reply = match asked(active, &request).await {
         Err(error) if error.kind == ErrorKind::NOT_FOUND => {
             let outcome = Outcome::Skipped("the service has no auto router".to_owned());
             return Ok((outcome, Vec::new()));
@@ -183,7 +197,7 @@ pub async fn tier_answer(active: &Active, name: &str) -> Billed {
         SHORT_TOKENS
     };
     let request = request(Some(&tier.tier), None, &ping(), &limited(max_tokens))?;
-    Ok(answered(active.plugin.chat(&request).await?))
+    Ok(answered(asked(active, &request).await?))
 }
 
 pub async fn tool_call(active: &Active) -> Billed {
@@ -203,7 +217,7 @@ pub async fn tool_call(active: &Active) -> Billed {
         let mut parameters = parameters.clone();
         parameters.append(&mut fields(json!({"tool_choice": "required"})));
         let request = request(usual(active), None, &messages, &parameters)?;
-        active.plugin.chat(&request).await?
+        asked(active, &request).await?
     };
     let (Some(call), n_calls) = (first.tool_calls.first(), first.tool_calls.len()) else {
         let summary = format!("the model answered without the tool: {}", served(&first));
@@ -223,7 +237,7 @@ pub async fn tool_call(active: &Active) -> Billed {
     }
     parameters.append(&mut fields(json!({"tool_choice": "none"})));
     let request = request(usual(active), None, &messages, &parameters)?;
-    let second = active.plugin.chat(&request).await?;
+    let second = asked(active, &request).await?;
     let summary = format!(
         "{name} called {n_calls}×, {}, then {}",
         results.join(", "),
@@ -252,7 +266,7 @@ pub async fn structured_output(active: &Active) -> Billed {
     }));
     let messages = [Message::user("Paris and its population, as JSON.")];
     let request = request(usual(active), None, &messages, &parameters)?;
-    let reply = active.plugin.chat(&request).await?;
+    let reply = asked(active, &request).await?;
     let mismatches = schema.mismatches(&reply.text);
     let outcome = match mismatches.first() {
         None => Outcome::Ok(format!("the answer matches its schema: {}", served(&reply))),

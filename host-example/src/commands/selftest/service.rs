@@ -5,7 +5,7 @@ use std::time::Duration;
 use plugin_api::{CreditStatus, CreditsRequest, ErrorKind, ModelsRequest, Plugin};
 
 use super::outcome::{Outcome, served, skipped, supported};
-use super::small::{limited, ping};
+use super::small::{asked, limited, ping};
 use crate::setup::Active;
 use crate::talk::answer::request;
 use crate::terminal::{Failure, counted, joined, time};
@@ -124,7 +124,7 @@ pub async fn cache(plugin: &Plugin) -> Result<Outcome, Failure> {
 /// An unknown model must be refused with a code, not answered by another model.
 pub async fn unknown_model(active: &Active) -> Result<Outcome, Failure> {
     let request = request(None, Some(UNKNOWN_MODEL), &ping(), &limited(16))?;
-    match active.plugin.chat(&request).await {
+    match asked(active, &request).await {
         Ok(reply) => Err(Failure::internal(format!(
             "a request for an unknown model was answered: {}",
             served(&reply)

@@ -1,8 +1,9 @@
-//! The small requests that the checks send.
+//! The small requests that the checks send, each recorded as any other call.
 
-use plugin_api::Message;
+use plugin_api::{ChatReply, ChatRequest, Error, Message};
 use serde_json::json;
 
+use crate::history::{self, Asker, Open};
 use crate::setup::{Active, tiers};
 use crate::talk::parameters::{Parameters, fields};
 
@@ -16,6 +17,22 @@ pub fn limited(max_tokens: u64) -> Parameters {
 
 pub fn ping() -> Vec<Message> {
     vec![Message::user("Answer with the one word: pong")]
+}
+
+/// The row of a call that begins.
+pub fn row_of(active: &Active, request: &ChatRequest) -> Open {
+    Asker::of(active).begins(history::client(), request.tier.as_deref(), request.model.as_deref())
+}
+
+/// The answer to a request.
+pub async fn asked(active: &Active, request: &ChatRequest) -> Result<ChatReply, Error> {
+    let mut row = row_of(active, request);
+    let outcome = active.plugin.chat(request).await;
+    match &outcome {
+        Ok(reply) => row.complete(&reply.done),
+        Err(error) => row.failed(error),
+    }
+    outcome
 }
 
 /// The tier for requests that would work with any tier.
