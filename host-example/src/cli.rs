@@ -112,7 +112,7 @@ impl Cli {
             Command::Models(args) => models::run(global, args).await,
             Command::Credits(args) => credits::run(global, args).await,
             Command::Log(args) => log::run(args),
-            Command::Usage(args) => usage::run(args),
+            Command::Usage(args) => usage::run(global, args).await,
             Command::Store(args) => store::run(args),
             Command::Key(output) => key::run(global, output.json).await,
             Command::Keys(command) => keys::run(global, command).await,

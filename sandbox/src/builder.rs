@@ -78,6 +78,12 @@ impl Builder {
         self
     }
 
+    /// Accepts this management key beside the other keys.
+    pub fn also_management_key(mut self, key: impl Into<String>) -> Self {
+        self.settings.management_keys.push(key.into());
+        self
+    }
+
     /// Gives `model_id` a script.
     pub fn script(mut self, model_id: impl Into<String>, script: Script) -> Self {
         self.scripts.push((model_id.into(), script));

@@ -28,9 +28,9 @@ struct Arguments {
     /// A key to accept; repeat it for several keys.
     #[arg(long, value_name = "KEY", default_value = DEFAULT_KEY, hide_default_value = true)]
     key: Vec<String>,
-    /// Makes the keys management keys, which read the credits and cannot chat.
-    #[arg(long)]
-    management_key: bool,
+    /// Makes the keys management keys, which read the credits and cannot chat; with KEY, accepts that one beside them.
+    #[arg(long, value_name = "KEY", num_args = 0..=1)]
+    management_key: Option<Option<String>>,
     /// Appends a JSON line for each request, with everything received and sent.
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
@@ -77,8 +77,10 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     for key in &arguments.key {
         builder = builder.key(key);
     }
-    if arguments.management_key {
-        builder = builder.management_key();
+    match &arguments.management_key {
+        Some(Some(key)) => builder = builder.also_management_key(key),
+        Some(None) => builder = builder.management_key(),
+        None => {}
     }
     if let Some(path) = &arguments.script {
         for (id, script) in scripts_from(path)? {

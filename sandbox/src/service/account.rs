@@ -2,7 +2,7 @@
 //!
 //! Figures change only when a request is served, so the same requests end with the same balance.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::{Map, Value, json};
 
@@ -25,10 +25,22 @@ pub(crate) struct Account {
     n_generations: u64,
     spent_usd: f64,
     generations: VecDeque<Generation>,
+    /// By day, model and provider.
+    activity: BTreeMap<[String; 3], Activity>,
     /// Most generations kept, if not all; the oldest go first.
     keep: Option<usize>,
     /// How many requests for a generation get 404 first.
     late_asks: u32,
+}
+
+/// What a day's generations of a model add up to.
+#[derive(Default)]
+struct Activity {
+    requests: u64,
+    prompt_tokens: u64,
+    completion_tokens: u64,
+    reasoning_tokens: u64,
+    cost_usd: f64,
 }
 
 /// One generation, as `GET /generation` answers it.
@@ -102,6 +114,17 @@ impl Account {
             "api_type": summary.api_type,
             "data_region": "global",
         });
+        let today = jiff::Timestamp::now()
+            .to_zoned(jiff::tz::TimeZone::UTC)
+            .date()
+            .to_string();
+        let key = [today, summary.model_id.to_owned(), summary.provider.to_owned()];
+        let activity = self.activity.entry(key).or_default();
+        activity.requests += 1;
+        activity.prompt_tokens += tokens("prompt_tokens").as_u64().unwrap_or(0);
+        activity.completion_tokens += tokens("completion_tokens").as_u64().unwrap_or(0);
+        activity.reasoning_tokens += value["native_tokens_reasoning"].as_u64().unwrap_or(0);
+        activity.cost_usd += cost;
         for name in UNKNOWN {
             value[name] = Value::Null;
         }
@@ -124,6 +147,28 @@ impl Account {
             return None;
         }
         Some(json!({"data": found.value}))
+    }
+
+    /// `GET /activity`, of one day or of all.
+    pub(crate) fn activity_value(&self, date: Option<&str>) -> Value {
+        let rows = self.activity.iter().zip(1..);
+        let rows = rows.filter(|(([day, ..], _), _)| date.is_none_or(|date| date == day));
+        let rows = rows.map(|(([day, model, provider], activity), n)| {
+            json!({
+                "date": day,
+                "model": model,
+                "model_permaslug": model,
+                "endpoint_id": format!("00000000-0000-4000-8000-{n:012}"),
+                "provider_name": provider,
+                "usage": activity.cost_usd,
+                "byok_usage_inference": 0,
+                "requests": activity.requests,
+                "prompt_tokens": activity.prompt_tokens,
+                "completion_tokens": activity.completion_tokens,
+                "reasoning_tokens": activity.reasoning_tokens,
+            })
+        });
+        json!({"data": rows.collect::<Vec<Value>>()})
     }
 
     /// `GET /credits`.

@@ -51,13 +51,14 @@ pub(crate) fn plan_for(service: &Service, received: &Received) -> Plan {
         return refusal(form, &failure, None);
     }
     let mut user_id = None;
+    let is_management = is_management(service, received);
     if !matches!(access, Access::Anyone) {
         if let Err(failure) = check_key(service, received) {
             return refusal(form, &failure, None);
         }
         user_id = Some(USER_ID);
     }
-    if matches!(access, Access::Model(_)) && service.settings.is_management {
+    if matches!(access, Access::Model(_)) && is_management {
         let failure = Failure::status(403).message("Management keys cannot be used for completions");
         return refusal(form, &failure, user_id);
     }
@@ -66,11 +67,15 @@ pub(crate) fn plan_for(service: &Service, received: &Received) -> Plan {
 
 fn check_key(service: &Service, received: &Received) -> Result<(), Failure> {
     let message = match &received.key {
-        Some(key) if service.settings.keys.contains(key) => return Ok(()),
+        key if service.settings.is_management_key(key.as_deref()).is_some() => return Ok(()),
         Some(_) => "User not found.",
         None => "No auth credentials found",
     };
     Err(Failure::status(401).message(message))
+}
+
+fn is_management(service: &Service, received: &Received) -> bool {
+    service.settings.is_management_key(received.key.as_deref()) == Some(true)
 }
 
 fn route<'a>(segments: &[&'a str]) -> Option<Route<'a>> {
@@ -106,10 +111,11 @@ fn route<'a>(segments: &[&'a str]) -> Option<Route<'a>> {
             Ok(listing::endpoints_value(&known(service, author, slug)?))
         }),
         ["providers"] => gives(Anyone, |_, _| Ok(listing::providers_value())),
-        ["key"] => gives(Key, |service, _| {
-            Ok(service.account().key_value(service.settings.is_management))
+        ["key"] => gives(Key, |service, received| {
+            Ok(service.account().key_value(is_management(service, received)))
         }),
         ["credits"] => gives(Key, credits),
+        ["activity"] => gives(Key, activity),
         ["generation"] => gives(Key, generation),
         ["auth", "keys"] => takes(Anyone, sign_in::exchange),
         ["auth", "keys", "code"] => takes(Key, sign_in::code),
@@ -162,8 +168,24 @@ fn known(service: &Service, author: &str, slug: &str) -> Result<Model, Failure> 
     service.find(&id).ok_or_else(not_found)
 }
 
-fn credits(service: &Service, _: &Received) -> Result<Value, Failure> {
-    if service.settings.is_management {
+/// The real one has completed days alone. This one was started today, so today is in it as well.
+fn activity(service: &Service, received: &Received) -> Result<Value, Failure> {
+    if !is_management(service, received) {
+        return Err(Failure::status(403).message("Only management keys can perform this operation"));
+    }
+    let query = received.parameters();
+    let date = query
+        .iter()
+        .find(|(name, _)| name == "date")
+        .map(|(_, date)| date.as_str());
+    if date.is_some_and(|date| date.parse::<jiff::civil::Date>().is_err()) {
+        return Err(Failure::status(400).message("date: expected YYYY-MM-DD"));
+    }
+    Ok(service.account().activity_value(date))
+}
+
+fn credits(service: &Service, received: &Received) -> Result<Value, Failure> {
+    if is_management(service, received) {
         return Ok(service.account().credits_value());
     }
     Err(Failure::status(403).message("Only management keys can fetch credits for an account"))

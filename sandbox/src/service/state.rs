@@ -37,12 +37,25 @@ pub(crate) struct Settings {
     pub(crate) keys: Vec<String>,
     /// Whether the keys are management keys.
     pub(crate) is_management: bool,
+    /// Keys that are management keys beside the others.
+    pub(crate) management_keys: Vec<String>,
     /// Page size of the catalogue for clients that ask for none.
     pub(crate) page_size: Option<usize>,
     /// How many requests for a generation get 404 first.
     pub(crate) late_asks: u32,
     /// Most generations kept, if not all.
     pub(crate) keep_generations: Option<usize>,
+}
+
+impl Settings {
+    /// Whether this key is known, and a management key.
+    pub(crate) fn is_management_key(&self, key: Option<&str>) -> Option<bool> {
+        let is_among = |keys: &[String]| keys.iter().any(|known| Some(known.as_str()) == key);
+        if is_among(&self.management_keys) {
+            return Some(true);
+        }
+        is_among(&self.keys).then_some(self.is_management)
+    }
 }
 
 /// The catalogue entries that a test wrote.

@@ -159,6 +159,23 @@ fn only_management_keys_read_credits_and_they_cannot_chat() {
 }
 
 #[test]
+fn activity_adds_up_for_management_keys() {
+    let mut t = Bench::new();
+    for _ in 0..2 {
+        t.chat(json!({"model": "openai/gpt-4o"}));
+    }
+    assert_eq!(t.get("/activity").0, 403);
+    t.service.settings.management_keys.push(DEFAULT_KEY.to_owned());
+    let (_, body) = t.get("/activity");
+    let row = &body["data"][0];
+    assert_eq!(json!([row["model"], row["requests"]]), json!(["openai/gpt-4o", 2]));
+    let (_, credits) = t.get("/credits");
+    assert_eq!(row["usage"], credits["data"]["total_usage"]);
+    assert_eq!(t.get("/activity?date=1999-12-31").1, json!({"data": []}));
+    assert_eq!(t.get("/activity?date=today").0, 400);
+}
+
+#[test]
 fn scripted_models_are_in_the_catalogue() {
     let t = Bench::new().with("acme/model-a", Script::default());
     assert_eq!(t.get("/model/acme/model-a").0, 200);

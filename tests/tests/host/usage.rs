@@ -2,8 +2,10 @@
 
 use std::fs;
 
-use sandbox::Script;
+use sandbox::{Sandbox, Script};
 use serde_json::{Value, json};
+use tests::canary::CANARY;
+use tests::service_from;
 
 use crate::{Bench, assert_fails, assert_has, assert_lacks, assert_starts, json_of};
 
@@ -54,6 +56,16 @@ fn every_call_leaves_a_row_and_no_prompt() {
     assert_eq!(csv.lines().count(), 3, "{csv}");
     let later = json_of(&bench.ok(&["usage", "--since", "2100-01-01", "--json"]));
     assert_eq!((&later["rows"], &later["total"]["calls"]), (&json!([]), &json!(0)));
+}
+
+#[test]
+fn a_selftest_records_its_calls_under_its_own_name() {
+    let bench = Bench::with_model("sandbox/hello");
+    bench.run(&["selftest"]);
+    let rows = rows(&bench);
+    assert!(rows.iter().all(|row| row["client"] == "selftest"), "{rows:?}");
+    let with = |status: &str| rows.iter().any(|row| row["status"] == status);
+    assert!(with("ok") && with("cancelled") && with("error"), "{rows:?}");
 }
 
 #[test]
@@ -164,4 +176,32 @@ fn unknown_groups_and_times_come_with_what_was_expected() {
         2,
         "expected a time such as 24h, 7d, 2026-08-22",
     );
+}
+
+#[test]
+fn the_services_own_figures_stand_beside_those_recorded() {
+    const MANAGEMENT: &str = "sk-or-v1-management";
+    let mut bench = Bench::with_model("sandbox/hello");
+    bench.service = service_from(Sandbox::builder().key(CANARY).also_management_key(MANAGEMENT));
+    bench.ok(&["chat", "--no-history", "Hi"]);
+    bench.ok(&["chat", "Hi"]);
+    let managed = |arguments: &[&str]| bench.without_key(arguments).env("OPENROUTER_API_KEY", MANAGEMENT).run();
+    let compared = json_of(&managed(&["usage", "--service", "--json"]));
+    let [row] = compared["rows"].as_array().expect("rows").as_slice() else {
+        panic!("{compared}")
+    };
+    let calls = ["here", "service", "difference"].map(|side| &row[side]["calls"]);
+    assert_eq!(
+        (calls, &row["model"]),
+        ([&json!(1), &json!(2), &json!(1)], &json!("sandbox/hello"))
+    );
+    assert_eq!(row["difference"]["cost_usd"], row["here"]["cost_usd"], "{row}");
+    let table = managed(&["usage", "--service", "--since", "1d"]).stdout;
+    assert_starts(&table, "DAY ");
+    assert_has(&table, "+$0.");
+    let refused = bench.run(&["usage", "--service"]);
+    assert_has(&refused.stderr, "management keys alone");
+    let home = crate::home_with_parrot();
+    let refused = home.host(&["usage", "--service"]).env("PARROT_KEY", "parrot-1").run();
+    assert_has(&refused.stderr, "cannot show the service's own figures");
 }
