@@ -132,6 +132,8 @@ pub struct Wanted {
     pub names_model: bool,
     /// That model, if it is a text.
     pub model: Option<String>,
+    /// `"temperature": 0`
+    pub is_cold: bool,
     /// Whether there is an `agent`.
     pub names_agent: bool,
 }
@@ -170,6 +172,9 @@ pub fn wanted(body: &[u8]) -> Result<Wanted, Problem> {
             model: members
                 .get("model")
                 .and_then(|model| serde_json::from_str(model.get()).ok()),
+            is_cold: members
+                .get("temperature")
+                .is_some_and(|degrees| degrees.get().parse() == Ok(0.0)),
             names_agent: members.contains_key("agent"),
         }),
         Err(cause) if cause.is_data() => serde_json::from_str::<IgnoredAny>(text).map(|_| Wanted::default()),

@@ -14,6 +14,7 @@ use plugin_api::{ChatEvent, ChatRequest, Error, EventStream, HttpAnswer, HttpReq
 use serde_json::Value;
 
 use super::body_memory::SMALL_BYTES;
+use super::cache::Ticket;
 use super::course::Course;
 use super::error_object::{error_object, status_of};
 use super::headers::{
@@ -35,6 +36,7 @@ pub async fn whole(
     request: HttpRequest,
     names_model: Option<bool>,
     mut record: Record,
+    ticket: Option<Ticket>,
 ) -> Response<Body> {
     let asked = names_model.map(|names_model| {
         let path = request.path.split('?').next().unwrap_or_default();
@@ -54,13 +56,21 @@ pub async fn whole(
             return failure(&error, &[], &mut record);
         }
     };
-    let mut response = Response::new(reply::whole(Bytes::from_owner(body)));
+    let mut response = Response::new(reply::whole(Bytes::new()));
     *response.status_mut() = StatusCode::from_u16(head.status).unwrap_or(StatusCode::OK);
     let headers = response.headers_mut();
     pass(&head.headers, headers);
     set_done(&done, headers);
     set_fallback(&notices, headers);
     set_notices(&notices, headers);
+    if let Some(ticket) = ticket {
+        let mut kept = ticket.passes(headers);
+        if head.status == 200 {
+            kept.add(&body);
+            kept.complete(&done);
+        }
+    }
+    *response.body_mut() = reply::whole(Bytes::from_owner(body));
     record.answered(response.status());
     if response.status().is_success() {
         record.complete(Box::new(done));
@@ -176,6 +186,7 @@ pub async fn in_pieces(
     form: Form,
     course: Course,
     mut record: Record,
+    ticket: Option<Ticket>,
 ) -> Response<Body> {
     let mut notices: Vec<Notice> = Vec::new();
     let used_key = &serving.used_key;
@@ -221,9 +232,11 @@ pub async fn in_pieces(
     headers.insert(X_ATTEMPTS, HeaderValue::from(failed + 1));
     set_fallback(&notices, headers);
     set_notices(&notices, headers);
+    let kept = ticket.map(|ticket| ticket.passes(headers));
+    let kept = kept.filter(|_| is_events && status == StatusCode::OK);
     *response.status_mut() = status;
     record.streams(status);
-    *response.body_mut() = Events::body(stream, held, form, is_events, course, record);
+    *response.body_mut() = Events::body(stream, held, form, is_events, course, record, kept);
     response
 }
 

@@ -11,6 +11,7 @@ use plugin_api::{Error, method};
 
 use super::agents;
 use super::body::{self, Read, Wanted};
+use super::cache::Ticket;
 use super::choices::empty_choice;
 use super::client::Client;
 use super::connections::Connection;
@@ -281,6 +282,14 @@ async fn passed_on(
     }
     let body = (!body.is_empty()).then_some(body);
     let request = headers::request(parts.method.as_str(), path, &parts.headers, body);
+    let ticket = (dialect == Dialect::Chat && parts.method == Method::POST)
+        .then(|| Ticket::of(serving, &parts.headers, &wanted, &request))
+        .flatten();
+    if let Some(ticket) = &ticket
+        && let Some(response) = ticket.find(&mut record).await
+    {
+        return response;
+    }
     if wanted.stream {
         let choice = empty_choice(dialect).filter(|_| !wanted.usage);
         forward::in_pieces(
@@ -289,11 +298,12 @@ async fn passed_on(
             Form::Raw { dialect, choice },
             course,
             record,
+            ticket,
         )
         .await
     } else {
         let names_model = (dialect == Dialect::Other).then_some(wanted.names_model);
-        forward::whole(serving, request, names_model, record).await
+        forward::whole(serving, request, names_model, record, ticket).await
     }
 }
 
@@ -315,7 +325,7 @@ async fn by_types(
     match typed::asked(body, &serving.tiers) {
         Ok(asked) if wants_stream => {
             let call = Call::Typed(&asked.request);
-            forward::in_pieces(serving, call, Form::Typed(Writer::new(&asked)), course, record).await
+            forward::in_pieces(serving, call, Form::Typed(Writer::new(&asked)), course, record, None).await
         }
         Ok(asked) => forward::typed_whole(serving, &asked, record).await,
         Err(problem) => refuse(problem, &mut record),

@@ -15,10 +15,12 @@ pub const X_NOTICES: HeaderName = HeaderName::from_static("x-notices");
 pub const X_LACKS: HeaderName = HeaderName::from_static("x-lacks");
 pub const X_FALLBACK: HeaderName = HeaderName::from_static("x-fallback");
 pub const X_HINT: HeaderName = HeaderName::from_static("x-hint");
+/// In a request: `on` or `off`. In an answer: `hit` or `miss`.
+pub const X_CACHE: HeaderName = HeaderName::from_static("x-agent-host-cache");
 pub const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// The headers that a web page may read besides the safelisted ones.
-pub const EXPOSED: &str = "x-served-model, x-served-provider, x-attempts, x-cost-usd, x-generation-id, x-fallback, x-translated, x-notices, x-lacks, x-hint, x-request-id, retry-after, age, warning";
+pub const EXPOSED: &str = "x-served-model, x-served-provider, x-attempts, x-cost-usd, x-generation-id, x-fallback, x-translated, x-notices, x-lacks, x-hint, x-agent-host-cache, x-request-id, retry-after, age, warning";
 
 /// The longest `x-fallback`, and the longest id of a model in it, in bytes.
 const MAX_FALLBACK_BYTES: usize = 512;
@@ -41,7 +43,7 @@ const HOP_BY_HOP: [&str; 9] = [
 ];
 
 /// Request headers that are meant for this endpoint alone.
-const OWN_REQUEST_HEADERS: [&str; 12] = [
+const OWN_REQUEST_HEADERS: [&str; 13] = [
     "authorization",
     "cookie",
     "host",
@@ -54,6 +56,7 @@ const OWN_REQUEST_HEADERS: [&str; 12] = [
     "via",
     "x-real-ip",
     "dnt",
+    "x-agent-host-cache",
 ];
 
 /// Answer headers about the service's connection or for browsers, which this endpoint sets itself.

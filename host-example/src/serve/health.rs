@@ -44,13 +44,15 @@ pub async fn health(shared: &Shared, serving: &Serving, is_known: bool) -> Respo
     json_response(code, &page)
 }
 
-/// How often the plugin's caches had what was wanted; nothing from a plugin that does not count.
+/// How often caches had what was wanted: the plugin's, if it counts, and the one of answers.
 async fn caches(serving: &Serving) -> Vec<CacheUse> {
+    let own = serving.caching.iter().map(|caching| caching.cache.counted());
     if !serving.has(method::CACHES) || serving.off.is_some() {
-        return Vec::new();
+        return own.collect();
     }
     let counted = tokio::time::timeout(PLUGIN_WAIT, serving.plugin.caches()).await;
-    counted.ok().and_then(Result::ok).unwrap_or_default()
+    let counted = counted.ok().and_then(Result::ok).unwrap_or_default();
+    counted.into_iter().chain(own).collect()
 }
 
 fn models_age(serving: &Serving) -> Option<Duration> {

@@ -33,6 +33,7 @@ mod usage;
 mod providers;
 mod credits;
 mod count_tokens;
+mod cache;
 mod health;
 mod problem;
 mod error_object;

@@ -57,6 +57,15 @@ pub struct Options {
     /// Record no call: neither who asked nor what it cost
     #[arg(long)]
     pub no_history: bool,
+    /// Give the same answer again to the same request for so long, in seconds: to requests with temperature 0, or with
+    /// the header `x-agent-host-cache: on`
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "3600",
+        conflicts_with = "no_history", value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
+    pub cache: Option<u64>,
+    /// The room for those answers, in MiB; the ones used last stay
+    #[arg(long, value_name = "MIB", default_value_t = 64, requires = "cache",
+        value_parser = clap::value_parser!(u64).range(1..=65_536))]
+    pub cache_size: u64,
     /// Follow neither edits of the profile nor installs of plugins; SIGHUP still does
     #[arg(long)]
     pub no_watch: bool,

@@ -95,6 +95,11 @@ impl Record {
         self.row = Some(row);
     }
 
+    /// The answer was there already, so that no model is asked.
+    pub fn was_kept(&mut self) {
+        self.row.iter_mut().for_each(Open::forget);
+    }
+
     /// A stream with this status begins.
     pub fn streams(&mut self, status: StatusCode) {
         self.ended.status = Some(status);

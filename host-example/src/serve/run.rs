@@ -9,6 +9,7 @@ use tokio::sync::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::body_memory::BodyMemory;
+use super::cache::{self, Cache, Caching};
 use super::ends::{Ends, wind_up};
 use super::guard::Rules;
 use super::options::Options;
@@ -69,7 +70,10 @@ pub async fn run(global: &Global, options: &Options) -> Result<Exit, Failure> {
         otel: Otel::start(|name| set_variable(name)?.into_string().ok())?,
         ..telemetry
     };
-    let serving = serving(&setup, &active)?;
+    let cache = options
+        .cache
+        .map(|age_s| Arc::new(Cache::new(Duration::from_secs(age_s), options.cache_size << 20)));
+    let serving = serving(&setup, &active, cache)?;
     let bodies = BodyMemory::new(options.max_body, options.body_memory);
     let shared = Arc::new(Shared::new(serving, rules, telemetry, bodies));
     let (sender, reloads) = unbounded_channel();
@@ -143,7 +147,13 @@ async fn followed(
     let rereads_token = reload == Reload::Everything && options.token_file.is_some();
     let token = rereads_token.then(|| Token::find(options)).transpose()?;
     let (line, setup) = reload::follow(active, global, reload).await?;
-    shared.serving.store(Arc::new(serving(&setup, active)?));
+    let cache = shared
+        .serving
+        .load()
+        .caching
+        .as_ref()
+        .map(|caching| Arc::clone(&caching.cache));
+    shared.serving.store(Arc::new(serving(&setup, active, cache)?));
     if let Some(token) = token {
         shared.rules.token.store(token.secret().cloned().map(Arc::new));
     }
@@ -151,7 +161,7 @@ async fn followed(
 }
 
 /// What requests are answered with from now on.
-fn serving(setup: &Setup, active: &Active) -> Result<Serving, Failure> {
+fn serving(setup: &Setup, active: &Active, cache: Option<Arc<Cache>>) -> Result<Serving, Failure> {
     let chosen = active.chosen.as_ref();
     let manifest = active.plugin.manifest();
     let given = setup.give(manifest, chosen)?;
@@ -164,7 +174,21 @@ fn serving(setup: &Setup, active: &Active) -> Result<Serving, Failure> {
             reason: verdict.reason().to_owned(),
         }
     });
+    let options = setup.options(manifest, chosen.map(|chosen| &chosen.profile));
+    let tiers = serde_json::to_vec(&active.tiers).unwrap_or_default();
+    let mut parts = vec![
+        manifest.id.clone().into_bytes(),
+        manifest.version.clone().into_bytes(),
+        tiers,
+    ];
+    parts.push(options.to_string().into_bytes());
+    // Addresses and further settings. A hash of a key tells nothing of it.
+    for (name, value) in &given.variables {
+        parts.extend([name.clone().into_bytes(), value.reveal().as_bytes().to_vec()]);
+    }
+    let setting = cache::hash(parts.iter().map(Vec::as_slice));
     Ok(Serving {
+        caching: cache.map(|cache| Caching { cache, setting }),
         tiers: active.tiers.clone(),
         asker: Asker::of(active),
         shelf: Shelf::of(&setup.places),

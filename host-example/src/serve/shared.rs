@@ -12,6 +12,7 @@ use serde_json::Value;
 use tokio::sync::{Mutex, watch};
 
 use super::body_memory::BodyMemory;
+use super::cache::Caching;
 use super::course::Phase;
 use super::guard::Rules;
 use super::record::Telemetry;
@@ -35,6 +36,8 @@ pub struct Serving {
     pub plugin: Plugin,
     /// Why it answers no more, if it was disabled or removed.
     pub off: Option<Error>,
+    /// If answers are given again.
+    pub caching: Option<Caching>,
     pub tiers: Vec<TierModel>,
     /// In whose name calls are recorded.
     pub asker: Asker,

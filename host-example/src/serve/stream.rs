@@ -14,6 +14,7 @@ use hyper::body::{Body as HttpBody, Frame};
 use plugin_api::{ChatEvent, Done, Error, EventStream, Text};
 use serde_json::{Value, json};
 
+use super::cache::Kept;
 use super::choices::filled;
 use super::course::{Course, Interruption, cut_off};
 use super::last_words::last_words;
@@ -46,6 +47,8 @@ pub struct Events {
     /// The next interruption.
     watched: Watched,
     record: Record,
+    /// The answer so far, if it is to be kept.
+    kept: Option<Kept>,
 }
 
 type Watched = Pin<Box<dyn Future<Output = (Interruption, Course)> + Send>>;
@@ -84,6 +87,7 @@ impl Events {
         has_comments: bool,
         course: Course,
         record: Record,
+        kept: Option<Kept>,
     ) -> Body {
         held.reverse();
         let events = Self {
@@ -96,6 +100,7 @@ impl Events {
             is_between_events: true,
             watched: watched(course),
             record,
+            kept,
         };
         events.boxed_unsync()
     }
@@ -116,6 +121,7 @@ impl Events {
                     Some(text) => text.into(),
                     None => Bytes::from_owner(InPlace(text)),
                 };
+                self.kept.iter_mut().for_each(|kept| kept.add(&piece));
                 if piece.ends_with(LAST_FRAME.as_bytes()) {
                     piece.truncate(piece.len() - LAST_FRAME.len());
                     self.last = Some(LAST_FRAME);
@@ -206,6 +212,9 @@ impl HttpBody for Events {
                     match &mut this.form {
                         Form::Typed(writer) => out.push(writer.end(&done).into()),
                         Form::Raw { .. } => out.extend(this.last.take().map(Bytes::from)),
+                    }
+                    if let Some(kept) = this.kept.take() {
+                        kept.complete(&done);
                     }
                     this.record.complete(done);
                     this.stream = None;

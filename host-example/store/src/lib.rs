@@ -12,9 +12,11 @@ mod money;
 mod call;
 mod usage;
 mod conversation;
+mod answer;
 mod sqlite;
 mod ledger;
 
+pub use self::answer::{Answer, Limits};
 pub use self::call::{Call, Status};
 pub use self::conversation::{Conversation, Found, Message, New, Summary, Turn};
 pub use self::error::Error;
@@ -33,10 +35,16 @@ pub trait Store: Send {
     /// What calls add up to, a row for each group, the most expensive first (days in their order).
     fn usage(&mut self, query: &Query) -> Result<Vec<Row>, Error>;
 
-    /// Deletes the calls of the hours before this one, and their share of the sums.
+    /// Deletes the calls of the hours before this one, their share of the sums, and answers as old.
     ///
     /// - Out: how many.
     fn prune_calls(&mut self, before_ms: i64) -> Result<u64, Error>;
+
+    /// The answer to the request with this hash, if there is one from this moment on.
+    fn answer(&mut self, key: &[u8], since_ms: i64) -> Result<Option<Answer>, Error>;
+
+    /// Keeps an answer, and drops those beyond the limits.
+    fn keep_answer(&mut self, key: &[u8], answer: &Answer, limits: Limits) -> Result<(), Error>;
 
     /// Begins a conversation with its first turn.
     ///

@@ -3,9 +3,10 @@
 //! `row_…` tests are named after the rows of `tests/features.md`.
 
 use serde_json::{Value, json};
-use tests::endpoint::{Endpoint, Serve};
+use tests::endpoint::{Endpoint, Serve, profile_text};
+use tests::eventually;
 
-use crate::bench::{Twins, command, forms};
+use crate::bench::{CHAT, Twins, command, forms};
 
 #[test]
 fn row_52_every_route_of_openais_api_exists_under_both_roots() {
@@ -135,4 +136,79 @@ fn row_98_every_other_path_of_the_service_passes_through() {
     }
     let providers = command(&twins.endpoint, &["api", "GET", "/providers"]).expect_success();
     assert!(providers.stdout.starts_with("{\"data\":"), "{}", providers.stdout);
+}
+
+#[test]
+fn row_99_the_same_request_gets_the_same_answer_from_the_cache() {
+    let tiers = json!({"tiers": {"TEXT_SMALL": "sandbox/hello"}});
+    let endpoint = Serve::new().profile(&tiers).arguments(&["--cache"]).start();
+    let body = |more: Value| {
+        let mut body = json!({"model": "TEXT_SMALL", "messages": [{"role": "user", "content": "Hello"}]});
+        for (name, value) in more.as_object().expect("an object") {
+            body[name] = value.clone();
+        }
+        body
+    };
+    let ask = |body: &Value, said: Option<&str>| {
+        let request = endpoint.post(CHAT, body);
+        let request = match said {
+            Some(said) => request.with("x-agent-host-cache", said),
+            None => request,
+        };
+        let answer = endpoint.answer(&request).expect(200);
+        let cache = answer.header("x-agent-host-cache").map(str::to_owned);
+        (cache, answer.text())
+    };
+    let n_asked = || {
+        endpoint
+            .service
+            .requests()
+            .iter()
+            .filter(|request| request.method == "POST")
+            .count()
+    };
+    for more in [json!({"temperature": 0}), json!({"temperature": 0.0, "stream": true})] {
+        let body = body(more);
+        let n_before = n_asked();
+        let (first, text) = ask(&body, None);
+        assert_eq!(first.as_deref(), Some("miss"));
+        // Kept behind the answer.
+        let hit = eventually(|| match ask(&body, None) {
+            (Some(cache), text) if cache == "hit" => Ok(text),
+            (cache, _) => Err(cache),
+        });
+        let data = |text: &str| {
+            text.lines()
+                .filter(|line| !line.starts_with(':') && !line.is_empty())
+                .collect::<Vec<_>>()
+                .join("\n")
+        };
+        assert_eq!(data(&hit).trim(), data(&text).trim());
+        let n_misses = n_asked() - n_before;
+        ask(&body, None);
+        assert_eq!(n_asked() - n_before, n_misses, "a hit asks nobody");
+        assert_eq!(ask(&body, Some("off")).0, None);
+    }
+    assert_eq!(ask(&body(json!({})), None).0, None, "temperature is not 0");
+    assert_eq!(ask(&body(json!({})), Some("on")).0.as_deref(), Some("miss"));
+    let page = endpoint.answer(&endpoint.get("/health")).expect(200).json();
+    let answers = page["caches"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .find(|cache| cache["name"] == "answers");
+    let hits = answers.expect("the cache")["hits"].as_u64();
+    assert!(hits >= Some(4), "{page}");
+    let requests = endpoint.service.requests();
+    assert!(
+        requests
+            .iter()
+            .all(|request| !request.headers.iter().any(|(name, _)| name == "x-agent-host-cache"))
+    );
+    // Another model behind the tier is another request.
+    endpoint
+        .home
+        .write_profile(&profile_text(&json!({"tiers": {"TEXT_SMALL": "openai/gpt-4o"}})));
+    endpoint.wait_for_stderr("from the next request on", 1);
+    assert_eq!(ask(&body(json!({"temperature": 0})), None).0.as_deref(), Some("miss"));
 }

@@ -54,6 +54,7 @@ impl Bench {
                 servers_file: "/nowhere/mcp.json".into(),
             },
             off: None,
+            caching: None,
             plugin,
             tiers: vec![tier()],
             asker: Asker::default(),

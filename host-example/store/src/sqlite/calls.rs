@@ -196,6 +196,7 @@ pub fn prune(connection: &mut Connection, before_ms: i64) -> Result<u64, Error> 
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let n_calls = transaction.execute("DELETE FROM call WHERE time_ms < ?1", [hour * HOUR_MS])?;
     transaction.execute("DELETE FROM span WHERE hour < ?1", [hour])?;
+    transaction.execute("DELETE FROM answer WHERE time_ms < ?1", [hour * HOUR_MS])?;
     if day_of(hour) < hour {
         transaction.execute(ADD_UP_DAY, [day_of(hour)])?;
     }

@@ -9,6 +9,7 @@ mod open;
 mod histogram;
 mod calls;
 mod usage;
+mod answers;
 mod conversations;
 mod upkeep;
 
@@ -19,6 +20,7 @@ use rusqlite::Connection;
 
 use self::calls::Series;
 use crate::Store;
+use crate::answer::{Answer, Limits};
 use crate::call::Call;
 use crate::conversation::{Conversation, Found, New, Summary, Turn};
 use crate::error::Error;
@@ -55,6 +57,14 @@ impl Store for Sqlite {
 
     fn prune_calls(&mut self, before_ms: i64) -> Result<u64, Error> {
         calls::prune(&mut self.connection, before_ms)
+    }
+
+    fn answer(&mut self, key: &[u8], since_ms: i64) -> Result<Option<Answer>, Error> {
+        answers::find(&self.connection, key, since_ms)
+    }
+
+    fn keep_answer(&mut self, key: &[u8], answer: &Answer, limits: Limits) -> Result<(), Error> {
+        answers::keep(&mut self.connection, key, answer, limits)
     }
 
     fn create(&mut self, new: &New, first: &Turn) -> Result<String, Error> {

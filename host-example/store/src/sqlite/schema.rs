@@ -4,7 +4,7 @@
 
 /// Step by step from an empty file to the newest tables.
 pub const MIGRATIONS: &[&str] = &[
-    // 1: calls, their sums by hour and by day, conversations.
+    // 1: calls, their sums by hour and by day, answers, conversations.
     "
     -- What many calls share. A call and a sum name it by its number.
     CREATE TABLE series (
@@ -45,6 +45,14 @@ pub const MIGRATIONS: &[&str] = &[
         durations BLOB NOT NULL, first_tokens BLOB NOT NULL,
         PRIMARY KEY (hours, hour, series)
     ) STRICT, WITHOUT ROWID;
+
+    -- Answers that are given again to the same request. The key is a hash of the request.
+    CREATE TABLE answer (
+        key BLOB PRIMARY KEY,
+        time_ms INTEGER NOT NULL, used_ms INTEGER NOT NULL,
+        head TEXT NOT NULL, body BLOB NOT NULL
+    ) STRICT;
+    CREATE INDEX answer_used ON answer (used_ms);
 
     CREATE TABLE conversation (
         id TEXT PRIMARY KEY,

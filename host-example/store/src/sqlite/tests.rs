@@ -481,3 +481,29 @@ fn deleted_words_are_gone_from_the_disk() {
         assert!(!bytes.windows(9).any(|word| word == b"xylophone"), "{}", path.display());
     }
 }
+
+#[test]
+fn answers_age_and_the_ones_used_last_stay() {
+    let folder = folder();
+    let mut store = opened(&folder);
+    let answer = |letter: u8| Answer {
+        head: String::new(),
+        body: vec![letter; 100],
+    };
+    let limits = |n_bytes| Limits { since_ms: 0, n_bytes };
+    for letter in [b'a', b'b', b'c'] {
+        store
+            .keep_answer(&[letter], &answer(letter), limits(1000))
+            .expect("it keeps");
+        let later = "UPDATE answer SET used_ms = ?1 WHERE key = ?2";
+        let used = rusqlite::params![i64::from(letter), [letter]];
+        store.connection.execute(later, used).expect("it is there");
+    }
+    assert_eq!(store.answer(b"a", 0).ok(), Some(Some(answer(b'a'))));
+    assert_eq!(store.answer(b"a", i64::MAX).ok(), Some(None), "too old");
+    store.keep_answer(b"d", &answer(b'd'), limits(300)).expect("it keeps");
+    let there = [b"a", b"b", b"c", b"d"].map(|key| store.answer(key, 0).expect("it reads").is_some());
+    assert_eq!(there, [true, false, true, true], "the one used first is gone");
+    store.keep_answer(b"e", &answer(b'e'), limits(50)).expect("it keeps");
+    assert_eq!(store.answer(b"e", 0).ok(), Some(None), "larger than all room");
+}
