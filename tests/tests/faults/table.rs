@@ -7,9 +7,9 @@ use std::fs;
 use tests::{Home, files_below, workspace};
 
 /// The features that show at the endpoint, and those of plugins, by their numbers.
-const FEATURES: [usize; 51] = [
+const FEATURES: [usize; 53] = [
     1, 2, 10, 11, 12, 13, 14, 16, 17, 18, 20, 22, 25, 26, 27, 28, 29, 31, 34, 35, 37, 40, 41, 45, 46, 47, 48, 49, 50,
-    52, 53, 56, 60, 61, 62, 63, 64, 67, 68, 69, 70, 73, 77, 79, 84, 91, 95, 96, 97, 98, 101,
+    52, 53, 56, 60, 61, 62, 63, 64, 67, 68, 69, 70, 72, 73, 77, 79, 84, 91, 95, 96, 97, 98, 99, 101,
 ];
 
 /// What the commands for set-up, models, money and profiles promise, by the numbers of `ux.md`.
