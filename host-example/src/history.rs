@@ -3,7 +3,7 @@
 //! A row says who asked whom, how it ended, and what it cost and took. It has no prompt, no answer and no word of the
 //! service. Nothing waits for the disk, and without a disk calls go on: one warning says that rows are lost.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -68,12 +68,16 @@ pub fn open() -> Result<Sqlite, Failure> {
     check_kept(&file, u64::MAX).map_err(refused)?;
     let Opened { store, damaged } = Sqlite::open(&file).map_err(|cause| refused(cause.to_string()))?;
     if let Some(damaged) = damaged {
-        let damaged = terminal::clean_line(&damaged.display().to_string());
-        terminal::say(&format!(
-            "warning: the store was damaged; it is kept as `{damaged}`, and an empty one takes its place"
-        ));
+        say_damaged(&damaged);
     }
     Ok(store)
+}
+
+fn say_damaged(damaged: &Path) {
+    let damaged = terminal::clean_line(&damaged.display().to_string());
+    terminal::say(&format!(
+        "warning: the store was damaged; it is kept as `{damaged}`, and an empty one takes its place"
+    ));
 }
 
 /// What calls add up to: rows, and all of them together.
@@ -116,7 +120,13 @@ fn settle() -> u64 {
 /// Has a row written soon.
 fn record(call: Call) {
     let start = || {
-        let open = || -> Result<Box<dyn Store>, store::Error> {
+        let open = |is_damaged: bool| -> Result<Box<dyn Store>, store::Error> {
+            if is_damaged {
+                let file = file().map_err(|failure| store::Error::Other(failure.message))?;
+                if let Some(damaged) = Sqlite::set_aside(&file)? {
+                    say_damaged(&damaged);
+                }
+            }
             let store = open().map_err(|failure| store::Error::Other(failure.message));
             Ok(Box::new(store?))
         };

@@ -15,6 +15,8 @@ pub enum Error {
     },
     #[error("`{}` has version {found}, and this program knows versions up to {known}", path.display())]
     Newer { path: PathBuf, found: i64, known: i64 },
+    #[error("`{}` is no store of this program", .0.display())]
+    Foreign(PathBuf),
     #[error("the file is damaged")]
     Damaged,
     #[error("the disk is full")]

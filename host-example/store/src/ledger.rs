@@ -44,10 +44,11 @@ struct Queue {
 impl Ledger {
     /// Starts the thread.
     ///
-    /// - In: `open`, which it calls at the first call; `trouble`, which it tells the first time that calls are lost.
+    /// - In: `open`, which it calls at the first call, and again after a failure, with whether the store said that it
+    ///   is damaged; `trouble`, which it tells the first time that calls are lost.
     pub fn start<O, T>(open: O, trouble: T) -> std::io::Result<Self>
     where
-        O: FnMut() -> Result<Box<dyn Store>, Error> + Send + 'static,
+        O: FnMut(bool) -> Result<Box<dyn Store>, Error> + Send + 'static,
         T: FnMut(&Error) + Send + 'static,
     {
         let shared = Arc::new(Shared::default());
@@ -56,6 +57,7 @@ impl Ledger {
             open,
             trouble,
             store: None,
+            is_damaged: false,
             is_reported: false,
         };
         thread::Builder::new()
@@ -132,19 +134,26 @@ struct Writer<O, T> {
     open: O,
     trouble: T,
     store: Option<Box<dyn Store>>,
+    is_damaged: bool,
     is_reported: bool,
 }
 
 impl<O, T> Writer<O, T>
 where
-    O: FnMut() -> Result<Box<dyn Store>, Error>,
+    O: FnMut(bool) -> Result<Box<dyn Store>, Error>,
     T: FnMut(&Error),
 {
     fn run(mut self) {
         loop {
             let batch = self.shared.batch();
             let mut n_lost = 0;
-            if let Err(cause) = self.write(&batch) {
+            let mut written = self.write(&batch);
+            if matches!(written, Err(Error::Damaged)) {
+                self.store = None;
+                self.is_damaged = true;
+                written = self.write(&batch);
+            }
+            if let Err(cause) = written {
                 n_lost = batch.len() as u64;
                 // A file that was moved or repaired is found again.
                 self.store = None;
@@ -163,8 +172,9 @@ where
     fn write(&mut self, batch: &[Call]) -> Result<(), Error> {
         let store = match &mut self.store {
             Some(store) => store,
-            none => none.insert((self.open)()?),
+            none => none.insert((self.open)(self.is_damaged)?),
         };
+        self.is_damaged = false;
         store.record(batch)
     }
 }

@@ -9,10 +9,13 @@ pub struct Nanos(pub i64);
 
 const DIGITS: usize = 9;
 
+/// The most that a call may have cost: sums of many must stay below 63 bits.
+const MAX: i64 = 1_000_000 * 1_000_000_000;
+
 impl Nanos {
     /// The amount of a decimal number such as `0.0041` or `4.1e-3`, rounded to the nearest nano-dollar.
     ///
-    /// - Out: `None` if it is none, or negative, or larger than nine billion dollars.
+    /// - Out: `None` if it is none, or negative, or larger than a million dollars, which no call costs.
     pub fn parse(text: &str) -> Option<Self> {
         let (mantissa, exponent) = match text.split_once(['e', 'E']) {
             Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
@@ -37,7 +40,8 @@ impl Nanos {
         for place in significant..end.max(significant) {
             amount = amount.checked_mul(10)?.checked_add(digit(place))?;
         }
-        amount.checked_add(i64::from(digit(end) >= 5)).map(Self)
+        let amount = amount.checked_add(i64::from(digit(end) >= 5))?;
+        (amount <= MAX).then_some(Self(amount))
     }
 }
 
@@ -79,11 +83,7 @@ mod tests {
             ("0.00000000049", 0, "0"),
             ("1e-30", 0, "0"),
             ("0e30", 0, "0"),
-            (
-                "9000000000.000000001",
-                9_000_000_000_000_000_001,
-                "9000000000.000000001",
-            ),
+            ("999999.000000001", 999_999_000_000_001, "999999.000000001"),
         ] {
             assert_eq!(Nanos::parse(text), Some(Nanos(nanos)), "{text}");
             assert_eq!(Nanos(nanos).to_string(), shown);

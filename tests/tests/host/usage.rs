@@ -132,11 +132,11 @@ fn a_store_that_cannot_be_written_costs_a_warning_and_no_call() {
         ran.stderr
     );
     fs::remove_dir(&store).expect("ours");
-    fs::write(
-        &store,
-        "no database at all, but long enough to look like one".repeat(20),
-    )
-    .expect("ours");
+    fs::write(&store, "the notes of another program").expect("ours");
+    let ran = bench.ok(&["chat", "Hi"]);
+    assert_has(&ran.stderr, "is no store of this program");
+    assert_eq!(fs::read(&store).expect("it stays"), b"the notes of another program");
+    fs::write(&store, [b"SQLite format 3\0".as_slice(), &[0xff; 5000]].concat()).expect("ours");
     let ran = bench.ok(&["chat", "Hi"]);
     assert_has(&ran.stderr, "warning: the store was damaged; it is kept as `");
     assert_eq!(rows(&bench).len(), 1);

@@ -12,6 +12,8 @@ pub const DAY: i64 = 24;
 
 /// The longest text of a call, in characters: clients choose some of them.
 const MAX_CHARS: usize = 200;
+/// The largest number of tokens or milliseconds of a call; more is a mistake of whoever reported it.
+const MAX_NUMBER: u64 = 1 << 40;
 /// The longest list of attempts, in bytes.
 const MAX_ATTEMPTS_BYTES: usize = 16 << 10;
 /// How many rows of `series` a connection remembers.
@@ -113,8 +115,8 @@ fn series_id(transaction: &Transaction<'_>, series: &Series) -> Result<i64, Erro
 }
 
 fn add(transaction: &Transaction<'_>, call: &Call, series: i64) -> Result<(), Error> {
-    // SQLite has no larger numbers than those of 63 bits.
-    let number = |number: Option<u64>| number.map(|number| i64::try_from(number).unwrap_or(i64::MAX));
+    // A service may report anything; sums must stay below 63 bits.
+    let number = |number: Option<u64>| number.map(|number| number.min(MAX_NUMBER));
     let attempts = if call.attempts.len() <= MAX_ATTEMPTS_BYTES {
         call.attempts.as_str()
     } else {

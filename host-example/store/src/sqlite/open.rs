@@ -1,7 +1,7 @@
 //! Opens the file: creates it for its owner alone, moves a damaged one aside, brings it up to date.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,10 @@ use super::{Opened, Sqlite};
 use crate::error::Error;
 use crate::now_ms;
 
+/// How a file of SQLite begins. Source: SQLite's description of its file format, 1.3.
+const HEAD: &[u8] = b"SQLite format 3\0";
+/// What marks a file of this program: `agho` in ASCII.
+const APPLICATION: i32 = 0x6167_686f;
 /// How long a program waits for another one that writes.
 const BUSY: Duration = Duration::from_secs(5);
 /// Between two attempts to get a lock that others hold.
@@ -21,6 +25,18 @@ const PAUSE: Duration = Duration::from_millis(10);
 const SIDES: [&str; 2] = ["-wal", "-shm"];
 
 impl Sqlite {
+    /// Gives the file another name if it is damaged anywhere, which opening it does not find out. Call this when a store
+    /// has said that it is damaged, and after dropping it.
+    ///
+    /// - Out: the other name.
+    pub fn set_aside(path: &Path) -> Result<Option<PathBuf>, Error> {
+        move_aside(&whole(path)?, |path| {
+            let connection = connected_in_place(path)?;
+            let found: String = connection.pragma_query_value(None, "quick_check", |row| row.get(0))?;
+            if found == "ok" { Ok(()) } else { Err(Error::Damaged) }
+        })
+    }
+
     /// Opens the file, and creates it if it is missing.
     ///
     /// - In: a file in a folder that exists and that no other user may write to.
@@ -32,7 +48,10 @@ impl Sqlite {
         let mut damaged = None;
         let connection = match connected(path) {
             Err(Error::Damaged) => {
-                damaged = move_aside(path)?;
+                if !is_sqlite(path)? {
+                    return Err(Error::Foreign(path.clone()));
+                }
+                damaged = move_aside(path, |path| connected_in_place(path).map(drop))?;
                 create(path)?;
                 connected(path)?
             }
@@ -45,6 +64,17 @@ impl Sqlite {
         };
         Ok(Opened { store, damaged })
     }
+}
+
+/// Whether the file begins as every file of SQLite does. Only for one that SQLite refuses: closing a file releases the
+/// locks of this process on it.
+fn is_sqlite(path: &Path) -> Result<bool, Error> {
+    let mut head = Vec::new();
+    let file = File::open(path).map_err(|cause| file_error("read", path, cause))?;
+    file.take(HEAD.len() as u64)
+        .read_to_end(&mut head)
+        .map_err(|cause| file_error("read", path, cause))?;
+    Ok(head == HEAD)
 }
 
 /// The path with a folder that has no links in it: SQLite then refuses those that are left.
@@ -106,6 +136,10 @@ fn connected(path: &Path) -> Result<Connection, Error> {
     connection.pragma_update(None, "secure_delete", true)?;
     connection.pragma_update(None, "journal_size_limit", 4 << 20)?;
     histogram::register(&connection)?;
+    let application: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    if version(&connection)? != 0 && application != APPLICATION {
+        return Err(Error::Foreign(path.to_owned()));
+    }
     if version(&connection)? != NEWEST {
         migrate(&mut connection, path)?;
     }
@@ -128,6 +162,13 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Error> {
         let known = NEWEST;
         return Err(Error::Newer { path, found, known });
     };
+    if found == 0 {
+        let n_tables: i64 = transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        if n_tables > 0 {
+            return Err(Error::Foreign(path.to_owned()));
+        }
+        transaction.pragma_update(None, "application_id", APPLICATION)?;
+    }
     for step in missing {
         transaction.execute_batch(step)?;
     }
@@ -137,10 +178,11 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Error> {
 
 /// Gives a damaged file another name.
 ///
+/// - In: `check`, which finds the damage.
 /// - Out: `None` if another program has done so already.
-fn move_aside(path: &Path) -> Result<Option<PathBuf>, Error> {
+fn move_aside(path: &Path, check: impl Fn(&Path) -> Result<(), Error>) -> Result<Option<PathBuf>, Error> {
     let _alone = lock(path)?;
-    if !matches!(connected_in_place(path), Err(Error::Damaged)) {
+    if !matches!(check(path), Err(Error::Damaged)) {
         return Ok(None);
     }
     let beside = |path: &Path, ending: &str| {
@@ -159,12 +201,13 @@ fn move_aside(path: &Path) -> Result<Option<PathBuf>, Error> {
     Ok(Some(moved))
 }
 
-/// Whether the file can be read.
-fn connected_in_place(path: &Path) -> Result<(), Error> {
+/// Opens the file as it is.
+fn connected_in_place(path: &Path) -> Result<Connection, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY)?;
-    version(&connection).map(drop)
+    version(&connection)?;
+    Ok(connection)
 }
 
 /// Keeps other programs from creating, moving and migrating the file.

@@ -222,7 +222,7 @@ fn turn(n_before: u64) -> Turn {
 #[test]
 fn ledger_child() {
     let Some(file) = env::var_os(CHILD) else { return };
-    let open = move || Ok(Box::new(Sqlite::open(Path::new(&file))?.store) as Box<dyn Store>);
+    let open = move |_| Ok(Box::new(Sqlite::open(Path::new(&file))?.store) as Box<dyn Store>);
     let ledger = Ledger::start(open, |cause| panic!("{cause}")).expect("a thread");
     for n in 1..=100 {
         (0..30).for_each(|minute| ledger.record(call(minute)));
@@ -311,7 +311,7 @@ fn a_full_disk_loses_calls_and_says_so_once() {
     let file = folder.path().join("store.db");
     let troubles = Arc::new(Mutex::new(Vec::new()));
     let (told, place) = (Arc::clone(&troubles), file.clone());
-    let open = move || {
+    let open = move |_| {
         let store = Sqlite::open(&place)?.store;
         store.connection.pragma_update(None, "max_page_count", 60)?;
         Ok(Box::new(store) as Box<dyn Store>)
@@ -335,18 +335,64 @@ fn a_full_disk_loses_calls_and_says_so_once() {
 fn a_damaged_file_gets_another_name() {
     let folder = folder();
     let file = folder.path().join("store.db");
-    fs::write(
-        &file,
-        "This is no database, and longer than the head of one.".repeat(100),
-    )
-    .expect("it is written");
+    fs::write(&file, [b"SQLite format 3\0".as_slice(), &[0xff; 5000]].concat()).expect("it is written");
     let damaged = Sqlite::open(&file).expect("a new store").damaged.expect("the old one");
-    assert!(
-        fs::read_to_string(damaged)
-            .expect("it is kept")
-            .starts_with("This is no")
-    );
+    assert_eq!(fs::read(damaged).expect("it is kept").len(), 5016);
     assert_eq!(n_calls(&mut opened(&folder)), 0);
+}
+
+#[test]
+fn damage_that_shows_while_recording_costs_no_call() {
+    let folder = folder();
+    let file = folder.path().join("store.db");
+    let mut store = opened(&folder);
+    store.record(&vec![call(0); 500]).expect("they are recorded");
+    drop(store);
+    let mut bytes = fs::read(&file).expect("its bytes");
+    bytes[4096..].fill(0xff);
+    fs::write(&file, bytes).expect("it is written");
+    let place = file.clone();
+    let open = move |is_damaged| {
+        if is_damaged {
+            Sqlite::set_aside(&place)?;
+        }
+        Ok(Box::new(Sqlite::open(&place)?.store) as Box<dyn Store>)
+    };
+    let ledger = Ledger::start(open, |cause| panic!("{cause}")).expect("a thread");
+    ledger.record(call(0));
+    assert_eq!(ledger.flush(Duration::from_secs(60)), 0);
+    assert_eq!(n_calls(&mut opened(&folder)), 1);
+}
+
+#[test]
+fn files_of_others_are_refused_and_stay_as_they_are() {
+    let folder = folder();
+    let file = folder.path().join("notes.txt");
+    fs::write(&file, "my important notes").expect("it is written");
+    let refused = |file: &Path| Sqlite::open(file).err().expect("a refusal").to_string();
+    assert!(refused(&file).ends_with("is no store of this program"));
+    assert_eq!(fs::read(&file).expect("it stays"), b"my important notes");
+    let other = folder.path().join("other.db");
+    Connection::open(&other)
+        .and_then(|other| other.execute_batch("CREATE TABLE series (x)"))
+        .expect("another database");
+    assert!(refused(&other).ends_with("is no store of this program"));
+}
+
+#[test]
+fn absurd_numbers_of_a_service_spoil_no_sum() {
+    let folder = folder();
+    let mut store = opened(&folder);
+    let absurd = Call {
+        prompt_tokens: Some(u64::MAX),
+        completion_tokens: Some(u64::MAX / 2),
+        billed: Nanos::parse("8e9"),
+        ..call(0)
+    };
+    assert_eq!(absurd.billed, None);
+    store.record(&vec![absurd; 3]).expect("they are recorded");
+    let sums = store.usage(&Query::default()).expect("sums").pop().expect("a row").sums;
+    assert_eq!(sums.prompt_tokens, Some(3 << 40));
 }
 
 #[test]
