@@ -43,7 +43,7 @@ pub fn tools(wanted: &Files) -> Result<Vec<Box<dyn Tool>>, String> {
 }
 
 /// `~/` at the start is the home folder.
-fn at_home(path: &Path) -> PathBuf {
+pub fn at_home(path: &Path) -> PathBuf {
     match (path.strip_prefix("~"), env::home_dir()) {
         (Ok(rest), Some(home)) => home.join(rest),
         _ => path.to_owned(),

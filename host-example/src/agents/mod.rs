@@ -7,6 +7,7 @@
 
 // In the order in which data travels.
 mod shelf;
+mod trust;
 mod check;
 mod definition;
 mod ability;
@@ -25,4 +26,5 @@ pub use self::check::checked;
 pub use self::definition::{Approval, Approvals, Definition, Wish, schema};
 pub use self::shelf::{Shelf, document, name_of};
 pub use self::task::{Attendant, Called, Task, Turn};
-pub use self::toolbox::{Toolbox, unreachable};
+pub use self::toolbox::{Reach, Toolbox, unreachable};
+pub use self::trust::{confirm, confirm_servers};

@@ -1,27 +1,38 @@
 //! Where agents and MCP servers are kept: the folder `agents` and the file `mcp.json` beside the profile.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::check::checked;
 use super::definition::Definition;
 use super::mcp::{self, Server};
+use super::toolbox::Reach;
 use crate::near;
-use crate::profile::{Document, LoadError, Report, read};
-use crate::setup::Places;
+use crate::profile::{Document, KeySource, LoadError, Report, read};
+use crate::setup::{Chosen, Folder, Places, is_secret};
 use crate::terminal::{self, Exit, Failure, listed};
+
+/// Holds the endpoint's token.
+const TOKEN_VARIABLE: &str = "AGENT_HOST_TOKEN";
 
 pub struct Shelf {
     /// With one file for each agent: `NAME.json`.
     pub folder: PathBuf,
     /// The MCP servers for all agents.
     pub servers_file: PathBuf,
+    /// The variables that hold keys of this program and its plugins.
+    secrets: BTreeSet<String>,
 }
 
 impl Shelf {
-    pub fn of(places: &Places) -> Self {
+    pub fn of(places: &Places, plugins: &Folder) -> Self {
+        let manifests = plugins.entries.iter().filter_map(|entry| entry.manifest.as_ref());
+        let variables = manifests.flat_map(|manifest| &manifest.environment);
+        let secrets = variables.filter(|variable| is_secret(variable));
+        let secrets = secrets.map(|variable| variable.name.clone());
         Self {
+            secrets: secrets.chain([TOKEN_VARIABLE.to_owned()]).collect(),
             folder: places.config_folder.join("agents"),
             servers_file: places.config_folder.join("mcp.json"),
         }
@@ -83,6 +94,21 @@ impl Shelf {
     /// - Errors: every problem of its file.
     pub fn read(&self, path: &Path) -> Result<Definition, Failure> {
         checked(&document(path)?, &self.servers()?).map_err(|report| failure(&report))
+    }
+
+    /// What agents may reach.
+    ///
+    /// - In: `chosen`, the profile, which may name a variable as its key.
+    pub fn reach(&self, chosen: Option<&Chosen>, is_trusted: bool) -> Result<Reach, Failure> {
+        let mut secrets = self.secrets.clone();
+        if let Some(KeySource::Env(name)) = chosen.and_then(|chosen| chosen.profile.api_key.as_ref()) {
+            secrets.insert(name.clone());
+        }
+        Ok(Reach {
+            shared: self.servers()?,
+            secrets,
+            is_trusted,
+        })
     }
 
     /// The MCP servers for all agents.

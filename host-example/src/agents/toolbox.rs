@@ -1,6 +1,6 @@
 //! The tools of one agent: found, connected, offered to the model, and run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,6 +43,17 @@ struct Offered {
     approval: Approval,
 }
 
+/// What agents may reach besides what their definitions hold.
+#[derive(Default)]
+pub struct Reach {
+    /// The MCP servers for all agents.
+    pub shared: BTreeMap<String, Server>,
+    /// The variables whose values no server gets.
+    pub secrets: BTreeSet<String>,
+    /// Whether the user trusts files that may be somebody else's.
+    pub is_trusted: bool,
+}
+
 #[derive(Default)]
 pub struct Toolbox {
     offered: Vec<Offered>,
@@ -60,9 +71,8 @@ pub struct Ready {
 impl Toolbox {
     /// Finds the tools that an agent names, and connects to its MCP servers.
     ///
-    /// - In: `shared`, the MCP servers for all agents.
     /// - Errors: a folder cannot be opened, or a server does not answer.
-    pub async fn open(definition: &Definition, shared: &BTreeMap<String, Server>) -> Result<Self, Failure> {
+    pub async fn open(definition: &Definition, reach: &Reach) -> Result<Self, Failure> {
         let mut toolbox = Self::default();
         for wish in &definition.tools {
             match wish {
@@ -85,7 +95,7 @@ impl Toolbox {
                 }
             }
         }
-        let connected = toolbox.connect(definition, shared).await;
+        let connected = toolbox.connect(definition, reach).await;
         match connected {
             Ok(()) => Ok(toolbox),
             Err(failure) => {
@@ -113,14 +123,14 @@ impl Toolbox {
         });
     }
 
-    async fn connect(&mut self, definition: &Definition, shared: &BTreeMap<String, Server>) -> Result<(), Failure> {
+    async fn connect(&mut self, definition: &Definition, reach: &Reach) -> Result<(), Failure> {
         let mut starting = Vec::new();
-        for (name, server) in servers_of(definition, shared) {
+        for (name, server) in servers_of(definition, &reach.shared) {
             tracing::info!("starting or reaching the MCP server `{name}`: {}", server.place());
-            let (name_there, server) = (name.clone(), server.clone());
+            let (name_there, secrets) = (name.clone(), reach.secrets.clone());
             starting.push((
                 name,
-                tokio::spawn(async move { Connection::open(&name_there, &server).await }),
+                tokio::spawn(async move { Connection::open(&name_there, &server, &secrets).await }),
             ));
         }
         let mut failed = None;
@@ -239,7 +249,7 @@ fn cut(mut result: String) -> String {
 }
 
 /// The servers that an agent uses: its own, and those for all agents that it names.
-fn servers_of(definition: &Definition, shared: &BTreeMap<String, Server>) -> BTreeMap<String, Server> {
+pub fn servers_of(definition: &Definition, shared: &BTreeMap<String, Server>) -> BTreeMap<String, Server> {
     let own = definition.mcp_servers.iter().filter(|(_, server)| !server.disabled);
     let mut servers: BTreeMap<String, Server> = own.map(|(name, server)| (name.clone(), server.clone())).collect();
     for wish in &definition.tools {
@@ -284,7 +294,7 @@ mod tests {
 
     async fn ran(name: &str, arguments: &str) -> Outcome {
         let definition = of(json!({"tools": ["clock", "calc"]}));
-        let toolbox = Toolbox::open(&definition, &BTreeMap::new()).await;
+        let toolbox = Toolbox::open(&definition, &Reach::default()).await;
         let call = ToolCall {
             name: name.to_owned(),
             arguments: arguments.to_owned(),
@@ -327,7 +337,7 @@ mod tests {
         ]);
         let approvals = async |approval: Value| {
             let definition = of(json!({"tools": tools, "approval": approval}));
-            let toolbox = Toolbox::open(&definition, &BTreeMap::new()).await;
+            let toolbox = Toolbox::open(&definition, &Reach::default()).await;
             let toolbox = toolbox.unwrap_or_else(|failure| panic!("{failure}"));
             for description in toolbox.descriptions() {
                 let schema = &description["function"]["parameters"];

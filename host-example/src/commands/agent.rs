@@ -11,7 +11,7 @@ use clap::Subcommand;
 use self::work::Work;
 use super::Output;
 use crate::agents::{Approval, Approvals, Definition, Shelf, Wish};
-use crate::setup::{Global, Places};
+use crate::setup::{Folder, Global, Places};
 use crate::terminal::{Exit, Failure};
 
 /// Let a model call tools until it has an answer
@@ -67,7 +67,10 @@ standard error. The model's reasoning goes back to it with each step, because so
   agent-host agent run notes \"What did I write about bees?\"";
 
 pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
-    let shelf = || Places::from(global).map(|places| Shelf::of(&places));
+    let shelf = || {
+        let places = Places::from(global)?;
+        Ok::<_, Failure>(Shelf::of(&places, &Folder::read(&places)?))
+    };
     match &args.command {
         None => {
             let definition = Definition {
@@ -76,14 +79,15 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
                 ..Definition::default()
             };
             let nothing = "run `agent-host agent \"What is 17% of 2340?\"`";
-            work::run(global, &shelf()?, definition, &args.work, nothing).await
+            work::run(global, &shelf()?, None, definition, &args.work, nothing).await
         }
         Some(Command::Run(run)) => {
             let Run { name, work } = &**run;
             let shelf = shelf()?;
-            let definition = shelf.read(&shelf.found(name)?)?;
+            let file = shelf.found(name)?;
+            let definition = shelf.read(&file)?;
             let nothing = format!("run `agent-host agent run {name} \"What to do\"`");
-            work::run(global, &shelf, definition, work, &nothing).await
+            work::run(global, &shelf, Some(&file), definition, work, &nothing).await
         }
         Some(Command::New { name }) => kept::new(&shelf()?, name),
         Some(Command::List(output)) => kept::list(&shelf()?, output.json),

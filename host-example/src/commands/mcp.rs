@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use super::Output;
 use crate::agents::mcp::{Connection, Server};
-use crate::agents::{Shelf, unreachable};
+use crate::agents::{Reach, Shelf, confirm_servers, unreachable};
 use crate::near;
-use crate::setup::{Global, Places};
+use crate::setup::{Folder, Global, Places};
 use crate::terminal::{self, Exit, Failure, Fit, Page, clean_line, counted, listed, shortened, time};
 
 /// List, test and read the MCP servers that agents may use
@@ -42,11 +42,15 @@ pub struct Which {
 }
 
 pub async fn run(global: &Global, command: &Command) -> Result<Exit, Failure> {
-    let shelf = Shelf::of(&Places::from(global)?);
+    let shelf = {
+        let places = Places::from(global)?;
+        Shelf::of(&places, &Folder::read(&places)?)
+    };
+    let reach = shelf.reach(None, global.trust_profile)?;
     match command {
         Command::List(whose) => Ok(list(&shelf, &servers(&shelf, whose)?, whose.output.json)),
-        Command::Test(which) => test(&chosen(&shelf, which)?, which.whose.output.json).await,
-        Command::Tools(which) => tools(&chosen(&shelf, which)?, which.whose.output.json).await,
+        Command::Test(which) => test(&chosen(&shelf, which, &reach).await?, &reach, which.whose.output.json).await,
+        Command::Tools(which) => tools(&chosen(&shelf, which, &reach).await?, &reach, which.whose.output.json).await,
     }
 }
 
@@ -61,7 +65,20 @@ fn servers(shelf: &Shelf, whose: &Whose) -> Result<Servers, Failure> {
 }
 
 /// The named server, or all that are not disabled.
-fn chosen(shelf: &Shelf, which: &Which) -> Result<Servers, Failure> {
+///
+/// - Errors: there is none, or it belongs to a file that may be somebody else's, and the user did not say yes.
+async fn chosen(shelf: &Shelf, which: &Which, reach: &Reach) -> Result<Servers, Failure> {
+    let chosen = named(shelf, which)?;
+    if let Some(agent) = &which.whose.agent {
+        let file = shelf.found(agent)?;
+        let own = shelf.read(&file)?.mcp_servers;
+        let own = chosen.iter().filter(|(name, _)| own.contains_key(*name));
+        confirm_servers(shelf, &file, own, reach).await?;
+    }
+    Ok(chosen)
+}
+
+fn named(shelf: &Shelf, which: &Which) -> Result<Servers, Failure> {
     let mut servers = servers(shelf, &which.whose)?;
     let none = || {
         format!(
@@ -112,12 +129,12 @@ fn list(shelf: &Shelf, servers: &Servers, as_json: bool) -> Exit {
     Exit::Ok
 }
 
-async fn test(servers: &Servers, as_json: bool) -> Result<Exit, Failure> {
+async fn test(servers: &Servers, reach: &Reach, as_json: bool) -> Result<Exit, Failure> {
     let mut objects = Vec::new();
     let mut failed = None;
     for (name, server) in servers {
         let begun = Instant::now();
-        let tried = tried(name, server).await;
+        let tried = tried(name, server, reach).await;
         let duration_ms = time::elapsed_ms(begun);
         let line = match &tried {
             Ok((about, n_tools)) => {
@@ -147,19 +164,19 @@ async fn test(servers: &Servers, as_json: bool) -> Result<Exit, Failure> {
     Ok(if failed.is_some() { Exit::Usage } else { Exit::Ok })
 }
 
-async fn tried(name: &str, server: &Server) -> Result<(String, usize), String> {
-    let connection = Connection::open(name, server).await?;
+async fn tried(name: &str, server: &Server, reach: &Reach) -> Result<(String, usize), String> {
+    let connection = Connection::open(name, server, &reach.secrets).await?;
     let listed = connection.tools().await;
     let about = connection.about();
     connection.close().await;
     Ok((about, listed?.len()))
 }
 
-async fn tools(servers: &Servers, as_json: bool) -> Result<Exit, Failure> {
+async fn tools(servers: &Servers, reach: &Reach, as_json: bool) -> Result<Exit, Failure> {
     let mut functions = Vec::new();
     for (name, server) in servers {
         let listed = async {
-            let connection = Connection::open(name, server).await?;
+            let connection = Connection::open(name, server, &reach.secrets).await?;
             let listed = connection.tools().await;
             connection.close().await;
             listed

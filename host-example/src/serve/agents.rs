@@ -29,7 +29,7 @@ use super::reply::{self, Body, json_response};
 use super::route::Dialect;
 use super::shared::Serving;
 use super::typed::{self, Asked, Writer};
-use crate::agents::{Approval, Attendant, Called, Definition, Shelf, Task, Toolbox, Turn, Wish, checked};
+use crate::agents::{Approval, Attendant, Called, Definition, Reach, Shelf, Task, Toolbox, Turn, Wish, checked};
 use crate::profile::Document;
 use crate::terminal::Failure;
 
@@ -81,15 +81,13 @@ async fn task(serving: &Serving, body: &[u8]) -> Result<(Task, Asked), Problem> 
         let problem = Problem::bad_request("expected no `tools` beside `agent`, which has its own");
         return Err(problem.with_hint("add them to the agent, or leave `agent` out"));
     }
-    let (definition, servers) = match serde_json::from_str::<Value>(agent.get()) {
-        Ok(Value::String(name)) => {
-            let servers = serving
-                .shelf
-                .servers()
-                .map_err(|_| unusable("`mcp.json` has problems"))?;
-            (kept(&serving.shelf, &name)?, servers)
-        }
-        Ok(Value::Object(_)) => (inline(agent.get())?, BTreeMap::new()),
+    let reach = || {
+        let reach = serving.shelf.reach(None, false);
+        reach.map_err(|_| unusable("`mcp.json` has problems"))
+    };
+    let (definition, reach) = match serde_json::from_str::<Value>(agent.get()) {
+        Ok(Value::String(name)) => (kept(&serving.shelf, &name)?, reach()?),
+        Ok(Value::Object(_)) => (inline(agent.get())?, Reach::default()),
         _ => {
             return Err(Problem::bad_request(
                 "expected `agent` to be the name of an agent, or an object",
@@ -110,7 +108,7 @@ async fn task(serving: &Serving, body: &[u8]) -> Result<(Task, Asked), Problem> 
     if definition.model.is_none() && definition.tier.is_none() {
         (definition.model, definition.tier) = (asked.request.model.clone(), asked.request.tier.clone());
     }
-    let toolbox = Toolbox::open(&definition, &servers).await;
+    let toolbox = Toolbox::open(&definition, &reach).await;
     let mut toolbox = toolbox.map_err(|failure| unusable(&failure.message))?;
     toolbox.keep_those_that_run_always();
     let parameters = asked.request.parameters.clone();

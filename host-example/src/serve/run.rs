@@ -191,7 +191,7 @@ fn serving(setup: &Setup, active: &Active, cache: Option<Arc<Cache>>) -> Result<
         caching: cache.map(|cache| Caching { cache, setting }),
         tiers: active.tiers.clone(),
         asker: Asker::of(active),
-        shelf: Shelf::of(&setup.places),
+        shelf: Shelf::of(&setup.places, &setup.folder),
         keys_at_start: manifest
             .keys()
             .filter_map(|variable| given.variables.get_key_value(&variable.name))

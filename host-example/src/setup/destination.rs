@@ -335,6 +335,18 @@ fn untrusted(message: &str, what: &str) -> Failure {
     failure
 }
 
+/// Asks once on a terminal about something else that a file wants which may be somebody else's.
+///
+/// - In: `line`, what is kept of a yes.
+/// - Errors: there is no terminal, or the answer is no.
+pub async fn agreed_once(line: &str, message: &str, what: &str, question: &str) -> Result<(), Failure> {
+    if !trusted().iter().any(|known| known == line) {
+        agreed(untrusted(message, what), question).await?;
+        remember(line);
+    }
+    Ok(())
+}
+
 /// Asks on a terminal whether the user wants what `failure` says.
 ///
 /// - Errors: there is no terminal, or the answer is no.

@@ -31,7 +31,7 @@ mod wishes;
 
 pub use self::activation::{Active, KeyUse};
 pub use self::atomic::{write_atomically, write_new, write_private};
-pub use self::destination::Bound;
+pub use self::destination::{Bound, agreed_once};
 pub use self::edit::Changed;
 pub use self::environment::{Environment, FOLDER_FILE, KeyAt, described_file};
 pub use self::global::Global;

@@ -1,6 +1,6 @@
 //! A connection to an MCP server, and its tools as tools of this host.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -54,7 +54,7 @@ impl Connection {
     /// Starts the server, or reaches it, and agrees with it on a version.
     ///
     /// - Errors: what failed, with the last line that its program wrote to standard error.
-    pub async fn open(name: &str, server: &Server) -> Result<Self, String> {
+    pub async fn open(name: &str, server: &Server, secrets: &BTreeSet<String>) -> Result<Self, String> {
         let limit = server.limit();
         let me = Implementation::new("agent-host", env!("CARGO_PKG_VERSION"));
         let client = ClientConfig::new(ClientCapabilities::default(), me);
@@ -62,11 +62,11 @@ impl Connection {
         let opening = async {
             match &server.url {
                 Some(url) => {
-                    let transport = over_http(url, server)?;
+                    let transport = over_http(url, server, secrets)?;
                     client.serve(transport).await.map_err(|cause| cause.to_string())
                 }
                 None => {
-                    let (transport, stderr) = child(server)?;
+                    let (transport, stderr) = child(server, secrets)?;
                     if let Some(stderr) = stderr {
                         tokio::spawn(keep(stderr, Arc::clone(&said)));
                     }
@@ -168,10 +168,14 @@ fn function_name(server: &str, tool: &str) -> String {
     letters.map(|letter| if plain(letter) { letter } else { '_' }).collect()
 }
 
-fn over_http(url: &str, server: &Server) -> Result<StreamableHttpClientTransport<reqwest::Client>, String> {
+fn over_http(
+    url: &str,
+    server: &Server,
+    secrets: &BTreeSet<String>,
+) -> Result<StreamableHttpClientTransport<reqwest::Client>, String> {
     let mut headers = std::collections::HashMap::new();
     for (name, value) in &server.headers {
-        let value = environment::filled(value, |name| std::env::var(name).ok())?;
+        let value = environment::filled(value, secrets, |name| std::env::var(name).ok())?;
         let unusable = |_| format!("the header `{name}` cannot be sent");
         let name = name
             .parse()
@@ -190,13 +194,13 @@ fn over_http(url: &str, server: &Server) -> Result<StreamableHttpClientTransport
     ))
 }
 
-fn child(server: &Server) -> Result<(TokioChildProcess, Option<ChildStderr>), String> {
+fn child(server: &Server, secrets: &BTreeSet<String>) -> Result<(TokioChildProcess, Option<ChildStderr>), String> {
     let program = server.command.as_deref().unwrap_or_default();
     let mut command = Command::new(program);
     command
         .args(&server.args)
         .env_clear()
-        .envs(environment::of(&server.env)?)
+        .envs(environment::of(&server.env, secrets)?)
         .kill_on_drop(true);
     if let Some(folder) = &server.cwd {
         command.current_dir(folder);

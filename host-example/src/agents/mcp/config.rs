@@ -1,15 +1,18 @@
 //! The entry of an MCP server, as other programs write it, and the file that all agents share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 #[cfg(feature = "mcp")]
 use std::time::Duration;
 
+use reqwest::Url;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::profile::{Document, LoadError, Problem, Report, read as read_text};
+use crate::terminal::counted;
 
 /// An MCP server: a program to start, or an address. Members that are not listed here belong to other programs.
 #[derive(Clone, Default, Deserialize, JsonSchema)]
@@ -47,9 +50,7 @@ impl Server {
             (Some(command), None) if command.trim().is_empty() => {
                 return Err("expected a program as `command`, found an empty one".to_owned());
             }
-            (None, Some(url)) if !["http://", "https://"].iter().any(|scheme| url.starts_with(scheme)) => {
-                return Err("expected a `url` that begins with `https://` or `http://`".to_owned());
-            }
+            (None, Some(url)) => check_url(url)?,
             _ => {}
         }
         match self.kind.as_deref() {
@@ -68,12 +69,43 @@ impl Server {
     /// How it is reached, for people.
     pub fn place(&self) -> String {
         match (&self.command, &self.url) {
-            (Some(command), _) => [std::slice::from_ref(command), self.args.as_slice()].concat().join(" "),
+            // An argument may be a key.
+            (Some(command), _) if self.args.is_empty() => command.clone(),
+            (Some(command), _) => format!("{command} ({})", counted(self.args.len(), "argument")),
             // The rest of an address may hold a key.
-            (None, Some(url)) => url.split(['?', '#']).next().unwrap_or_default().to_owned(),
+            (None, Some(url)) => {
+                Url::parse(url).map_or_else(|_| String::new(), |url| url.origin().ascii_serialization())
+            }
             (None, None) => String::new(),
         }
     }
+
+    /// The user's variables that it gets.
+    pub fn variables(&self) -> BTreeSet<String> {
+        let texts = self.env.values().chain(self.headers.values());
+        let names = texts.flat_map(|text| text.split("${").skip(1)).filter_map(|rest| {
+            let inside = rest.split_once('}')?.0;
+            Some(inside.split(":-").next().unwrap_or_default().to_owned())
+        });
+        names.collect()
+    }
+}
+
+/// - Errors: the address is none, or what goes to it could be read on its way.
+fn check_url(url: &str) -> Result<(), String> {
+    let expected = "expected a `url` that begins with `https://`, or with `http://` for this machine";
+    let url = Url::parse(url).map_err(|_| expected.to_owned())?;
+    match (url.scheme(), url.host_str()) {
+        ("https", Some(_)) => Ok(()),
+        ("http", Some(host)) if is_here(host) => Ok(()),
+        ("http", Some(_)) => Err(format!("{expected}, found plain http to another machine")),
+        _ => Err(expected.to_owned()),
+    }
+}
+
+fn is_here(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    address.map_or(host == "localhost", |address| address.is_loopback())
 }
 
 /// The servers of a file, which need not exist.

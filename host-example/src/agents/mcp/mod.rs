@@ -17,6 +17,8 @@ pub use self::without::Connection;
 
 #[cfg(not(feature = "mcp"))]
 mod without {
+    use std::collections::BTreeSet;
+
     use super::Server;
     use crate::agents::tool::Tool;
 
@@ -24,7 +26,7 @@ mod without {
     pub enum Connection {}
 
     impl Connection {
-        pub async fn open(_name: &str, _server: &Server) -> Result<Self, String> {
+        pub async fn open(_name: &str, _server: &Server, _secrets: &BTreeSet<String>) -> Result<Self, String> {
             Err("this program was built without the feature `mcp`".to_owned())
         }
 

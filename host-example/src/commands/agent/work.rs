@@ -1,12 +1,13 @@
 //! An agent at work on the command line: its answers, its calls, and what goes below the last answer.
 
 use std::io::{self, IsTerminal};
+use std::path::Path;
 
 use plugin_api::{ChatReply, Message};
 use serde_json::{Value, json};
 
 use super::attendant::AtTheTerminal;
-use crate::agents::{Approval, Approvals, Definition, Shelf, Task, Toolbox, Turn, check_ability};
+use crate::agents::{Approval, Approvals, Definition, Shelf, Task, Toolbox, Turn, check_ability, confirm};
 use crate::history;
 use crate::setup::{Active, Global, KeyUse, Setup};
 use crate::talk::answer::{Answer, answer, report};
@@ -85,10 +86,11 @@ impl Work {
     }
 }
 
-/// - In: `nothing`, what to do without a prompt.
+/// - In: `file`, the one that holds the agent; `nothing`, what to do without a prompt.
 pub async fn run(
     global: &Global,
     shelf: &Shelf,
+    file: Option<&Path>,
     definition: Definition,
     work: &Work,
     nothing: &str,
@@ -101,6 +103,10 @@ pub async fn run(
     work.target.check()?;
     history::ask_as("agent");
     let definition = work.applied(definition);
+    if let Some(file) = file {
+        let reach = shelf.reach(None, global.trust_profile)?;
+        confirm(shelf, file, &definition, &reach).await?;
+    }
     let mut interrupts = Interrupts::listen()?;
     let mut active = activated(global, &definition).await?;
     if !work.quiet {
@@ -108,8 +114,8 @@ pub async fn run(
     }
     let working = async {
         check_ability(&mut active, &definition).await?;
-        let servers = shelf.servers()?;
-        let opening = Toolbox::open(&definition, &servers);
+        let reach = shelf.reach(active.chosen.as_ref(), global.trust_profile)?;
+        let opening = Toolbox::open(&definition, &reach);
         let toolbox = terminal::progress::while_waiting("getting its tools ready", opening).await?;
         let parameters = parameters(&work.wanted, None);
         let mut task = Task::new(definition, toolbox, vec![Message::user(prompt)], parameters);

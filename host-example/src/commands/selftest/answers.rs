@@ -1,6 +1,5 @@
 //! Checks of answers, which are billed.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use plugin_api::{ChatEvent, ChatReply, CreditsRequest, ErrorKind, Message};
@@ -9,7 +8,7 @@ use serde_json::json;
 use super::outcome::{Billed, Outcome, answered, served, supported};
 use super::service::UNKNOWN_MODEL;
 use super::small::{REASONING_TOKENS, SHORT_TOKENS, asked, limited, ping, row_of, usual};
-use crate::agents::{Definition, Toolbox, Wish};
+use crate::agents::{Definition, Reach, Toolbox, Wish};
 use crate::setup::{Active, tiers};
 use crate::talk::answer::request;
 use crate::talk::calc;
@@ -205,7 +204,7 @@ pub async fn tool_call(active: &Active) -> Billed {
         tools: vec![Wish::Named("calc".to_owned())],
         ..Definition::default()
     };
-    let toolbox = Toolbox::open(&definition, &BTreeMap::new()).await?;
+    let toolbox = Toolbox::open(&definition, &Reach::default()).await?;
     let mut parameters = fields(json!({
         "max_tokens": REASONING_TOKENS,
         "tools": toolbox.descriptions(),
