@@ -1,11 +1,14 @@
 //! Paths below an open folder, walked step by step.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, fstat, ftruncate, mkdirat, openat, statat};
+use rustix::fs::{
+    AtFlags, CWD, Dir, FileType, Mode, OFlags, fchmod, fstat, mkdirat, openat, renameat, statat, unlinkat,
+};
 use rustix::io::Errno;
 
 /// The largest file that is read, searched or written, in bytes.
@@ -93,18 +96,22 @@ impl Root {
             return Err(format!("expected at most {MAX_BYTES} bytes, found {}", text.len()));
         }
         let (folder, name) = self.parent(path, true)?;
-        let flags = FILE | OFlags::WRONLY | OFlags::CREATE;
-        let file = openat(&folder, name, flags, Mode::from_raw_mode(0o666)).map_err(|cause| said(path, cause))?;
-        let found = fstat(&file).map_err(|cause| said(path, cause))?;
-        if FileType::from_raw_mode(found.st_mode) != FileType::RegularFile {
-            return Err(format!("`{path}` is not a regular file"));
-        }
-        if found.st_nlink > 1 {
-            return Err(format!("`{path}` has another name elsewhere, so it is not changed"));
-        }
-        ftruncate(&file, 0).map_err(|cause| said(path, cause))?;
-        let written = File::from(file).write_all(text.as_bytes());
-        written.map_err(|cause| format!("`{path}`: {cause}"))?;
+        let rights = rights_of(&folder, name, path)?;
+        // A file that is replaced is whole at every moment.
+        let beside = format!(".{:016x}.new", RandomState::new().build_hasher().finish());
+        let flags = FILE | OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
+        let file = openat(&folder, &beside, flags, Mode::from_raw_mode(0o666)).map_err(|cause| said(path, cause))?;
+        let set = rights.map_or(Ok(()), |rights| fchmod(&file, rights));
+        let written = set.map_err(io::Error::from).and_then(|()| {
+            let mut file = File::from(file);
+            file.write_all(text.as_bytes())?;
+            file.sync_all()?;
+            Ok(renameat(&folder, &beside, &folder, name)?)
+        });
+        written.map_err(|cause| {
+            let _ = unlinkat(&folder, &beside, AtFlags::empty());
+            format!("`{path}`: {cause}")
+        })?;
         Ok(format!("wrote {} bytes", text.len()))
     }
 
@@ -120,6 +127,25 @@ impl Root {
         };
         Ok((walk(&self.0, before, path, creates)?, name))
     }
+}
+
+/// The rights of the file that is to be replaced, if there is one.
+///
+/// - Errors: it is none that may be replaced.
+fn rights_of(folder: &OwnedFd, name: &str, path: &str) -> Result<Option<Mode>, String> {
+    let file = match openat(folder, name, FILE | OFlags::WRONLY, Mode::empty()) {
+        Ok(file) => file,
+        Err(Errno::NOENT) => return Ok(None),
+        Err(cause) => return Err(said(path, cause)),
+    };
+    let found = fstat(&file).map_err(|cause| said(path, cause))?;
+    if FileType::from_raw_mode(found.st_mode) != FileType::RegularFile {
+        return Err(format!("`{path}` is not a regular file"));
+    }
+    if found.st_nlink > 1 {
+        return Err(format!("`{path}` has another name elsewhere, so it is not changed"));
+    }
+    Ok(Some(Mode::from_raw_mode(found.st_mode)))
 }
 
 /// The steps of a path.
