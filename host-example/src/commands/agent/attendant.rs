@@ -12,6 +12,11 @@ use crate::terminal::{self, Exit, Failure, shortened};
 /// The line of a call shows at most this many characters of its arguments, and of its result.
 const MAX_SHOWN_CHARS: usize = 60;
 
+/// A call that needs approval is shown as a whole up to this many bytes, and else its start and its end.
+const MAX_ASKED_BYTES: usize = 2 << 10;
+const START_BYTES: usize = 1200;
+const END_BYTES: usize = 600;
+
 pub struct AtTheTerminal {
     is_quiet: bool,
     has_events: bool,
@@ -37,16 +42,22 @@ impl Attendant for AtTheTerminal {
             Approval::Ask if self.allowed.contains(&call.name) => Ok(true),
             Approval::Ask if !io::stdin().is_terminal() => Err(nobody_to_ask(call)),
             Approval::Ask => {
-                let question = format!(
-                    "{} — run it? [y]es, [n]o, [a]lways: ",
-                    call_shown(&call.name, &call.arguments)
-                );
-                let answer = terminal::ask(&question).await;
-                let is_always = matches!(answer.as_deref().map(str::trim), Some("a" | "always"));
-                if is_always {
-                    self.allowed.insert(call.name.clone());
+                let whole = call_whole(&call.name, &call.arguments);
+                let short = without_middle(&whole);
+                terminal::say(short.as_deref().unwrap_or(&whole));
+                let view = if short.is_some() { ", [v]iew all" } else { "" };
+                let question = format!("run it? [y]es, [n]o, [a]lways{view}: ");
+                loop {
+                    let answer = terminal::ask(&question).await;
+                    match answer.as_deref().map(str::trim) {
+                        Some("v" | "view") if short.is_some() => terminal::say(&whole),
+                        Some("a" | "always") => {
+                            self.allowed.insert(call.name.clone());
+                            return Ok(true);
+                        }
+                        answer => return Ok(matches!(answer, Some("y" | "yes"))),
+                    }
                 }
-                Ok(is_always || matches!(answer.as_deref().map(str::trim), Some("y" | "yes")))
             }
         }
     }
@@ -76,6 +87,22 @@ fn nobody_to_ask(call: &ToolCall) -> Failure {
     ))
 }
 
+/// The call with all of its arguments, on one line: who approves it sees what it does.
+fn call_whole(name: &str, arguments: &str) -> String {
+    terminal::clean_line(&format!("⚙ {name}({})", arguments.trim()))
+}
+
+/// The start and the end of a long call, and how long it is; `None` if all of it can be shown.
+fn without_middle(whole: &str) -> Option<String> {
+    if whole.len() <= MAX_ASKED_BYTES {
+        return None;
+    }
+    let start = &whole[..whole.floor_char_boundary(START_BYTES)];
+    let end = &whole[whole.ceil_char_boundary(whole.len() - END_BYTES)..];
+    let n_left_out = whole.len() - start.len() - end.len();
+    Some(format!("{start}\n[… {n_left_out} of {} bytes …]\n{end}", whole.len()))
+}
+
 /// `⚙ calc({"expression":"2+2"})`
 fn call_shown(name: &str, arguments: &str) -> String {
     let (name, arguments) = (
@@ -99,6 +126,18 @@ fn call_line(called: &Called) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_call_shows_its_start_its_end_and_its_size() {
+        assert_eq!(without_middle(&call_whole("f", &"é".repeat(900))), None);
+        let whole = call_whole("files_write", &format!("start{}end\u{1b}[2J", "é".repeat(2000)));
+        let shown = without_middle(&whole).expect("it is long");
+        assert!(
+            shown.starts_with("⚙ files_write(startéé") && shown.ends_with("ééend)"),
+            "{shown}"
+        );
+        assert!(shown.contains(&format!(" of {} bytes …]", whole.len())), "{shown}");
+    }
 
     #[test]
     fn a_call_is_one_line_whatever_the_model_writes() {
