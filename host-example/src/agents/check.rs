@@ -106,6 +106,9 @@ impl Checker<'_> {
                 Wish::Fetch(_) => "fetch",
                 Wish::Service(_) => continue,
             };
+            if let Wish::Fetch(wish) = wish {
+                self.hosts(&pointer, &wish.fetch.hosts);
+            }
             if !met.insert(name) {
                 self.push(
                     &pointer,
@@ -115,6 +118,17 @@ impl Checker<'_> {
                 );
             } else if let Wish::Named(name) = wish {
                 self.named(&pointer, name);
+            }
+        }
+    }
+
+    fn hosts(&mut self, pointer: &str, hosts: &[String]) {
+        for (n, host) in hosts.iter().enumerate() {
+            let is_plain = |letter: char| letter.is_alphanumeric() || "-._".contains(letter);
+            if host.is_empty() || !host.chars().all(is_plain) {
+                let message = format!("expected the name of a host, such as `docs.rs`, found `{host}`");
+                let hint = "write neither scheme, port, path nor `*`: hosts below it count too".to_owned();
+                self.push(&format!("{pointer}/fetch/hosts/{n}"), false, message, Some(hint));
             }
         }
     }

@@ -47,6 +47,9 @@ pub struct Definition {
     /// calculate run; those that write, ask other machines or belong to MCP servers ask.
     #[serde(default)]
     pub approval: Approvals,
+    /// Whether clients of `agent-host serve` may run it by its name; default: no.
+    #[serde(default)]
+    pub endpoint: bool,
     /// Further fields of each request, by their names on the wire, such as `temperature`.
     #[serde(default)]
     pub parameters: Map<String, Value>,

@@ -24,7 +24,7 @@ mod tool;
 pub use self::ability::check as check_ability;
 pub use self::check::checked;
 pub use self::definition::{Approval, Approvals, Definition, Wish, schema};
-pub use self::shelf::{Shelf, document, name_of};
+pub use self::shelf::{Shelf, document, word};
 pub use self::task::{Attendant, Called, Task, Turn};
 pub use self::toolbox::{Reach, Toolbox, unreachable};
 pub use self::trust::{confirm, confirm_servers};

@@ -4,9 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use super::check::checked;
-use super::definition::Definition;
+use super::definition::{Definition, Wish};
+use super::folder::at_home;
 use super::mcp::{self, Server};
+use super::names::MCP;
 use super::toolbox::Reach;
 use crate::near;
 use crate::profile::{Document, KeySource, LoadError, Report, read};
@@ -16,6 +20,7 @@ use crate::terminal::{self, Exit, Failure, listed};
 /// Holds the endpoint's token.
 const TOKEN_VARIABLE: &str = "AGENT_HOST_TOKEN";
 
+#[derive(Default)]
 pub struct Shelf {
     /// With one file for each agent: `NAME.json`.
     pub folder: PathBuf,
@@ -23,15 +28,18 @@ pub struct Shelf {
     pub servers_file: PathBuf,
     /// The variables that hold keys of this program and its plugins.
     secrets: BTreeSet<String>,
+    /// The plugins that an agent may name.
+    providers: BTreeSet<String>,
 }
 
 impl Shelf {
     pub fn of(places: &Places, plugins: &Folder) -> Self {
-        let manifests = plugins.entries.iter().filter_map(|entry| entry.manifest.as_ref());
-        let variables = manifests.flat_map(|manifest| &manifest.environment);
+        let manifests = || plugins.entries.iter().filter_map(|entry| entry.manifest.as_ref());
+        let variables = manifests().flat_map(|manifest| &manifest.environment);
         let secrets = variables.filter(|variable| is_secret(variable));
         let secrets = secrets.map(|variable| variable.name.clone());
         Self {
+            providers: manifests().map(|manifest| manifest.id.clone()).collect(),
             secrets: secrets.chain([TOKEN_VARIABLE.to_owned()]).collect(),
             folder: places.config_folder.join("agents"),
             servers_file: places.config_folder.join("mcp.json"),
@@ -93,19 +101,86 @@ impl Shelf {
     ///
     /// - Errors: every problem of its file.
     pub fn read(&self, path: &Path) -> Result<Definition, Failure> {
-        checked(&document(path)?, &self.servers()?).map_err(|report| failure(&report))
+        let document = document(path)?;
+        checked(&document, &self.servers_for(&document)?).map_err(|report| failure(&report))
     }
 
-    /// What agents may reach.
+    /// What a sound agent names and this machine does not have: a plugin, a folder.
+    pub fn missing(&self, document: &Document, definition: &Definition) -> Option<Report> {
+        let mut problems = Vec::new();
+        if let Some(provider) = &definition.provider
+            && !self.providers.contains(provider)
+        {
+            let hint = match near::closest(provider, self.providers.iter().map(String::as_str)) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "see `agent-host plugins list`".to_owned(),
+            };
+            problems.push(document.problem(
+                "/provider",
+                false,
+                format!("there is no plugin `{provider}`"),
+                Some(hint),
+            ));
+        }
+        for (n, wish) in definition.tools.iter().enumerate() {
+            if let Wish::Files(wish) = wish
+                && !at_home(&wish.files.folder).is_dir()
+            {
+                let message = format!("there is no folder `{}`", wish.files.folder.display());
+                let hint = Some("create it, or name another one".to_owned());
+                problems.push(document.problem(&format!("/tools/{n}/files/folder"), false, message, hint));
+            }
+        }
+        (!problems.is_empty()).then(|| document.report(&[], problems).of_a("agent"))
+    }
+
+    /// The MCP servers for all agents. What is wrong with their file concerns only an agent that names one.
+    pub fn servers_for(&self, document: &Document) -> Result<BTreeMap<String, Server>, Failure> {
+        let value = &document.value;
+        let named = value["tools"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str);
+        let approved = value["approval"]
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(name, _)| name.as_str());
+        let servers = self.servers();
+        match wants_shared(named.chain(approved), |name| value["mcpServers"].get(name).is_some()) {
+            true => servers,
+            false => Ok(servers.unwrap_or_default()),
+        }
+    }
+
+    /// What an agent may reach.
     ///
-    /// - In: `chosen`, the profile, which may name a variable as its key.
-    pub fn reach(&self, chosen: Option<&Chosen>, is_trusted: bool) -> Result<Reach, Failure> {
+    /// - In: `definition`, if it is about an agent; `chosen`, the profile, which may name a variable as its key.
+    pub fn reach(
+        &self,
+        definition: Option<&Definition>,
+        chosen: Option<&Chosen>,
+        is_trusted: bool,
+    ) -> Result<Reach, Failure> {
         let mut secrets = self.secrets.clone();
         if let Some(KeySource::Env(name)) = chosen.and_then(|chosen| chosen.profile.api_key.as_ref()) {
             secrets.insert(name.clone());
         }
+        let wants = |definition: &Definition| {
+            let named = definition.tools.iter().filter_map(|wish| match wish {
+                Wish::Named(name) => Some(name.as_str()),
+                _ => None,
+            });
+            wants_shared(named, |name| definition.mcp_servers.contains_key(name))
+        };
         Ok(Reach {
-            shared: self.servers()?,
+            shared: if definition.is_some_and(wants) {
+                self.servers()?
+            } else {
+                BTreeMap::new()
+            },
+            agent: None,
             secrets,
             is_trusted,
         })
@@ -113,7 +188,36 @@ impl Shelf {
 
     /// The MCP servers for all agents.
     pub fn servers(&self) -> Result<BTreeMap<String, Server>, Failure> {
-        mcp::read(&self.servers_file).map_err(|report| failure(&report))
+        mcp::read(&self.servers_file).map_err(|report| {
+            failure(&report).with_hint("correct that file, then look at it with `agent-host mcp list`")
+        })
+    }
+
+    /// What a command line calls the agent in this file: its name, or the path.
+    pub fn named(&self, path: &Path) -> String {
+        let is_kept = path.parent() == Some(&self.folder);
+        word(&if is_kept {
+            name_of(path)
+        } else {
+            path.display().to_string()
+        })
+    }
+}
+
+/// Whether one of these names means a server that is not the agent's own.
+fn wants_shared<'a>(mut names: impl Iterator<Item = &'a str>, is_own: impl Fn(&str) -> bool) -> bool {
+    names.any(|name| {
+        let server = name.strip_prefix(MCP).and_then(|name| name.split('/').next());
+        server.is_some_and(|server| !is_own(server))
+    })
+}
+
+/// A text as one word for a shell.
+pub fn word(text: &str) -> String {
+    let is_plain = |letter: char| letter.is_alphanumeric() || "-_./+:@%,=".contains(letter);
+    match !text.is_empty() && text.chars().all(is_plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', "'\\''")),
     }
 }
 

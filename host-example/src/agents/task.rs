@@ -63,7 +63,9 @@ pub struct Task {
     n_same: HashMap<(String, String), usize>,
     /// The number of requests so far.
     pub step: u32,
-    pub spent: Usage,
+    /// How many of their answers came with their usage.
+    n_metered: u32,
+    spent: Usage,
     pub called: Vec<Called>,
 }
 
@@ -90,6 +92,7 @@ impl Task {
             begun: Instant::now(),
             n_same: HashMap::new(),
             step: 0,
+            n_metered: 0,
             spent: nothing_spent(),
             called: Vec::new(),
         }
@@ -123,6 +126,7 @@ impl Task {
     /// - Errors: a limit is reached, or nobody can approve a call.
     pub async fn take(&mut self, reply: &ChatReply, attendant: &mut impl Attendant) -> Result<Turn, Failure> {
         add(&mut self.spent, reply.done.usage.as_ref());
+        self.n_metered += u32::from(reply.done.usage.is_some());
         if reply.tool_calls.is_empty() {
             return Ok(Turn::Answer);
         }
@@ -178,17 +182,23 @@ impl Task {
 
     /// `3 steps · 2 tool calls · 1200→300 tokens · $0.01 in total`
     pub fn summary(&self) -> String {
-        let Usage {
-            prompt_tokens,
-            completion_tokens,
-            ..
-        } = self.spent;
+        let used = match self.usage() {
+            Some(usage) => {
+                let (prompt, completion) = (usage.prompt_tokens, usage.completion_tokens);
+                format!("{prompt}→{completion} tokens · {}", terminal::cost(usage))
+            }
+            None => "tokens unknown · cost unknown".to_owned(),
+        };
         let (steps, calls) = (
             counted(self.step as usize, "step"),
             counted(self.called.len(), "tool call"),
         );
-        let cost = terminal::cost(&self.spent);
-        format!("{steps} · {calls} · {prompt_tokens}→{completion_tokens} tokens · {cost} in total")
+        format!("{steps} · {calls} · {used} in total")
+    }
+
+    /// What all answers used; unknown if one of them did not come, or came without its usage.
+    pub fn usage(&self) -> Option<&Usage> {
+        (self.n_metered == self.step).then_some(&self.spent)
     }
 
     fn left(&self) -> Option<Duration> {
@@ -219,10 +229,7 @@ impl Task {
             ..
         } = self.definition;
         if self.step >= max_steps {
-            let message = format!(
-                "the model still calls tools after {}",
-                counted(max_steps as usize, "step")
-            );
+            let message = "the model still calls tools".to_owned();
             let more = max_steps.saturating_mul(2);
             let hint = format!("allow more steps: --max-steps {more}, or `max_steps` of the agent");
             return Err(self.stopped("max_steps", message, hint));
@@ -258,7 +265,7 @@ impl Task {
         details["code"] = Value::from(code);
         details["steps"] = Value::from(self.step);
         details["calls"] = serde_json::to_value(&self.called).unwrap_or_default();
-        details["usage"] = serde_json::to_value(&self.spent).unwrap_or_default();
+        details["usage"] = serde_json::to_value(self.usage()).unwrap_or_default();
         failure
     }
 }

@@ -13,11 +13,14 @@ use super::fetch::Fetch;
 use super::folder;
 use super::mcp::{Connection, Server};
 use super::names::MCP;
+use super::shelf::word;
 use super::tool::{Arguments, Tool};
 use crate::terminal::{Exit, Failure, shortened};
 
 /// The longest time for one call.
 const CALL_LIMIT: Duration = Duration::from_secs(120);
+/// The longest name of a function that services take.
+const MAX_NAME_CHARS: usize = 64;
 /// What the model gets of a result.
 const MAX_RESULT_CHARS: usize = 60_000;
 
@@ -50,6 +53,8 @@ pub struct Reach {
     pub shared: BTreeMap<String, Server>,
     /// The variables whose values no server gets.
     pub secrets: BTreeSet<String>,
+    /// The agent as a word for a shell, if it has a file.
+    pub agent: Option<String>,
     /// Whether the user trusts files that may be somebody else's.
     pub is_trusted: bool,
 }
@@ -85,7 +90,8 @@ impl Toolbox {
                 Wish::Named(_) => {}
                 Wish::Files(wish) => {
                     for tool in folder::tools(&wish.files).map_err(Failure::usage)? {
-                        toolbox.offer(tool, &["files"], definition);
+                        let name = tool.function().name;
+                        toolbox.offer(tool, &[&name, "files"], definition);
                     }
                 }
                 Wish::Fetch(wish) => toolbox.offer(Box::new(Fetch::new(&wish.fetch)), &["fetch"], definition),
@@ -107,12 +113,19 @@ impl Toolbox {
 
     /// - In: `names`, under which the definition may say whether it runs, the most exact one first.
     fn offer(&mut self, tool: Box<dyn Tool>, names: &[&str], definition: &Definition) {
-        let function = tool.function();
+        let mut function = tool.function();
+        let is_taken = |name: &str| self.offered.iter().any(|offered| offered.function.name == name);
+        let mut n = 1;
+        let wanted = function.name.clone();
+        while is_taken(&function.name) {
+            n += 1;
+            let start: String = wanted.chars().take(MAX_NAME_CHARS - 4).collect();
+            function.name = format!("{start}_{n}");
+        }
         let approval = match &definition.approval {
             Approvals::All(approval) => *approval,
             Approvals::Each(each) => {
-                let names = std::iter::once(function.name.as_str()).chain(names.iter().copied());
-                let named = names.filter_map(|name| each.get(name)).next();
+                let named = names.iter().filter_map(|name| each.get(*name)).next();
                 named.copied().unwrap_or_else(|| tool.approval())
             }
         };
@@ -138,7 +151,11 @@ impl Toolbox {
             let opened = opening.await.unwrap_or_else(|_| Err("it cannot be reached".to_owned()));
             match self.connected(&name, opened, definition).await {
                 Ok(()) => {}
-                Err(why) => drop(failed.get_or_insert_with(|| unreachable(&name, &why))),
+                Err(why) => {
+                    let is_own = definition.mcp_servers.contains_key(&name);
+                    let agent = reach.agent.as_deref().filter(|_| is_own);
+                    failed.get_or_insert_with(|| unreachable(&name, &why, agent));
+                }
             }
         }
         failed.map_or(Ok(()), Err)
@@ -278,10 +295,13 @@ fn wanted_of<'a>(definition: &'a Definition, server: &str) -> Vec<&'a str> {
 }
 
 /// The failure of a server that an agent needs.
-pub fn unreachable(name: &str, why: &str) -> Failure {
+///
+/// - In: `agent`, the agent in whose file the server stands, as a word for a shell.
+pub fn unreachable(name: &str, why: &str, agent: Option<&str>) -> Failure {
     let mut failure = Failure::new(Exit::Usage, format!("the MCP server `{name}` cannot be used: {why}"));
     failure.details["code"] = Value::from("mcp");
-    failure.with_hint(format!("try it alone: agent-host mcp test {name}"))
+    let agent = agent.map(|agent| format!("--agent {agent} ")).unwrap_or_default();
+    failure.with_hint(format!("try it alone: agent-host mcp test {agent}{}", word(name)))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use clap::Subcommand;
 
 use self::work::Work;
 use super::Output;
-use crate::agents::{Approval, Approvals, Definition, Shelf, Wish};
+use crate::agents::{Approval, Approvals, Definition, Shelf, Wish, word};
 use crate::setup::{Folder, Global, Places};
 use crate::terminal::{Exit, Failure};
 
@@ -86,7 +86,7 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Failure> {
             let shelf = shelf()?;
             let file = shelf.found(name)?;
             let definition = shelf.read(&file)?;
-            let nothing = format!("run `agent-host agent run {name} \"What to do\"`");
+            let nothing = format!("run `agent-host agent run {} \"What to do\"`", word(name));
             work::run(global, &shelf, Some(&file), definition, work, &nothing).await
         }
         Some(Command::New { name }) => kept::new(&shelf()?, name),

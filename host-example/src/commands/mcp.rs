@@ -46,11 +46,11 @@ pub async fn run(global: &Global, command: &Command) -> Result<Exit, Failure> {
         let places = Places::from(global)?;
         Shelf::of(&places, &Folder::read(&places)?)
     };
-    let reach = shelf.reach(None, global.trust_profile)?;
+    let reach = shelf.reach(None, None, global.trust_profile)?;
     match command {
         Command::List(whose) => Ok(list(&shelf, &servers(&shelf, whose)?, whose.output.json)),
         Command::Test(which) => test(&chosen(&shelf, which, &reach).await?, &reach, which.whose.output.json).await,
-        Command::Tools(which) => tools(&chosen(&shelf, which, &reach).await?, &reach, which.whose.output.json).await,
+        Command::Tools(which) => tools(&shelf, &chosen(&shelf, which, &reach).await?, &reach, &which.whose).await,
     }
 }
 
@@ -172,8 +172,10 @@ async fn tried(name: &str, server: &Server, reach: &Reach) -> Result<(String, us
     Ok((about, listed?.len()))
 }
 
-async fn tools(servers: &Servers, reach: &Reach, as_json: bool) -> Result<Exit, Failure> {
+async fn tools(shelf: &Shelf, servers: &Servers, reach: &Reach, whose: &Whose) -> Result<Exit, Failure> {
     let mut functions = Vec::new();
+    let agent = whose.agent.as_deref().map(|agent| shelf.found(agent)).transpose()?;
+    let agent = agent.map(|file| shelf.named(&file));
     for (name, server) in servers {
         let listed = async {
             let connection = Connection::open(name, server, &reach.secrets).await?;
@@ -182,11 +184,11 @@ async fn tools(servers: &Servers, reach: &Reach, as_json: bool) -> Result<Exit, 
             listed
         };
         let listed: Result<Vec<_>, String> = listed.await;
-        for (tool, offered) in listed.map_err(|why| unreachable(name, &why))? {
+        for (tool, offered) in listed.map_err(|why| unreachable(name, &why, agent.as_deref()))? {
             functions.push((format!("mcp:{name}/{tool}"), offered.function()));
         }
     }
-    if as_json {
+    if whose.output.json {
         let objects = functions.into_iter().map(|(name, function)| {
             let mut object = Value::from(function);
             object["name"] = Value::from(name);

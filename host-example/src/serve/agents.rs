@@ -36,6 +36,9 @@ use crate::terminal::Failure;
 /// The member of a request's body that names an agent, or holds one.
 pub const MEMBER: &str = "agent";
 
+/// The limits of an agent, whose names are the codes of their errors.
+pub const LIMITS: [&str; 3] = ["max_cost_usd", "max_seconds", "max_steps"];
+
 /// Answers a request with an agent.
 pub async fn answer(
     serving: &Serving,
@@ -81,12 +84,8 @@ async fn task(serving: &Serving, body: &[u8]) -> Result<(Task, Asked), Problem> 
         let problem = Problem::bad_request("expected no `tools` beside `agent`, which has its own");
         return Err(problem.with_hint("add them to the agent, or leave `agent` out"));
     }
-    let reach = || {
-        let reach = serving.shelf.reach(None, false);
-        reach.map_err(|_| unusable("`mcp.json` has problems"))
-    };
     let (definition, reach) = match serde_json::from_str::<Value>(agent.get()) {
-        Ok(Value::String(name)) => (kept(&serving.shelf, &name)?, reach()?),
+        Ok(Value::String(name)) => kept(&serving.shelf, &name)?,
         Ok(Value::Object(_)) => (inline(agent.get())?, Reach::default()),
         _ => {
             return Err(Problem::bad_request(
@@ -109,21 +108,36 @@ async fn task(serving: &Serving, body: &[u8]) -> Result<(Task, Asked), Problem> 
         (definition.model, definition.tier) = (asked.request.model.clone(), asked.request.tier.clone());
     }
     let toolbox = Toolbox::open(&definition, &reach).await;
-    let mut toolbox = toolbox.map_err(|failure| unusable(&failure.message))?;
+    let mut toolbox = toolbox.map_err(|failure| {
+        tracing::warn!("an agent cannot be used: {}", failure.message);
+        unusable("a tool of the agent cannot be used").with_hint("the log of the host says why")
+    })?;
     toolbox.keep_those_that_run_always();
     let parameters = asked.request.parameters.clone();
     Ok((Task::new(definition, toolbox, messages, parameters), asked))
 }
 
 /// The agent that the host keeps under this name.
-fn kept(shelf: &Shelf, name: &str) -> Result<Definition, Problem> {
+///
+/// - Errors: there is none, its owner keeps it from the endpoint, or its file has problems.
+fn kept(shelf: &Shelf, name: &str) -> Result<(Definition, Reach), Problem> {
     let hint = "`agent-host agent list` shows the agents of this host";
     let path = shelf.file(name).ok().filter(|path| path.exists());
     let path = path.ok_or_else(|| Problem::not_found("there is no agent of that name").with_hint(hint))?;
-    shelf.read(&path).map_err(|_| {
+    let problems = |_| {
         let hint = format!("on the host: agent-host agent check {name}");
         unusable("the agent's file has problems").with_hint(hint)
-    })
+    };
+    let definition = shelf.read(&path).map_err(problems)?;
+    if !definition.endpoint {
+        let message = "the agent is not for the endpoint";
+        return Err(
+            Problem::new(StatusCode::FORBIDDEN, ErrorKind::FORBIDDEN.code(), message)
+                .with_hint("on the host: set `\"endpoint\": true` in the agent's file"),
+        );
+    }
+    let reach = shelf.reach(Some(&definition), None, false).map_err(problems)?;
+    Ok((definition, reach))
 }
 
 fn unusable(message: &str) -> Problem {
@@ -179,7 +193,7 @@ async fn whole(serving: &Serving, task: &mut Task) -> Result<ChatReply, Error> {
         let asked = task.within(serving.asked(|| serving.plugin.chat(&request))).await;
         let mut reply = asked.map_err(error_of)??;
         if task.take(&reply, &mut Nobody).await.map_err(error_of)? == Turn::Answer {
-            reply.done.usage = Some(task.spent.clone());
+            reply.done.usage = task.usage().cloned();
             return Ok(reply);
         }
     }
@@ -195,11 +209,18 @@ fn error_of(failure: Failure) -> Error {
         _ => ErrorKind::INTERNAL,
     };
     let mut error = Error::new(kind, failure.message);
-    error.details.error_type = Some(code);
-    match failure.hint {
-        Some(hint) => error.with_hint(hint),
-        None => error,
+    if !LIMITS.contains(&code.as_str()) {
+        return match failure.hint {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        };
     }
+    if code == "max_steps" {
+        error.details.status = Some(StatusCode::UNPROCESSABLE_ENTITY.as_u16());
+    }
+    let hint = format!("allow more on the host: `{code}` in the agent's file");
+    error.details.error_type = Some(code);
+    error.with_hint(hint)
 }
 
 /// The texts of all answers as they come, then the end of the last one. A failure before the first piece still gets
@@ -265,7 +286,7 @@ async fn drive(plugin: Plugin, mut task: Task, mut writer: Writer, mut course: C
     };
     let last = match ended {
         Ok(mut done) => {
-            done.usage = Some(task.spent.clone());
+            done.usage = task.usage().cloned();
             Piece::End(writer.end(&done), done)
         }
         Err(error) if has_begun => Piece::Broken(last_words(&error, Dialect::Chat, &writer.id, None), Box::new(error)),

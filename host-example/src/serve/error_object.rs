@@ -7,6 +7,8 @@ use hyper::StatusCode;
 use plugin_api::{Error, ErrorKind};
 use serde_json::{Value, json};
 
+use super::agents::LIMITS;
+
 /// The word for a key that was not sent, or that the plugin was not given.
 pub const MISSING_KEY: &str = "missing_api_key";
 
@@ -32,7 +34,11 @@ pub fn error_object(error: &Error) -> Value {
     let metadata = &mut object["metadata"];
     if let Some(word) = &details.error_type {
         metadata["error_type"] = Value::from(word.as_str());
+        if LIMITS.contains(&word.as_str()) {
+            object["type"] = Value::from(word.as_str());
+        }
     }
+    let metadata = &mut object["metadata"];
     if let Some(provider) = &details.provider {
         metadata["provider_name"] = Value::from(provider.as_str());
     }

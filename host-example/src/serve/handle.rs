@@ -277,6 +277,10 @@ async fn passed_on(
     if dialect == Dialect::Chat && wanted.names_agent {
         return agents::answer(serving, &body, wanted.stream, course, record).await;
     }
+    if dialect != Dialect::Other && wanted.names_agent {
+        let problem = Problem::bad_request("expected no `agent` here: only chat completions run agents");
+        return refuse(problem.with_hint("send it to `/v1/chat/completions`"), &mut record);
+    }
     if !serving.has(method::RAW) {
         return by_types(serving, dialect, &body, wanted.stream, course, record).await;
     }

@@ -88,7 +88,8 @@ pub fn start(global: &Global) -> Result<(), Failure> {
         variable("DEBUG").or(debug).as_deref(),
         variable("LOG_LEVEL").or(log_level).as_deref(),
     );
-    let filter = EnvFilter::new(&choice.filter);
+    // This library quotes whole addresses of servers, which may hold a key; errors say the rest.
+    let filter = EnvFilter::new(format!("{},rmcp=off", choice.filter));
     let choice = CHOICE.get_or_init(|| choice);
     let most_on_stderr = if file.is_some() {
         tracing::Level::WARN

@@ -15,8 +15,11 @@ fn endpoint(agent: &Value, turns: Vec<Vec<(&'static str, Value)>>) -> Endpoint {
     let serve = Serve::new();
     let folder = serve.home().path().join(".config/agent-host/agents");
     fs::create_dir_all(&folder).expect("the home is writable");
+    let mut agent = agent.clone();
+    agent["endpoint"] = json!(true);
     fs::write(folder.join("worker.json"), agent.to_string()).expect("the home is writable");
     fs::write(folder.join("broken.json"), "{\"tools\": [\"none\"]}").expect("the home is writable");
+    fs::write(folder.join("own.json"), "{}").expect("the home is writable");
     let endpoint = serve.start();
     let script = Script {
         usage: json!({"cost": 0.01}).as_object().expect("an object").clone(),
@@ -143,6 +146,7 @@ fn an_agent_in_a_request_reaches_nothing_of_this_host() {
         ),
         (json!("none"), 404, "there is no agent of that name"),
         (json!("../profile"), 404, "there is no agent of that name"),
+        (json!("own"), 403, "set `\\\"endpoint\\\": true` in the agent's file"),
         (json!("broken"), 422, "the agent's file has problems"),
         (
             json!(7),
@@ -187,4 +191,64 @@ fn the_limits_of_an_agent_hold_at_the_endpoint() {
     streamed["stream"] = json!(true);
     let answer = endpoint.answer(&endpoint.post(CHAT, &streamed)).expect(402);
     assert!(answer.text().contains("max_cost_usd"), "{}", answer.text());
+}
+
+#[test]
+fn a_limit_of_steps_has_its_own_code_and_names_the_agents_file() {
+    let turns = ["1+1", "1+2"].map(|expression| vec![("calc", json!({"expression": expression}))]);
+    let agent = json!({"model": MODEL, "tools": ["calc"], "max_steps": 1});
+    let endpoint = endpoint(&agent, turns.to_vec());
+    let answer = endpoint
+        .answer(&endpoint.post(CHAT, &asking(json!("worker"))))
+        .expect(422);
+    let error = &answer.json()["error"];
+    assert_eq!(
+        json!([
+            error["type"],
+            error["metadata"]["error_type"],
+            error["metadata"]["hint"]
+        ]),
+        json!([
+            "max_steps",
+            "max_steps",
+            "allow more on the host: `max_steps` in the agent's file"
+        ])
+    );
+}
+
+#[test]
+fn why_a_tool_cannot_be_used_is_for_the_host_alone() {
+    let servers = json!({"far": {"url": "http://127.0.0.1:1/mcp?token=hidden"}});
+    let agent = json!({"model": MODEL, "approval": "always", "mcpServers": servers});
+    let endpoint = endpoint(&agent, Vec::new());
+    let answer = endpoint
+        .answer(&endpoint.post(CHAT, &asking(json!("worker"))))
+        .expect(422);
+    assert!(
+        answer.text().contains("a tool of the agent cannot be used"),
+        "{}",
+        answer.text()
+    );
+    for part in ["hidden", "127.0.0.1", "far"] {
+        assert!(!answer.text().contains(part), "{}", answer.text());
+    }
+}
+
+#[test]
+fn only_chat_completions_run_agents() {
+    let endpoint = endpoint(&json!({}), Vec::new());
+    for (path, place) in [
+        ("/v1/responses", "/error/message"),
+        ("/v1/completions", "/error/message"),
+        ("/v1/messages", "/error/message"),
+    ] {
+        let answer = endpoint
+            .answer(&endpoint.post(path, &asking(json!("worker"))))
+            .expect(400);
+        let found = answer.json();
+        let message = found.pointer(place).and_then(Value::as_str).unwrap_or_default();
+        assert!(message.contains("only chat completions run agents"), "{found}");
+        assert_eq!(found["type"] == "error", path == "/v1/messages", "{found}");
+    }
+    assert!(chats(&endpoint).is_empty());
 }

@@ -9,7 +9,7 @@ use sandbox::Script;
 use serde_json::{Value, json};
 use tests::Ran;
 
-use crate::{Bench, Typist, assert_fails, assert_has, json_of, profile_of_model};
+use crate::{Bench, Typist, assert_fails, assert_has, assert_lacks, json_of, profile_of_model};
 
 const MODEL: &str = "acme/worker";
 const SERVER: &str = env!("CARGO_BIN_EXE_mcp_server");
@@ -157,11 +157,7 @@ fn a_limit_stops_the_work_and_says_how_far_it_went() {
     assert_fails(&more, 10, "$0.05 spent; 5 steps · 4 tool calls");
 
     let steps = bench.work(&["--max-cost", "1", "--max-steps", "2", "--json"]);
-    assert_fails(
-        &steps,
-        10,
-        "the model still calls tools after 2 steps; 2 steps · 1 tool call · ",
-    );
+    assert_fails(&steps, 10, "the model still calls tools; 2 steps · 1 tool call · ");
     assert_eq!(json_of(&steps)["error"]["code"], "max_steps");
 
     let slow = Script {
@@ -170,8 +166,13 @@ fn a_limit_stops_the_work_and_says_how_far_it_went() {
     };
     let bench = Bench::working(slow, json!({"max_seconds": 1}));
     let ran = bench.work(&["--json"]);
-    assert_fails(&ran, 10, "the limit of 1 s is reached; 1 step · 0 tool calls");
-    assert_eq!(json_of(&ran)["error"]["code"], "max_seconds");
+    assert_fails(
+        &ran,
+        10,
+        "the limit of 1 s is reached; 1 step · 0 tool calls · tokens unknown · cost unknown in total",
+    );
+    let error = json_of(&ran)["error"].clone();
+    assert_eq!(json!([error["code"], error["usage"]]), json!(["max_seconds", null]));
 }
 
 #[test]
@@ -219,12 +220,61 @@ fn at_a_terminal_the_user_says_which_calls_run() {
     let file = bench.home.path().join("work/new.txt");
     for (answer, is_written) in [("n", false), ("y", true)] {
         let mut typist = Typist::at(bench.host(&["agent", "run", "worker", "Go"]).into_command());
-        typist.sees("run it?");
+        typist.sees("⚙ files_write({");
+        typist.sees("run it? [y]es, [n]o, [a]lways: ");
         typist.types(answer);
         typist.sees("in total");
         assert_eq!(typist.leaves(), Some(0));
         assert_eq!(file.exists(), is_written, "{answer}");
     }
+}
+
+#[test]
+fn who_approves_a_long_call_sees_its_size_its_end_and_on_request_all_of_it() {
+    let text = format!("{}MIDDLE{}THE END", "a ".repeat(1500), "b ".repeat(1500));
+    let write = vec![("files_write", json!({"path": "new.txt", "text": text}))];
+    let tools = json!([{"files": {"folder": ".", "write": true}}]);
+    let bench = Bench::working(Script::tool_turns([write]), json!({"tools": tools}));
+    let mut typist = Typist::at(bench.host(&["agent", "run", "worker", "Go"]).into_command());
+    typist.sees(" bytes …]");
+    typist.sees("THE END");
+    typist.sees("run it? [y]es, [n]o, [a]lways, [v]iew all: ");
+    assert_lacks(&typist.screen(), "MIDDLE");
+    typist.types("v");
+    typist.sees("MIDDLE");
+    typist.sees("run it? ");
+    typist.types("n");
+    typist.sees("in total");
+    assert_eq!(typist.leaves(), Some(0));
+}
+
+#[test]
+fn a_check_finds_what_this_machine_does_not_have() {
+    let bench = Bench::new();
+    let file = bench.home.path().join("work/my agent.json");
+    let agent = |value: &Value| fs::write(&file, value.to_string()).expect("the home is writable");
+    agent(&json!({
+        "provider": "openruter", "tools": [{"files": {"folder": "./gone"}}, "clock"],
+    }));
+    let ran = bench.run(&["agent", "check", "./my agent.json"]);
+    assert_fails(&ran, 3, "has 2 problems");
+    for part in [
+        "at /provider: there is no plugin `openruter`",
+        "hint: did you mean `openrouter`?",
+        "at /tools/0/files/folder: there is no folder `./gone`",
+    ] {
+        assert_has(&ran.stderr, part);
+    }
+    agent(&json!({"tools": [{"fetch": {"hosts": ["docs.rs", "https://docs.rs/x", "*.rs"]}}]}));
+    let ran = bench.run(&["agent", "check", "./my agent.json"]);
+    assert_fails(&ran, 3, "has 2 problems");
+    assert_has(
+        &ran.stderr,
+        "expected the name of a host, such as `docs.rs`, found `https://docs.rs/x`",
+    );
+    agent(&json!({"tools": ["clock"]}));
+    let ran = bench.ok(&["agent", "check", "./my agent.json"]);
+    assert_has(&ran.stdout, "is valid: agent-host agent run './my agent.json'");
 }
 
 #[test]

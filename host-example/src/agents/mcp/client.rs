@@ -18,7 +18,7 @@ use tokio::io::AsyncReadExt;
 use tokio::process::{ChildStderr, Command};
 
 use super::config::Server;
-use super::environment;
+use super::{environment, words};
 use crate::agents::definition::Approval;
 use crate::agents::tool::{Answering, Arguments, Tool};
 use crate::agents::web;
@@ -63,14 +63,14 @@ impl Connection {
             match &server.url {
                 Some(url) => {
                     let transport = over_http(url, server, secrets)?;
-                    client.serve(transport).await.map_err(|cause| cause.to_string())
+                    client.serve(transport).await.map_err(|cause| words::of_start(&cause))
                 }
                 None => {
                     let (transport, stderr) = child(server, secrets)?;
                     if let Some(stderr) = stderr {
                         tokio::spawn(keep(stderr, Arc::clone(&said)));
                     }
-                    client.serve(transport).await.map_err(|cause| cause.to_string())
+                    client.serve(transport).await.map_err(|cause| words::of_start(&cause))
                 }
             }
         };
@@ -105,7 +105,7 @@ impl Connection {
             for _ in 0..MAX_PAGES {
                 let params = PaginatedRequestParams::default().with_cursor(cursor.take());
                 let page = self.running.peer().list_tools(Some(params)).await;
-                let page = page.map_err(|cause| clean_line(&cause.to_string()))?;
+                let page = page.map_err(|cause| words::of_request(&cause))?;
                 listed.extend(page.tools);
                 cursor = page.next_cursor;
                 if cursor.is_none() || listed.len() >= MAX_TOOLS {
@@ -252,7 +252,7 @@ impl Tool for Remote {
             params.arguments = Some(arguments.clone());
             let called = tokio::time::timeout(self.limit, self.peer.call_tool(params)).await;
             let called = called.map_err(|_| format!("no answer within {} s", self.limit.as_secs_f32()))?;
-            let result = called.map_err(|cause| cause.to_string())?;
+            let result = called.map_err(|cause| words::of_request(&cause))?;
             let text = text_of(&result);
             if result.is_error == Some(true) {
                 Err(text)

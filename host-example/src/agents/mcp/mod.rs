@@ -8,6 +8,8 @@ mod client;
 mod config;
 #[cfg(feature = "mcp")]
 mod environment;
+#[cfg(feature = "mcp")]
+mod words;
 
 #[cfg(feature = "mcp")]
 pub use self::client::Connection;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::agents::{Definition, Shelf, checked, document, name_of};
+use crate::agents::{Definition, Shelf, checked, document, word};
 use crate::setup::write_new;
 use crate::terminal::{self, Exit, Failure, Fit, Page};
 
@@ -55,7 +55,10 @@ pub fn list(shelf: &Shelf, as_json: bool) -> Result<Exit, Failure> {
     let rows = agents.iter().map(|(name, read)| {
         let (model, about) = match read {
             Ok(definition) => (model_of(definition), definition.description.clone().unwrap_or_default()),
-            Err(_) => ("-".to_owned(), format!("✗ has problems: agent-host agent check {name}")),
+            Err(_) => (
+                "-".to_owned(),
+                format!("✗ has problems: agent-host agent check {}", word(name)),
+            ),
         };
         [(*name).clone(), model, about]
             .map(|cell| terminal::clean_line(&cell))
@@ -71,9 +74,11 @@ fn model_of(definition: &Definition) -> String {
 }
 
 pub fn check(shelf: &Shelf, path: &Path, as_json: bool) -> Result<Exit, Failure> {
-    let servers = shelf.servers()?;
     let document = document(path)?;
-    match checked(&document, &servers) {
+    let servers = shelf.servers_for(&document)?;
+    let found = checked(&document, &servers);
+    let found = found.and_then(|definition| shelf.missing(&document, &definition).map_or(Ok(()), Err));
+    match found {
         Err(report) => {
             if as_json {
                 terminal::print_line(&terminal::safe_json(&report.to_json().to_string()));
@@ -90,7 +95,7 @@ pub fn check(shelf: &Shelf, path: &Path, as_json: bool) -> Result<Exit, Failure>
             terminal::print_line(&format!(
                 "{} is valid: agent-host agent run {}",
                 document.name,
-                name_of(path)
+                shelf.named(path)
             ));
             Ok(Exit::Ok)
         }

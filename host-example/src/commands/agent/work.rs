@@ -104,7 +104,7 @@ pub async fn run(
     history::ask_as("agent");
     let definition = work.applied(definition);
     if let Some(file) = file {
-        let reach = shelf.reach(None, global.trust_profile)?;
+        let reach = shelf.reach(Some(&definition), None, global.trust_profile)?;
         confirm(shelf, file, &definition, &reach).await?;
     }
     let mut interrupts = Interrupts::listen()?;
@@ -114,7 +114,8 @@ pub async fn run(
     }
     let working = async {
         check_ability(&mut active, &definition).await?;
-        let reach = shelf.reach(active.chosen.as_ref(), global.trust_profile)?;
+        let mut reach = shelf.reach(Some(&definition), active.chosen.as_ref(), global.trust_profile)?;
+        reach.agent = file.map(|file| shelf.named(file));
         let opening = Toolbox::open(&definition, &reach);
         let toolbox = terminal::progress::while_waiting("getting its tools ready", opening).await?;
         let parameters = parameters(&work.wanted, None);
@@ -185,7 +186,7 @@ fn print_last(work: &Work, task: &Task, reply: &ChatReply, failure: Option<Failu
     if work.jsonl {
         let end = End {
             steps: Some(task.step),
-            usage: Some(&task.spent),
+            usage: task.usage(),
             ..End::default()
         };
         print_end(Some(reply), failure.as_ref(), end);
@@ -210,7 +211,7 @@ fn object(task: &Task, reply: &ChatReply) -> Value {
         "native_finish_reason": reply.done.native_finish_reason,
         "model": reply.done.model,
         "provider": reply.done.provider,
-        "usage": task.spent,
+        "usage": task.usage(),
         "extras": reply.done.extras,
     })
 }

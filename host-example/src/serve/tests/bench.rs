@@ -49,10 +49,7 @@ impl Bench {
         let listener = block_on(async { socket::open(([127, 0, 0, 1], 0).into()) }).expect("a port");
         let address = listener.local_addr().expect("an address");
         let serving = Serving {
-            shelf: Shelf {
-                folder: "/nowhere/agents".into(),
-                servers_file: "/nowhere/mcp.json".into(),
-            },
+            shelf: Shelf::default(),
             off: None,
             caching: None,
             plugin,

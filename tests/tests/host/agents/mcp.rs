@@ -159,3 +159,71 @@ fn mcp_servers_are_listed_tested_and_read() {
     let ran = bench.run(&["mcp", "test"]);
     assert_has(&ran.stdout, "✗ silent: no answer within 1 s; it wrote: not ready");
 }
+
+#[test]
+fn no_part_of_an_address_but_its_host_is_shown_or_logged() {
+    let bench = Bench::new();
+    let far = json!({"url": "http://127.0.0.1:1/hidden?token=hidden"});
+    let near = json!({"command": "false", "args": ["--token", "hidden"]});
+    bench.keep("mcp.json", &json!({"mcpServers": {"far": far, "near": near}}));
+    let list = bench.ok(&["mcp", "list"]);
+    assert_has(&list.stdout, "http://127.0.0.1:1");
+    assert_has(&list.stdout, "false (2 arguments)");
+    let test = bench.run(&["-vvv", "--log-file", "log", "mcp", "test"]);
+    assert_has(&test.stdout, "✗ far: no connection to it");
+    assert_has(&test.stdout, "✗ near: it ended before it answered");
+    bench.keep("agents/a.json", &json!({"tools": ["mcp:far"]}));
+    let run = bench.run(&["-vvv", "agent", "run", "a", "Go"]);
+    assert_fails(&run, 2, "the MCP server `far` cannot be used: no connection to it");
+    let log = std::fs::read_to_string(bench.home.path().join("work/log")).expect("a log");
+    for text in [
+        &list.stdout,
+        &list.stderr,
+        &test.stdout,
+        &test.stderr,
+        &run.stdout,
+        &run.stderr,
+        &log,
+    ] {
+        assert_lacks(text, "hidden");
+        assert_lacks(text, "rmcp");
+        assert_lacks(text, "worker quit");
+    }
+}
+
+#[test]
+fn a_broken_list_of_servers_stops_only_agents_that_use_it() {
+    let bench = Bench::working(Script::text("done"), json!({"tools": ["clock"]}));
+    bench.keep("mcp.json", &json!({"mcpServers": {"near": {}}}));
+    bench.keep("agents/user.json", &json!({"tools": ["mcp:near"]}));
+    bench.work(&[]).expect_success();
+    bench.ok(&["agent", "check", "worker"]);
+    let list = bench.ok(&["agent", "list"]);
+    assert_has(&list.stdout, "✗ has problems: agent-host agent check user");
+    assert_lacks(&list.stdout, "agent check worker");
+    let ran = bench.run(&["agent", "run", "user", "Go"]);
+    assert_fails(&ran, 3, "mcp.json` has 1 problem");
+    assert_has(&ran.stderr, "look at it with `agent-host mcp list`");
+}
+
+#[test]
+fn functions_have_names_of_their_own_and_a_failing_server_is_tried_with_its_agent() {
+    let turn = vec![
+        ("x_y_echo", json!({"text": "one"})),
+        ("x_y_echo_2", json!({"text": "two"})),
+    ];
+    let server = json!({"command": SERVER});
+    let agent = json!({"approval": "always", "mcpServers": {"x y": server, "x_y": server}});
+    let bench = Bench::working(Script::tool_turns([turn]), agent);
+    assert_eq!(bench.results(), ["one", "two"]);
+    bench.keep(
+        "agents/bad.json",
+        &json!({"mcpServers": {"my server": {"command": "/nowhere/server"}}}),
+    );
+    let ran = bench.run(&["agent", "run", "bad", "Go"]);
+    assert_fails(
+        &ran,
+        2,
+        "hint: try it alone: agent-host mcp test --agent bad 'my server'",
+    );
+}
