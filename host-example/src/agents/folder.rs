@@ -141,8 +141,8 @@ fn done(root: &Root, job: Job, arguments: &Arguments) -> Result<String, String> 
 
 #[cfg(all(test, unix))]
 mod tests {
-    use std::fs;
     use std::os::unix::fs::symlink;
+    use std::{fs, io};
 
     use serde_json::Value;
     use tempfile::TempDir;
@@ -251,10 +251,17 @@ mod tests {
             fs::read_to_string(place.path().join("inside/new/one.txt")).expect("there"),
             "Hi"
         );
+        let file = place.path().join("inside/new/one.txt");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode;
+        fs::set_permissions(&file, mode(0o640)).expect("it is ours");
+        // Who reads the old file goes on reading it as it was.
+        let mut old = fs::File::open(&file).expect("there");
         ran(&root, Job::Write, json!({"path": "new/one.txt", "text": "x"})).expect("replaced");
-        assert_eq!(
-            fs::read_to_string(place.path().join("inside/new/one.txt")).expect("there"),
-            "x"
-        );
+        assert_eq!(io::read_to_string(&mut old).expect("readable"), "Hi");
+        assert_eq!(fs::read_to_string(&file).expect("there"), "x");
+        let rights = fs::metadata(&file).expect("there").permissions();
+        assert_eq!(std::os::unix::fs::PermissionsExt::mode(&rights) & 0o777, 0o640);
+        let found = ran(&root, Job::List, json!({"path": "new"}));
+        assert_eq!(found.as_deref(), Ok("one.txt (1 bytes)"));
     }
 }

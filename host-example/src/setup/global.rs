@@ -32,7 +32,7 @@ pub struct Global {
     /// Do not read `.env` of the working directory
     #[arg(long, global = true)]
     pub no_env_file: bool,
-    /// Let a profile file outside your config folder send your key and prompts to its own address
+    /// Let a profile or agent file outside your config folder use its own addresses, commands and folders
     #[arg(long, global = true)]
     pub trust_profile: bool,
     /// Accept a key that does not look like one of the service's

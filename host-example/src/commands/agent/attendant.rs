@@ -97,8 +97,11 @@ fn without_middle(whole: &str) -> Option<String> {
     if whole.len() <= MAX_ASKED_BYTES {
         return None;
     }
-    let start = &whole[..whole.floor_char_boundary(START_BYTES)];
-    let end = &whole[whole.ceil_char_boundary(whole.len() - END_BYTES)..];
+    let boundary = |near: usize| (0..=near).rev().find(|n| whole.is_char_boundary(*n)).unwrap_or(0);
+    let (start, end) = (
+        &whole[..boundary(START_BYTES)],
+        &whole[boundary(whole.len() - END_BYTES)..],
+    );
     let n_left_out = whole.len() - start.len() - end.len();
     Some(format!("{start}\n[… {n_left_out} of {} bytes …]\n{end}", whole.len()))
 }

@@ -56,8 +56,9 @@ pub const TOPICS: &[(&str, &str, &str)] = &[
         "untrusted_address",
         "The profile file may be somebody else's: it was named on the command line or lies in the working directory, and \
          not in your config folder. It sends prompts, and a key that did not come with it, to an address of its own, or \
-         runs a command to get a key.",
-        "Look at `baseUrl` and `apiKey` in the file. If you trust it, add `--trust-profile`, or run the command on a \
+         runs a command to get a key. Or an agent's file outside your config folder starts a program, reaches an MCP \
+         server or opens a folder outside its own.",
+        "Look at `baseUrl` and `apiKey`, or at `mcpServers` and `files`, in the file. If you trust it, add `--trust-profile`, or run the command on a \
          terminal and say yes; or move the file into `~/.config/agent-host`.",
     ),
     (
