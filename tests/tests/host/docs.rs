@@ -60,6 +60,7 @@ fn the_first_block_of_the_readme_is_the_demo_and_the_tests() {
 #[test]
 fn every_profile_and_every_agent_in_the_docs_is_valid() {
     let bench = Bench::new();
+    fs::create_dir(bench.home.path().join("notes")).expect("the home is writable");
     for page in pages().values() {
         for example in blocks(page, "json").into_iter().chain(blocks(page, "jsonc")) {
             match example.contains("\"tools\"") || example.contains("\"mcpServers\"") {
