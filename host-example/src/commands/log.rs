@@ -14,7 +14,7 @@ use crate::setup::write_new;
 use crate::talk::dialogue::document;
 use crate::talk::kept::{State, refused, short};
 use crate::terminal::{self, Exit, FAINT, Failure, Fit, Page, clean, clean_line, counted};
-use crate::views::usage::past;
+use crate::views::usage::moment;
 
 /// List, read, search, export and delete the conversations that are kept
 #[derive(Options)]
@@ -101,7 +101,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
             }
         }
         Some(Command::Prune { older }) => {
-            let before_ms = past(older, Timestamp::now()).map_err(Failure::usage)?;
+            let before_ms = moment(older, Timestamp::now()).map_err(Failure::usage)?;
             let n_pruned = match history::is_there()? {
                 true => history::open()?.prune_conversations(before_ms).map_err(refused)?,
                 false => 0,

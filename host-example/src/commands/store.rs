@@ -11,7 +11,7 @@ use super::Output;
 use crate::history;
 use crate::setup::write_new;
 use crate::terminal::{self, Exit, Failure, clean_line, counted};
-use crate::views::usage::past;
+use crate::views::usage::moment;
 
 /// Show, copy and trim the file with what calls cost and with conversations
 #[derive(clap::Args)]
@@ -94,7 +94,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
             terminal::say(&format!("copied to `{}`", clean_line(&copy.display().to_string())));
         }
         Some(Command::Prune { older }) => {
-            let before_ms = past(older, Timestamp::now()).map_err(Failure::usage)?;
+            let before_ms = moment(older, Timestamp::now()).map_err(Failure::usage)?;
             let mut store = history::open()?;
             let n_calls = store.prune_calls(before_ms).map_err(failed)?;
             let n_conversations = store.prune_conversations(before_ms).map_err(failed)?;

@@ -51,17 +51,6 @@ pub fn query(by: &str, since: Option<&str>, until: Option<&str>) -> Result<Query
     })
 }
 
-/// A moment that is over, before which things are deleted.
-pub fn past(text: &str, now: Timestamp) -> Result<i64, String> {
-    let moment = moment(text, now)?;
-    match moment <= now.as_millisecond() {
-        true => Ok(moment),
-        false => Err(format!(
-            "expected a time that is over, found `{text}`, which would delete everything"
-        )),
-    }
-}
-
 /// A moment in milliseconds since 1970: `90m`, `24h`, `7d` or `4w` ago, a day in UTC, or a day and a time.
 pub fn moment(text: &str, now: Timestamp) -> Result<i64, String> {
     let expected = || format!("expected a time such as 24h, 7d, 2026-08-22 or 2026-08-22T09:30:00Z, found `{text}`");
