@@ -1,4 +1,4 @@
-//! What an agent is: which model, what it is told, which tools it may use, and how far it may go. Types only.
+//! What an agent is: its model, its system prompt, its tools and its limits. Types only.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

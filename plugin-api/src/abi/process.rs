@@ -40,7 +40,7 @@ static LAST_WORDS: AtomicPtr<String> = AtomicPtr::new(ptr::null_mut());
 /// Has these words written to standard error if the process crashes, by `abort` or by a fault in its code: a plugin's
 /// crash ends its host, and nothing else would name it. The signal ends the process all the same.
 ///
-/// A later call replaces the words, and keeps the memory of the former ones.
+/// A later call replaces the words. The memory of the earlier ones is never freed.
 ///
 /// - Since: 1.3.
 pub fn say_on_crash(words: String) {
